@@ -1,0 +1,173 @@
+//! One line of a recorded history: an operation was invoked, or came back.
+//!
+//! The vocabulary is Jepsen's: a *process* invokes one operation at a time; the operation comes
+//! back `ok`, `fail` (it certainly did not happen) or `info` (it may happen, now or ever).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Value;
+
+/// Nanoseconds since the run began, from one monotonic clock.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Nanoseconds(pub u64);
+
+impl Nanoseconds {
+    /// This time in milliseconds, with fraction.
+    pub fn as_milliseconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// This time in seconds, with fraction.
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A logical client that invokes one operation at a time. Retired by its first
+/// [`EventKind::Info`]: the request may still be in flight, so reusing the number would claim an
+/// order that nobody saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProcessId(pub u32);
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+/// What an event says of its operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// The client is about to send the request.
+    Invoke,
+    /// The reply came: the operation happened between its invocation and now.
+    Ok,
+    /// The operation certainly did not happen and never will.
+    Fail,
+    /// Nobody knows: it may have happened, may happen later, or never.
+    Info,
+}
+
+/// What an operation does, by the name that stands in files as `f`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Function {
+    /// Read the register.
+    Read,
+    /// Overwrite the register.
+    Write,
+    /// Compare and set: value `[expected, new]`.
+    Cas,
+    /// Append to a string or list.
+    Append,
+    /// Put the register back to its initial state.
+    Delete,
+    /// Add to a counter or a set.
+    Add,
+    /// Remove from a set.
+    Remove,
+    /// Ask whether a set holds a value.
+    Contains,
+    /// Put at the tail of a queue.
+    Enqueue,
+    /// Take from the head of a queue.
+    Dequeue,
+    /// Put on top of a stack.
+    Push,
+    /// Take from the top of a stack.
+    Pop,
+    /// Take a lock.
+    Acquire,
+    /// Give a lock back.
+    Release,
+    /// A transaction over several registers.
+    Txn,
+}
+
+impl Function {
+    /// The name that stands in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Cas => "cas",
+            Self::Append => "append",
+            Self::Delete => "delete",
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Contains => "contains",
+            Self::Enqueue => "enqueue",
+            Self::Dequeue => "dequeue",
+            Self::Push => "push",
+            Self::Pop => "pop",
+            Self::Acquire => "acquire",
+            Self::Release => "release",
+            Self::Txn => "txn",
+        }
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// One line of a history file.
+///
+/// Made by a recorder, in real-time order; the reader of files makes the same. Fields that a line
+/// does not need are left out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The event's position in the history, from 0.
+    pub index: u64,
+    /// When it happened.
+    pub time: Nanoseconds,
+    /// Who did it.
+    pub process: ProcessId,
+    /// Invocation or the kind of completion.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// What the operation does.
+    #[serde(rename = "f")]
+    pub function: Function,
+    /// What it does it to; null where a history has one object only.
+    #[serde(default)]
+    pub key: Value,
+    /// The argument, or in a completed read the value read; `[expected, new]` for a
+    /// compare-and-set.
+    #[serde(default)]
+    pub value: Value,
+    /// In a completed compare-and-set: whether it matched. Absent means it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swapped: Option<bool>,
+    /// In a completed compare-and-set that did not match: the value found instead, where the store
+    /// tells. `Some(Value::Null)` is a store that told that there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub saw: Option<Value>,
+    /// The node that the request went to, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Arc<str>>,
+    /// Why a completion is `fail` or `info`, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Arc<str>>,
+}
+
+/// Keeps `"saw":null` apart from no `saw` at all, which `Option` alone would not.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,20 @@
+//! Decides whether a recorded history of client operations is linearizable, with proof either way.
+//!
+//! A [`History`] is what clients saw of a store: which operation was invoked when, and what came
+//! back. The verdict on it is [`Verdict::Valid`] with a [`Certificate`] that an independent verifier
+//! accepts, [`Verdict::Violation`] with a small [`Counterexample`], or [`Verdict::Unknown`].
+//!
+//! This crate reads no clock and opens no socket: histories come in as data, verdicts go out as
+//! data.
+
+pub mod event;
+pub mod history;
+pub mod value;
+pub mod verdict;
+
+pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+pub use history::{Action, History, KeyId, Moment, Operation, Outcome, Response};
+pub use value::{Value, ValueId};
+pub use verdict::{
+    Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, Relation, Verdict, Witness,
+};

@@ -1,0 +1,218 @@
+//! Values and keys as clients name them, and their interned form.
+//!
+//! A history of a million operations names few distinct values or many; either way an engine wants
+//! to compare and index them cheaply. [`Values`] gives each distinct [`Value`] a dense [`ValueId`],
+//! so that engines use plain vectors where they would need maps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+/// A JSON value that a client wrote or read: a scalar, or a list of values (the two operands of a
+/// compare-and-set, the content of a set).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Value {
+    /// The initial state: nothing was ever written.
+    #[default]
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A number that is no 64-bit integer, kept by the bits of its double so that it has an
+    /// equality; `-0.0` and `0.0` differ.
+    Double(u64),
+    /// A string.
+    Text(Arc<str>),
+    /// Several values in order.
+    List(Arc<[Value]>),
+}
+
+impl Value {
+    /// Makes a text value.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Makes a list value.
+    pub fn list(items: impl Into<Arc<[Value]>>) -> Self {
+        Self::List(items.into())
+    }
+
+    /// Whether this is the initial state.
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+/// Prints the value as people write it in a sentence: text without quotes, `null` as `nothing`.
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => out.write_str("nothing"),
+            Self::Bool(truth) => truth.fmt(out),
+            Self::Integer(number) => number.fmt(out),
+            Self::Double(bits) => f64::from_bits(*bits).fmt(out),
+            Self::Text(text) => out.write_str(text),
+            Self::List(items) => {
+                out.write_str("[")?;
+                for (position, item) in items.iter().enumerate() {
+                    if position > 0 {
+                        out.write_str(", ")?;
+                    }
+                    item.fmt(out)?;
+                }
+                out.write_str("]")
+            }
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(truth) => serializer.serialize_bool(*truth),
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Double(bits) => serializer.serialize_f64(f64::from_bits(*bits)),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items.iter()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("null, a boolean, a number, a string or a list of these")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Integer(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        i64::try_from(number).map(Value::Integer).map_err(|_| {
+            E::invalid_value(de::Unexpected::Unsigned(number), &"an integer below 2^63")
+        })
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Double(number.to_bits()))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::list(items))
+    }
+}
+
+/// A value's place in a [`Values`] table. Meaningless without the table that gave it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// [`Value::Null`], which every table holds first.
+    pub const NULL: Self = Self(0);
+
+    /// This identifier as an index into vectors that run parallel to the table.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The distinct values of one history, numbered densely from 0 in order of first appearance.
+#[derive(Debug, Clone)]
+pub struct Values {
+    by_id: Vec<Value>,
+    by_value: FxHashMap<Value, ValueId>,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        let mut by_value = FxHashMap::default();
+        by_value.insert(Value::Null, ValueId::NULL);
+        Self { by_id: vec![Value::Null], by_value }
+    }
+}
+
+impl Values {
+    /// The identifier of `value`, new if it was never seen.
+    ///
+    /// # Panics
+    ///
+    /// With more than 2^32 distinct values.
+    pub fn intern(&mut self, value: &Value) -> ValueId {
+        if let Some(&id) = self.by_value.get(value) {
+            return id;
+        }
+        let id = ValueId(u32::try_from(self.by_id.len()).expect("at most 2^32 distinct values"));
+        self.by_id.push(value.clone());
+        self.by_value.insert(value.clone(), id);
+        id
+    }
+
+    /// The identifier of `value` if it was interned.
+    pub fn find(&self, value: &Value) -> Option<ValueId> {
+        self.by_value.get(value).copied()
+    }
+
+    /// The value that `id` names.
+    ///
+    /// # Panics
+    ///
+    /// If `id` comes from another table.
+    pub fn get(&self, id: ValueId) -> &Value {
+        &self.by_id[id.index()]
+    }
+
+    /// How many distinct values there are, the null value included.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Never true: the table always holds the null value.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

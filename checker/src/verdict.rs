@@ -1,0 +1,184 @@
+//! What a check concludes, and the evidence for it. All of it is plain data: it goes to
+//! `verdict.json`, `certificate.json` and the report.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{EventKind, Function, Nanoseconds, ProcessId};
+use crate::value::Value;
+
+/// The answer. Ordered by how it merges over keys and runs: the greatest wins, so a violation
+/// outweighs an unknown, which outweighs a valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// There is a linearization; a [`Certificate`] shows it.
+    Valid,
+    /// Neither was shown: a budget ran out, or nothing was tested.
+    Unknown,
+    /// There is no linearization; a [`Counterexample`] shows why.
+    Violation,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Valid => "valid",
+            Self::Unknown => "unknown",
+            Self::Violation => "violation",
+        })
+    }
+}
+
+/// The whole outcome of a check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Analysis {
+    /// The worst verdict of all keys.
+    pub verdict: Verdict,
+    /// Per key, in order of first appearance.
+    pub keys: Vec<KeyAnalysis>,
+    /// For a violation: the one of the key whose proof is complete earliest in the history.
+    pub counterexample: Option<Counterexample>,
+    /// For an unknown: why, one sentence each.
+    pub reasons: Vec<String>,
+}
+
+/// What was found for one key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyAnalysis {
+    /// The key.
+    pub key: Value,
+    /// The verdict on its operations.
+    pub verdict: Verdict,
+    /// The engine that decided: `zones`, `wgl`.
+    pub engine: String,
+    /// How many operations the key has, failed ones left out.
+    pub operations: usize,
+    /// For an unknown: what ran out and how far the search got.
+    pub reason: Option<String>,
+}
+
+/// For every key an order of its operations that explains what all clients saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The model's name, `register`.
+    pub model: String,
+    /// The value of every key before the first operation.
+    pub initial: Value,
+    /// The orders, one per key.
+    pub keys: Vec<KeyOrder>,
+}
+
+/// One key's part of a [`Certificate`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyOrder {
+    /// The key.
+    pub key: Value,
+    /// The operations in the order in which they took effect, each by the index of its invocation.
+    /// Indeterminate operations that are not listed never happened.
+    pub order: Vec<u64>,
+}
+
+/// A handful of operations of one key that no order explains.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Counterexample {
+    /// The key.
+    pub key: Value,
+    /// What kind of wrong it is.
+    pub anomaly: Anomaly,
+    /// The explanation, in one sentence for a newcomer.
+    pub sentence: String,
+    /// For a stale read: how long the value had been overwritten when the read was invoked.
+    pub stale_for: Option<Nanoseconds>,
+    /// The operations, by invocation. On their own they are not linearizable.
+    pub operations: Vec<Witness>,
+    /// Why each must come before which other; a cycle. Indexes into `operations`.
+    pub cycle: Vec<Edge>,
+}
+
+/// The field's names for what can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anomaly {
+    /// A read returned a value after it had certainly been overwritten.
+    StaleRead,
+    /// An acknowledged write was not there any more.
+    LostWrite,
+    /// A value was read that nobody wrote.
+    ValueFromNowhere,
+    /// A value was read before its writer was invoked.
+    ReadFromTheFuture,
+    /// Two compare-and-sets both replaced the same value.
+    DuplicateSwap,
+    /// Compare-and-sets that could only follow each other in a circle.
+    CircularSwaps,
+    /// Two values each had to be there at the same time, or in both orders.
+    ContradictoryOrder,
+    /// No order exists, and no simpler name fits.
+    NotLinearizable,
+}
+
+impl Anomaly {
+    /// The name as people write it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::StaleRead => "stale read",
+            Self::LostWrite => "lost write",
+            Self::ValueFromNowhere => "value from nowhere",
+            Self::ReadFromTheFuture => "read from the future",
+            Self::DuplicateSwap => "one value swapped twice",
+            Self::CircularSwaps => "compare-and-sets in a circle",
+            Self::ContradictoryOrder => "contradictory order",
+            Self::NotLinearizable => "not linearizable",
+        }
+    }
+}
+
+/// One operation of a counterexample, whole, so that a report needs nothing else to draw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The index of the invocation in the history.
+    pub index: u64,
+    /// Who invoked it.
+    pub process: ProcessId,
+    /// Where it was sent, if known.
+    pub node: Option<String>,
+    /// What it does.
+    pub function: Function,
+    /// The argument, or what was read; `[expected, new]` for a compare-and-set.
+    pub value: Value,
+    /// For a completed compare-and-set, whether it matched.
+    pub swapped: Option<bool>,
+    /// For one that did not match: what it saw.
+    pub saw: Option<Value>,
+    /// When it was invoked.
+    pub invoked: Nanoseconds,
+    /// When it came back; absent if it never did.
+    pub completed: Option<Nanoseconds>,
+    /// How it came back: `ok` or `info`.
+    pub outcome: EventKind,
+}
+
+/// One step of a counterexample's cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The operation that must come first, as an index into [`Counterexample::operations`].
+    pub from: usize,
+    /// The operation that must come later.
+    pub to: usize,
+    /// Why.
+    pub relation: Relation,
+}
+
+/// Why one operation must come before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// It came back before the other was invoked.
+    RealTime,
+    /// The other observed the value it wrote.
+    ReadsFrom,
+    /// It observed a value that the other's value (or a value before it) overwrote.
+    OverwrittenBefore,
+}

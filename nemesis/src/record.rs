@@ -1,0 +1,67 @@
+//! What happened to the system under test: the lines of `schedule.jsonl`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What part of a machine a fault breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Who can talk to whom.
+    Partition,
+    /// How well a link carries.
+    Link,
+    /// Whether a process runs.
+    Process,
+    /// What time a node believes it is.
+    Clock,
+    /// What a node's disk keeps.
+    Disk,
+    /// Who is a member of the cluster.
+    Membership,
+}
+
+/// One fault as it happened, from injection to heal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Its number in the schedule, from 0.
+    pub id: u32,
+    /// Its name on the command line: `isolate`, `kill`.
+    pub fault: String,
+    /// What part of a machine it breaks.
+    pub family: Family,
+    /// How the victims were chosen: `leader`, `a follower`, `n2`.
+    pub target: String,
+    /// The victims, as looked up when the fault began. A one-way partition or a link fault names
+    /// the host whose links it breaks.
+    pub nodes: Vec<String>,
+    /// What it was given, by name, with units: `delay` → `50ms`.
+    pub parameters: BTreeMap<String, String>,
+    /// When it was injected, in nanoseconds since the run began.
+    pub began_ns: u64,
+    /// When it was healed, in nanoseconds since the run began. Absent while it is in force.
+    pub ended_ns: Option<u64>,
+    /// What it measurably did.
+    pub effects: Vec<Effect>,
+    /// Why it could not be injected or healed, if so.
+    pub error: Option<String>,
+}
+
+impl FaultRecord {
+    /// Whether anything at all was measured: a fault without effect tested nothing.
+    pub fn had_effect(&self) -> bool {
+        self.effects.iter().any(|effect| effect.amount > 0.0)
+    }
+}
+
+/// One measured consequence of a fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// What was counted: `frames dropped`, `time stopped`.
+    pub what: String,
+    /// How much of it; greater than zero if there was any effect.
+    pub amount: f64,
+    /// The unit: `frames`, `ms`, `processes`.
+    pub unit: String,
+}

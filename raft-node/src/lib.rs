@@ -1,0 +1,1 @@
+//! A Raft key/value server.

@@ -1,0 +1,106 @@
+//! What was asked of a run and what was found: the content of `run.json`.
+
+use partita_checker::{Nanoseconds, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// A run's plan, surroundings, course and verdict.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Partita's version.
+    pub version: String,
+    /// The run's name: the name of its folder.
+    pub name: String,
+    /// When the run began, UTC, RFC 3339.
+    pub started_at: String,
+    /// The command that does this run again, as one would type it.
+    pub command: String,
+    /// Everything random came from it.
+    pub seed: u64,
+    /// The system under test: `raft-node`.
+    pub target: String,
+    /// What the clients did: `register`.
+    pub workload: String,
+    /// Which faults were drawn: `default`, `partition`, `none`.
+    pub nemesis: String,
+    /// The planted bug that was switched on, if any.
+    pub mutation: Option<String>,
+    /// The clients' number.
+    pub clients: u32,
+    /// The rate aimed at by all clients together, in operations a second.
+    pub rate: f64,
+    /// How long clients and faults were at work, in seconds.
+    pub duration_s: f64,
+    /// The machine.
+    pub host: HostRecord,
+    /// The nodes, in order.
+    pub nodes: Vec<NodeRecord>,
+    /// The run's phases, in order: `start`, `lead-in`, `faults`, `heal`, `settle`, `final reads`.
+    pub phases: Vec<Phase>,
+    /// What became of the operations.
+    pub counts: Counts,
+    /// Who was what when, as seen from outside every node. By time.
+    pub roles: Vec<RoleChange>,
+    /// The verdict on the run: on the history, unless the run was vacuous.
+    pub verdict: Verdict,
+    /// Why the verdict is unknown, or what else a reader must know. One sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// The machine that a run ran on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Processor cores available.
+    pub cores: u32,
+    /// The kind of lab: `user namespaces`, `root namespaces`.
+    pub lab: String,
+}
+
+/// One node of the system under test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its name: `n1`.
+    pub name: String,
+    /// Its address inside the lab.
+    pub address: String,
+}
+
+/// A stretch of the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// When it began.
+    pub began_ns: Nanoseconds,
+    /// When it ended.
+    pub ended_ns: Nanoseconds,
+}
+
+/// What became of the operations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Invoked.
+    pub invoked: u64,
+    /// Came back with an answer.
+    pub ok: u64,
+    /// Certainly did not happen.
+    pub fail: u64,
+    /// May or may not have happened.
+    pub info: u64,
+    /// Of the `ok` ones, those that came back while a fault was in force.
+    pub ok_during_faults: u64,
+}
+
+/// From this time on, a node said that it was this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleChange {
+    /// When it was seen.
+    pub at_ns: Nanoseconds,
+    /// The node's name.
+    pub node: String,
+    /// `leader`, `follower`, `candidate`, `down` (no process) or `silent` (it does not answer).
+    pub role: String,
+    /// The term it was in, where known.
+    pub term: Option<u64>,
+}

@@ -1,0 +1,3 @@
+//! The `partita` program.
+
+fn main() {}
