@@ -1,0 +1,218 @@
+//! The `register` workload: reads, unique-valued writes and compare-and-set over several keys.
+//!
+//! Every value is written at most once in a run, so that a read names the one write it saw and the
+//! checker needs no search (its zones engine). A few keys are live at a time, shared by all
+//! clients: contention on one key is what brings out stale reads. A key retires after a bounded
+//! number of operations, which bounds the cost of a check by search and leaves retired keys behind
+//! whose last value must survive everything that comes later; the final reads look at them all.
+//!
+//! A compare-and-set expects the value that was last seen on its key, so that most of them match
+//! when nobody else is at it and mismatch under contention; both outcomes are evidence.
+
+use partita_checker::Value;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use crate::operation::{Completion, Invocation};
+
+/// The stream of the run's seed that this generator draws from.
+const STREAM: u64 = 0x7265_6769_7374_6572; // "register"
+
+/// The shares of the three operations, in any unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// Reads.
+    pub read: u32,
+    /// Writes.
+    pub write: u32,
+    /// Compare-and-sets.
+    pub cas: u32,
+}
+
+/// How a [`Register`] workload behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterOptions {
+    /// Keys in use at a time, at least 1.
+    pub live_keys: u32,
+    /// Operations on a key before it retires, at least 1.
+    pub operations_per_key: u32,
+    /// Which share each operation has.
+    pub mix: Mix,
+}
+
+impl Default for RegisterOptions {
+    fn default() -> Self {
+        Self { live_keys: 4, operations_per_key: 400, mix: Mix { read: 50, write: 30, cas: 20 } }
+    }
+}
+
+/// A key in use.
+#[derive(Debug)]
+struct LiveKey {
+    name: Value,
+    remaining: u32,
+    last_seen: Value,
+}
+
+/// Draws operations from a seed and from what came back so far.
+#[derive(Debug)]
+pub struct Register {
+    random: ChaCha8Rng,
+    options: RegisterOptions,
+    live: Vec<LiveKey>,
+    keys: Vec<Value>,
+    next_value: i64,
+}
+
+impl Register {
+    /// A generator that draws from the named stream of `seed`.
+    ///
+    /// # Panics
+    ///
+    /// If `options` has no key, no operation per key or an empty mix.
+    pub fn new(options: RegisterOptions, seed: u64) -> Self {
+        assert!(options.live_keys > 0, "a register workload needs a key");
+        assert!(options.operations_per_key > 0, "a key needs operations");
+        let Mix { read, write, cas } = options.mix;
+        assert!(read + write + cas > 0, "a mix needs a share");
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(STREAM);
+        let mut register =
+            Self { random, options, live: Vec::new(), keys: Vec::new(), next_value: 1 };
+        for _ in 0..options.live_keys {
+            // Staggered, so that keys do not all retire in the same moment.
+            let remaining = register.random.random_range(1..=options.operations_per_key);
+            let key = register.fresh_key(remaining);
+            register.live.push(key);
+        }
+        register
+    }
+
+    /// The next operation.
+    pub fn next_invocation(&mut self) -> Invocation {
+        let slot = self.random.random_range(0..self.live.len());
+        let Mix { read, write, cas } = self.options.mix;
+        let draw = self.random.random_range(0..read + write + cas);
+        let key = self.live[slot].name.clone();
+        let invocation = if draw < read {
+            Invocation::read(key)
+        } else {
+            let new = Value::Integer(self.next_value);
+            self.next_value += 1;
+            let expected = self.live[slot].last_seen.clone();
+            // Redis' SET … IFEQ cannot expect a missing key, so a first write comes before a swap.
+            if draw < read + write || expected.is_null() {
+                Invocation::write(key, new)
+            } else {
+                Invocation::cas(key, expected, new)
+            }
+        };
+        self.live[slot].remaining -= 1;
+        if self.live[slot].remaining == 0 {
+            self.live[slot] = self.fresh_key(self.options.operations_per_key);
+        }
+        invocation
+    }
+
+    /// Tells the generator what came of an operation, so that it can aim compare-and-sets.
+    pub fn completed(&mut self, invocation: &Invocation, completion: &Completion) {
+        let Some(seen) = completion.observed(invocation) else { return };
+        if let Some(key) = self.live.iter_mut().find(|key| key.name == invocation.key) {
+            key.last_seen = seen.clone();
+        }
+    }
+
+    /// Every key that was ever in use, in order.
+    pub fn keys(&self) -> &[Value] {
+        &self.keys
+    }
+
+    fn fresh_key(&mut self, remaining: u32) -> LiveKey {
+        let name = Value::from(format!("k{}", self.keys.len() + 1).as_str());
+        self.keys.push(name.clone());
+        LiveKey { name, remaining, last_seen: Value::Null }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use partita_checker::Function;
+
+    use super::*;
+
+    fn draw(seed: u64, count: usize) -> (Register, Vec<Invocation>) {
+        let mut register = Register::new(RegisterOptions::default(), seed);
+        let invocations = (0..count)
+            .map(|_| {
+                let invocation = register.next_invocation();
+                if invocation.function == Function::Write {
+                    register.completed(&invocation, &Completion::Done);
+                }
+                invocation
+            })
+            .collect();
+        (register, invocations)
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_operations() {
+        assert_eq!(draw(7, 5_000).1, draw(7, 5_000).1);
+        assert_ne!(draw(7, 5_000).1, draw(8, 5_000).1);
+    }
+
+    #[test]
+    fn no_value_is_written_twice() {
+        let mut written = HashSet::new();
+        for invocation in draw(1, 20_000).1 {
+            let new = match (&invocation.function, &invocation.value) {
+                (Function::Write, value) => value.clone(),
+                (Function::Cas, Value::List(operands)) => operands[1].clone(),
+                _ => continue,
+            };
+            assert!(written.insert(new), "{invocation:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_retires_after_its_operations() {
+        let (register, invocations) = draw(3, 20_000);
+        let mut per_key: HashMap<Value, u32> = HashMap::new();
+        for invocation in &invocations {
+            *per_key.entry(invocation.key.clone()).or_default() += 1;
+        }
+        assert!(per_key.values().all(|&count| count <= 400));
+        assert!(register.keys().len() >= 20_000 / 400);
+        assert!(per_key.keys().all(|key| register.keys().contains(key)));
+    }
+
+    #[test]
+    fn a_swap_expects_what_was_last_seen() {
+        let mut register = Register::new(RegisterOptions::default(), 5);
+        let mut seen: HashMap<Value, Value> = HashMap::new();
+        let mut swaps = 0;
+        for _ in 0..5_000 {
+            let invocation = register.next_invocation();
+            if let (Function::Cas, Value::List(operands)) = (invocation.function, &invocation.value)
+            {
+                assert_eq!(seen.get(&invocation.key), Some(&operands[0]));
+                swaps += 1;
+            }
+            if invocation.function == Function::Write {
+                register.completed(&invocation, &Completion::Done);
+                seen.insert(invocation.key.clone(), invocation.value.clone());
+            }
+        }
+        assert!(swaps > 500, "{swaps} swaps of 5,000 operations");
+    }
+
+    #[test]
+    fn a_swap_that_failed_does_not_move_the_aim() {
+        let invocation = Invocation::cas("k1".into(), 1.into(), 2.into());
+        assert_eq!(Completion::Fail("refused".into()).observed(&invocation), None);
+        assert_eq!(Completion::Info("timeout".into()).observed(&invocation), None);
+        assert_eq!(Completion::Swapped.observed(&invocation), Some(&2.into()));
+        assert_eq!(Completion::Mismatch(9.into()).observed(&invocation), Some(&9.into()));
+    }
+}

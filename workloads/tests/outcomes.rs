@@ -1,0 +1,120 @@
+//! What a client makes of a store that misbehaves on the wire: *fail* only when nothing can have
+//! happened, *info* whenever something may have.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partita_workloads::client::{Dial, Limits, RespClient};
+use partita_workloads::{Completion, Invocation};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(5), reply: Duration::from_millis(300) };
+
+fn client_of(address: SocketAddr) -> RespClient {
+    let dial: Dial = Arc::new(TcpSocket::new_v4);
+    RespClient::new(dial, address, LIMITS)
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    (listener, address)
+}
+
+async fn read_request(stream: &mut TcpStream) {
+    let mut buffer = [0; 1024];
+    let count = stream.read(&mut buffer).await.expect("a request");
+    assert!(count > 0, "the client closed before it asked");
+}
+
+fn write() -> Invocation {
+    Invocation::write("k1".into(), 1.into())
+}
+
+#[tokio::test]
+async fn a_refused_connection_certainly_changed_nothing() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let completion = client_of(address).invoke(&write()).await;
+    assert!(matches!(completion, Completion::Fail(_)), "{completion:?}");
+}
+
+#[tokio::test]
+async fn a_request_without_reply_may_have_happened() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        read_request(&mut stream).await;
+        stream // Kept open and silent.
+    });
+    let completion = client_of(address).invoke(&write()).await;
+    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    server.await.expect("served");
+}
+
+#[tokio::test]
+async fn a_connection_lost_after_the_request_may_have_carried_it() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        read_request(&mut stream).await;
+    });
+    let completion = client_of(address).invoke(&write()).await;
+    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    server.await.expect("served");
+}
+
+#[tokio::test]
+async fn a_late_reply_is_never_taken_for_the_next_answer() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.expect("a client");
+        read_request(&mut first).await;
+        let (mut second, _) = listener.accept().await.expect("the client again");
+        let late = first.write_all(b"$5\r\nstale\r\n").await;
+        read_request(&mut second).await;
+        second.write_all(b"$5\r\nfresh\r\n").await.expect("answered");
+        drop(late);
+    });
+    let mut client = client_of(address);
+    let read = Invocation::read("k1".into());
+    assert!(matches!(client.invoke(&read).await, Completion::Info(_)));
+    assert_eq!(client.invoke(&read).await, Completion::Read("fresh".into()));
+    server.await.expect("served");
+}
+
+#[tokio::test]
+async fn a_connection_closed_between_requests_costs_no_operation() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            read_request(&mut stream).await;
+            stream.write_all(b"+OK\r\n").await.expect("answered");
+        }
+    });
+    let mut client = client_of(address);
+    assert_eq!(client.invoke(&write()).await, Completion::Done);
+    // Long enough for the close to arrive; if it has not, the outcome is open, never a fail.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let second = client.invoke(&write()).await;
+    assert!(!matches!(second, Completion::Fail(_)), "{second:?}");
+    server.abort();
+}
+
+#[tokio::test]
+async fn garbage_instead_of_a_reply_leaves_the_outcome_open() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("answered");
+        stream
+    });
+    let completion = client_of(address).invoke(&write()).await;
+    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    server.await.expect("served");
+}
