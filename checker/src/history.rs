@@ -3,8 +3,13 @@
 //! Compact on purpose: values, keys and node names are interned, so that an operation is some 64
 //! bytes and a million of them fit a cache-friendly vector.
 
-use crate::event::{Function, Nanoseconds, ProcessId};
+mod builder;
+
+pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
+
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::{Value, ValueId, Values};
+use crate::verdict::Witness;
 
 /// A key's place in [`History::keys`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +47,19 @@ pub enum Action {
     Delete,
     /// Any other function with its argument, for models that know it.
     Other(Function, ValueId),
+}
+
+impl Action {
+    /// The name that stands in files as `f`.
+    pub const fn function(self) -> Function {
+        match self {
+            Self::Read => Function::Read,
+            Self::Write(_) => Function::Write,
+            Self::Cas { .. } => Function::Cas,
+            Self::Delete => Function::Delete,
+            Self::Other(function, _) => function,
+        }
+    }
 }
 
 /// What an `ok` completion said.
@@ -86,6 +104,39 @@ pub struct Operation {
     pub outcome: Outcome,
 }
 
+impl Operation {
+    /// What it answered, if it is known to have happened.
+    pub const fn response(&self) -> Option<Response> {
+        match self.outcome {
+            Outcome::Ok(_, response) => Some(response),
+            Outcome::Fail(_) | Outcome::Info(_) => None,
+        }
+    }
+
+    /// Whether it is known to have happened.
+    pub const fn is_ok(&self) -> bool {
+        matches!(self.outcome, Outcome::Ok(..))
+    }
+
+    /// Whether it certainly did not happen.
+    pub const fn is_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Fail(_))
+    }
+}
+
+/// How many operations ended in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OperationCounts {
+    /// All of them.
+    pub invoked: usize,
+    /// Known to have happened.
+    pub ok: usize,
+    /// Known not to have happened.
+    pub fail: usize,
+    /// Unknown, those still open at the end included.
+    pub info: usize,
+}
+
 /// A validated history: every completion has its invocation, every process does one thing at a
 /// time, and no process goes on after an `info`.
 #[derive(Debug, Clone, Default)]
@@ -98,4 +149,102 @@ pub struct History {
     pub keys: Vec<Value>,
     /// All node names, in order of first appearance; [`NodeId`] indexes it.
     pub nodes: Vec<std::sync::Arc<str>>,
+}
+
+impl History {
+    /// Builds a history from its events, in order.
+    ///
+    /// # Errors
+    ///
+    /// If an event cannot follow those before it; see [`HistoryProblem`] for the rules.
+    pub fn from_events(events: impl IntoIterator<Item = Event>) -> Result<Self, HistoryError> {
+        let mut builder = HistoryBuilder::new();
+        for event in events {
+            builder.push(&event)?;
+        }
+        Ok(builder.finish())
+    }
+
+    /// The key that `key` names.
+    ///
+    /// # Panics
+    ///
+    /// If `key` comes from another history.
+    pub fn key(&self, key: KeyId) -> &Value {
+        &self.keys[key.0 as usize]
+    }
+
+    /// How the operations ended.
+    pub fn counts(&self) -> OperationCounts {
+        let mut counts = OperationCounts { invoked: self.operations.len(), ..Default::default() };
+        for operation in &self.operations {
+            match operation.outcome {
+                Outcome::Ok(..) => counts.ok += 1,
+                Outcome::Fail(_) => counts.fail += 1,
+                Outcome::Info(_) => counts.info += 1,
+            }
+        }
+        counts
+    }
+
+    /// For every key, by its [`KeyId`], the places of its operations, in order.
+    ///
+    /// # Panics
+    ///
+    /// With more than 2^32 operations.
+    pub fn operations_by_key(&self) -> Vec<Vec<u32>> {
+        let mut sizes = vec![0_usize; self.keys.len()];
+        for operation in &self.operations {
+            sizes[operation.key.0 as usize] += 1;
+        }
+        let mut split: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
+        for (place, operation) in self.operations.iter().enumerate() {
+            let place = u32::try_from(place).expect("at most 2^32 operations");
+            split[operation.key.0 as usize].push(place);
+        }
+        split
+    }
+
+    /// The argument of an action as it stands in files; null where it has none.
+    pub fn argument(&self, action: Action) -> Value {
+        let value = |id| self.values.get(id).clone();
+        match action {
+            Action::Read | Action::Delete => Value::Null,
+            Action::Write(written) => value(written),
+            Action::Cas { expected, new } => Value::list([value(expected), value(new)]),
+            Action::Other(_, argument) => value(argument),
+        }
+    }
+
+    /// The operation with everything that is known of it, for people and files.
+    pub fn witness(&self, operation: &Operation) -> Witness {
+        let value = |id| self.values.get(id).clone();
+        let shown = match (operation.action, operation.response()) {
+            (Action::Read | Action::Other(..), Some(Response::Value(read))) => value(read),
+            (action, _) => self.argument(action),
+        };
+        let (swapped, saw) = match operation.response() {
+            Some(Response::Swapped) => (Some(true), None),
+            Some(Response::Mismatch(saw)) => (Some(false), saw.map(value)),
+            _ => (None, None),
+        };
+        let (outcome, completed) = match operation.outcome {
+            Outcome::Ok(moment, _) => (EventKind::Ok, Some(moment)),
+            Outcome::Fail(moment) => (EventKind::Fail, Some(moment)),
+            Outcome::Info(moment) => (EventKind::Info, moment),
+        };
+        Witness {
+            index: operation.invoked.position,
+            process: operation.process,
+            node: operation.node.map(|node| self.nodes[usize::from(node.0)].to_string()),
+            function: operation.action.function(),
+            value: shown,
+            swapped,
+            saw,
+            invoked: operation.invoked.time,
+            completed: completed.map(|moment| moment.time),
+            completed_index: completed.map(|moment| moment.position),
+            outcome,
+        }
+    }
 }

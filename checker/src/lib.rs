@@ -7,14 +7,27 @@
 //! This crate reads no clock and opens no socket: histories come in as data, verdicts go out as
 //! data.
 
+pub mod check;
+pub mod engines;
 pub mod event;
+pub mod formats;
+pub mod generate;
 pub mod history;
+pub mod model;
 pub mod value;
 pub mod verdict;
+pub mod verify;
+mod words;
 
+pub use check::{Options, check};
 pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-pub use history::{Action, History, KeyId, Moment, Operation, Outcome, Response};
+pub use history::{
+    Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
+    Outcome, Response,
+};
+pub use model::{Call, Model, Register};
 pub use value::{Value, ValueId};
 pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, Relation, Verdict, Witness,
 };
+pub use verify::{VerifyError, verify};

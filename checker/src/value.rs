@@ -130,7 +130,15 @@ impl<'de> Visitor<'de> for ValueVisitor {
         })
     }
 
+    /// Refuses whole numbers past 2^53: they come from integers too great for 64 bits, and two of
+    /// those can round to one double, which would make one value of two.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        if number.fract() == 0.0 && number.abs() >= 9_007_199_254_740_992.0 {
+            return Err(E::invalid_value(
+                de::Unexpected::Float(number),
+                &"a number that a 64-bit integer or a double holds exactly",
+            ));
+        }
         Ok(Value::Double(number.to_bits()))
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EventKind, Function, Nanoseconds, ProcessId};
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::Value;
 
 /// The answer. Ordered by how it merges over keys and runs: the greatest wins, so a violation
@@ -91,10 +91,59 @@ pub struct Counterexample {
     pub sentence: String,
     /// For a stale read: how long the value had been overwritten when the read was invoked.
     pub stale_for: Option<Nanoseconds>,
-    /// The operations, by invocation. On their own they are not linearizable.
+    /// The operations, by invocation. On their own they are not linearizable, and leaving the others
+    /// out was sound. A compare-and-set at the end of a long chain of them, whose expectation plays
+    /// no part in the proof, stands here as the plain write that it also is.
     pub operations: Vec<Witness>,
     /// Why each must come before which other; a cycle. Indexes into `operations`.
     pub cycle: Vec<Edge>,
+}
+
+impl Counterexample {
+    /// The events of its operations, in order, with the indexes they have in the history: a history
+    /// of its own, which anybody can check again.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events: Vec<Event> = self.operations.iter().flat_map(|o| self.pair(o)).collect();
+        events.sort_by_key(|event| event.index);
+        events
+    }
+
+    /// The index of the event with which the proof is complete.
+    pub fn proven_at(&self) -> u64 {
+        let end = |witness: &Witness| match (witness.outcome, witness.completed_index) {
+            (EventKind::Ok, Some(index)) => index,
+            _ => witness.index,
+        };
+        self.operations.iter().map(end).max().unwrap_or(u64::MAX)
+    }
+
+    fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {
+        let observes = !matches!(witness.function, Function::Write | Function::Cas);
+        let invocation = Event {
+            index: witness.index,
+            time: witness.invoked,
+            process: witness.process,
+            kind: EventKind::Invoke,
+            function: witness.function,
+            key: self.key.clone(),
+            value: if observes { Value::Null } else { witness.value.clone() },
+            swapped: None,
+            saw: None,
+            node: witness.node.as_deref().map(Into::into),
+            error: None,
+        };
+        let completion =
+            witness.completed.zip(witness.completed_index).map(|(time, index)| Event {
+                index,
+                time,
+                kind: witness.outcome,
+                value: witness.value.clone(),
+                swapped: witness.swapped,
+                saw: witness.saw.clone(),
+                ..invocation.clone()
+            });
+        std::iter::once(invocation).chain(completion)
+    }
 }
 
 /// The field's names for what can be wrong.
@@ -156,6 +205,9 @@ pub struct Witness {
     pub invoked: Nanoseconds,
     /// When it came back; absent if it never did.
     pub completed: Option<Nanoseconds>,
+    /// The index of the completion in the history: two events can share a time, never an index.
+    #[serde(default)]
+    pub completed_index: Option<u64>,
     /// How it came back: `ok` or `info`.
     pub outcome: EventKind,
 }

@@ -1,0 +1,53 @@
+//! The ways of finding an order, or showing that there is none.
+//!
+//! Every engine works on the [`Span`]s of one key: linearizability is local (Herlihy & Wing 1990,
+//! §3.3), so a history is linearizable exactly if every key's part of it is.
+
+pub mod wgl;
+pub mod zones;
+
+use crate::history::{History, Outcome};
+use crate::model::{Call, Model};
+
+/// The end of a span whose operation may take effect at any later time, or never.
+pub const NEVER: u64 = u64::MAX;
+
+/// An operation and the stretch of the history in which it must take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// What was asked and answered.
+    pub call: Call,
+    /// The position of the invocation, counted from 1: 0 is before the history.
+    pub invoked: u64,
+    /// The position of the completion, counted from 1; [`NEVER`] if the outcome is unknown.
+    pub returned: u64,
+    /// The operation's place in [`History::operations`].
+    pub operation: u32,
+}
+
+impl Span {
+    /// Whether the operation is known to have happened.
+    pub const fn is_completed(&self) -> bool {
+        self.returned != NEVER
+    }
+}
+
+/// The spans of the operations at `places` of the history, by invocation. Leaves out the failed
+/// ones, and those of unknown outcome that change nothing: whether they happened cannot be seen.
+pub fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(places.len());
+    for &place in places {
+        let operation = &history.operations[place as usize];
+        let (response, returned) = match operation.outcome {
+            Outcome::Ok(moment, response) => (Some(response), moment.position + 1),
+            Outcome::Info(_) => (None, NEVER),
+            Outcome::Fail(_) => continue,
+        };
+        let call = Call { action: operation.action, response };
+        if response.is_some() || !model.is_pure(call) {
+            let invoked = operation.invoked.position + 1;
+            spans.push(Span { call, invoked, returned, operation: place });
+        }
+    }
+    spans
+}

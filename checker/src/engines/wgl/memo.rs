@@ -1,0 +1,158 @@
+//! Remembers which pairs of linearized set and state the search has been in.
+//!
+//! States are interned. A set is stored from the first operation that it lacks: all before are in
+//! it. Operations of unknown outcome, most of which are never in it, are numbered apart, so that one
+//! of them does not hold that window open to the end.
+
+use std::hash::Hash;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Span;
+
+/// A set of linearized operations and the state that they lead to.
+pub(super) struct Pair {
+    /// The interned state.
+    pub state: u32,
+    completed: Bits,
+    unknown: Bits,
+    /// For every span its number among those of its kind.
+    numbers: Vec<u32>,
+    kinds: Vec<bool>,
+}
+
+impl Pair {
+    pub(super) fn new(spans: &[Span], state: u32) -> Self {
+        let mut counts = [0_u32; 2];
+        let mut numbers = Vec::with_capacity(spans.len());
+        let kinds: Vec<bool> = spans.iter().map(Span::is_completed).collect();
+        for &kind in &kinds {
+            let count = &mut counts[usize::from(kind)];
+            numbers.push(*count);
+            *count += 1;
+        }
+        let [unknown, completed] = counts.map(Bits::new);
+        Self { state, completed, unknown, numbers, kinds }
+    }
+
+    pub(super) fn insert(&mut self, span: u32) {
+        let number = self.numbers[span as usize];
+        self.bits(span).insert(number);
+    }
+
+    pub(super) fn remove(&mut self, span: u32) {
+        let number = self.numbers[span as usize];
+        self.bits(span).remove(number);
+    }
+
+    fn bits(&mut self, span: u32) -> &mut Bits {
+        if self.kinds[span as usize] { &mut self.completed } else { &mut self.unknown }
+    }
+
+    /// Writes the pair as words: two equal pairs, and only those, have equal words.
+    fn write(&self, words: &mut Vec<u64>) {
+        words.clear();
+        let (start, window) = self.completed.window();
+        let (_, unknown) = self.unknown.trimmed(0);
+        words.push(u64::from(self.state) << 32 | unknown.len() as u64);
+        words.push(start as u64);
+        words.extend_from_slice(unknown);
+        words.extend_from_slice(window);
+    }
+}
+
+/// A set of small numbers.
+struct Bits {
+    words: Vec<u64>,
+    /// The first word that lacks a number.
+    first: usize,
+    /// One past the last word that has a number.
+    end: usize,
+}
+
+impl Bits {
+    fn new(count: u32) -> Self {
+        Self { words: vec![0; count.div_ceil(64) as usize], first: 0, end: 0 }
+    }
+
+    fn insert(&mut self, number: u32) {
+        let word = (number / 64) as usize;
+        self.words[word] |= 1 << (number % 64);
+        self.end = self.end.max(word + 1);
+        while self.words.get(self.first) == Some(&u64::MAX) {
+            self.first += 1;
+        }
+    }
+
+    fn remove(&mut self, number: u32) {
+        let word = (number / 64) as usize;
+        self.words[word] &= !(1 << (number % 64));
+        self.first = self.first.min(word);
+        while self.end > 0 && self.words[self.end - 1] == 0 {
+            self.end -= 1;
+        }
+    }
+
+    fn window(&self) -> (usize, &[u64]) {
+        self.trimmed(self.first)
+    }
+
+    fn trimmed(&self, start: usize) -> (usize, &[u64]) {
+        (start, &self.words[start..self.end.max(start)])
+    }
+}
+
+/// The pairs and the states met so far.
+pub(super) struct Memo<S> {
+    states: Vec<S>,
+    numbers: FxHashMap<S, u32>,
+    pairs: FxHashSet<Box<[u64]>>,
+    scratch: Vec<u64>,
+    bytes: usize,
+}
+
+impl<S> Default for Memo<S> {
+    fn default() -> Self {
+        Self {
+            states: Vec::new(),
+            numbers: FxHashMap::default(),
+            pairs: FxHashSet::default(),
+            scratch: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<S: Clone + Eq + Hash> Memo<S> {
+    pub(super) fn intern(&mut self, state: &S) -> u32 {
+        if let Some(&number) = self.numbers.get(state) {
+            return number;
+        }
+        let number = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
+        self.states.push(state.clone());
+        self.numbers.insert(state.clone(), number);
+        self.bytes += 2 * size_of::<S>() + 16;
+        number
+    }
+
+    pub(super) fn state(&self, number: u32) -> &S {
+        &self.states[number as usize]
+    }
+
+    /// Whether the pair is new. From now on it is not.
+    pub(super) fn insert(&mut self, pair: &Pair) -> bool {
+        pair.write(&mut self.scratch);
+        if self.pairs.contains(self.scratch.as_slice()) {
+            return false;
+        }
+        // The words, the allocator's own, and a table that is half full.
+        self.bytes += size_of_val(self.scratch.as_slice()) + 16 + 2 * size_of::<Box<[u64]>>();
+        self.pairs.insert(self.scratch.as_slice().into());
+        true
+    }
+
+    /// About how much memory all of this takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

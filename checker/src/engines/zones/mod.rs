@@ -1,0 +1,97 @@
+//! Decides whether a register's history is linearizable where every value was written only once.
+//!
+//! After Gibbons & Korach, *Testing Shared Memories* (SIAM J. Comput. 26(4), 1997, §4), extended to
+//! compare-and-set. Where values are distinct, a read names its writer. The writer of a value and
+//! all its observers form a [block](blocks); compare-and-sets tie blocks to [chains](chains), in
+//! which no foreign write has a place. A chain whose first return comes before its last invocation
+//! holds the register all that time (its zone is *forward*); any other needs one point only (its
+//! zone is *backward*). The history is linearizable exactly if every chain is consistent in itself,
+//! no two forward zones overlap and no backward zone lies inside a forward one.
+//!
+//! Costs O(n log n) for n operations, of which only the sort of the zones is more than linear. An
+//! order comes with a valid verdict, a [handful of operations](evidence) with a violation.
+//!
+//! Leaves alone, as [`Decision::Inexact`], what it cannot decide exactly: a value written twice or
+//! equal to the initial one, a delete, a compare-and-set that did not match and does not say what
+//! it saw, and functions that a register does not have.
+
+mod blocks;
+mod chains;
+mod evidence;
+mod story;
+
+pub use evidence::Evidence;
+pub use story::tell;
+
+use super::Span;
+use crate::model::Register;
+use crate::value::ValueId;
+use blocks::{Blocks, Refusal};
+
+/// What the engine found.
+#[derive(Debug)]
+pub enum Decision {
+    /// The engine does not apply; the text says what stands in the way.
+    Inexact(&'static str),
+    /// Linearizable in this order of places in the spans.
+    Valid(Vec<u32>),
+    /// Not linearizable.
+    Violation(Box<Evidence>),
+}
+
+/// Decides on the spans of one key.
+///
+/// `slots` is scratch memory for histories with at most as many values as it was made for.
+///
+/// # Panics
+///
+/// If a value's number is beyond what `slots` was made for, or with 2^32 - 1 spans or more.
+pub fn decide(spans: &[Span], register: Register, slots: &mut Slots) -> Decision {
+    assert!(spans.len() < blocks::NONE as usize, "at most 2^32 - 2 operations on a key");
+    let blocks = match Blocks::build(spans, register, slots) {
+        Ok(blocks) => blocks,
+        Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
+        Err(Refusal::Violation(evidence)) => return Decision::Violation(evidence),
+    };
+    match chains::zones(&blocks) {
+        Ok(zones) => Decision::Valid(chains::layout(&blocks, &zones)),
+        Err(evidence) => Decision::Violation(evidence),
+    }
+}
+
+/// Which block a value has, for one key at a time: a table by value that is as good as empty again
+/// after one step, however many keys share it.
+#[derive(Debug)]
+pub struct Slots {
+    slots: Vec<Slot>,
+    owner: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    owner: u32,
+    block: u32,
+}
+
+impl Slots {
+    /// For histories with `values` distinct values, and an initial one besides.
+    pub fn new(values: usize) -> Self {
+        Self { slots: vec![Slot::default(); values + 1], owner: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.owner = self.owner.checked_add(1).unwrap_or_else(|| {
+            self.slots.fill(Slot::default());
+            1
+        });
+    }
+
+    fn get(&self, value: ValueId) -> Option<u32> {
+        let slot = self.slots[value.index()];
+        (slot.owner == self.owner).then_some(slot.block)
+    }
+
+    fn set(&mut self, value: ValueId, block: u32) {
+        self.slots[value.index()] = Slot { owner: self.owner, block };
+    }
+}

@@ -1,0 +1,124 @@
+//! What the reader says of bad lines, and that nothing is lost between writing and reading.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{EventKind, Function, Nanoseconds, ProcessId};
+use crate::value::Value;
+
+const READ: &str = "{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n";
+
+fn refusal(text: &str) -> String {
+    read_history("h.jsonl", text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn error_names_file_line_and_column() {
+    assert_eq!(
+        refusal(&format!("{READ}\n{{\"index\":}}\n")),
+        "h.jsonl:3:10: expected an event as a JSON object: expected value"
+    );
+}
+
+#[test]
+fn unknown_function_is_answered_with_the_known_ones() {
+    let text = READ.replace("read", "raed");
+    let error = refusal(&text);
+    assert!(error.contains("unknown variant `raed`, expected one of `read`, `write`"), "{error}");
+}
+
+#[test]
+fn last_line_that_is_cut_off_is_said_to_be() {
+    let error = refusal(&format!("{READ}{}", &READ[..40]));
+    assert!(error.starts_with("h.jsonl:2:40: the last line is cut off"), "{error}");
+}
+
+#[test]
+fn last_line_may_lack_its_end() {
+    assert!(read_history("h.jsonl", READ.trim_end().as_bytes()).is_ok());
+}
+
+#[test]
+fn missing_field_is_named() {
+    let error = refusal("{\"index\":0,\"time\":0,\"type\":\"invoke\",\"f\":\"read\"}\n");
+    assert!(error.contains("missing field `process`"), "{error}");
+}
+
+#[test]
+fn event_out_of_place_is_named_by_line_and_index() {
+    assert_eq!(
+        refusal(&format!("{READ}{READ}")),
+        "h.jsonl:2: event 0: expected an index above 0, the event before"
+    );
+}
+
+#[test]
+fn further_fields_are_ignored() {
+    let text = READ.replace('}', ",\"link\":{\"to\":[1]}}");
+    assert!(read_history("h.jsonl", text.as_bytes()).is_ok());
+}
+
+#[test]
+fn integer_that_would_lose_digits_is_refused() {
+    let text = READ.replace('}', ",\"value\":18446744073709551617}");
+    assert!(refusal(&text).contains("expected a number that a 64-bit integer or a double holds"));
+}
+
+#[test]
+fn line_without_end_does_not_fill_the_memory() {
+    let endless = io::BufReader::new(io::repeat(b' '));
+    let error = read_history("h.jsonl", endless).unwrap_err().to_string();
+    assert_eq!(error, "h.jsonl:1: expected a line of at most 16777216 bytes");
+}
+
+#[test]
+fn nothing_is_read_after_an_error() {
+    let text = format!("nonsense\n{READ}");
+    let mut events = read_events("h.jsonl", text.as_bytes());
+    assert!(events.next().unwrap().is_err());
+    assert!(events.next().is_none());
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Integer),
+        (-1e15..1e15_f64).prop_map(|number| Value::Double(number.to_bits())),
+        ".*".prop_map(Value::text),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Value::list))
+}
+
+fn name() -> impl Strategy<Value = Option<Arc<str>>> {
+    prop::option::of(".*".prop_map(Arc::from))
+}
+
+prop_compose! {
+    fn event()(
+        (index, time, process) in (any::<u64>(), any::<u64>(), any::<u32>()),
+        kind in prop::sample::select(vec![
+            EventKind::Invoke, EventKind::Ok, EventKind::Fail, EventKind::Info,
+        ]),
+        function in prop::sample::select(vec![
+            Function::Read, Function::Write, Function::Cas, Function::Delete, Function::Txn,
+        ]),
+        (key, value) in (value(), value()),
+        swapped in any::<Option<bool>>(),
+        saw in prop::option::of(value()),
+        (node, error) in (name(), name()),
+    ) -> Event {
+        let (time, process) = (Nanoseconds(time), ProcessId(process));
+        Event { index, time, process, kind, function, key, value, swapped, saw, node, error }
+    }
+}
+
+proptest! {
+    #[test]
+    fn events_survive_the_file(events in prop::collection::vec(event(), 0..5)) {
+        let mut file = Vec::new();
+        write_events(&mut file, &events).unwrap();
+        let read: Result<Vec<Event>, _> = read_events("h.jsonl", file.as_slice()).collect();
+        prop_assert_eq!(read.unwrap(), events);
+    }
+}

@@ -1,0 +1,4 @@
+//! Histories and certificates as files.
+
+pub mod certificate;
+pub mod jsonl;

@@ -1,0 +1,102 @@
+//! What an object does when it is used by one client at a time: the meaning of *correct*.
+//!
+//! An engine looks for an order of the operations that a [`Model`] accepts one after another. A
+//! model is a pure function of a state and a call; it knows nothing of time, clients or files.
+
+mod register;
+
+pub use register::Register;
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::history::{Action, Response};
+
+/// An operation as a model sees it: what was asked, and what was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// What was asked.
+    pub action: Action,
+    /// What was answered; absent where nobody knows.
+    pub response: Option<Response>,
+}
+
+/// A sequential object: its states, and what every operation answers and does in each.
+///
+/// Values are the history's [interned](crate::value::Values) ones: a model that must look inside
+/// them keeps a reference to the table.
+///
+/// ```
+/// use partita_checker::engines::wgl::{Limits, Search, search};
+/// use partita_checker::engines::spans;
+/// use partita_checker::formats::jsonl::read_history;
+/// use partita_checker::model::{Call, Model};
+/// use partita_checker::{Action, Function, Response, ValueId};
+///
+/// /// First in, first out; a dequeue from an empty queue answers null.
+/// struct Queue;
+///
+/// impl Model for Queue {
+///     type State = Vec<ValueId>;
+///     fn name(&self) -> &'static str { "queue" }
+///     fn initial(&self) -> Vec<ValueId> { Vec::new() }
+///     fn knows(&self, call: Call) -> bool {
+///         matches!(call.action, Action::Other(Function::Enqueue | Function::Dequeue, _))
+///     }
+///     fn step(&self, items: &Vec<ValueId>, call: Call) -> Option<Vec<ValueId>> {
+///         let mut items = items.clone();
+///         match call.action {
+///             Action::Other(Function::Enqueue, item) => items.push(item),
+///             _ => {
+///                 let head = if items.is_empty() { ValueId::NULL } else { items.remove(0) };
+///                 if call.response.is_some_and(|answer| answer != Response::Value(head)) {
+///                     return None;
+///                 }
+///             }
+///         }
+///         Some(items)
+///     }
+/// }
+///
+/// let lines = r#"{"index":0,"time":0,"process":0,"type":"invoke","f":"enqueue","value":7}
+/// {"index":1,"time":1,"process":0,"type":"ok","f":"enqueue","value":7}
+/// {"index":2,"time":2,"process":1,"type":"invoke","f":"dequeue"}
+/// {"index":3,"time":3,"process":1,"type":"ok","f":"dequeue","value":8}"#;
+/// let history = read_history("example", lines.as_bytes()).unwrap();
+/// let limits = Limits { memory: 1 << 20, stop: &|| false };
+/// let found = search(&Queue, &spans(&history, &[0, 1], &Queue), &limits);
+/// assert!(matches!(found, Search::Violation { .. }), "8 was never enqueued");
+/// ```
+pub trait Model {
+    /// What the object holds. Engines intern states, so they should be cheap to clone and hash.
+    type State: Clone + Eq + Hash + Debug;
+
+    /// The name that stands in certificates.
+    fn name(&self) -> &'static str;
+
+    /// The state before the first operation.
+    fn initial(&self) -> Self::State;
+
+    /// Whether the model gives `call` a meaning. Engines ask it of every call before the search: a
+    /// call without a meaning makes the verdict unknown, never a violation.
+    fn knows(&self, call: Call) -> bool;
+
+    /// The state after `call`, or nothing if the object would never have answered so in `state`.
+    ///
+    /// A call without a response may have had any; accept it and do what it does. Whatever state a
+    /// call with a response leads to, the same call without must lead to as well.
+    fn step(&self, state: &Self::State, call: Call) -> Option<Self::State>;
+
+    /// Whether `call` never changes any state. True must be certain: engines leave such calls out
+    /// where their response is unknown, and never try a legal one at two places.
+    fn is_pure(&self, _call: Call) -> bool {
+        false
+    }
+
+    /// Whether `observer` may owe its response to `writer` having happened. False must be certain:
+    /// a history without `writer` and without all calls that rely on it must still be linearizable
+    /// if the whole was. Counterexamples are minimised along this.
+    fn relies_on(&self, _observer: Call, writer: Call) -> bool {
+        !self.is_pure(writer)
+    }
+}

@@ -1,0 +1,157 @@
+//! One register: read, write, compare-and-set, delete.
+
+use super::{Call, Model};
+use crate::history::{Action, Response};
+use crate::value::{Value, ValueId, Values};
+
+/// A register that holds one value.
+///
+/// A compare-and-set that did not match answers so, with or without the value it saw instead.
+/// A delete puts the initial value back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Register {
+    initial: ValueId,
+}
+
+impl Register {
+    /// The name that stands in certificates.
+    pub const NAME: &'static str = "register";
+
+    /// A register that holds `initial` before the first operation of a history with these `values`.
+    pub fn new(initial: &Value, values: &Values) -> Self {
+        // A value that the history never names gets the number after the last: no operation has it.
+        let unnamed = || ValueId(u32::try_from(values.len()).expect("at most 2^32 values"));
+        Self { initial: values.find(initial).unwrap_or_else(unnamed) }
+    }
+
+    /// The value before the first operation; possibly one past the end of the table.
+    pub const fn initial_value(self) -> ValueId {
+        self.initial
+    }
+
+    /// The value that `call` leaves in the register if it takes effect.
+    pub const fn written(self, call: Call) -> Option<ValueId> {
+        match (call.action, call.response) {
+            (Action::Write(value), _) => Some(value),
+            (Action::Cas { new, .. }, Some(Response::Swapped) | None) => Some(new),
+            (Action::Delete, _) => Some(self.initial),
+            _ => None,
+        }
+    }
+
+    /// The value that the register must have held when `call` took effect.
+    pub const fn observed(self, call: Call) -> Option<ValueId> {
+        match (call.action, call.response) {
+            (Action::Read, Some(Response::Value(value))) => Some(value),
+            (Action::Cas { expected, .. }, Some(Response::Swapped) | None) => Some(expected),
+            (Action::Cas { .. }, Some(Response::Mismatch(saw))) => saw,
+            _ => None,
+        }
+    }
+}
+
+impl Model for Register {
+    type State = ValueId;
+
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn initial(&self) -> ValueId {
+        self.initial
+    }
+
+    fn knows(&self, call: Call) -> bool {
+        match call.action {
+            Action::Read => matches!(call.response, None | Some(Response::Value(_))),
+            Action::Write(_) | Action::Delete => {
+                matches!(call.response, None | Some(Response::Done))
+            }
+            Action::Cas { .. } => {
+                matches!(call.response, None | Some(Response::Swapped | Response::Mismatch(_)))
+            }
+            Action::Other(..) => false,
+        }
+    }
+
+    fn step(&self, &state: &ValueId, call: Call) -> Option<ValueId> {
+        match (call.action, call.response) {
+            (Action::Read, Some(Response::Value(value))) => (value == state).then_some(state),
+            (Action::Read, None) => Some(state),
+            (Action::Write(value), Some(Response::Done) | None) => Some(value),
+            (Action::Delete, Some(Response::Done) | None) => Some(self.initial),
+            (Action::Cas { expected, new }, Some(Response::Swapped)) => {
+                (state == expected).then_some(new)
+            }
+            (Action::Cas { expected, .. }, Some(Response::Mismatch(saw))) => {
+                (state != expected && saw.is_none_or(|saw| saw == state)).then_some(state)
+            }
+            (Action::Cas { expected, new }, None) => {
+                Some(if state == expected { new } else { state })
+            }
+            _ => None,
+        }
+    }
+
+    fn is_pure(&self, call: Call) -> bool {
+        matches!(
+            (call.action, call.response),
+            (Action::Read, _) | (Action::Cas { .. }, Some(Response::Mismatch(_)))
+        )
+    }
+
+    fn relies_on(&self, observer: Call, writer: Call) -> bool {
+        let Some(written) = self.written(writer) else { return false };
+        match (observer.action, observer.response) {
+            // It only says what was not there, so any other value may be why.
+            (Action::Cas { expected, .. }, Some(Response::Mismatch(None))) => written != expected,
+            _ => self.observed(observer) == Some(written),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cas(expected: u32, new: u32, response: Option<Response>) -> Call {
+        let action = Action::Cas { expected: ValueId(expected), new: ValueId(new) };
+        Call { action, response }
+    }
+
+    #[test]
+    fn mismatch_needs_another_value_than_expected() {
+        let register = Register { initial: ValueId::NULL };
+        let silent = Some(Response::Mismatch(None));
+        let told = Some(Response::Mismatch(Some(ValueId(3))));
+        assert_eq!(register.step(&ValueId(1), cas(1, 2, silent)), None);
+        assert_eq!(register.step(&ValueId(3), cas(1, 2, silent)), Some(ValueId(3)));
+        assert_eq!(register.step(&ValueId(3), cas(1, 2, told)), Some(ValueId(3)));
+        assert_eq!(register.step(&ValueId(4), cas(1, 2, told)), None);
+        assert_eq!(register.step(&ValueId(3), cas(3, 2, told)), None);
+    }
+
+    #[test]
+    fn unknown_compare_and_set_swaps_exactly_if_it_matches() {
+        let register = Register { initial: ValueId::NULL };
+        assert_eq!(register.step(&ValueId(1), cas(1, 2, None)), Some(ValueId(2)));
+        assert_eq!(register.step(&ValueId(3), cas(1, 2, None)), Some(ValueId(3)));
+    }
+
+    #[test]
+    fn delete_puts_the_initial_value_back() {
+        let mut values = Values::default();
+        let five = values.intern(&Value::Integer(5));
+        let register = Register::new(&Value::Integer(5), &values);
+        let delete = Call { action: Action::Delete, response: Some(Response::Done) };
+        assert_eq!(register.step(&ValueId::NULL, delete), Some(five));
+    }
+
+    #[test]
+    fn initial_value_that_no_operation_names_is_seen_by_none() {
+        let values = Values::default();
+        let register = Register::new(&Value::Integer(5), &values);
+        let read = |value| Call { action: Action::Read, response: Some(Response::Value(value)) };
+        assert_eq!(register.step(&register.initial(), read(ValueId::NULL)), None);
+    }
+}

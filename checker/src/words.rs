@@ -1,0 +1,64 @@
+//! Phrases that sentences about histories share.
+
+use crate::event::{Function, Nanoseconds};
+use crate::value::Value;
+use crate::verdict::Witness;
+
+/// The text with its first letter in upper case, as a sentence begins.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A point in time: "12.345 s".
+pub(crate) fn seconds(time: Nanoseconds) -> String {
+    format!("{:.3} s", time.as_seconds())
+}
+
+/// A length of time in the unit that suits it: "812 ms".
+pub(crate) fn duration(time: Nanoseconds) -> String {
+    match time.0 {
+        0..1_000 => format!("{} ns", time.0),
+        1_000..1_000_000 => format!("{} µs", time.0 / 1_000),
+        1_000_000..10_000_000_000 => format!("{} ms", time.0 / 1_000_000),
+        _ => format!("{:.1} s", time.as_seconds()),
+    }
+}
+
+/// "key k1", or "the register" where there is one only.
+pub(crate) fn key(key: &Value) -> String {
+    match key {
+        Value::Null => "the register".to_owned(),
+        key => format!("key {key}"),
+    }
+}
+
+/// What is left to say of operations that have no order, where no anomaly has a name.
+pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
+    let last = operations.iter().max_by_key(|witness| witness.completed_index);
+    let what = last.map_or_else(String::new, |last| {
+        format!(
+            "; the last answer, {} by process {}{} at {}, fits none",
+            answer(last),
+            last.process,
+            last.node.as_ref().map_or_else(String::new, |node| format!(" (via {node})")),
+            seconds(last.completed.unwrap_or(last.invoked)),
+        )
+    });
+    format!(
+        "No order of these {} operations on {} explains what their clients saw{what}.",
+        operations.len(),
+        key(object),
+    )
+}
+
+fn answer(witness: &Witness) -> String {
+    let Witness { function, value, .. } = witness;
+    match (function, witness.swapped) {
+        (Function::Read, _) => format!("a read of {value}"),
+        (Function::Write, _) => format!("a write of {value}"),
+        (Function::Cas, Some(false)) => format!("a compare-and-set {value} that did not match"),
+        (Function::Cas, _) => format!("a compare-and-set {value}"),
+        (function, _) => format!("a {function}"),
+    }
+}
