@@ -1,5 +1,27 @@
 //! One run as a page a tired engineer understands at first sight, and as files that CI reads.
+//!
+//! [`html()`], [`junit()`] and [`summary()`] are pure functions from a [`Run`] to text;
+//! [`write_all`] puts all three into the run's folder. All say the same words, which come from one
+//! place each: the verdict's, a counterexample's, an operation's, a duration's.
+//!
+//! What clients saw is foreign text: it is made visible and bounded first, then escaped by whatever
+//! writes the format. The size of a report does not grow with the history: time is summed into at
+//! most some two hundred stretches, and every table ends and says what it leaves out.
 
+mod chart;
+mod commands;
+mod evidence;
+mod folder;
+mod headline;
+mod html;
+mod junit;
 pub mod run;
+mod series;
+mod summary;
+mod text;
 
-pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, RunRecord};
+pub use folder::{WriteReportsError, write_all};
+pub use html::html;
+pub use junit::junit;
+pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, Run, RunRecord};
+pub use summary::summary;

@@ -1,6 +1,7 @@
-//! What was asked of a run and what was found: the content of `run.json`.
+//! What was asked of a run and what was found: the content of `run.json`, and the input of reports.
 
-use partita_checker::{Nanoseconds, Verdict};
+use partita_checker::{Analysis, History, Moment, Nanoseconds, Operation, Outcome, Verdict};
+use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
 /// A run's plan, surroundings, course and verdict.
@@ -103,4 +104,46 @@ pub struct RoleChange {
     pub role: String,
     /// The term it was in, where known.
     pub term: Option<u64>,
+}
+
+/// Everything that is known of one finished run: what the reports are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The plan and the course.
+    pub record: &'a RunRecord,
+    /// What the clients did and saw.
+    pub history: &'a History,
+    /// The faults as they happened, in the order of the schedule.
+    pub faults: &'a [FaultRecord],
+    /// What the checker found.
+    pub analysis: &'a Analysis,
+}
+
+impl Run<'_> {
+    /// The verdict that reports show: the worse of the run's and the checker's, so that no
+    /// disagreement between the two can hide a violation.
+    pub fn verdict(&self) -> Verdict {
+        self.record.verdict.max(self.analysis.verdict)
+    }
+
+    /// When the last thing on record happened; at least one millisecond, so that charts have a
+    /// width.
+    pub fn end(&self) -> Nanoseconds {
+        let phases = self.record.phases.iter().map(|phase| phase.ended_ns.0);
+        let roles = self.record.roles.iter().map(|change| change.at_ns.0);
+        let faults = self.faults.iter().map(|fault| fault.ended_ns.unwrap_or(fault.began_ns));
+        let operations = self.history.operations.iter().map(|operation| {
+            completion(operation).map_or(operation.invoked.time.0, |moment| moment.time.0)
+        });
+        let end = phases.chain(roles).chain(faults).chain(operations).max().unwrap_or(0);
+        Nanoseconds(end.max(1_000_000))
+    }
+}
+
+/// When an operation came back, or its client gave up on it; `None` if neither was seen.
+pub(crate) fn completion(operation: &Operation) -> Option<Moment> {
+    match operation.outcome {
+        Outcome::Ok(moment, _) | Outcome::Fail(moment) => Some(moment),
+        Outcome::Info(moment) => moment,
+    }
 }

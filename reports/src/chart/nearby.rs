@@ -1,0 +1,155 @@
+//! Draws a key's operations around the time of a proof, packed tightly, the proof's own among them.
+
+use partita_checker::{Action, Nanoseconds, Operation, Outcome};
+
+use super::axis::TimeAxis;
+use super::pen::{Anchor, Area};
+use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
+use super::{Paint, Pen, Plot};
+use crate::evidence::Evidence;
+use crate::run::{Run, completion};
+use crate::text::number::{count, counted, duration};
+use crate::text::operation::operation;
+
+/// Operations drawn, at most: those nearest to the proof's end.
+const MOST_OPERATIONS: usize = 400;
+/// Rows, at most; what finds no place is left out.
+const MOST_ROWS: usize = 24;
+const ROW: f64 = 11.0;
+const BAR: f64 = 8.0;
+const TOP: f64 = 4.0;
+
+/// The drawing and what it leaves out.
+pub(crate) struct Nearby {
+    pub(crate) chart: String,
+    pub(crate) caption: String,
+}
+
+/// The drawing, or `None` if the key has no operations but the proof's.
+pub(crate) fn draw(run: &Run<'_>, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Option<Nearby> {
+    let key = run.history.keys.iter().position(|key| *key == evidence.found.key)?;
+    let (first, last) = evidence.span();
+    let margin = (last.since(first).0 / 10).clamp(1_000_000, 2_000_000_000);
+    let begin = Nanoseconds(first.0.saturating_sub(margin));
+    let end = Nanoseconds(last.0.saturating_add(margin));
+    let mut near: Vec<&Operation> = run
+        .history
+        .operations
+        .iter()
+        .filter(|operation| operation.key.0 as usize == key && operation.invoked.time <= end)
+        .filter(|operation| over(operation, end) >= begin)
+        .collect();
+    if near.len() <= evidence.operations.len() {
+        return None;
+    }
+    let total = near.len();
+    let of_proof = |operation: &Operation| {
+        let index = operation.invoked.position;
+        evidence.operations.iter().position(|exhibit| exhibit.witness.index == index)
+    };
+    near.sort_by_key(|operation| {
+        (of_proof(operation).is_none(), operation.invoked.time.0.abs_diff(last.0))
+    });
+    near.truncate(MOST_OPERATIONS);
+    near.sort_by_key(|operation| operation.invoked.position);
+    let axis = TimeAxis { begin, end, left: LEFT, right: RIGHT };
+    let mut rows = Rows { free_from: Vec::new() };
+    let placed: Vec<_> = near
+        .into_iter()
+        .filter_map(|operation| {
+            let x = axis.x(operation.invoked.time);
+            let right = axis.x(over(operation, end)).max(x + 3.0);
+            let row = rows.place(x, right)?;
+            Some((operation, Area { x, y: row, width: right - x, height: BAR }))
+        })
+        .collect();
+    let bottom = TOP + rows.free_from.len() as f64 * ROW + 4.0;
+    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    ground(&mut pen, plot, &axis, bottom);
+    for (operation, area) in &placed {
+        let blamed = of_proof(operation).map(|place| evidence.operations[place].blame.is_some());
+        bar(&mut pen, run, operation, *area, blamed);
+    }
+    let caption = caption(placed.len(), total);
+    let chart = pen.finish("Operations on the same key around that time", &caption);
+    Some(Nearby { chart, caption })
+}
+
+fn caption(drawn: usize, total: usize) -> String {
+    let mut caption = counted(drawn as u64, "operation");
+    if drawn < total {
+        caption.push_str(&format!(" of {}, those nearest to the violation", count(total as u64)));
+    }
+    caption.push_str("; the strong ones are those of the proof above.");
+    caption
+}
+
+fn over(operation: &Operation, end: Nanoseconds) -> Nanoseconds {
+    match operation.outcome {
+        Outcome::Info(_) => end,
+        Outcome::Ok(..) | Outcome::Fail(_) => completion(operation).map_or(end, |at| at.time),
+    }
+}
+
+/// Rows that are each free from some place on.
+struct Rows {
+    free_from: Vec<f64>,
+}
+
+impl Rows {
+    /// The upper edge of the first row that is free between `x` and `right`.
+    fn place(&mut self, x: f64, right: f64) -> Option<f64> {
+        let row = match self.free_from.iter().position(|&free| free <= x) {
+            Some(row) => row,
+            None if self.free_from.len() < MOST_ROWS => {
+                self.free_from.push(0.0);
+                self.free_from.len() - 1
+            }
+            None => return None,
+        };
+        self.free_from[row] = right + 1.5;
+        Some(TOP + row as f64 * ROW)
+    }
+}
+
+fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
+    for (began, ended) in plot.windows.iter() {
+        if began > axis.end || ended < axis.begin {
+            continue;
+        }
+        let (x, right) = (axis.x(began), axis.x(ended));
+        let area = Area { x, y: TOP, width: right - x, height: bottom - TOP };
+        pen.bar(area, 0.0, Paint::Shade, "");
+    }
+    for tick in axis.ticks(8) {
+        pen.line((tick.at, TOP), (tick.at, bottom), Paint::Grid);
+        pen.text((tick.at, bottom + 16.0), Anchor::Middle, Paint::Muted, &tick.label);
+    }
+    pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+}
+
+fn bar(pen: &mut Pen, run: &Run<'_>, one: &Operation, area: Area, blamed: Option<bool>) {
+    let took = match one.outcome {
+        Outcome::Info(_) => "never came back".to_owned(),
+        Outcome::Ok(..) | Outcome::Fail(_) => {
+            let end = completion(one).map_or(one.invoked.time, |moment| moment.time);
+            format!("took {}", duration(end.since(one.invoked.time)))
+        }
+    };
+    let hint = format!(
+        "process {}: {}, {took}, line {}",
+        one.process,
+        operation(run.history, one),
+        one.invoked.position + 1
+    );
+    let paint = match (blamed, one.outcome, one.action) {
+        (Some(true), ..) => Paint::Culprit,
+        (Some(false), _, Action::Read) => Paint::Look,
+        (Some(false), ..) => Paint::Change,
+        (None, Outcome::Info(_), _) => Paint::AsideOpen,
+        (None, Outcome::Fail(_), _) => Paint::AsideFail,
+        (None, Outcome::Ok(..), Action::Read) => Paint::Aside,
+        (None, Outcome::Ok(..), _) => Paint::AsideChange,
+    };
+    pen.bar(area, 2.0, paint, &hint);
+}

@@ -1,0 +1,113 @@
+//! The frame that all charts over the run share: one time axis, the faults' shade, the phases.
+
+use partita_checker::Nanoseconds;
+use partita_nemesis::FaultRecord;
+
+use super::axis::TimeAxis;
+use super::pen::{Anchor, Area, text_width};
+use super::{Paint, Pen};
+use crate::run::{Phase, Run};
+use crate::series::{Windows, windows};
+use crate::text::number::instant_short;
+use crate::text::visible::{LABEL_CHARACTERS, visible};
+
+/// The width of every drawing.
+pub(crate) const WIDTH: f64 = 1200.0;
+/// Where time begins.
+pub(crate) const LEFT: f64 = 84.0;
+/// Where time ends.
+pub(crate) const RIGHT: f64 = 1150.0;
+/// What the time axis with its labels takes below a chart.
+pub(crate) const FOOT: f64 = 24.0;
+/// What the names of the faults take above a chart.
+pub(crate) const HEAD: f64 = 18.0;
+
+/// What the charts over the run have in common.
+#[derive(Debug)]
+pub(crate) struct Plot<'a> {
+    /// The whole run.
+    pub(crate) axis: TimeAxis,
+    /// When faults were in force.
+    pub(crate) windows: Windows,
+    faults: &'a [FaultRecord],
+    phases: &'a [Phase],
+}
+
+impl<'a> Plot<'a> {
+    pub(crate) fn of(run: &Run<'a>) -> Self {
+        let end = run.end();
+        Self {
+            axis: TimeAxis { begin: Nanoseconds(0), end, left: LEFT, right: RIGHT },
+            windows: Windows::of(run.faults, end),
+            faults: run.faults,
+            phases: &run.record.phases,
+        }
+    }
+
+    /// The faults with their begin and end.
+    pub(crate) fn faults(
+        &self,
+    ) -> impl Iterator<Item = (&'a FaultRecord, Nanoseconds, Nanoseconds)> + '_ {
+        self.faults.iter().map(|fault| {
+            let (began, ended) = windows::span(fault, self.axis.end);
+            (fault, began, ended)
+        })
+    }
+
+    /// The background from `top` to `bottom`: faults shaded and named above, phases apart, the time
+    /// axis below.
+    pub(crate) fn ground(&self, pen: &mut Pen, top: f64, bottom: f64) {
+        for (began, ended) in self.windows.iter() {
+            let (x, right) = (self.axis.x(began), self.axis.x(ended));
+            let width = (right - x).max(1.0);
+            let area = Area { x, y: top, width, height: bottom - top };
+            let hint = format!("faults in force {} to {}", at(began), at(ended));
+            pen.bar(area, 0.0, Paint::Shade, &hint);
+        }
+        for tick in self.axis.ticks(10) {
+            pen.line((tick.at, top), (tick.at, bottom), Paint::Grid);
+            pen.text((tick.at, bottom + 16.0), Anchor::Middle, Paint::Muted, &tick.label);
+        }
+        for phase in self.phases.iter().skip(1) {
+            let x = self.axis.x(phase.began_ns);
+            pen.line((x, top), (x, bottom), Paint::PhaseEdge);
+        }
+        pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+    }
+
+    /// The faults' names on one line, each where it began, left out where they would overlap.
+    pub(crate) fn fault_names(&self, pen: &mut Pen, baseline: f64) {
+        let mut free_from = LEFT;
+        for (fault, began, _) in self.faults() {
+            let name = fault_name(fault);
+            let x = self.axis.x(began);
+            let width = text_width(&name);
+            if x >= free_from && x + width <= WIDTH {
+                pen.text((x, baseline), Anchor::Start, Paint::FaultText, &name);
+                free_from = x + width + 8.0;
+            }
+        }
+    }
+
+    /// The phases' names on one line, left out where they do not fit.
+    pub(crate) fn phase_names(&self, pen: &mut Pen, baseline: f64) {
+        for phase in self.phases {
+            let (x, right) = (self.axis.x(phase.began_ns), self.axis.x(phase.ended_ns));
+            let name = visible(&phase.name, LABEL_CHARACTERS);
+            if text_width(&name) <= right - x {
+                let middle = f64::midpoint(x, right);
+                pen.text((middle, baseline), Anchor::Middle, Paint::Muted, &name);
+            }
+        }
+    }
+}
+
+/// A fault as charts and tables name it: its number and its name.
+pub(crate) fn fault_name(fault: &FaultRecord) -> String {
+    format!("#{} {}", fault.id, visible(&fault.fault, LABEL_CHARACTERS))
+}
+
+/// A time for a hint.
+pub(crate) fn at(time: Nanoseconds) -> String {
+    instant_short(time)
+}

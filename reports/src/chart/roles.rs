@@ -1,0 +1,145 @@
+//! Draws who was what in which term, one lane per node, up to the end of the run.
+//!
+//! A role is told by its height and pattern: a leader fills its lane, a follower half of it, a
+//! candidate is striped, a node without a process is a thin line, a silent one is dotted. Changes
+//! closer together than a pixel are drawn as the last of them.
+
+use partita_checker::Nanoseconds;
+
+use super::pen::{Anchor, Area, Path, text_width};
+use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH, at};
+use super::{Paint, Pen, Plot};
+use crate::run::{RoleChange, Run};
+use crate::text::number::counted;
+use crate::text::visible::visible;
+
+const LANE: f64 = 30.0;
+const NAME_CHARACTERS: usize = 11;
+
+/// The lanes, or `None` if no role of any node was ever seen.
+pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
+    if run.record.roles.is_empty() {
+        return None;
+    }
+    let top = HEAD + 4.0;
+    let bottom = top + run.record.nodes.len() as f64 * LANE;
+    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    plot.ground(&mut pen, top, bottom);
+    plot.fault_names(&mut pen, HEAD - 4.0);
+    let mut y = top;
+    for node in &run.record.nodes {
+        let name = visible(&node.name, NAME_CHARACTERS);
+        pen.text((LEFT - 8.0, y + 19.0), Anchor::End, Paint::Text, &name);
+        for stretch in stretches(run, plot, &node.name) {
+            stretch.draw(&mut pen, y);
+        }
+        y += LANE;
+    }
+    Some(pen.finish("Roles and terms of the nodes", &description(run)))
+}
+
+fn description(run: &Run<'_>) -> String {
+    let leaders = run.record.roles.iter().filter(|change| change.role == "leader");
+    let terms = run.record.roles.iter().filter_map(|change| change.term).max();
+    let mut text = format!("{} seen", counted(leaders.clone().count() as u64, "leadership"));
+    if let Some(term) = terms {
+        text.push_str(&format!(", highest term {term}"));
+    }
+    if let Some(last) = leaders.last() {
+        text.push_str(&format!(", last {} from {}", visible(&last.node, 40), at(last.at_ns)));
+    }
+    text.push('.');
+    text
+}
+
+/// A time during which a node was in one role and term.
+struct Stretch<'a> {
+    change: &'a RoleChange,
+    x: f64,
+    right: f64,
+    ended: Nanoseconds,
+    /// Whether the term differs from that of the stretch before.
+    new_term: bool,
+}
+
+fn stretches<'a>(run: &Run<'a>, plot: &Plot<'_>, node: &str) -> Vec<Stretch<'a>> {
+    let changes: Vec<_> = run.record.roles.iter().filter(|change| change.node == node).collect();
+    let mut stretches: Vec<Stretch<'_>> = Vec::new();
+    for (index, &change) in changes.iter().enumerate() {
+        let ended = changes.get(index + 1).map_or(plot.axis.end, |next| next.at_ns);
+        let (x, right) = (plot.axis.x(change.at_ns), plot.axis.x(ended));
+        let known = changes[..index].iter().rev().find_map(|before| before.term);
+        let mut stretch = Stretch {
+            change,
+            x,
+            right,
+            ended,
+            new_term: change.term.is_some_and(|term| Some(term) != known),
+        };
+        if let Some(before) = stretches.last_mut() {
+            if before.change.role == change.role && before.change.term == change.term {
+                (before.right, before.ended) = (right, ended);
+                continue;
+            }
+            if before.right - before.x < 1.0 {
+                stretch.x = before.x;
+                stretch.new_term |= before.new_term;
+                *before = stretch;
+                continue;
+            }
+        }
+        stretches.push(stretch);
+    }
+    stretches
+}
+
+impl Stretch<'_> {
+    fn draw(&self, pen: &mut Pen, lane: f64) {
+        let middle = lane + LANE / 2.0;
+        let hint = format!(
+            "{} {}{} from {} to {}",
+            visible(&self.change.node, 40),
+            visible(&self.change.role, 40),
+            self.change.term.map_or(String::new(), |term| format!(", term {term}")),
+            at(self.change.at_ns),
+            at(self.ended)
+        );
+        let width = (self.right - self.x - 0.8).max(0.8);
+        let (height, paint) = match self.change.role.as_str() {
+            "leader" => (22.0, Paint::Leader),
+            "follower" => (12.0, Paint::Follower),
+            "candidate" => (18.0, Paint::Candidate),
+            "down" => return self.line(pen, middle, Paint::Down, &hint),
+            "silent" => return self.line(pen, middle, Paint::Silent, &hint),
+            _ => (12.0, Paint::OtherRole),
+        };
+        let area = Area { x: self.x, y: middle - height / 2.0, width, height };
+        pen.bar(area, 2.0, paint, &hint);
+        let ink = if paint == Paint::Leader { Paint::OnLeader } else { Paint::Text };
+        self.label(pen, middle + 4.0, ink);
+    }
+
+    fn line(&self, pen: &mut Pen, middle: f64, paint: Paint, hint: &str) {
+        let mut path = Path::default();
+        path.start((self.x, middle));
+        path.stroke((self.right.max(self.x + 1.0), middle));
+        pen.path(&path, paint, hint);
+        self.label(pen, middle - 4.0, Paint::Muted);
+    }
+
+    /// The longest of the stretch's names that fits into it.
+    fn label(&self, pen: &mut Pen, baseline: f64, ink: Paint) {
+        let role = visible(&self.change.role, 20);
+        let names = match self.change.term {
+            Some(term) if self.new_term || self.change.role == "leader" => {
+                vec![format!("{role}, term {term}"), format!("t{term}")]
+            }
+            _ if matches!(role.as_str(), "follower") => Vec::new(),
+            _ => vec![role],
+        };
+        let room = self.right.min(RIGHT) - self.x - 8.0;
+        if let Some(name) = names.iter().find(|name| text_width(name) <= room) {
+            pen.text((self.x + 5.0, baseline), Anchor::Start, ink, name);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Draws operations per second over the run, stacked by what became of them.
+
+use super::axis::AmountAxis;
+use super::pen::{Anchor, Area, Path};
+use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
+use super::{Paint, Pen, Plot};
+use crate::series::throughput::{Ended, Throughput};
+use crate::text::number::{amount, counted};
+
+const HEIGHT: f64 = 130.0;
+
+/// The chart with its axes.
+pub(crate) fn draw(plot: &Plot<'_>, throughput: &Throughput) -> String {
+    let (top, bottom) = (HEAD + 4.0, HEAD + 4.0 + HEIGHT);
+    let per_second = 1e9 / throughput.buckets.width.0 as f64;
+    let busiest = throughput.ended.iter().map(|ended| ended.total()).max().unwrap_or(0);
+    let axis = AmountAxis::holding(busiest as f64 * per_second, top, bottom);
+    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    plot.ground(&mut pen, top, bottom);
+    plot.fault_names(&mut pen, HEAD - 4.0);
+    for tick in axis.ticks() {
+        pen.line((LEFT, tick.at), (RIGHT, tick.at), Paint::Grid);
+        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, Paint::Muted, &tick.label);
+    }
+    pen.text((LEFT - 8.0, bottom + 4.0), Anchor::End, Paint::Muted, "0");
+    let layers: [(Paint, fn(Ended) -> (u64, u64)); 3] = [
+        (Paint::Ok, |ended| (0, ended.ok)),
+        (Paint::Fail, |ended| (ended.ok, ended.fail)),
+        (Paint::Info, |ended| (ended.ok + ended.fail, ended.info)),
+    ];
+    for (paint, layer) in layers {
+        let mut path = Path::default();
+        for (index, &ended) in throughput.ended.iter().enumerate() {
+            let (below, number) = layer(ended);
+            if number == 0 {
+                continue;
+            }
+            let foot = axis.y(below as f64 * per_second);
+            let height = (foot - axis.y((below + number) as f64 * per_second)).max(1.0);
+            let x = plot.axis.x(throughput.buckets.begin(index));
+            let right = plot.axis.x(throughput.buckets.begin(index + 1));
+            let width = (right - x - 0.6).max(0.8);
+            path.block(Area { x, y: foot - height, width, height });
+        }
+        pen.path(&path, paint, "");
+    }
+    pen.finish("Operations per second", &description(throughput, busiest as f64 * per_second))
+}
+
+fn description(throughput: &Throughput, busiest: f64) -> String {
+    let sum = |part: fn(&Ended) -> u64| throughput.ended.iter().map(part).sum::<u64>();
+    let mut text = format!(
+        "Up to {} operations a second. In all {} ok, {} fail, {} info",
+        amount(busiest),
+        sum(|ended| ended.ok),
+        sum(|ended| ended.fail),
+        sum(|ended| ended.info)
+    );
+    if throughput.open > 0 {
+        text.push_str(&format!(
+            "; {} never came back and are not drawn",
+            counted(throughput.open, "operation")
+        ));
+    }
+    text.push('.');
+    text
+}

@@ -1,0 +1,51 @@
+//! The commands that do a run again or check it again, as one would type them.
+
+use crate::run::Run;
+
+/// What to type, each line for a POSIX shell.
+pub(crate) struct Commands {
+    /// Does the whole run again.
+    pub(crate) again: String,
+    /// Checks the recorded history again.
+    pub(crate) check: String,
+    /// Re-checks the certificate; absent where there is none.
+    pub(crate) verify: Option<String>,
+}
+
+impl Commands {
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        let folder = folder(run);
+        let verify = (run.analysis.verdict == partita_checker::Verdict::Valid)
+            .then(|| format!("partita verify {}", quoted(&folder)));
+        Self {
+            again: run.record.command.clone(),
+            check: format!("partita check {}", quoted(&format!("{folder}/history.jsonl"))),
+            verify,
+        }
+    }
+}
+
+/// The run's folder, where the controller puts it.
+pub(crate) fn folder(run: &Run<'_>) -> String {
+    format!("partita-runs/{}", run.record.name)
+}
+
+/// `word` as one word for a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=+,@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_space_or_quote_stays_one_word() {
+        assert_eq!(quoted("partita-runs/a-1"), "partita-runs/a-1");
+        assert_eq!(quoted("it's here"), r"'it'\''s here'");
+    }
+}

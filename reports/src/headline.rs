@@ -1,0 +1,105 @@
+//! Says the verdict in words that a newcomer understands; the same words in every format.
+
+use partita_checker::Verdict;
+
+use crate::run::Run;
+use crate::text::number::{count, counted};
+use crate::text::operation::value;
+use crate::text::visible::{TEXT_CHARACTERS, visible};
+
+/// The verdict in words.
+pub(crate) struct Headline {
+    /// What it is.
+    pub(crate) verdict: Verdict,
+    /// A few words: `Violation: stale read`.
+    pub(crate) title: String,
+    /// One or two sentences: what was shown, or why nothing was.
+    pub(crate) lead: String,
+    /// What else a reader must know, one sentence each; nothing that the lead says already.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Headline {
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        let verdict = run.verdict();
+        let mut reasons = run.record.remarks.clone();
+        for reason in &run.analysis.reasons {
+            if !reasons.contains(reason) {
+                reasons.push(reason.clone());
+            }
+        }
+        let reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
+        let (title, lead, remarks) = match verdict {
+            Verdict::Valid => ("Linearizable".to_owned(), proved(run), reasons),
+            Verdict::Violation => {
+                let (title, lead) = violated(run);
+                (title, lead, reasons)
+            }
+            Verdict::Unknown => {
+                let (lead, remarks) = undecided(run, reasons);
+                ("Unknown: nothing was proved".to_owned(), lead, remarks)
+            }
+        };
+        Self { verdict, title, lead, remarks }
+    }
+}
+
+fn proved(run: &Run<'_>) -> String {
+    let operations = run.analysis.keys.iter().map(|key| key.operations as u64).sum();
+    format!(
+        "Proved: one order of operations per key explains every answer that clients got. \
+         certificate.json holds that order for {}, {}.",
+        counted(run.analysis.keys.len() as u64, "key"),
+        counted(operations, "operation"),
+    )
+}
+
+fn violated(run: &Run<'_>) -> (String, String) {
+    if let Some(found) = &run.analysis.counterexample {
+        return (format!("Violation: {}", found.anomaly.title()), sentence(&found.sentence));
+    }
+    let keys: Vec<_> = run
+        .analysis
+        .keys
+        .iter()
+        .filter(|key| key.verdict == Verdict::Violation)
+        .map(|key| value(&key.key))
+        .collect();
+    let lead = match keys.as_slice() {
+        [] => "The run is on record as a violation, but no counterexample was kept.".to_owned(),
+        [key] => format!("No order of the operations on key {key} explains what clients saw."),
+        [key, rest @ ..] => format!(
+            "No order of operations explains what clients saw on key {key} and {} more.",
+            count(rest.len() as u64)
+        ),
+    };
+    ("Violation: not linearizable".to_owned(), lead)
+}
+
+fn undecided(run: &Run<'_>, mut reasons: Vec<String>) -> (String, Vec<String>) {
+    let history_is_valid = run.analysis.verdict == Verdict::Valid;
+    let remainder = if reasons.is_empty() { Vec::new() } else { reasons.split_off(1) };
+    let mut lead = match reasons.pop() {
+        Some(reason) => reason,
+        None => {
+            "Neither a proof nor a counterexample was found; no reason is on record.".to_owned()
+        }
+    };
+    if history_is_valid {
+        lead.push_str(
+            " What clients saw has a linearization, but that says nothing about the store \
+             under faults.",
+        );
+    }
+    (lead, remainder)
+}
+
+/// Foreign text as a sentence: visible, bounded, with a full stop. Its first letter stays as it is,
+/// since it may be that of a key.
+fn sentence(text: &str) -> String {
+    let mut sentence = visible(text.trim(), TEXT_CHARACTERS);
+    if !sentence.ends_with(['.', '!', '?', '…']) {
+        sentence.push('.');
+    }
+    sentence
+}

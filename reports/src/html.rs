@@ -1,0 +1,117 @@
+//! One run as one HTML page that answers, top to bottom: what was found, why, and what now.
+//!
+//! The page loads nothing and runs no script, so that it opens from a mail, a CI artifact or a
+//! server with a strict content security policy. Its size is bounded: charts are sums over time, a
+//! proof is a handful of operations, tables end after some hundred rows and say what is left out.
+
+mod rows;
+
+pub(crate) use rows::effects;
+
+use askama::Template;
+use partita_checker::Verdict;
+
+use crate::chart::{self, Plot};
+use crate::commands::{Commands, folder};
+use crate::evidence::Evidence;
+use crate::headline::Headline;
+use crate::run::Run;
+use crate::series::{Buckets, latency::Latency, throughput::Throughput};
+use crate::text::number::{counted, duration};
+use crate::text::visible::{TEXT_CHARACTERS, visible};
+
+use rows::{Fact, FaultRow, KeyRow, LatencyRow, ProofView};
+
+/// How many stretches of time a chart divides the run into, at most.
+const MOST_BUCKETS: u64 = 210;
+/// How many faults and how many keys the tables list.
+const MOST_ROWS: usize = 300;
+
+/// The page for one run.
+///
+/// # Panics
+///
+/// Never: rendering a template into a string cannot go wrong.
+pub fn html(run: &Run<'_>) -> String {
+    let plot = Plot::of(run);
+    let buckets = Buckets::until(run.end(), MOST_BUCKETS);
+    let throughput = Throughput::of(run.history, buckets);
+    let latency = Latency::of(run.history, buckets, &plot.windows);
+    let headline = Headline::of(run);
+    let (mark, verdict_class) = match headline.verdict {
+        Verdict::Valid => ("✓", "valid"),
+        Verdict::Unknown => ("?", "unknown"),
+        Verdict::Violation => ("✕", "violation"),
+    };
+    let evidence = Evidence::of(run);
+    let page = Page {
+        heading: heading(run),
+        started_at: visible(&run.record.started_at, TEXT_CHARACTERS),
+        mark,
+        verdict_class,
+        facts: Fact::of_run(run),
+        proof: evidence.map(|evidence| ProofView::of(run, &evidence, &plot)),
+        faults: FaultRow::of(&plot, MOST_ROWS),
+        faults_caption: rows::faults_caption(run, MOST_ROWS),
+        faults_chart: chart::faults::draw(&plot),
+        throughput_chart: chart::throughput::draw(&plot, &throughput),
+        throughput_note: bucket_note(&throughput),
+        latency_chart: chart::latency::draw(&plot, &latency),
+        latency_note: format!("each per {}, by invocation", duration(buckets.width)),
+        latencies: LatencyRow::of(&latency),
+        roles_chart: chart::roles::draw(run, &plot),
+        commands: Commands::of(run),
+        folder: folder(run),
+        keys: KeyRow::of(run, MOST_ROWS),
+        keys_total: counted(run.analysis.keys.len() as u64, "key"),
+        keys_left_out: run.analysis.keys.len().saturating_sub(MOST_ROWS),
+        surroundings: Fact::of_surroundings(run),
+        headline,
+    };
+    page.render().expect("rendering into a string cannot go wrong")
+}
+
+/// Everything that the template fills in.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    heading: String,
+    started_at: String,
+    mark: &'static str,
+    verdict_class: &'static str,
+    headline: Headline,
+    facts: Vec<Fact>,
+    proof: Option<ProofView>,
+    faults: Vec<FaultRow>,
+    faults_caption: String,
+    faults_chart: Option<String>,
+    throughput_chart: String,
+    throughput_note: String,
+    latency_chart: String,
+    latency_note: String,
+    latencies: Vec<LatencyRow>,
+    roles_chart: Option<String>,
+    commands: Commands,
+    folder: String,
+    keys: Vec<KeyRow>,
+    keys_total: String,
+    keys_left_out: usize,
+    surroundings: Vec<Fact>,
+}
+
+fn heading(run: &Run<'_>) -> String {
+    let record = run.record;
+    let mutation = record.mutation.as_ref();
+    let mutation = mutation.map_or(String::new(), |name| format!(" with planted bug {name}"));
+    let heading = format!("{}{mutation}, {} workload", record.target, record.workload);
+    visible(&heading, TEXT_CHARACTERS)
+}
+
+fn bucket_note(throughput: &Throughput) -> String {
+    let mut note = format!("summed per {}, by return", duration(throughput.buckets.width));
+    if throughput.open > 0 {
+        let open = counted(throughput.open, "operation");
+        note.push_str(&format!("; {open} never came back and are not drawn"));
+    }
+    note
+}

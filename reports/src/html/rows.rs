@@ -1,0 +1,269 @@
+//! The rows of the page's tables, as text; the template escapes it.
+
+use partita_checker::Nanoseconds;
+use partita_nemesis::FaultRecord;
+
+use crate::chart::faults::family_name;
+use crate::chart::plot::{Plot, fault_name};
+use crate::chart::{nearby, proof};
+use crate::commands::{folder, quoted};
+use crate::evidence::{Evidence, Exhibit, ending, returned};
+use crate::run::Run;
+use crate::series::latency::{Latency, Quantiles};
+use crate::text::number::{amount, count, counted, duration, instant, instant_short, trimmed};
+use crate::text::operation::value;
+use crate::text::visible::{TEXT_CHARACTERS, visible};
+
+/// A name with a value.
+pub(super) struct Fact {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) note: String,
+}
+
+impl Fact {
+    fn new(name: &'static str, value: impl Into<String>, note: impl Into<String>) -> Self {
+        let [value, note] = [value.into(), note.into()];
+        Self { name, value: visible(&value, 120), note: visible(&note, TEXT_CHARACTERS) }
+    }
+
+    /// What was asked of the run and how much of it came about.
+    pub(super) fn of_run(run: &Run<'_>) -> Vec<Self> {
+        let record = run.record;
+        let counts = record.counts;
+        let outcomes = format!(
+            "{} ok, {} fail, {} info",
+            count(counts.ok),
+            count(counts.fail),
+            count(counts.info)
+        );
+        let clients = format!("{} at {} op/s", record.clients, amount(record.rate));
+        let seconds = trimmed(format!("{:.3}", record.duration_s));
+        vec![
+            Self::new("Seed", record.seed.to_string(), ""),
+            Self::new("Duration", format!("{seconds} s"), ""),
+            Self::new("Clients", clients, ""),
+            Self::new("Operations", count(counts.invoked), outcomes),
+            Self::new("Answered during faults", count(counts.ok_during_faults), ""),
+            Self::new("Faults", record.nemesis.as_str(), faults_note(run.faults)),
+        ]
+    }
+
+    /// What the run ran on.
+    pub(super) fn of_surroundings(run: &Run<'_>) -> Vec<Self> {
+        let record = run.record;
+        let nodes: Vec<_> =
+            record.nodes.iter().map(|node| format!("{} {}", node.name, node.address)).collect();
+        vec![
+            Self::new("Partita", record.version.as_str(), ""),
+            Self::new("Kernel", record.host.kernel.as_str(), ""),
+            Self::new("Cores", record.host.cores.to_string(), ""),
+            Self::new("Lab", record.host.lab.as_str(), ""),
+            Self::new("Nodes", nodes.join(", "), ""),
+        ]
+    }
+}
+
+/// How many faults there were, and how many of them tested nothing.
+pub(crate) fn faults_note(faults: &[FaultRecord]) -> String {
+    let failed = faults.iter().filter(|fault| fault.error.is_some()).count() as u64;
+    let idle = |fault: &&FaultRecord| fault.error.is_none() && !fault.had_effect();
+    let idle = faults.iter().filter(idle).count() as u64;
+    let mut note = format!("{} injected", count(faults.len() as u64 - failed));
+    if idle > 0 {
+        note.push_str(&format!(", {} without effect", count(idle)));
+    }
+    if failed > 0 {
+        note.push_str(&format!(", {} with an error", count(failed)));
+    }
+    note
+}
+
+pub(super) fn faults_caption(run: &Run<'_>, at_most: usize) -> String {
+    let total = run.faults.len();
+    let mut caption = format!("{}, in the order of the schedule", counted(total as u64, "fault"));
+    if total > at_most {
+        caption.push_str(&format!("; the first {at_most} of them, all are in schedule.jsonl"));
+    }
+    caption
+}
+
+/// One fault.
+pub(super) struct FaultRow {
+    pub(super) name: String,
+    pub(super) family: &'static str,
+    pub(super) began: String,
+    pub(super) lasted: String,
+    pub(super) nodes: String,
+    pub(super) target: String,
+    pub(super) parameters: String,
+    pub(super) effects: String,
+    pub(super) error: String,
+}
+
+impl FaultRow {
+    pub(super) fn of(plot: &Plot<'_>, at_most: usize) -> Vec<Self> {
+        plot.faults().take(at_most).map(|(fault, began, ended)| row(fault, began, ended)).collect()
+    }
+}
+
+fn row(fault: &FaultRecord, began: Nanoseconds, ended: Nanoseconds) -> FaultRow {
+    let parameters: Vec<_> =
+        fault.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let lasted = match fault.ended_ns {
+        Some(_) => duration(ended.since(began)),
+        None => "to the end".to_owned(),
+    };
+    let effects = if fault.effects.is_empty() { "none".to_owned() } else { effects(fault) };
+    FaultRow {
+        name: fault_name(fault),
+        family: family_name(fault.family),
+        began: instant_short(began),
+        lasted,
+        nodes: visible(&fault.nodes.join(", "), TEXT_CHARACTERS),
+        target: visible(&fault.target, TEXT_CHARACTERS),
+        parameters: visible(&parameters.join(", "), TEXT_CHARACTERS),
+        effects,
+        error: fault.error.as_ref().map_or(String::new(), |text| visible(text, TEXT_CHARACTERS)),
+    }
+}
+
+/// What a fault measurably did: `frames dropped: 1,204 frames`.
+pub(crate) fn effects(fault: &FaultRecord) -> String {
+    let effects: Vec<_> = fault
+        .effects
+        .iter()
+        .map(|effect| format!("{}: {} {}", effect.what, amount(effect.amount), effect.unit))
+        .collect();
+    visible(&effects.join("; "), TEXT_CHARACTERS)
+}
+
+/// The latencies at one kind of time.
+pub(super) struct LatencyRow {
+    pub(super) when: &'static str,
+    pub(super) count: String,
+    pub(super) p50: String,
+    pub(super) p95: String,
+    pub(super) p99: String,
+    pub(super) max: String,
+}
+
+impl LatencyRow {
+    pub(super) fn of(latency: &Latency) -> Vec<Self> {
+        let rows =
+            [("while no fault was in force", latency.calm), ("during faults", latency.faulty)];
+        let row = |(when, quantiles): (&'static str, Option<Quantiles>)| {
+            let quantiles = quantiles?;
+            Some(Self {
+                when,
+                count: count(quantiles.count),
+                p50: duration(quantiles.p50),
+                p95: duration(quantiles.p95),
+                p99: duration(quantiles.p99),
+                max: duration(quantiles.max),
+            })
+        };
+        rows.into_iter().filter_map(row).collect()
+    }
+}
+
+/// The verdict on one key.
+pub(super) struct KeyRow {
+    pub(super) key: String,
+    pub(super) verdict: String,
+    pub(super) operations: String,
+    pub(super) engine: String,
+    pub(super) reason: String,
+}
+
+impl KeyRow {
+    /// The worst keys first, otherwise in order of first appearance.
+    pub(super) fn of(run: &Run<'_>, at_most: usize) -> Vec<Self> {
+        let mut keys: Vec<_> = run.analysis.keys.iter().collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(key.verdict));
+        let row = |key: &partita_checker::KeyAnalysis| Self {
+            key: value(&key.key),
+            verdict: key.verdict.to_string(),
+            operations: count(key.operations as u64),
+            engine: key.engine.clone(),
+            reason: key
+                .reason
+                .as_ref()
+                .map_or(String::new(), |text| visible(text, TEXT_CHARACTERS)),
+        };
+        keys.into_iter().take(at_most).map(row).collect()
+    }
+}
+
+/// What the page shows of a violation's proof.
+pub(super) struct ProofView {
+    pub(super) chart: String,
+    pub(super) has_culprit: bool,
+    pub(super) has_open: bool,
+    pub(super) steps: Vec<String>,
+    pub(super) rows: Vec<ProofRow>,
+    pub(super) left_out: usize,
+    pub(super) command: String,
+    pub(super) nearby: Option<nearby::Nearby>,
+}
+
+/// One operation of a proof.
+pub(super) struct ProofRow {
+    pub(super) label: String,
+    pub(super) blame: &'static str,
+    pub(super) blamed: bool,
+    pub(super) process: String,
+    pub(super) node: String,
+    pub(super) invoked: String,
+    pub(super) ended: String,
+    pub(super) took: String,
+    pub(super) lines: String,
+}
+
+impl ProofView {
+    pub(super) fn of(run: &Run<'_>, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Self {
+        let operations = &evidence.operations;
+        Self {
+            chart: proof::draw(evidence, plot),
+            has_culprit: operations.iter().any(|exhibit| exhibit.blame.is_some()),
+            has_open: operations.iter().any(|exhibit| returned(exhibit.witness).is_none()),
+            steps: evidence.steps.iter().map(|step| step.sentence.clone()).collect(),
+            rows: operations.iter().map(proof_row).collect(),
+            left_out: evidence.left_out,
+            command: lines_command(run, evidence),
+            nearby: nearby::draw(run, evidence, plot),
+        }
+    }
+}
+
+fn proof_row(exhibit: &Exhibit<'_>) -> ProofRow {
+    let witness = exhibit.witness;
+    let took = returned(witness).map(|end| duration(end.since(witness.invoked)));
+    let (invocation, completion) = exhibit.lines;
+    ProofRow {
+        label: exhibit.label.clone(),
+        blame: exhibit.blame.unwrap_or_default(),
+        blamed: exhibit.blame.is_some(),
+        process: witness.process.to_string(),
+        node: witness.node.as_ref().map_or(String::new(), |node| visible(node, 40)),
+        invoked: instant(witness.invoked),
+        ended: ending(witness),
+        took: took.unwrap_or_default(),
+        lines: completion.map_or(invocation.to_string(), |line| format!("{invocation} and {line}")),
+    }
+}
+
+/// Prints the proof's lines of the history.
+fn lines_command(run: &Run<'_>, evidence: &Evidence<'_>) -> String {
+    let mut lines: Vec<_> = evidence
+        .operations
+        .iter()
+        .flat_map(|exhibit| [Some(exhibit.lines.0), exhibit.lines.1])
+        .flatten()
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let script: Vec<_> = lines.into_iter().map(|line| format!("{line}p")).collect();
+    let file = format!("{}/history.jsonl", folder(run));
+    format!("sed -n '{}' {}", script.join(";"), quoted(&file))
+}

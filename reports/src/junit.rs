@@ -1,0 +1,155 @@
+//! One run as JUnit XML.
+//!
+//! A run is one test case. Keys are not tests: a run has hundreds of them, their names mean nothing
+//! to a CI server, and the ones that failed are in the failure's text. The case is named after the
+//! faults and the seed, its class after target and workload: GitLab and Jenkins tell cases apart by
+//! class and name, so that runs which differ in their seed only must not share both, and the seed is
+//! what whoever reads "1 failed" needs first.
+//!
+//! A violation is a failure, since the store is at fault; an unknown is an error, since the test
+//! itself did not get anywhere. GitHub's and GitLab's readers show a case's `message` and text,
+//! Jenkins' also its properties and output: everything that matters is in the text.
+//!
+//! Format: the de facto schema of Apache Ant and Jenkins, as `quick-junit` writes it.
+
+use std::time::Duration;
+
+use partita_checker::Verdict;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::commands::{Commands, folder};
+use crate::evidence::{Evidence, Exhibit, ending};
+use crate::headline::Headline;
+use crate::run::Run;
+use crate::text::number::instant;
+use crate::text::visible::{TEXT_CHARACTERS, visible};
+
+/// The JUnit document for one run, with an XML declaration.
+///
+/// # Panics
+///
+/// Never: every text is made writable as XML first.
+pub fn junit(run: &Run<'_>) -> String {
+    let record = run.record;
+    let seconds = record.duration_s.clamp(0.0, 1e9);
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let headline = Headline::of(run);
+    let status = status(run, &headline);
+    let mut case = TestCase::new(shown(&name(run)), status);
+    case.set_classname(shown(&class(run)));
+    case.set_time(time);
+    case.set_system_out(system_out(run, &headline));
+    let mut suite = TestSuite::new(shown(&class(run)));
+    suite.set_time(time);
+    suite.timestamp = record.started_at.parse().ok();
+    for (name, value) in properties(run) {
+        suite.add_property((name, value.as_str()));
+    }
+    suite.add_test_case(case);
+    let mut report = Report::new("partita");
+    report.set_time(time);
+    report.add_test_suite(suite);
+    report.to_string().expect("text without control characters is writable as XML")
+}
+
+fn class(run: &Run<'_>) -> String {
+    format!("partita.{}.{}", run.record.target, run.record.workload)
+}
+
+fn name(run: &Run<'_>) -> String {
+    let mutation = run.record.mutation.as_ref();
+    let mutation = mutation.map_or(String::new(), |name| format!("planted bug {name}, "));
+    format!("{mutation}faults {}, seed {}", run.record.nemesis, run.record.seed)
+}
+
+fn status(run: &Run<'_>, headline: &Headline) -> TestCaseStatus {
+    let (kind, sort) = match headline.verdict {
+        Verdict::Valid => return TestCaseStatus::success(),
+        Verdict::Violation => (NonSuccessKind::Failure, "violation"),
+        Verdict::Unknown => (NonSuccessKind::Error, "unknown"),
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    let message = format!("{}: {}", headline.title, headline.lead);
+    status.set_type(sort).set_message(message).set_description(explanation(run, headline));
+    status
+}
+
+/// The text of a failure or error: everything that one needs without the report at hand.
+fn explanation(run: &Run<'_>, headline: &Headline) -> String {
+    let mut lines = vec![headline.lead.clone()];
+    lines.extend(headline.remarks.iter().cloned());
+    if let Some(evidence) = Evidence::of(run) {
+        lines.push(String::new());
+        lines.push("The operations that prove it:".to_owned());
+        lines.extend(evidence.operations.iter().map(|exhibit| format!("  {}", line(exhibit))));
+        if evidence.left_out > 0 {
+            lines.push(format!("  and {} more, see verdict.json", evidence.left_out));
+        }
+        for (index, step) in evidence.steps.iter().enumerate() {
+            lines.push(format!("{}. {}", index + 1, step.sentence));
+        }
+    }
+    let commands = Commands::of(run);
+    lines.push(String::new());
+    lines.push(format!("Seed: {}", run.record.seed));
+    lines.push(format!("Run again: {}", visible(&commands.again, TEXT_CHARACTERS)));
+    lines.push(format!("Check again: {}", visible(&commands.check, TEXT_CHARACTERS)));
+    let report = format!("{}/report.html", folder(run));
+    lines.push(format!("Report: {}", visible(&report, TEXT_CHARACTERS)));
+    lines.join("\n")
+}
+
+fn line(exhibit: &Exhibit<'_>) -> String {
+    let witness = exhibit.witness;
+    let node = witness.node.as_ref();
+    let node = node.map_or(String::new(), |node| format!(" via {}", visible(node, 40)));
+    let blame = exhibit.blame.map_or(String::new(), |blame| format!(" ({blame})"));
+    format!(
+        "{}{blame}: process {}{node}, invoked {}, came back {}, line {} of history.jsonl",
+        exhibit.label,
+        witness.process,
+        instant(witness.invoked),
+        ending(witness),
+        exhibit.lines.0
+    )
+}
+
+fn system_out(run: &Run<'_>, headline: &Headline) -> String {
+    let counts = run.record.counts;
+    format!(
+        "{}: {}\n{} operations: {} ok, {} fail, {} info; {} ok during faults\n{}\nRun again: {}",
+        headline.title,
+        headline.lead,
+        counts.invoked,
+        counts.ok,
+        counts.fail,
+        counts.info,
+        counts.ok_during_faults,
+        headline.remarks.join("\n"),
+        visible(&run.record.command, TEXT_CHARACTERS)
+    )
+}
+
+fn properties(run: &Run<'_>) -> Vec<(&'static str, String)> {
+    let record = run.record;
+    let mut properties = vec![
+        ("seed", record.seed.to_string()),
+        ("verdict", run.verdict().to_string()),
+        ("command", record.command.clone()),
+        ("target", record.target.clone()),
+        ("workload", record.workload.clone()),
+        ("nemesis", record.nemesis.clone()),
+        ("run", record.name.clone()),
+        ("partita", record.version.clone()),
+        ("operations", record.counts.invoked.to_string()),
+        ("faults", run.faults.len().to_string()),
+    ];
+    if let Some(mutation) = &record.mutation {
+        properties.push(("mutation", mutation.clone()));
+    }
+    properties.into_iter().map(|(name, value)| (name, shown(&value))).collect()
+}
+
+fn shown(text: &str) -> String {
+    visible(text, TEXT_CHARACTERS)
+}

@@ -1,0 +1,135 @@
+//! Names operations as engineers say them: `write k1 = 17`, `read k1 = 16`, `cas k1 16 → 17`.
+
+use partita_checker::{
+    Action, EventKind, Function, History, Operation, Outcome, Response, Value, Witness,
+};
+
+use super::visible::{LABEL_CHARACTERS, visible};
+
+/// A value as a label shows it.
+pub(crate) fn value(value: &Value) -> String {
+    visible(&value.to_string(), LABEL_CHARACTERS)
+}
+
+/// A counterexample's operation on `key`.
+pub(crate) fn witness(key: &Value, witness: &Witness) -> String {
+    let mut label = phrase(witness.function, key, Some(&witness.value));
+    if witness.swapped == Some(false) {
+        label.push_str(&mismatch(witness.saw.as_ref()));
+    }
+    match witness.outcome {
+        EventKind::Info => label.push_str(" (outcome unknown)"),
+        EventKind::Fail => label.push_str(" (failed)"),
+        EventKind::Ok | EventKind::Invoke => {}
+    }
+    label
+}
+
+/// An operation of the history, with its result where it has one.
+pub(crate) fn operation(history: &History, operation: &Operation) -> String {
+    let key = &history.keys[operation.key.0 as usize];
+    let response = match operation.outcome {
+        Outcome::Ok(_, response) => Some(response),
+        Outcome::Fail(_) | Outcome::Info(_) => None,
+    };
+    let seen = match response {
+        Some(Response::Value(id)) => Some(history.values.get(id)),
+        _ => None,
+    };
+    let mut label = match operation.action {
+        Action::Read => phrase(Function::Read, key, seen),
+        Action::Write(id) => phrase(Function::Write, key, Some(history.values.get(id))),
+        Action::Delete => phrase(Function::Delete, key, None),
+        Action::Cas { expected, new } => {
+            let [expected, new] = [expected, new].map(|id| history.values.get(id).clone());
+            phrase(Function::Cas, key, Some(&Value::list(vec![expected, new])))
+        }
+        Action::Other(function, argument) => {
+            phrase(function, key, Some(seen.unwrap_or_else(|| history.values.get(argument))))
+        }
+    };
+    if let Some(Response::Mismatch(saw)) = response {
+        label.push_str(&mismatch(saw.map(|id| history.values.get(id))));
+    }
+    match operation.outcome {
+        Outcome::Ok(..) => {}
+        Outcome::Fail(_) => label.push_str(" (failed)"),
+        Outcome::Info(_) => label.push_str(" (outcome unknown)"),
+    }
+    label
+}
+
+fn phrase(function: Function, key: &Value, argument: Option<&Value>) -> String {
+    let subject = match key {
+        Value::Null => function.to_string(),
+        key => format!("{function} {}", value(key)),
+    };
+    match (function, argument) {
+        (_, None) | (Function::Delete, _) => subject,
+        (Function::Cas, Some(Value::List(pair))) if pair.len() == 2 => {
+            format!("{subject} {} → {}", value(&pair[0]), value(&pair[1]))
+        }
+        (_, Some(argument)) if key.is_null() => format!("{subject} {}", value(argument)),
+        (_, Some(argument)) => format!("{subject} = {}", value(argument)),
+    }
+}
+
+fn mismatch(saw: Option<&Value>) -> String {
+    match saw {
+        Some(saw) => format!(", no match: saw {}", value(saw)),
+        None => ", no match".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use partita_checker::{Nanoseconds, ProcessId};
+
+    fn witness_of(function: Function, value: Value) -> Witness {
+        Witness {
+            index: 0,
+            process: ProcessId(0),
+            node: None,
+            function,
+            value,
+            swapped: None,
+            saw: None,
+            invoked: Nanoseconds(0),
+            completed: None,
+            outcome: EventKind::Ok,
+        }
+    }
+
+    #[test]
+    fn operations_read_as_engineers_say_them() {
+        let pair = Value::list(vec![Value::from(16), Value::from(17)]);
+        let cases = [
+            (Function::Write, Value::from(17), "write k1 = 17"),
+            (Function::Read, Value::Null, "read k1 = nothing"),
+            (Function::Cas, pair, "cas k1 16 → 17"),
+            (Function::Delete, Value::Null, "delete k1"),
+        ];
+        for (function, value, text) in cases {
+            assert_eq!(witness(&Value::from("k1"), &witness_of(function, value)), text);
+        }
+    }
+
+    #[test]
+    fn a_compare_and_set_that_did_not_match_says_what_it_saw() {
+        let pair = Value::list(vec![Value::from(16), Value::from(17)]);
+        let cas = Witness {
+            swapped: Some(false),
+            saw: Some(Value::from(4)),
+            ..witness_of(Function::Cas, pair)
+        };
+        assert_eq!(witness(&Value::Null, &cas), "cas 16 → 17, no match: saw 4");
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_said_in_words() {
+        let write =
+            Witness { outcome: EventKind::Info, ..witness_of(Function::Write, Value::from(3)) };
+        assert_eq!(witness(&Value::Null, &write), "write 3 (outcome unknown)");
+    }
+}

@@ -1,0 +1,154 @@
+//! The made-up checker: says what the plan wants found, and makes the history such that it is true.
+
+use partita_checker::{
+    Action, Analysis, Anomaly, Counterexample, Edge, EventKind, Function, History, KeyAnalysis,
+    Moment, Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict,
+    Witness,
+};
+
+use super::{Finding, Plan};
+
+pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
+    let counterexample = match plan.finding {
+        Finding::Valid | Finding::Vacuous => None,
+        Finding::StaleRead => Some(stale_read(history)),
+        Finding::Contradiction => Some(contradiction()),
+    };
+    let guilty = counterexample.as_ref().map(|found: &Counterexample| found.key.clone());
+    let keys = history.keys.iter().enumerate().map(|(id, key)| KeyAnalysis {
+        key: key.clone(),
+        verdict: if guilty.as_ref() == Some(key) { Verdict::Violation } else { Verdict::Valid },
+        engine: "zones".into(),
+        operations: history
+            .operations
+            .iter()
+            .filter(|operation| operation.key.0 as usize == id)
+            .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
+            .count(),
+        reason: None,
+    });
+    Analysis {
+        verdict: if guilty.is_some() { Verdict::Violation } else { Verdict::Valid },
+        keys: keys.collect(),
+        counterexample,
+        reasons: Vec::new(),
+    }
+}
+
+/// Makes one read in the middle of the run return a value that was overwritten before it began.
+fn stale_read(history: &mut History) -> Counterexample {
+    let write = |operation: &Operation| match (operation.action, operation.outcome) {
+        (Action::Write(value), Outcome::Ok(moment, _)) => Some((value, moment)),
+        _ => None,
+    };
+    let middle = history.operations.len() * 6 / 10;
+    let read = (middle..history.operations.len())
+        .find(|&index| {
+            let operation = &history.operations[index];
+            operation.action == Action::Read && matches!(operation.outcome, Outcome::Ok(..))
+        })
+        .expect("a read in the second half");
+    let reader = history.operations[read];
+    let mut writes: Vec<Operation> = history.operations[..read]
+        .iter()
+        .filter(|operation| operation.key == reader.key)
+        .filter(|operation| write(operation).is_some_and(|(_, end)| end < reader.invoked))
+        .copied()
+        .collect();
+    let newer = writes.pop().expect("a write before the read");
+    let newer_began = newer.invoked;
+    let older = writes
+        .into_iter()
+        .rfind(|operation| write(operation).is_some_and(|(_, end)| end < newer_began))
+        .expect("two writes before the read");
+    let (value, _) = write(&older).expect("a write");
+    let (newer_value, overwritten) = write(&newer).expect("a write");
+    let Outcome::Ok(moment, _) = reader.outcome else { unreachable!("chosen for it") };
+    history.operations[read].outcome = Outcome::Ok(moment, Response::Value(value));
+    let reader = history.operations[read];
+    let stale_for = reader.invoked.time.since(overwritten.time);
+    let (key, old) = (history.keys[reader.key.0 as usize].clone(), history.values.get(value));
+    let sentence = format!(
+        "process {} read {key} = {old} although the write of {} had been acknowledged {:.1} ms \
+         before the read was even sent",
+        reader.process,
+        history.values.get(newer_value),
+        stale_for.as_milliseconds()
+    );
+    Counterexample {
+        key,
+        anomaly: Anomaly::StaleRead,
+        sentence,
+        stale_for: Some(stale_for),
+        operations: [older, newer, reader].iter().map(|one| witness(history, one)).collect(),
+        cycle: vec![
+            Edge { from: 1, to: 2, relation: Relation::RealTime },
+            Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore },
+        ],
+    }
+}
+
+fn witness(history: &History, operation: &Operation) -> Witness {
+    let (function, value) = match (operation.action, operation.outcome) {
+        (Action::Write(value), _) => (Function::Write, history.values.get(value).clone()),
+        (_, Outcome::Ok(_, Response::Value(value))) => {
+            (Function::Read, history.values.get(value).clone())
+        }
+        _ => (Function::Read, Value::Null),
+    };
+    let completed = match operation.outcome {
+        Outcome::Ok(Moment { time, .. }, _) | Outcome::Fail(Moment { time, .. }) => Some(time),
+        Outcome::Info(moment) => moment.map(|moment| moment.time),
+    };
+    Witness {
+        index: operation.invoked.position,
+        process: operation.process,
+        node: operation.node.map(|node| history.nodes[node.0 as usize].to_string()),
+        function,
+        value,
+        swapped: None,
+        saw: None,
+        invoked: operation.invoked.time,
+        completed,
+        outcome: EventKind::Ok,
+    }
+}
+
+/// Two values that each had to be there at the same time; one writer never came back.
+fn contradiction() -> Counterexample {
+    let at = |milliseconds: f64| Nanoseconds(9_000_000_000 + (milliseconds * 1e6) as u64);
+    let one = |index, process, function, value, invoked, completed: Option<f64>| Witness {
+        index,
+        process: ProcessId(process),
+        node: Some(format!("n{}", process % 3 + 1)),
+        function,
+        value,
+        swapped: (function == Function::Cas).then_some(true),
+        saw: None,
+        invoked: at(invoked),
+        completed: completed.map(at),
+        outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
+    };
+    let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
+    let edge = |from, to, relation| Edge { from, to, relation };
+    Counterexample {
+        key: Value::from("k3"),
+        anomaly: Anomaly::ContradictoryOrder,
+        sentence: "17 and 21 each had to be the value of k3 between 9.004 s and 9.006 s".into(),
+        stale_for: None,
+        operations: vec![
+            one(9_000, 4, Function::Write, 17.into(), 0.0, None),
+            one(9_004, 7, Function::Cas, pair(16, 21), 0.8, Some(2.1)),
+            one(9_010, 2, Function::Read, 17.into(), 2.6, Some(4.0)),
+            one(9_012, 5, Function::Read, 21.into(), 4.4, Some(6.2)),
+            one(9_015, 2, Function::Read, 17.into(), 6.4, Some(7.7)),
+        ],
+        cycle: vec![
+            edge(0, 2, Relation::ReadsFrom),
+            edge(2, 3, Relation::RealTime),
+            edge(3, 4, Relation::RealTime),
+            edge(4, 1, Relation::OverwrittenBefore),
+            edge(1, 0, Relation::OverwrittenBefore),
+        ],
+    }
+}
