@@ -1,3 +1,16 @@
-//! The `partita` program.
+//! The `partita` program: reads the command line, prints errors, ends with the right code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use partita::cli::{Cli, perform};
+
+fn main() -> ExitCode {
+    match perform(Cli::parse()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{:?}", failure.report);
+            failure.exit.into()
+        }
+    }
+}

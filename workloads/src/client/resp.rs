@@ -22,7 +22,17 @@ use crate::operation::{Completion, Invocation};
 
 /// Error words after which the command certainly did not and will not happen. Every other word
 /// leaves the outcome open.
-pub const DEFINITE: &[&str] = &["ERR", "NOLEADER", "NOTLEADER", "WRONGTYPE", "NOAUTH", "NOPERM"];
+pub const DEFINITE: &[&str] = &[
+    "ERR",
+    "NOLEADER",
+    "NOTLEADER",
+    "BUSY",
+    "DROPPED",
+    "READFAILED",
+    "WRONGTYPE",
+    "NOAUTH",
+    "NOPERM",
+];
 
 /// How long a client waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

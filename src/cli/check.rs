@@ -1,0 +1,110 @@
+//! `partita check`: is this history linearizable?
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use partita_checker::{Analysis, History, Options, Value, Verdict, check, formats::jsonl, verify};
+
+use super::show;
+use crate::exit::{Exit, Failure, OrFail};
+
+/// Decides whether recorded histories are linearizable, and shows the evidence.
+///
+/// Reads JSON lines. Exits with the worst verdict of all files: 0 if every one is valid, 1 if one
+/// holds a violation, 3 if one stays unknown, 2 if one cannot be read.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
+                        partita check --json a.jsonl b.jsonl\n  \
+                        partita check --certificate proof.json history.jsonl")]
+pub struct Arguments {
+    /// The histories.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The value of every key before the first operation, as JSON.
+    #[arg(long, value_name = "JSON", default_value = "null", value_parser = initial)]
+    initial: Value,
+    /// How long to search in one history before giving up as unknown.
+    #[arg(long, value_name = "DURATION", default_value = "60s",
+          value_parser = super::positive_duration)]
+    timeout: Duration,
+    /// Print the analyses as JSON, one document a line, instead of words.
+    #[arg(long)]
+    json: bool,
+    /// Where to write the certificate of a valid history; needs a single file.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+fn initial(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|_| "expected JSON, such as 0, null or '\"x\"'".to_owned())
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] if a file cannot be read or written.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    if arguments.certificate.is_some() && arguments.files.len() > 1 {
+        let problem = "--certificate needs a single history; several were named";
+        return Err(Failure::usage(miette::miette!("{problem}")));
+    }
+    let mut worst = Verdict::Valid;
+    for file in &arguments.files {
+        let history = read_history(file)?;
+        let options = Options { initial: arguments.initial.clone(), ..Options::default() };
+        let (analysis, certificate) = judge(&history, &options, arguments.timeout);
+        worst = worst.max(analysis.verdict);
+        if arguments.json {
+            let text = serde_json::to_string(&analysis).or_harness(|| "verdict".to_owned())?;
+            println!("{text}");
+        } else {
+            show::analysis(&file.display().to_string(), &analysis);
+        }
+        if let (Some(path), Some(certificate)) = (&arguments.certificate, certificate) {
+            let name = || format!("{}", path.display());
+            let text = serde_json::to_string(&certificate).or_harness(name)?;
+            std::fs::write(path, text).or_usage(name)?;
+        }
+    }
+    Ok(worst.into())
+}
+
+/// Reads a history file.
+///
+/// # Errors
+///
+/// [`Failure`] names the file, the line and what was expected.
+pub fn read_history(path: &Path) -> Result<History, Failure> {
+    let name = path.display().to_string();
+    let file = File::open(path).or_usage(|| name.clone())?;
+    jsonl::read_history(&name, BufReader::with_capacity(256 * 1024, file))
+        .map_err(|error| Failure::usage(miette::miette!("{error}")))
+}
+
+/// Checks a history and holds the checker to its word: a certificate that the verifier rejects
+/// proves nothing, so the verdict becomes unknown.
+pub fn judge(
+    history: &History,
+    options: &Options,
+    timeout: Duration,
+) -> (Analysis, Option<partita_checker::Certificate>) {
+    let deadline = Instant::now() + timeout;
+    let (mut analysis, certificate) = check(history, options, &|| Instant::now() >= deadline);
+    if analysis.verdict != Verdict::Valid {
+        return (analysis, None);
+    }
+    let refusal = match &certificate {
+        None => "the checker said valid and gave no certificate".to_owned(),
+        Some(certificate) => match verify(history, certificate) {
+            Ok(()) => return (analysis, Some(certificate.clone())),
+            Err(error) => format!("the verifier rejected the checker's certificate: {error}"),
+        },
+    };
+    analysis.verdict = Verdict::Unknown;
+    analysis.reasons.push(format!("{refusal}; please report this as a bug of partita"));
+    (analysis, None)
+}

@@ -1,0 +1,86 @@
+//! `partita list`: what can be named on the command line.
+
+use clap::{Args, ValueEnum};
+use partita_nemesis::fault::FAULTS;
+use partita_nemesis::menu::MENUS;
+use partita_workloads::catalogue::WORKLOADS;
+
+use crate::exit::Exit;
+use crate::target::Target;
+
+/// Lists the names that other commands take.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  partita list\n  partita list mutations")]
+pub struct Arguments {
+    /// One kind only.
+    kind: Option<Kind>,
+}
+
+/// The kinds of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Systems under test, for `--target`.
+    Targets,
+    /// What clients do, for `--workload`.
+    Workloads,
+    /// What befalls nodes, for `--nemesis`.
+    Faults,
+    /// Planted bugs of raft-node, for `--mutation`.
+    Mutations,
+}
+
+/// Performs the command.
+pub fn perform(arguments: &Arguments) -> Exit {
+    let wanted = |kind| arguments.kind.is_none_or(|only| only == kind);
+    if wanted(Kind::Targets) {
+        heading("targets (--target)");
+        for target in Target::built_in() {
+            row(&target.name, &target.about);
+        }
+    }
+    if wanted(Kind::Workloads) {
+        heading("workloads (--workload)");
+        for workload in WORKLOADS {
+            row(workload.name, workload.about);
+        }
+    }
+    if wanted(Kind::Faults) {
+        faults();
+    }
+    if wanted(Kind::Mutations) {
+        heading("planted bugs of raft-node (--mutation)");
+        for mutation in partita_raft_node::mutations::table() {
+            row(mutation.name, mutation.wrong);
+            note(&format!("exposed by: {}", mutation.fault));
+        }
+    }
+    Exit::Valid
+}
+
+fn faults() {
+    heading("faults (--nemesis, one or several joined by commas)");
+    for menu in &MENUS {
+        row(menu.name, menu.summary);
+    }
+    for fault in &FAULTS {
+        row(fault.name, fault.summary);
+        for parameter in fault.parameters {
+            note(&format!(
+                "{}: {}; {} (default {})",
+                parameter.name, parameter.summary, parameter.unit, parameter.default
+            ));
+        }
+    }
+}
+
+fn heading(text: &str) {
+    println!("{text}");
+}
+
+fn row(name: &str, about: &str) {
+    println!("  {name:<24}{about}");
+}
+
+fn note(text: &str) {
+    println!("  {:<24}  {text}", "");
+}

@@ -1,0 +1,109 @@
+//! The command line: one module per command.
+
+pub mod check;
+pub mod doctor;
+pub mod list;
+pub mod run;
+pub mod show;
+pub mod verify;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure, OrFail};
+
+/// Puts a replicated store through chaos and proves what its clients saw.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  every verdict is valid
+  1  a violation was found
+  2  bad arguments or bad input
+  3  unknown: a budget ran out, or nothing was tested
+  4  the harness or the system under test failed
+
+Start here:
+  partita run                                   three Raft nodes through 20 s of chaos
+  partita run --mutation leader-local-read      the same with a planted bug, which it finds";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a store, break what it runs on, and judge what its clients saw.
+    Run(run::Arguments),
+    /// Decide whether recorded histories are linearizable.
+    Check(check::Arguments),
+    /// Re-check a certificate against its history, sharing no code with the search.
+    Verify(verify::Arguments),
+    /// Run a node of the built-in Raft key/value server.
+    Node(partita_raft_node::Arguments),
+    /// List the targets, workloads, faults and planted bugs.
+    List(list::Arguments),
+    /// Say what this machine can do, and what would allow more.
+    Doctor,
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`], for `main` to print.
+pub fn perform(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Run(arguments) => run::perform(&arguments),
+        Command::Check(arguments) => check::perform(&arguments),
+        Command::Verify(arguments) => verify::perform(&arguments),
+        Command::Node(arguments) => {
+            partita_raft_node::run(arguments).or_harness(|| "node".to_owned())?;
+            Ok(Exit::Valid)
+        }
+        Command::List(arguments) => Ok(list::perform(&arguments)),
+        Command::Doctor => Ok(doctor::perform()),
+    }
+}
+
+/// Reads `30s`, `5m`, `1m 30s`, `250ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text
+        .parse::<jiff::SignedDuration>()
+        .map_err(|_| "expected a duration such as `30s`, `5m` or `250ms`".to_owned())?;
+    Duration::try_from(parsed).map_err(|_| "expected a duration that is not negative".to_owned())
+}
+
+/// Reads a duration that is longer than nothing.
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected a duration longer than zero".to_owned()),
+        time => Ok(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("30").is_err());
+        assert!(duration("-3s").is_err());
+        assert!(positive_duration("0s").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! `partita run`: one run, from start to report.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use partita_nemesis::{Entered, Menu, enter};
+use partita_workloads::catalogue;
+
+use crate::controller::{self, Plan};
+use crate::exit::{Exit, Failure, OrFail};
+use crate::target::Target;
+
+/// Starts a store's processes on hosts of its own making, breaks their network and lives on a
+/// schedule drawn from the seed, records every client operation, and decides whether the history
+/// is linearizable.
+///
+/// Writes a folder below `--out`, with the report in `report.html`. Exits with 0 if the history is
+/// linearizable, with 1 if it is not, with 3 if nothing was proved, with 4 if the store or the
+/// harness failed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  partita run\n  partita run --time 60s --seed 7 --nodes 5\n  \
+                        partita run --mutation leader-local-read --nemesis partition")]
+pub struct Arguments {
+    /// The system under test: a built-in name or a TOML file.
+    #[arg(long, default_value = "raft-node")]
+    target: String,
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: u32,
+    /// What the clients do.
+    #[arg(long, default_value = "register")]
+    workload: String,
+    /// Which faults to draw: `default`, `partition`, `none`, or names joined by commas.
+    #[arg(long, default_value = "default", value_name = "FAULTS")]
+    nemesis: String,
+    /// How long clients and faults are at work.
+    #[arg(long, default_value = "20s", value_name = "DURATION",
+          value_parser = super::positive_duration)]
+    time: Duration,
+    /// Where everything random comes from; drawn from the time of day if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The rate that all clients together aim at, in operations a second.
+    #[arg(long, default_value_t = 500.0, value_parser = rate)]
+    rate: f64,
+    /// How many clients; enough for the rate if not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    clients: Option<u32>,
+    /// How long a client waits for a reply before the outcome is unknown.
+    #[arg(long, default_value = "1s", value_name = "DURATION",
+          value_parser = super::positive_duration)]
+    reply_timeout: Duration,
+    /// How long the checker may search before it gives up as unknown.
+    #[arg(long, default_value = "60s", value_name = "DURATION",
+          value_parser = super::positive_duration)]
+    check_timeout: Duration,
+    /// A planted bug to switch on in the target; `partita list mutations` names them.
+    #[arg(long, value_name = "NAME")]
+    mutation: Vec<String>,
+    /// The folder that run folders go into.
+    #[arg(long, default_value = "partita-runs", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Keep the nodes' data even if nothing went wrong.
+    #[arg(long)]
+    keep_data: bool,
+}
+
+/// Operations a second that one client is good for when the cluster is healthy.
+const RATE_OF_A_CLIENT: f64 = 40.0;
+
+/// The fewest clients: enough to keep several operations open on one key.
+const FEWEST_CLIENTS: u32 = 15;
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("expected a number of operations a second, greater than zero".to_owned()),
+    }
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] for bad arguments, or when the lab or the target cannot be had.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    let plan = plan(arguments)?;
+    // Nothing above starts a thread: entering namespaces needs a process that has only one.
+    match enter().or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())? {
+        Entered::Finished(code) => Ok(code_of(code)),
+        Entered::Inside(kind) => controller::run(&plan, kind),
+    }
+}
+
+/// The exit of the inner process, which the outer one repeats.
+fn code_of(code: u8) -> Exit {
+    [Exit::Valid, Exit::Violation, Exit::Usage, Exit::Unknown]
+        .into_iter()
+        .find(|exit| exit.code() == code)
+        // Killed, or anything else that no command ends with: the harness failed.
+        .unwrap_or(Exit::Harness)
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let target = Target::find(&arguments.target).or_usage(|| "--target".to_owned())?;
+    let workload = catalogue::find(&arguments.workload).or_usage(|| "--workload".to_owned())?;
+    let menu: Menu = arguments.nemesis.parse().or_usage(|| "--nemesis".to_owned())?;
+    check_mutations(&target, &arguments.mutation)?;
+    let clients = arguments.clients.unwrap_or_else(|| {
+        let wanted = (arguments.rate / RATE_OF_A_CLIENT).ceil().min(2_000.0);
+        (wanted as u32).max(FEWEST_CLIENTS)
+    });
+    Ok(Plan {
+        target,
+        nodes: arguments.nodes,
+        workload,
+        menu,
+        time: arguments.time,
+        seed: arguments.seed.unwrap_or_else(seed_of_the_day),
+        rate: arguments.rate,
+        clients,
+        reply_timeout: arguments.reply_timeout,
+        check_timeout: arguments.check_timeout,
+        mutations: arguments.mutation.clone(),
+        out: arguments.out.clone(),
+        keep_data: arguments.keep_data,
+    })
+}
+
+fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {
+    if mutations.is_empty() {
+        return Ok(());
+    }
+    if target.each_mutation.is_empty() {
+        let problem = format!("--mutation: target `{}` has no planted bugs", target.name);
+        return Err(Failure::usage(miette::miette!("{problem}")));
+    }
+    // Only the built-in target's bugs are known here; another target judges its own names.
+    let known: Vec<_> = partita_raft_node::mutations::table().iter().map(|row| row.name).collect();
+    for mutation in mutations {
+        if target.name == "raft-node" && !known.contains(&mutation.as_str()) {
+            return Err(Failure::usage(miette::miette!(
+                "--mutation: there is no planted bug `{mutation}`; there are: {}",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A seed short enough to be typed.
+fn seed_of_the_day() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}

@@ -1,0 +1,179 @@
+//! Closed-loop clients: each performs one operation after another on the node it is bound to.
+//!
+//! All clients together aim at a rate; each paces itself so that their requests are spread evenly,
+//! with jitter from its own stream of the seed. A client that falls behind does not catch up in a
+//! burst: under a fault the offered load sinks, as that of real closed-loop clients does.
+//!
+//! A client whose operation ends as `info` goes on under a new process number, as in Jepsen: the
+//! old request may still be in flight.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use partita_checker::{EventKind, ProcessId};
+use partita_workloads::client::{Dial, Limits, RespClient};
+use partita_workloads::{Completion, Invocation, Register};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::recorder::Recorder;
+
+/// The stream of the run's seed that the first client's pacing draws from; each has its own.
+const PACING_STREAM: u64 = 0x7061_6365 << 32; // "pace"
+
+/// A node as clients see it.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The node's name.
+    pub name: Arc<str>,
+    /// Where it listens for clients.
+    pub address: SocketAddr,
+}
+
+/// What all clients share.
+pub struct Load {
+    /// The source of operations.
+    pub generator: Mutex<Register>,
+    /// Where events go.
+    pub recorder: Arc<Recorder>,
+    /// The nodes; client `i` is bound to node `i` modulo their number.
+    pub endpoints: Vec<Endpoint>,
+    /// Makes sockets on the clients' host.
+    pub dial: Dial,
+    /// How long clients wait.
+    pub limits: Limits,
+    /// How many clients there are.
+    pub clients: u32,
+    /// How many process numbers are taken at first: a final reader per node has one as well.
+    pub all_processes: u32,
+    /// The rate of all clients together, in operations a second.
+    pub rate: f64,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+impl Load {
+    fn next_invocation(&self) -> Invocation {
+        self.generator.lock().unwrap_or_else(PoisonError::into_inner).next_invocation()
+    }
+
+    fn completed(&self, invocation: &Invocation, completion: &Completion) {
+        self.generator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .completed(invocation, completion);
+    }
+}
+
+/// Hands out the process numbers of one client: its own, then that plus the number of all clients,
+/// and so on, so that no two clients ever share one.
+#[derive(Debug, Clone, Copy)]
+pub struct Processes {
+    current: u32,
+    step: u32,
+}
+
+impl Processes {
+    /// The numbers of client `client` of `all`, which counts the final readers too.
+    pub const fn of(client: u32, all: u32) -> Self {
+        Self { current: client, step: all }
+    }
+
+    /// The number in use.
+    pub const fn current(self) -> ProcessId {
+        ProcessId(self.current)
+    }
+
+    /// Retires the number in use.
+    pub const fn retire(&mut self) {
+        self.current += self.step;
+    }
+}
+
+/// Performs one operation and records it, retiring the process number if it ended as `info`.
+pub async fn perform(
+    recorder: &Recorder,
+    client: &mut RespClient,
+    endpoint: &Endpoint,
+    processes: &mut Processes,
+    invocation: &Invocation,
+) -> Completion {
+    let process = processes.current();
+    recorder.record(|index, time| {
+        let mut event = invocation.event(index, time, process);
+        event.node = Some(Arc::clone(&endpoint.name));
+        event
+    });
+    let completion = client.invoke(invocation).await;
+    recorder.record(|index, time| {
+        let mut event = completion.event(invocation, index, time, process);
+        event.node = Some(Arc::clone(&endpoint.name));
+        event
+    });
+    if completion.kind() == EventKind::Info {
+        processes.retire();
+    }
+    completion
+}
+
+/// Starts all clients. They run until `stop` says so, each finishing the operation it is at.
+pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
+    for number in 0..load.clients {
+        clients.spawn(run_client(Arc::clone(load), number, stop.clone()));
+    }
+    clients
+}
+
+async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool>) {
+    let endpoint = load.endpoints[number as usize % load.endpoints.len()].clone();
+    let mut client = RespClient::new(Arc::clone(&load.dial), endpoint.address, load.limits);
+    let mut processes = Processes::of(number, load.all_processes);
+    let mut pacing = Pacing::new(&load, number);
+    while !*stop.borrow() && !load.recorder.is_broken() {
+        tokio::select! {
+            () = sleep_until(pacing.next_slot()) => {}
+            _ = stop.changed() => break,
+        }
+        let invocation = load.next_invocation();
+        let completion =
+            perform(&load.recorder, &mut client, &endpoint, &mut processes, &invocation).await;
+        load.completed(&invocation, &completion);
+        if completion.kind() == EventKind::Fail {
+            // A node that is down refuses at once; asking it again at full rate tells nothing more.
+            pacing.postpone(Duration::from_millis(50));
+        }
+    }
+}
+
+/// When a client may go on.
+struct Pacing {
+    random: ChaCha8Rng,
+    interval: f64,
+    next: Instant,
+}
+
+impl Pacing {
+    fn new(load: &Load, number: u32) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(load.seed);
+        random.set_stream(PACING_STREAM | u64::from(number));
+        let interval = f64::from(load.clients) / load.rate;
+        let first = Duration::from_secs_f64(random.random_range(0.0..interval));
+        Self { random, interval, next: Instant::now() + first }
+    }
+
+    fn next_slot(&mut self) -> Instant {
+        let slot = self.next.max(Instant::now());
+        let jittered = self.interval * self.random.random_range(0.5..1.5);
+        self.next = slot + Duration::from_secs_f64(jittered);
+        slot
+    }
+
+    fn postpone(&mut self, by: Duration) {
+        self.next = self.next.max(Instant::now() + by);
+    }
+}

@@ -1,0 +1,140 @@
+//! From a finished run to its verdict, its files and what a person reads.
+//!
+//! The checker reads the history back from the file, so that what is judged here is exactly what
+//! `partita check` judges later.
+
+use indicatif::HumanCount;
+use partita_checker::{Analysis, Certificate, History, Options, Verdict};
+use partita_reports::{HostRecord, Run, RunRecord};
+
+use super::course::Course;
+use super::folder::RunFolder;
+use super::plan::Plan;
+use super::vacuity;
+use crate::cli::{check, show};
+use crate::exit::{Exit, Failure, OrFail};
+
+/// Judges the history of `course`, writes all files and prints the verdict.
+///
+/// # Errors
+///
+/// [`Failure`] if the history cannot be read back or a file cannot be written.
+pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
+    let history = check::read_history(&folder.file("history.jsonl"))?;
+    let (analysis, certificate) = check::judge(&history, &Options::default(), plan.check_timeout);
+    let failed = course.failure.is_some();
+    let record = record(plan, folder, course, &history, &analysis);
+    write(folder, &record, &history, course, &analysis, certificate.as_ref())?;
+    if record.verdict == Verdict::Valid && !plan.keep_data {
+        folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
+    }
+    print(folder, &record, &analysis);
+    Ok(match record.verdict {
+        Verdict::Violation => Exit::Violation,
+        _ if failed => Exit::Harness,
+        verdict => verdict.into(),
+    })
+}
+
+fn record(
+    plan: &Plan,
+    folder: &RunFolder,
+    course: &Course,
+    history: &History,
+    analysis: &Analysis,
+) -> RunRecord {
+    let counts = vacuity::count(history, &course.faults);
+    let mut remarks = course.remarks.clone();
+    remarks.extend(course.failure.clone());
+    remarks.extend(vacuity::reasons(history, &course.faults, &counts));
+    remarks.extend(analysis.reasons.iter().cloned());
+    // A violation is one whatever else went wrong; valid needs that nothing did.
+    let verdict = match analysis.verdict {
+        Verdict::Valid if !remarks.is_empty() => Verdict::Unknown,
+        verdict => verdict,
+    };
+    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    RunRecord {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name,
+        started_at: course.started_at.clone(),
+        command: plan.command(),
+        seed: plan.seed,
+        target: plan.target.name.clone(),
+        workload: plan.workload.name.to_owned(),
+        nemesis: plan.menu.to_string(),
+        mutation: (!plan.mutations.is_empty()).then(|| plan.mutations.join(", ")),
+        clients: plan.clients,
+        rate: plan.rate,
+        duration_s: plan.time.as_secs_f64(),
+        host: HostRecord {
+            kernel: kernel_release(),
+            cores: std::thread::available_parallelism()
+                .map_or(0, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
+            lab: course.lab.clone(),
+        },
+        nodes: course.nodes.clone(),
+        phases: course.phases.clone(),
+        counts,
+        roles: course.roles.clone(),
+        verdict,
+        remarks,
+    }
+}
+
+fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map(|names| names.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn write(
+    folder: &RunFolder,
+    record: &RunRecord,
+    history: &History,
+    course: &Course,
+    analysis: &Analysis,
+    certificate: Option<&Certificate>,
+) -> Result<(), Failure> {
+    folder.write_json("run.json", record)?;
+    folder.write_json("verdict.json", analysis)?;
+    if let Some(certificate) = certificate {
+        let path = folder.file("certificate.json");
+        let text = serde_json::to_string(certificate).or_harness(|| path.display().to_string())?;
+        std::fs::write(&path, text).or_harness(|| path.display().to_string())?;
+    }
+    let run = Run { record, history, faults: &course.faults, analysis };
+    partita_reports::write_all(folder.path(), &run)
+        .or_harness(|| format!("{}: the report", folder.path().display()))
+}
+
+fn print(folder: &RunFolder, record: &RunRecord, analysis: &Analysis) {
+    let counts = &record.counts;
+    match record.verdict {
+        Verdict::Valid => println!(
+            "valid: all {} keys are linearizable, and the certificate proves it",
+            analysis.keys.len()
+        ),
+        Verdict::Violation => {
+            let found = analysis.counterexample.as_ref();
+            println!("violation: {}", found.map_or("", |found| found.anomaly.title()));
+            if let Some(found) = found {
+                show::counterexample(found);
+            }
+        }
+        Verdict::Unknown => println!("unknown: the run proved nothing"),
+    }
+    for remark in &record.remarks {
+        println!("  note: {remark}");
+    }
+    println!(
+        "  {} operations: {} ok ({} under faults), {} fail, {} unknown",
+        HumanCount(counts.invoked),
+        HumanCount(counts.ok),
+        HumanCount(counts.ok_during_faults),
+        HumanCount(counts.fail),
+        HumanCount(counts.info)
+    );
+    println!("  report: {}", folder.file("report.html").display());
+    println!("  again:  {}", record.command);
+}

@@ -1,0 +1,338 @@
+//! The phases of a run, in order, each with its limit.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use partita_checker::{Nanoseconds, Value};
+use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
+use partita_reports::{NodeRecord, Phase, RoleChange};
+use partita_workloads::client::Limits;
+use partita_workloads::{Register, RegisterOptions};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::clients::{self, Load};
+use super::clock::RunClock;
+use super::fault_log::FaultLog;
+use super::final_reads;
+use super::folder::{RunFolder, ScheduleFile};
+use super::observer::Observer;
+use super::plan::Plan;
+use super::recorder::Recorder;
+use super::status::{REFRESH, StatusLine};
+use super::testbed;
+use super::trouble::{Interrupts, Trouble, Watch};
+use crate::exit::{Failure, OrFail};
+
+/// How long clients go on after the last fault was healed: what a fault broke may show only then.
+const AFTER_HEAL: Duration = Duration::from_secs(1);
+
+/// How long the nodes may take to agree after clients have stopped.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to connect.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+
+/// What happened in a run, besides its history.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// When the run began, UTC, RFC 3339.
+    pub started_at: String,
+    /// The kind of lab.
+    pub lab: String,
+    /// The nodes, in order.
+    pub nodes: Vec<NodeRecord>,
+    /// The phases, in order.
+    pub phases: Vec<Phase>,
+    /// The faults, by number.
+    pub faults: Vec<FaultRecord>,
+    /// Who was what when.
+    pub roles: Vec<RoleChange>,
+    /// Why the run proves nothing, if so; one sentence each.
+    pub remarks: Vec<String>,
+    /// What failed of the harness or the target, if anything did.
+    pub failure: Option<String>,
+}
+
+/// Carries the run out, up to the point where only its history is left to be judged.
+///
+/// # Errors
+///
+/// [`Failure`] if the run could not begin, or its history is incomplete.
+pub async fn carry_out(
+    plan: &Plan,
+    folder: &RunFolder,
+    kind: LabKind,
+    clock: RunClock,
+    status: &StatusLine,
+) -> Result<Course, Failure> {
+    let mut interrupts = Interrupts::install()?;
+    let mut phases = Phases::new(clock, "start");
+    let cluster = testbed::build(plan, folder)?;
+    let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
+    tokio::select! {
+        ready = testbed::await_ready(&cluster, folder, &observer) => ready?,
+        () = interrupts.next() => {
+            return Err(Failure::harness(miette::miette!("interrupted before clients began")));
+        }
+    }
+    let leader = observer.leader().unwrap_or_default();
+    status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
+
+    let (recorder, writer) = Recorder::create(&folder.file("history.jsonl"), clock)
+        .or_harness(|| folder.file("history.jsonl").display().to_string())?;
+    let faults = FaultLog::new(ScheduleFile::create(folder)?);
+    let watch = Watch {
+        cluster: Arc::clone(&cluster),
+        faults: faults.clone(),
+        recorder: Arc::clone(&recorder),
+        folder: folder.clone(),
+    };
+    let load = load(plan, &cluster, recorder);
+    let stage = Stage { plan, watch, observer, faults, load, clock, status };
+    let trouble = stage.play(&mut phases, &mut interrupts).await;
+
+    let Stage { watch, observer, faults, load, .. } = stage;
+    drop(observing);
+    // Whoever asks again is not made to wait: the lab ends with this process.
+    let ending = tokio::spawn(async move {
+        interrupts.next().await;
+        std::process::exit(130);
+    });
+    let mut course = Course {
+        started_at: String::new(),
+        lab: kind.to_string(),
+        nodes: nodes(&load),
+        phases: phases.finish(),
+        faults: faults.all(),
+        roles: observer.changes(),
+        remarks: trouble.remarks,
+        failure: trouble.failure,
+    };
+    drop((watch, load));
+    testbed::shut_down(&cluster).await;
+    drop(cluster);
+    if let Some(failure) = faults.failure() {
+        course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
+    }
+    writer.finish().or_harness(|| folder.file("history.jsonl").display().to_string())?;
+    ending.abort();
+    Ok(course)
+}
+
+fn load(
+    plan: &Plan,
+    cluster: &Arc<partita_nemesis::Cluster>,
+    recorder: Arc<Recorder>,
+) -> Arc<Load> {
+    Arc::new(Load {
+        generator: Mutex::new(Register::new(RegisterOptions::default(), plan.seed)),
+        recorder,
+        endpoints: testbed::endpoints(plan, cluster),
+        dial: testbed::clients_dial(cluster),
+        limits: Limits { connect: CONNECT_LIMIT, reply: plan.reply_timeout },
+        clients: plan.clients,
+        all_processes: plan.clients + plan.nodes,
+        rate: plan.rate,
+        seed: plan.seed,
+    })
+}
+
+fn nodes(load: &Load) -> Vec<NodeRecord> {
+    let record = |endpoint: &clients::Endpoint| NodeRecord {
+        name: endpoint.name.to_string(),
+        address: endpoint.address.ip().to_string(),
+    };
+    load.endpoints.iter().map(record).collect()
+}
+
+/// What went wrong on the way, as the verdict needs it.
+#[derive(Default)]
+struct Troubles {
+    remarks: Vec<String>,
+    failure: Option<String>,
+}
+
+impl Troubles {
+    fn add(&mut self, trouble: Trouble, clock: RunClock) {
+        let when = clock.now().as_seconds();
+        match trouble {
+            Trouble::Interrupted => self.remarks.push(format!("interrupted after {when:.1} s")),
+            Trouble::Failed(what) => self.failure = Some(format!("after {when:.1} s {what}")),
+        }
+    }
+}
+
+/// Everything that the phases under load work with.
+struct Stage<'a> {
+    plan: &'a Plan,
+    watch: Watch,
+    observer: Observer,
+    faults: FaultLog,
+    load: Arc<Load>,
+    clock: RunClock,
+    status: &'a StatusLine,
+}
+
+impl Roles for Observer {
+    async fn leader(&self) -> Option<String> {
+        Self::leader(self)
+    }
+}
+
+impl Stage<'_> {
+    /// Load, faults, heal, settle, final reads. Ends early on trouble, with everything healed.
+    async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Troubles {
+        let mut troubles = Troubles::default();
+        let (stop_clients, stopped) = watch::channel(false);
+        let clients = clients::start(&self.load, &stopped);
+        let trouble = self.under_load(phases, interrupts).await;
+        // The receivers are gone if every client has ended, which is what is wanted.
+        let _ = stop_clients.send(true);
+        clients.join_all().await;
+        if let Some(trouble) = trouble {
+            troubles.add(trouble, self.clock);
+            return troubles;
+        }
+        tokio::select! {
+            remarks = self.aftermath(phases) => troubles.remarks = remarks,
+            trouble = self.watch.trouble(interrupts) => troubles.add(trouble, self.clock),
+        }
+        troubles
+    }
+
+    /// Everything during which clients are at work.
+    async fn under_load(
+        &self,
+        phases: &mut Phases,
+        interrupts: &mut Interrupts,
+    ) -> Option<Trouble> {
+        phases.begin("lead-in");
+        if let Some(trouble) = self.under_faults(phases, interrupts).await {
+            return Some(trouble);
+        }
+        phases.begin("heal");
+        self.status.say("all faults are healed, clients go on");
+        self.sleep_until(Instant::now() + AFTER_HEAL, interrupts).await
+    }
+
+    /// Plays the schedule, and waits out the planned time.
+    async fn under_faults(
+        &self,
+        phases: &mut Phases,
+        interrupts: &mut Interrupts,
+    ) -> Option<Trouble> {
+        let plan = self.plan;
+        let until = Instant::now() + plan.time;
+        let names = self.watch.cluster.names();
+        let schedule = Schedule::draw(&plan.menu, names, plan.time, plan.seed);
+        let nemesis = Nemesis::new(&self.watch.cluster, &self.observer, || self.clock.now().0);
+        let (stop, stopping) = tokio::sync::oneshot::channel();
+        let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
+        let play = nemesis.play(&schedule, stopping, |record| {
+            phases.begin_once("faults");
+            self.faults.take(record, self.status);
+        });
+        let mut play = std::pin::pin!(play);
+        tokio::select! {
+            ended = &mut play => match ended {
+                Ok(_) => self.sleep_until(until, interrupts).await,
+                Err(error) => Some(Trouble::Failed(error.to_string())),
+            },
+            trouble = self.trouble_or_refresh(until, interrupts) => {
+                // The play heals what is in force before it ends.
+                let _ = stop.send(Stop::ShutDown);
+                let _ = play.await;
+                trouble
+            }
+        }
+    }
+
+    /// Sleeps, unless there is trouble first.
+    async fn sleep_until(&self, until: Instant, interrupts: &mut Interrupts) -> Option<Trouble> {
+        tokio::select! {
+            () = sleep_until(until) => None,
+            trouble = self.trouble_or_refresh(until, interrupts) => trouble,
+        }
+    }
+
+    /// Keeps the live line live; returns on trouble only.
+    async fn trouble_or_refresh(
+        &self,
+        until: Instant,
+        interrupts: &mut Interrupts,
+    ) -> Option<Trouble> {
+        let refresh = async {
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let leader = self.observer.leader();
+                let tally = self.load.recorder.tally();
+                self.status.refresh(tally, left, leader.as_deref(), &self.faults.in_force());
+                sleep(REFRESH).await;
+            }
+        };
+        tokio::select! {
+            trouble = self.watch.trouble(interrupts) => Some(trouble),
+            never = refresh => never,
+        }
+    }
+
+    /// Settle and final reads; sentences on what did not come about.
+    async fn aftermath(&self, phases: &mut Phases) -> Vec<String> {
+        phases.begin("settle");
+        let limit = Instant::now() + SETTLE_LIMIT;
+        while !self.observer.is_settled() {
+            if Instant::now() >= limit {
+                return vec![format!(
+                    "the nodes did not agree within {} s of the heal: {}",
+                    SETTLE_LIMIT.as_secs(),
+                    self.observer.describe()
+                )];
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        phases.begin("final reads");
+        let keys: Vec<Value> = {
+            let generator = self.load.generator.lock();
+            generator.unwrap_or_else(std::sync::PoisonError::into_inner).keys().to_vec()
+        };
+        self.status.say(&format!("reading {} keys through every node", keys.len()));
+        final_reads::read_all(&self.load, &keys).await
+    }
+}
+
+/// The phases as they pass.
+struct Phases {
+    clock: RunClock,
+    past: Vec<Phase>,
+    name: &'static str,
+    began: Nanoseconds,
+}
+
+impl Phases {
+    fn new(clock: RunClock, name: &'static str) -> Self {
+        Self { clock, past: Vec::new(), name, began: Nanoseconds::default() }
+    }
+
+    /// Ends the phase that is on and begins the next.
+    fn begin(&mut self, name: &'static str) {
+        let now = self.clock.now();
+        let past =
+            Phase { name: self.name.to_owned(), began_ns: self.began, ended_ns: now };
+        self.past.push(past);
+        self.name = name;
+        self.began = now;
+    }
+
+    /// Begins a phase unless it is on already.
+    fn begin_once(&mut self, name: &'static str) {
+        if self.name != name {
+            self.begin(name);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Phase> {
+        self.begin("over");
+        self.past
+    }
+}

@@ -1,0 +1,88 @@
+//! What the nemesis did, as it did it: in memory, in `schedule.jsonl`, and in words.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use partita_nemesis::FaultRecord;
+
+use super::folder::ScheduleFile;
+use super::status::StatusLine;
+use crate::exit::Failure;
+
+/// The faults so far. Clones share it.
+#[derive(Clone)]
+pub struct FaultLog {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    file: ScheduleFile,
+    faults: BTreeMap<u32, FaultRecord>,
+    failure: Option<Failure>,
+}
+
+impl FaultLog {
+    /// A log that also writes to `file`.
+    pub fn new(file: ScheduleFile) -> Self {
+        let inner = Inner { file, faults: BTreeMap::new(), failure: None };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Takes a fault that was injected or healed.
+    pub fn take(&self, record: &FaultRecord, status: &StatusLine) {
+        let mut inner = self.lock();
+        if let Err(failure) = inner.file.append(record) {
+            inner.failure.get_or_insert(failure);
+        }
+        inner.faults.insert(record.id, record.clone());
+        drop(inner);
+        status.say(&sentence(record));
+    }
+
+    /// All faults, as far as is known, by number.
+    pub fn all(&self) -> Vec<FaultRecord> {
+        self.lock().faults.values().cloned().collect()
+    }
+
+    /// What is in force now, in words.
+    pub fn in_force(&self) -> Vec<String> {
+        let inner = self.lock();
+        let open = inner.faults.values().filter(|fault| fault.ended_ns.is_none());
+        open.map(|fault| format!("{} {}", fault.fault, fault.nodes.join(", "))).collect()
+    }
+
+    /// Whether a fault in force accounts for `node` having no process.
+    pub fn explains_absence(&self, node: &str) -> bool {
+        let inner = self.lock();
+        inner.faults.values().any(|fault| {
+            fault.ended_ns.is_none()
+                && fault.fault == "kill"
+                && fault.nodes.iter().any(|victim| victim == node)
+        })
+    }
+
+    /// Why the file is incomplete, if it is.
+    pub fn failure(&self) -> Option<Failure> {
+        self.lock().failure.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sentence(fault: &FaultRecord) -> String {
+    let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
+    match (&fault.error, fault.ended_ns) {
+        (Some(error), _) => format!("{what} went wrong: {error}"),
+        (None, None) => format!("{what} begins"),
+        (None, Some(_)) => {
+            let effects: Vec<String> = fault
+                .effects
+                .iter()
+                .map(|effect| format!("{} {:.0} {}", effect.what, effect.amount, effect.unit))
+                .collect();
+            format!("{what} healed; {}", effects.join(", "))
+        }
+    }
+}

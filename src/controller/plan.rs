@@ -1,0 +1,75 @@
+//! What a run is asked to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use partita_nemesis::Menu;
+use partita_workloads::WorkloadInfo;
+
+use crate::target::Target;
+
+/// Everything that decides a run, besides chance in the processes themselves.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The system under test.
+    pub target: Target,
+    /// How many nodes of it.
+    pub nodes: u32,
+    /// What clients do.
+    pub workload: &'static WorkloadInfo,
+    /// Which faults may be drawn.
+    pub menu: Menu,
+    /// How long clients and faults are at work.
+    pub time: Duration,
+    /// Where everything random comes from.
+    pub seed: u64,
+    /// Operations a second that all clients aim at.
+    pub rate: f64,
+    /// How many clients.
+    pub clients: u32,
+    /// How long a client waits for a reply.
+    pub reply_timeout: Duration,
+    /// How long the checker may search.
+    pub check_timeout: Duration,
+    /// Planted bugs to switch on.
+    pub mutations: Vec<String>,
+    /// Where run folders go.
+    pub out: PathBuf,
+    /// Whether to keep the nodes' data in any case.
+    pub keep_data: bool,
+}
+
+impl Plan {
+    /// The command that does this run again, as one would type it. Defaults are left out where they
+    /// do not depend on anything.
+    pub fn command(&self) -> String {
+        let mut words = vec!["partita run".to_owned()];
+        let mut option = |name: &str, value: String, default: &str| {
+            if value != default {
+                words.push(format!("--{name} {value}"));
+            }
+        };
+        option("target", self.target.name.clone(), "raft-node");
+        option("nodes", self.nodes.to_string(), "3");
+        option("workload", self.workload.name.to_owned(), "register");
+        option("nemesis", self.menu.to_string().replace(' ', ""), "default");
+        option("time", in_words(self.time), "");
+        option("seed", self.seed.to_string(), "");
+        option("rate", self.rate.to_string(), "500");
+        option("clients", self.clients.to_string(), "15");
+        option("reply-timeout", in_words(self.reply_timeout), "1s");
+        for mutation in &self.mutations {
+            option("mutation", mutation.clone(), "");
+        }
+        words.join(" ")
+    }
+}
+
+/// A duration as the command line takes it.
+fn in_words(duration: Duration) -> String {
+    if duration.subsec_nanos() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
+}

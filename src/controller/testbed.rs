@@ -1,0 +1,170 @@
+//! The system under test in its lab: hosts, programs, and whether they came up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partita_nemesis::lab::Host;
+use partita_nemesis::{Cluster, Lab, Program};
+use partita_workloads::client::Dial;
+use tokio::net::TcpSocket;
+use tokio::time::sleep;
+
+use super::clients::Endpoint;
+use super::folder::RunFolder;
+use super::observer::{Observer, Watched};
+use super::plan::Plan;
+use crate::exit::{Failure, OrFail};
+use crate::target::Launch;
+
+/// How long the nodes may take to come up and agree on a leader.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a node may take to end after SIGTERM before it is killed.
+const STOP_LIMIT: Duration = Duration::from_millis(300);
+
+/// How much of a node's last words an error message repeats, in lines.
+const LAST_WORDS: usize = 5;
+
+/// Builds the lab and starts every node.
+///
+/// # Errors
+///
+/// [`Failure`] if the lab cannot be built or a program cannot be run.
+pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
+    let names: Vec<String> = (1..=plan.nodes).map(|number| format!("n{number}")).collect();
+    let lab = Lab::build(&names).or_harness(|| "the lab".to_owned())?;
+    let partita = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
+    let addresses: Vec<(String, Ipv4Addr)> =
+        lab.nodes().iter().map(|host| (host.name().to_owned(), host.address())).collect();
+    for (name, _) in &addresses {
+        let data = folder.node(name).join("data");
+        std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
+    }
+    let cluster =
+        Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    for node in cluster.nodes() {
+        node.start().or_harness(|| "starting the nodes".to_owned())?;
+    }
+    Ok(Arc::new(cluster))
+}
+
+fn program(
+    plan: &Plan,
+    folder: &RunFolder,
+    partita: &Path,
+    addresses: &[(String, Ipv4Addr)],
+    host: &Host,
+) -> Program {
+    let home = folder.node(host.name());
+    let index = addresses.iter().position(|(name, _)| name == host.name());
+    let launch = Launch {
+        partita,
+        nodes: addresses,
+        data: &home.join("data"),
+        seed: plan.seed,
+        mutations: &plan.mutations,
+    };
+    let mut words = plan
+        .target
+        .command_line(index.expect("a lab has the hosts it was asked for"), &launch)
+        .into_iter();
+    Program {
+        path: words.next().unwrap_or_default().into(),
+        arguments: words.map(Into::into).collect(),
+        environment: Vec::new(),
+        stdout: home.join("stdout.log"),
+        stderr: home.join("stderr.log"),
+        directory: home,
+    }
+}
+
+/// Makes sockets on the clients' host.
+pub fn clients_dial(cluster: &Arc<Cluster>) -> Dial {
+    let cluster = Arc::clone(cluster);
+    Arc::new(move || cluster.lab().clients().enter(TcpSocket::new_v4)?)
+}
+
+/// Where clients find the nodes.
+pub fn endpoints(plan: &Plan, cluster: &Cluster) -> Vec<Endpoint> {
+    let endpoint = |host: &Host| Endpoint {
+        name: host.name().into(),
+        address: SocketAddr::from((host.address(), plan.target.client_port)),
+    };
+    cluster.lab().nodes().iter().map(endpoint).collect()
+}
+
+/// The nodes as the observer reaches them: from inside their own hosts, past every partition.
+pub fn watched(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<Watched> {
+    let watch = |(place, host): (usize, &Host)| {
+        let cluster = Arc::clone(cluster);
+        let dial: Dial =
+            Arc::new(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
+        let address = SocketAddr::from((host.address(), plan.target.client_port));
+        Watched { name: host.name().to_owned(), dial, address }
+    };
+    cluster.lab().nodes().iter().enumerate().map(watch).collect()
+}
+
+/// Waits until every node answers and one leads.
+///
+/// # Errors
+///
+/// [`Failure`] if a node ends or the limit passes, with the node's last words.
+pub async fn await_ready(
+    cluster: &Cluster,
+    folder: &RunFolder,
+    observer: &Observer,
+) -> Result<(), Failure> {
+    let begun = tokio::time::Instant::now();
+    while !observer.is_settled() {
+        if let Some(ended) = first_ended(cluster, folder) {
+            return Err(Failure::harness(miette::miette!("{ended}")));
+        }
+        if begun.elapsed() > START_LIMIT {
+            return Err(Failure::harness(miette::miette!(
+                "no leader that every node follows within {} s of the start: {}; the nodes' own \
+                 words are in {}",
+                START_LIMIT.as_secs(),
+                observer.describe(),
+                folder.file("nodes").display()
+            )));
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+/// The first node without a process, how it ended, and its last words.
+pub fn first_ended(cluster: &Cluster, folder: &RunFolder) -> Option<String> {
+    let ended = cluster.nodes().iter().find(|node| !node.is_running())?;
+    Some(describe_end(ended.node(), ended.status(), folder))
+}
+
+/// How a node ended, with the end of its standard error.
+pub fn describe_end(
+    node: &str,
+    status: Option<std::process::ExitStatus>,
+    folder: &RunFolder,
+) -> String {
+    let how = status.map_or_else(|| "it never ran".to_owned(), |status| status.to_string());
+    let path = folder.node(node).join("stderr.log");
+    let words = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines: Vec<&str> = words.lines().collect();
+    let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("; ");
+    format!("{node} ended on its own ({how}); its last words in {}: {last}", path.display())
+}
+
+/// Ends every node: SIGTERM, then SIGKILL.
+pub async fn shut_down(cluster: &Arc<Cluster>) {
+    let mut stopping = tokio::task::JoinSet::new();
+    for place in 0..cluster.nodes().len() {
+        let cluster = Arc::clone(cluster);
+        stopping.spawn(async move {
+            // Fails if the node has ended already, which is what is wanted.
+            let _ = cluster.nodes()[place].stop(STOP_LIMIT).await;
+        });
+    }
+    stopping.join_all().await;
+}

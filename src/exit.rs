@@ -1,0 +1,99 @@
+//! The exit codes, which scripts depend on.
+
+use std::process::ExitCode;
+
+use partita_checker::Verdict;
+
+/// How a command ends. The numbers are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: every verdict is valid, or the command simply did what it was asked.
+    Valid,
+    /// 1: a violation was found.
+    Violation,
+    /// 2: bad arguments or bad input.
+    Usage,
+    /// 3: unknown; a budget ran out, or nothing was tested.
+    Unknown,
+    /// 4: the harness or the target failed.
+    Harness,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Valid => 0,
+            Self::Violation => 1,
+            Self::Usage => 2,
+            Self::Unknown => 3,
+            Self::Harness => 4,
+        }
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Valid => Self::Valid,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Violation => Self::Violation,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command came to no result, for people, with the exit code that says whose fault it is.
+#[derive(Debug)]
+pub struct Failure {
+    /// [`Exit::Usage`] or [`Exit::Harness`].
+    pub exit: Exit,
+    /// What went wrong, where, and what was expected.
+    pub report: miette::Report,
+}
+
+impl Failure {
+    /// The person who typed the command, or a file of theirs, is at fault.
+    pub fn usage(report: impl Into<miette::Report>) -> Self {
+        Self { exit: Exit::Usage, report: report.into() }
+    }
+
+    /// The harness or the system under test is at fault.
+    pub fn harness(report: impl Into<miette::Report>) -> Self {
+        Self { exit: Exit::Harness, report: report.into() }
+    }
+}
+
+/// Turns any error into a [`Failure`], its causes into lines below it.
+pub trait OrFail<T> {
+    /// Blames the input; `context` says what was being done to what.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`], if `self` is an error.
+    fn or_usage(self, context: impl FnOnce() -> String) -> Result<T, Failure>;
+
+    /// Blames the harness; `context` says what was being done to what.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`], if `self` is an error.
+    fn or_harness(self, context: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T, E: std::error::Error + Send + Sync + 'static> OrFail<T> for Result<T, E> {
+    fn or_usage(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
+        use miette::{IntoDiagnostic, WrapErr};
+        self.into_diagnostic().wrap_err_with(context).map_err(Failure::usage)
+    }
+
+    fn or_harness(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
+        use miette::{IntoDiagnostic, WrapErr};
+        self.into_diagnostic().wrap_err_with(context).map_err(Failure::harness)
+    }
+}

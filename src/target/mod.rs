@@ -1,0 +1,248 @@
+//! Systems under test: how to start a node of them and how to talk to it.
+//!
+//! A target is described in TOML; `raft-node` is described like any other, its description is
+//! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
+//! braces.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The descriptions that come with the program.
+const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml"))];
+
+/// How to start and reach the nodes of a system under test.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Target {
+    /// The target's name; run folders bear it.
+    pub name: String,
+    /// What it is, in a line.
+    pub about: String,
+    /// The protocol that its clients speak.
+    pub protocol: Protocol,
+    /// The port that a node listens on for clients.
+    pub client_port: u16,
+    /// The port that a node listens on for its peers.
+    pub peer_port: u16,
+    /// The program and its arguments. Placeholders: `{partita}`, `{node}`, `{id}`, `{ip}`,
+    /// `{data}`, `{seed}`, `{client-port}`, `{peer-port}`.
+    pub command: Vec<String>,
+    /// Arguments added once for every node of the cluster, with that node's `{node}`, `{id}` and
+    /// `{ip}`.
+    #[serde(default)]
+    pub each_node: Vec<String>,
+    /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
+    #[serde(default)]
+    pub each_mutation: Vec<String>,
+}
+
+/// The client protocols that targets can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Redis' serialisation protocol.
+    Resp,
+}
+
+/// What a command line is made of besides the description.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The program that runs the controller.
+    pub partita: &'a Path,
+    /// The nodes of the cluster, in order: name and address. A node's id is its place, from 1.
+    pub nodes: &'a [(String, Ipv4Addr)],
+    /// The node's data directory.
+    pub data: &'a Path,
+    /// The run's seed.
+    pub seed: u64,
+    /// The planted bugs to switch on.
+    pub mutations: &'a [String],
+}
+
+/// Why there is no such target.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// Neither a built-in name nor a file.
+    #[error("there is no target `{name}`; built in are: {known}; or name a TOML file")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+    },
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not describe a target.
+    #[error("{path}: {source}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// Where, and what was expected.
+        source: Box<toml::de::Error>,
+    },
+    /// A word holds a placeholder that does not exist.
+    #[error("{path}: `{word}` holds an unknown placeholder; known are {known}")]
+    Placeholder {
+        /// The file.
+        path: String,
+        /// The word.
+        word: String,
+        /// The placeholders.
+        known: &'static str,
+    },
+}
+
+const PLACEHOLDERS: &str =
+    "{partita}, {node}, {id}, {ip}, {data}, {seed}, {client-port}, {peer-port}, {mutation}";
+
+impl Target {
+    /// The built-in targets.
+    ///
+    /// # Panics
+    ///
+    /// Never: the tests parse each built-in description.
+    pub fn built_in() -> Vec<Self> {
+        let parse = |(name, text): &(&str, &str)| {
+            Self::parse(name, text).expect("a built-in target is well described")
+        };
+        BUILT_IN.iter().map(parse).collect()
+    }
+
+    /// The built-in target of that name, or the one that a file describes.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`], naming the file and what was expected.
+    pub fn find(name: &str) -> Result<Self, TargetError> {
+        if let Some(target) = Self::built_in().into_iter().find(|target| target.name == name) {
+            return Ok(target);
+        }
+        if !Path::new(name).exists() {
+            let known = BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            return Err(TargetError::Unknown { name: name.to_owned(), known });
+        }
+        let text = std::fs::read_to_string(name)
+            .map_err(|source| TargetError::Read { path: name.to_owned(), source })?;
+        Self::parse(name, &text)
+    }
+
+    fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
+        let target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        let words = target.command.iter().chain(&target.each_node).chain(&target.each_mutation);
+        for word in words {
+            let mut left = word.clone();
+            for known in PLACEHOLDERS.split(", ") {
+                left = left.replace(known, "");
+            }
+            if left.contains(['{', '}']) {
+                return Err(TargetError::Placeholder {
+                    path: path.to_owned(),
+                    word: word.clone(),
+                    known: PLACEHOLDERS,
+                });
+            }
+        }
+        Ok(target)
+    }
+
+    /// The command that starts the node in place `index` of `launch.nodes`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    pub fn command_line(&self, index: usize, launch: &Launch<'_>) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut names = self.names_of(index, launch);
+        words.extend(self.command.iter().map(|word| fill(word, &names)));
+        for other in 0..launch.nodes.len() {
+            let names = self.names_of(other, launch);
+            words.extend(self.each_node.iter().map(|word| fill(word, &names)));
+        }
+        for mutation in launch.mutations {
+            names.insert("mutation", mutation.clone());
+            words.extend(self.each_mutation.iter().map(|word| fill(word, &names)));
+        }
+        words
+    }
+
+    fn names_of(&self, index: usize, launch: &Launch<'_>) -> BTreeMap<&'static str, String> {
+        let (name, address) = &launch.nodes[index];
+        BTreeMap::from([
+            ("partita", launch.partita.display().to_string()),
+            ("node", name.clone()),
+            ("id", (index + 1).to_string()),
+            ("ip", address.to_string()),
+            ("data", launch.data.display().to_string()),
+            ("seed", launch.seed.to_string()),
+            ("client-port", self.client_port.to_string()),
+            ("peer-port", self.peer_port.to_string()),
+        ])
+    }
+}
+
+fn fill(word: &str, names: &BTreeMap<&'static str, String>) -> String {
+    names
+        .iter()
+        .fold(word.to_owned(), |word, (name, value)| word.replace(&format!("{{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_told_of_every_node_and_every_planted_bug() {
+        let target = Target::find("raft-node").expect("built in");
+        let nodes = [
+            ("n1".to_owned(), Ipv4Addr::new(198, 18, 0, 1)),
+            ("n2".to_owned(), Ipv4Addr::new(198, 18, 0, 2)),
+        ];
+        let launch = Launch {
+            partita: Path::new("/bin/partita"),
+            nodes: &nodes,
+            data: Path::new("/run/n2/data"),
+            seed: 7,
+            mutations: &["no-log-check".to_owned()],
+        };
+        let words = target.command_line(1, &launch).join(" ");
+        assert_eq!(
+            words,
+            "/bin/partita node --id 2 --data /run/n2/data --listen 198.18.0.2:6379 --seed 7 \
+             --peer 1=198.18.0.1:7000 --client-address 1=198.18.0.1:6379 \
+             --peer 2=198.18.0.2:7000 --client-address 2=198.18.0.2:6379 \
+             --mutation no-log-check"
+        );
+    }
+
+    #[test]
+    fn an_unknown_target_is_told_the_known_ones() {
+        let message = Target::find("rafft-node").expect_err("misspelt").to_string();
+        assert!(message.contains("`rafft-node`") && message.contains("raft-node;"), "{message}");
+    }
+
+    #[test]
+    fn a_misspelt_placeholder_is_named() {
+        let text = include_str!("raft-node.toml").replace("{data}", "{date}");
+        let message = Target::parse("mine.toml", &text).expect_err("misspelt").to_string();
+        assert!(message.contains("mine.toml") && message.contains("`{date}`"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_field_is_named_with_its_file() {
+        let message = Target::parse("mine.toml", "name = \"x\"\n").expect_err("bare").to_string();
+        assert!(message.contains("mine.toml") && message.contains("missing field"), "{message}");
+    }
+}

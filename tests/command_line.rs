@@ -1,0 +1,107 @@
+//! What a person meets who mistypes something, or hands over a broken file.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
+
+fn partita(arguments: &[&str]) -> (Option<i32>, String) {
+    let output: Output = Command::new(PARTITA).args(arguments).output().expect("partita starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // Long lines are folded for the eye; a test wants the words.
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    let words: Vec<&str> = said.split_whitespace().filter(|word| *word != "│").collect();
+    (output.status.code(), words.join(" "))
+}
+
+fn file(folder: &Path, content: &str) -> String {
+    let path = folder.join("history.jsonl");
+    fs::write(&path, content).expect("written");
+    path.to_str().expect("a plain path").to_owned()
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_known_ones() {
+    for (arguments, known) in [
+        (["run", "--workload", "bank"], "register"),
+        (["run", "--nemesis", "meteor"], "isolate"),
+        (["run", "--target", "paxos"], "raft-node"),
+        (["run", "--mutation", "no-bug"], "leader-local-read"),
+    ] {
+        let (code, said) = partita(&arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(arguments[2]) && said.contains(known), "{said}");
+    }
+}
+
+#[test]
+fn a_malformed_line_is_named_by_file_and_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = file(
+        folder.path(),
+        "{\"index\":0,\"time\":1,\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\"}\n\
+         {\"index\":1,\"time\":2,\"process\":0,\"type\":\"okay\",\"f\":\"read\",\"key\":\"k\"}\n",
+    );
+    let (code, said) = partita(&["check", &history]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("history.jsonl:2"), "{said}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let (code, said) = partita(&["check", "no-such-history.jsonl"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no-such-history.jsonl"), "{said}");
+}
+
+#[test]
+fn an_empty_history_proves_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (code, said) = partita(&["check", &file(folder.path(), "")]);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+#[test]
+fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut lines = String::new();
+    let operations = [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "1")];
+    for (number, (function, asked, answered)) in operations.into_iter().enumerate() {
+        for (half, kind, value) in [(0, "invoke", asked), (1, "ok", answered)] {
+            let index = 2 * number + half;
+            lines.push_str(&format!(
+                "{{\"index\":{index},\"time\":{index}000000,\"process\":0,\"type\":\"{kind}\",\
+                 \"f\":\"{function}\",\"key\":\"k\",\"value\":{value}}}\n"
+            ));
+        }
+    }
+    let history = file(folder.path(), &lines);
+    let (code, said) = partita(&["check", &history]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stale read"), "{said}");
+    let (code, said) = partita(&["check", "--json", &history]);
+    assert_eq!(code, Some(1), "{said}");
+    let analysis: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(analysis["verdict"], "violation");
+}
+
+#[test]
+fn durations_and_rates_that_mean_nothing_are_refused() {
+    for arguments in [["run", "--time", "20"], ["run", "--rate", "0"], ["run", "--nodes", "0"]] {
+        let (code, said) = partita(&arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(arguments[1]), "{said}");
+    }
+}
+
+#[test]
+fn everything_that_can_be_named_is_listed() {
+    let (code, said) = partita(&["list"]);
+    assert_eq!(code, Some(0), "{said}");
+    for name in ["raft-node", "register", "isolate", "one-way", "pause", "kill", "no-log-check"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    let (_, mutations) = partita(&["list", "mutations"]);
+    assert!(!mutations.contains("isolate ") && mutations.contains("commit-prior-term"));
+}

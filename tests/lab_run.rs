@@ -1,0 +1,188 @@
+//! Whole runs with real processes, from the command line to the files they leave.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
+
+/// A finished run in a folder of its own.
+struct Run {
+    _out: TempDir,
+    folder: PathBuf,
+    output: Output,
+}
+
+impl Run {
+    fn new(arguments: &[&str]) -> Self {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let output = Command::new(PARTITA)
+            .arg("run")
+            .args(["--out".as_ref(), out.path().as_os_str()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("partita starts");
+        let folder = out.path().join("latest");
+        Self { _out: out, folder, output }
+    }
+
+    fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    fn said(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        format!("{}{}", text(&self.output.stdout), text(&self.output.stderr))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.text(name)).expect("JSON")
+    }
+
+    fn text(&self, name: &str) -> String {
+        let path = self.path(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The faults as they ended: the last line of each.
+    fn faults(&self) -> Vec<Value> {
+        let mut faults = std::collections::BTreeMap::new();
+        for line in self.text("schedule.jsonl").lines() {
+            let fault: Value = serde_json::from_str(line).expect("a line of JSON");
+            faults.insert(fault["id"].as_u64().expect("an id"), fault);
+        }
+        faults.into_values().collect()
+    }
+}
+
+fn partita(arguments: &[&Path]) -> Output {
+    Command::new(PARTITA).args(arguments).output().expect("partita starts")
+}
+
+#[test]
+fn an_honest_store_under_every_fault_is_proved_valid() {
+    let run = Run::new(&["--time", "16s", "--seed", "1"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    assert_eq!(run.json("run.json")["verdict"], "valid");
+    assert_eq!(run.json("verdict.json")["verdict"], "valid");
+
+    let faults = run.faults();
+    for family in ["partition", "process"] {
+        assert!(faults.iter().any(|fault| fault["family"] == family), "{faults:#?}");
+    }
+    for fault in &faults {
+        assert!(fault["ended_ns"].is_u64(), "every fault is healed: {fault:#}");
+        assert!(fault["error"].is_null(), "{fault:#}");
+    }
+
+    for name in ["report.html", "junit.xml", "summary.md"] {
+        assert!(!run.text(name).is_empty(), "{name}");
+    }
+    assert!(run.path("nodes/n1/stderr.log").exists());
+    assert!(!run.path("nodes/n1/data").exists(), "a valid run needs no data");
+}
+
+#[test]
+fn check_and_verify_agree_with_the_run_that_wrote_the_files() {
+    let run = Run::new(&["--time", "3s", "--nemesis", "isolate", "--seed", "2"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let history = run.path("history.jsonl");
+    let certificate = run.path("certificate.json");
+
+    let check = partita(&["check".as_ref(), &history]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let verify = partita(&["verify".as_ref(), &history, &certificate]);
+    assert_eq!(verify.status.code(), Some(0), "{verify:?}");
+
+    // A certificate that leaves out its first operation proves nothing.
+    let mut tampered = run.json("certificate.json");
+    tampered["keys"][0]["order"].as_array_mut().expect("an order").remove(0);
+    let forged = run.path("forged.json");
+    fs::write(&forged, tampered.to_string()).expect("written");
+    let verify = partita(&["verify".as_ref(), &history, &forged]);
+    assert_eq!(verify.status.code(), Some(3), "{verify:?}");
+}
+
+#[test]
+fn a_leader_that_reads_locally_is_caught_and_the_history_convicts_it_again() {
+    let run = Run::new(&[
+        "--mutation",
+        "leader-local-read",
+        "--nemesis",
+        "partition",
+        "--time",
+        "12s",
+        "--seed",
+        "1",
+    ]);
+    assert_eq!(run.code(), Some(1), "{}", run.said());
+    let verdict = run.json("verdict.json");
+    assert_eq!(verdict["counterexample"]["anomaly"], "stale-read", "{verdict:#}");
+    let sentence = verdict["counterexample"]["sentence"].as_str().expect("a sentence");
+    assert!(run.said().contains(sentence), "the sentence is printed");
+    assert!(run.path("nodes/n1/data").exists(), "a failed run keeps the data");
+    assert!(!run.path("certificate.json").exists());
+
+    let check = partita(&["check".as_ref(), &run.path("history.jsonl")]);
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+}
+
+#[test]
+fn a_run_without_faults_is_valid_and_as_fast_as_asked() {
+    let run = Run::new(&["--nemesis", "none", "--time", "3s", "--rate", "200"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let ok = run.json("run.json")["counts"]["ok"].as_u64().expect("a count");
+    assert!(ok >= 100, "{ok} operations");
+}
+
+#[test]
+fn a_node_that_never_starts_is_the_harness_failing() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let target = out.path().join("broken.toml");
+    fs::write(
+        &target,
+        "name = \"broken\"\nabout = \"exits at once\"\nprotocol = \"resp\"\nclient-port = 6379\n\
+         peer-port = 7000\ncommand = [\"/bin/sh\", \"-c\", \"echo no such disk >&2; exit 7\"]\n",
+    )
+    .expect("written");
+    let run = Run::new(&["--target", target.to_str().expect("a plain path"), "--time", "3s"]);
+    assert_eq!(run.code(), Some(4), "{}", run.said());
+    assert!(run.said().contains("no such disk"), "the node's own words: {}", run.said());
+}
+
+#[test]
+fn an_interrupted_run_heals_tears_down_and_is_unknown() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let child = Command::new(PARTITA)
+        .args(["run", "--time", "60s", "--out"])
+        .arg(out.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("partita starts");
+    let history = out.path().join("latest/history.jsonl");
+    let begun = Instant::now();
+    while fs::metadata(&history).map_or(0, |file| file.len()) < 100_000 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no operations were recorded");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("signalled");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("interrupted"), "{said}");
+    let run = fs::read_to_string(out.path().join("latest/run.json")).expect("run.json");
+    assert!(run.contains("\"verdict\": \"unknown\""), "{run}");
+    assert!(out.path().join("latest/report.html").exists());
+}

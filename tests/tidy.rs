@@ -1,0 +1,258 @@
+//! Keeps the house tidy: who may import whom, how long files get, what must be documented, and
+//! which rooms never look at a clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::Visit;
+
+/// What each crate may import of ours; in its tests, what the second list adds.
+const IMPORTS: &[(&str, &[&str], &[&str])] = &[
+    ("checker", &[], &[]),
+    ("nemesis", &[], &[]),
+    ("raft-node", &[], &["partita-checker"]),
+    ("workloads", &["partita-checker"], &[]),
+    ("reports", &["partita-checker", "partita-nemesis"], &[]),
+];
+
+/// Everything that may stand at the top. Anything else must earn its place.
+const TOP: &[&str] = &[
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "checker",
+    "clippy.toml",
+    "docs",
+    "nemesis",
+    "raft-node",
+    "reports",
+    "rustfmt.toml",
+    "scripts",
+    "src",
+    "tests",
+    "workloads",
+];
+
+/// Rooms whose time and randomness are passed in.
+const SANS_IO: &[&str] =
+    &["checker/src", "raft-node/src/core", "nemesis/src/schedule", "workloads/src/register.rs"];
+
+/// Lines at which a file stops being readable in one sitting.
+const LONGEST_FILE: usize = 800;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the project, in order, by its path from the root.
+fn rust_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "checker", "nemesis", "raft-node", "workloads", "reports"]
+            .map(|folder| root().join(folder))
+            .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path.strip_prefix(root()).expect("below the root").to_owned());
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 30, "the walk must find the project: {found:?}");
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).expect("a file of the project")
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    read(&Path::new(folder).join("Cargo.toml")).parse().expect("a manifest")
+}
+
+#[test]
+fn crates_import_only_what_the_house_plan_allows() {
+    for (folder, allowed, in_tests) in IMPORTS {
+        let manifest = manifest(folder);
+        let tables = [
+            ("dependencies", allowed.to_vec()),
+            ("dev-dependencies", { [*allowed, *in_tests].concat() }),
+        ];
+        for (table, allowed) in tables {
+            let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else {
+                continue;
+            };
+            for name in dependencies.keys().filter(|name| name.starts_with("partita")) {
+                assert!(allowed.contains(&name.as_str()), "{folder}: {table} has {name}");
+            }
+        }
+        assert!(manifest.get("build-dependencies").is_none(), "{folder} has a build script");
+    }
+}
+
+#[test]
+fn every_crate_is_a_member_and_keeps_the_workspace_lints() {
+    let workspace = manifest("");
+    let members: BTreeSet<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .expect("a list of members")
+        .iter()
+        .filter_map(toml::Value::as_str)
+        .collect();
+    assert_eq!(members, IMPORTS.iter().map(|(folder, ..)| *folder).collect());
+    for folder in members.into_iter().chain([""]) {
+        let lints = &manifest(folder)["lints"]["workspace"];
+        assert_eq!(lints.as_bool(), Some(true), "{folder}/Cargo.toml: [lints] workspace = true");
+    }
+}
+
+#[test]
+fn nothing_stands_at_the_top_that_has_not_earned_its_place() {
+    for entry in fs::read_dir(root()).expect("the root") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a plain name");
+        // What a build and a run leave behind, and dotfiles.
+        let passing = ["target", "partita-runs"].contains(&name.as_str()) || name.starts_with('.');
+        assert!(passing || TOP.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    let long: BTreeMap<PathBuf, usize> = rust_files()
+        .into_iter()
+        .map(|path| (path.clone(), read(&path).lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_FILE)
+        .collect();
+    assert!(long.is_empty(), "files over {LONGEST_FILE} lines: {long:?}");
+}
+
+#[test]
+fn sans_io_rooms_read_no_clock_and_open_nothing() {
+    const FOREIGN: &[&str] = &[
+        "Instant::now",
+        "SystemTime",
+        "std::net",
+        "TcpStream",
+        "thread::sleep",
+        "thread::spawn",
+        "rand::rng()",
+        "from_os_rng",
+        "tokio::",
+    ];
+    let files = rust_files();
+    for room in SANS_IO {
+        let inside: Vec<_> = files.iter().filter(|path| path.starts_with(room)).collect();
+        assert!(!inside.is_empty(), "{room} has moved: update this list");
+        for path in inside {
+            let text = read(path);
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                let foreign = FOREIGN.iter().find(|name| line.contains(**name));
+                assert!(foreign.is_none(), "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_public_item_and_every_file_is_documented() {
+    let mut bare = Vec::new();
+    for path in rust_files() {
+        let text = read(&path);
+        if !text.starts_with("//!") {
+            bare.push(format!("{}: begins without module documentation", path.display()));
+        }
+        let file = syn::parse_file(&text).expect("a file that compiles");
+        let mut visitor = Undocumented { path: &path, bare: &mut bare };
+        visitor.visit_file(&file);
+    }
+    assert!(bare.is_empty(), "undocumented:\n{}", bare.join("\n"));
+}
+
+/// Collects public items that have no documentation.
+struct Undocumented<'a> {
+    path: &'a Path,
+    bare: &'a mut Vec<String>,
+}
+
+impl Undocumented<'_> {
+    fn look(
+        &mut self,
+        visibility: Option<&syn::Visibility>,
+        attributes: &[syn::Attribute],
+        name: &syn::Ident,
+    ) {
+        let public = visibility.is_none_or(|it| matches!(it, syn::Visibility::Public(_)));
+        let documented = attributes.iter().any(|attribute| attribute.path().is_ident("doc"));
+        if public && !documented {
+            let line = name.span().start().line;
+            self.bare.push(format!("{}:{line}: {name}", self.path.display()));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Undocumented<'_> {
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        let tests = module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
+        if !tests {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.look(Some(&item.vis), &item.attrs, &item.sig.ident);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.look(Some(&item.vis), &item.attrs, &item.sig.ident);
+    }
+
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+        for field in &item.fields {
+            if let Some(name) = &field.ident {
+                self.look(Some(&field.vis), &field.attrs, name);
+            }
+        }
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+        if matches!(item.vis, syn::Visibility::Public(_)) {
+            for variant in &item.variants {
+                self.look(None, &variant.attrs, &variant.ident);
+            }
+        }
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+        if matches!(item.vis, syn::Visibility::Public(_)) {
+            for member in &item.items {
+                if let syn::TraitItem::Fn(function) = member {
+                    self.look(None, &function.attrs, &function.sig.ident);
+                }
+            }
+        }
+    }
+
+    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+    }
+
+    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+    }
+
+    fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
+        self.look(Some(&item.vis), &item.attrs, &item.ident);
+    }
+}
