@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use support::{examine, linearizable};
 
 /// Damages a history in one place, as a faulty store or clock would, and keeps its form.
-fn damage(events: &mut Vec<Event>, random: &mut ChaCha8Rng) {
+fn damage(events: &mut [Event], random: &mut ChaCha8Rng) {
     let place = random.random_range(0..events.len());
     match random.random_range(0..4) {
         0 => swap_neighbours(events, place),
