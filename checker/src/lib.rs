@@ -28,6 +28,7 @@ pub use history::{
 pub use model::{Call, Model, Register};
 pub use value::{Value, ValueId};
 pub use verdict::{
-    Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, Relation, Verdict, Witness,
+    Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, KeyOrder, Relation, Verdict,
+    Witness,
 };
 pub use verify::{VerifyError, verify};

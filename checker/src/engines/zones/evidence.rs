@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use super::blocks::{Block, Blocks, NONE};
 use super::chains::Zone;
 use crate::verdict::Relation;
@@ -353,19 +355,28 @@ impl Blocks<'_> {
         members.extend(prefix.into_iter().map(|span| (span, false)));
     }
 
-    /// For every member of unknown outcome that no member observed, an observer of it.
+    /// Observers of the members of unknown outcome that may as well not have happened: of those to
+    /// which no line of observations leads from a member that completed.
     fn missing_observers(&self, members: &BTreeMap<u32, bool>) -> Vec<u32> {
-        let observed: rustc_hash::FxHashSet<u32> = members
-            .iter()
-            .filter(|(_, as_write)| !**as_write)
-            .filter_map(|(&span, _)| self.block_of(self.observed(span)?))
-            .collect();
-        let is_unseen = |span: u32| {
-            let home = self.home[span as usize];
-            let unseen = home != NONE && !self.span(span).is_completed();
-            (unseen && !observed.contains(&home)).then(|| self.block(home).seen_by)
-        };
-        members.keys().filter_map(|&span| is_unseen(span)).filter(|&seen| seen != NONE).collect()
+        let mut grounded = FxHashSet::default();
+        let completed = members.keys().copied().filter(|&span| self.span(span).is_completed());
+        let mut pending: Vec<u32> = completed.collect();
+        while let Some(observer) = pending.pop() {
+            if members.get(&observer) != Some(&false) {
+                continue;
+            }
+            let block = self.observed(observer).and_then(|value| self.block_of(value));
+            let Some(writer) = block.map(|block| self.block(block).writer) else { continue };
+            if writer != NONE && !self.span(writer).is_completed() && grounded.insert(writer) {
+                pending.push(writer);
+            }
+        }
+        members
+            .keys()
+            .filter(|span| !self.span(**span).is_completed() && !grounded.contains(span))
+            .map(|&span| self.block(self.home[span as usize]).seen_by)
+            .filter(|seen| members.get(seen) != Some(&false))
+            .collect()
     }
 }
 

@@ -59,7 +59,7 @@ impl Teller<'_> {
                 (Anomaly::NotLinearizable, self.refused_its_own(cas), None)
             }
             Story::FromNowhere { observer } => {
-                (Anomaly::ValueFromNowhere, self.from_nowhere(observer), None)
+                (Anomaly::ValueFromNowhere, self.nowhere(observer), None)
             }
             Story::SwappedTwice { first, second } => {
                 (Anomaly::DuplicateSwap, self.swapped_twice(first, second), None)
@@ -93,7 +93,7 @@ impl Teller<'_> {
         )
     }
 
-    fn from_nowhere(&self, observer: u32) -> String {
+    fn nowhere(&self, observer: u32) -> String {
         let value = self.observed_id(observer);
         let origin = match value.and_then(|value| self.failed_writer(value)) {
             Some(writer) => format!(
