@@ -23,7 +23,7 @@ pub use fabric::{Counters, Policy};
 pub use host::Host;
 pub use switch::{Link, Switch};
 
-use network::{NetworkError, port_name};
+use network::{Cable, NetworkError};
 use packet::PacketSocket;
 use switch::SwitchError;
 
@@ -41,7 +41,9 @@ const RESERVED: [&str; 4] = [CLIENTS, "leader", "follower", "random"];
 pub struct Lab {
     /// The nodes' hosts in order, and the clients' host last.
     hosts: Vec<Host>,
+    // Ends before its cables are taken away.
     switch: Switch,
+    _cables: Vec<Cable>,
 }
 
 /// Why a lab cannot be built.
@@ -82,14 +84,15 @@ impl Lab {
     /// If the names do not fit, or the kernel refuses an operation; the error says which.
     pub fn build<S: AsRef<str>>(nodes: &[S]) -> Result<Lab, BuildError> {
         let numbered = numbered(nodes)?;
-        let hosts = network::build(&numbered)?;
+        let (hosts, cables): (Vec<Host>, Vec<Cable>) =
+            network::build(&numbered)?.into_iter().unzip();
         let mut ports = Vec::new();
-        for (host, (_, number)) in hosts.iter().zip(&numbered) {
-            let socket = PacketSocket::open(&port_name(*number))
+        for (host, cable) in hosts.iter().zip(&cables) {
+            let socket = PacketSocket::open(&cable.port)
                 .map_err(|source| BuildError::Socket { host: host.name.clone(), source })?;
             ports.push((host.name.clone(), host.mac, socket));
         }
-        Ok(Lab { hosts, switch: Switch::start(ports)? })
+        Ok(Lab { hosts, switch: Switch::start(ports)?, _cables: cables })
     }
 
     /// The nodes' hosts, in order.

@@ -61,6 +61,13 @@ impl Netlink {
         self.request(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
+    /// Removes an interface, and the one it is joined to.
+    pub(crate) fn remove(&mut self, interface: &str) -> io::Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = if_nametoindex(interface)?;
+        self.request(RouteNetlinkMessage::DelLink(message), 0)
+    }
+
     /// Switches an interface on.
     pub(crate) fn set_up(&mut self, interface: &str) -> io::Result<()> {
         let mut message = LinkMessage::default();

@@ -39,13 +39,22 @@ fn trying<T>(operation: impl Into<String>, result: io::Result<T>) -> Result<T, N
     result.map_err(|source| NetworkError { operation: operation.into(), source })
 }
 
-/// The switch's end of the cable to the host of this number.
-pub(crate) fn port_name(number: u8) -> String {
-    format!("lab-{number}")
+/// The switch's end of the cable to a host. Dropping it takes the cable away at once, where the end
+/// of the host's namespace would do so only some time later: the next lab needs the name.
+#[derive(Debug)]
+pub(crate) struct Cable {
+    pub(crate) port: String,
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        // If it cannot be taken away now, it goes with either of its namespaces.
+        let _ = Netlink::open().and_then(|mut netlink| netlink.remove(&self.port));
+    }
 }
 
 /// Makes a host for every name, with the number that ends its address, in that order.
-pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<Host>, NetworkError> {
+pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<(Host, Cable)>, NetworkError> {
     trying("switching IPv6 off in the lab", disable_ipv6())?;
     let namespaces = new_namespaces(names.len())?;
     let hosts: Vec<Host> = names
@@ -59,21 +68,25 @@ pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<Host>, NetworkError> {
         })
         .collect();
     let mut netlink = trying("opening a netlink socket", Netlink::open())?;
+    let mut cables = Vec::new();
     for (host, (_, number)) in hosts.iter().zip(names) {
-        let port = port_name(*number);
+        let port = format!("lab-{number}");
         let far = (INTERFACE, host.mac);
         // Numbers are below 128, so the two ends' addresses differ.
         let near = (&*port, Mac::local(number | 0x80));
         let made = netlink.add_veth(near, far, Some(host.namespace.as_fd()));
         trying(format!("joining {port} and {INTERFACE} of {}", host.name), made)?;
-        trying(format!("switching off the offloads of {port}"), offload::switch_off(&port))?;
-        trying(format!("switching on {port}"), netlink.set_up(&port))?;
+        let cable = Cable { port };
+        let port = &cable.port;
+        trying(format!("switching off the offloads of {port}"), offload::switch_off(port))?;
+        trying(format!("switching on {port}"), netlink.set_up(port))?;
+        cables.push(cable);
     }
     for host in &hosts {
         let entered = host.enter(|| configure(host, &hosts));
         trying(format!("entering {}", host.name), entered)??;
     }
-    Ok(hosts)
+    Ok(hosts.into_iter().zip(cables).collect())
 }
 
 /// Makes network namespaces, with loopback on and IPv6 off.

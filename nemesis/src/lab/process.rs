@@ -38,6 +38,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
 /// How often a stopping process group is looked at.
 const PAUSE_STEP: Duration = Duration::from_millis(1);
+/// How many looks it gets before it is let go for a moment and stopped again.
+const PAUSE_STEPS: u32 = 50;
 
 /// What to run as a node, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,11 +229,18 @@ impl NodeProcess {
     pub async fn stop(&self, limit: Duration) -> Result<ExitStatus, SignalError> {
         let generation = self.running()?;
         self.send(&generation, Signal::SIGTERM)?;
-        self.send(&generation, Signal::SIGCONT)?;
-        match self.await_end(&generation, Signal::SIGTERM, limit).await {
-            Err(SignalError::NoEffect { .. }) => self.kill().await,
-            other => other,
+        for (signal, limit) in [(Signal::SIGCONT, limit), (Signal::SIGKILL, KILL_LIMIT)] {
+            match self.send(&generation, signal) {
+                // It has ended already, and says how below.
+                Ok(()) | Err(SignalError::NotRunning { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if let Ok(status) = self.await_end(&generation, signal, limit).await {
+                return Ok(status);
+            }
         }
+        let (node, limit) = (self.node.clone(), KILL_LIMIT);
+        Err(SignalError::NoEffect { node, signal: Signal::SIGKILL, limit })
     }
 
     /// Pauses the process group with SIGSTOP and waits until every process of it is stopped.
@@ -241,17 +250,10 @@ impl NodeProcess {
     /// If it is not running, or not stopped within two seconds; then it is continued.
     pub async fn pause(&self) -> Result<(), SignalError> {
         let generation = self.running()?;
-        self.send(&generation, Signal::SIGSTOP)?;
         let mut unpaused = Unpaused { process: self, generation: &generation, armed: true };
-        let stopped = timeout(PAUSE_LIMIT, async {
-            while !is_stopped(generation.pid) {
-                sleep(PAUSE_STEP).await;
-            }
-        });
-        if stopped.await.is_err() {
-            let (node, limit) = (self.node.clone(), PAUSE_LIMIT);
-            return Err(SignalError::NoEffect { node, signal: Signal::SIGSTOP, limit });
-        }
+        let stopped = timeout(PAUSE_LIMIT, self.stop_all(&generation)).await;
+        let (node, limit) = (self.node.clone(), PAUSE_LIMIT);
+        stopped.map_err(|_| SignalError::NoEffect { node, signal: Signal::SIGSTOP, limit })??;
         unpaused.armed = false;
         locked(&generation.life).paused_at = Some(Instant::now());
         Ok(())
@@ -271,6 +273,22 @@ impl NodeProcess {
         stopped_for
             .filter(|_| was_stopped)
             .ok_or_else(|| SignalError::NotPaused { node: self.node.clone() })
+    }
+
+    /// Sends SIGSTOP until every process of the group is stopped. Once is not always enough: one
+    /// that waits for its vfork child to exec does not stop as long as that child is stopped.
+    async fn stop_all(&self, generation: &Generation) -> Result<(), SignalError> {
+        loop {
+            self.send(generation, Signal::SIGSTOP)?;
+            for _ in 0..PAUSE_STEPS {
+                if is_stopped(generation.pid) {
+                    return Ok(());
+                }
+                sleep(PAUSE_STEP).await;
+            }
+            self.send(generation, Signal::SIGCONT)?;
+            sleep(PAUSE_STEP).await;
+        }
     }
 
     fn latest(&self) -> Option<Arc<Generation>> {

@@ -102,6 +102,14 @@ impl Started {
     }
 }
 
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Only a failed test leaves it running; what it left is then gone with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The processes that carry a mark.
 fn processes(mark: &str) -> BTreeSet<Pid> {
     let wanted = format!("{MARK}={mark}\0");
@@ -182,7 +190,7 @@ fn codes(account: Account) {
 fn kill_outer(account: Account) {
     let started = Started::new("linger", account);
     // Outer, init, controller, and two that sleep.
-    assert_eq!(processes(&started.mark).len(), 5);
+    assert!(eventually(|| (processes(&started.mark).len() == 5).then_some(())).is_some());
     kill(started.outer(), Signal::SIGKILL).expect("killed");
     started.assert_gone();
 }
