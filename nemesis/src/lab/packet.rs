@@ -29,7 +29,10 @@ impl PacketSocket {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
         let socket = PacketSocket(fd);
-        socket.ignore_outgoing()?;
+        socket.switch_on(libc::PACKET_IGNORE_OUTGOING)?;
+        // An interface's queue opens some time after the interface is switched on, whenever the
+        // kernel gets round to noticing that the cable is plugged in. Frames need not wait for it.
+        socket.switch_on(libc::PACKET_QDISC_BYPASS)?;
         socket.enlarge_buffers();
         socket.bind(if_nametoindex(interface)?)?;
         Ok(socket)
@@ -58,14 +61,14 @@ impl PacketSocket {
         }
     }
 
-    fn ignore_outgoing(&self) -> io::Result<()> {
+    fn switch_on(&self, option: libc::c_int) -> io::Result<()> {
         let on: libc::c_int = 1;
-        // SAFETY: the option takes an int, which outlives the call.
+        // SAFETY: the options given here take an int, which outlives the call.
         let result = unsafe {
             libc::setsockopt(
                 self.0.as_raw_fd(),
                 libc::SOL_PACKET,
-                libc::PACKET_IGNORE_OUTGOING,
+                option,
                 (&raw const on).cast(),
                 size_of_val(&on) as libc::socklen_t,
             )
