@@ -5,6 +5,7 @@
 //! records what it did and what that measurably did.
 
 pub mod cluster;
+pub mod doctor;
 pub mod fault;
 pub mod lab;
 pub mod menu;

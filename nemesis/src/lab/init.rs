@@ -13,7 +13,6 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigmaskHow, Signal, pthread_sigmask, signal};
@@ -21,7 +20,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setpgid};
 
-use super::namespaces::{EnterError, Inheritance, MARKER, Step, code, encode, is_cut, pass_on};
+use super::namespaces::{
+    EnterError, Inheritance, MARKER, Step, code, encode, is_cut, mount_proc, pass_on,
+};
 
 /// What init ends with if it cannot go on, the code for a harness that failed.
 const FAILED: i32 = 4;
@@ -50,9 +51,7 @@ fn prepare(inheritance: &Inheritance) -> Result<(), EnterError> {
         exit(FAILED);
     }
     start(setpgid(Pid::from_raw(0), Pid::from_raw(0)))?;
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)
-        .map_err(|errno| EnterError::new(Step::Proc, errno))
+    mount_proc()
 }
 
 /// Starts the controller: this program with its own arguments.

@@ -147,6 +147,11 @@ impl EnterError {
     pub(crate) fn new(step: Step, source: impl Into<io::Error>) -> EnterError {
         EnterError { step, source: source.into() }
     }
+
+    /// What was refused, for those who know what `partita doctor` says.
+    pub(crate) fn refusal(&self) -> String {
+        format!("{}: {}", self.step, self.source)
+    }
 }
 
 /// Adds the step to what the kernel said.
@@ -181,12 +186,23 @@ pub(crate) fn separate() -> Result<LabKind, EnterError> {
     let kind = separate_mounts()?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     at(Step::PrivateMounts, mount(None::<&str>, "/", None::<&str>, private, None::<&str>))?;
-    at(Step::NetworkNamespace, unshare(CloneFlags::CLONE_NEWNET))?;
-    // The first operation that needs power over the network: where security modules let anyone make
-    // a user namespace but none that can do anything, it fails here.
-    at(Step::Loopback, Netlink::open().and_then(|mut netlink| netlink.set_up("lo")))?;
+    separate_network()?;
     at(Step::PidNamespace, unshare(CloneFlags::CLONE_NEWPID))?;
     Ok(kind)
+}
+
+/// Makes a network namespace and switches on its loopback interface. That is the first operation
+/// that needs power over the network: where a security module lets anyone make a user namespace but
+/// none in which anything is allowed, it fails here.
+pub(crate) fn separate_network() -> Result<(), EnterError> {
+    at(Step::NetworkNamespace, unshare(CloneFlags::CLONE_NEWNET))?;
+    at(Step::Loopback, Netlink::open().and_then(|mut netlink| netlink.set_up("lo")))
+}
+
+/// Shows the processes of the calling process's PID namespace, and only those, in `/proc`.
+pub(crate) fn mount_proc() -> Result<(), EnterError> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    at(Step::Proc, mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>))
 }
 
 /// Makes a mount namespace: as root, where root may, or else in a user namespace.

@@ -1,5 +1,6 @@
 //! Labs on this machine's kernel: real namespaces, sockets and processes.
 
+mod doctor;
 mod harness;
 mod lifetime;
 mod nemesis;
@@ -15,6 +16,7 @@ const PARTS: &[Part] = &[
         helpers: lifetime::HELPERS,
         tests: lifetime::TESTS,
     },
+    Part { name: "doctor", scenarios: doctor::SCENARIOS, helpers: &[], tests: &[] },
     Part { name: "network", scenarios: network::SCENARIOS, helpers: &[], tests: &[] },
     Part { name: "process", scenarios: process::SCENARIOS, helpers: &[], tests: &[] },
     Part { name: "nemesis", scenarios: nemesis::SCENARIOS, helpers: &[], tests: &[] },
