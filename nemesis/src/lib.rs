@@ -4,6 +4,22 @@
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
 //! records what it did and what that measurably did.
 
+pub mod cluster;
+pub mod doctor;
+pub mod fault;
+pub mod lab;
+pub mod menu;
+pub mod nemesis;
+mod random;
 pub mod record;
+pub mod schedule;
 
+pub use cluster::Cluster;
+pub use fault::{FAULTS, Fault, Target};
+pub use lab::namespaces::{Entered, LabKind, enter};
+pub use lab::process::{NodeProcess, Program};
+pub use lab::{Lab, Policy, Switch};
+pub use menu::{MENUS, Menu};
+pub use nemesis::{Ending, Nemesis, Roles, Stop};
 pub use record::{Effect, Family, FaultRecord};
+pub use schedule::{PlannedFault, Schedule};

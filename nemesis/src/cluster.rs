@@ -1,0 +1,49 @@
+//! The system under test as the nemesis sees it: a lab, and a process on each of its nodes.
+
+use crate::lab::process::{NodeProcess, Program};
+use crate::lab::{Lab, Link};
+
+/// A lab with a program for every node. Dropping it kills the nodes and ends the switch.
+#[derive(Debug)]
+pub struct Cluster {
+    // Dropped first: nodes end before their network does.
+    processes: Vec<NodeProcess>,
+    names: Vec<String>,
+    lab: Lab,
+}
+
+impl Cluster {
+    /// Gives every node of `lab` the program that `program` says for it; starts none.
+    pub fn new(lab: Lab, program: impl Fn(&crate::lab::Host) -> Program) -> Cluster {
+        let nodes = lab.nodes();
+        let processes = nodes.iter().map(|host| NodeProcess::new(host, program(host))).collect();
+        let names = nodes.iter().map(|host| host.name().to_owned()).collect();
+        Cluster { processes, names, lab }
+    }
+
+    /// The lab.
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The nodes' names, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The nodes, in order.
+    pub fn nodes(&self) -> &[NodeProcess] {
+        &self.processes
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&NodeProcess> {
+        self.processes.iter().find(|process| process.node() == name)
+    }
+
+    /// Every link from a node in `from` to a node that is not, the clients' host left out.
+    pub(crate) fn links_out_of(&self, from: &[String]) -> Vec<Link> {
+        let others = self.names.iter().filter(|name| !from.contains(name));
+        others.flat_map(|to| from.iter().map(move |from| Link::new(from, to))).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! A lab is a set of hosts joined by a switch: the ground on which a cluster is tested.
+//!
+//! Inside the namespaces that [`namespaces::enter`] made, [`Lab::build`] gives every node, and the
+//! clients together, a host: a network namespace with an address on 198.18.0.0/24 (RFC 2544) and a
+//! cable to the [`Switch`]. Everything ends with the processes that hold it; there is nothing to
+//! clean up.
+
+pub(crate) mod fabric;
+mod frame;
+pub mod host;
+mod init;
+pub mod namespaces;
+pub(crate) mod netlink;
+pub mod network;
+mod offload;
+mod packet;
+pub mod process;
+pub mod switch;
+
+use std::io;
+
+pub use fabric::{Counters, Policy};
+pub use host::Host;
+pub use switch::{Link, Switch};
+
+use network::{Cable, NetworkError};
+use packet::PacketSocket;
+use switch::SwitchError;
+
+/// The name of the host on which clients make their sockets.
+pub const CLIENTS: &str = "clients";
+/// The most nodes a lab can have.
+pub const MOST_NODES: usize = 99;
+/// What the clients' address ends in.
+const CLIENTS_NUMBER: u8 = 100;
+/// Names that mean something else where nodes are named.
+const RESERVED: [&str; 4] = [CLIENTS, "leader", "follower", "random"];
+
+/// Hosts joined by a switch.
+#[derive(Debug)]
+pub struct Lab {
+    /// The nodes' hosts in order, and the clients' host last.
+    hosts: Vec<Host>,
+    // Ends before its cables are taken away.
+    switch: Switch,
+    _cables: Vec<Cable>,
+}
+
+/// Why a lab cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A name that a node cannot have.
+    #[error(
+        "a node cannot be called {0:?}: names are distinct, are made of letters, digits, - and _, \
+         and are none of clients, leader, follower, random"
+    )]
+    Name(String),
+    /// Too many nodes.
+    #[error("{0} nodes do not fit into one lab: at most {MOST_NODES} do")]
+    TooMany(usize),
+    /// The hosts' networks.
+    #[error("building the lab: {0}; `partita doctor` says what this machine allows")]
+    Network(#[from] NetworkError),
+    /// A host's socket at the switch.
+    #[error("listening on the cable of host {host}: {source}")]
+    Socket {
+        /// The host's name.
+        host: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The switch.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+}
+
+impl Lab {
+    /// Builds a lab with a host for every name, in that order (198.18.0.1 and up), and one for the
+    /// clients (198.18.0.100), all links open. Call it inside the lab's namespaces; takes some tens
+    /// of milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If the names do not fit, or the kernel refuses an operation; the error says which.
+    pub fn build<S: AsRef<str>>(nodes: &[S]) -> Result<Lab, BuildError> {
+        let numbered = numbered(nodes)?;
+        let (hosts, cables): (Vec<Host>, Vec<Cable>) =
+            network::build(&numbered)?.into_iter().unzip();
+        let mut ports = Vec::new();
+        for (host, cable) in hosts.iter().zip(&cables) {
+            let socket = PacketSocket::open(&cable.port)
+                .map_err(|source| BuildError::Socket { host: host.name.clone(), source })?;
+            ports.push((host.name.clone(), host.mac, socket));
+        }
+        Ok(Lab { hosts, switch: Switch::start(ports)?, _cables: cables })
+    }
+
+    /// The nodes' hosts, in order.
+    pub fn nodes(&self) -> &[Host] {
+        &self.hosts[..self.hosts.len() - 1]
+    }
+
+    /// The clients' host.
+    pub fn clients(&self) -> &Host {
+        &self.hosts[self.hosts.len() - 1]
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// What joins the hosts.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
+}
+
+/// Gives every host the number that its addresses end in; the clients' host comes last.
+fn numbered<S: AsRef<str>>(nodes: &[S]) -> Result<Vec<(String, u8)>, BuildError> {
+    if nodes.len() > MOST_NODES {
+        return Err(BuildError::TooMany(nodes.len()));
+    }
+    let mut numbered: Vec<(String, u8)> = Vec::new();
+    for (number, name) in (1_u8..).zip(nodes) {
+        let name = name.as_ref();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let taken = numbered.iter().any(|(other, _)| other == name);
+        let fits = !name.is_empty() && name.chars().all(is_plain) && !RESERVED.contains(&name);
+        if taken || !fits {
+            return Err(BuildError::Name(name.to_owned()));
+        }
+        numbered.push((name.to_owned(), number));
+    }
+    numbered.push((CLIENTS.to_owned(), CLIENTS_NUMBER));
+    Ok(numbered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_numbered_from_one_and_clients_come_last() {
+        let numbered = numbered(&["n1", "n2"]).expect("plain names");
+        let expected = [("n1", 1), ("n2", 2), ("clients", 100)];
+        assert_eq!(numbered, expected.map(|(name, number)| (name.to_owned(), number)));
+    }
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        for names in [&["n1", "n1"][..], &["clients"], &["leader"], &[""], &["n 1"], &["n1,n2"]] {
+            assert!(matches!(numbered(names), Err(BuildError::Name(_))), "{names:?}");
+        }
+        assert!(matches!(numbered(&["n"; 100]), Err(BuildError::TooMany(100))));
+    }
+}

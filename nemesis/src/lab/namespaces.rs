@@ -1,0 +1,380 @@
+//! Puts the program into namespaces of its own, and takes it out again, whatever happens.
+//!
+//! The program runs itself anew inside: the *outer* process, started by the user, makes a user
+//! namespace (unless it is root), a mount, a network and a PID namespace and waits; *init*, PID 1
+//! in there, mounts a fresh `/proc` and waits; the *controller* is the same program with the same
+//! arguments, and does the work. Nothing survives them: the kernel kills every process of a PID
+//! namespace whose init ends (pid_namespaces(7)), and mounts and interfaces go with the last process
+//! of their namespace. Init ends when the controller does, and when the outer process does: by
+//! PR_SET_PDEATHSIG, and by the end of a pipe that only the outer process holds open, which also
+//! covers an outer process that died before the former was set. The outer process ends when init
+//! does.
+//!
+//! A signal reaches the controller once. Init and controller form a process group that is not the
+//! terminal's, so ctrl-C reaches the outer process alone, which passes it on through init; so do
+//! SIGTERM, SIGHUP and SIGQUIT. Ctrl-Z is ignored: a suspended run would measure the suspension.
+
+#![expect(unsafe_code, reason = "fork has no safe interface")]
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sigmask, signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, getppid, pipe2};
+
+use super::init;
+use super::netlink::Netlink;
+
+/// Tells the controller that it is the controller, and in what kind of lab.
+pub(crate) const MARKER: &str = "PARTITA_LAB";
+
+/// The signals that are passed on to the controller.
+pub(crate) const PASSED_ON: [Signal; 4] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// With what rights the lab was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabKind {
+    /// In a user namespace, without any rights outside.
+    UserNamespaces,
+    /// By root.
+    RootNamespaces,
+}
+
+impl LabKind {
+    pub(crate) fn marker(self) -> &'static str {
+        match self {
+            LabKind::UserNamespaces => "user",
+            LabKind::RootNamespaces => "root",
+        }
+    }
+
+    fn marked(marker: &str) -> Option<LabKind> {
+        [LabKind::UserNamespaces, LabKind::RootNamespaces]
+            .into_iter()
+            .find(|kind| kind.marker() == marker)
+    }
+}
+
+impl fmt::Display for LabKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} namespaces", self.marker())
+    }
+}
+
+/// Which process returned from [`enter`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// The controller, inside the lab: go on and do the work.
+    Inside(LabKind),
+    /// The outer process; the work was done, or not. End with this code: the controller's own, or
+    /// 128 plus the number of the signal that killed it.
+    Finished(u8),
+}
+
+/// A step on the way into the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is described by its text")]
+pub enum Step {
+    UserNamespace,
+    Identity,
+    MountNamespace,
+    PrivateMounts,
+    NetworkNamespace,
+    Loopback,
+    PidNamespace,
+    Signals,
+    Init,
+    Proc,
+    Controller,
+}
+
+impl Step {
+    const ALL: [Step; 11] = [
+        Step::UserNamespace,
+        Step::Identity,
+        Step::MountNamespace,
+        Step::PrivateMounts,
+        Step::NetworkNamespace,
+        Step::Loopback,
+        Step::PidNamespace,
+        Step::Signals,
+        Step::Init,
+        Step::Proc,
+        Step::Controller,
+    ];
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::UserNamespace => "making a user namespace",
+            Step::Identity => "becoming root in the user namespace",
+            Step::MountNamespace => "making a mount namespace",
+            Step::PrivateMounts => "making mounts private",
+            Step::NetworkNamespace => "making a network namespace",
+            Step::Loopback => "switching on the loopback interface",
+            Step::PidNamespace => "making a PID namespace",
+            Step::Signals => "setting up signals",
+            Step::Init => "starting the lab's first process",
+            Step::Proc => "mounting a fresh /proc",
+            Step::Controller => "running the program anew inside the lab",
+        })
+    }
+}
+
+/// Why the program cannot enter a lab.
+///
+/// The process may be half inside: report the error and end.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {source}; `partita doctor` says what this machine allows")]
+pub struct EnterError {
+    /// What was tried.
+    pub step: Step,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl EnterError {
+    pub(crate) fn new(step: Step, source: impl Into<io::Error>) -> EnterError {
+        EnterError { step, source: source.into() }
+    }
+
+    /// What was refused, for those who know what `partita doctor` says.
+    pub(crate) fn refusal(&self) -> String {
+        format!("{}: {}", self.step, self.source)
+    }
+}
+
+/// Adds the step to what the kernel said.
+fn at<T>(step: Step, result: Result<T, impl Into<io::Error>>) -> Result<T, EnterError> {
+    result.map_err(|source| EnterError::new(step, source))
+}
+
+/// Enters a lab: runs the program anew inside, and returns twice, once in either process.
+///
+/// Call it before anything else: the process must have no other thread and nothing buffered.
+///
+/// # Errors
+///
+/// Which step the machine refused. The process may then be half inside: report it and end.
+pub fn enter() -> Result<Entered, EnterError> {
+    if let Some(kind) = inside() {
+        return Ok(Entered::Inside(kind));
+    }
+    let kind = separate()?;
+    supervise(kind)
+}
+
+/// Whether this process is a controller. The marker counts only in a child of PID 1, which a process
+/// that inherited it by accident is not.
+fn inside() -> Option<LabKind> {
+    let marker = std::env::var(MARKER).ok()?;
+    LabKind::marked(&marker).filter(|_| getppid() == Pid::from_raw(1))
+}
+
+/// Puts the calling process into namespaces of its own, and its children into a PID namespace.
+pub(crate) fn separate() -> Result<LabKind, EnterError> {
+    let kind = separate_mounts()?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    at(Step::PrivateMounts, mount(None::<&str>, "/", None::<&str>, private, None::<&str>))?;
+    separate_network()?;
+    at(Step::PidNamespace, unshare(CloneFlags::CLONE_NEWPID))?;
+    Ok(kind)
+}
+
+/// Makes a network namespace and switches on its loopback interface. That is the first operation
+/// that needs power over the network: where a security module lets anyone make a user namespace but
+/// none in which anything is allowed, it fails here.
+pub(crate) fn separate_network() -> Result<(), EnterError> {
+    at(Step::NetworkNamespace, unshare(CloneFlags::CLONE_NEWNET))?;
+    at(Step::Loopback, Netlink::open().and_then(|mut netlink| netlink.set_up("lo")))
+}
+
+/// Shows the processes of the calling process's PID namespace, and only those, in `/proc`.
+pub(crate) fn mount_proc() -> Result<(), EnterError> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    at(Step::Proc, mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>))
+}
+
+/// Makes a mount namespace: as root, where root may, or else in a user namespace.
+fn separate_mounts() -> Result<LabKind, EnterError> {
+    if geteuid().is_root() && unshare(CloneFlags::CLONE_NEWNS).is_ok() {
+        return Ok(LabKind::RootNamespaces);
+    }
+    become_root()?;
+    at(Step::MountNamespace, unshare(CloneFlags::CLONE_NEWNS))?;
+    Ok(LabKind::UserNamespaces)
+}
+
+/// Puts the calling process into a user namespace in which it is root.
+pub(crate) fn become_root() -> Result<(), EnterError> {
+    let (user, group) = (geteuid(), getegid());
+    at(Step::UserNamespace, unshare(CloneFlags::CLONE_NEWUSER))?;
+    // Without this, an unprivileged process may not map its group (user_namespaces(7)).
+    at(Step::Identity, fs::write("/proc/self/setgroups", "deny"))?;
+    at(Step::Identity, fs::write("/proc/self/uid_map", format!("0 {user} 1")))?;
+    at(Step::Identity, fs::write("/proc/self/gid_map", format!("0 {group} 1")))
+}
+
+/// What init inherits from the outer process.
+pub(crate) struct Inheritance {
+    pub(crate) kind: LabKind,
+    /// Ends when the outer process does.
+    pub(crate) lifeline: OwnedFd,
+    /// Where an error on the way to the controller is written, as [`encode`] has it. Ends when the
+    /// controller runs.
+    pub(crate) report: OwnedFd,
+    /// The signals blocked when the program was started.
+    pub(crate) original_mask: SigSet,
+    /// The signals that init and the outer process wait for.
+    pub(crate) awaited: SigSet,
+}
+
+/// Starts init, passes signals on to it and waits for its end.
+fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
+    let awaited: SigSet = PASSED_ON.into_iter().chain([Signal::SIGTSTP, Signal::SIGCHLD]).collect();
+    let mut original_mask = SigSet::empty();
+    let masked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&awaited), Some(&mut original_mask));
+    at(Step::Signals, masked)?;
+    // SAFETY: the default disposition runs no code of ours. It may have been inherited as ignored,
+    // and then children could not be waited for.
+    at(Step::Signals, unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) })?;
+    let signals = at(Step::Signals, SignalFd::with_flags(&awaited, SfdFlags::SFD_CLOEXEC))?;
+    let (lifeline, held) = at(Step::Init, pipe2(nix::fcntl::OFlag::O_CLOEXEC))?;
+    let (reported, report) = at(Step::Init, pipe2(nix::fcntl::OFlag::O_CLOEXEC))?;
+
+    // SAFETY: the caller promises that this process has no other thread, so the child may do
+    // whatever the parent may.
+    match at(Step::Init, unsafe { fork() })? {
+        ForkResult::Child => {
+            drop((held, reported, signals));
+            init::run(Inheritance { kind, lifeline, report, original_mask, awaited })
+        }
+        ForkResult::Parent { child } => {
+            drop((lifeline, report));
+            let started = read_report(reported);
+            let finished = at(Step::Init, wait_passing_signals_on(child, &signals));
+            drop(held);
+            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&original_mask), None);
+            started.and(finished).map(Entered::Finished)
+        }
+    }
+}
+
+/// Waits for the controller to run. An error ends init, so waiting for that comes next either way.
+fn read_report(reported: OwnedFd) -> Result<(), EnterError> {
+    let mut report = Vec::new();
+    at(Step::Init, fs::File::from(reported).read_to_end(&mut report))?;
+    match decode(&report) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Waits for `child` to end, passing signals on to it; the code it ended with.
+pub(crate) fn wait_passing_signals_on(child: Pid, signals: &SignalFd) -> Result<u8, Errno> {
+    loop {
+        if let Some(code) = ended(child)? {
+            return Ok(code);
+        }
+        pass_on(child, signals)?;
+    }
+}
+
+/// Takes a signal from `signals`, waiting for one, and passes it on to `child` if it is for it.
+pub(crate) fn pass_on(child: Pid, signals: &SignalFd) -> Result<(), Errno> {
+    let taken = match signals.read_signal() {
+        Ok(taken) => taken,
+        Err(Errno::EINTR | Errno::EAGAIN) => None,
+        Err(errno) => return Err(errno),
+    };
+    let number = taken.and_then(|info| i32::try_from(info.ssi_signo).ok());
+    let passed_on = number.and_then(|number| Signal::try_from(number).ok());
+    if let Some(signal) = passed_on.filter(|signal| PASSED_ON.contains(signal)) {
+        match kill(child, signal) {
+            // It has just ended.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// The code `child` ended with, if it has.
+fn ended(child: Pid) -> Result<Option<u8>, Errno> {
+    let status = match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+        Err(Errno::EINTR) => return Ok(None),
+        other => other?,
+    };
+    Ok(code(status))
+}
+
+/// The code that says how a process ended, as a shell has it.
+pub(crate) fn code(status: WaitStatus) -> Option<u8> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(code as u8),
+        WaitStatus::Signaled(_, signal, _) => Some(128 + signal as u8),
+        _ => None,
+    }
+}
+
+/// Whether the outer process has ended: nobody ever writes into its pipe.
+pub(crate) fn is_cut(lifeline: &OwnedFd) -> bool {
+    let mut ends = [PollFd::new(lifeline.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut ends, PollTimeout::ZERO), Ok(1..))
+}
+
+/// An error as bytes that fit through a pipe in one piece.
+pub(crate) fn encode(error: &EnterError) -> [u8; 5] {
+    let errno = error.source.raw_os_error().unwrap_or(libc::EIO).to_le_bytes();
+    let [a, b, c, d] = errno;
+    [error.step as u8, a, b, c, d]
+}
+
+fn decode(report: &[u8]) -> Option<EnterError> {
+    let [step, errno @ ..] = *report.first_chunk::<5>()?;
+    let step = *Step::ALL.get(usize::from(step))?;
+    Some(EnterError::new(step, io::Error::from_raw_os_error(i32::from_le_bytes(errno))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_passes_through_a_pipe_unchanged() {
+        for step in Step::ALL {
+            let error = EnterError::new(step, io::Error::from_raw_os_error(libc::EPERM));
+            let text = error.to_string();
+            let decoded = decode(&encode(&error)).expect("decodes");
+            assert_eq!(decoded.to_string(), text);
+            assert!(text.contains("partita doctor"), "{text}");
+        }
+        assert!(decode(&[]).is_none());
+    }
+
+    #[test]
+    fn a_marker_names_its_kind_of_lab() {
+        for kind in [LabKind::UserNamespaces, LabKind::RootNamespaces] {
+            assert_eq!(LabKind::marked(kind.marker()), Some(kind));
+        }
+        assert_eq!(LabKind::marked("1"), None);
+    }
+
+    #[test]
+    fn a_death_by_signal_is_a_code_above_128() {
+        let pid = Pid::from_raw(1);
+        assert_eq!(code(WaitStatus::Exited(pid, 3)), Some(3));
+        assert_eq!(code(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), Some(137));
+        assert_eq!(code(WaitStatus::StillAlive), None);
+    }
+}

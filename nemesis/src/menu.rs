@@ -1,0 +1,141 @@
+//! Decides which faults may be drawn, from the words after `--nemesis`.
+//!
+//! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these joined
+//! by commas, or `none`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::fault::{FAULTS, Fault};
+use crate::record::Family;
+
+/// The faults a schedule may be drawn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Menu {
+    text: String,
+    faults: BTreeSet<Fault>,
+}
+
+/// A name for a set of faults, beside the names of the faults themselves.
+#[derive(Debug)]
+pub struct MenuDescription {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it holds, in one line.
+    pub summary: &'static str,
+}
+
+/// The menus that are not simply one fault's name, in the order in which they are listed.
+pub const MENUS: [MenuDescription; 3] = [
+    MenuDescription { name: "default", summary: "every fault" },
+    MenuDescription {
+        name: "partition",
+        summary: "every partition, above all of the leader: finds reads from stale leaders",
+    },
+    MenuDescription { name: "none", summary: "no fault at all" },
+];
+
+/// Why words do not name a menu.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MenuError {
+    /// A word that is neither a menu nor a fault.
+    #[error("no fault or menu is called {name:?}; known are {known}")]
+    Unknown {
+        /// The word.
+        name: String,
+        /// Every word that is known, joined by commas.
+        known: String,
+    },
+    /// `none` together with something else.
+    #[error("`none` stands alone, but was combined: {0:?}")]
+    NoneCombined(String),
+}
+
+impl Menu {
+    /// The faults on it, in the order of [`FAULTS`].
+    pub fn faults(&self) -> impl Iterator<Item = Fault> + '_ {
+        self.faults.iter().copied()
+    }
+
+    /// Whether `fault` is on it.
+    pub fn contains(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+}
+
+impl FromStr for Menu {
+    type Err = MenuError;
+
+    fn from_str(text: &str) -> Result<Menu, MenuError> {
+        let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        if words.contains(&"none") && words.len() > 1 {
+            return Err(MenuError::NoneCombined(text.to_owned()));
+        }
+        let mut faults = BTreeSet::new();
+        for word in words {
+            match word {
+                "none" => {}
+                "default" => faults.extend(FAULTS.iter().map(|row| row.fault)),
+                "partition" => faults.extend(
+                    FAULTS
+                        .iter()
+                        .filter(|row| row.family == Family::Partition)
+                        .map(|row| row.fault),
+                ),
+                name => {
+                    faults.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
+                }
+            }
+        }
+        Ok(Menu { text: text.trim().to_owned(), faults })
+    }
+}
+
+impl fmt::Display for Menu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn unknown(name: &str) -> MenuError {
+    let menus = MENUS.iter().map(|menu| menu.name);
+    let known: Vec<&str> = menus.chain(FAULTS.iter().map(|row| row.name)).collect();
+    MenuError::Unknown { name: name.to_owned(), known: known.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<&'static str> {
+        text.parse::<Menu>().expect(text).faults().map(Fault::name).collect()
+    }
+
+    #[test]
+    fn menus_hold_the_faults_they_promise() {
+        assert_eq!(faults("default"), ["isolate", "halves", "one-way", "pause", "kill"]);
+        assert_eq!(faults("partition"), ["isolate", "halves", "one-way"]);
+        assert_eq!(faults("kill, pause"), ["pause", "kill"]);
+        assert_eq!(faults("partition,kill"), ["isolate", "halves", "one-way", "kill"]);
+        assert!(faults("none").is_empty());
+    }
+
+    #[test]
+    fn every_listed_name_is_a_menu() {
+        for name in MENUS.iter().map(|menu| menu.name).chain(FAULTS.iter().map(|row| row.name)) {
+            assert!(name.parse::<Menu>().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = "parition".parse::<Menu>().expect_err("misspelt").to_string();
+        for known in ["parition", "default", "partition", "none", "isolate", "one-way", "kill"] {
+            assert!(error.contains(known), "{error}");
+        }
+        assert!("".parse::<Menu>().is_err());
+        assert!("kill,,pause".parse::<Menu>().is_err());
+        assert!("none,kill".parse::<Menu>().is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! Does each fault to a cluster, undoes it, and measures what it did.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use crate::cluster::Cluster;
+use crate::fault::Fault;
+use crate::lab::Link;
+use crate::lab::process::{NodeProcess, SignalError, StartError};
+use crate::lab::switch::{Switch, UnknownLink};
+use crate::record::Effect;
+use crate::schedule::{Direction, PlannedFault};
+
+/// How long a node that was started again must stay up to count as running.
+const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
+
+/// Why a fault could not be injected.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InjectError {
+    #[error("no node was chosen")]
+    NoVictim,
+    #[error("no node is called {0:?}")]
+    UnknownNode(String),
+    #[error(transparent)]
+    Link(#[from] UnknownLink),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+}
+
+/// Why a killed node does not run again.
+#[derive(Debug, thiserror::Error)]
+enum RestartError {
+    #[error("starting it again: {0}")]
+    Start(#[from] StartError),
+    #[error("it ended within {PROOF_OF_LIFE:?} of being started again: {0}")]
+    EndedAgain(ExitStatus),
+}
+
+/// A fault that was injected and is not healed yet.
+pub(super) enum InForce<'a> {
+    Partition(Cut<'a>),
+    Pause(Paused<'a>),
+    Kill(Killed<'a>),
+}
+
+/// What a fault did, and what went wrong when it was healed.
+pub(super) struct Healed {
+    pub(super) effects: Vec<Effect>,
+    pub(super) error: Option<String>,
+}
+
+/// Does `planned` to `nodes`.
+pub(super) async fn inject<'a>(
+    cluster: &'a Cluster,
+    planned: &PlannedFault,
+    nodes: &[String],
+) -> Result<InForce<'a>, InjectError> {
+    let switch = cluster.lab().switch();
+    let out = || cluster.links_out_of(nodes);
+    let back = || out().into_iter().map(|link| Link::new(link.to, link.from));
+    let victim = || {
+        let name = nodes.first().ok_or(InjectError::NoVictim)?;
+        cluster.node(name).ok_or_else(|| InjectError::UnknownNode(name.clone()))
+    };
+    match planned.fault {
+        Fault::Isolate | Fault::Halves => {
+            Ok(InForce::Partition(Cut::make(switch, out().into_iter().chain(back()).collect())?))
+        }
+        Fault::OneWay => {
+            let links = match planned.direction() {
+                Direction::In => back().collect(),
+                Direction::Out => out(),
+            };
+            Ok(InForce::Partition(Cut::make(switch, links)?))
+        }
+        Fault::Pause => {
+            let node = victim()?;
+            node.pause().await?;
+            Ok(InForce::Pause(Paused { node, is_paused: true }))
+        }
+        Fault::Kill => {
+            let node = victim()?;
+            let status = node.kill().await?;
+            Ok(InForce::Kill(Killed { node, status, since: Instant::now() }))
+        }
+    }
+}
+
+impl InForce<'_> {
+    /// What it did up to now, as far as that can no longer change.
+    pub(super) fn effects_so_far(&self) -> Vec<Effect> {
+        match self {
+            InForce::Partition(_) | InForce::Pause(_) => Vec::new(),
+            InForce::Kill(killed) => vec![killed.effect()],
+        }
+    }
+
+    /// Undoes it. A killed node stays dead if everything is about to be shut down.
+    pub(super) async fn heal(self, shutting_down: bool) -> Healed {
+        match self {
+            InForce::Partition(cut) => cut.heal(),
+            InForce::Pause(paused) => paused.heal(),
+            InForce::Kill(killed) => killed.heal(shutting_down).await,
+        }
+    }
+}
+
+fn effect(what: &str, amount: f64, unit: &str) -> Effect {
+    Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// Links that carry nothing until this is dropped.
+pub(super) struct Cut<'a> {
+    switch: &'a Switch,
+    links: Vec<Link>,
+    /// What had been dropped on the links before.
+    dropped_before: u64,
+    is_cut: bool,
+}
+
+impl<'a> Cut<'a> {
+    fn make(switch: &'a Switch, links: Vec<Link>) -> Result<Cut<'a>, UnknownLink> {
+        let mut cut = Cut { switch, links, dropped_before: 0, is_cut: false };
+        cut.dropped_before = cut.dropped()?;
+        switch.change(&cut.links, |policy| policy.block = true)?;
+        cut.is_cut = true;
+        Ok(cut)
+    }
+
+    fn dropped(&self) -> Result<u64, UnknownLink> {
+        let dropped = |link: &Link| {
+            self.switch.counters(&link.from, &link.to).map(|counters| counters.blocked)
+        };
+        self.links.iter().map(dropped).sum()
+    }
+
+    fn lift(&mut self) -> Result<(), UnknownLink> {
+        if self.is_cut {
+            self.switch.change(&self.links, |policy| policy.block = false)?;
+            self.is_cut = false;
+        }
+        Ok(())
+    }
+
+    fn heal(mut self) -> Healed {
+        let healed = self.lift().and_then(|()| self.dropped());
+        match healed {
+            Ok(dropped) => {
+                let frames = (dropped - self.dropped_before) as f64;
+                Healed { effects: vec![effect("frames dropped", frames, "frames")], error: None }
+            }
+            Err(error) => Healed { effects: Vec::new(), error: Some(error.to_string()) },
+        }
+    }
+}
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        // The links were known when they were cut.
+        let _ = self.lift();
+    }
+}
+
+/// A node that is stopped until this is dropped.
+pub(super) struct Paused<'a> {
+    node: &'a NodeProcess,
+    is_paused: bool,
+}
+
+impl Paused<'_> {
+    fn heal(mut self) -> Healed {
+        self.is_paused = false;
+        match self.node.resume() {
+            Ok(stopped) => {
+                let stopped = effect("time stopped", milliseconds(stopped), "ms");
+                Healed { effects: vec![stopped], error: None }
+            }
+            Err(error) => Healed { effects: Vec::new(), error: Some(error.to_string()) },
+        }
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if self.is_paused {
+            // Fails only if the process has ended meanwhile.
+            let _ = self.node.resume();
+        }
+    }
+}
+
+/// A node that was killed.
+pub(super) struct Killed<'a> {
+    node: &'a NodeProcess,
+    status: ExitStatus,
+    since: Instant,
+}
+
+impl Killed<'_> {
+    fn effect(&self) -> Effect {
+        let killed = self.status.signal() == Some(libc::SIGKILL);
+        effect("killed by signal 9", f64::from(u8::from(killed)), "processes")
+    }
+
+    async fn heal(self, shutting_down: bool) -> Healed {
+        let mut effects = vec![self.effect()];
+        if shutting_down {
+            return Healed { effects, error: None };
+        }
+        match self.restart().await {
+            Ok(down) => {
+                effects.push(effect("time down", milliseconds(down), "ms"));
+                Healed { effects, error: None }
+            }
+            Err(error) => Healed { effects, error: Some(format!("{}: {error}", self.node.node())) },
+        }
+    }
+
+    /// Starts the node again; for how long it was down.
+    async fn restart(&self) -> Result<Duration, RestartError> {
+        self.node.start()?;
+        let down = self.since.elapsed();
+        match timeout(PROOF_OF_LIFE, self.node.ended()).await {
+            Ok(Some(status)) => Err(RestartError::EndedAgain(status)),
+            Ok(None) | Err(_) => Ok(down),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the doctor finds on a machine that can have labs, and on one that cannot.
+
+use std::fs;
+use std::path::PathBuf;
+
+use partita_nemesis::doctor::{Outcome, Probe, probe};
+use partita_nemesis::{Entered, LabKind, enter};
+
+use crate::harness::Scenario;
+
+/// What is tested inside a lab.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a_machine_that_runs_labs_is_found_able_to", run: able },
+    Scenario { name: "a_refusal_comes_with_the_command_that_lifts_it", run: refused },
+];
+
+/// Where this process is, and what it sees.
+fn surroundings() -> (Vec<PathBuf>, String, String) {
+    let spaces = ["user", "mnt", "net", "pid", "pid_for_children"];
+    let links = spaces.map(|space| fs::read_link(format!("/proc/self/ns/{space}")));
+    let read = |path| fs::read_to_string(path).expect("readable");
+    let links = links.into_iter().map(|link| link.expect("a namespace")).collect();
+    (links, read("/proc/self/mounts"), read("/proc/self/net/dev"))
+}
+
+fn able() {
+    let before = surroundings();
+    let probes = probe();
+    assert_eq!(probes.len(), 5);
+    for Probe { name, outcome, remedy, .. } in &probes {
+        assert_eq!((outcome, remedy), (&Outcome::Works, &None), "{name}");
+    }
+    assert_eq!(surroundings(), before, "probing changed something");
+}
+
+fn refused() {
+    // The limit belongs to the user namespace; in root's lab that is the machine's.
+    if !matches!(enter(), Ok(Entered::Inside(LabKind::UserNamespaces))) {
+        return;
+    }
+    fs::write("/proc/sys/user/max_net_namespaces", "0").expect("root in here");
+    for Probe { name, outcome, remedy, .. } in probe() {
+        let Outcome::Refused(why) = outcome else { panic!("{name} works without a network") };
+        assert!(why.starts_with("making a network namespace: "), "{name}: {why}");
+        let expected = "sudo sysctl -w user.max_net_namespaces=65536";
+        assert_eq!(remedy.as_deref(), Some(expected), "{name}");
+    }
+}

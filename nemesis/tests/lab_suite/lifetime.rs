@@ -1,0 +1,290 @@
+//! What a lab leaves behind, however it ends: nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdout, Command, Stdio, exit};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::harness::{Account, Scenario, Test, command, eventually, wait};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use partita_nemesis::lab::namespaces::{Entered, LabKind, enter};
+use partita_nemesis::{Lab, NodeProcess, Program};
+
+/// Carries a mark that tells one lab's processes from all others.
+const MARK: &str = "PARTITA_TEST_MARK";
+
+/// What is tested inside a lab.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "the_controller_sees_its_own_processes_only", run: own_processes },
+    Scenario { name: "a_node_is_no_controller", run: no_controller },
+    Scenario { name: "a_refused_step_is_named", run: refused },
+    Scenario { name: "orphans_are_reaped", run: orphans },
+];
+
+/// What the tests start.
+pub(crate) const HELPERS: &[Scenario] = &[
+    Scenario { name: "linger", run: linger },
+    Scenario { name: "count_interrupts", run: count_interrupts },
+    Scenario { name: "end_with_7", run: || exit(7) },
+    Scenario { name: "be_killed", run: be_killed },
+];
+
+/// What is tested from outside.
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "the_controllers_code_is_the_programs_code", run: codes },
+    Test { name: "killing_the_outer_process_leaves_nothing", run: kill_outer },
+    Test { name: "killing_init_leaves_nothing", run: kill_init },
+    Test { name: "killing_the_controller_leaves_nothing", run: kill_controller },
+    Test { name: "killing_the_outer_process_early_leaves_nothing", run: kill_early },
+    Test { name: "an_interrupt_reaches_the_controller_once", run: interrupt },
+    Test { name: "a_terminals_interrupt_reaches_the_controller_once", run: ctrl_c },
+];
+
+/// A lab that was started and can be found in `/proc`.
+struct Started {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    mark: String,
+}
+
+fn marked(scenario: &str, account: Account) -> (Command, String) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mark = format!("mark-{}-{number}", std::process::id());
+    let mut command = command(scenario, account);
+    command.env(MARK, &mark).stdout(Stdio::piped());
+    (command, mark)
+}
+
+impl Started {
+    /// Starts a scenario and waits until it says that it is ready.
+    fn new(scenario: &str, account: Account) -> Started {
+        let (mut command, mark) = marked(scenario, account);
+        let mut child = command.process_group(0).spawn().expect("starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut started = Started { child, output, mark };
+        assert_eq!(started.line(), "ready");
+        started
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("text");
+        line.trim_end().to_owned()
+    }
+
+    fn outer(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// The only child of a process of this lab.
+    fn child_of(&self, parent: Pid) -> Pid {
+        let pids = processes(&self.mark);
+        let children: Vec<&Pid> =
+            pids.iter().filter(|pid| parent_of(**pid) == Some(parent)).collect();
+        let [child] = children[..] else { panic!("{parent} has the children {children:?}") };
+        *child
+    }
+
+    /// Waits until nothing is left of the lab.
+    fn assert_gone(mut self) {
+        wait(&mut self.child);
+        let left = || Some(processes(&self.mark)).filter(BTreeSet::is_empty);
+        assert!(eventually(left).is_some(), "left: {:?}", processes(&self.mark));
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+        assert!(!mounts.contains(&self.mark), "a mount is left");
+        let interfaces = fs::read_to_string("/proc/self/net/dev").expect("interfaces");
+        assert!(!interfaces.contains("lab-"), "an interface is left");
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Only a failed test leaves it running; what it left is then gone with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The processes that carry a mark.
+fn processes(mark: &str) -> BTreeSet<Pid> {
+    let wanted = format!("{MARK}={mark}\0");
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_marked = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+    };
+    pids.filter(is_marked).map(Pid::from_raw).collect()
+}
+
+fn parent_of(pid: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+fn say(line: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).expect("somebody listens");
+}
+
+/// A node that sleeps, with its files in `/tmp`.
+fn sleeper(lab: &Lab, script: &str) -> NodeProcess {
+    let program = Program {
+        path: "sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        environment: Vec::new(),
+        directory: "/".into(),
+        stdout: "/dev/null".into(),
+        stderr: "/dev/null".into(),
+    };
+    NodeProcess::new(&lab.nodes()[0], program)
+}
+
+/// A lab with everything that could be left behind: nodes, one that left its group, a mount.
+fn linger() {
+    let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
+    let node = sleeper(&lab, "setsid sleep 1000 & exec sleep 1000");
+    node.start().expect("starts");
+    let mark = std::env::var(MARK).expect("a mark");
+    let nowhere = None::<&str>;
+    let flags = nix::mount::MsFlags::empty();
+    nix::mount::mount(Some(mark.as_str()), "/mnt", Some("tmpfs"), flags, nowhere).expect("mounts");
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+    assert!(mounts.contains(&mark));
+    say("ready");
+    std::thread::sleep(crate::harness::LIMIT);
+}
+
+fn count_interrupts() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let kind = tokio::signal::unix::SignalKind::interrupt();
+        let mut interrupts = tokio::signal::unix::signal(kind).expect("a handler");
+        say("ready");
+        interrupts.recv().await;
+        say("interrupt");
+        let again = tokio::time::timeout(Duration::from_millis(300), interrupts.recv()).await;
+        say(if again.is_ok() { "again" } else { "once" });
+    });
+    exit(42);
+}
+
+fn be_killed() {
+    kill(Pid::this(), Signal::SIGKILL).expect("may kill itself");
+    std::thread::sleep(crate::harness::LIMIT);
+}
+
+fn codes(account: Account) {
+    let code = |scenario| wait(&mut command(scenario, account).spawn().expect("starts")).code();
+    assert_eq!(code("end_with_7"), Some(7));
+    assert_eq!(code("be_killed"), Some(128 + 9));
+}
+
+fn kill_outer(account: Account) {
+    let started = Started::new("linger", account);
+    // Outer, init, controller, and two that sleep.
+    assert!(eventually(|| (processes(&started.mark).len() == 5).then_some(())).is_some());
+    kill(started.outer(), Signal::SIGKILL).expect("killed");
+    started.assert_gone();
+}
+
+fn kill_init(account: Account) {
+    let mut started = Started::new("linger", account);
+    let init = started.child_of(started.outer());
+    kill(init, Signal::SIGKILL).expect("killed");
+    assert_eq!(wait(&mut started.child).code(), Some(128 + 9));
+    started.assert_gone();
+}
+
+fn kill_controller(account: Account) {
+    let mut started = Started::new("linger", account);
+    let init = started.child_of(started.outer());
+    let pids = processes(&started.mark);
+    let is_named = |pid: &&Pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        parent_of(**pid) == Some(init) && !line.starts_with(b"sleep")
+    };
+    let controller = *pids.iter().find(is_named).expect("a controller");
+    kill(controller, Signal::SIGKILL).expect("killed");
+    assert_eq!(wait(&mut started.child).code(), Some(128 + 9));
+    started.assert_gone();
+}
+
+/// Whatever the moment: before the lab exists, while it is made, and after.
+fn kill_early(account: Account) {
+    for step in 0..24 {
+        let (mut command, mark) = marked("linger", account);
+        let mut child = command.spawn().expect("starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        std::thread::sleep(Duration::from_micros(1_500 * step));
+        child.kill().expect("killed");
+        Started { child, output, mark }.assert_gone();
+    }
+}
+
+fn interrupt(account: Account) {
+    let mut started = Started::new("count_interrupts", account);
+    kill(started.outer(), Signal::SIGINT).expect("interrupted");
+    assert_interrupted_once(&mut started);
+}
+
+fn ctrl_c(account: Account) {
+    let mut started = Started::new("count_interrupts", account);
+    // A terminal interrupts its whole foreground process group.
+    killpg(started.outer(), Signal::SIGINT).expect("interrupted");
+    assert_interrupted_once(&mut started);
+}
+
+fn assert_interrupted_once(started: &mut Started) {
+    let mut rest = String::new();
+    started.output.read_to_string(&mut rest).expect("text");
+    assert_eq!(rest, "interrupt\nonce\n");
+    let status = wait(&mut started.child);
+    assert_eq!((status.code(), status.signal()), (Some(42), None));
+}
+
+fn own_processes() {
+    assert_eq!(Pid::parent(), Pid::from_raw(1));
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    assert_eq!(pids.collect::<BTreeSet<i32>>(), BTreeSet::from([1, Pid::this().as_raw()]));
+}
+
+fn no_controller() {
+    // A process below the controller that inherited the marker makes a lab of its own.
+    let mut command = command("end_with_7", Account::Own);
+    assert_eq!(wait(&mut command.spawn().expect("starts")).code(), Some(7));
+    assert!(matches!(enter(), Ok(Entered::Inside(_))), "but the controller remains one");
+}
+
+fn refused() {
+    // The limit belongs to the user namespace; in root's lab that is the machine's.
+    if !matches!(enter(), Ok(Entered::Inside(LabKind::UserNamespaces))) {
+        return;
+    }
+    fs::write("/proc/sys/user/max_net_namespaces", "0").expect("root in here");
+    let output = command("end_with_7", Account::Own).output().expect("starts");
+    assert_eq!(output.status.code(), Some(4));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("making a network namespace"), "{text}");
+    assert!(text.contains("partita doctor"), "{text}");
+}
+
+fn orphans() {
+    let mut parent =
+        Command::new("sh").args(["-c", "sleep 0.05 & exit 0"]).spawn().expect("starts");
+    wait(&mut parent);
+    let only_two = || {
+        let entries = fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        (pids.count() == 2).then_some(())
+    };
+    assert!(eventually(only_two).is_some());
+}

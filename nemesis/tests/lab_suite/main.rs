@@ -1,0 +1,27 @@
+//! Labs on this machine's kernel: real namespaces, sockets and processes.
+
+mod doctor;
+mod harness;
+mod lifetime;
+mod nemesis;
+mod network;
+mod process;
+
+use harness::Part;
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "lifetime",
+        scenarios: lifetime::SCENARIOS,
+        helpers: lifetime::HELPERS,
+        tests: lifetime::TESTS,
+    },
+    Part { name: "doctor", scenarios: doctor::SCENARIOS, helpers: &[], tests: &[] },
+    Part { name: "network", scenarios: network::SCENARIOS, helpers: &[], tests: &[] },
+    Part { name: "process", scenarios: process::SCENARIOS, helpers: &[], tests: &[] },
+    Part { name: "nemesis", scenarios: nemesis::SCENARIOS, helpers: &[], tests: &[] },
+];
+
+fn main() {
+    harness::main(PARTS);
+}

@@ -1,0 +1,276 @@
+//! Schedules played on real processes and a real network.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::pending;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::harness::Scenario;
+use partita_nemesis::{
+    Cluster, Ending, Fault, FaultRecord, Lab, Nemesis, PlannedFault, Policy, Program, Roles,
+    Schedule, Stop,
+};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+/// What is tested inside a lab.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "every_fault_has_an_effect_and_is_healed", run: every_fault },
+    Scenario { name: "a_stopped_play_leaves_a_whole_cluster", run: stopped },
+    Scenario { name: "a_shut_down_play_leaves_killed_nodes_dead", run: shut_down },
+    Scenario { name: "a_dropped_play_leaves_no_partition_and_no_pause", run: dropped },
+    Scenario { name: "a_node_that_does_not_start_again_is_an_error", run: no_restart },
+    Scenario { name: "a_fault_on_a_dead_node_is_an_error", run: dead_node },
+    Scenario { name: "a_schedule_that_does_not_fit_does_nothing", run: misfit },
+];
+
+struct LedBy(&'static str);
+
+impl Roles for LedBy {
+    async fn leader(&self) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
+
+/// A cluster of three sleepers whose program is a file that can be taken away.
+struct Ground {
+    cluster: Cluster,
+    program: PathBuf,
+    _directory: TempDir,
+}
+
+impl Ground {
+    fn new() -> Ground {
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = directory.path().join("sleeper");
+        fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&program, mode).expect("may be run");
+        let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
+        let cluster = Cluster::new(lab, |_| Program {
+            path: program.clone(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: Path::new("/").into(),
+            stdout: "/dev/null".into(),
+            stderr: "/dev/null".into(),
+        });
+        for node in cluster.nodes() {
+            node.start().expect("starts");
+        }
+        Ground { cluster, program, _directory: directory }
+    }
+
+    /// Everything is as it was before any fault.
+    fn assert_whole(&self) {
+        self.assert_healed();
+        for node in self.cluster.nodes() {
+            assert!(node.is_running(), "{} is down", node.node());
+        }
+    }
+
+    /// No link is cut and no process is stopped.
+    fn assert_healed(&self) {
+        for from in self.cluster.names() {
+            for to in self.cluster.names().iter().filter(|to| *to != from) {
+                let policy = self.cluster.lab().switch().policy(from, to).expect("a link");
+                assert_eq!(policy, Policy::default(), "{from} to {to}");
+            }
+        }
+        assert_eq!(stopped_processes(), 0);
+    }
+
+    /// Sends datagrams between all nodes, for ever.
+    async fn chatter(&self) {
+        let sockets: Vec<UdpSocket> = self
+            .cluster
+            .lab()
+            .nodes()
+            .iter()
+            .map(|host| host.enter(|| UdpSocket::bind((host.address(), 9000))))
+            .map(|socket| socket.expect("inside").expect("binds"))
+            .collect();
+        loop {
+            for socket in &sockets {
+                for host in self.cluster.lab().nodes() {
+                    socket.send_to(b"hello", (host.address(), 9000)).expect("sends");
+                }
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+fn stopped_processes() -> usize {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains(") T ")).count()
+}
+
+fn schedule(faults: &[(Fault, &str, u64)]) -> Schedule {
+    let mut at_ms = 20;
+    let planned = (0..).zip(faults).map(|(id, (fault, target, duration_ms))| {
+        let planned = PlannedFault {
+            id,
+            at_ms,
+            duration_ms: *duration_ms,
+            fault: *fault,
+            target: target.parse().expect("a target"),
+            parameters: BTreeMap::new(),
+        };
+        at_ms += duration_ms + 400;
+        planned
+    });
+    Schedule { seed: 5, faults: planned.collect() }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+fn clock() -> impl Fn() -> u64 {
+    let start = Instant::now();
+    move || start.elapsed().as_nanos() as u64
+}
+
+/// Plays until `stop`; the ending and all records in order.
+async fn play(
+    ground: &Ground,
+    schedule: &Schedule,
+    stop: impl Future<Output = Stop>,
+) -> (Ending, Vec<FaultRecord>) {
+    let records = RefCell::new(Vec::new());
+    let roles = LedBy("n2");
+    let nemesis = Nemesis::new(&ground.cluster, &roles, clock());
+    let played = nemesis.play(schedule, stop, |record| records.borrow_mut().push(record.clone()));
+    let ending = played.await.expect("the schedule fits");
+    (ending, records.into_inner())
+}
+
+fn every_fault() {
+    let ground = Ground::new();
+    let mut schedule = schedule(&[
+        (Fault::Isolate, "leader", 200),
+        (Fault::Halves, "random", 200),
+        (Fault::OneWay, "n3", 200),
+        (Fault::OneWay, "follower", 200),
+        (Fault::Pause, "leader", 200),
+        (Fault::Kill, "random", 200),
+    ]);
+    schedule.faults[3].parameters.insert("direction".into(), "in".into());
+    let (ending, records) = block_on(async {
+        tokio::select! {
+            () = ground.chatter() => unreachable!("it goes on for ever"),
+            played = play(&ground, &schedule, pending()) => played,
+        }
+    });
+    assert_eq!(ending, Ending::Played);
+    assert_eq!(records.len(), 2 * schedule.faults.len());
+    for (pair, planned) in records.chunks(2).zip(&schedule.faults) {
+        let [injected, healed] = pair else { panic!("a pair each") };
+        assert_eq!((injected.id, healed.id), (planned.id, planned.id));
+        assert_eq!((&injected.error, &healed.error), (&None, &None));
+        assert_eq!((injected.ended_ns, injected.began_ns), (None, healed.began_ns));
+        let ended_ns = healed.ended_ns.expect("healed");
+        assert!(healed.began_ns >= planned.at_ms * 1_000_000);
+        assert!(ended_ns >= (planned.at_ms + planned.duration_ms) * 1_000_000);
+        assert!(healed.had_effect(), "{healed:?}");
+        assert_eq!(healed.nodes.len(), 1);
+    }
+    let healed = |id: usize| &records[2 * id + 1];
+    assert_eq!((healed(0).target.as_str(), healed(0).nodes[0].as_str()), ("leader", "n2"));
+    assert_eq!(healed(3).parameters["direction"], "in");
+    assert_ne!(healed(3).nodes[0], "n2");
+    assert_eq!(healed(5).effects[0].unit, "processes");
+    assert!(healed(5).effects.iter().any(|effect| effect.what == "time down"));
+    ground.assert_whole();
+}
+
+fn stopped() {
+    for fault in [Fault::Isolate, Fault::Pause, Fault::Kill] {
+        let ground = Ground::new();
+        let schedule = schedule(&[(fault, "leader", 600_000), (fault, "leader", 1)]);
+        let stop = async {
+            sleep(Duration::from_millis(200)).await;
+            Stop::Heal
+        };
+        let (ending, records) = block_on(play(&ground, &schedule, stop));
+        assert_eq!(ending, Ending::Stopped);
+        assert_eq!(records.len(), 2, "the second fault never came");
+        assert!(records[1].ended_ns.is_some());
+        assert_eq!(records[1].error, None);
+        ground.assert_whole();
+    }
+}
+
+fn shut_down() {
+    for fault in [Fault::Isolate, Fault::Pause, Fault::Kill] {
+        let ground = Ground::new();
+        let schedule = schedule(&[(fault, "leader", 600_000)]);
+        let stop = async {
+            sleep(Duration::from_millis(200)).await;
+            Stop::ShutDown
+        };
+        let (ending, records) = block_on(play(&ground, &schedule, stop));
+        assert_eq!(ending, Ending::ShutDown);
+        assert!(records[1].ended_ns.is_some());
+        ground.assert_healed();
+        let node = ground.cluster.node("n2").expect("a node");
+        assert_eq!(node.is_running(), fault != Fault::Kill);
+    }
+}
+
+fn dropped() {
+    for fault in [Fault::Halves, Fault::Pause] {
+        let ground = Ground::new();
+        let schedule = schedule(&[(fault, "leader", 600_000)]);
+        block_on(async {
+            let given_up = timeout(Duration::from_millis(200), play(&ground, &schedule, pending()));
+            assert!(given_up.await.is_err());
+        });
+        ground.assert_whole();
+    }
+}
+
+fn no_restart() {
+    let ground = Ground::new();
+    let schedule = schedule(&[(Fault::Kill, "leader", 100)]);
+    fs::remove_file(&ground.program).expect("removed");
+    let (_, records) = block_on(play(&ground, &schedule, pending()));
+    assert_eq!(records[0].error, None);
+    let error = records[1].error.as_deref().expect("there is no program");
+    assert!(error.contains("n2") && error.contains("sleeper"), "{error}");
+
+    fs::write(&ground.program, "#!/bin/sh\nexit 3\n").expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&ground.program, mode).expect("may be run");
+    let schedule = self::schedule(&[(Fault::Kill, "n1", 100)]);
+    let (_, records) = block_on(play(&ground, &schedule, pending()));
+    let error = records[1].error.as_deref().expect("it ends at once");
+    assert!(error.contains("exit status: 3"), "{error}");
+}
+
+fn dead_node() {
+    let ground = Ground::new();
+    block_on(ground.cluster.node("n2").expect("a node").kill()).expect("dies");
+    let schedule = schedule(&[(Fault::Pause, "leader", 10), (Fault::Kill, "leader", 10)]);
+    let (ending, records) = block_on(play(&ground, &schedule, pending()));
+    assert_eq!((ending, records.len()), (Ending::Played, 2));
+    for record in &records {
+        assert_eq!(record.error.as_deref(), Some("n2 is not running"));
+        assert!(record.ended_ns.is_some() && !record.had_effect());
+    }
+}
+
+fn misfit() {
+    let ground = Ground::new();
+    let schedule = schedule(&[(Fault::Kill, "n9", 10)]);
+    let nemesis = Nemesis::new(&ground.cluster, &LedBy("n2"), clock());
+    let played = block_on(nemesis.play(&schedule, pending(), |_| panic!("nothing happens")));
+    assert!(played.expect_err("no such node").to_string().contains("n1, n2, n3"));
+    ground.assert_whole();
+}
