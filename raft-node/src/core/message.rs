@@ -1,5 +1,7 @@
 //! What servers say to each other.
 
+use std::fmt;
+
 use super::log::Entry;
 use super::operation::{Operation, Reply};
 use super::refusal::Refusal;
@@ -94,4 +96,36 @@ pub enum AppendOutcome {
         /// The first index of that term in the follower's log, or the end of its log plus one.
         first_index: Index,
     },
+}
+
+/// One line for the log, without the clients' data.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let term = self.term;
+        match &self.body {
+            Body::RequestVote { last_index, last_term } => {
+                write!(f, "RequestVote term={term} last={last_index}@{last_term}")
+            }
+            Body::Vote { granted } => write!(f, "Vote term={term} granted={granted}"),
+            Body::Append(append) => {
+                let Append { previous_index, previous_term, entries, commit, round } = append;
+                let count = entries.len();
+                write!(f, "Append term={term} previous={previous_index}@{previous_term} ")?;
+                write!(f, "entries={count} commit={commit} round={round}")
+            }
+            Body::Appended { request_term, round, outcome } => {
+                write!(f, "Appended term={term} request term={request_term} round={round} ")?;
+                match outcome {
+                    AppendOutcome::Accepted { matched } => write!(f, "matched={matched}"),
+                    AppendOutcome::Rejected { previous_index, first_index, .. } => {
+                        write!(f, "rejected={previous_index} first={first_index}")
+                    }
+                }
+            }
+            Body::Forward { request, .. } => write!(f, "Forward term={term} request={}", request.0),
+            Body::Answer { request, result, .. } => {
+                write!(f, "Answer term={term} request={} ok={}", request.0, result.is_ok())
+            }
+        }
+    }
 }

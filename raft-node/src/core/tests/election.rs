@@ -1,10 +1,12 @@
 //! Facts about elections (Raft §5.2, §5.4.1).
 
 use super::super::message::Body;
-use super::super::network::{Network, id, ms, set};
+use super::super::network::{Network, id, ms, set, value};
 use super::super::operation::Reply;
 use super::super::units::{Index, Term};
 use super::super::{Input, Message, Output, Record, Role};
+use super::scenarios;
+use crate::mutations::Mutations;
 
 #[test]
 fn cluster_elects_one_leader_and_keeps_it() {
@@ -56,6 +58,15 @@ fn candidate_with_an_older_log_never_wins() {
         network.stand(id(3));
         network.run(ms(20));
         assert!(!matches!(network.core(id(3)).role, Role::Leader(_)));
+    }
+}
+
+#[test]
+fn leader_holds_every_committed_entry() {
+    // Leader Completeness (Raft §5.4.3), by the voters' comparison of logs.
+    for seed in 0..20 {
+        let outcome = scenarios::write_missed_by_a_follower(seed, Mutations::default());
+        assert_eq!(outcome, value("kept"), "seed {seed}");
     }
 }
 
