@@ -1,0 +1,322 @@
+//! Messages between servers.
+
+use super::record::{put_entry, put_write};
+use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
+use crate::core::message::{Append, AppendOutcome, Body};
+use crate::core::operation::Failure;
+use crate::core::units::{Boot, RequestId, Term};
+use crate::core::{Message, Operation, Refusal, Reply};
+
+/// Appends a message's bytes to `out`.
+pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
+    put_u64(out, message.term.0);
+    match &message.body {
+        Body::RequestVote { last_index, last_term } => {
+            put_u8(out, 1);
+            put_u64(out, last_index.0);
+            put_u64(out, last_term.0);
+        }
+        Body::Vote { granted } => {
+            put_u8(out, 2);
+            put_u8(out, u8::from(*granted));
+        }
+        Body::Append(append) => {
+            put_u8(out, 3);
+            put_append(out, append);
+        }
+        Body::Appended { request_term, round, outcome } => {
+            put_u8(out, 4);
+            put_u64(out, request_term.0);
+            put_u64(out, *round);
+            put_outcome(out, outcome);
+        }
+        Body::Forward { boot, request, operation } => {
+            put_u8(out, 5);
+            put_u64(out, boot.0);
+            put_u64(out, request.0);
+            match operation {
+                Operation::Read { key } => {
+                    put_u8(out, 0);
+                    put_bytes(out, key);
+                }
+                Operation::Write(write) => {
+                    put_u8(out, 1);
+                    put_write(out, write);
+                }
+            }
+        }
+        Body::Answer { boot, request, result } => {
+            put_u8(out, 6);
+            put_u64(out, boot.0);
+            put_u64(out, request.0);
+            put_result(out, result);
+        }
+    }
+}
+
+fn put_append(out: &mut Vec<u8>, append: &Append) {
+    put_u64(out, append.previous_index.0);
+    put_u64(out, append.previous_term.0);
+    put_u64(out, append.commit.0);
+    put_u64(out, append.round);
+    put_u32(out, u32::try_from(append.entries.len()).expect("a batch is bounded"));
+    for entry in &append.entries {
+        put_entry(out, entry);
+    }
+}
+
+fn put_outcome(out: &mut Vec<u8>, outcome: &AppendOutcome) {
+    match outcome {
+        AppendOutcome::Accepted { matched } => {
+            put_u8(out, 0);
+            put_u64(out, matched.0);
+        }
+        AppendOutcome::Rejected { previous_index, conflict_term, first_index } => {
+            put_u8(out, 1);
+            put_u64(out, previous_index.0);
+            put_u64(out, first_index.0);
+            put_u8(out, u8::from(conflict_term.is_some()));
+            if let Some(term) = conflict_term {
+                put_u64(out, term.0);
+            }
+        }
+    }
+}
+
+fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
+    match result {
+        Ok(Reply::Ok) => put_u8(out, 0),
+        Ok(Reply::Nil) => put_u8(out, 1),
+        Ok(Reply::Integer(number)) => {
+            put_u8(out, 2);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Ok(Reply::Value(value)) => {
+            put_u8(out, 3);
+            put_bytes(out, value);
+        }
+        Ok(Reply::Failure(failure)) => put_u8(
+            out,
+            match failure {
+                Failure::NotAnInteger => 10,
+                Failure::Overflow => 11,
+                Failure::ValueTooLong => 12,
+                Failure::NoSession => 13,
+                Failure::StaleSequence => 14,
+            },
+        ),
+        Err(refusal) => put_u8(
+            out,
+            match refusal {
+                Refusal::NoLeader => 20,
+                Refusal::Busy => 21,
+                Refusal::Dropped => 22,
+                Refusal::ReadFailed => 23,
+                Refusal::Uncertain => 24,
+            },
+        ),
+    }
+}
+
+/// Reads one message that fills `bytes`.
+///
+/// # Errors
+///
+/// When the bytes are not one message.
+pub fn decode_message(bytes: &[u8]) -> Result<Message, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let term = reader.term()?;
+    let body = match reader.u8()? {
+        1 => Body::RequestVote { last_index: reader.index()?, last_term: reader.term()? },
+        2 => Body::Vote { granted: reader.flag("vote")? },
+        3 => Body::Append(reader.append()?),
+        4 => Body::Appended {
+            request_term: reader.term()?,
+            round: reader.counter()?,
+            outcome: reader.outcome()?,
+        },
+        5 => Body::Forward {
+            boot: Boot(reader.counter()?),
+            request: RequestId(reader.counter()?),
+            operation: if reader.flag("operation")? {
+                Operation::Write(reader.write()?)
+            } else {
+                Operation::Read { key: reader.bytes()? }
+            },
+        },
+        6 => Body::Answer {
+            boot: Boot(reader.counter()?),
+            request: RequestId(reader.counter()?),
+            result: reader.result()?,
+        },
+        tag => return Err(DecodeError::UnknownTag { what: "message", tag }),
+    };
+    reader.end()?;
+    Ok(Message { term, body })
+}
+
+impl Reader<'_> {
+    fn append(&mut self) -> Result<Append, DecodeError> {
+        let previous_index = self.index()?;
+        let previous_term = self.term()?;
+        let commit = self.index()?;
+        let round = self.counter()?;
+        let count = self.u32()?;
+        let mut index = previous_index;
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            index = index.next();
+            entries.push(self.entry(index)?);
+        }
+        Ok(Append { previous_index, previous_term, entries, commit, round })
+    }
+
+    fn outcome(&mut self) -> Result<AppendOutcome, DecodeError> {
+        if !self.flag("outcome")? {
+            return Ok(AppendOutcome::Accepted { matched: self.index()? });
+        }
+        let (previous_index, first_index) = (self.index()?, self.index()?);
+        let known = self.flag("conflict")?;
+        let conflict_term: Option<Term> = if known { Some(self.term()?) } else { None };
+        Ok(AppendOutcome::Rejected { previous_index, conflict_term, first_index })
+    }
+
+    fn result(&mut self) -> Result<Result<Reply, Refusal>, DecodeError> {
+        Ok(match self.u8()? {
+            0 => Ok(Reply::Ok),
+            1 => Ok(Reply::Nil),
+            2 => Ok(Reply::Integer(self.u64()?.cast_signed())),
+            3 => Ok(Reply::Value(self.bytes()?)),
+            10 => Ok(Reply::Failure(Failure::NotAnInteger)),
+            11 => Ok(Reply::Failure(Failure::Overflow)),
+            12 => Ok(Reply::Failure(Failure::ValueTooLong)),
+            13 => Ok(Reply::Failure(Failure::NoSession)),
+            14 => Ok(Reply::Failure(Failure::StaleSequence)),
+            20 => Err(Refusal::NoLeader),
+            21 => Err(Refusal::Busy),
+            22 => Err(Refusal::Dropped),
+            23 => Err(Refusal::ReadFailed),
+            24 => Err(Refusal::Uncertain),
+            tag => return Err(DecodeError::UnknownTag { what: "result", tag }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{decode_record, encode_record};
+    use super::*;
+    use crate::core::Record;
+    use crate::core::log::{Entry, Payload};
+    use crate::core::operation::{Command, Write};
+    use crate::core::units::{Index, NodeId, SessionId};
+
+    fn messages() -> Vec<Message> {
+        let command = Command::Set {
+            key: "k".into(),
+            value: "v".into(),
+            expected: Some("old".into()),
+            get: true,
+        };
+        let writes = [
+            Write::Plain(command.clone()),
+            Write::Plain(Command::Append { key: "k".into(), suffix: "s".into() }),
+            Write::Plain(Command::Delete { keys: vec!["a".into(), "b".into()] }),
+            Write::Once { session: SessionId(7), sequence: 8, command },
+            Write::Plain(Command::Increment { key: "n".into() }),
+            Write::OpenSession,
+        ];
+        let payloads = writes.iter().cloned().map(Payload::Write).chain([Payload::Noop]);
+        let entry = |(index, payload)| Entry { index: Index(index), term: Term(3), payload };
+        let entries: Vec<Entry> = (6..).zip(payloads).map(entry).collect();
+        let mut bodies = vec![
+            Body::RequestVote { last_index: Index(9), last_term: Term(2) },
+            Body::Vote { granted: true },
+            Body::Append(Append {
+                previous_index: Index(5),
+                previous_term: Term(2),
+                entries,
+                commit: Index(4),
+                round: 12,
+            }),
+        ];
+        let accepted = AppendOutcome::Accepted { matched: Index(3) };
+        let rejected = |conflict_term| AppendOutcome::Rejected {
+            previous_index: Index(5),
+            conflict_term,
+            first_index: Index(2),
+        };
+        for outcome in [accepted, rejected(None), rejected(Some(Term(2)))] {
+            bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
+        }
+        let (boot, request) = (Boot(2), RequestId(77));
+        let operations = writes.into_iter().map(Operation::Write);
+        for operation in operations.chain([Operation::Read { key: "k".into() }]) {
+            bodies.push(Body::Forward { boot, request, operation });
+        }
+        let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into())];
+        let failures = [
+            Failure::NotAnInteger,
+            Failure::Overflow,
+            Failure::ValueTooLong,
+            Failure::NoSession,
+            Failure::StaleSequence,
+        ];
+        let refusals = [
+            Refusal::NoLeader,
+            Refusal::Busy,
+            Refusal::Dropped,
+            Refusal::ReadFailed,
+            Refusal::Uncertain,
+        ];
+        let replies = replies.into_iter().chain(failures.map(Reply::Failure)).map(Ok);
+        for result in replies.chain(refusals.map(Err)) {
+            bodies.push(Body::Answer { boot, request, result });
+        }
+        bodies.into_iter().map(|body| Message { term: Term(4), body }).collect()
+    }
+
+    #[test]
+    fn every_message_survives_the_wire_and_no_prefix_decodes() {
+        for message in messages() {
+            let mut bytes = Vec::new();
+            encode_message(&message, &mut bytes);
+            assert_eq!(decode_message(&bytes).as_ref(), Ok(&message));
+            for length in 0..bytes.len() {
+                assert!(decode_message(&bytes[..length]).is_err(), "{message:?} cut at {length}");
+            }
+            bytes.push(0);
+            assert_eq!(decode_message(&bytes), Err(DecodeError::TooLong(1)));
+        }
+    }
+
+    #[test]
+    fn every_record_survives_the_disk() {
+        let appends = messages().into_iter().filter_map(|message| match message.body {
+            Body::Append(append) => Some(append.entries),
+            _ => None,
+        });
+        let mut records: Vec<Record> = appends.flatten().map(Record::Append).collect();
+        records.extend([
+            Record::HardState { term: Term(5), vote: None },
+            Record::HardState { term: Term(5), vote: Some(NodeId(3)) },
+            Record::Truncate { from: Index(4) },
+            Record::Boot(Boot(9)),
+        ]);
+        for record in records {
+            let mut bytes = Vec::new();
+            encode_record(&record, &mut bytes);
+            assert_eq!(decode_record(&bytes), Ok(record));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_message(&bytes);
+            let _ = decode_record(&bytes);
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Runs a cluster of cores in virtual time: messages, disks and clients in memory, faults on demand.
+//!
+//! Deterministic from its seed. Checks, after every event and unless bugs are planted, that a term
+//! has one leader (Election Safety) and that servers commit the same entries (State Machine Safety).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::log::Entry;
+use super::operation::{Command, Write};
+use super::units::{Boot, Index, NodeId, RequestId, SessionId, Term};
+use super::{
+    Change, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply, Restored, Role,
+};
+use crate::mutations::Mutations;
+
+pub(super) type Outcome = Result<Reply, Refusal>;
+
+/// Names a request and the life of the server it was given to.
+pub(super) type Ticket = (NodeId, Boot, RequestId);
+
+pub(super) struct Network {
+    pub(super) now: Duration,
+    pub(super) random: ChaCha8Rng,
+    servers: BTreeMap<NodeId, Server>,
+    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, Message)>,
+    sent: u64,
+    cut: BTreeSet<(NodeId, NodeId)>,
+    paused: BTreeSet<NodeId>,
+    /// The share of messages that get lost, and that arrive twice.
+    pub(super) loss: f64,
+    pub(super) duplication: f64,
+    /// The longest a message takes, in milliseconds.
+    pub(super) delay_ms: u64,
+    pub(super) outcomes: BTreeMap<Ticket, (Duration, Outcome)>,
+    leaders: BTreeMap<Term, NodeId>,
+    committed: Vec<Entry>,
+    mutations: Mutations,
+}
+
+struct Server {
+    config: Config,
+    core: Option<Core>,
+    disk: Vec<Record>,
+    boot: Boot,
+    requests: u64,
+    /// What reached it while it was paused: clients' requests first.
+    backlog: VecDeque<Input>,
+}
+
+pub(super) fn id(number: u32) -> NodeId {
+    NodeId(number)
+}
+
+pub(super) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(super) fn set(key: &str, value: &str) -> Operation {
+    Operation::Write(Write::Plain(Command::Set {
+        key: key.to_owned().into(),
+        value: value.to_owned().into(),
+        expected: None,
+        get: false,
+    }))
+}
+
+pub(super) fn append_command(suffix: &str) -> Command {
+    Command::Append { key: "list".into(), suffix: suffix.to_owned().into() }
+}
+
+pub(super) fn append(suffix: &str) -> Operation {
+    Operation::Write(Write::Plain(append_command(suffix)))
+}
+
+pub(super) fn once(session: SessionId, sequence: u64, command: Command) -> Operation {
+    Operation::Write(Write::Once { session, sequence, command })
+}
+
+pub(super) fn read(key: &str) -> Operation {
+    Operation::Read { key: key.to_owned().into() }
+}
+
+pub(super) fn value(text: &str) -> Outcome {
+    Ok(Reply::Value(text.to_owned().into()))
+}
+
+impl Network {
+    /// A cluster of servers 1 to `size`.
+    pub(super) fn new(size: u32, seed: u64, mutations: Mutations) -> Self {
+        let members: BTreeSet<NodeId> = (1..=size).map(NodeId).collect();
+        let mut network = Self {
+            now: Duration::ZERO,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            servers: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            sent: 0,
+            cut: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            loss: 0.0,
+            duplication: 0.0,
+            delay_ms: 5,
+            outcomes: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            committed: Vec::new(),
+            mutations,
+        };
+        for id in &members {
+            let config = Config {
+                id: *id,
+                members: members.clone(),
+                heartbeat: ms(100),
+                election_timeout: ms(250)..=ms(400),
+                request_timeout: ms(4000),
+                leader_wait: ms(1000),
+                seed,
+                mutations,
+            };
+            let server = Server {
+                config,
+                core: None,
+                disk: Vec::new(),
+                boot: Boot(0),
+                requests: 0,
+                backlog: VecDeque::new(),
+            };
+            network.servers.insert(*id, server);
+            network.restart(*id);
+        }
+        network
+    }
+
+    pub(super) fn honest(size: u32, seed: u64) -> Self {
+        Self::new(size, seed, Mutations::default())
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.servers.keys().copied().collect()
+    }
+
+    pub(super) fn core(&self, id: NodeId) -> &Core {
+        self.servers[&id].core.as_ref().expect("the server is up")
+    }
+
+    pub(super) fn is_up(&self, id: NodeId) -> bool {
+        self.servers[&id].core.is_some()
+    }
+
+    // ---- faults ----
+
+    /// Stops a server; what it persisted remains.
+    pub(super) fn crash(&mut self, id: NodeId) {
+        self.paused.remove(&id);
+        let server = self.servers.get_mut(&id).expect("a member");
+        server.core = None;
+        server.backlog.clear();
+    }
+
+    /// Starts a server from its disk.
+    pub(super) fn restart(&mut self, id: NodeId) {
+        let now = self.now;
+        self.paused.remove(&id);
+        let server = self.servers.get_mut(&id).expect("a member");
+        server.boot = Boot(server.boot.0 + 1);
+        server.disk.push(Record::Boot(server.boot));
+        let mut restored = Restored::default();
+        for record in &server.disk {
+            restored.replay(record.clone()).expect("records replay in order");
+        }
+        server.core = Some(Core::new(server.config.clone(), restored, now));
+    }
+
+    pub(super) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
+    }
+
+    pub(super) fn isolate(&mut self, id: NodeId) {
+        for other in self.ids() {
+            self.cut.extend([(id, other), (other, id)]);
+        }
+    }
+
+    /// Joins these servers with each other and cuts them off from all others.
+    pub(super) fn only_join(&mut self, group: &[u32]) {
+        self.cut.clear();
+        for from in self.ids() {
+            for to in self.ids() {
+                if !(group.contains(&from.0) && group.contains(&to.0)) {
+                    self.cut.insert((from, to));
+                }
+            }
+        }
+    }
+
+    pub(super) fn heal_link(&mut self, from: NodeId, to: NodeId) {
+        self.cut.remove(&(from, to));
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    pub(super) fn pause(&mut self, id: NodeId) {
+        self.paused.insert(id);
+    }
+
+    pub(super) fn resume(&mut self, id: NodeId) {
+        self.paused.remove(&id);
+        let backlog = std::mem::take(&mut self.servers.get_mut(&id).expect("a member").backlog);
+        for input in backlog {
+            self.step(id, input);
+        }
+    }
+
+    // ---- clients ----
+
+    pub(super) fn submit(&mut self, to: NodeId, operation: Operation) -> Ticket {
+        let server = self.servers.get_mut(&to).expect("a member");
+        server.requests += 1;
+        let request = RequestId(server.requests);
+        let ticket = (to, server.boot, request);
+        let input = Input::Request { request, operation };
+        if self.paused.contains(&to) {
+            server.backlog.push_front(input);
+        } else {
+            self.step(to, input);
+        }
+        ticket
+    }
+
+    pub(super) fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
+        self.outcomes.get(&ticket).map(|(_, outcome)| outcome.clone())
+    }
+
+    /// Submits and runs until there is an answer.
+    pub(super) fn call(&mut self, to: NodeId, operation: Operation) -> Outcome {
+        let ticket = self.submit(to, operation);
+        self.run_until("an answer", |network| network.outcome(ticket).is_some());
+        self.outcome(ticket).expect("just seen")
+    }
+
+    // ---- time ----
+
+    pub(super) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step_before(end) {}
+        self.now = end;
+    }
+
+    /// Runs until the condition holds, for at most a minute of virtual time.
+    pub(super) fn run_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(60);
+        while !condition(self) {
+            assert!(self.step_before(end), "no {what} within a minute");
+        }
+    }
+
+    /// The leader with the greatest term, if one is up and running.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let running = self.servers.iter().filter(|(id, _)| !self.paused.contains(id));
+        let leaders = running.filter_map(|(id, server)| {
+            let core = server.core.as_ref()?;
+            matches!(core.role, Role::Leader(_)).then_some((core.term, *id))
+        });
+        leaders.max().map(|(_, id)| id)
+    }
+
+    /// Runs until there is a leader, other than `not`, that committed an entry of its term.
+    pub(super) fn elect(&mut self, not: Option<NodeId>) -> NodeId {
+        let ready = |network: &Self| {
+            let leader = network.leader().filter(|leader| Some(*leader) != not)?;
+            let core = network.core(leader);
+            let Role::Leader(leadership) = &core.role else { return None };
+            (core.commit >= leadership.term_start).then_some(leader)
+        };
+        self.run_until("leader", |network| ready(network).is_some());
+        ready(self).expect("just seen")
+    }
+
+    /// Makes a server stand for election now.
+    pub(super) fn stand(&mut self, id: NodeId) {
+        let core = self.servers.get_mut(&id).and_then(|server| server.core.as_mut());
+        let core = core.expect("the server is up");
+        core.election_due = core.now;
+        self.step(id, Input::Now(self.now));
+    }
+
+    fn step_before(&mut self, end: Duration) -> bool {
+        let timers = self.servers.iter().filter(|(id, _)| !self.paused.contains(id));
+        let timers = timers.filter_map(|(id, s)| Some((s.core.as_ref()?.next_due(), *id)));
+        let timer = timers.min();
+        let delivery = self.in_flight.first_key_value().map(|(key, _)| key.0);
+        let delivery_first = match (delivery, timer) {
+            (Some(delivery), Some((timer, _))) => delivery <= timer,
+            (delivery, _) => delivery.is_some(),
+        };
+        let next = delivery.into_iter().chain(timer.map(|(due, _)| due)).min();
+        let Some(next) = next.filter(|next| *next <= end) else { return false };
+        self.now = self.now.max(next);
+        if delivery_first {
+            let (_, (from, to, message)) = self.in_flight.pop_first().expect("just seen");
+            self.deliver(from, to, message);
+        } else if let Some((_, id)) = timer {
+            self.step(id, Input::Now(self.now));
+        }
+        true
+    }
+
+    fn deliver(&mut self, from: NodeId, to: NodeId, message: Message) {
+        if self.cut.contains(&(from, to)) {
+            return;
+        }
+        let input = Input::Receive { from, message };
+        if self.paused.contains(&to) {
+            self.servers.get_mut(&to).expect("a member").backlog.push_back(input);
+        } else {
+            self.step(to, input);
+        }
+    }
+
+    fn step(&mut self, id: NodeId, input: Input) {
+        let server = self.servers.get_mut(&id).expect("a member");
+        let Some(core) = server.core.as_mut() else { return };
+        let mut out = Vec::new();
+        core.step(Input::Now(self.now), &mut out);
+        core.step(input, &mut out);
+        core.step(Input::Tick, &mut out);
+        for output in out {
+            self.perform(id, output);
+        }
+        self.check(id);
+    }
+
+    fn perform(&mut self, id: NodeId, output: Output) {
+        let server = self.servers.get_mut(&id).expect("a member");
+        match output {
+            Output::Persist(record) => server.disk.push(record),
+            Output::Send { to, message } => self.post(id, to, &message),
+            Output::Answer { request, result } => {
+                let ticket = (id, server.boot, request);
+                let earlier = self.outcomes.insert(ticket, (self.now, result));
+                assert_eq!(earlier, None, "a request is answered once");
+            }
+            Output::Changed(banner, Change::BecameLeader { .. }) => {
+                let other = self.leaders.insert(banner.term, id);
+                let alone = other.is_none() || !self.mutations.none();
+                assert!(alone, "Election Safety: {other:?} and {id} lead term {}", banner.term);
+            }
+            Output::Changed(..) => {}
+        }
+    }
+
+    fn post(&mut self, from: NodeId, to: NodeId, message: &Message) {
+        if self.random.random_bool(self.loss) {
+            return;
+        }
+        let copies = 1 + u32::from(self.random.random_bool(self.duplication));
+        for _ in 0..copies {
+            let micros = self.random.random_range(100..=self.delay_ms * 1000);
+            let at = self.now + Duration::from_micros(micros);
+            self.sent += 1;
+            self.in_flight.insert((at, self.sent), (from, to, message.clone()));
+        }
+    }
+
+    fn check(&mut self, id: NodeId) {
+        if !self.mutations.none() {
+            return;
+        }
+        let core = self.servers[&id].core.as_ref().expect("it just stepped");
+        for number in 1..=core.commit.0 {
+            let entry = core.log.get(Index(number)).expect("committed entries stay in the log");
+            match self.committed.get(usize::try_from(number).expect("small") - 1) {
+                Some(other) => assert_eq!(entry, other, "State Machine Safety at {number}"),
+                None => self.committed.push(entry.clone()),
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What clients may ask of the store, and what it says when it did as asked.
+
+use std::mem::size_of;
+
+use bytes::Bytes;
+
+use super::units::SessionId;
+
+/// One request of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reads a key by way of ReadIndex; never enters the log.
+    Read {
+        /// The key to read.
+        key: Bytes,
+    },
+    /// Changes the store by way of the log.
+    Write(Write),
+}
+
+impl Operation {
+    /// Whether it may change the store, so that losing its reply leaves its fate unknown.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+}
+
+/// A change as the log carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A command, applied every time it comes up in the log.
+    Plain(Command),
+    /// A command applied at most once, however often it comes up in the log (thesis §6.3).
+    Once {
+        /// The session it belongs to, opened before.
+        session: SessionId,
+        /// Its number in the session; later commands have greater numbers.
+        sequence: u64,
+        /// What to do.
+        command: Command,
+    },
+    /// Opens a session and answers its number.
+    OpenSession,
+}
+
+impl Write {
+    /// Roughly how many bytes it takes in memory and on the wire.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Plain(command) => command.size(),
+            Self::Once { command, .. } => 16 + command.size(),
+            Self::OpenSession => 1,
+        }
+    }
+}
+
+/// A change to the store's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Sets a key, whatever it held. Answers `Ok`, or with `get` the value seen before.
+    Set {
+        /// The key.
+        key: Bytes,
+        /// The new value.
+        value: Bytes,
+        /// Set only if the key exists and holds exactly this (compare-and-set).
+        expected: Option<Bytes>,
+        /// Answer the value seen before, whether or not the key was set.
+        get: bool,
+    },
+    /// Adds to the end of a value, a missing one counting as empty. Answers the new length in bytes.
+    Append {
+        /// The key.
+        key: Bytes,
+        /// What to add.
+        suffix: Bytes,
+    },
+    /// Removes keys. Answers how many existed.
+    Delete {
+        /// The keys; one that is named twice counts once.
+        keys: Vec<Bytes>,
+    },
+    /// Adds one to a decimal number, a missing one counting as 0. Answers the new number.
+    Increment {
+        /// The key.
+        key: Bytes,
+    },
+}
+
+impl Command {
+    fn size(&self) -> usize {
+        let bytes = match self {
+            Self::Set { key, value, expected, .. } => {
+                key.len() + value.len() + expected.as_ref().map_or(0, Bytes::len)
+            }
+            Self::Append { key, suffix } => key.len() + suffix.len(),
+            Self::Delete { keys } => keys.iter().map(|key| key.len() + size_of::<Bytes>()).sum(),
+            Self::Increment { key } => key.len(),
+        };
+        bytes + size_of::<Self>()
+    }
+}
+
+/// What the store says when an operation was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done.
+    Ok,
+    /// There is no such key, or the compare-and-set found another value.
+    Nil,
+    /// A number.
+    Integer(i64),
+    /// A key's value.
+    Value(Bytes),
+    /// The command was applied and, by its own rules, changed nothing.
+    Failure(Failure),
+}
+
+impl Reply {
+    /// How many bytes it keeps alive when stored for a session.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + if let Self::Value(value) = self { value.len() } else { 0 }
+    }
+}
+
+/// Why an applied command changed nothing. Every server decides the same, since it depends on the
+/// replicated state alone. All are definite: see [`Refusal`](super::Refusal) for the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// `INCR` of something else than a 64-bit decimal number.
+    #[error("value is not an integer or out of range")]
+    NotAnInteger,
+    /// `INCR` of the greatest number.
+    #[error("increment or decrement would overflow")]
+    Overflow,
+    /// `APPEND` past the limit on a value's length.
+    #[error("string exceeds maximum allowed size ({} bytes)", super::MAX_VALUE_BYTES)]
+    ValueTooLong,
+    /// The session was never opened, or was forgotten because others were used since.
+    #[error(
+        "the session does not exist, or expired: this attempt had no effect; earlier ones may have"
+    )]
+    NoSession,
+    /// A later command of the session was applied already.
+    #[error(
+        "a later sequence of the session was applied: this attempt had no effect; earlier may have"
+    )]
+    StaleSequence,
+}

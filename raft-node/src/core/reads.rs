@@ -1,0 +1,109 @@
+//! Serves reads without writing them to the log: ReadIndex (thesis §6.4).
+//!
+//! A read must see every write that was acknowledged before it arrived. Another server may lead by
+//! now without this one knowing, so the leader, for each read:
+//!
+//! 1. notes its commit index, or the first index of its term if that is not committed yet: what
+//!    earlier leaders committed is certain only then (§6.4, step 1; Raft §8);
+//! 2. begins a round of Appends *after the read arrived* and waits until a majority confirmed that
+//!    round or a later one: none of them had voted in a later term when it did, so no later leader
+//!    existed when the read arrived;
+//! 3. waits until that index is applied, and answers from its state.
+//!
+//! One round serves all reads that arrived before it began. A reply is a confirmation only in the
+//! term it was asked in, which [`replication`](super::replication) checks.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::replication::Leadership;
+use super::requests::{MAX_REQUESTS, Origin};
+use super::units::Index;
+use super::{Core, Output, Refusal, Role};
+use crate::mutations::Mutation;
+
+/// A read that waits to be confirmed.
+#[derive(Debug)]
+pub(super) struct PendingRead {
+    origin: Origin,
+    key: Bytes,
+    /// What must be applied before it may be answered.
+    index: Index,
+    /// The round, begun after it arrived, that must be confirmed.
+    round: u64,
+    /// When it is refused instead.
+    due: Duration,
+}
+
+impl Leadership {
+    /// Begins a new round if a read waits for one; says whether it did.
+    pub(super) fn begin_round(&mut self) -> bool {
+        let wanted = self.reads.back().is_some_and(|read| read.round > self.round);
+        if wanted {
+            self.round += 1;
+        }
+        wanted
+    }
+}
+
+impl Core {
+    /// Takes a read as leader.
+    pub(super) fn read(&mut self, origin: Origin, key: Bytes, out: &mut Vec<Output>) {
+        let Role::Leader(leadership) = &mut self.role else {
+            self.reply(origin, Err(Refusal::ReadFailed), out);
+            return;
+        };
+        let settled = self.commit >= leadership.term_start;
+        if settled && self.mutations.has(Mutation::LeaderLocalRead) {
+            let reply = self.machine.read(&key);
+            self.reply(origin, Ok(reply), out);
+            return;
+        }
+        if leadership.reads.len() >= MAX_REQUESTS {
+            self.reply(origin, Err(Refusal::Busy), out);
+            return;
+        }
+        let due = self.now + self.config.request_timeout;
+        let index = self.commit.max(leadership.term_start);
+        let round = leadership.round + 1;
+        leadership.reads.push_back(PendingRead { origin, key, index, round, due });
+    }
+
+    /// Answers the reads that are confirmed and whose index is applied.
+    pub(super) fn serve_reads(&mut self, out: &mut Vec<Output>) {
+        let quorum = self.quorum();
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let confirmed = leadership.confirmed_round(quorum);
+        let applied = self.machine.applied();
+        let mut served = Vec::new();
+        // Rounds and indexes both rise along the queue, so the first that must wait stops all.
+        while let Some(read) =
+            leadership.reads.pop_front_if(|read| read.round <= confirmed && read.index <= applied)
+        {
+            served.push(read);
+        }
+        for read in served {
+            let reply = self.machine.read(&read.key);
+            self.reply(read.origin, Ok(reply), out);
+        }
+    }
+
+    /// Refuses the reads that have waited too long, as they do while a leader is cut off.
+    pub(super) fn expire_reads(&mut self, out: &mut Vec<Output>) {
+        let now = self.now;
+        while let Role::Leader(leadership) = &mut self.role
+            && let Some(read) = leadership.reads.pop_front_if(|read| read.due <= now)
+        {
+            self.reply(read.origin, Err(Refusal::ReadFailed), out);
+        }
+    }
+
+    /// Refuses reads whose leader is leader no more.
+    pub(super) fn fail_reads(&mut self, reads: VecDeque<PendingRead>, out: &mut Vec<Output>) {
+        for read in reads {
+            self.reply(read.origin, Err(Refusal::ReadFailed), out);
+        }
+    }
+}

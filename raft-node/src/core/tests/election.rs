@@ -1,0 +1,134 @@
+//! Facts about elections (Raft §5.2, §5.4.1).
+
+use super::super::message::Body;
+use super::super::network::{Network, id, ms, set, value};
+use super::super::operation::Reply;
+use super::super::units::{Index, Term};
+use super::super::{Input, Message, Output, Record, Role};
+use super::scenarios;
+use crate::mutations::Mutations;
+
+#[test]
+fn cluster_elects_one_leader_and_keeps_it() {
+    for size in [1, 2, 3, 5] {
+        let mut network = Network::honest(size, 7);
+        let leader = network.elect(None);
+        let term = network.core(leader).term;
+        network.run(ms(5000));
+        assert_eq!(network.leader(), Some(leader));
+        assert_eq!(network.core(leader).term, term);
+    }
+}
+
+#[test]
+fn crashed_leader_is_replaced() {
+    let mut network = Network::honest(3, 1);
+    let first = network.elect(None);
+    network.crash(first);
+    let second = network.elect(Some(first));
+    assert_ne!(first, second);
+    network.restart(first);
+    network.run(ms(1000));
+    assert_eq!(network.leader(), Some(second));
+}
+
+#[test]
+fn minority_elects_nobody() {
+    let mut network = Network::honest(5, 3);
+    network.elect(None);
+    network.only_join(&[1, 2]);
+    for lonely in [3, 4, 5] {
+        network.crash(id(lonely));
+    }
+    let before = network.leader().map(|leader| network.core(leader).term);
+    network.run(ms(5000));
+    assert_eq!(network.leader().map(|leader| network.core(leader).term), before);
+}
+
+#[test]
+fn candidate_with_an_older_log_never_wins() {
+    // Raft §5.4.1: server 3 misses a write, and stands with the greatest term.
+    let mut network = Network::honest(3, 5);
+    network.only_join(&[1, 2]);
+    let leader = network.elect(None);
+    assert_eq!(network.call(leader, set("x", "1")), Ok(Reply::Ok));
+    network.run(ms(3000));
+    network.heal();
+    for _ in 0..5 {
+        network.stand(id(3));
+        network.run(ms(20));
+        assert!(!matches!(network.core(id(3)).role, Role::Leader(_)));
+    }
+}
+
+#[test]
+fn leader_holds_every_committed_entry() {
+    // Leader Completeness (Raft §5.4.3), by the voters' comparison of logs.
+    for seed in 0..20 {
+        let outcome = scenarios::write_missed_by_a_follower(seed, Mutations::default());
+        assert_eq!(outcome, value("kept"), "seed {seed}");
+    }
+}
+
+#[test]
+fn vote_is_durable_before_it_is_given() {
+    let mut network = Network::honest(3, 2);
+    network.run(ms(10));
+    let mut core = super::super::Core::new(
+        network.core(id(2)).config.clone(),
+        super::super::Restored::default(),
+        ms(0),
+    );
+    let mut out = Vec::new();
+    let body = Body::RequestVote { last_index: Index(0), last_term: Term(0) };
+    let message = Message { term: Term(4), body };
+    core.step(Input::Receive { from: id(1), message: message.clone() }, &mut out);
+    let vote = Record::HardState { term: Term(4), vote: Some(id(1)) };
+    let persisted = out.iter().position(|output| *output == Output::Persist(vote.clone()));
+    let granted = Message { term: Term(4), body: Body::Vote { granted: true } };
+    let sent = out.iter().position(|o| *o == Output::Send { to: id(1), message: granted.clone() });
+    assert!(persisted.is_some() && persisted < sent, "{out:?}");
+
+    // The same term's other candidate is refused; the first may ask again (Raft Figure 2).
+    out.clear();
+    core.step(Input::Receive { from: id(3), message: message.clone() }, &mut out);
+    let refused = Message { term: Term(4), body: Body::Vote { granted: false } };
+    assert_eq!(out, [Output::Send { to: id(3), message: refused }]);
+    out.clear();
+    core.step(Input::Receive { from: id(1), message }, &mut out);
+    assert_eq!(out, [Output::Send { to: id(1), message: granted }]);
+}
+
+#[test]
+fn vote_survives_a_restart() {
+    let mut network = Network::honest(3, 4);
+    let leader = network.elect(None);
+    let voter = network
+        .ids()
+        .into_iter()
+        .find(|other| *other != leader && network.core(*other).vote == Some(leader));
+    let voter = voter.expect("a majority voted for the leader");
+    let (term, vote) = (network.core(voter).term, network.core(voter).vote);
+    network.crash(voter);
+    network.restart(voter);
+    assert_eq!((network.core(voter).term, network.core(voter).vote), (term, vote));
+}
+
+#[test]
+fn vote_counted_twice_is_one_vote() {
+    let mut network = Network::honest(5, 6);
+    network.run(ms(1));
+    network.isolate(id(1));
+    network.stand(id(1));
+    let mut core = network.core(id(1)).config.clone();
+    core.seed += 1;
+    let mut core = super::super::Core::new(core, super::super::Restored::default(), ms(0));
+    let mut out = Vec::new();
+    core.step(Input::Now(ms(1000)), &mut out);
+    core.step(Input::Tick, &mut out);
+    for _ in 0..5 {
+        let message = Message { term: core.term, body: Body::Vote { granted: true } };
+        core.step(Input::Receive { from: id(2), message }, &mut out);
+    }
+    assert!(matches!(core.role, Role::Candidate { .. }));
+}

@@ -1,0 +1,10 @@
+//! What a cluster of cores does, in virtual time.
+
+mod chaos;
+mod election;
+#[cfg(feature = "mutations")]
+mod mutations;
+mod reads;
+mod replication;
+mod requests;
+mod scenarios;
