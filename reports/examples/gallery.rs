@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p partita-reports --example gallery -- /tmp/gallery`
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/reports/support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};

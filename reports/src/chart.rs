@@ -15,6 +15,6 @@ pub(crate) mod proof;
 pub(crate) mod roles;
 pub(crate) mod throughput;
 
-pub(crate) use paint::Paint;
+pub(crate) use paint::{Ink, Paint};
 pub(crate) use pen::Pen;
 pub(crate) use plot::Plot;

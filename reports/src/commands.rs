@@ -1,6 +1,7 @@
 //! The commands that do a run again or check it again, as one would type them.
 
 use crate::run::Run;
+use crate::text::visible::{COMMAND_CHARACTERS, TEXT_CHARACTERS, visible};
 
 /// What to type, each line for a POSIX shell.
 pub(crate) struct Commands {
@@ -18,7 +19,7 @@ impl Commands {
         let verify = (run.analysis.verdict == partita_checker::Verdict::Valid)
             .then(|| format!("partita verify {}", quoted(&folder)));
         Self {
-            again: run.record.command.clone(),
+            again: visible(&run.record.command, COMMAND_CHARACTERS),
             check: format!("partita check {}", quoted(&format!("{folder}/history.jsonl"))),
             verify,
         }
@@ -27,7 +28,7 @@ impl Commands {
 
 /// The run's folder, where the controller puts it.
 pub(crate) fn folder(run: &Run<'_>) -> String {
-    format!("partita-runs/{}", run.record.name)
+    format!("partita-runs/{}", visible(&run.record.name, TEXT_CHARACTERS))
 }
 
 /// `word` as one word for a shell.

@@ -23,11 +23,11 @@ pub struct WriteReportsError {
 ///
 /// [`WriteReportsError`] names the first file that could not be written; earlier ones stay.
 pub fn write_all(folder: &Path, run: &Run<'_>) -> Result<(), WriteReportsError> {
-    let reports: [(&str, fn(&Run<'_>) -> String); 3] =
-        [("report.html", html), ("junit.xml", junit), ("summary.md", summary)];
-    for (name, report) in reports {
+    let reports =
+        [("report.html", html(run)), ("junit.xml", junit(run)), ("summary.md", summary(run))];
+    for (name, text) in reports {
         let path = folder.join(name);
-        std::fs::write(&path, report(run)).map_err(|source| WriteReportsError { path, source })?;
+        std::fs::write(&path, text).map_err(|source| WriteReportsError { path, source })?;
     }
     Ok(())
 }

@@ -77,7 +77,8 @@ fn violated(run: &Run<'_>) -> (String, String) {
 }
 
 fn undecided(run: &Run<'_>, mut reasons: Vec<String>) -> (String, Vec<String>) {
-    let history_is_valid = run.analysis.verdict == Verdict::Valid;
+    let history_is_valid =
+        run.analysis.verdict == Verdict::Valid && !run.history.operations.is_empty();
     let remainder = if reasons.is_empty() { Vec::new() } else { reasons.split_off(1) };
     let mut lead = match reasons.pop() {
         Some(reason) => reason,

@@ -26,6 +26,8 @@ use rows::{Fact, FaultRow, KeyRow, LatencyRow, ProofView};
 const MOST_BUCKETS: u64 = 210;
 /// How many faults and how many keys the tables list.
 const MOST_ROWS: usize = 300;
+/// A longer table of faults is folded, so that the charts below it stay in reach.
+const MOST_OPEN_ROWS: usize = 12;
 
 /// The page for one run.
 ///
@@ -53,11 +55,13 @@ pub fn html(run: &Run<'_>) -> String {
         proof: evidence.map(|evidence| ProofView::of(run, &evidence, &plot)),
         faults: FaultRow::of(&plot, MOST_ROWS),
         faults_caption: rows::faults_caption(run, MOST_ROWS),
-        faults_chart: chart::faults::draw(&plot),
+        faults_folded: run.faults.len() > MOST_OPEN_ROWS,
+        faults_chart: chart::faults::draw(&plot, MOST_ROWS),
+        operations: run.history.operations.len(),
         throughput_chart: chart::throughput::draw(&plot, &throughput),
         throughput_note: bucket_note(&throughput),
         latency_chart: chart::latency::draw(&plot, &latency),
-        latency_note: format!("each per {}, by invocation", duration(buckets.width)),
+        latency_note: format!("lines per {}, by invocation", duration(latency.stretches.width)),
         latencies: LatencyRow::of(&latency),
         roles_chart: chart::roles::draw(run, &plot),
         commands: Commands::of(run),
@@ -84,7 +88,9 @@ struct Page {
     proof: Option<ProofView>,
     faults: Vec<FaultRow>,
     faults_caption: String,
+    faults_folded: bool,
     faults_chart: Option<String>,
+    operations: usize,
     throughput_chart: String,
     throughput_note: String,
     latency_chart: String,

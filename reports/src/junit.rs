@@ -92,10 +92,9 @@ fn explanation(run: &Run<'_>, headline: &Headline) -> String {
     let commands = Commands::of(run);
     lines.push(String::new());
     lines.push(format!("Seed: {}", run.record.seed));
-    lines.push(format!("Run again: {}", visible(&commands.again, TEXT_CHARACTERS)));
-    lines.push(format!("Check again: {}", visible(&commands.check, TEXT_CHARACTERS)));
-    let report = format!("{}/report.html", folder(run));
-    lines.push(format!("Report: {}", visible(&report, TEXT_CHARACTERS)));
+    lines.push(format!("Run again: {}", commands.again));
+    lines.push(format!("Check again: {}", commands.check));
+    lines.push(format!("Report: {}/report.html", folder(run)));
     lines.join("\n")
 }
 
@@ -126,7 +125,7 @@ fn system_out(run: &Run<'_>, headline: &Headline) -> String {
         counts.info,
         counts.ok_during_faults,
         headline.remarks.join("\n"),
-        visible(&run.record.command, TEXT_CHARACTERS)
+        Commands::of(run).again
     )
 }
 
@@ -135,7 +134,7 @@ fn properties(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let mut properties = vec![
         ("seed", record.seed.to_string()),
         ("verdict", run.verdict().to_string()),
-        ("command", record.command.clone()),
+        ("command", Commands::of(run).again),
         ("target", record.target.clone()),
         ("workload", record.workload.clone()),
         ("nemesis", record.nemesis.clone()),

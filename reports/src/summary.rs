@@ -131,7 +131,6 @@ fn again(text: &mut String, run: &Run<'_>) {
     let lines: Vec<_> = [Some(commands.again), Some(commands.check), commands.verify]
         .into_iter()
         .flatten()
-        .map(|line| visible(&line, TEXT_CHARACTERS))
         .collect();
     put(text, format_args!("\nRun it again, or check it again:\n\n{}", fenced(&lines.join("\n"))));
     let report = format!("{}/report.html", folder(run));

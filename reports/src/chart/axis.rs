@@ -67,7 +67,10 @@ pub(crate) fn round_step(length: u64, wanted: u64) -> u64 {
 /// A time in seconds, or in milliseconds near the run's begin, with the digits that `step` calls
 /// for.
 pub(crate) fn time_label(time: Nanoseconds, step: u64) -> String {
-    if time.0 < 1_000_000_000 && !step.is_multiple_of(100_000_000) && time.0 != 0 {
+    if time.0 == 0 {
+        return "0 s".to_owned();
+    }
+    if time.0 < 1_000_000_000 && !step.is_multiple_of(100_000_000) {
         return format!("{} ms", trimmed(format!("{:.6}", time.as_milliseconds())));
     }
     let decimals = match step {

@@ -5,8 +5,9 @@ use partita_nemesis::{Family, FaultRecord};
 
 use super::pen::{Anchor, Area, text_width};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH, at, fault_name};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::text::number::{counted, duration};
+use crate::text::visible::{LABEL_CHARACTERS, brief};
 
 const ROW: f64 = 22.0;
 const BAR: f64 = 18.0;
@@ -15,15 +16,17 @@ const TOP: f64 = 20.0;
 /// No family takes more rows than this; what would need another is drawn over the last.
 const MOST_ROWS: usize = 6;
 
-/// The faults as bars, or `None` if there were none.
-pub(crate) fn draw(plot: &Plot<'_>) -> Option<String> {
-    let mut families: Vec<Family> = plot.faults().map(|(fault, ..)| fault.family).collect();
+/// The first `at_most` faults as bars, or `None` if there were none.
+pub(crate) fn draw(plot: &Plot<'_>, at_most: usize) -> Option<String> {
+    let faults: Vec<_> = plot.faults().take(at_most).collect();
+    let mut families: Vec<Family> = faults.iter().map(|(fault, ..)| fault.family).collect();
     families.sort_unstable();
     families.dedup();
     if families.is_empty() {
         return None;
     }
-    let bands: Vec<_> = families.into_iter().map(|family| Band::of(plot, family)).collect();
+    let bands: Vec<_> =
+        families.into_iter().map(|family| Band::of(plot, &faults, family)).collect();
     let rows: usize = bands.iter().map(|band| band.rows).sum();
     let bottom = TOP + rows as f64 * ROW + bands.len() as f64 * 6.0;
     let mut pen = Pen::new(WIDTH, bottom + FOOT);
@@ -31,7 +34,7 @@ pub(crate) fn draw(plot: &Plot<'_>) -> Option<String> {
     plot.phase_names(&mut pen, 13.0);
     let mut y = TOP + 4.0;
     for band in &bands {
-        pen.text((LEFT - 8.0, y + 13.0), Anchor::End, Paint::Muted, family_name(band.family));
+        pen.text((LEFT - 8.0, y + 13.0), Anchor::End, Ink::Muted, family_name(band.family));
         for bar in &band.bars {
             bar.draw(&mut pen, y);
         }
@@ -51,6 +54,9 @@ fn description(plot: &Plot<'_>) -> String {
     format!("{} between {} and {}; see the table.", counted(total, "fault"), at(first), at(last))
 }
 
+/// A fault with its begin and end.
+type Spanned<'a> = (&'a FaultRecord, Nanoseconds, Nanoseconds);
+
 /// The faults of one family in as few rows as keep them apart.
 struct Band<'a> {
     family: Family,
@@ -64,22 +70,25 @@ struct Bar<'a> {
     row: usize,
     x: f64,
     width: f64,
-    label: Option<String>,
+    label: Option<Label>,
     length: Nanoseconds,
 }
 
 impl<'a> Band<'a> {
-    fn of(plot: &Plot<'a>, family: Family) -> Self {
+    fn of(plot: &Plot<'a>, faults: &[Spanned<'a>], family: Family) -> Self {
         let mut free_from: Vec<f64> = Vec::new();
         let mut bars = Vec::new();
         let mut spans: Vec<_> =
-            plot.faults().filter(|(fault, ..)| fault.family == family).collect();
+            faults.iter().copied().filter(|(fault, ..)| fault.family == family).collect();
         spans.sort_by_key(|&(fault, began, _)| (began, fault.id));
         for (fault, began, ended) in spans {
             let x = plot.axis.x(began);
             let width = (plot.axis.x(ended) - x).max(3.0);
             let label = label(fault, x, width);
-            let beside = label.as_ref().map_or(0.0, |label| text_width(label) + 8.0);
+            let beside = match &label {
+                Some(Label::Beside(text)) => text_width(text) + 8.0,
+                Some(Label::Inside(_)) | None => 0.0,
+            };
             let row = match free_from.iter().position(|&free| free <= x) {
                 Some(row) => row,
                 None if free_from.len() < MOST_ROWS => {
@@ -88,25 +97,33 @@ impl<'a> Band<'a> {
                 }
                 None => MOST_ROWS - 1,
             };
-            free_from[row] = x + width.max(beside) + 2.0;
+            free_from[row] = x + width + beside + 2.0;
             bars.push(Bar { fault, row, x, width, label, length: ended.since(began) });
         }
         Self { family, rows: free_from.len().max(1), bars }
     }
 }
 
-/// The longest name of a fault that has room to the right of `x`; none near the edge.
-fn label(fault: &FaultRecord, x: f64, width: f64) -> Option<String> {
+/// Where a fault's name stands: on its bar if it fits there, else to the right of it.
+enum Label {
+    Inside(String),
+    Beside(String),
+}
+
+/// The longest name of a fault that has room; none near the edge.
+fn label(fault: &FaultRecord, x: f64, width: f64) -> Option<Label> {
     let name = fault_name(fault);
+    let number = format!("#{}", fault.id);
     let full = match fault.nodes.as_slice() {
         [] => name.clone(),
-        nodes => format!("{name} {}", nodes.join(" ")),
+        nodes => format!("{name} {}", brief(&nodes.join(" "), LABEL_CHARACTERS)),
     };
-    let number = format!("#{}", fault.id);
-    if text_width(&full) + 10.0 <= width {
-        return Some(full);
+    let fits = |text: &String| text_width(text) + 8.0 <= width;
+    if let Some(text) = [&full, &name].into_iter().find(|text| fits(text)) {
+        return Some(Label::Inside(text.clone()));
     }
-    [name, number].into_iter().find(|text| x + text_width(text) + 6.0 <= WIDTH)
+    let room = WIDTH - x - width - 4.0;
+    [name, number].into_iter().find(|text| text_width(text) <= room).map(Label::Beside)
 }
 
 impl Bar<'_> {
@@ -123,13 +140,16 @@ impl Bar<'_> {
         let hint = format!(
             "{} on {} for {}{note}",
             fault_name(self.fault),
-            self.fault.nodes.join(", "),
+            brief(&self.fault.nodes.join(", "), LABEL_CHARACTERS),
             duration(self.length)
         );
         pen.bar(area, 3.0, paint, &hint);
-        if let Some(label) = &self.label {
-            pen.text((self.x + 5.0, y + 13.0), Anchor::Start, Paint::OnFault, label);
-        }
+        let (x, paint, text) = match &self.label {
+            Some(Label::Inside(text)) => (self.x + 4.0, Ink::OnFault, text),
+            Some(Label::Beside(text)) => (self.x + self.width + 4.0, Ink::Fault, text),
+            None => return,
+        };
+        pen.text((x, y + 13.0), Anchor::Start, paint, text);
     }
 }
 

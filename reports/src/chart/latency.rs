@@ -7,7 +7,7 @@ use partita_checker::Nanoseconds;
 
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::series::latency::{Latency, Quantiles, ROWS_PER_DECADE};
 use crate::text::number::duration;
 
@@ -25,7 +25,7 @@ pub(crate) fn draw(plot: &Plot<'_>, latency: &Latency) -> String {
         let y = scale.y(f64::from(exponent));
         pen.line((LEFT, y), (RIGHT, y), Paint::Grid);
         let label = duration(Nanoseconds(10_u64.saturating_pow(exponent)));
-        pen.text((LEFT - 8.0, y + 4.0), Anchor::End, Paint::Muted, &label);
+        pen.text((LEFT - 8.0, y + 4.0), Anchor::End, Ink::Muted, &label);
     }
     densities(&mut pen, plot, latency, scale);
     quantiles(&mut pen, plot, latency, scale);
@@ -92,25 +92,28 @@ fn shade(operations: u32, densest: u32) -> usize {
     ((part * f64::from(SHADES)) as usize).min(usize::from(SHADES) - 1)
 }
 
+/// Picks one quantile.
+type Quantile = fn(&Quantiles) -> Nanoseconds;
+
 fn quantiles(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale) {
-    let lines: [(Paint, fn(&Quantiles) -> Nanoseconds); 3] = [
+    let lines: [(Paint, Quantile); 3] = [
         (Paint::P99, |quantiles| quantiles.p99),
         (Paint::P95, |quantiles| quantiles.p95),
         (Paint::P50, |quantiles| quantiles.p50),
     ];
-    let middle = |bucket: usize| {
-        let x = plot.axis.x(latency.buckets.begin(bucket));
-        f64::midpoint(x, plot.axis.x(latency.buckets.begin(bucket + 1)))
+    let middle = |stretch: usize| {
+        let x = plot.axis.x(latency.stretches.begin(stretch));
+        f64::midpoint(x, plot.axis.x(latency.stretches.begin(stretch + 1)))
     };
     for (paint, quantile) in lines {
         let mut path = Path::default();
         let mut drawing = false;
-        for (bucket, quantiles) in latency.quantiles.iter().enumerate() {
+        for (stretch, quantiles) in latency.quantiles.iter().enumerate() {
             let Some(quantiles) = quantiles else {
                 drawing = false;
                 continue;
             };
-            let point = (middle(bucket), scale.of(quantile(quantiles)));
+            let point = (middle(stretch), scale.of(quantile(quantiles)));
             if drawing {
                 path.stroke(point);
             } else {
@@ -122,9 +125,9 @@ fn quantiles(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale)
         pen.path(&path, paint, "");
     }
     let mut slowest = Path::default();
-    for (bucket, quantiles) in latency.quantiles.iter().enumerate() {
+    for (stretch, quantiles) in latency.quantiles.iter().enumerate() {
         let Some(quantiles) = quantiles else { continue };
-        let (x, y) = (middle(bucket), scale.of(quantiles.max));
+        let (x, y) = (middle(stretch), scale.of(quantiles.max));
         slowest.block(Area { x: x - 1.5, y: y - 1.5, width: 3.0, height: 3.0 });
     }
     pen.path(&slowest, Paint::Max, "");

@@ -5,7 +5,7 @@ use partita_checker::{Action, Nanoseconds, Operation, Outcome};
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::evidence::Evidence;
 use crate::run::{Run, completion};
 use crate::text::number::{count, counted, duration};
@@ -123,7 +123,7 @@ fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
     }
     for tick in axis.ticks(8) {
         pen.line((tick.at, TOP), (tick.at, bottom), Paint::Grid);
-        pen.text((tick.at, bottom + 16.0), Anchor::Middle, Paint::Muted, &tick.label);
+        pen.text((tick.at, bottom + 16.0), Anchor::Middle, Ink::Muted, &tick.label);
     }
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
 }

@@ -7,20 +7,6 @@
 /// What a mark means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
-    /// Text to read.
-    Text,
-    /// Text that explains other marks.
-    Muted,
-    /// Text that stands out.
-    Strong,
-    /// Text on a bar of [`Paint::Leader`].
-    OnLeader,
-    /// Text on a bar of [`Paint::Fault`].
-    OnFault,
-    /// The name of a fault above its shade.
-    FaultText,
-    /// The name of what is wrong.
-    CulpritText,
     /// A helper line.
     Grid,
     /// An axis.
@@ -93,25 +79,12 @@ pub(crate) enum Paint {
     ArrowHead,
     /// The disc behind an arrow's number.
     Disc,
-    /// A number on a [`Paint::Disc`].
-    OnDisc,
-    /// The words on an arrow.
-    ArrowText,
-    /// The words on an arrow of [`Paint::Overwritten`].
-    OverwrittenText,
 }
 
 impl Paint {
     /// The attributes of an element that means this.
     pub(crate) fn attributes(self) -> &'static str {
         match self {
-            Self::Text => r##"class="t" fill="#1f2328""##,
-            Self::Muted => r##"class="t mu" fill="#59636e""##,
-            Self::Strong => r##"class="t st" fill="#1f2328""##,
-            Self::OnLeader => r##"class="t ol" fill="#fff""##,
-            Self::OnFault => r##"class="t of" fill="#3b1e78""##,
-            Self::FaultText => r##"class="t ft" fill="#6639ba""##,
-            Self::CulpritText => r##"class="t ct" fill="#b3141f""##,
             Self::Grid => r##"class="grid" stroke="#e4e8ec" fill="none""##,
             Self::Axis => r##"class="axis" stroke="#8c959f" fill="none""##,
             Self::PhaseEdge => {
@@ -161,7 +134,7 @@ impl Paint {
                 r##"class="aside ao" fill="none" stroke="#c4610a" stroke-dasharray="4 3""##
             }
             Self::Gap => r##"class="gap" fill="none" stroke="#8c959f""##,
-            Self::RealTime => r##"class="arrow rt" fill="none" stroke="#424a53""##,
+            Self::RealTime => r##"class="arrow" fill="none" stroke="#424a53""##,
             Self::ReadsFrom => {
                 r##"class="arrow rf" fill="none" stroke="#424a53" stroke-dasharray="2 3""##
             }
@@ -170,9 +143,55 @@ impl Paint {
             }
             Self::ArrowHead => r##"class="head" fill="none" stroke="#424a53""##,
             Self::Disc => r##"class="disc" fill="#424a53""##,
+        }
+    }
+}
+
+/// What a text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ink {
+    /// Text to read.
+    Text,
+    /// Text that explains other marks.
+    Muted,
+    /// Text that stands out.
+    Strong,
+    /// Text on a bar of [`Paint::Leader`].
+    OnLeader,
+    /// Text on a bar of [`Paint::Change`].
+    OnChange,
+    /// Text on a bar of [`Paint::Look`] or [`Paint::Open`].
+    OnLook,
+    /// Text on a bar of [`Paint::Fault`].
+    OnFault,
+    /// The name of a fault above its shade.
+    Fault,
+    /// The name of what is wrong.
+    Culprit,
+    /// A number on a [`Paint::Disc`].
+    OnDisc,
+    /// The words on an arrow.
+    Arrow,
+    /// The words on an arrow of [`Paint::Overwritten`].
+    Overwritten,
+}
+
+impl Ink {
+    /// The attributes of an element that means this.
+    pub(crate) fn attributes(self) -> &'static str {
+        match self {
+            Self::Text => r##"class="t" fill="#1f2328""##,
+            Self::Muted => r##"class="t mu" fill="#59636e""##,
+            Self::Strong => r##"class="t st" fill="#1f2328""##,
+            Self::OnLeader => r##"class="t ol" fill="#fff""##,
+            Self::OnChange => r##"class="t oc" fill="#fff""##,
+            Self::OnLook => r##"class="t ok-text" fill="#1f2328""##,
+            Self::OnFault => r##"class="t of" fill="#3b1e78""##,
+            Self::Fault => r##"class="t ft" fill="#6639ba""##,
+            Self::Culprit => r##"class="t ct" fill="#b3141f""##,
             Self::OnDisc => r##"class="t od" fill="#fff""##,
-            Self::ArrowText => r##"class="t ar" fill="#1f2328""##,
-            Self::OverwrittenText => r##"class="t ar wo" fill="#b3141f""##,
+            Self::Arrow => r##"class="t ar" fill="#1f2328""##,
+            Self::Overwritten => r##"class="t ar wo" fill="#b3141f""##,
         }
     }
 }

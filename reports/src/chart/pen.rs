@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::Paint;
+use super::{Ink, Paint};
 
 /// An SVG drawing in the making.
 #[derive(Debug)]
@@ -97,15 +97,15 @@ impl Pen {
     }
 
     /// A line of text with its baseline at `at`.
-    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, paint: Paint, text: &str) {
+    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, ink: Ink, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => r#" text-anchor="middle""#,
             Anchor::End => r#" text-anchor="end""#,
         };
         let (x, y, text) = (N(at.0), N(at.1), Escaped(text));
-        let paint = paint.attributes();
-        self.put(format_args!(r#"<text x="{x}" y="{y}"{anchor} {paint}>{text}</text>"#));
+        let ink = ink.attributes();
+        self.put(format_args!(r#"<text x="{x}" y="{y}"{anchor} {ink}>{text}</text>"#));
     }
 
     /// The whole drawing with its name and its content in words.
@@ -212,7 +212,7 @@ mod tests {
     fn markup_in_a_text_or_hint_stays_text() {
         let mut pen = Pen::new(10.0, 10.0);
         let hostile = r#"</text><script>alert("1'&")</script>"#;
-        pen.text((0.0, 0.0), Anchor::Start, Paint::Text, hostile);
+        pen.text((0.0, 0.0), Anchor::Start, Ink::Text, hostile);
         let area = Area { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
         pen.bar(area, 0.0, Paint::Ok, hostile);
         let svg = pen.finish(hostile, hostile);

@@ -5,11 +5,11 @@ use partita_nemesis::FaultRecord;
 
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area, text_width};
-use super::{Paint, Pen};
+use super::{Ink, Paint, Pen};
 use crate::run::{Phase, Run};
 use crate::series::{Windows, windows};
 use crate::text::number::instant_short;
-use crate::text::visible::{LABEL_CHARACTERS, visible};
+use crate::text::visible::{LABEL_CHARACTERS, brief};
 
 /// The width of every drawing.
 pub(crate) const WIDTH: f64 = 1200.0;
@@ -54,10 +54,23 @@ impl<'a> Plot<'a> {
         })
     }
 
+    /// When faults were in force, without the pauses that are too short to be seen: no more than one
+    /// shade for every other unit of width.
+    fn shades(&self) -> Vec<(Nanoseconds, Nanoseconds)> {
+        let mut shades: Vec<(Nanoseconds, Nanoseconds)> = Vec::new();
+        for (began, ended) in self.windows.iter() {
+            match shades.last_mut() {
+                Some(last) if self.axis.x(began) - self.axis.x(last.1) < 1.0 => last.1 = ended,
+                _ => shades.push((began, ended)),
+            }
+        }
+        shades
+    }
+
     /// The background from `top` to `bottom`: faults shaded and named above, phases apart, the time
     /// axis below.
     pub(crate) fn ground(&self, pen: &mut Pen, top: f64, bottom: f64) {
-        for (began, ended) in self.windows.iter() {
+        for (began, ended) in self.shades() {
             let (x, right) = (self.axis.x(began), self.axis.x(ended));
             let width = (right - x).max(1.0);
             let area = Area { x, y: top, width, height: bottom - top };
@@ -66,7 +79,7 @@ impl<'a> Plot<'a> {
         }
         for tick in self.axis.ticks(10) {
             pen.line((tick.at, top), (tick.at, bottom), Paint::Grid);
-            pen.text((tick.at, bottom + 16.0), Anchor::Middle, Paint::Muted, &tick.label);
+            pen.text((tick.at, bottom + 16.0), Anchor::Middle, Ink::Muted, &tick.label);
         }
         for phase in self.phases.iter().skip(1) {
             let x = self.axis.x(phase.began_ns);
@@ -83,7 +96,7 @@ impl<'a> Plot<'a> {
             let x = self.axis.x(began);
             let width = text_width(&name);
             if x >= free_from && x + width <= WIDTH {
-                pen.text((x, baseline), Anchor::Start, Paint::FaultText, &name);
+                pen.text((x, baseline), Anchor::Start, Ink::Fault, &name);
                 free_from = x + width + 8.0;
             }
         }
@@ -93,10 +106,10 @@ impl<'a> Plot<'a> {
     pub(crate) fn phase_names(&self, pen: &mut Pen, baseline: f64) {
         for phase in self.phases {
             let (x, right) = (self.axis.x(phase.began_ns), self.axis.x(phase.ended_ns));
-            let name = visible(&phase.name, LABEL_CHARACTERS);
+            let name = brief(&phase.name, LABEL_CHARACTERS);
             if text_width(&name) <= right - x {
                 let middle = f64::midpoint(x, right);
-                pen.text((middle, baseline), Anchor::Middle, Paint::Muted, &name);
+                pen.text((middle, baseline), Anchor::Middle, Ink::Muted, &name);
             }
         }
     }
@@ -104,7 +117,7 @@ impl<'a> Plot<'a> {
 
 /// A fault as charts and tables name it: its number and its name.
 pub(crate) fn fault_name(fault: &FaultRecord) -> String {
-    format!("#{} {}", fault.id, visible(&fault.fault, LABEL_CHARACTERS))
+    format!("#{} {}", fault.id, brief(&fault.fault, LABEL_CHARACTERS))
 }
 
 /// A time for a hint.

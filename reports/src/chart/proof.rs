@@ -11,10 +11,12 @@ mod scale;
 
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH, fault_name};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::chart::pen::text_width;
 use crate::evidence::{Evidence, returned};
 use crate::text::number::{counted, duration, instant};
+
+use crate::text::visible::{LABEL_CHARACTERS, brief};
 
 use lanes::Lanes;
 use scale::BrokenScale;
@@ -57,10 +59,11 @@ fn shade(pen: &mut Pen, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
             true => format!(" (since {} before)", duration(first.since(began))),
             false => String::new(),
         };
-        let name = format!("{} {}{since}", fault_name(fault), fault.nodes.join(" "));
+        let nodes = brief(&fault.nodes.join(" "), LABEL_CHARACTERS);
+        let name = format!("{} {nodes}{since}", fault_name(fault));
         let x = x.max(free_from);
         if x + text_width(&name) < WIDTH {
-            pen.text((x, HEAD - 6.0), Anchor::Start, Paint::FaultText, &name);
+            pen.text((x, HEAD - 6.0), Anchor::Start, Ink::Fault, &name);
             free_from = x + text_width(&name) + 12.0;
         }
     }
@@ -69,7 +72,7 @@ fn shade(pen: &mut Pen, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
 fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
     for tick in scale.ticks() {
         pen.line((tick.at, HEAD), (tick.at, bottom), Paint::Grid);
-        pen.text((tick.at, bottom + 17.0), Anchor::Middle, Paint::Muted, &tick.label);
+        pen.text((tick.at, bottom + 17.0), Anchor::Middle, Ink::Muted, &tick.label);
     }
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
     for (x, right, length) in scale.gaps() {
@@ -78,7 +81,7 @@ fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
             pen.line((side + 3.0, HEAD), (side - 3.0, bottom), Paint::Gap);
         }
         let label = format!("{} later", duration(length));
-        pen.text((middle, bottom + 17.0), Anchor::Middle, Paint::Text, &label);
+        pen.text((middle, bottom + 17.0), Anchor::Middle, Ink::Text, &label);
     }
 }
 

@@ -8,17 +8,17 @@ use partita_checker::Nanoseconds;
 
 use super::pen::{Anchor, Area, Path, text_width};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH, at};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::run::{RoleChange, Run};
 use crate::text::number::counted;
-use crate::text::visible::visible;
+use crate::text::visible::brief;
 
-const LANE: f64 = 30.0;
+const LANE: f64 = 32.0;
 const NAME_CHARACTERS: usize = 11;
 
 /// The lanes, or `None` if no role of any node was ever seen.
 pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
-    if run.record.roles.is_empty() {
+    if run.record.roles.is_empty() || run.record.nodes.is_empty() {
         return None;
     }
     let top = HEAD + 4.0;
@@ -28,8 +28,8 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
     plot.fault_names(&mut pen, HEAD - 4.0);
     let mut y = top;
     for node in &run.record.nodes {
-        let name = visible(&node.name, NAME_CHARACTERS);
-        pen.text((LEFT - 8.0, y + 19.0), Anchor::End, Paint::Text, &name);
+        let name = brief(&node.name, NAME_CHARACTERS);
+        pen.text((LEFT - 8.0, y + 20.0), Anchor::End, Ink::Text, &name);
         for stretch in stretches(run, plot, &node.name) {
             stretch.draw(&mut pen, y);
         }
@@ -39,14 +39,15 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
 }
 
 fn description(run: &Run<'_>) -> String {
-    let leaders = run.record.roles.iter().filter(|change| change.role == "leader");
-    let terms = run.record.roles.iter().filter_map(|change| change.term).max();
-    let mut text = format!("{} seen", counted(leaders.clone().count() as u64, "leadership"));
-    if let Some(term) = terms {
+    let leaders: Vec<_> =
+        run.record.roles.iter().filter(|change| change.role == "leader").collect();
+    let mut text = format!("{} seen", counted(leaders.len() as u64, "leadership"));
+    if let Some(term) = run.record.roles.iter().filter_map(|change| change.term).max() {
         text.push_str(&format!(", highest term {term}"));
     }
     if let Some(last) = leaders.last() {
-        text.push_str(&format!(", last {} from {}", visible(&last.node, 40), at(last.at_ns)));
+        let node = brief(&last.node, NAME_CHARACTERS);
+        text.push_str(&format!(", last {node} from {}", at(last.at_ns)));
     }
     text.push('.');
     text
@@ -98,24 +99,24 @@ impl Stretch<'_> {
         let middle = lane + LANE / 2.0;
         let hint = format!(
             "{} {}{} from {} to {}",
-            visible(&self.change.node, 40),
-            visible(&self.change.role, 40),
+            brief(&self.change.node, 40),
+            brief(&self.change.role, 40),
             self.change.term.map_or(String::new(), |term| format!(", term {term}")),
             at(self.change.at_ns),
             at(self.ended)
         );
         let width = (self.right - self.x - 0.8).max(0.8);
         let (height, paint) = match self.change.role.as_str() {
-            "leader" => (22.0, Paint::Leader),
-            "follower" => (12.0, Paint::Follower),
-            "candidate" => (18.0, Paint::Candidate),
+            "leader" => (24.0, Paint::Leader),
+            "follower" => (16.0, Paint::Follower),
+            "candidate" => (20.0, Paint::Candidate),
             "down" => return self.line(pen, middle, Paint::Down, &hint),
             "silent" => return self.line(pen, middle, Paint::Silent, &hint),
             _ => (12.0, Paint::OtherRole),
         };
         let area = Area { x: self.x, y: middle - height / 2.0, width, height };
         pen.bar(area, 2.0, paint, &hint);
-        let ink = if paint == Paint::Leader { Paint::OnLeader } else { Paint::Text };
+        let ink = if paint == Paint::Leader { Ink::OnLeader } else { Ink::Text };
         self.label(pen, middle + 4.0, ink);
     }
 
@@ -124,15 +125,15 @@ impl Stretch<'_> {
         path.start((self.x, middle));
         path.stroke((self.right.max(self.x + 1.0), middle));
         pen.path(&path, paint, hint);
-        self.label(pen, middle - 4.0, Paint::Muted);
+        self.label(pen, middle - 4.0, Ink::Text);
     }
 
     /// The longest of the stretch's names that fits into it.
-    fn label(&self, pen: &mut Pen, baseline: f64, ink: Paint) {
-        let role = visible(&self.change.role, 20);
+    fn label(&self, pen: &mut Pen, baseline: f64, ink: Ink) {
+        let role = brief(&self.change.role, 20);
         let names = match self.change.term {
             Some(term) if self.new_term || self.change.role == "leader" => {
-                vec![format!("{role}, term {term}"), format!("t{term}")]
+                vec![format!("{role}, term {term}"), format!("term {term}")]
             }
             _ if matches!(role.as_str(), "follower") => Vec::new(),
             _ => vec![role],

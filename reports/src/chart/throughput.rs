@@ -3,27 +3,31 @@
 use super::axis::AmountAxis;
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
-use super::{Paint, Pen, Plot};
+use super::{Ink, Paint, Pen, Plot};
 use crate::series::throughput::{Ended, Throughput};
 use crate::text::number::{amount, counted};
 
 const HEIGHT: f64 = 130.0;
 
+/// How many operations lie below a layer of the stack, and how many in it.
+type Layer = fn(Ended) -> (u64, u64);
+
 /// The chart with its axes.
 pub(crate) fn draw(plot: &Plot<'_>, throughput: &Throughput) -> String {
-    let (top, bottom) = (HEAD + 4.0, HEAD + 4.0 + HEIGHT);
+    let (top, bottom) = (HEAD + 20.0, HEAD + 20.0 + HEIGHT);
     let per_second = 1e9 / throughput.buckets.width.0 as f64;
     let busiest = throughput.ended.iter().map(|ended| ended.total()).max().unwrap_or(0);
     let axis = AmountAxis::holding(busiest as f64 * per_second, top, bottom);
     let mut pen = Pen::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
-    plot.fault_names(&mut pen, HEAD - 4.0);
+    plot.phase_names(&mut pen, 12.0);
+    plot.fault_names(&mut pen, HEAD + 14.0);
     for tick in axis.ticks() {
         pen.line((LEFT, tick.at), (RIGHT, tick.at), Paint::Grid);
-        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, Paint::Muted, &tick.label);
+        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, Ink::Muted, &tick.label);
     }
-    pen.text((LEFT - 8.0, bottom + 4.0), Anchor::End, Paint::Muted, "0");
-    let layers: [(Paint, fn(Ended) -> (u64, u64)); 3] = [
+    pen.text((LEFT - 8.0, bottom + 4.0), Anchor::End, Ink::Muted, "0");
+    let layers: [(Paint, Layer); 3] = [
         (Paint::Ok, |ended| (0, ended.ok)),
         (Paint::Fail, |ended| (ended.ok, ended.fail)),
         (Paint::Info, |ended| (ended.ok + ended.fail, ended.info)),

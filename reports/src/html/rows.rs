@@ -65,11 +65,14 @@ impl Fact {
 }
 
 /// How many faults there were, and how many of them tested nothing.
-pub(crate) fn faults_note(faults: &[FaultRecord]) -> String {
+fn faults_note(faults: &[FaultRecord]) -> String {
+    if faults.is_empty() {
+        return String::new();
+    }
     let failed = faults.iter().filter(|fault| fault.error.is_some()).count() as u64;
     let idle = |fault: &&FaultRecord| fault.error.is_none() && !fault.had_effect();
     let idle = faults.iter().filter(idle).count() as u64;
-    let mut note = format!("{} injected", count(faults.len() as u64 - failed));
+    let mut note = counted(faults.len() as u64, "fault");
     if idle > 0 {
         note.push_str(&format!(", {} without effect", count(idle)));
     }
@@ -122,7 +125,10 @@ fn row(fault: &FaultRecord, began: Nanoseconds, ended: Nanoseconds) -> FaultRow 
         lasted,
         nodes: visible(&fault.nodes.join(", "), TEXT_CHARACTERS),
         target: visible(&fault.target, TEXT_CHARACTERS),
-        parameters: visible(&parameters.join(", "), TEXT_CHARACTERS),
+        parameters: match parameters.as_slice() {
+            [] => "–".to_owned(),
+            some => visible(&some.join(", "), TEXT_CHARACTERS),
+        },
         effects,
         error: fault.error.as_ref().map_or(String::new(), |text| visible(text, TEXT_CHARACTERS)),
     }

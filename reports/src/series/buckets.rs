@@ -12,15 +12,15 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    /// At most `at_most` buckets from 0 to `end`, both included.
+    /// At most `at_most` buckets, from 0 to `end`, both included.
     pub(crate) fn until(end: Nanoseconds, at_most: u64) -> Self {
         let mut magnitude = 1_u64;
         loop {
             for factor in [1, 2, 5] {
                 let width = magnitude.saturating_mul(factor);
-                let count = end.0 / width + 1;
-                if count <= at_most {
-                    let count = usize::try_from(count).expect("at most a few hundred buckets");
+                let last = end.0 / width;
+                if last < at_most {
+                    let count = usize::try_from(last + 1).expect("at most a few hundred buckets");
                     return Self { width: Nanoseconds(width), count };
                 }
             }

@@ -14,12 +14,20 @@ use crate::run::completion;
 /// Rows of the density per decade of latency.
 pub(crate) const ROWS_PER_DECADE: usize = 10;
 
+/// On average, at least so many operations lie in one stretch, if there are enough of them.
+const OPERATIONS_PER_STRETCH: u64 = 100;
+const LEAST_STRETCHES: u64 = 20;
+const MOST_STRETCHES: u64 = 120;
+
 /// Latencies over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Latency {
-    /// The stretches of time.
+    /// The stretches of time that densities are counted in.
     pub(crate) buckets: Buckets,
-    /// Per bucket, of the `ok` operations invoked in it; `None` where there were none.
+    /// The longer stretches that quantiles are taken of: long enough for a hundred operations each
+    /// on average, without which a 99th percentile is but the slowest.
+    pub(crate) stretches: Buckets,
+    /// Per stretch, of the `ok` operations invoked in it; `None` where there were none.
     pub(crate) quantiles: Vec<Option<Quantiles>>,
     /// The decades that hold every latency: from 10^first to 10^last nanoseconds.
     pub(crate) decades: (u32, u32),
@@ -68,7 +76,11 @@ impl Quantiles {
 
 impl Latency {
     pub(crate) fn of(history: &History, buckets: Buckets, windows: &Windows) -> Self {
-        let mut per_bucket = vec![Vec::new(); buckets.count];
+        let wanted = history.operations.len() as u64 / OPERATIONS_PER_STRETCH;
+        let end = Nanoseconds(buckets.begin(buckets.count).0 - 1);
+        let stretches = Buckets::until(end, wanted.clamp(LEAST_STRETCHES, MOST_STRETCHES));
+        let mut per_stretch = vec![Vec::new(); stretches.count];
+        let mut answers = Vec::new();
         let (mut calm, mut faulty) = (Vec::new(), Vec::new());
         let mut waits = Vec::new();
         for operation in &history.operations {
@@ -77,7 +89,8 @@ impl Latency {
             let bucket = buckets.index(operation.invoked.time);
             match operation.outcome {
                 Outcome::Ok(..) => {
-                    per_bucket[bucket].push(latency);
+                    per_stretch[stretches.index(operation.invoked.time)].push(latency);
+                    answers.push((bucket, latency));
                     let apart = if windows.contains(moment.time) { &mut faulty } else { &mut calm };
                     apart.push(latency);
                 }
@@ -85,25 +98,14 @@ impl Latency {
                 Outcome::Fail(_) => {}
             }
         }
-        let shown = per_bucket.iter().flatten().copied().chain(waits.iter().map(|wait| wait.1));
-        let decades = decades(shown);
-        let rows = rows(decades);
-        let mut ok_density = vec![0; rows * buckets.count];
-        let mut info_density = ok_density.clone();
-        for (bucket, latencies) in per_bucket.iter().enumerate() {
-            for &latency in latencies {
-                ok_density[bucket * rows + row(latency, decades)] += 1;
-            }
-        }
-        for (bucket, wait) in waits {
-            info_density[bucket * rows + row(wait, decades)] += 1;
-        }
+        let decades = decades(answers.iter().chain(&waits).map(|&(_, latency)| latency));
         Self {
             buckets,
-            quantiles: per_bucket.iter_mut().map(|bucket| Quantiles::of(bucket)).collect(),
+            stretches,
+            quantiles: per_stretch.iter_mut().map(|latencies| Quantiles::of(latencies)).collect(),
             decades,
-            ok_density,
-            info_density,
+            ok_density: density(&answers, buckets, decades),
+            info_density: density(&waits, buckets, decades),
             calm: Quantiles::of(&mut calm),
             faulty: Quantiles::of(&mut faulty),
         }
@@ -113,6 +115,16 @@ impl Latency {
     pub(crate) fn rows(&self) -> usize {
         rows(self.decades)
     }
+}
+
+/// How many of the latencies, each with its bucket, lie in each row of each bucket.
+fn density(latencies: &[(usize, u64)], buckets: Buckets, decades: (u32, u32)) -> Vec<u32> {
+    let rows = rows(decades);
+    let mut density = vec![0; rows * buckets.count];
+    for &(bucket, latency) in latencies {
+        density[bucket * rows + row(latency, decades)] += 1;
+    }
+    density
 }
 
 fn rows((first, last): (u32, u32)) -> usize {

@@ -4,11 +4,11 @@ use partita_checker::{
     Action, EventKind, Function, History, Operation, Outcome, Response, Value, Witness,
 };
 
-use super::visible::{LABEL_CHARACTERS, visible};
+use super::visible::{LABEL_CHARACTERS, brief};
 
 /// A value as a label shows it.
 pub(crate) fn value(value: &Value) -> String {
-    visible(&value.to_string(), LABEL_CHARACTERS)
+    brief(&value.to_string(), LABEL_CHARACTERS)
 }
 
 /// A counterexample's operation on `key`.

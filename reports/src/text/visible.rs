@@ -11,6 +11,9 @@ pub(crate) const LABEL_CHARACTERS: usize = 40;
 /// How much of a value, an error or a remark fits into a sentence or a table.
 pub(crate) const TEXT_CHARACTERS: usize = 600;
 
+/// How much of a command is shown: all of any that a person would type.
+pub(crate) const COMMAND_CHARACTERS: usize = 8_000;
+
 /// `text` with invisible characters as escapes and at most about `limit` characters.
 pub(crate) fn visible(text: &str, limit: usize) -> String {
     let length = text.chars().count();
@@ -23,6 +26,19 @@ pub(crate) fn visible(text: &str, limit: usize) -> String {
     let begin: String = text.chars().take(head).map(shown).collect();
     let end: String = text.chars().skip(length - tail).map(shown).collect();
     format!("{begin}… {left_out} characters …{end}")
+}
+
+/// `text` with invisible characters as escapes and at most `limit` characters and an ellipsis: for
+/// labels, which have no room to say what is missing.
+pub(crate) fn brief(text: &str, limit: usize) -> String {
+    let length = text.chars().count();
+    if length <= limit {
+        return visible(text, limit);
+    }
+    let tail = limit / 4;
+    let begin: String = text.chars().take(limit - tail).map(shown).collect();
+    let end: String = text.chars().skip(length - tail).map(shown).collect();
+    format!("{begin}…{end}")
 }
 
 /// One character, or its escape.
@@ -67,5 +83,11 @@ mod tests {
         let short = visible(&text, 40);
         assert!(short.starts_with("begin") && short.ends_with("end"), "{short}");
         assert!(short.contains("9968 characters"), "{short}");
+    }
+
+    #[test]
+    fn a_label_is_never_longer_than_its_limit_by_more_than_an_ellipsis() {
+        assert_eq!(brief("abcdefghijkl", 8), "abcdef…kl");
+        assert_eq!(brief("abcdefgh", 8), "abcdefgh");
     }
 }

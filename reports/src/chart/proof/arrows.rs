@@ -3,42 +3,29 @@
 use partita_checker::Relation;
 
 use super::lanes::{Lanes, PlacedBar};
-use crate::chart::pen::{Anchor, Path, text_width};
+use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, WIDTH};
-use crate::chart::{Paint, Pen};
+use crate::chart::{Ink, Paint, Pen};
 use crate::evidence::{Evidence, Step, relation_words};
 
 /// With more steps than this, arrows carry numbers only.
 const MOST_WORDS: usize = 6;
 const DISC: f64 = 8.5;
 
-pub(crate) fn draw(pen: &mut Pen, evidence: &Evidence<'_>, lanes: &Lanes<'_>) {
+/// Draws all arrows first and their badges over them.
+pub(super) fn draw(pen: &mut Pen, evidence: &Evidence<'_>, lanes: &Lanes<'_>) {
     let worded = evidence.steps.len() <= MOST_WORDS;
-    let mut badges: Vec<(f64, f64)> = Vec::new();
-    for (index, step) in evidence.steps.iter().enumerate() {
-        let curve = Curve::of(step, lanes);
+    let curves: Vec<_> = evidence.steps.iter().map(|step| Curve::of(step, lanes)).collect();
+    for (curve, step) in curves.iter().zip(&evidence.steps) {
         curve.draw(pen, step.relation);
-        let words = if worded { relation_words(step.relation) } else { "" };
-        let mut badge = curve.badge();
-        badge.0 = badge.0.clamp(LEFT + DISC, WIDTH - text_width(words) - 2.0 * DISC - 8.0);
-        while badges.iter().any(|other| near(*other, badge)) {
-            badge.1 += 2.0 * DISC + 2.0;
-        }
-        badges.push(badge);
-        pen.disc(badge, DISC, Paint::Disc);
-        let number = (index + 1).to_string();
-        pen.text((badge.0, badge.1 + 4.0), Anchor::Middle, Paint::OnDisc, &number);
-        let paint = match step.relation {
-            Relation::OverwrittenBefore => Paint::OverwrittenText,
-            Relation::RealTime | Relation::ReadsFrom => Paint::ArrowText,
-        };
-        pen.text((badge.0 + DISC + 4.0, badge.1 + 4.0), Anchor::Start, paint, words);
     }
-}
-
-/// Whether two badges with their words would lie on each other.
-fn near(one: (f64, f64), other: (f64, f64)) -> bool {
-    (one.1 - other.1).abs() < 2.0 * DISC && (one.0 - other.0).abs() < 130.0
+    let mut taken: Vec<Area> = lanes.inked().collect();
+    for (index, (curve, step)) in curves.iter().zip(&evidence.steps).enumerate() {
+        let words = if worded { relation_words(step.relation) } else { "" };
+        let badge = Badge::on(curve, words, &taken);
+        taken.push(badge.area(words));
+        badge.draw(pen, index + 1, words, step.relation);
+    }
 }
 
 /// An arrow's line: a quadratic curve.
@@ -49,6 +36,8 @@ struct Curve {
 }
 
 impl Curve {
+    /// Between lanes, the curve stays in the room between the two bars, on the left side of its own
+    /// direction, so that two arrows to and fro lie apart. Within a lane it hangs below.
     fn of(step: &Step, lanes: &Lanes<'_>) -> Self {
         let (source, target) = (lanes.bar(step.from), lanes.bar(step.to));
         let (from_x, to_x) = match step.relation {
@@ -69,15 +58,20 @@ impl Curve {
             let (across, down) = (to.0 - from.0, to.1 - from.1);
             let length = across.hypot(down).max(1.0);
             let bend = (length * 0.22).clamp(14.0, 60.0);
-            (middle.0 - down / length * bend, middle.1 + across / length * bend)
+            let (least, greatest) = (from.1.min(to.1) + 3.0, from.1.max(to.1) - 3.0);
+            let y = (middle.1 + across / length * bend).max(least).min(greatest);
+            (middle.0 - down / length * bend, y)
         };
         Self { from, by, to }
     }
 
-    /// The point halfway along.
-    fn badge(&self) -> (f64, f64) {
-        let half = |from: f64, by: f64, to: f64| from / 4.0 + by / 2.0 + to / 4.0;
-        (half(self.from.0, self.by.0, self.to.0), half(self.from.1, self.by.1, self.to.1))
+    /// The point at `part` of the way, from 0 to 1.
+    fn point(&self, part: f64) -> (f64, f64) {
+        let rest = 1.0 - part;
+        let mix = |from: f64, by: f64, to: f64| {
+            from * rest * rest + by * 2.0 * part * rest + to * part * part
+        };
+        (mix(self.from.0, self.by.0, self.to.0), mix(self.from.1, self.by.1, self.to.1))
     }
 
     fn draw(&self, pen: &mut Pen, relation: Relation) {
@@ -102,5 +96,81 @@ impl Curve {
             head.stroke(self.to);
         }
         pen.path(&head, Paint::ArrowHead, "");
+    }
+}
+
+/// A step's number on its arrow, with words to one side.
+#[derive(Clone, Copy)]
+struct Badge {
+    centre: (f64, f64),
+    side: Anchor,
+}
+
+impl Badge {
+    /// The place along `curve`, and the side for the words, that covers least of what is taken;
+    /// of equals the one nearest to the middle, words to the right.
+    fn on(curve: &Curve, words: &str, taken: &[Area]) -> Self {
+        let mut best = (f64::INFINITY, Self { centre: curve.point(0.5), side: Anchor::Start });
+        for part in [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8] {
+            for side in [Anchor::Start, Anchor::End] {
+                let badge = Self { centre: curve.point(part), side };
+                let area = badge.area(words);
+                let outside = (LEFT - area.x).max(area.x + area.width - WIDTH).max(0.0);
+                let covered: f64 = taken.iter().map(|other| shared(area, *other)).sum();
+                let cost = covered + outside * area.height;
+                if cost < best.0 {
+                    best = (cost, badge);
+                }
+            }
+        }
+        best.1
+    }
+
+    fn area(self, words: &str) -> Area {
+        let width = 2.0 * DISC + if words.is_empty() { 0.0 } else { 6.0 + text_width(words) };
+        let x = match self.side {
+            Anchor::End => self.centre.0 + DISC - width,
+            Anchor::Start | Anchor::Middle => self.centre.0 - DISC,
+        };
+        Area { x, y: self.centre.1 - DISC, width, height: 2.0 * DISC }
+    }
+
+    fn draw(self, pen: &mut Pen, number: usize, words: &str, relation: Relation) {
+        let (x, y) = self.centre;
+        pen.disc(self.centre, DISC, Paint::Disc);
+        pen.text((x, y + 4.0), Anchor::Middle, Ink::OnDisc, &number.to_string());
+        if words.is_empty() {
+            return;
+        }
+        let paint = match relation {
+            Relation::OverwrittenBefore => Ink::Overwritten,
+            Relation::RealTime | Relation::ReadsFrom => Ink::Arrow,
+        };
+        let beside = if self.side == Anchor::End { -DISC - 4.0 } else { DISC + 4.0 };
+        pen.text((x + beside, y + 4.0), self.side, paint, words);
+    }
+}
+
+/// The area that two rectangles share.
+fn shared(one: Area, other: Area) -> f64 {
+    let overlap = |a: f64, a_length: f64, b: f64, b_length: f64| {
+        ((a + a_length).min(b + b_length) - a.max(b)).max(0.0)
+    };
+    overlap(one.x, one.width, other.x, other.width)
+        * overlap(one.y, one.height, other.y, other.height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_badge_moves_along_its_arrow_off_what_is_drawn_already() {
+        let curve = Curve { from: (200.0, 0.0), by: (500.0, 20.0), to: (800.0, 40.0) };
+        let free = Badge::on(&curve, "came back before", &[]);
+        assert_eq!(free.centre, curve.point(0.5));
+        let taken = free.area("came back before");
+        let moved = Badge::on(&curve, "came back before", &[taken]);
+        assert_eq!(shared(moved.area("came back before"), taken), 0.0);
     }
 }

@@ -5,17 +5,20 @@ use partita_checker::{EventKind, Function, ProcessId};
 use super::scale::BrokenScale;
 use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, RIGHT, WIDTH};
-use crate::chart::{Paint, Pen};
+use crate::chart::{Ink, Paint, Pen};
 use crate::evidence::{Evidence, Exhibit, ending, returned};
 use crate::text::number::instant;
-use crate::text::visible::visible;
+use crate::text::visible::brief;
 
-const BAR: f64 = 18.0;
+const BAR: f64 = 24.0;
 const LABEL: f64 = 17.0;
-/// Room below a lane's bars, for arrows.
-const CHANNEL: f64 = 24.0;
+/// Room between lanes, for arrows.
+const CHANNEL: f64 = 40.0;
 /// However short, an operation can be seen.
 const LEAST_WIDTH: f64 = 6.0;
+/// How much wider than plain type the type of labels is.
+const BOLD: f64 = 1.12;
+const NEVER: &str = "never came back →";
 
 /// The lanes with everything on them.
 pub(crate) struct Lanes<'a> {
@@ -29,7 +32,6 @@ struct Lane {
     process: ProcessId,
     node: Option<String>,
     bar: f64,
-    bottom: f64,
 }
 
 /// An operation's place.
@@ -39,8 +41,18 @@ pub(crate) struct PlacedBar<'a> {
     pub(crate) area: Area,
     open: bool,
     label: String,
-    label_x: f64,
-    label_y: f64,
+    label_at: LabelAt,
+}
+
+/// Where an operation's label stands.
+#[derive(Clone, Copy)]
+enum LabelAt {
+    /// On the bar.
+    Inside,
+    /// To the right of the bar.
+    Beside,
+    /// Above the bar, from this place on, in this row counted upwards.
+    Above(f64, usize),
 }
 
 impl PlacedBar<'_> {
@@ -71,28 +83,18 @@ impl<'a> Lanes<'a> {
         for process in processes {
             let mut mine: Vec<_> =
                 bars.iter_mut().filter(|bar| bar.exhibit.witness.process == process).collect();
-            mine.sort_by(|left, right| left.label_x.total_cmp(&right.label_x));
-            let mut free_from: Vec<f64> = Vec::new();
-            let mut rows = Vec::new();
-            for bar in &mine {
-                let row = free_from.iter().position(|&free| free <= bar.label_x);
-                let row = row.unwrap_or(free_from.len());
-                free_from.resize(free_from.len().max(row + 1), 0.0);
-                free_from[row] = bar.label_x + text_width(&bar.label) + 10.0;
-                rows.push(row);
-            }
-            let bar_y = y + LABEL * free_from.len().max(1) as f64 + 2.0;
-            for (bar, row) in mine.iter_mut().zip(rows) {
+            mine.sort_by(|left, right| left.area.x.total_cmp(&right.area.x));
+            let bar_y = y + LABEL * label_rows(&mut mine) as f64 + 6.0;
+            for bar in &mut mine {
                 bar.area.y = bar_y;
-                bar.label_y = bar_y - 6.0 - LABEL * row as f64;
             }
             let node = mine.first().and_then(|bar| bar.exhibit.witness.node.clone());
             let same = mine.iter().all(|bar| bar.exhibit.witness.node == node);
-            let bottom = bar_y + BAR + CHANNEL;
-            lanes.push(Lane { process, node: node.filter(|_| same), bar: bar_y, bottom });
-            y = bottom;
+            lanes.push(Lane { process, node: node.filter(|_| same), bar: bar_y });
+            y = bar_y + BAR + CHANNEL;
         }
-        Self { lanes, bars, bottom: y }
+        let bottom = y - CHANNEL + 12.0;
+        Self { lanes, bars, bottom }
     }
 
     /// The bar of the operation at `place` in the proof.
@@ -100,21 +102,27 @@ impl<'a> Lanes<'a> {
         &self.bars[place]
     }
 
+    /// Where bars and labels are.
+    pub(super) fn inked(&self) -> impl Iterator<Item = Area> + '_ {
+        self.bars.iter().flat_map(|bar| [bar.area, bar.label_area()])
+    }
+
     /// Draws lanes, bars and labels.
     pub(crate) fn draw(&self, pen: &mut Pen) {
         for lane in &self.lanes {
             let name = format!("process {}", lane.process);
-            pen.text((LEFT - 8.0, lane.bar + 8.0), Anchor::End, Paint::Text, &name);
+            pen.text(
+                (LEFT - 8.0, lane.bar + if lane.node.is_some() { 10.0 } else { 16.0 }),
+                Anchor::End,
+                Ink::Text,
+                &name,
+            );
             if let Some(node) = &lane.node {
-                let node = format!("via {}", visible(node, 8));
-                pen.text((LEFT - 8.0, lane.bar + 23.0), Anchor::End, Paint::Muted, &node);
+                let node = format!("via {}", brief(node, 8));
+                pen.text((LEFT - 8.0, lane.bar + 25.0), Anchor::End, Ink::Muted, &node);
             }
             let y = lane.bar + BAR / 2.0;
             pen.line((LEFT, y), (RIGHT, y), Paint::Grid);
-            if lane.bottom < self.bottom {
-                let edge = lane.bottom - CHANNEL / 2.0 + 8.0;
-                pen.line((LEFT, edge), (RIGHT, edge), Paint::Grid);
-            }
         }
         for bar in &self.bars {
             bar.draw(pen);
@@ -130,9 +138,32 @@ fn place<'a>(exhibit: &'a Exhibit<'a>, scale: &BrokenScale) -> PlacedBar<'a> {
         Some(blame) => format!("{} — {blame}", exhibit.label),
         None => exhibit.label.clone(),
     };
-    let label_x = x.min(WIDTH - 4.0 - text_width(&label)).max(LEFT);
     let area = Area { x, y: 0.0, width: right - x, height: BAR };
-    PlacedBar { exhibit, area, open: end.is_none(), label, label_x, label_y: 0.0 }
+    PlacedBar { exhibit, area, open: end.is_none(), label, label_at: LabelAt::Inside }
+}
+
+/// Finds a place for every label of one lane, whose bars come by their left edges; returns how many
+/// rows above the bars that takes.
+fn label_rows(bars: &mut [&mut PlacedBar<'_>]) -> usize {
+    let mut free_from: Vec<f64> = Vec::new();
+    for index in 0..bars.len() {
+        let next = bars.get(index + 1).map_or(WIDTH, |next| next.area.x);
+        let bar = &mut *bars[index];
+        let width = text_width(&bar.label) * BOLD + 12.0;
+        let room = bar.area.width - if bar.open { text_width(NEVER) + 20.0 } else { 0.0 };
+        bar.label_at = if width <= room.min(next - bar.area.x) {
+            LabelAt::Inside
+        } else if !bar.open && bar.right() + width <= next {
+            LabelAt::Beside
+        } else {
+            let x = bar.area.x.min(WIDTH - 4.0 - width).max(LEFT);
+            let row = free_from.iter().position(|&free| free <= x).unwrap_or(free_from.len());
+            free_from.resize(free_from.len().max(row + 1), 0.0);
+            free_from[row] = x + width;
+            LabelAt::Above(x, row)
+        };
+    }
+    free_from.len()
 }
 
 impl PlacedBar<'_> {
@@ -147,18 +178,47 @@ impl PlacedBar<'_> {
         if self.open {
             self.fade(pen, &hint);
         } else {
-            let looks = matches!(witness.function, Function::Read | Function::Contains)
-                || witness.swapped == Some(false);
-            let paint = match (self.exhibit.blame, witness.outcome) {
-                (Some(_), _) => Paint::Culprit,
-                (None, EventKind::Fail) => Paint::Aside,
-                (None, _) if looks => Paint::Look,
-                (None, _) => Paint::Change,
-            };
-            pen.bar(self.area, 3.0, paint, &hint);
+            pen.bar(self.area, 3.0, self.paint(), &hint);
         }
-        let paint = if self.exhibit.blame.is_some() { Paint::CulpritText } else { Paint::Strong };
-        pen.text((self.label_x, self.label_y), Anchor::Start, paint, &self.label);
+        self.label(pen);
+    }
+
+    /// Where the label begins, on its baseline.
+    fn label_start(&self) -> (f64, f64) {
+        let Area { x, y, .. } = self.area;
+        match self.label_at {
+            LabelAt::Inside => (x + 7.0, y + 16.5),
+            LabelAt::Beside => (self.right() + 7.0, y + 16.5),
+            LabelAt::Above(x, row) => (x, y - 6.0 - LABEL * row as f64),
+        }
+    }
+
+    fn label_area(&self) -> Area {
+        let (x, y) = self.label_start();
+        Area { x, y: y - 11.0, width: text_width(&self.label) * BOLD, height: 14.0 }
+    }
+
+    fn label(&self, pen: &mut Pen) {
+        let paint = match self.label_at {
+            _ if self.exhibit.blame.is_some() => Ink::Culprit,
+            LabelAt::Inside if self.paint() == Paint::Change => Ink::OnChange,
+            LabelAt::Inside => Ink::OnLook,
+            LabelAt::Beside | LabelAt::Above(..) => Ink::Strong,
+        };
+        pen.text(self.label_start(), Anchor::Start, paint, &self.label);
+    }
+
+    fn paint(&self) -> Paint {
+        let witness = self.exhibit.witness;
+        let looks = matches!(witness.function, Function::Read | Function::Contains)
+            || witness.swapped == Some(false);
+        match (self.exhibit.blame, witness.outcome) {
+            (Some(_), _) => Paint::Culprit,
+            _ if self.open => Paint::Open,
+            (None, EventKind::Fail) => Paint::Aside,
+            (None, _) if looks => Paint::Look,
+            (None, _) => Paint::Change,
+        }
     }
 
     /// An operation that never came back: its outline is open to the right, its fill thins out.
@@ -171,10 +231,9 @@ impl PlacedBar<'_> {
         outline.stroke((x, y + height));
         outline.stroke((x + width, y + height));
         pen.path(&outline, Paint::OpenEdge, "");
-        let note = "never came back →";
-        if width > text_width(note) + 24.0 {
-            let at = (x + width - 6.0, y + height - 5.0);
-            pen.text(at, Anchor::End, Paint::Muted, note);
+        if width > text_width(NEVER) + 24.0 {
+            let at = (x + width - 6.0, y + 16.5);
+            pen.text(at, Anchor::End, Ink::Muted, NEVER);
         }
     }
 }

@@ -1,0 +1,5 @@
+//! The reports of made-up runs, seen from outside.
+
+mod files;
+mod page;
+mod support;
