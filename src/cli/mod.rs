@@ -62,7 +62,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Node(arguments) => {
-            partita_raft_node::run(arguments).or_harness(|| "node".to_owned())?;
+            partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)
         }
         Command::List(arguments) => Ok(list::perform(&arguments)),
