@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::harness::Scenario;
+use crate::harness::{Scenario, eventually};
 use partita_nemesis::{
     Cluster, Ending, Fault, FaultRecord, Lab, Nemesis, PlannedFault, Policy, Program, Roles,
     Schedule, Stop,
@@ -61,6 +61,8 @@ impl Ground {
         for node in cluster.nodes() {
             node.start().expect("starts");
         }
+        // The shells have read their file and are what they shall be.
+        assert!(eventually(|| (sleepers() == 3).then_some(())).is_some());
         Ground { cluster, program, _directory: directory }
     }
 
@@ -102,6 +104,12 @@ impl Ground {
             sleep(Duration::from_millis(2)).await;
         }
     }
+}
+
+fn sleepers() -> usize {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.starts_with(b"sleep\0")).count()
 }
 
 fn stopped_processes() -> usize {
