@@ -1,9 +1,9 @@
 //! Finds out what kind of lab this machine can have, by trying.
 //!
-//! Every probe does the real thing in a child process, so that nothing of it remains and the calling
-//! process stays where it is: that `unshare` succeeds says little, since a security module may hand
-//! out user namespaces in which nothing is allowed. What is refused comes with the command that would
-//! allow it, where one is known. Returns data; prints nothing.
+//! Every probe does the real thing in a child process, so that nothing of it remains and the
+//! calling process stays where it is: that `unshare` succeeds says little, since a security module
+//! may hand out user namespaces in which nothing is allowed. What is refused comes with the command
+//! that would allow it, where one is known. Returns data; prints nothing.
 
 #![expect(unsafe_code, reason = "fork and _exit have no safe interface")]
 

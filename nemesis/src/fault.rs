@@ -1,7 +1,7 @@
 //! Names every fault once: what it is called, what it breaks, what it can be given.
 //!
-//! [`FAULTS`] is the only table; listing, parsing menus, checking and drawing schedules all read it.
-//! How a fault is done to a cluster is in [`crate::nemesis`].
+//! [`FAULTS`] is the only table; listing, parsing menus, checking and drawing schedules all read
+//! it. How a fault is done to a cluster is in [`crate::nemesis`].
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Decides which faults may be drawn, from the words after `--nemesis`.
 //!
-//! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these joined
-//! by commas, or `none`.
+//! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these
+//! joined by commas, or `none`.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -138,8 +138,8 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
     }
 
     async fn heal(&self, in_force: InForce<'_>, stopped: Option<Stop>, happened: &mut FaultRecord) {
-        let healed = in_force.heal(stopped == Some(Stop::ShutDown)).await;
-        happened.ended_ns = Some((self.clock)());
+        let healed = in_force.heal(stopped == Some(Stop::ShutDown), &self.clock).await;
+        happened.ended_ns = Some(healed.ended_ns);
         happened.effects = healed.effects;
         happened.error = healed.error;
     }

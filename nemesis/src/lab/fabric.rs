@@ -1,12 +1,12 @@
 //! Decides what becomes of every frame: forwarded at once, held back, or dropped.
 //!
-//! The core of the switch, without socket, thread or clock: frames and times come in, decisions come
-//! out. Each ordered pair of hosts is a link with a [`Policy`] and counters of its own, so that a
-//! partition in one direction is no special case. A link is a queue: whatever its policy was and is,
-//! no frame overtakes another. A held frame leaves once it has waited as long as the delay *now* in
-//! force, so a changed policy applies to what is under way; a blocked link loses what it held.
-//! Deciding costs a table look-up; looking for due frames walks all links, but only while a frame
-//! is held. Leaves out loss, duplication, corruption and rates.
+//! The core of the switch, without socket, thread or clock: frames and times come in, decisions
+//! come out. Each ordered pair of hosts is a link with a [`Policy`] and counters of its own, so
+//! that a partition in one direction is no special case. A link is a queue: whatever its policy was
+//! and is, no frame overtakes another. A held frame leaves once it has waited as long as the delay
+//! *now* in force, so a changed policy applies to what is under way; a blocked link loses what it
+//! held. Deciding costs a table look-up; looking for due frames walks all links, but only while a
+//! frame is held. Leaves out loss, duplication, corruption and rates.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -331,7 +331,9 @@ mod tests {
         /// Whatever policies come and go, every frame is delivered once or dropped once, and those
         /// delivered on a link arrive in the order in which they were sent.
         #[test]
-        fn no_frame_is_lost_doubled_or_overtaken(steps in prop::collection::vec(any_step(), 0..200)) {
+        fn no_frame_is_lost_doubled_or_overtaken(
+            steps in prop::collection::vec(any_step(), 0..200)
+        ) {
             let mut fabric = fabric();
             let (mut now_ns, mut admitted) = (0, [[0_u64; 3]; 3]);
             let mut arrived: [[Vec<u64>; 3]; 3] = Default::default();

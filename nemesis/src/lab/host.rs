@@ -37,8 +37,8 @@ impl Host {
     /// the host for good, whoever uses it later. `inside` must not move to another thread: make the
     /// socket, and connect it outside.
     ///
-    /// The thread is back in its own network when this returns or unwinds; were that impossible, the
-    /// program would abort rather than mistake one network for another.
+    /// The thread is back in its own network when this returns or unwinds; were that impossible,
+    /// the program would abort rather than mistake one network for another.
     ///
     /// # Errors
     ///

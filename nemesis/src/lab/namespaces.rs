@@ -4,9 +4,9 @@
 //! namespace (unless it is root), a mount, a network and a PID namespace and waits; *init*, PID 1
 //! in there, mounts a fresh `/proc` and waits; the *controller* is the same program with the same
 //! arguments, and does the work. Nothing survives them: the kernel kills every process of a PID
-//! namespace whose init ends (pid_namespaces(7)), and mounts and interfaces go with the last process
-//! of their namespace. Init ends when the controller does, and when the outer process does: by
-//! PR_SET_PDEATHSIG, and by the end of a pipe that only the outer process holds open, which also
+//! namespace whose init ends (pid_namespaces(7)), and mounts and interfaces go with the last
+//! process of their namespace. Init ends when the controller does, and when the outer process does:
+//! by PR_SET_PDEATHSIG, and by the end of a pipe that only the outer process holds open, which also
 //! covers an outer process that died before the former was set. The outer process ends when init
 //! does.
 //!
@@ -174,8 +174,8 @@ pub fn enter() -> Result<Entered, EnterError> {
     supervise(kind)
 }
 
-/// Whether this process is a controller. The marker counts only in a child of PID 1, which a process
-/// that inherited it by accident is not.
+/// Whether this process is a controller. The marker counts only in a child of PID 1, which a
+/// process that inherited it by accident is not.
 fn inside() -> Option<LabKind> {
     let marker = std::env::var(MARKER).ok()?;
     LabKind::marked(&marker).filter(|_| getppid() == Pid::from_raw(1))

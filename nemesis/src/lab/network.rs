@@ -1,9 +1,9 @@
 //! Makes the hosts' networks: a namespace each, and a cable from each to the switch.
 //!
-//! A host sees one Ethernet interface, `eth0`, on which every other host's hardware address is known
-//! beforehand: a cut link then means silence, not an unreachable host. The other end of the cable,
-//! in the calling thread's namespace, is where the switch listens. IPv6 is off, since no link-local
-//! chatter shall be mistaken for traffic.
+//! A host sees one Ethernet interface, `eth0`, on which every other host's hardware address is
+//! known beforehand: a cut link then means silence, not an unreachable host. The other end of the
+//! cable, in the calling thread's namespace, is where the switch listens. IPv6 is off, since no
+//! link-local chatter shall be mistaken for traffic.
 
 use std::fs;
 use std::io;

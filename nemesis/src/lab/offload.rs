@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-/// The ioctls that set: transmit checksums, TCP segmentation, generic segmentation, generic receive.
+/// What is set: transmit checksums, TCP segmentation, generic segmentation, generic receive.
 const SETTERS: [u32; 4] = [0x17, 0x1f, 0x24, 0x2c];
 
 /// linux/ethtool.h: struct ethtool_value.

@@ -71,8 +71,8 @@ pub struct NodeProcess {
 #[derive(Debug)]
 struct Generation {
     pid: Pid,
-    /// Held while signals are sent and while the process is reaped: its number is its own only until
-    /// then.
+    /// Held while signals are sent and while the process is reaped: its number is its own only
+    /// until then.
     life: Mutex<Life>,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
@@ -220,8 +220,8 @@ impl NodeProcess {
         self.await_end(&generation, Signal::SIGKILL, KILL_LIMIT).await
     }
 
-    /// Stops the process group: SIGTERM, and SIGKILL to what still runs after `limit`; how it ended.
-    /// A paused process is continued first, since it could not heed the request.
+    /// Stops the process group: SIGTERM, and SIGKILL to what still runs after `limit`; how it
+    /// ended. A paused process is continued first, since it could not heed the request.
     ///
     /// # Errors
     ///

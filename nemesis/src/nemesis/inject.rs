@@ -48,6 +48,8 @@ pub(super) enum InForce<'a> {
 
 /// What a fault did, and what went wrong when it was healed.
 pub(super) struct Healed {
+    /// When it was over, by the caller's clock.
+    pub(super) ended_ns: u64,
     pub(super) effects: Vec<Effect>,
     pub(super) error: Option<String>,
 }
@@ -99,12 +101,19 @@ impl InForce<'_> {
     }
 
     /// Undoes it. A killed node stays dead if everything is about to be shut down.
-    pub(super) async fn heal(self, shutting_down: bool) -> Healed {
-        match self {
-            InForce::Partition(cut) => cut.heal(),
-            InForce::Pause(paused) => paused.heal(),
-            InForce::Kill(killed) => killed.heal(shutting_down).await,
-        }
+    pub(super) async fn heal(self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
+        let mut effects = self.effects_so_far();
+        let measured = match self {
+            InForce::Partition(cut) => cut.heal().map_err(|error| error.to_string()),
+            InForce::Pause(paused) => paused.heal().map_err(|error| error.to_string()),
+            InForce::Kill(_) if shutting_down => {
+                return Healed { ended_ns: clock(), effects, error: None };
+            }
+            InForce::Kill(killed) => return killed.heal(effects, clock).await,
+        };
+        let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));
+        effects.extend(measured);
+        Healed { ended_ns: clock(), effects, error }
     }
 }
 
@@ -149,15 +158,10 @@ impl<'a> Cut<'a> {
         Ok(())
     }
 
-    fn heal(mut self) -> Healed {
-        let healed = self.lift().and_then(|()| self.dropped());
-        match healed {
-            Ok(dropped) => {
-                let frames = (dropped - self.dropped_before) as f64;
-                Healed { effects: vec![effect("frames dropped", frames, "frames")], error: None }
-            }
-            Err(error) => Healed { effects: Vec::new(), error: Some(error.to_string()) },
-        }
+    fn heal(mut self) -> Result<Effect, UnknownLink> {
+        self.lift()?;
+        let frames = self.dropped()? - self.dropped_before;
+        Ok(effect("frames dropped", frames as f64, "frames"))
     }
 }
 
@@ -175,15 +179,9 @@ pub(super) struct Paused<'a> {
 }
 
 impl Paused<'_> {
-    fn heal(mut self) -> Healed {
+    fn heal(mut self) -> Result<Effect, SignalError> {
         self.is_paused = false;
-        match self.node.resume() {
-            Ok(stopped) => {
-                let stopped = effect("time stopped", milliseconds(stopped), "ms");
-                Healed { effects: vec![stopped], error: None }
-            }
-            Err(error) => Healed { effects: Vec::new(), error: Some(error.to_string()) },
-        }
+        Ok(effect("time stopped", milliseconds(self.node.resume()?), "ms"))
     }
 }
 
@@ -209,27 +207,27 @@ impl Killed<'_> {
         effect("killed by signal 9", f64::from(u8::from(killed)), "processes")
     }
 
-    async fn heal(self, shutting_down: bool) -> Healed {
-        let mut effects = vec![self.effect()];
-        if shutting_down {
-            return Healed { effects, error: None };
+    async fn heal(self, mut effects: Vec<Effect>, clock: &impl Fn() -> u64) -> Healed {
+        let started = self.node.start().map_err(RestartError::from);
+        // The fault is over now; that the node stays up is only checked.
+        let ended_ns = clock();
+        let down = effect("time down", milliseconds(self.since.elapsed()), "ms");
+        let lives = match started {
+            Ok(_) => self.prove_life().await,
+            Err(error) => Err(error),
+        };
+        if lives.is_ok() {
+            effects.push(down);
         }
-        match self.restart().await {
-            Ok(down) => {
-                effects.push(effect("time down", milliseconds(down), "ms"));
-                Healed { effects, error: None }
-            }
-            Err(error) => Healed { effects, error: Some(format!("{}: {error}", self.node.node())) },
-        }
+        let error = lives.err().map(|error| format!("{}: {error}", self.node.node()));
+        Healed { ended_ns, effects, error }
     }
 
-    /// Starts the node again; for how long it was down.
-    async fn restart(&self) -> Result<Duration, RestartError> {
-        self.node.start()?;
-        let down = self.since.elapsed();
+    /// Waits to see whether the node that was started again stays up.
+    async fn prove_life(&self) -> Result<(), RestartError> {
         match timeout(PROOF_OF_LIFE, self.node.ended()).await {
             Ok(Some(status)) => Err(RestartError::EndedAgain(status)),
-            Ok(None) | Err(_) => Ok(down),
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 }

@@ -85,8 +85,8 @@ impl Dealer {
         dealer
     }
 
-    /// One partition and each process fault, as far as they are on the menu; one of them befalls the
-    /// leader, by choice its isolation.
+    /// One partition and each process fault, as far as they are on the menu; one of them befalls
+    /// the leader, by choice its isolation.
     fn first_hand(&mut self) -> VecDeque<Card> {
         let (partitions, others): (Vec<Fault>, Vec<Fault>) =
             self.menu.iter().partition(|fault| fault.family() == Family::Partition);

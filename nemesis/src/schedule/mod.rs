@@ -16,6 +16,7 @@ use crate::fault::{DIRECTION, Fault, Target};
 
 /// The plan of one run's faults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// What victims are drawn from where the plan leaves them open.
     pub seed: u64,
@@ -25,6 +26,7 @@ pub struct Schedule {
 
 /// One fault to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedFault {
     /// Its number in the schedule; also names the random stream its victims are drawn from.
     pub id: u32,
@@ -86,6 +88,20 @@ pub enum ScheduleError {
         node: String,
         /// The nodes' names, joined by commas.
         known: String,
+    },
+    /// A victim that is named more than once.
+    #[error("fault {id} names {node:?} twice")]
+    RepeatedNode {
+        /// The fault.
+        id: u32,
+        /// The name.
+        node: String,
+    },
+    /// Named victims, but no name.
+    #[error("fault {id} names no node")]
+    NoVictim {
+        /// The fault.
+        id: u32,
     },
     /// More victims than the fault can have.
     #[error("fault {id} ({fault}) names {named} nodes, but can have {most} here")]
@@ -169,6 +185,27 @@ impl PlannedFault {
         }
     }
 
+    fn check_names(&self, names: &[String], nodes: &[String]) -> Result<(), ScheduleError> {
+        let (id, fault) = (self.id, self.fault);
+        let most = if fault == Fault::Halves { minority(nodes.len()) } else { 1 };
+        if names.is_empty() {
+            return Err(ScheduleError::NoVictim { id });
+        }
+        for (place, node) in names.iter().enumerate() {
+            let node = node.clone();
+            if !nodes.contains(&node) {
+                return Err(ScheduleError::UnknownNode { id, node, known: nodes.join(", ") });
+            }
+            if names[..place].contains(&node) {
+                return Err(ScheduleError::RepeatedNode { id, node });
+            }
+        }
+        if names.len() > most {
+            return Err(ScheduleError::TooManyVictims { id, fault, named: names.len(), most });
+        }
+        Ok(())
+    }
+
     fn check(&self, nodes: &[String]) -> Result<(), ScheduleError> {
         let (id, fault) = (self.id, self.fault);
         let is_partition = fault.family() == crate::record::Family::Partition;
@@ -176,17 +213,7 @@ impl PlannedFault {
             return Err(ScheduleError::TooFewNodes { id, fault });
         }
         if let Target::Nodes(names) = &self.target {
-            let most = if fault == Fault::Halves { minority(nodes.len()) } else { 1 };
-            if names.len() > most {
-                let named = names.len();
-                return Err(ScheduleError::TooManyVictims { id, fault, named, most });
-            }
-            for node in names {
-                if !nodes.contains(node) {
-                    let (node, known) = (node.clone(), nodes.join(", "));
-                    return Err(ScheduleError::UnknownNode { id, node, known });
-                }
-            }
+            self.check_names(names, nodes)?;
         }
         for (name, value) in &self.parameters {
             let expected = match (fault, name.as_str(), value.as_str()) {
@@ -234,6 +261,7 @@ mod tests {
             (vec![ok.clone(), planned(1, 999, Fault::Kill, "n1")], "ends at 1000 ms"),
             (vec![planned(0, 0, Fault::Kill, "n9")], "the nodes are n1, n2, n3"),
             (vec![planned(0, 0, Fault::Isolate, "n1,n2")], "names 2 nodes"),
+            (vec![planned(0, 0, Fault::Halves, "n1,n1")], "twice"),
             (vec![planned(0, u64::MAX / 1_000, Fault::Kill, "n1")], "later than a clock"),
         ];
         for (faults, expected) in cases {
@@ -252,6 +280,14 @@ mod tests {
         assert!(check(vec![one_way.clone()]).is_err());
         one_way.fault = Fault::Kill;
         assert!(check(vec![one_way]).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused() {
+        let text = r#"{"seed":9,"faults":[{"id":0,"at_ms":1,"duration":3,"fault":"kill",
+            "target":"n1"}]}"#;
+        let error = serde_json::from_str::<Schedule>(text).expect_err("no such field");
+        assert!(error.to_string().contains("duration_ms"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Runs scenarios inside labs and shows them to test runners as ordinary tests.
 //!
-//! A scenario runs in a process of its own that enters a lab as the `partita` program does. As root,
-//! every scenario runs twice, as root and as `nobody`, since the two kinds of lab differ.
+//! A scenario runs in a process of its own that enters a lab as the `partita` program does. As
+//! root, every scenario runs twice, as root and as `nobody`, since the two kinds of lab differ.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,7 @@
 //! What a lab leaves behind, however it ends: nothing.
 
+#![expect(unsafe_code, reason = "dropping a capability between fork and exec needs pre_exec")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -22,6 +24,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "the_controller_sees_its_own_processes_only", run: own_processes },
     Scenario { name: "a_node_is_no_controller", run: no_controller },
     Scenario { name: "a_refused_step_is_named", run: refused },
+    Scenario { name: "a_step_refused_inside_is_named", run: refused_inside },
+    Scenario { name: "a_root_without_power_uses_a_user_namespace", run: powerless_root },
     Scenario { name: "orphans_are_reaped", run: orphans },
 ];
 
@@ -231,6 +235,8 @@ fn kill_early(account: Account) {
 
 fn interrupt(account: Account) {
     let mut started = Started::new("count_interrupts", account);
+    // Ctrl-Z must not suspend the process that passes interrupts on.
+    kill(started.outer(), Signal::SIGTSTP).expect("sent");
     kill(started.outer(), Signal::SIGINT).expect("interrupted");
     assert_interrupted_once(&mut started);
 }
@@ -266,14 +272,45 @@ fn no_controller() {
 
 fn refused() {
     // The limit belongs to the user namespace; in root's lab that is the machine's.
-    if !matches!(enter(), Ok(Entered::Inside(LabKind::UserNamespaces))) {
-        return;
+    if matches!(enter(), Ok(Entered::Inside(LabKind::UserNamespaces))) {
+        fs::write("/proc/sys/user/max_net_namespaces", "0").expect("root in here");
+        assert_refused(command("end_with_7", Account::Own), "making a network namespace");
     }
-    fs::write("/proc/sys/user/max_net_namespaces", "0").expect("root in here");
-    let output = command("end_with_7", Account::Own).output().expect("starts");
+}
+
+/// The command that runs a scenario as a root that may not make namespaces but in a user namespace.
+fn powerless(scenario: &str) -> Command {
+    const CAP_SYS_ADMIN: libc::c_ulong = 21;
+    let mut command = command(scenario, Account::Own);
+    let drop_power = || {
+        // SAFETY: takes a number and touches no memory.
+        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) };
+        nix::errno::Errno::result(result).map(drop).map_err(Into::into)
+    };
+    // SAFETY: between fork and exec, this makes one system call.
+    unsafe { command.pre_exec(drop_power) };
+    command
+}
+
+fn powerless_root() {
+    let mut command = powerless("end_with_7");
+    assert_eq!(wait(&mut command.spawn().expect("starts")).code(), Some(7));
+}
+
+fn refused_inside() {
+    // Whoever sees /proc with something hidden may not see it whole by mounting it anew from a user
+    // namespace (mount_namespaces(7)).
+    nix::mount::umount("/proc").expect("the machine's own is below");
+    let (nowhere, flags) = (None::<&str>, nix::mount::MsFlags::empty());
+    nix::mount::mount(Some("mask"), "/proc/fs", Some("tmpfs"), flags, nowhere).expect("mounts");
+    assert_refused(powerless("end_with_7"), "mounting a fresh /proc");
+}
+
+fn assert_refused(mut command: Command, step: &str) {
+    let output = command.output().expect("starts");
     assert_eq!(output.status.code(), Some(4));
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("making a network namespace"), "{text}");
+    assert!(text.contains(step), "{text}");
     assert!(text.contains("partita doctor"), "{text}");
 }
 
