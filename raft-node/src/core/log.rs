@@ -9,7 +9,7 @@ use super::operation::Write;
 use super::units::{Index, Term};
 
 /// Bytes of entries that one Append carries, unless its first entry alone is larger.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
 /// Entries that one Append carries.
 const BATCH_ENTRIES: usize = 1024;
 

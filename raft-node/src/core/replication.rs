@@ -27,7 +27,7 @@ use super::{Core, Output, Role};
 use crate::mutations::Mutation;
 
 /// Batches that may be on their way to one follower.
-const WINDOW: usize = 16;
+const WINDOW: usize = 8;
 
 /// What a server keeps while it leads.
 #[derive(Debug)]

@@ -118,6 +118,7 @@ impl Core {
     }
 
     fn write(&mut self, origin: Origin, write: Write, out: &mut Vec<Output>) {
+        assert!(matches!(self.role, Role::Leader(_)), "only a leader adds to the log");
         let index = self.log.last_index().next();
         if index.0.saturating_sub(self.commit.0) > MAX_UNCOMMITTED {
             self.reply(origin, Err(Refusal::Busy), out);

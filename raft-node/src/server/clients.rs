@@ -16,23 +16,26 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::commands::{Request, put_info, put_outcome, understand};
 use super::engine::Event;
 use super::journal::Journal;
 use super::resp::{ProtocolError, parse_request, put};
+use super::writing::write_all;
 use crate::core::units::NodeId;
 use crate::core::{Operation, Refusal, Reply};
 
-/// Clients' connections at once.
-const MAX_CLIENTS: usize = 4096;
+/// Clients' connections at once; with the peers' they fit the usual limit of 1024 descriptors.
+const MAX_CLIENTS: usize = 768;
 /// Requests of one connection under way at once.
 const MAX_PIPELINED: usize = 256;
+/// Room for one read.
+const READ_BYTES: usize = 16 << 10;
 /// How long a client may take to read its replies.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait after the system refused to accept a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What all connections of clients share.
 #[derive(Debug)]
@@ -121,14 +124,16 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
             Some(End::Protocol(error)) => put::error(&mut output, &format!("ERR {error}")),
             None => {}
         }
-        let written = timeout(WRITE_LIMIT, stream.write_all(&output)).await;
-        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        write_all(&mut stream, &output, WRITE_LIMIT).await?;
         output.clear();
         if end.is_some() {
             return stream.shutdown().await;
         }
-        if idle && stream.read_buf(&mut input).await? == 0 {
-            return Ok(());
+        if idle {
+            input.reserve(READ_BYTES);
+            if stream.read_buf(&mut input).await? == 0 {
+                return Ok(());
+            }
         }
     }
 }

@@ -7,15 +7,19 @@
 //! more. TCP's own checksum is too weak to rely on where packets get corrupted on purpose.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
 
 use crate::core::units::NodeId;
 
 /// The longest content of a frame: a full batch and one entry of the largest request.
 const MAX_FRAME_BYTES: usize = 8 << 20;
 const HEADER_BYTES: usize = 8;
+/// Room for one read.
+const READ_BYTES: usize = 16 << 10;
 const GREETING_MAGIC: [u8; 8] = *b"PARTITA1";
 
 /// Why a connection between servers ended.
@@ -27,6 +31,9 @@ pub(super) enum FrameError {
     /// The other end closed the connection.
     #[error("closed by the other end")]
     Closed,
+    /// Nothing arrived for too long.
+    #[error("silent for too long")]
+    Silent,
     /// The announced length is over the limit.
     #[error("a frame of {0} bytes, {MAX_FRAME_BYTES} at most")]
     TooLong(usize),
@@ -60,13 +67,16 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         Self { stream, buffer: BytesMut::new() }
     }
 
-    /// Waits for the next frame's content. May be dropped while it waits: nothing is lost.
-    pub(super) async fn next(&mut self) -> Result<BytesMut, FrameError> {
+    /// Waits for the next frame's content, as long as some part of it arrives every `silence`: a
+    /// slow network is no dead one.
+    pub(super) async fn next(&mut self, silence: Duration) -> Result<BytesMut, FrameError> {
         loop {
             if let Some(content) = self.take()? {
                 return Ok(content);
             }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            self.buffer.reserve(READ_BYTES);
+            let read = timeout(silence, self.stream.read_buf(&mut self.buffer)).await;
+            if read.map_err(|_| FrameError::Silent)?? == 0 {
                 return Err(FrameError::Closed);
             }
         }
@@ -119,7 +129,7 @@ mod tests {
         let mut reader = FrameReader::new(bytes);
         let mut frames = Vec::new();
         loop {
-            match reader.next().await {
+            match reader.next(Duration::MAX).await {
                 Ok(frame) => frames.push(frame),
                 Err(error) => return (frames, error),
             }

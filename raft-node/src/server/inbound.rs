@@ -20,11 +20,11 @@ use crate::codec::{DecodeError, decode_message};
 use crate::core::Config;
 
 /// Connections from other servers at once, those still included that died unnoticed.
-const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 128;
 /// How long a new connection may take to greet.
 const GREETING_LIMIT: Duration = Duration::from_secs(1);
 /// How long to wait after the system refused to accept a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// How often refused connections are worth a line.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,8 +42,6 @@ enum InboundError {
     Frame(#[from] FrameError),
     #[error("no greeting from a server of this cluster to this server")]
     Stranger,
-    #[error("silent for too long")]
-    Silent,
     #[error("a message {0}")]
     Message(#[from] DecodeError),
 }
@@ -74,7 +72,7 @@ pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>, journal
             Some(error) = refusals.recv() => {
                 // A connection that was closed or lost is reported by the end that dialed it.
                 let garbled = !matches!(error, InboundError::Frame(
-                    FrameError::Closed | FrameError::Io(_)) | InboundError::Silent);
+                    FrameError::Closed | FrameError::Io(_) | FrameError::Silent));
                 if garbled && Instant::now() >= quiet_until {
                     journal.warn(&format!("closed a connection to the peer port: {error}"));
                     quiet_until = Instant::now() + LINE_EVERY;
@@ -88,15 +86,14 @@ impl Inbound {
     async fn receive(&self, stream: TcpStream) -> Result<std::convert::Infallible, InboundError> {
         configure(&stream, self.silence).map_err(FrameError::Io)?;
         let mut frames = FrameReader::new(stream);
-        let greeting = timeout(GREETING_LIMIT, frames.next()).await;
+        let greeting = timeout(GREETING_LIMIT, frames.next(GREETING_LIMIT)).await;
         let greeting = greeting.map_err(|_| InboundError::Stranger)??;
         let from = greeted_by(&greeting, self.config.id).ok_or(InboundError::Stranger)?;
         if from == self.config.id || !self.config.members.contains(&from) {
             return Err(InboundError::Stranger);
         }
         loop {
-            let frame = timeout(self.silence, frames.next()).await;
-            let frame = frame.map_err(|_| InboundError::Silent)??;
+            let frame = frames.next(self.silence).await?;
             if frame.is_empty() {
                 continue;
             }

@@ -18,6 +18,7 @@ mod inbound;
 mod journal;
 mod peers;
 mod resp;
+mod writing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::frames::{greeting, put_frame};
 use super::journal::Journal;
+use super::writing::write_all;
 use crate::codec::encode_message;
 use crate::core::Message;
 use crate::core::units::NodeId;
@@ -154,8 +155,7 @@ impl Dialer {
         put_frame(&mut bytes, |out| out.extend_from_slice(&greeting(self.own, self.peer)));
         let mut unexpected = [0; 16];
         loop {
-            let written = timeout(WRITE_LIMIT, writer.write_all(&bytes)).await;
-            written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            write_all(&mut writer, &bytes, WRITE_LIMIT).await?;
             bytes.clear();
             tokio::select! {
                 message = self.queue.recv() => match message {
