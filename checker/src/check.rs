@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rayon::prelude::*;
 
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Span, spans, zones};
+use crate::engines::{Span, spans, witness, zones};
 use crate::history::{History, KeyId};
 use crate::model::{Model, Register};
 use crate::value::Value;
@@ -164,10 +164,7 @@ impl Checker<'_> {
 
     fn unnamed(&self, key: KeyId, part: &[Span]) -> Counterexample {
         let history = self.history;
-        let operations: Vec<_> = part
-            .iter()
-            .map(|span| history.witness(&history.operations[span.operation as usize]))
-            .collect();
+        let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
         Counterexample {
             key: history.key(key).clone(),
             anomaly: Anomaly::NotLinearizable,
