@@ -1,9 +1,9 @@
 //! Checks a whole history: key by key, each with the engine that suits it.
 //!
-//! Linearizability is local (Herlihy & Wing 1990, §3.3): keys are checked on their own, in parallel,
-//! and the worst verdict is that of the history. A key goes to [zones](crate::engines::zones), which
-//! are exact and fast, if every value was written once, and otherwise to the
-//! [search](crate::engines::wgl).
+//! Linearizability is local (Herlihy & Wing 1990, §3.3): keys are checked on their own, in
+//! parallel, and the worst verdict is that of the history. A key goes to
+//! [zones](crate::engines::zones), which are exact and fast, if every value was written once, and
+//! otherwise to the [search](crate::engines::wgl).
 //!
 //! No engine is taken at its word: an order is replayed by the [verifier](crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rayon::prelude::*;
 
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Span, spans, zones};
+use crate::engines::{Span, spans, witness, zones};
 use crate::history::{History, KeyId};
 use crate::model::{Model, Register};
 use crate::value::Value;
@@ -164,10 +164,7 @@ impl Checker<'_> {
 
     fn unnamed(&self, key: KeyId, part: &[Span]) -> Counterexample {
         let history = self.history;
-        let operations: Vec<_> = part
-            .iter()
-            .map(|span| history.witness(&history.operations[span.operation as usize]))
-            .collect();
+        let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
         Counterexample {
             key: history.key(key).clone(),
             anomaly: Anomaly::NotLinearizable,

@@ -1,8 +1,9 @@
 //! Decides whether a recorded history of client operations is linearizable, with proof either way.
 //!
 //! A [`History`] is what clients saw of a store: which operation was invoked when, and what came
-//! back. The verdict on it is [`Verdict::Valid`] with a [`Certificate`] that an independent verifier
-//! accepts, [`Verdict::Violation`] with a small [`Counterexample`], or [`Verdict::Unknown`].
+//! back. The verdict on it is [`Verdict::Valid`] with a [`Certificate`] that an independent
+//! verifier accepts, [`Verdict::Violation`] with a small [`Counterexample`], or
+//! [`Verdict::Unknown`].
 //!
 //! This crate reads no clock and opens no socket: histories come in as data, verdicts go out as
 //! data.

@@ -91,9 +91,9 @@ pub struct Counterexample {
     pub sentence: String,
     /// For a stale read: how long the value had been overwritten when the read was invoked.
     pub stale_for: Option<Nanoseconds>,
-    /// The operations, by invocation. On their own they are not linearizable, and leaving the others
-    /// out was sound. A compare-and-set at the end of a long chain of them, whose expectation plays
-    /// no part in the proof, stands here as the plain write that it also is.
+    /// The operations, by invocation. On their own they are not linearizable, and leaving the
+    /// others out was sound. A compare-and-set at the end of a long chain of them, whose
+    /// expectation plays no part in the proof, stands here as the plain write that it also is.
     pub operations: Vec<Witness>,
     /// Why each must come before which other; a cycle. Indexes into `operations`.
     pub cycle: Vec<Edge>,

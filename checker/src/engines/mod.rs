@@ -6,8 +6,10 @@
 pub mod wgl;
 pub mod zones;
 
-use crate::history::{History, Outcome};
+use crate::event::Function;
+use crate::history::{Action, History, Outcome};
 use crate::model::{Call, Model};
+use crate::verdict::Witness;
 
 /// The end of a span whose operation may take effect at any later time, or never.
 pub const NEVER: u64 = u64::MAX;
@@ -50,4 +52,18 @@ pub fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span
         }
     }
     spans
+}
+
+/// The operation of `span` as a counterexample shows it: a compare-and-set of which only what it
+/// wrote matters, by its span or by `as_write`, as a write.
+pub fn witness(history: &History, span: &Span, as_write: bool) -> Witness {
+    let operation = &history.operations[span.operation as usize];
+    let mut witness = history.witness(operation);
+    let as_write = as_write || matches!(span.call.action, Action::Write(_));
+    if let (true, Action::Cas { new, .. }) = (as_write, operation.action) {
+        witness.function = Function::Write;
+        witness.value = history.values.get(new).clone();
+        witness.swapped = None;
+    }
+    witness
 }

@@ -99,4 +99,11 @@ pub trait Model {
     fn relies_on(&self, _observer: Call, writer: Call) -> bool {
         !self.is_pure(writer)
     }
+
+    /// A call that could stand wherever `call` can, leads to the same state and relies on less, if
+    /// there is one: a compare-and-set that matched is also a write. Counterexamples may show it
+    /// instead, where that is enough to contradict the rest.
+    fn relaxed(&self, _call: Call) -> Option<Call> {
+        None
+    }
 }

@@ -1,8 +1,8 @@
 //! Remembers which pairs of linearized set and state the search has been in.
 //!
 //! States are interned. A set is stored from the first operation that it lacks: all before are in
-//! it. Operations of unknown outcome, most of which are never in it, are numbered apart, so that one
-//! of them does not hold that window open to the end.
+//! it. Operations of unknown outcome, most of which are never in it, are numbered apart, so that
+//! one of them does not hold that window open to the end.
 
 use std::hash::Hash;
 

@@ -5,7 +5,9 @@
 //! with one, together with all that may rely on it ([`Model::relies_on`]). What remains is searched
 //! again, and the step is kept if there is still no order. First keeps only the end of the history,
 //! since most violations are local in time, then leaves out ever smaller parts (delta debugging:
-//! Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002, §3).
+//! Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002, §3). Last puts
+//! calls that rely on less in the place of others ([`Model::relaxed`]), and leaves out what these
+//! no longer need.
 //!
 //! Stops early when told to; what is left is then a violation still, if not a small one.
 
@@ -24,7 +26,9 @@ pub fn minimise<M: Model>(
     let minimiser = Minimiser { model, limits };
     let part = minimiser.cut(spans, proven_at);
     let part = minimiser.keep_end(part);
-    minimiser.leave_out(part)
+    let part = minimiser.leave_out(part);
+    let (part, relaxed) = minimiser.relax(part);
+    if relaxed { minimiser.leave_out(part) } else { part }
 }
 
 struct Minimiser<'a, M: Model> {
@@ -101,6 +105,25 @@ impl<M: Model> Minimiser<'_, M> {
             }
             size = (size / 2).max(1);
         }
+    }
+
+    /// Relaxes every operation that need not be what it was. Whether there was one.
+    fn relax(&self, mut part: Vec<Span>) -> (Vec<Span>, bool) {
+        let mut any = false;
+        for place in (0..part.len()).rev() {
+            let original = part[place].call;
+            let Some(relaxed) = self.model.relaxed(original) else { continue };
+            if self.is_over() {
+                break;
+            }
+            part[place].call = relaxed;
+            if self.is_violation(&part) {
+                any = true;
+            } else {
+                part[place].call = original;
+            }
+        }
+        (part, any)
     }
 
     /// Keeps besides all that an operation kept may rely on. Nothing if told to stop.

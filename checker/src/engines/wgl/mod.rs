@@ -3,11 +3,11 @@
 //! Searches depth first for an order that the model accepts (Wing & Gong, *Testing and Verifying
 //! Concurrent Objects*, 1993) and never enters the same pair of linearized set and state twice
 //! (Lowe, *Testing for Linearizability*, 2017, §4). An operation of unknown outcome may be ordered
-//! anywhere after its invocation, or left out. Visits at most n·2^c·s pairs for n operations, c open
-//! at once and s states; every unknown outcome stays open to the end, so crashes raise c.
+//! anywhere after its invocation, or left out. Visits at most n·2^c·s pairs for n operations, c
+//! open at once and s states; every unknown outcome stays open to the end, so crashes raise c.
 //!
-//! An operation without an effect is ordered as soon as it is legal, and no other place is tried for
-//! it: whatever order has it later can have it here. An operation of unknown outcome is not
+//! An operation without an effect is ordered as soon as it is legal, and no other place is tried
+//! for it: whatever order has it later can have it here. An operation of unknown outcome is not
 //! considered where it changes nothing.
 //!
 //! Leaves out a breadth-first frontier, which copes better with many open operations, and the

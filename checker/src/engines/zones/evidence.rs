@@ -102,7 +102,8 @@ struct Row {
 
 /// The operations by which one chain contradicts another, and the blocks that they lie in.
 struct Side {
-    /// Came back before the other chain's `late` was invoked; absent for the initial value's writer.
+    /// Came back before the other chain's `late` was invoked; absent for the initial value's
+    /// writer.
     early: Option<u32>,
     /// Was invoked after the other chain's `early` came back.
     late: u32,

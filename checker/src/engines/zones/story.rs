@@ -1,8 +1,8 @@
 //! Puts a violation into words that a newcomer understands.
 
-use super::Span;
 use super::evidence::{Evidence, Story};
-use crate::event::{Function, Nanoseconds};
+use crate::engines::{Span, witness};
+use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Edge};
@@ -11,16 +11,10 @@ use crate::words::{capital, duration, seconds};
 /// The counterexample that `evidence` on `spans` of `history` amounts to.
 pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
     let teller = Teller { history, spans };
-    let operations = evidence.members.iter().map(|member| {
-        let operation = teller.operation(member.span);
-        let mut witness = history.witness(operation);
-        if let (true, Action::Cas { new, .. }) = (member.as_write, operation.action) {
-            witness.function = Function::Write;
-            witness.value = history.values.get(new).clone();
-            witness.swapped = None;
-        }
-        witness
-    });
+    let operations = evidence
+        .members
+        .iter()
+        .map(|member| witness(history, &spans[member.span as usize], member.as_write));
     let place = |span: u32| {
         let found = evidence.members.iter().position(|member| member.span == span);
         found.expect("an edge joins members")
