@@ -29,6 +29,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         write(&folder, name, &fixture(&plan))?;
     }
+    let mut own_write = fixture(&stale);
+    if let Some(found) = &mut own_write.analysis.counterexample {
+        found.operations[2].process = found.operations[1].process;
+    }
+    write(&folder, "own-write", &own_write)?;
     write(&folder, "empty", &support::empty())?;
     write(&folder, "hostile", &support::hostile(&fixture(&stale)))
 }

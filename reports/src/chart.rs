@@ -1,8 +1,8 @@
 //! Draws a run's charts as inline SVG; pure functions from data to text.
 //!
-//! All charts over the run share one horizontal axis ([`Plot`]), so that a line down the page is one
-//! moment. Nothing is told by colour alone: kinds differ in shape, dash or words too. Every chart
-//! carries a title and a description in words for those who cannot see it.
+//! All charts over the run share one horizontal axis ([`Plot`]), so that a line down the page is
+//! one moment. Nothing is told by colour alone: kinds differ in shape, dash or words too. Every
+//! chart carries a title and a description in words for those who cannot see it.
 
 pub(crate) mod axis;
 pub(crate) mod faults;

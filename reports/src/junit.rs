@@ -3,8 +3,8 @@
 //! A run is one test case. Keys are not tests: a run has hundreds of them, their names mean nothing
 //! to a CI server, and the ones that failed are in the failure's text. The case is named after the
 //! faults and the seed, its class after target and workload: GitLab and Jenkins tell cases apart by
-//! class and name, so that runs which differ in their seed only must not share both, and the seed is
-//! what whoever reads "1 failed" needs first.
+//! class and name, so that runs which differ in their seed only must not share both, and the seed
+//! is what whoever reads "1 failed" needs first.
 //!
 //! A violation is a failure, since the store is at fault; an unknown is an error, since the test
 //! itself did not get anywhere. GitHub's and GitLab's readers show a case's `message` and text,
@@ -115,16 +115,18 @@ fn line(exhibit: &Exhibit<'_>) -> String {
 
 fn system_out(run: &Run<'_>, headline: &Headline) -> String {
     let counts = run.record.counts;
+    let remarks: String =
+        headline.remarks.iter().flat_map(|remark| [remark.as_str(), "\n"]).collect();
     format!(
-        "{}: {}\n{} operations: {} ok, {} fail, {} info; {} ok during faults\n{}\nRun again: {}",
+        "{}: {}\n{}{} operations: {} ok, {} fail, {} info; {} ok during faults\nRun again: {}",
         headline.title,
         headline.lead,
+        remarks,
         counts.invoked,
         counts.ok,
         counts.fail,
         counts.info,
         counts.ok_during_faults,
-        headline.remarks.join("\n"),
         Commands::of(run).again
     )
 }

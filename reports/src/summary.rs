@@ -33,7 +33,7 @@ pub fn summary(run: &Run<'_>) -> String {
     let mutation = record.mutation.as_ref();
     let mutation = mutation.map_or(String::new(), |name| format!(", planted bug {name}"));
     let subject = format!("{}, {}{mutation}, seed {}", record.target, record.workload, record.seed);
-    put(&mut text, format_args!("### {mark} {} – {}\n", plain(&headline.title), plain(&subject)));
+    put(&mut text, format_args!("### {mark} {} – {}\n", plain(&headline.title), bounded(&subject)));
     put(&mut text, format_args!("\n{}\n", plain(&headline.lead)));
     for remark in &headline.remarks {
         put(&mut text, format_args!("\n{}\n", plain(remark)));
@@ -110,12 +110,12 @@ fn faults(text: &mut String, run: &Run<'_>) {
             format_args!(
                 "| {} {} | {} | {} | {} | {} | {} |\n",
                 fault.id,
-                plain(&fault.fault),
+                bounded(&fault.fault),
                 family_name(fault.family),
-                plain(&fault.nodes.join(", ")),
+                bounded(&fault.nodes.join(", ")),
                 instant_short(began),
                 duration(ended.since(began)),
-                plain(&effect)
+                bounded(&effect)
             ),
         );
     }
@@ -144,21 +144,34 @@ fn fenced(code: &str) -> String {
     format!("{fence}sh\n{code}\n{fence}\n")
 }
 
-/// Foreign text as Markdown that shows just that text.
+/// Foreign text as Markdown that shows just that text. Only what would be markup is escaped, so
+/// that the file can be read as it is, too.
 fn plain(text: &str) -> String {
+    let text = visible(text, usize::MAX);
     let mut escaped = String::new();
-    for character in visible(text, TEXT_CHARACTERS).chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let begins_a_list = || escaped.chars().all(|before| before.is_ascii_digit());
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '@' | '#' => escaped.extend(['\\', character, '\u{2060}']),
-            ',' | '=' | '(' | ')' | ';' | '/' | '\'' => escaped.push(character),
-            _ if character.is_ascii_punctuation() => escaped.extend(['\\', character]),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '^' => {
+                escaped.extend(['\\', character]);
+            }
+            ':' if characters.peek() == Some(&'/') => escaped.push_str("\\:"),
+            '.' | ')' | '-' | '+' | '=' if begins_a_list() => escaped.extend(['\\', character]),
+            '.' if escaped.to_ascii_lowercase().ends_with("www") => escaped.push_str("\\."),
             _ => escaped.push(character),
         }
     }
     escaped
+}
+
+/// Foreign text that nobody has bounded yet, as Markdown that shows just that text.
+fn bounded(text: &str) -> String {
+    plain(&visible(text, TEXT_CHARACTERS))
 }
 
 fn put(text: &mut String, part: std::fmt::Arguments<'_>) {

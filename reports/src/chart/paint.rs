@@ -1,8 +1,8 @@
 //! Names what every mark means; the stylesheet gives each meaning its looks.
 //!
-//! Each paint is a CSS class and, as a fallback, plain SVG attributes: CI servers show reports under
-//! policies that drop every stylesheet, and black boxes would hide the charts there. CSS rules win
-//! over the attributes wherever they are allowed.
+//! Each paint is a CSS class and, as a fallback, plain SVG attributes: CI servers show reports
+//! under policies that drop every stylesheet, and black boxes would hide the charts there. CSS
+//! rules win over the attributes wherever they are allowed.
 
 /// What a mark means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,12 +110,14 @@ impl Paint {
             Self::Max => r##"class="max" fill="#123a7a""##,
             Self::Leader => r##"class="leader" fill="#24292f""##,
             Self::Follower => r##"class="follower" fill="#b6c0ca""##,
-            Self::Candidate => r##"class="candidate" fill="#8c959f""##,
+            Self::Candidate => r##"class="candidate" fill="#fff" stroke="#1f2328""##,
             Self::Down => r##"class="down" stroke="#b3141f" fill="none""##,
             Self::Silent => {
                 r##"class="silent" stroke="#6e7781" stroke-dasharray="2 5" fill="none""##
             }
-            Self::OtherRole => r##"class="other" fill="none" stroke="#8c959f""##,
+            Self::OtherRole => {
+                r##"class="other" fill="none" stroke="#8c959f" stroke-dasharray="2 2""##
+            }
             Self::Change => r##"class="change" fill="#2f6fd0" stroke="#2f6fd0""##,
             Self::Look => r##"class="look" fill="#eaf2fd" stroke="#2f6fd0""##,
             Self::Culprit => r##"class="culprit" fill="#fbe3e4" stroke="#b3141f""##,

@@ -55,8 +55,8 @@ impl Pen {
         self.close("rect", hint);
     }
 
-    /// A rectangle whose fill thins out to the right, in slices: a gradient would need an identifier
-    /// that is unique on the page.
+    /// A rectangle whose fill thins out to the right, in slices: a gradient would need an
+    /// identifier that is unique on the page.
     pub(crate) fn fading(&mut self, area: Area, paint: Paint, hint: &str) {
         const SLICES: u8 = 24;
         let Area { x, y, width, height } = area;
@@ -65,10 +65,9 @@ impl Pen {
             let opacity = 0.5 * (1.0 - f64::from(number) / f64::from(SLICES));
             let (x, y) = (N(x + slice * f64::from(number)), N(y));
             let (width, height) = (N(slice + 0.1), N(height));
-            self.put(format_args!(
-                r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" fill-opacity="{opacity:.2}" {}"#,
-                paint.attributes()
-            ));
+            let paint = paint.attributes();
+            self.put(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" "#));
+            self.put(format_args!(r#"fill-opacity="{opacity:.2}" {paint}"#));
             self.close("rect", hint);
         }
     }

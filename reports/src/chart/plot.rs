@@ -54,8 +54,8 @@ impl<'a> Plot<'a> {
         })
     }
 
-    /// When faults were in force, without the pauses that are too short to be seen: no more than one
-    /// shade for every other unit of width.
+    /// When faults were in force, without the pauses that are too short to be seen: no more than
+    /// one shade for every other unit of width.
     fn shades(&self) -> Vec<(Nanoseconds, Nanoseconds)> {
         let mut shades: Vec<(Nanoseconds, Nanoseconds)> = Vec::new();
         for (began, ended) in self.windows.iter() {

@@ -1,9 +1,9 @@
 //! Draws a counterexample: one lane per process, a bar per operation, an arrow per step.
 //!
-//! A write is a filled bar, a read a hollow one, the one that cannot be explained red with its blame
-//! beside it; an operation that never came back fades out to the right. Arrows carry the numbers of
-//! the steps in the text. Long stretches in which nothing of the proof happens are cut out of the
-//! time axis, and each cut says how long it is.
+//! A write is a filled bar, a read a hollow one, the one that cannot be explained red with its
+//! blame beside it; an operation that never came back fades out to the right. Arrows carry the
+//! numbers of the steps in the text. Long stretches in which nothing of the proof happens are cut
+//! out of the time axis, and each cut says how long it is.
 
 mod arrows;
 mod lanes;

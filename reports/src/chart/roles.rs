@@ -1,7 +1,7 @@
 //! Draws who was what in which term, one lane per node, up to the end of the run.
 //!
 //! A role is told by its height and pattern: a leader fills its lane, a follower half of it, a
-//! candidate is striped, a node without a process is a thin line, a silent one is dotted. Changes
+//! candidate is hollow, a node without a process is a thin line, a silent one is dotted. Changes
 //! closer together than a pixel are drawn as the last of them.
 
 use partita_checker::Nanoseconds;

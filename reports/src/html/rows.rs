@@ -10,7 +10,7 @@ use crate::commands::{folder, quoted};
 use crate::evidence::{Evidence, Exhibit, ending, returned};
 use crate::run::Run;
 use crate::series::latency::{Latency, Quantiles};
-use crate::text::number::{amount, count, counted, duration, instant, instant_short, trimmed};
+use crate::text::number::{amount, count, counted, duration, instant, instant_short};
 use crate::text::operation::value;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
@@ -38,10 +38,11 @@ impl Fact {
             count(counts.info)
         );
         let clients = format!("{} at {} op/s", record.clients, amount(record.rate));
-        let seconds = trimmed(format!("{:.3}", record.duration_s));
+        let length = Nanoseconds((record.duration_s * 1e9) as u64);
         vec![
             Self::new("Seed", record.seed.to_string(), ""),
-            Self::new("Duration", format!("{seconds} s"), ""),
+            Self::new("Duration", duration(length), ""),
+            Self::new("Nodes", record.nodes.len().to_string(), ""),
             Self::new("Clients", clients, ""),
             Self::new("Operations", count(counts.invoked), outcomes),
             Self::new("Answered during faults", count(counts.ok_during_faults), ""),

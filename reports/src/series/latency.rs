@@ -2,9 +2,9 @@
 //!
 //! An operation belongs to the stretch in which it was invoked, so that a stall shows where it
 //! began. Quantiles are exact (nearest rank over the sorted latencies) and taken of `ok` operations
-//! only; what never came back has no latency, and the time its client waited is a lower bound, drawn
-//! apart. Times run from the invocation, not from the moment the client had meant to invoke: a
-//! client that was held up hides that wait.
+//! only; what never came back has no latency, and the time its client waited is a lower bound,
+//! drawn apart. Times run from the invocation, not from the moment the client had meant to invoke:
+//! a client that was held up hides that wait.
 
 use partita_checker::{History, Nanoseconds, Outcome};
 

@@ -21,7 +21,8 @@ pub(crate) fn counted(number: u64, singular: &str) -> String {
     format!("{} {singular}{plural}", count(number))
 }
 
-/// A duration to three significant digits in the unit that suits it: `812 µs`, `2.31 s`, `5 min 12 s`.
+/// A duration to three significant digits in the unit that suits it: `812 µs`, `2.31 s`, `5 min 12
+/// s`.
 pub(crate) fn duration(length: Nanoseconds) -> String {
     let Nanoseconds(nanoseconds) = length;
     match nanoseconds {

@@ -74,7 +74,7 @@ fn the_summary_leads_with_verdict_and_sentence() {
     let fixture = fixture(&plan(Finding::StaleRead));
     let text = summary(&fixture.run());
     let mut lines = text.lines().filter(|line| !line.is_empty());
-    assert!(lines.next().expect("a title").starts_with("### ❌ Violation\\: stale read"));
+    assert!(lines.next().expect("a title").starts_with("### ❌ Violation: stale read"));
     assert!(lines.next().expect("a sentence").contains("had been acknowledged"));
     assert!(text.contains(&fixture.record.command));
 }

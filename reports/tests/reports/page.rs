@@ -289,6 +289,15 @@ fn a_counterexample_with_an_edge_to_nowhere_is_still_drawn() {
 }
 
 #[test]
+fn a_time_beyond_all_measure_is_still_drawn() {
+    let mut fixture = fixture(&plan(Finding::StaleRead));
+    fixture.faults[0].ended_ns = Some(u64::MAX);
+    fixture.faults[1].began_ns = u64::MAX;
+    fixture.record.phases[2].began_ns = partita_checker::Nanoseconds(u64::MAX);
+    assert!(html(&fixture.run()).contains("Violation: stale read"));
+}
+
+#[test]
 fn the_same_run_makes_the_same_page() {
     let page = || html(&fixture(&plan(Finding::StaleRead)).run());
     assert_eq!(page(), page());

@@ -37,7 +37,8 @@ struct Curve {
 
 impl Curve {
     /// Between lanes, the curve stays in the room between the two bars, on the left side of its own
-    /// direction, so that two arrows to and fro lie apart. Within a lane it hangs below.
+    /// direction, so that two arrows to and fro lie apart. Within a lane it
+    /// hangs below, each relation at its own depth.
     fn of(step: &Step, lanes: &Lanes<'_>) -> Self {
         let (source, target) = (lanes.bar(step.from), lanes.bar(step.to));
         let (from_x, to_x) = match step.relation {
@@ -53,7 +54,12 @@ impl Curve {
         let to = (to_x, edge(target, !below || same_lane));
         let middle = (f64::midpoint(from.0, to.0), f64::midpoint(from.1, to.1));
         let by = if same_lane {
-            (middle.0, middle.1 + 40.0)
+            let depth = match step.relation {
+                Relation::RealTime => 22.0,
+                Relation::ReadsFrom => 44.0,
+                Relation::OverwrittenBefore => 66.0,
+            };
+            (middle.0, middle.1 + depth)
         } else {
             let (across, down) = (to.0 - from.0, to.1 - from.1);
             let length = across.hypot(down).max(1.0);

@@ -93,7 +93,9 @@ impl<'a> Lanes<'a> {
             lanes.push(Lane { process, node: node.filter(|_| same), bar: bar_y });
             y = bar_y + BAR + CHANNEL;
         }
-        let bottom = y - CHANNEL + 12.0;
+        let process = |place: usize| evidence.operations[place].witness.process;
+        let hangs = evidence.steps.iter().any(|step| process(step.from) == process(step.to));
+        let bottom = if hangs { y } else { y - CHANNEL + 12.0 };
         Self { lanes, bars, bottom }
     }
 

@@ -1,9 +1,9 @@
 //! A time scale that leaves out long stretches in which nothing happens.
 //!
-//! A stale read may be milliseconds long and come minutes after the write that it misses. On a plain
-//! scale both would be specks. Here the stretches between events are taken longest first, and as many
-//! of them are cut as are each more than twice as long as everything shorter together. What remains
-//! is to one scale.
+//! A stale read may be milliseconds long and come minutes after the write that it misses. On a
+//! plain scale both would be specks. Here the stretches between events are taken longest first, and
+//! as many of them are cut as are each more than twice as long as everything shorter together. What
+//! remains is to one scale.
 
 use partita_checker::Nanoseconds;
 
