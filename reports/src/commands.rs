@@ -16,19 +16,21 @@ pub(crate) struct Commands {
 impl Commands {
     pub(crate) fn of(run: &Run<'_>) -> Self {
         let folder = folder(run);
-        let verify = (run.analysis.verdict == partita_checker::Verdict::Valid)
-            .then(|| format!("partita verify {}", quoted(&folder)));
+        let file = |name: &str| quoted(&format!("{folder}/{name}"));
+        let verify = (run.analysis.verdict == partita_checker::Verdict::Valid).then(|| {
+            format!("partita verify {} {}", file("history.jsonl"), file("certificate.json"))
+        });
         Self {
             again: visible(&run.record.command, COMMAND_CHARACTERS),
-            check: format!("partita check {}", quoted(&format!("{folder}/history.jsonl"))),
+            check: format!("partita check {}", file("history.jsonl")),
             verify,
         }
     }
 }
 
-/// The run's folder, where the controller puts it.
+/// The run's folder, as one would type it.
 pub(crate) fn folder(run: &Run<'_>) -> String {
-    format!("partita-runs/{}", visible(&run.record.name, TEXT_CHARACTERS))
+    visible(&run.record.folder, TEXT_CHARACTERS)
 }
 
 /// `word` as one word for a shell.

@@ -11,6 +11,8 @@ pub struct RunRecord {
     pub version: String,
     /// The run's name: the name of its folder.
     pub name: String,
+    /// The run's folder, as one would type it from where the run was started.
+    pub folder: String,
     /// When the run began, UTC, RFC 3339.
     pub started_at: String,
     /// The command that does this run again, as one would type it.

@@ -30,8 +30,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let history = super::check::read_history(&arguments.history)?;
     let path = &arguments.certificate;
     let text = std::fs::read_to_string(path).or_usage(|| format!("{}", path.display()))?;
-    let certificate: partita_checker::Certificate =
-        serde_json::from_str(&text).or_usage(|| format!("{}: not a certificate", path.display()))?;
+    let certificate: partita_checker::Certificate = serde_json::from_str(&text)
+        .or_usage(|| format!("{}: not a certificate", path.display()))?;
     match partita_checker::verify(&history, &certificate) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();

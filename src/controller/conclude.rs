@@ -56,6 +56,7 @@ fn record(
     let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        folder: plan.out.join(&name).display().to_string(),
         name,
         started_at: course.started_at.clone(),
         command: plan.command(),
@@ -135,6 +136,6 @@ fn print(folder: &RunFolder, record: &RunRecord, analysis: &Analysis) {
         HumanCount(counts.fail),
         HumanCount(counts.info)
     );
-    println!("  report: {}", folder.file("report.html").display());
+    println!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
     println!("  again:  {}", record.command);
 }

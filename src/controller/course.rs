@@ -317,8 +317,7 @@ impl Phases {
     /// Ends the phase that is on and begins the next.
     fn begin(&mut self, name: &'static str) {
         let now = self.clock.now();
-        let past =
-            Phase { name: self.name.to_owned(), began_ns: self.began, ended_ns: now };
+        let past = Phase { name: self.name.to_owned(), began_ns: self.began, ended_ns: now };
         self.past.push(past);
         self.name = name;
         self.began = now;

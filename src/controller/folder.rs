@@ -60,8 +60,8 @@ impl RunFolder {
     /// If it cannot be written; the message names the file.
     pub fn write_json(&self, name: &str, content: &impl Serialize) -> Result<(), Failure> {
         let path = self.file(name);
-        let mut text = serde_json::to_string_pretty(content)
-            .or_harness(|| format!("{}", path.display()))?;
+        let mut text =
+            serde_json::to_string_pretty(content).or_harness(|| format!("{}", path.display()))?;
         text.push('\n');
         std::fs::write(&path, text).or_harness(|| format!("{}", path.display()))
     }

@@ -87,12 +87,11 @@ impl Observer {
     /// The node that says it leads in the highest term, if any.
     pub fn leader(&self) -> Option<String> {
         let seen = self.lock();
-        let leaders = seen.latest.iter().zip(self.nodes.iter()).filter_map(|(sight, node)| {
-            match sight {
+        let leaders =
+            seen.latest.iter().zip(self.nodes.iter()).filter_map(|(sight, node)| match sight {
                 Some(Sight::Status(status)) if status.role == "leader" => Some((status.term, node)),
                 _ => None,
-            }
-        });
+            });
         leaders.max_by_key(|(term, _)| *term).map(|(_, node)| node.name.clone())
     }
 
@@ -117,9 +116,9 @@ impl Observer {
         }
         let mut leaders = statuses.iter().filter(|status| status.role == "leader");
         let (Some(leader), None) = (leaders.next(), leaders.next()) else { return false };
-        statuses.iter().all(|status| {
-            status.term == leader.term && status.applied_index >= leader.commit_index
-        })
+        statuses
+            .iter()
+            .all(|status| status.term == leader.term && status.applied_index >= leader.commit_index)
     }
 
     /// Whether the node answers.

@@ -42,8 +42,7 @@ pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
         let data = folder.node(name).join("data");
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
-    let cluster =
-        Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    let cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
     for node in cluster.nodes() {
         node.start().or_harness(|| "starting the nodes".to_owned())?;
     }
@@ -99,8 +98,7 @@ pub fn endpoints(plan: &Plan, cluster: &Cluster) -> Vec<Endpoint> {
 pub fn watched(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<Watched> {
     let watch = |(place, host): (usize, &Host)| {
         let cluster = Arc::clone(cluster);
-        let dial: Dial =
-            Arc::new(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
+        let dial: Dial = Arc::new(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
         let address = SocketAddr::from((host.address(), plan.target.client_port));
         Watched { name: host.name().to_owned(), dial, address }
     };

@@ -86,6 +86,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
     let record = RunRecord {
         version: "0.1.0".into(),
         name: format!("2026-11-20T02-13-45Z-raft-node-register-{}", plan.seed),
+        folder: format!("partita-runs/2026-11-20T02-13-45Z-raft-node-register-{}", plan.seed),
         started_at: "2026-11-20T02:13:45Z".into(),
         command: format!(
             "partita run --target raft-node --workload register --nemesis default \
