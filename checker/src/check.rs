@@ -2,10 +2,10 @@
 //!
 //! Linearizability is local (Herlihy & Wing 1990, §3.3): keys are checked on their own, in
 //! parallel, and the worst verdict is that of the history. A key goes to
-//! [zones](crate::engines::zones), which are exact and fast, if every value was written once, and
+//! [zones], which are exact and fast, if every value was written once, and
 //! otherwise to the [search](crate::engines::wgl).
 //!
-//! No engine is taken at its word: an order is replayed by the [verifier](crate::verify), a
+//! No engine is taken at its word: an order is replayed by the [verifier](mod@crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
 //! unknown, and says so.
 

@@ -17,7 +17,7 @@ pub const LONGEST_LINE: usize = 16 << 20;
 
 /// Why a file is no history.
 #[derive(Debug, Error)]
-#[error("{file}:{line}{}: {problem}", column.map(|column| format!(":{column}")).unwrap_or_default())]
+#[error("{file}:{line}{}: {problem}", column.map_or_else(String::new, |at| format!(":{at}")))]
 pub struct ReadError {
     /// The file's name, as the caller gave it.
     pub file: Arc<str>,

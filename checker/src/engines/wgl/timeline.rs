@@ -14,8 +14,7 @@ pub(super) enum Event {
     Returned(u32),
 }
 
-/// The list. Entry 0 is its head; the invocation of span `i` is entry `2i + 1`, its return `2i +
-/// 2`.
+/// The list. Entry 0 is its head; span `i` is invoked at entry `2i + 1` and returns at `2i + 2`.
 pub(super) struct Timeline {
     next: Vec<u32>,
     previous: Vec<u32>,

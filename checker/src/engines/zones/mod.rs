@@ -2,14 +2,14 @@
 //!
 //! After Gibbons & Korach, *Testing Shared Memories* (SIAM J. Comput. 26(4), 1997, §4), extended to
 //! compare-and-set. Where values are distinct, a read names its writer. The writer of a value and
-//! all its observers form a [block](blocks); compare-and-sets tie blocks to [chains](chains), in
+//! all its observers form a *block*; compare-and-sets tie blocks to *chains*, in
 //! which no foreign write has a place. A chain whose first return comes before its last invocation
 //! holds the register all that time (its zone is *forward*); any other needs one point only (its
 //! zone is *backward*). The history is linearizable exactly if every chain is consistent in itself,
 //! no two forward zones overlap and no backward zone lies inside a forward one.
 //!
 //! Costs O(n log n) for n operations, of which only the sort of the zones is more than linear. An
-//! order comes with a valid verdict, a [handful of operations](evidence) with a violation.
+//! order comes with a valid verdict, a handful of operations with a violation.
 //!
 //! Leaves alone, as [`Decision::Inexact`], what it cannot decide exactly: a value written twice or
 //! equal to the initial one, a delete, a compare-and-set that did not match and does not say what
