@@ -187,7 +187,8 @@ impl NodeProcess {
             .name(format!("keeper {}", self.node))
             .spawn(move || keep(command, &started))
             .map_err(failed)?;
-        // The keeper answers as soon as exec has succeeded or not; it cannot end without.
+        // The keeper answers as soon as exec has succeeded or not, and cannot end without: this
+        // waits for nobody but the kernel.
         let generation = outcome.recv().expect("the keeper answers").map_err(failed)?;
         let pid = generation.pid.as_raw();
         *latest = Some(generation);

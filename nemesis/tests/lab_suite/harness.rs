@@ -44,9 +44,13 @@ impl Account {
         if geteuid().is_root() { &[Account::Own, Account::Nobody] } else { &[Account::Own] }
     }
 
+    fn is_root(self) -> bool {
+        self == Account::Own && geteuid().is_root()
+    }
+
     fn name(self) -> &'static str {
         match self {
-            Account::Own if geteuid().is_root() => "root",
+            Account::Own if self.is_root() => "root",
             Account::Own => "user",
             Account::Nobody => "nobody",
         }
@@ -58,6 +62,8 @@ pub(crate) struct Part {
     pub(crate) name: &'static str,
     /// Tests by themselves.
     pub(crate) scenarios: &'static [Scenario],
+    /// Tests by themselves that would change the machine if root ran them.
+    pub(crate) unprivileged: &'static [Scenario],
     /// Scenarios that only `tests` start.
     pub(crate) helpers: &'static [Scenario],
     pub(crate) tests: &'static [Test],
@@ -66,14 +72,17 @@ pub(crate) struct Part {
 /// Lists or runs tests, or runs the one scenario this process was started for.
 pub(crate) fn main(parts: &'static [Part]) {
     if let Ok(name) = std::env::var(SCENARIO) {
-        let known = parts.iter().flat_map(|part| part.scenarios.iter().chain(part.helpers));
+        let known = parts
+            .iter()
+            .flat_map(|part| part.scenarios.iter().chain(part.unprivileged).chain(part.helpers));
         let mut known = known.filter(|scenario| scenario.name == name);
         run_inside(known.next().expect("a scenario of this program"));
     }
     let mut trials = Vec::new();
     for (account, part) in Account::all().iter().flat_map(|a| parts.iter().map(move |p| (*a, p))) {
         let called = |name| format!("{}::{}::{name}", part.name, account.name());
-        for scenario in part.scenarios {
+        let unprivileged = if account.is_root() { &[] } else { part.unprivileged };
+        for scenario in part.scenarios.iter().chain(unprivileged) {
             trials.push(Trial::test(called(scenario.name), move || succeed(scenario, account)));
         }
         for test in part.tests {

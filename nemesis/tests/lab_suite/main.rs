@@ -13,13 +13,38 @@ const PARTS: &[Part] = &[
     Part {
         name: "lifetime",
         scenarios: lifetime::SCENARIOS,
+        unprivileged: lifetime::UNPRIVILEGED,
         helpers: lifetime::HELPERS,
         tests: lifetime::TESTS,
     },
-    Part { name: "doctor", scenarios: doctor::SCENARIOS, helpers: &[], tests: &[] },
-    Part { name: "network", scenarios: network::SCENARIOS, helpers: &[], tests: &[] },
-    Part { name: "process", scenarios: process::SCENARIOS, helpers: &[], tests: &[] },
-    Part { name: "nemesis", scenarios: nemesis::SCENARIOS, helpers: &[], tests: &[] },
+    Part {
+        name: "doctor",
+        scenarios: doctor::SCENARIOS,
+        unprivileged: doctor::UNPRIVILEGED,
+        helpers: &[],
+        tests: &[],
+    },
+    Part {
+        name: "network",
+        scenarios: network::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
+    },
+    Part {
+        name: "process",
+        scenarios: process::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
+    },
+    Part {
+        name: "nemesis",
+        scenarios: nemesis::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
+    },
 ];
 
 fn main() {
