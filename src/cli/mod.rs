@@ -10,6 +10,7 @@ pub mod verify;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use partita_checker::Value;
 
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -76,6 +77,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         .parse::<jiff::SignedDuration>()
         .map_err(|_| "expected a duration such as `30s`, `5m` or `250ms`".to_owned())?;
     Duration::try_from(parsed).map_err(|_| "expected a duration that is not negative".to_owned())
+}
+
+/// Reads a value as histories hold it.
+fn value(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|_| "expected JSON, such as 0, null or '\"x\"'".to_owned())
 }
 
 /// Reads a duration that is longer than nothing.

@@ -1,8 +1,12 @@
 //! `partita verify`: does this certificate prove that history?
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::PathBuf;
 
 use clap::Args;
+use partita_checker::Value;
+use partita_checker::formats::certificate::read_certificate;
 
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -19,6 +23,10 @@ pub struct Arguments {
     history: PathBuf,
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
+    /// The value of every key before the first operation, as JSON. A certificate that begins with
+    /// another is rejected.
+    #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
+    initial: Value,
 }
 
 /// Performs the command.
@@ -29,9 +37,17 @@ pub struct Arguments {
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let history = super::check::read_history(&arguments.history)?;
     let path = &arguments.certificate;
-    let text = std::fs::read_to_string(path).or_usage(|| format!("{}", path.display()))?;
-    let certificate: partita_checker::Certificate = serde_json::from_str(&text)
-        .or_usage(|| format!("{}: not a certificate", path.display()))?;
+    let name = path.display().to_string();
+    let file = File::open(path).or_usage(|| name.clone())?;
+    let certificate = read_certificate(&name, BufReader::new(file))
+        .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
+    if certificate.initial != arguments.initial {
+        println!(
+            "rejected: it begins with {}, the history with {}",
+            certificate.initial, arguments.initial
+        );
+        return Ok(Exit::Unknown);
+    }
     match partita_checker::verify(&history, &certificate) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();

@@ -28,7 +28,7 @@ pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit
     if record.verdict == Verdict::Valid && !plan.keep_data {
         folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
     }
-    print(folder, &record, &analysis);
+    print(&record, &analysis);
     Ok(match record.verdict {
         Verdict::Violation => Exit::Violation,
         _ if failed => Exit::Harness,
@@ -109,7 +109,7 @@ fn write(
         .or_harness(|| format!("{}: the report", folder.path().display()))
 }
 
-fn print(folder: &RunFolder, record: &RunRecord, analysis: &Analysis) {
+fn print(record: &RunRecord, analysis: &Analysis) {
     let counts = &record.counts;
     match record.verdict {
         Verdict::Valid => println!(
