@@ -93,7 +93,7 @@ fn an_honest_store_under_every_fault_is_proved_valid() {
 
 #[test]
 fn check_and_verify_agree_with_the_run_that_wrote_the_files() {
-    let run = Run::new(&["--time", "3s", "--nemesis", "isolate", "--seed", "2"]);
+    let run = Run::new(&["--time", "5s", "--nemesis", "isolate", "--seed", "2"]);
     assert_eq!(run.code(), Some(0), "{}", run.said());
     let history = run.path("history.jsonl");
     let certificate = run.path("certificate.json");

@@ -7,9 +7,9 @@ use partita_checker::{Analysis, Counterexample, EventKind, Function, Verdict, Wi
 pub fn analysis(name: &str, analysis: &Analysis) {
     let operations: usize = analysis.keys.iter().map(|key| key.operations).sum();
     let extent =
-        format!("{} operations on {} keys", HumanCount(operations as u64), analysis.keys.len());
+        format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
     match analysis.verdict {
-        Verdict::Valid => println!("{name}: valid: {extent} are linearizable"),
+        Verdict::Valid => println!("{name}: valid: {extent}, linearizable"),
         Verdict::Unknown => {
             println!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
@@ -24,6 +24,12 @@ pub fn analysis(name: &str, analysis: &Analysis) {
     if let Some(found) = &analysis.counterexample {
         counterexample(found);
     }
+}
+
+/// `1 key`, `2,000 keys`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", HumanCount(number as u64))
 }
 
 /// Prints the operations that prove a violation.

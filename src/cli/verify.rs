@@ -8,6 +8,7 @@ use clap::Args;
 use partita_checker::Value;
 use partita_checker::formats::certificate::read_certificate;
 
+use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
@@ -52,8 +53,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             println!(
-                "accepted: an order of {operations} operations on {} keys explains the history",
-                certificate.keys.len()
+                "accepted: an order of {} on {} explains the history",
+                counted(operations, "operation"),
+                counted(certificate.keys.len(), "key")
             );
             Ok(Exit::Valid)
         }

@@ -44,9 +44,10 @@ fn record(
     analysis: &Analysis,
 ) -> RunRecord {
     let counts = vacuity::count(history, &course.faults);
+    let wants_faults = plan.menu.faults().next().is_some();
     let mut remarks = course.remarks.clone();
     remarks.extend(course.failure.clone());
-    remarks.extend(vacuity::reasons(history, &course.faults, &counts));
+    remarks.extend(vacuity::reasons(history, &course.faults, &counts, wants_faults));
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
     let verdict = match analysis.verdict {
@@ -113,8 +114,8 @@ fn print(record: &RunRecord, analysis: &Analysis) {
     let counts = &record.counts;
     match record.verdict {
         Verdict::Valid => println!(
-            "valid: all {} keys are linearizable, and the certificate proves it",
-            analysis.keys.len()
+            "valid: {}, linearizable, and the certificate proves it",
+            show::counted(analysis.keys.len(), "key")
         ),
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();

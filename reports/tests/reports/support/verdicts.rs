@@ -2,8 +2,7 @@
 
 use partita_checker::{
     Action, Analysis, Anomaly, Counterexample, Edge, EventKind, Function, History, KeyAnalysis,
-    Moment, Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict,
-    Witness,
+    Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict, Witness,
 };
 
 use super::{Finding, Plan};
@@ -80,37 +79,11 @@ fn stale_read(history: &mut History) -> Counterexample {
         anomaly: Anomaly::StaleRead,
         sentence,
         stale_for: Some(stale_for),
-        operations: [older, newer, reader].iter().map(|one| witness(history, one)).collect(),
+        operations: [older, newer, reader].iter().map(|one| history.witness(one)).collect(),
         cycle: vec![
             Edge { from: 1, to: 2, relation: Relation::RealTime },
             Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore },
         ],
-    }
-}
-
-fn witness(history: &History, operation: &Operation) -> Witness {
-    let (function, value) = match (operation.action, operation.outcome) {
-        (Action::Write(value), _) => (Function::Write, history.values.get(value).clone()),
-        (_, Outcome::Ok(_, Response::Value(value))) => {
-            (Function::Read, history.values.get(value).clone())
-        }
-        _ => (Function::Read, Value::Null),
-    };
-    let completed = match operation.outcome {
-        Outcome::Ok(Moment { time, .. }, _) | Outcome::Fail(Moment { time, .. }) => Some(time),
-        Outcome::Info(moment) => moment.map(|moment| moment.time),
-    };
-    Witness {
-        index: operation.invoked.position,
-        process: operation.process,
-        node: operation.node.map(|node| history.nodes[node.0 as usize].to_string()),
-        function,
-        value,
-        swapped: None,
-        saw: None,
-        invoked: operation.invoked.time,
-        completed,
-        outcome: EventKind::Ok,
     }
 }
 
@@ -127,6 +100,7 @@ fn contradiction() -> Counterexample {
         saw: None,
         invoked: at(invoked),
         completed: completed.map(at),
+        completed_index: completed.map(|_| index + 1),
         outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
