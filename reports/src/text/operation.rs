@@ -97,6 +97,7 @@ mod tests {
             saw: None,
             invoked: Nanoseconds(0),
             completed: None,
+            completed_index: None,
             outcome: EventKind::Ok,
         }
     }
