@@ -8,6 +8,7 @@ use clap::Args;
 use partita_checker::Value;
 use partita_checker::formats::certificate::read_certificate;
 
+use super::input::Reading;
 use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -20,7 +21,7 @@ use crate::exit::{Exit, Failure, OrFail};
 #[command(after_help = "Example:\n  partita verify partita-runs/latest/history.jsonl \\\n      \
                         partita-runs/latest/certificate.json")]
 pub struct Arguments {
-    /// The history, JSON lines.
+    /// The history.
     history: PathBuf,
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
@@ -28,6 +29,8 @@ pub struct Arguments {
     /// another is rejected.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Performs the command.
@@ -36,7 +39,7 @@ pub struct Arguments {
 ///
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = super::check::read_history(&arguments.history)?;
+    let history = arguments.reading.read(&arguments.history)?;
     let path = &arguments.certificate;
     let name = path.display().to_string();
     let file = File::open(path).or_usage(|| name.clone())?;

@@ -11,6 +11,7 @@ use super::course::Course;
 use super::folder::RunFolder;
 use super::plan::Plan;
 use super::vacuity;
+use crate::cli::input::Reading;
 use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -20,7 +21,7 @@ use crate::exit::{Exit, Failure, OrFail};
 ///
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
-    let history = check::read_history(&folder.file("history.jsonl"))?;
+    let history = Reading::default().read(&folder.file("history.jsonl"))?;
     let (analysis, certificate) = check::judge(&history, &Options::default(), plan.check_timeout);
     let failed = course.failure.is_some();
     let record = record(plan, folder, course, &history, &analysis);
