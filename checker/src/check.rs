@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rayon::prelude::*;
 
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Span, spans, witness, zones};
+use crate::engines::{Span, auto, spans, witness, zones};
 use crate::history::{History, KeyId};
 use crate::model::{Model, Register};
 use crate::value::Value;
@@ -120,7 +120,7 @@ impl Checker<'_> {
         slots: &mut zones::Slots,
     ) -> Finding {
         let limits = self.limits();
-        match wgl::search(&self.register, spans, &limits) {
+        match auto::search(&self.register, spans, &limits) {
             Search::Valid(order) => self.valid(key, places, "wgl", spans, &order),
             Search::Violation { proven_at } => {
                 let part = wgl::minimise(&self.register, spans, proven_at, &limits);
@@ -133,7 +133,7 @@ impl Checker<'_> {
                 };
                 self.violation(key, places, "wgl", counterexample)
             }
-            Search::Unknown { cause, ordered, completed } => {
+            Search::Unknown { cause, ordered, completed, .. } => {
                 let cause = match cause {
                     Cause::Stopped => "the time ran out".to_owned(),
                     Cause::Memory => {

@@ -114,6 +114,17 @@ impl Model for Register {
         let response = call.response.map(|_| Response::Done);
         self.written(call).map(|new| Call { action: Action::Write(new), response })
     }
+
+    fn overwrites(&self, call: Call) -> Option<ValueId> {
+        match (call.action, call.response) {
+            (Action::Write(_) | Action::Delete, Some(Response::Done) | None) => self.written(call),
+            _ => None,
+        }
+    }
+
+    fn demands(&self, call: Call) -> Option<ValueId> {
+        self.observed(call)
+    }
 }
 
 #[cfg(test)]
