@@ -16,6 +16,7 @@ fn format_is_told_by_the_content() {
             "INFO  jepsen.core - hello\nINFO  jepsen.util - 0\t:invoke\t:read\tnil\n",
             Format::JepsenLog,
         ),
+        ("[2024] jepsen.util 0\t:invoke\t:read\tnil\n", Format::JepsenLog),
         ("# stack\npush 1 1 2\n", Format::Fastlin),
         ("#queue", Format::Fastlin),
     ] {
