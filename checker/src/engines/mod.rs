@@ -3,8 +3,11 @@
 //! Every engine works on the [`Span`]s of one key: linearizability is local (Herlihy & Wing 1990,
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
+pub mod monitor;
 pub mod wgl;
 pub mod zones;
+
+pub use monitor::{Decision, Monitored};
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};

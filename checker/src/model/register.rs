@@ -114,6 +114,14 @@ impl Model for Register {
         let response = call.response.map(|_| Response::Done);
         self.written(call).map(|new| Call { action: Action::Write(new), response })
     }
+
+    fn shown(&self, &state: &ValueId, values: &Values) -> Value {
+        if state.index() < values.len() {
+            values.get(state).clone()
+        } else {
+            Value::text("a value that no operation names")
+        }
+    }
 }
 
 #[cfg(test)]
