@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rayon::prelude::*;
 
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Decision, Monitored, Span, spans, witness};
+use crate::engines::{Decision, Monitored, Span, auto, spans, witness};
 use crate::history::History;
 use crate::model::{Model, ModelKind, with_model};
 use crate::value::Value;
@@ -64,8 +64,8 @@ pub fn check(
 }
 
 /// Searches for an order of `spans`: the one place that says with which engine.
-fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
-    wgl::search(model, spans, limits)
+fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+    auto::search(model, spans, limits)
 }
 
 /// What was found for one object.
@@ -152,7 +152,7 @@ impl<M: Monitored> Checker<'_, M> {
                 };
                 self.violation(object, "wgl", counterexample)
             }
-            Search::Unknown { cause, ordered, completed } => {
+            Search::Unknown { cause, ordered, completed, .. } => {
                 let cause = match cause {
                     Cause::Stopped => "the time ran out".to_owned(),
                     Cause::Memory => {

@@ -15,6 +15,7 @@ pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod streaming;
 pub mod value;
 pub mod verdict;
 pub mod verify;

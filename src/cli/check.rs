@@ -1,20 +1,19 @@
 //! `partita check`: is this history linearizable?
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::formats::jsonl;
 use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
 
+use super::input::Reading;
 use super::show;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
-/// Reads JSON lines. Exits with the worst verdict of all files: 0 if every one is valid, 1 if one
+/// Reads JSON lines, EDN as Jepsen and Knossos write it, Jepsen's log lines, Porcupine's key/value
+/// logs and fastlin's intervals, told apart by their content. Exits with the worst verdict of all files: 0 if every one is valid, 1 if one
 /// holds a violation, 3 if one stays unknown, 2 if one cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
@@ -41,6 +40,8 @@ pub struct Arguments {
     /// Where to write the certificate of a valid history; needs a single file.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Performs the command.
@@ -55,7 +56,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let mut worst = Verdict::Valid;
     for file in &arguments.files {
-        let history = read_history(file)?;
+        let history = arguments.reading.read(file)?;
         let options = Options {
             model: arguments.model,
             initial: arguments.initial.clone(),
@@ -76,18 +77,6 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         }
     }
     Ok(worst.into())
-}
-
-/// Reads a history file.
-///
-/// # Errors
-///
-/// [`Failure`] names the file, the line and what was expected.
-pub fn read_history(path: &Path) -> Result<History, Failure> {
-    let name = path.display().to_string();
-    let file = File::open(path).or_usage(|| name.clone())?;
-    jsonl::read_history(&name, BufReader::with_capacity(256 * 1024, file))
-        .map_err(|error| Failure::usage(miette::miette!("{error}")))
 }
 
 /// Checks a history within `timeout`. The checker verifies its own proofs.

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod doctor;
+pub mod export;
+pub mod input;
 pub mod list;
 pub mod run;
 pub mod show;
@@ -44,6 +46,8 @@ pub enum Command {
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
     Verify(verify::Arguments),
+    /// Write a history in another format, for other checkers.
+    Export(export::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -62,6 +66,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
+        Command::Export(arguments) => export::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)

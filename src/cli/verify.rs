@@ -8,6 +8,8 @@ use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
 use partita_checker::{Expected, ModelKind, Value};
 
+use super::input::Reading;
+use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
@@ -19,7 +21,7 @@ use crate::exit::{Exit, Failure, OrFail};
 #[command(after_help = "Example:\n  partita verify partita-runs/latest/history.jsonl \\\n      \
                         partita-runs/latest/certificate.json")]
 pub struct Arguments {
-    /// The history, JSON lines.
+    /// The history.
     history: PathBuf,
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
@@ -31,6 +33,8 @@ pub struct Arguments {
     /// another is rejected.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Performs the command.
@@ -39,7 +43,7 @@ pub struct Arguments {
 ///
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = super::check::read_history(&arguments.history)?;
+    let history = arguments.reading.read(&arguments.history)?;
     let path = &arguments.certificate;
     let name = path.display().to_string();
     let file = File::open(path).or_usage(|| name.clone())?;
@@ -50,8 +54,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             println!(
-                "accepted: an order of {operations} operations on {} keys explains the history",
-                certificate.keys.len()
+                "accepted: an order of {} on {} explains the history",
+                counted(operations, "operation"),
+                counted(certificate.keys.len(), "key")
             );
             Ok(Exit::Valid)
         }

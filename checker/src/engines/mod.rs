@@ -3,6 +3,8 @@
 //! Every engine works on the [`Span`]s of one key: linearizability is local (Herlihy & Wing 1990,
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
+pub mod auto;
+pub mod frontier;
 pub mod monitor;
 pub mod wgl;
 pub mod zones;

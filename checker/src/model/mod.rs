@@ -128,6 +128,19 @@ pub trait Model {
         None
     }
 
+    /// The state that `call` leaves whatever state it finds, if there is one and `call` is legal in
+    /// every state: the mark of a *blind write*. Nobody can tell a blind write that another one
+    /// follows at once from one that never was, and engines leave such orders out.
+    fn overwrites(&self, _call: Call) -> Option<Self::State> {
+        None
+    }
+
+    /// The only state in which `call` is legal or, without a response, does something; nothing if
+    /// there may be several. Engines ask it to tell which states nobody will ever see again.
+    fn demands(&self, _call: Call) -> Option<Self::State> {
+        None
+    }
+
     /// What the object holds in `state`, for people. `values` are those of the history.
     fn shown(&self, state: &Self::State, _values: &Values) -> Value {
         Value::text(format!("{state:?}"))

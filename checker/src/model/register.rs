@@ -122,6 +122,17 @@ impl Model for Register {
             Value::text("a value that no operation names")
         }
     }
+
+    fn overwrites(&self, call: Call) -> Option<ValueId> {
+        match (call.action, call.response) {
+            (Action::Write(_) | Action::Delete, Some(Response::Done) | None) => self.written(call),
+            _ => None,
+        }
+    }
+
+    fn demands(&self, call: Call) -> Option<ValueId> {
+        self.observed(call)
+    }
 }
 
 #[cfg(test)]

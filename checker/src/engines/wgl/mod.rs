@@ -33,7 +33,7 @@ pub struct Limits<'a> {
     /// Bytes of memory for pairs seen before.
     pub memory: usize,
     /// Asked every few thousand steps; the search ends when it says true.
-    pub stop: &'a dyn Fn() -> bool,
+    pub stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What a search found.
@@ -55,6 +55,9 @@ pub enum Search {
         ordered: usize,
         /// How many completed operations there are.
         completed: usize,
+        /// The position of the last return up to which there surely is an order; 0 if no search
+        /// along time said so.
+        passed: u64,
     },
 }
 
@@ -77,7 +80,7 @@ pub enum Cause {
 pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
     let completed = spans.iter().filter(|span| span.is_completed()).count();
     if spans.iter().any(|span| !model.knows(span.call)) {
-        return Search::Unknown { cause: Cause::NoMeaning, ordered: 0, completed };
+        return Search::Unknown { cause: Cause::NoMeaning, ordered: 0, completed, passed: 0 };
     }
     Searcher::new(model, spans, completed).run(limits)
 }
@@ -194,6 +197,6 @@ impl<'a, M: Model> Searcher<'a, M> {
 
     fn unknown(&self, cause: Cause) -> Search {
         let ordered = self.completed - self.fewest_left;
-        Search::Unknown { cause, ordered, completed: self.completed }
+        Search::Unknown { cause, ordered, completed: self.completed, passed: 0 }
     }
 }

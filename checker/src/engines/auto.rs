@@ -1,0 +1,77 @@
+//! Searches with whichever engine is quicker.
+//!
+//! Begins with the [frontier](super::frontier), which decides easy keys, however long, without the
+//! cost of a thread. What turns out to be hard is left to two threads: the frontier goes on, and
+//! the [depth-first search](super::wgl) begins. Each beats the other by orders of magnitude on some
+//! histories: a frontier where every short stretch has few orders, a lucky search where unknown
+//! operations pile up. The first answer wins and stops the other.
+//!
+//! Time and memory are one budget for both: each engine has half of the memory.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::Span;
+use super::frontier::{Engine, Plan};
+use super::wgl::{self, Cause, Limits, Search};
+use crate::model::Model;
+
+/// Searches for an order of `spans`, which are sorted by invocation.
+///
+/// # Panics
+///
+/// With 2^30 spans or more.
+pub fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+    let plan = match Plan::new(model, spans) {
+        Ok(plan) => plan,
+        Err(unknown @ Search::Unknown { cause: Cause::NoMeaning, .. }) => return unknown,
+        Err(_) => return wgl::search(model, spans, limits),
+    };
+    let mut frontier = plan.engine();
+    let share = Limits { memory: limits.memory / 2, stop: limits.stop };
+    if let Some(found) = frontier.easy(&share) {
+        return found;
+    }
+    let deep = |limits: &Limits<'_>| wgl::search(model, spans, limits);
+    race(&mut *frontier, &deep, &share)
+}
+
+/// Runs both until one has the answer.
+fn race(
+    frontier: &mut dyn Engine,
+    deep: &(dyn Fn(&Limits<'_>) -> Search + Sync),
+    limits: &Limits<'_>,
+) -> Search {
+    let decided = AtomicBool::new(false);
+    let stop = || decided.load(Ordering::Relaxed) || (limits.stop)();
+    let limits = Limits { memory: limits.memory, stop: &stop };
+    let decide = |found: Search| {
+        if !matches!(found, Search::Unknown { .. }) {
+            decided.store(true, Ordering::Relaxed);
+        }
+        found
+    };
+    thread::scope(|scope| {
+        let deep = scope.spawn(|| decide(deep(&limits)));
+        let wide = decide(frontier.hard(&limits));
+        let deep = deep.join().unwrap_or_else(|panic| resume_unwind(panic));
+        merge(wide, deep)
+    })
+}
+
+/// The one answer there is; without any, how far each got, and the cause that more can be done
+/// about: memory, if that ran out for one.
+fn merge(wide: Search, deep: Search) -> Search {
+    match (wide, deep) {
+        (
+            Search::Unknown { cause, ordered, completed, passed },
+            Search::Unknown { cause: deep_cause, ordered: deep_ordered, .. },
+        ) => {
+            let memory = cause == Cause::Memory || deep_cause == Cause::Memory;
+            let cause = if memory { Cause::Memory } else { cause };
+            Search::Unknown { cause, ordered: ordered.max(deep_ordered), completed, passed }
+        }
+        (Search::Unknown { .. }, found) | (found, _) => found,
+    }
+}

@@ -1,0 +1,190 @@
+//! Shows a violation on a short stretch of the history, whatever state it began in.
+//!
+//! Cuts everything that returned before some moment, and lets the object begin in any state that
+//! it can ever have: in any linearization of the whole, the cut operations come before all that
+//! were invoked after them, so what is left has an order from *some* state. Operations open at that
+//! moment may have happened before it, so they count as unknown. What plays no part is relaxed
+//! besides: operations without effect are dropped, and others stand as what they are at least
+//! ([`Model::relaxed`]). Each of these only allows more orders; where still none is left, the whole
+//! has none.
+//!
+//! Only for models all of whose states can be named: every operation with an effect is, or relaxes
+//! to, a blind write.
+
+use std::ops::Range;
+
+use rustc_hash::FxHashSet;
+
+use super::layout::Layout;
+use super::rules::Rules;
+use super::sweep::Sweep;
+use crate::engines::wgl::Limits;
+use crate::engines::{NEVER, Span};
+use crate::model::Model;
+
+/// All states that the object can ever have; nothing if they cannot be named.
+pub(super) fn all_states<M: Model>(model: &M, spans: &[Span]) -> Option<Vec<M::State>> {
+    let mut states: FxHashSet<M::State> = FxHashSet::default();
+    states.insert(model.initial());
+    for span in spans.iter().filter(|span| !model.is_pure(span.call)) {
+        let written = model
+            .overwrites(span.call)
+            .or_else(|| model.relaxed(span.call).and_then(|relaxed| model.overwrites(relaxed)));
+        states.insert(written?);
+    }
+    Some(states.into_iter().collect())
+}
+
+/// Whether `part`, sorted by invocation, has no order from any of the `states`. No is not certain:
+/// the search gives up at more than `width` configurations.
+pub(super) fn has_no_order<M: Model, const W: usize>(
+    model: &M,
+    part: &[Span],
+    states: &[M::State],
+    width: usize,
+    limits: &Limits<'_>,
+) -> bool {
+    let layout = Layout::new(model, part, true);
+    if layout.slots > 64 * W {
+        return false;
+    }
+    let observers: Vec<_> =
+        (0..).zip(part).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
+    let is_seen = |state: &&M::State| {
+        observers.iter().any(|(_, span)| model.step(state, span.call).is_some())
+    };
+    let mut starts: Vec<M::State> = states.iter().filter(is_seen).cloned().collect();
+    if starts.len() < states.len() {
+        // All others are one: nobody sees them.
+        starts.extend(states.iter().find(|state| !is_seen(state)).cloned());
+    }
+    if starts.len() > width {
+        return false;
+    }
+    let mut sweep: Sweep<'_, M, W> = Sweep::new(model, part, &layout, Rules::ALL, &starts);
+    while sweep.returning().is_some() {
+        match sweep.advance(width, limits) {
+            Ok(true) if sweep.now.complete => {}
+            Ok(false) if sweep.now.complete => return true,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// How many returns of a stretch are tried unrelaxed, and how many configurations a search of it
+/// may keep.
+const LOOKS: [(usize, usize); 8] = [
+    (1, 256),
+    (2, 256),
+    (4, 512),
+    (16, 1_024),
+    (16, WIDEST),
+    (64, WIDEST),
+    (256, WIDEST),
+    (1_024, WIDEST),
+];
+/// How many of them there are, and how many are quick.
+pub(super) const ALL: usize = LOOKS.len();
+pub(super) const QUICK: usize = 4;
+/// The most configurations that a search of a stretch may keep.
+pub(super) const WIDEST: usize = 8_192;
+
+/// A stretch of the history that ends with the return at `proven_at` and has no order.
+pub(super) fn find<M: Model, const W: usize>(
+    model: &M,
+    spans: &[Span],
+    layout: &Layout,
+    states: &[M::State],
+    proven_at: u64,
+    limits: &Limits<'_>,
+) -> Option<Vec<Span>> {
+    let round = layout
+        .returns
+        .binary_search_by_key(&proven_at, |&span| spans[span as usize].returned)
+        .ok()?;
+    let is_open = |(_, span): &(u32, &Span)| {
+        span.is_completed() && span.invoked < proven_at && span.returned > proven_at
+    };
+    let open: Vec<u32> = (0..).zip(spans).filter(is_open).map(|(place, _)| place).collect();
+    let stretch = Stretch { spans, layout, round, open: &open };
+    stretch.find::<M, W>(model, states, 0..ALL, limits)
+}
+
+/// The stretch that ends with a return.
+pub(super) struct Stretch<'a> {
+    pub spans: &'a [Span],
+    pub layout: &'a Layout,
+    /// Which return.
+    pub round: usize,
+    /// The completed spans that are open then.
+    pub open: &'a [u32],
+}
+
+impl Stretch<'_> {
+    /// Tries to show, at some expense, that the stretch has no order.
+    pub(super) fn find<M: Model, const W: usize>(
+        &self,
+        model: &M,
+        states: &[M::State],
+        looks: Range<usize>,
+        limits: &Limits<'_>,
+    ) -> Option<Vec<Span>> {
+        LOOKS[looks].iter().find_map(|&(exact, width)| {
+            let length = 4 * exact + 4 * self.layout.slots + 16;
+            let part = self.part(model, length, exact);
+            has_no_order::<M, W>(model, &part, states, width, limits).then_some(part)
+        })
+    }
+
+    /// The stretch of the last `length` returns, of which the last `exact` are not relaxed.
+    fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Vec<Span> {
+        let returns = &self.layout.returns;
+        let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
+        let first = (self.round + 1).saturating_sub(length);
+        let mut start = first.checked_sub(1).map_or(0, |last| self.returned(returns[last]));
+        for &span in exact {
+            start = start.min(self.spans[span as usize].invoked - 1);
+        }
+        let first = returns.partition_point(|&span| self.returned(span) <= start);
+        let exact_from = exact.first().map_or(NEVER, |&span| self.returned(span));
+        let mut part = Vec::new();
+        for &span in &returns[first..=self.round] {
+            let mut span = self.spans[span as usize];
+            let relax = span.returned < exact_from;
+            if span.invoked < start {
+                span.returned = NEVER;
+            }
+            push(model, &mut part, span, relax);
+        }
+        let end = self.returned(returns[self.round]);
+        let unknown = self.layout.kinds.iter().flat_map(|kind| &kind.members);
+        for &span in unknown.chain(self.open) {
+            let mut span = self.spans[span as usize];
+            if span.invoked < end && span.returned > end && !model.is_pure(span.call) {
+                span.returned = NEVER;
+                push(model, &mut part, span, exact.len() < 16);
+            }
+        }
+        part.sort_unstable_by_key(|span| span.invoked);
+        part
+    }
+
+    fn returned(&self, span: u32) -> u64 {
+        self.spans[span as usize].returned
+    }
+}
+
+fn push<M: Model>(model: &M, part: &mut Vec<Span>, mut span: Span, relax: bool) {
+    let pure = model.is_pure(span.call);
+    if pure && (relax || !span.is_completed()) {
+        return;
+    }
+    if relax && let Some(relaxed) = model.relaxed(span.call) {
+        span.call = relaxed;
+    }
+    if !span.is_completed() {
+        span.call.response = None;
+    }
+    part.push(span);
+}

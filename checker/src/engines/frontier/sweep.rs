@@ -1,0 +1,439 @@
+//! One sweep along the history: from return to return, all configurations that are possible.
+
+use super::bits::Bits;
+use super::configuration::{Configuration, Configurations, DEAD};
+use super::layout::{Layout, NONE};
+use super::rules::Rules;
+use super::states::{Interned, UNUSED, Usage, count_of, with_one_more};
+use super::trail::{ROOT, Trail};
+use super::views::Views;
+use crate::engines::Span;
+use crate::engines::wgl::{Cause, Limits};
+use crate::model::Model;
+
+/// Where in the history a sweep stands: before a return, with what was invoked until then.
+#[derive(Clone)]
+pub(super) struct Cursor<const W: usize> {
+    /// The next span to be invoked.
+    pub invoked: usize,
+    /// The next return.
+    pub round: usize,
+    /// Per slot the span that is open in it.
+    pub open: Vec<u32>,
+    /// The slots of blind writes that are open.
+    pub blind: Bits<W>,
+    /// Per kind how many unknown operations were invoked.
+    pub available: Vec<u32>,
+    /// The kinds of which there are some.
+    pub active: Vec<u32>,
+}
+
+/// A moment of a sweep to which it can be put back.
+#[derive(Clone)]
+pub(super) struct Snapshot<const W: usize> {
+    pub cursor: Cursor<W>,
+    pub frontier: Vec<Configuration<W>>,
+    /// Whether the frontier lacks nothing that is possible.
+    pub complete: bool,
+}
+
+impl<const W: usize> Snapshot<W> {
+    pub(super) const fn bytes(&self) -> usize {
+        self.frontier.capacity() * size_of::<Configuration<W>>()
+            + 4 * (self.cursor.open.capacity()
+                + self.cursor.available.capacity()
+                + self.cursor.active.capacity())
+    }
+}
+
+pub(super) struct Sweep<'a, M: Model, const W: usize> {
+    pub model: &'a M,
+    pub spans: &'a [Span],
+    pub layout: &'a Layout,
+    pub rules: Rules,
+    pub states: Interned<M::State>,
+    pub usages: Interned<Usage>,
+    pub trail: Trail,
+    pub views: Views<W>,
+    pub now: Snapshot<W>,
+    /// Configurations in which the operation that returns has yet to be ordered, or may be.
+    work: Configurations<W>,
+    pub next: Configurations<W>,
+    /// How many configurations were looked at.
+    pub effort: u64,
+}
+
+/// How many configurations are looked at between two questions whether to stop.
+const EXPANSIONS_PER_POLL: usize = 1_024;
+
+/// An operation about to be ordered.
+#[derive(Clone, Copy)]
+enum Choice {
+    /// The completed one in this slot.
+    Slot(u32),
+    /// An unknown one of this kind.
+    Kind(u32),
+}
+
+impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
+    /// A sweep that begins with the object in any of the `starts`.
+    pub(super) fn new(
+        model: &'a M,
+        spans: &'a [Span],
+        layout: &'a Layout,
+        rules: Rules,
+        starts: &[M::State],
+    ) -> Self {
+        let mut states = Interned::new();
+        let mut usages = Interned::new();
+        usages.intern(&Usage::default(), 0);
+        let begin = |state| Configuration {
+            state: states.intern(state, 0),
+            usage: UNUSED,
+            used: Bits::EMPTY,
+            free: Bits::EMPTY,
+            trail: ROOT,
+        };
+        let frontier = starts.iter().map(begin).collect();
+        let cursor = Cursor {
+            invoked: 0,
+            round: 0,
+            open: vec![NONE; layout.slots],
+            blind: Bits::EMPTY,
+            available: vec![0; layout.kinds.len()],
+            active: Vec::new(),
+        };
+        Self {
+            model,
+            spans,
+            layout,
+            rules,
+            states,
+            usages,
+            trail: Trail::new(),
+            views: Views::new(layout.slots),
+            now: Snapshot { cursor, frontier, complete: true },
+            work: Configurations::new(),
+            next: Configurations::new(),
+            effort: 0,
+        }
+    }
+
+    /// The span that returns next, if one does.
+    pub(super) fn returning(&self) -> Option<u32> {
+        self.layout.returns.get(self.now.cursor.round).copied()
+    }
+
+    /// Goes past the next return with at most `width` configurations. Whether any is left.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was met; then the sweep is of no more use.
+    pub(super) fn advance(&mut self, width: usize, limits: &Limits<'_>) -> Result<bool, Cause> {
+        let span = self.returning().expect("a return is left");
+        let slot = self.layout.places[span as usize];
+        let fresh = self.invoke_until(self.spans[span as usize].returned);
+        self.retire(self.spans[span as usize].returned);
+        self.views.begin_round(slot);
+        self.free_silent(fresh);
+        self.sort_frontier(span, slot);
+        let most = width.saturating_mul(16).saturating_add(256);
+        let mut place = 0;
+        while let Some(&from) = self.work.items.get(place) {
+            if place >= most {
+                self.now.complete = false;
+                break;
+            }
+            self.expand(&from, span, slot);
+            place += 1;
+            if place.is_multiple_of(EXPANSIONS_PER_POLL) {
+                self.poll(limits)?;
+            }
+        }
+        self.effort += (place + self.now.frontier.len()) as u64;
+        let cursor = &mut self.now.cursor;
+        cursor.open[slot as usize] = NONE;
+        cursor.blind.remove(slot);
+        cursor.round += 1;
+        if self.next.items.len() > width {
+            self.cut(width);
+        }
+        std::mem::swap(&mut self.now.frontier, &mut self.next.items);
+        self.next.clear();
+        Ok(!self.now.frontier.is_empty())
+    }
+
+    fn poll(&self, limits: &Limits<'_>) -> Result<(), Cause> {
+        if (limits.stop)() {
+            Err(Cause::Stopped)
+        } else if self.bytes() > limits.memory {
+            Err(Cause::Memory)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Goes back, or on, to another moment.
+    pub(super) fn put_back(&mut self, moment: Snapshot<W>) {
+        self.now = moment;
+        self.views.forget();
+    }
+
+    /// Takes in all invocations before `position`. Gives the slots of the completed ones.
+    fn invoke_until(&mut self, position: u64) -> Bits<W> {
+        let mut fresh = Bits::EMPTY;
+        let cursor = &mut self.now.cursor;
+        while let Some(span) = self.spans.get(cursor.invoked)
+            && span.invoked < position
+        {
+            let place = self.layout.places[cursor.invoked];
+            if span.is_completed() {
+                cursor.open[place as usize] = cursor.invoked as u32;
+                fresh.insert(place);
+                if self.layout.blind[cursor.invoked] {
+                    cursor.blind.insert(place);
+                }
+            } else if place != NONE {
+                let available = &mut cursor.available[place as usize];
+                if *available == 0 {
+                    cursor.active.push(place);
+                }
+                *available += 1;
+            }
+            cursor.invoked += 1;
+        }
+        fresh
+    }
+
+    /// Orders what was just invoked wherever it changes nothing.
+    fn free_silent(&mut self, fresh: Bits<W>) {
+        for place in 0..self.now.frontier.len() {
+            let view = self.refresh(self.now.frontier[place].state);
+            let silent = self.views.get(view).silent.and(&fresh);
+            let configuration = &mut self.now.frontier[place];
+            configuration.free = configuration.free.or(&silent);
+        }
+    }
+
+    /// Splits the frontier: what survives the return as it is, and what needs a step for it.
+    fn sort_frontier(&mut self, span: u32, slot: u32) {
+        self.work.clear();
+        self.next.clear();
+        let wanted = self.may_be_wanted(span);
+        let frontier = std::mem::take(&mut self.now.frontier);
+        for configuration in &frontier {
+            if configuration.used.contains(slot) {
+                self.survive(*configuration, slot);
+                continue;
+            }
+            if configuration.free.contains(slot) {
+                self.survive(*configuration, slot);
+                if !wanted {
+                    continue;
+                }
+            }
+            self.work.add(*configuration);
+        }
+        self.now.frontier = frontier;
+    }
+
+    /// Whether the operation that returns may be of use besides having its place: whether anybody
+    /// may look at what it leaves.
+    fn may_be_wanted(&mut self, span: u32) -> bool {
+        let call = self.spans[span as usize].call;
+        if self.rules.silent && self.model.is_pure(call) {
+            return false;
+        }
+        let after = self.model.overwrites(call).or_else(|| {
+            let demanded = self.model.demands(call)?;
+            self.model.step(&demanded, call)
+        });
+        after.is_none_or(|state| {
+            let state = self.intern(&state);
+            let view = self.refresh(state);
+            let silent = self.views.get(view).silent.minus(&self.now.cursor.blind);
+            !silent.is_empty() || self.is_live(state)
+        })
+    }
+
+    pub(super) fn intern(&mut self, state: &M::State) -> u32 {
+        self.states.intern(state, 0)
+    }
+
+    /// Takes the configuration past the return.
+    fn survive(&mut self, mut configuration: Configuration<W>, slot: u32) {
+        configuration.used.remove(slot);
+        configuration.free.remove(slot);
+        if configuration.state != DEAD && !self.is_live(configuration.state) {
+            configuration.state = DEAD;
+        }
+        self.next.admit(configuration, &self.usages, self.rules);
+    }
+
+    /// Orders one more operation in every way that may lead to `returning` being ordered.
+    fn expand(&mut self, from: &Configuration<W>, returning: u32, slot: u32) {
+        self.refresh_groups();
+        for number in 0..self.views.groups().len() {
+            self.expand_blind(from, number, returning, slot);
+        }
+        if from.state == DEAD {
+            return;
+        }
+        let here = self.refresh(from.state);
+        let moves = self.views.get(here).moves.minus(&from.used);
+        let designated = self.designated(from);
+        for choice in moves.iter() {
+            let target = self.views.get(here).next[choice as usize];
+            let must = !from.free.contains(choice);
+            let always = choice == slot || (must && Some(choice) != designated);
+            if self.is_first(choice, moves, from) && (always || self.is_useful(from, target)) {
+                self.take(from, Choice::Slot(choice), target, returning, slot);
+            }
+        }
+        for number in 0..self.views.get(here).unknown_moves.len() {
+            let (kind, target) = self.views.get(here).unknown_moves[number];
+            let action = self.layout.kinds[kind as usize].call.action;
+            let mut same = moves.iter().filter(|&other| {
+                self.open_span(other).call.action == action
+                    && self.views.get(here).next[other as usize] == target
+            });
+            let known = self.rules.interchange && same.next().is_some();
+            if !known && self.is_left(from, kind) && self.is_useful(from, target) {
+                self.take(from, Choice::Kind(kind), target, returning, slot);
+            }
+        }
+    }
+
+    /// Orders blind writes of one group: the one that must be ordered and returns first, the free
+    /// one that returns first, or, if there is neither, one of unknown outcome.
+    fn expand_blind(&mut self, from: &Configuration<W>, number: usize, returning: u32, slot: u32) {
+        let target = self.views.groups()[number].target;
+        let useful = self.is_useful(from, target);
+        let mut seen = [false; 2];
+        for place in 0..self.views.groups()[number].slots.len() {
+            let choice = self.views.groups()[number].slots[place];
+            if from.used.contains(choice) {
+                continue;
+            }
+            let status = usize::from(from.free.contains(choice));
+            if !(self.rules.interchange && seen[status]) && (useful || choice == slot) {
+                self.take(from, Choice::Slot(choice), target, returning, slot);
+            }
+            seen[status] = true;
+        }
+        let known = self.rules.interchange && seen.contains(&true);
+        if let Some(kind) = self.views.groups()[number].kind
+            && useful
+            && !known
+            && self.is_left(from, kind)
+        {
+            self.take(from, Choice::Kind(kind), target, returning, slot);
+        }
+    }
+
+    fn is_left(&self, from: &Configuration<W>, kind: u32) -> bool {
+        self.now.cursor.available[kind as usize] > count_of(self.usages.get(from.usage), kind)
+    }
+
+    fn open_span(&self, slot: u32) -> &'a Span {
+        &self.spans[self.now.cursor.open[slot as usize] as usize]
+    }
+
+    /// Whether no other of the `moves` asks and answers the same, is as free, and returns earlier.
+    fn is_first(&self, choice: u32, moves: Bits<W>, from: &Configuration<W>) -> bool {
+        let span = self.open_span(choice);
+        !self.rules.interchange
+            || !moves.iter().any(|other| {
+                let earlier = self.open_span(other);
+                earlier.returned < span.returned
+                    && earlier.call == span.call
+                    && from.free.contains(other) == from.free.contains(choice)
+            })
+    }
+
+    /// Whether somebody who is at work may notice the state `target` when it follows on `from`.
+    fn is_useful(&mut self, from: &Configuration<W>, target: u32) -> bool {
+        if !(self.rules.useful && self.rules.burial) {
+            return true;
+        }
+        let view = self.refresh(target);
+        let view = self.views.get(view);
+        let silent = view.silent.minus(&self.now.cursor.blind).minus(&from.free);
+        !silent.or(&view.moves).minus(&from.used).is_empty()
+            || view.unknown_moves.iter().any(|&(kind, _)| self.is_left(from, kind))
+    }
+
+    /// The one operation besides blind writes that a blind write after `from` would hide.
+    fn designated(&mut self, from: &Configuration<W>) -> Option<u32> {
+        if !self.rules.burial || from.state == DEAD {
+            return None;
+        }
+        let view = self.refresh(from.state);
+        let moves = self.views.get(view).moves.minus(&from.used).minus(&from.free);
+        moves.iter().min_by_key(|&slot| self.open_span(slot).returned)
+    }
+
+    /// Orders `choice` next, which leads to the state `target`.
+    fn take(
+        &mut self,
+        from: &Configuration<W>,
+        choice: Choice,
+        target: u32,
+        returning: u32,
+        slot: u32,
+    ) {
+        let mut to = *from;
+        let blind = match choice {
+            Choice::Slot(slot) => self.now.cursor.blind.contains(slot),
+            Choice::Kind(kind) => self.layout.kinds[kind as usize].blind,
+        };
+        if blind && self.rules.burial {
+            to.free = to.free.or(&self.now.cursor.blind);
+            if let Some(hidden) = self.designated(from) {
+                to.free.insert(hidden);
+            }
+        }
+        let span = match choice {
+            Choice::Slot(slot) => {
+                to.used.insert(slot);
+                self.now.cursor.open[slot as usize]
+            }
+            Choice::Kind(kind) => {
+                let usage = self.usages.get(from.usage);
+                let count = count_of(usage, kind);
+                let usage = with_one_more(usage, kind);
+                to.usage = self.usages.intern(&usage, size_of_val(&*usage));
+                self.layout.kinds[kind as usize].members[count as usize]
+            }
+        };
+        let view = self.refresh(target);
+        to.free = to.free.or(&self.views.get(view).silent).minus(&to.used);
+        to.state = target;
+        if to.used.contains(slot) {
+            to.trail = self.trail.push(from.trail, span, self.now.cursor.round as u32);
+            return self.survive(to, slot);
+        }
+        let settled = to.free.contains(slot);
+        if settled && !self.may_be_wanted(returning) {
+            to.trail = self.trail.push(from.trail, span, self.now.cursor.round as u32);
+            return self.survive(to, slot);
+        }
+        if self.work.add(to) {
+            to.trail = self.trail.push(from.trail, span, self.now.cursor.round as u32);
+            self.work.set_last_trail(to.trail);
+            if settled {
+                self.survive(to, slot);
+            }
+        }
+    }
+
+    /// Bytes that the sweep takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.states.bytes()
+            + self.usages.bytes()
+            + self.trail.bytes()
+            + self.now.bytes()
+            + self.work.bytes()
+            + self.next.bytes()
+    }
+}

@@ -1,0 +1,316 @@
+//! What the operations at work mean in a state: computed once per state and return, and only for
+//! what changed since.
+
+use rustc_hash::FxHashMap;
+
+use super::bits::Bits;
+use super::configuration::{Configuration, DEAD};
+use super::layout::NONE;
+use super::states::{UNUSED, Usage};
+use super::sweep::{Snapshot, Sweep};
+use crate::history::Action;
+use crate::model::Model;
+
+/// How many states are kept in view; states that were left stay until there are more.
+const MOST_VIEWS: usize = 256;
+
+/// The operations at work, seen from one state.
+pub(super) struct View<const W: usize> {
+    /// For which round this was last brought up to date.
+    round: u64,
+    /// Per slot the span that `next` is about.
+    spans: Vec<u32>,
+    /// Per slot the state that follows; [`NONE`] if the operation is not legal.
+    pub next: Vec<u32>,
+    /// What is legal and changes nothing.
+    pub silent: Bits<W>,
+    /// What is legal, not blind, and changes something.
+    pub moves: Bits<W>,
+    /// Kinds of unknown operations that are not blind and change something, and to what.
+    pub unknown_moves: Vec<(u32, u32)>,
+    live: Option<bool>,
+    /// A span at which somebody looked at the state; it may lie in the past.
+    looker: usize,
+}
+
+/// Open blind writes that do the same.
+pub(super) struct Group {
+    action: Action,
+    /// The state that they leave.
+    pub target: u32,
+    /// The completed ones, by return.
+    pub slots: Vec<u32>,
+    /// The unknown ones.
+    pub kind: Option<u32>,
+}
+
+pub(super) struct Views<const W: usize> {
+    numbers: FxHashMap<u32, usize>,
+    views: Vec<View<W>>,
+    /// How many of the views are in use; the rest are kept for their memory.
+    count: usize,
+    groups: Vec<Group>,
+    groups_of: u64,
+    round: u64,
+    slots: usize,
+    returning: u32,
+}
+
+/// The view from [`DEAD`]: whoever looks does not find out.
+const FROM_DEAD: usize = 0;
+
+impl<const W: usize> Views<W> {
+    pub(super) fn new(slots: usize) -> Self {
+        let mut views = Self {
+            numbers: FxHashMap::default(),
+            views: Vec::new(),
+            count: 0,
+            groups: Vec::new(),
+            groups_of: 0,
+            round: 0,
+            slots,
+            returning: NONE,
+        };
+        views.open(DEAD);
+        views
+    }
+
+    /// Makes all views stale. `returning` is the slot of the operation that returns.
+    pub(super) fn begin_round(&mut self, returning: u32) {
+        self.round += 1;
+        self.returning = returning;
+        if self.count > MOST_VIEWS {
+            self.forget();
+        }
+    }
+
+    /// Gives up all views, as states may have got new numbers.
+    pub(super) fn forget(&mut self) {
+        self.numbers.clear();
+        self.count = 0;
+        self.open(DEAD);
+    }
+
+    fn open(&mut self, state: u32) -> usize {
+        let number = self.count;
+        self.count += 1;
+        self.numbers.insert(state, number);
+        let view = View {
+            round: 0,
+            spans: vec![NONE; self.slots],
+            next: vec![NONE; self.slots],
+            silent: Bits::EMPTY,
+            moves: Bits::EMPTY,
+            unknown_moves: Vec::new(),
+            live: None,
+            looker: 0,
+        };
+        match self.views.get_mut(number) {
+            Some(old) => *old = view,
+            None => self.views.push(view),
+        }
+        number
+    }
+
+    pub(super) fn get(&self, number: usize) -> &View<W> {
+        &self.views[number]
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+impl<M: Model, const W: usize> Sweep<'_, M, W> {
+    /// The number of the view from `state`, up to date.
+    pub(super) fn refresh(&mut self, state: u32) -> usize {
+        if state == DEAD {
+            return FROM_DEAD;
+        }
+        let known = self.views.numbers.get(&state).copied();
+        let number = known.unwrap_or_else(|| self.views.open(state));
+        if self.views.views[number].round == self.views.round {
+            return number;
+        }
+        for slot in 0..self.now.cursor.open.len() {
+            if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
+                self.refresh_slot(number, state, slot as u32);
+            }
+        }
+        let mut unknown = std::mem::take(&mut self.views.views[number].unknown_moves);
+        unknown.clear();
+        for place in 0..self.now.cursor.active.len() {
+            let kind = self.now.cursor.active[place];
+            if !self.layout.kinds[kind as usize].blind {
+                let call = self.layout.kinds[kind as usize].call;
+                let after = self.model.step(self.states.get(state), call);
+                let after = after.map(|after| self.intern(&after));
+                unknown.extend(after.filter(|&after| after != state).map(|after| (kind, after)));
+            }
+        }
+        let view = &mut self.views.views[number];
+        view.unknown_moves = unknown;
+        view.round = self.views.round;
+        view.live = None;
+        number
+    }
+
+    fn refresh_slot(&mut self, number: usize, state: u32, slot: u32) {
+        let span = self.now.cursor.open[slot as usize];
+        let after = (span != NONE)
+            .then(|| self.model.step(self.states.get(state), self.spans[span as usize].call))
+            .flatten()
+            .map(|after| self.intern(&after));
+        let view = &mut self.views.views[number];
+        view.spans[slot as usize] = span;
+        view.next[slot as usize] = after.unwrap_or(NONE);
+        view.silent.remove(slot);
+        view.moves.remove(slot);
+        let Some(after) = after else { return };
+        if after == state && self.rules.silent {
+            view.silent.insert(slot);
+        } else if !self.layout.blind[span as usize] {
+            view.moves.insert(slot);
+        }
+    }
+
+    /// Whether anybody may look at `state` after the return at hand, before it must have been
+    /// overwritten. False is certain.
+    pub(super) fn is_live(&mut self, state: u32) -> bool {
+        if !self.rules.forget {
+            return true;
+        }
+        let number = self.refresh(state);
+        let view = &self.views.views[number];
+        if let Some(live) = view.live {
+            return live;
+        }
+        let mut at_work = view.moves;
+        if self.views.returning != NONE {
+            at_work.remove(self.views.returning);
+        }
+        let live = !at_work.is_empty()
+            || !view.unknown_moves.is_empty()
+            || self.will_be_looked_at(state, number);
+        self.views.views[number].live = Some(live);
+        live
+    }
+
+    /// Whether an operation yet to be invoked may look at `state`. All invoked after `horizon` come
+    /// after a blind write that is invoked after now.
+    fn will_be_looked_at(&mut self, state: u32, number: usize) -> bool {
+        let first = self.now.cursor.invoked;
+        let horizon = self.layout.horizon[first];
+        let mut place = self.views.views[number].looker.max(first);
+        while let Some(span) = self.spans.get(place)
+            && span.invoked < horizon
+        {
+            let considered = self.layout.places[place] != NONE && !self.layout.blind[place];
+            let after =
+                considered.then(|| self.model.step(self.states.get(state), span.call)).flatten();
+            if after.is_some_and(|it| span.is_completed() || it != *self.states.get(state)) {
+                self.views.views[number].looker = place;
+                return true;
+            }
+            place += 1;
+        }
+        self.views.views[number].looker = place;
+        false
+    }
+
+    /// Brings the groups of open blind writes up to date.
+    pub(super) fn refresh_groups(&mut self) {
+        if self.views.groups_of == self.views.round {
+            return;
+        }
+        self.views.groups_of = self.views.round;
+        let mut groups: Vec<Group> = Vec::new();
+        let mut blind: Vec<u32> = self.now.cursor.blind.iter().collect();
+        blind.sort_unstable_by_key(|&slot| {
+            self.spans[self.now.cursor.open[slot as usize] as usize].returned
+        });
+        for slot in blind {
+            let call = self.spans[self.now.cursor.open[slot as usize] as usize].call;
+            self.group(&mut groups, call).slots.push(slot);
+        }
+        for place in 0..self.now.cursor.active.len() {
+            let kind = self.now.cursor.active[place];
+            if self.layout.kinds[kind as usize].blind {
+                let call = self.layout.kinds[kind as usize].call;
+                self.group(&mut groups, call).kind = Some(kind);
+            }
+        }
+        self.views.groups = groups;
+    }
+
+    fn group<'g>(&mut self, groups: &'g mut Vec<Group>, call: crate::Call) -> &'g mut Group {
+        let found = groups.iter().position(|group| group.action == call.action);
+        let number = found.unwrap_or_else(|| {
+            let state = self.model.overwrites(call).expect("the write is blind");
+            let target = self.intern(&state);
+            groups.push(Group { action: call.action, target, slots: Vec::new(), kind: None });
+            groups.len() - 1
+        });
+        &mut groups[number]
+    }
+
+    /// Forgets how often unknown operations were used at which nobody looks after `position`.
+    pub(super) fn retire(&mut self, position: u64) {
+        let kinds = &self.layout.kinds;
+        let is_over = |kind: u32| kinds[kind as usize].last_look < position;
+        let cursor = &mut self.now.cursor;
+        if !cursor.active.iter().any(|&kind| is_over(kind)) {
+            return;
+        }
+        cursor.active.retain(|&kind| !is_over(kind));
+        for configuration in &mut self.now.frontier {
+            let usage = self.usages.get(configuration.usage);
+            if usage.iter().any(|&(kind, _)| is_over(kind)) {
+                let left: Usage =
+                    usage.iter().copied().filter(|&(kind, _)| !is_over(kind)).collect();
+                configuration.usage = self.usages.intern(&left, size_of_val(&*left));
+            }
+        }
+    }
+
+    /// Keeps the most promising configurations: those in which least must still happen and fewest
+    /// unknown operations were used, of every state about as many.
+    pub(super) fn cut(&mut self, width: usize) {
+        self.now.complete = false;
+        let cost = |configuration: &Configuration<W>| {
+            let used = self.usages.get(configuration.usage).iter().map(|&(_, count)| count);
+            let done = configuration.used.len() + 2 * configuration.free.len();
+            i64::from(used.sum::<u32>()) * 4 - i64::from(done)
+        };
+        let mut order: Vec<(u32, i64, usize)> = (0..)
+            .zip(&self.next.items)
+            .map(|(place, configuration)| (configuration.state, cost(configuration), place))
+            .collect();
+        order.sort_unstable();
+        let mut rank = 0;
+        let mut last = None;
+        for entry in &mut order {
+            rank = if last == Some(entry.0) { rank + 1 } else { 0 };
+            last = Some(entry.0);
+            entry.0 = rank;
+        }
+        order.sort_unstable();
+        order.truncate(width);
+        let kept = order.iter().map(|&(.., place)| self.next.items[place]);
+        self.next.items = kept.collect();
+    }
+
+    /// Gives up all steps, states and usages but those of the frontier and of the snapshots.
+    pub(super) fn reclaim<'s>(&mut self, snapshots: impl Iterator<Item = &'s mut Snapshot<W>>)
+    where
+        Self: 's,
+    {
+        let mut kept: Vec<&mut Configuration<W>> = self.now.frontier.iter_mut().collect();
+        kept.extend(snapshots.flat_map(|snapshot| &mut snapshot.frontier));
+        let states = kept.iter().map(|it| it.state).filter(|&state| state != DEAD);
+        self.states.retain(states);
+        self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]));
+        self.trail.reclaim(kept.into_iter().map(|configuration| &mut configuration.trail));
+        self.views.forget();
+    }
+}
