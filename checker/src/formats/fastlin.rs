@@ -102,9 +102,9 @@ fn operation(
         return Err((at, refused("a value other than -1, which stands for none", word)));
     }
     let (word, at) = next("a start")?;
-    let start = word.parse().map_err(|_| (at, refused("a start of 64 bits", word)))?;
+    let start = time(word).ok_or_else(|| (at, refused("a start, from 0 to 2^63", word)))?;
     let (word, at) = next("an end")?;
-    let end = word.parse().map_err(|_| (at, refused("an end of 64 bits", word)))?;
+    let end = time(word).ok_or_else(|| (at, refused("an end, from 0 to 2^63", word)))?;
     if end < start {
         return Err((at, refused(&format!("an end that is not before {start}"), word)));
     }
@@ -112,6 +112,10 @@ fn operation(
         Ok((word, at)) => Err((at, refused("nothing after the end", word))),
         Err(_) => Ok(Operation { function, value, start, end }),
     }
+}
+
+fn time(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|&time| time < 1 << 63)
 }
 
 fn refused(expected: &str, found: &str) -> ReadProblem {

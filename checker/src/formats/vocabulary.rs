@@ -23,6 +23,50 @@ use super::options::{FailedCas, NilRead};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::value::Value;
 
+/// The name of a field that has a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Process,
+    Type,
+    Function,
+    Value,
+    Key,
+    Time,
+    Index,
+    Node,
+    Swapped,
+    Saw,
+    Known,
+}
+
+impl Name {
+    const ALL: [(&'static str, Self); 11] = [
+        (":process", Self::Process),
+        (":type", Self::Type),
+        (":f", Self::Function),
+        (":value", Self::Value),
+        (":key", Self::Key),
+        (":time", Self::Time),
+        (":index", Self::Index),
+        (":node", Self::Node),
+        (":partita/swapped", Self::Swapped),
+        (":partita/saw", Self::Saw),
+        (":partita/known", Self::Known),
+    ];
+
+    /// The name that this keyword is, if it has a meaning.
+    pub(super) fn of(keyword: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == keyword).map(|&(_, name)| name)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = Self::ALL.iter().filter(|(_, name)| name == self);
+        names.take(1).try_for_each(|(keyword, _)| out.write_str(keyword))
+    }
+}
+
 /// The fields of an event as they stand in a file.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -40,22 +84,21 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The field with this name, if it has a meaning.
-    pub(super) fn field(&mut self, name: &str) -> Option<&mut Option<Value>> {
-        Some(match name {
-            ":process" => &mut self.process,
-            ":type" => &mut self.kind,
-            ":f" => &mut self.function,
-            ":value" => &mut self.value,
-            ":key" => &mut self.key,
-            ":time" => &mut self.time,
-            ":index" => &mut self.index,
-            ":node" => &mut self.node,
-            ":partita/swapped" => &mut self.swapped,
-            ":partita/saw" => &mut self.saw,
-            ":partita/known" => &mut self.known,
-            _ => return None,
-        })
+    /// The field with this name.
+    pub(super) const fn field(&mut self, name: Name) -> &mut Option<Value> {
+        match name {
+            Name::Process => &mut self.process,
+            Name::Type => &mut self.kind,
+            Name::Function => &mut self.function,
+            Name::Value => &mut self.value,
+            Name::Key => &mut self.key,
+            Name::Time => &mut self.time,
+            Name::Index => &mut self.index,
+            Name::Node => &mut self.node,
+            Name::Swapped => &mut self.swapped,
+            Name::Saw => &mut self.saw,
+            Name::Known => &mut self.known,
+        }
     }
 
     /// Whether the value says something; it does not in what the nemesis does, and where nothing

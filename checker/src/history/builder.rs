@@ -32,6 +32,9 @@ pub enum HistoryProblem {
     /// Positions are computed with, so the greatest numbers are not available.
     #[error("expected an index below 2^63")]
     IndexTooGreat,
+    /// Not every format of files has room for greater numbers.
+    #[error("expected a time below 2^63 ns")]
+    TimeTooGreat,
     /// Times must not go back.
     #[error(
         "expected a time of at least {previous} ns, that of the event before, found {found} ns"
@@ -187,6 +190,9 @@ impl HistoryBuilder {
     fn advance(&mut self, event: &Record<'_>) -> Result<(), HistoryProblem> {
         if event.index >= 1 << 63 {
             return Err(HistoryProblem::IndexTooGreat);
+        }
+        if event.time.0 >= 1 << 63 {
+            return Err(HistoryProblem::TimeTooGreat);
         }
         if let Some((previous, time)) = self.last {
             if event.index <= previous {

@@ -17,10 +17,9 @@ use std::io::BufRead;
 
 use self::syntax::{Parser, Place};
 use super::error::{ReadError, ReadProblem};
-use super::vocabulary::{Fields, Vocabulary};
+use super::vocabulary::{Fields, Name, Vocabulary};
 use crate::event::Event;
 use crate::history::{History, HistoryBuilder};
-use crate::value::Value;
 
 pub use write::{Keys, write_edn};
 
@@ -93,6 +92,9 @@ fn unexpected<R: BufRead>(parser: &mut Parser<R>, expected: &str) -> ReadError {
     }
 }
 
+/// What follows the name of a field.
+const VALUE: &str = "the value of a field";
+
 /// Reads a map as an event.
 fn fields<R: BufRead>(parser: &mut Parser<R>) -> Result<Fields, ReadError> {
     parser.take(b'{')?;
@@ -108,27 +110,26 @@ fn fields<R: BufRead>(parser: &mut Parser<R>) -> Result<Fields, ReadError> {
             Some(b':') => {}
             _ => {
                 parser.skip_form("a field or `}`")?;
-                parser.skip_form("the value of a field")?;
+                parser.skip_form(VALUE)?;
                 continue;
             }
         }
-        let name = parser.value("the name of a field")?;
-        let Value::Text(name) = name else { unreachable!("a colon begins a keyword") };
-        let Some(field) = fields.field(&name) else {
-            parser.skip_form("the value of a field")?;
+        let Some(name) = Name::of(parser.keyword()?) else {
+            parser.skip_form(VALUE)?;
             continue;
         };
+        let field = fields.field(name);
         if field.is_some() {
             let problem = ReadProblem::unexpected("every field once", format!("{name} again"));
             return Err(parser.error(place, problem));
         }
         // Elsewhere than in Jepsen's core, `:node` may be anything.
-        if &*name == ":node" && !matches!(parser.blank()?, Some(b'"' | b':')) {
-            parser.skip_form("the value of a field")?;
+        if name == Name::Node && !matches!(parser.blank()?, Some(b'"' | b':')) {
+            parser.skip_form(VALUE)?;
             continue;
         }
-        *field = Some(parser.value(&format!("the value of {name}"))?);
-        if &*name != ":value"
+        *field = Some(parser.value(VALUE)?);
+        if name != Name::Value
             && let Some(refusal) = parser.refusal()
         {
             return Err(refusal);

@@ -180,10 +180,7 @@ impl<R: BufRead> Parser<R> {
             }
             Some(b'{') => self.map(depth),
             Some(b'#') => self.set(depth),
-            Some(b':') => {
-                let keyword = self.token()?.to_owned();
-                self.keyword(place, &keyword)
-            }
+            Some(b':') => self.keyword().map(Value::text),
             Some(byte @ (b']' | b')' | b'}')) => {
                 Err(self.unexpected(place, expected, format!("`{}`", char::from(byte))))
             }
@@ -194,8 +191,12 @@ impl<R: BufRead> Parser<R> {
     fn items(&mut self, close: u8, depth: usize) -> Result<Vec<Value>, ReadError> {
         let mut items = Vec::new();
         while self.blank()? != Some(close) {
-            let expected = ["an item or `", &char::from(close).to_string(), "`"].concat();
-            items.push(self.form(&expected, depth + 1)?);
+            let expected = match close {
+                b']' => "an item or `]`",
+                b')' => "an item or `)`",
+                _ => "an item or `}`",
+            };
+            items.push(self.form(expected, depth + 1)?);
         }
         self.bump(close)?;
         Ok(items)
@@ -228,11 +229,14 @@ impl<R: BufRead> Parser<R> {
         Ok(Value::list(members))
     }
 
-    fn keyword(&self, place: Place, token: &str) -> Result<Value, ReadError> {
-        if text::is_keyword(token) {
-            return Ok(Value::text(token));
+    /// Reads a keyword, whose colon is next; with its colon.
+    pub(super) fn keyword(&mut self) -> Result<&str, ReadError> {
+        let place = self.place;
+        if !text::is_keyword(self.token()?) {
+            let found = quote(&String::from_utf8_lossy(&self.scratch));
+            return Err(self.unexpected(place, "a keyword as in `:name`", found));
         }
-        Err(self.unexpected(place, "a keyword as in `:name`", quote(token)))
+        Ok(std::str::from_utf8(&self.scratch).unwrap_or_default())
     }
 
     fn atom(&mut self, place: Place) -> Result<Value, ReadError> {
@@ -255,22 +259,40 @@ impl<R: BufRead> Parser<R> {
     fn token(&mut self) -> Result<&str, ReadError> {
         let place = self.place;
         self.scratch.clear();
-        while let Some(byte) = self.peek()? {
+        if let Some(first) = self.peek()? {
+            self.scratch.push(first);
+            self.bump(first)?;
             // A backslash makes a character of whatever follows.
-            let escaped = self.scratch == b"\\";
-            if is_delimiter(byte) && !self.scratch.is_empty() && !escaped {
-                break;
-            }
-            self.scratch.push(byte);
-            self.bump(byte)?;
-            if escaped && is_delimiter(byte) {
-                break;
+            if first == b'\\'
+                && let Some(second) = self.peek()?
+            {
+                self.scratch.push(second);
+                self.bump(second)?;
             }
         }
+        while self.extend_token()? {}
         if std::str::from_utf8(&self.scratch).is_err() {
             return Err(self.unexpected(place, "UTF-8", "other bytes"));
         }
         Ok(std::str::from_utf8(&self.scratch).unwrap_or_default())
+    }
+
+    /// Adds what is in the buffer to a token; false if the token ends there.
+    fn extend_token(&mut self) -> Result<bool, ReadError> {
+        let buffer = match fill(&mut self.input) {
+            Ok(buffer) => buffer,
+            Err(error) => return Err(self.error(self.place, error.into())),
+        };
+        let end = buffer.iter().position(|&byte| is_delimiter(byte));
+        let length = end.unwrap_or(buffer.len());
+        if length > self.left {
+            return Err(self.error(self.place, ReadProblem::OperationTooLong));
+        }
+        self.scratch.extend_from_slice(&buffer[..length]);
+        self.left -= length;
+        self.place.column += length;
+        self.input.consume(length);
+        Ok(end.is_none() && length > 0)
     }
 
     /// A text in quotes, without them.
@@ -314,15 +336,13 @@ impl<R: BufRead> Parser<R> {
             b'"' | b'\\' => char::from(byte),
             b'u' => {
                 let first = self.hexadecimal(place)?;
-                let low = |unit: u32| (0xdc00..0xe000).contains(&unit);
-                let code = if (0xd800..0xdc00).contains(&first) {
-                    let pair = self.take(b'\\')? && self.take(b'u')?;
-                    let second = if pair { self.hexadecimal(place)? } else { 0 };
-                    let both = 0x1_0000 + ((first - 0xd800) << 10) + second.wrapping_sub(0xdc00);
-                    if low(second) { both } else { first }
-                } else {
-                    first
-                };
+                let mut code = first;
+                if (0xd800..0xdc00).contains(&first) && self.take(b'\\')? && self.take(b'u')? {
+                    let second = self.hexadecimal(place)?;
+                    if (0xdc00..0xe000).contains(&second) {
+                        code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                    }
+                }
                 let half = || self.unexpected(place, "a whole character", "half a surrogate pair");
                 char::from_u32(code).ok_or_else(half)?
             }

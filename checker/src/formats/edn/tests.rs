@@ -8,6 +8,7 @@ use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::formats::{FailedCas, Format, NilRead, ReadOptions, jsonl, read};
 use crate::generate::{Mix, Plan};
 use crate::history::{Action, Response};
+use crate::value::Value;
 
 fn options() -> ReadOptions {
     ReadOptions { format: Some(Format::Edn), ..ReadOptions::default() }
@@ -102,7 +103,7 @@ fn error_names_file_line_and_column() {
         change("3", "3 :value 4"),
         "h.edn:2:44: expected every field once, found :value again"
     );
-    assert_eq!(change("3", "]"), "h.edn:2:42: expected the value of :value, found `]`");
+    assert_eq!(change("3", "]"), "h.edn:2:42: expected the value of a field, found `]`");
     assert_eq!(change("3", "x"), format!("h.edn:2:42: {NO_VALUE}"));
     assert_eq!(
         change("{:process 0", "{:process 1"),
