@@ -192,7 +192,9 @@ pub struct Event {
 }
 
 /// Keeps `"saw":null` apart from no `saw` at all, which `Option` alone would not.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 

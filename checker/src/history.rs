@@ -273,9 +273,22 @@ impl History {
     /// The operation with everything that is known of it, for people and files.
     pub fn witness(&self, operation: &Operation) -> Witness {
         let value = |id| self.values.get(id).clone();
-        let shown = match (operation.action, operation.response()) {
-            (Action::Read | Action::Other(..), Some(Response::Value(read))) => value(read),
-            (action, _) => self.argument(action),
+        let asked = self.argument(operation.action);
+        let (shown, argument) = match (operation.action, operation.response()) {
+            (Action::Read, Some(Response::Value(read))) => (value(read), None),
+            (Action::Other(function, _), Some(Response::Value(answer))) => {
+                let answer = value(answer);
+                let takes = matches!(function, Function::Dequeue | Function::Pop);
+                if answer == asked || takes && asked.is_null() {
+                    (answer, None)
+                } else if answer.is_null() && !takes && function != Function::Txn {
+                    // No answer but an acknowledgement.
+                    (asked, None)
+                } else {
+                    (answer, Some(asked))
+                }
+            }
+            _ => (asked, None),
         };
         let (swapped, saw) = match operation.response() {
             Some(Response::Swapped) => (Some(true), None),
@@ -293,6 +306,7 @@ impl History {
             node: operation.node.map(|node| self.nodes[usize::from(node.0)].to_string()),
             function: operation.action.function(),
             value: shown,
+            argument,
             swapped,
             saw,
             invoked: operation.invoked.time,

@@ -71,16 +71,18 @@ impl StreamingChecker {
         event: &Event,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Analysis>, HistoryError> {
-        if self.finished.contains(&event.key) {
+        // Of one object that has all keys, no key alone can be judged.
+        let key = if self.options.model.splits_by_key() { &event.key } else { &Value::Null };
+        if self.finished.contains(key) {
             return Ok(None);
         }
-        if self.open.len() == self.most_keys && !self.open.contains_key(&event.key) {
+        if self.open.len() == self.most_keys && !self.open.contains_key(key) {
             let found = self.finish_the_idlest(stop)?;
             if found.is_some() {
                 return Ok(found);
             }
         }
-        let prefix = self.open.entry(event.key.clone()).or_default();
+        let prefix = self.open.entry(key.clone()).or_default();
         prefix.events.push(event.clone());
         if !prefix.is_due() {
             return Ok(None);

@@ -25,11 +25,19 @@ pub(crate) fn duration(time: Nanoseconds) -> String {
     }
 }
 
-/// "key k1", or "the register" where there is one only.
+/// "key k1", or "the object" where there is one only.
 pub(crate) fn key(key: &Value) -> String {
     match key {
-        Value::Null => "the register".to_owned(),
+        Value::Null => "the object".to_owned(),
         key => format!("key {key}"),
+    }
+}
+
+/// "a queue", "an append object"
+pub(crate) fn a(model: &str) -> String {
+    match model {
+        "append" => "an append object".to_owned(),
+        model => format!("a {model}"),
     }
 }
 

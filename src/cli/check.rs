@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::{Analysis, Certificate, History, Options, Value, Verdict, check};
+use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
 
 use super::input::Reading;
 use super::show;
@@ -23,6 +23,10 @@ pub struct Arguments {
     /// The histories.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// What the histories are about: register, append, counter, set, queue, stack, lock or
+    /// multi-register.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    model: ModelKind,
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
@@ -53,7 +57,11 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut worst = Verdict::Valid;
     for file in &arguments.files {
         let history = arguments.reading.read(file)?;
-        let options = Options { initial: arguments.initial.clone(), ..Options::default() };
+        let options = Options {
+            model: arguments.model,
+            initial: arguments.initial.clone(),
+            ..Options::default()
+        };
         let (analysis, certificate) = judge(&history, &options, arguments.timeout);
         worst = worst.max(analysis.verdict);
         if arguments.json {

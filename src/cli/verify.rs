@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use clap::Args;
-use partita_checker::Value;
 use partita_checker::formats::certificate::read_certificate;
+use partita_checker::{Expected, ModelKind, Value};
 
 use super::input::Reading;
 use super::show::counted;
@@ -25,6 +25,10 @@ pub struct Arguments {
     history: PathBuf,
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
+    /// What the history is about: register, append, counter, set, queue, stack, lock or
+    /// multi-register. A certificate that assumes another object is rejected.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    model: ModelKind,
     /// The value of every key before the first operation, as JSON. A certificate that begins with
     /// another is rejected.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
@@ -45,14 +49,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let file = File::open(path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
-    if certificate.initial != arguments.initial {
-        println!(
-            "rejected: it begins with {}, the history with {}",
-            certificate.initial, arguments.initial
-        );
-        return Ok(Exit::Unknown);
-    }
-    match partita_checker::verify(&history, &certificate) {
+    let expected = Expected { model: arguments.model, initial: arguments.initial.clone() };
+    match partita_checker::verify(&history, &certificate, &expected) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             println!(

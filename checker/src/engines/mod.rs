@@ -5,8 +5,11 @@
 
 pub mod auto;
 pub mod frontier;
+pub mod monitor;
 pub mod wgl;
 pub mod zones;
+
+pub use monitor::{Decision, Monitored};
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};

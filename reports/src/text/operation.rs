@@ -93,6 +93,7 @@ mod tests {
             node: None,
             function,
             value,
+            argument: None,
             swapped: None,
             saw: None,
             invoked: Nanoseconds(0),

@@ -26,6 +26,7 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
         anomaly,
         sentence,
         stale_for,
+        stale_by_versions: None,
         operations: operations.collect(),
         cycle: edges
             .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })

@@ -79,6 +79,7 @@ fn stale_read(history: &mut History) -> Counterexample {
         anomaly: Anomaly::StaleRead,
         sentence,
         stale_for: Some(stale_for),
+        stale_by_versions: None,
         operations: [older, newer, reader].iter().map(|one| history.witness(one)).collect(),
         cycle: vec![
             Edge { from: 1, to: 2, relation: Relation::RealTime },
@@ -96,6 +97,7 @@ fn contradiction() -> Counterexample {
         node: Some(format!("n{}", process % 3 + 1)),
         function,
         value,
+        argument: None,
         swapped: (function == Function::Cas).then_some(true),
         saw: None,
         invoked: at(invoked),
@@ -110,6 +112,7 @@ fn contradiction() -> Counterexample {
         anomaly: Anomaly::ContradictoryOrder,
         sentence: "17 and 21 each had to be the value of k3 between 9.004 s and 9.006 s".into(),
         stale_for: None,
+        stale_by_versions: None,
         operations: vec![
             one(9_000, 4, Function::Write, 17.into(), 0.0, None),
             one(9_004, 7, Function::Cas, pair(16, 21), 0.8, Some(2.1)),
