@@ -95,7 +95,7 @@ fn check_that_is_told_to_stop_does_not_know() {
 
 #[test]
 fn search_without_memory_does_not_know() {
-    let options = Options { memory: 1 << 12, ..Options::default() };
+    let options = Options { memory: 1 << 8, ..Options::default() };
     let (analysis, _) = check(&laborious(), &options, &|| false);
     assert_eq!(analysis.verdict, Verdict::Unknown);
     assert!(analysis.reasons[0].contains("the search used up"), "{:?}", analysis.reasons);
