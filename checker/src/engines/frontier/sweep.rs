@@ -145,7 +145,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let slot = self.layout.places[span as usize];
         let fresh = self.invoke_until(self.spans[span as usize].returned);
         self.retire(self.spans[span as usize].returned);
-        self.views.begin_round(slot);
+        self.views.begin_round(slot, fresh);
         self.free_silent(fresh);
         self.sparing = self.frugal && !self.now.cursor.active.is_empty();
         self.explore(span, slot, width, limits)?;

@@ -58,6 +58,8 @@ pub(super) struct Views<const W: usize> {
     kinds: u64,
     slots: usize,
     returning: u32,
+    /// The slots that were filled or emptied since the round before.
+    changed: Bits<W>,
 }
 
 /// The view from [`DEAD`]: whoever looks does not find out.
@@ -75,14 +77,20 @@ impl<const W: usize> Views<W> {
             kinds: 0,
             slots,
             returning: NONE,
+            changed: Bits::EMPTY,
         };
         views.open(DEAD);
         views
     }
 
-    /// Makes all views stale. `returning` is the slot of the operation that returns.
-    pub(super) fn begin_round(&mut self, returning: u32) {
+    /// Makes all views stale. `returning` is the slot of the operation that returns, `fresh` are
+    /// those of operations invoked since the last return.
+    pub(super) fn begin_round(&mut self, returning: u32, mut fresh: Bits<W>) {
         self.round += 1;
+        if self.returning != NONE {
+            fresh.insert(self.returning);
+        }
+        self.changed = fresh;
         self.returning = returning;
         if self.count > MOST_VIEWS {
             self.forget();
@@ -144,9 +152,15 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         if self.views.views[number].round == self.views.round {
             return number;
         }
-        for slot in 0..self.now.cursor.open.len() {
-            if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
-                self.refresh_slot(number, state, slot as u32);
+        if self.views.views[number].round + 1 == self.views.round {
+            for slot in self.views.changed.iter() {
+                self.refresh_slot(number, state, slot);
+            }
+        } else {
+            for slot in 0..self.now.cursor.open.len() {
+                if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
+                    self.refresh_slot(number, state, slot as u32);
+                }
             }
         }
         if self.views.views[number].kinds != self.views.kinds {
