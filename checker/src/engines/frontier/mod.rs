@@ -46,11 +46,7 @@ pub(super) fn locate<M: Model>(
 ) -> Option<Locality<M>> {
     let states = locate::all_states(model, spans)?;
     let layout = Layout::new(model, spans, true);
-    let part = match layout.slots {
-        0..=64 => locate::find::<M, 1>(model, spans, &layout, &states, proven_at, limits),
-        65..=256 => locate::find::<M, 4>(model, spans, &layout, &states, proven_at, limits),
-        _ => locate::find::<M, 32>(model, spans, &layout, &states, proven_at, limits),
-    };
+    let part = locate::find(model, spans, &layout, &states, proven_at, limits);
     part.map(|part| Locality { part, states })
 }
 
@@ -64,7 +60,7 @@ pub(super) struct Locality<M: Model> {
 impl<M: Model> Locality<M> {
     /// Whether these spans, too, surely have no order whatever came before.
     pub(super) fn holds_for(&self, model: &M, part: &[Span], limits: &Limits<'_>) -> bool {
-        locate::has_no_order::<M, 32>(model, part, &self.states, locate::WIDEST, limits)
+        locate::has_no_order(model, part, &self.states, locate::WIDEST, limits)
     }
 }
 

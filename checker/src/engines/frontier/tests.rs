@@ -187,8 +187,7 @@ fn stretch_without_an_order_from_any_state_refutes_the_whole() {
         };
         let states: Vec<ValueId> = (0..4).map(ValueId).collect();
         let layout = super::Layout::new(&register(), &spans, true);
-        let part =
-            locate::find::<_, 1>(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
+        let part = locate::find(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
         if let Some(part) = part {
             found += 1;
             for state in states {
@@ -205,7 +204,7 @@ fn stretch_is_refuted_only_where_no_state_begins_an_order() {
     let mut refuted = 0;
     for seed in 0..50_000 {
         let spans = random_spans(3_000_000 + seed, 9);
-        let none = locate::has_no_order::<_, 1>(&register(), &spans, &states, 1_000, &UNLIMITED);
+        let none = locate::has_no_order(&register(), &spans, &states, 1_000, &UNLIMITED);
         let all = (1 << spans.len()) - 1;
         let truth = states.iter().all(|&state| !has_order(&spans, all, state));
         assert_eq!(none, truth, "{spans:#?}");
