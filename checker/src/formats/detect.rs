@@ -9,7 +9,9 @@ use super::{Format, fastlin, jepsen_log};
 pub fn detect(head: &[u8]) -> Option<Format> {
     let text = head.trim_ascii_start();
     let after = |open: usize| text[open..].trim_ascii_start().first();
-    match text.first()? {
+    // Nothing at all is a history of nothing, in any format.
+    let Some(first) = text.first() else { return Some(Format::JsonLines) };
+    match first {
         b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
         b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),
         b'{' | b'[' | b'(' | b';' | b'#' if has(text, b":type") => Some(edn(text)),
