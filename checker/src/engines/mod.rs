@@ -4,12 +4,17 @@
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
 pub mod auto;
+mod containers;
+mod counterexample;
 pub mod frontier;
 pub mod monitor;
+mod narrator;
+mod slots;
 pub mod wgl;
 pub mod zones;
 
 pub use monitor::{Decision, Monitored};
+pub use slots::Slots;
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};
