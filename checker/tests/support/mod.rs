@@ -2,7 +2,7 @@
 //! everything that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{NEVER, Span, spans, zones};
+use partita_checker::engines::{NEVER, Span, auto, frontier, spans, zones};
 use partita_checker::{
     Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
     Outcome, Register, Response, Value, ValueId, Verdict, check, verify,
@@ -73,7 +73,9 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
     let places: Vec<u32> = (0..history.operations.len() as u32).collect();
     let spans = spans(history, &places, &register);
 
-    let found = search(history, initial, &spans);
+    let found = search(history, initial, &spans, wgl::search);
+    let along = search(history, initial, &spans, frontier::search);
+    assert_eq!(along, found, "frontier and search disagree about {history:#?}");
     let truth = truth.unwrap_or(found);
     assert_eq!(found, truth, "the search is wrong about {history:#?}");
 
@@ -108,9 +110,15 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
 
 const UNLIMITED: Limits<'_> = Limits { memory: usize::MAX, stop: &|| false };
 
-fn search(history: &History, initial: &Value, spans: &[Span]) -> bool {
+/// What an engine says, once its order or its proof has been checked.
+fn search(
+    history: &History,
+    initial: &Value,
+    spans: &[Span],
+    engine: fn(&Register, &[Span], &Limits<'_>) -> Search,
+) -> bool {
     let register = Register::new(initial, &history.values);
-    match wgl::search(&register, spans, &UNLIMITED) {
+    match engine(&register, spans, &UNLIMITED) {
         Search::Valid(order) => {
             certify(history, initial, spans, &order);
             true
@@ -184,8 +192,10 @@ fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
     let register = Register::new(initial, &alone.values);
     let places: Vec<u32> = (0..alone.operations.len() as u32).collect();
     let spans = spans(&alone, &places, &register);
-    let found = wgl::search(&register, &spans, &UNLIMITED);
-    assert!(matches!(found, Search::Violation { .. }), "the search accepts {}", context());
+    for engine in [wgl::search, frontier::search, auto::search] {
+        let found = engine(&register, &spans, &UNLIMITED);
+        assert!(matches!(found, Search::Violation { .. }), "a search accepts {}", context());
+    }
     let mut slots = zones::Slots::new(alone.values.len());
     let found = zones::decide(&spans, register, &mut slots);
     assert!(!matches!(found, zones::Decision::Valid(_)), "zones accept {}", context());

@@ -2,6 +2,7 @@
 
 mod bits;
 mod configuration;
+mod cut;
 mod driver;
 mod layout;
 mod locate;

@@ -178,9 +178,12 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     ) -> Result<(), Cause> {
         self.sort_frontier(span, slot);
         let most = width.saturating_mul(16).saturating_add(256);
+        // Unknown operations offer more than is kept in any case.
+        let generous = self.frugal && !self.sparing && !self.now.cursor.active.is_empty();
         let mut place = 0;
         while let Some(&from) = self.work.items.get(place) {
-            if place >= most {
+            let enough = generous && self.next.items.len() >= width.saturating_mul(2);
+            if place >= most || enough {
                 self.now.complete = false;
                 break;
             }

@@ -308,33 +308,6 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         }
     }
 
-    /// Keeps the most promising configurations: those in which least must still happen and fewest
-    /// unknown operations were used, of every state about as many.
-    pub(super) fn cut(&mut self, width: usize) {
-        self.now.complete = false;
-        let cost = |configuration: &Configuration<W>| {
-            let used = self.usages.get(configuration.usage).iter().map(|&(_, count)| count);
-            let done = configuration.used.len() + 2 * configuration.free.len();
-            i64::from(used.sum::<u32>()) * 4 - i64::from(done)
-        };
-        let mut order: Vec<(u32, i64, usize)> = (0..)
-            .zip(&self.next.items)
-            .map(|(place, configuration)| (configuration.state, cost(configuration), place))
-            .collect();
-        order.sort_unstable();
-        let mut rank = 0;
-        let mut last = None;
-        for entry in &mut order {
-            rank = if last == Some(entry.0) { rank + 1 } else { 0 };
-            last = Some(entry.0);
-            entry.0 = rank;
-        }
-        order.sort_unstable();
-        order.truncate(width);
-        let kept = order.iter().map(|&(.., place)| self.next.items[place]);
-        self.next.items = kept.collect();
-    }
-
     /// Gives up all steps, states and usages but those of the frontier and of the snapshots.
     pub(super) fn reclaim<'s>(&mut self, snapshots: impl Iterator<Item = &'s mut Snapshot<W>>)
     where
