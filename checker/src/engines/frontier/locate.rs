@@ -64,7 +64,7 @@ pub(super) fn has_no_order<M: Model>(
         257..=2_048 => dies::<M, 32>,
         _ => return false,
     };
-    run(Sweeping { model, part, layout: &layout, starts: &starts, width }, limits)
+    run(&Sweeping { model, part, layout: &layout, starts: &starts, width }, limits)
 }
 
 /// A sweep of a stretch.
@@ -77,7 +77,7 @@ struct Sweeping<'a, M: Model> {
 }
 
 /// Whether no configuration is left in the end, and none was cut.
-fn dies<M: Model, const W: usize>(it: Sweeping<'_, M>, limits: &Limits<'_>) -> bool {
+fn dies<M: Model, const W: usize>(it: &Sweeping<'_, M>, limits: &Limits<'_>) -> bool {
     let mut sweep: Sweep<'_, M, W> =
         Sweep::new(it.model, it.part, it.layout, Rules::ALL, it.starts);
     while sweep.returning().is_some() {

@@ -105,7 +105,7 @@ impl<M: Model> Minimiser<'_, M> {
         let mut best = locality.part.clone();
         while whole + 1 < cut {
             let middle = usize::midpoint(whole, cut);
-            let part = self.from_moment(&locality.part, locality.part[middle].invoked);
+            let part = self.cut_before(&locality.part, locality.part[middle].invoked);
             if locality.holds_for(self.model, &part, self.limits) {
                 (whole, best) = (middle, part);
             } else {
@@ -116,7 +116,7 @@ impl<M: Model> Minimiser<'_, M> {
     }
 
     /// What did not return before `moment`. What was open then may have happened before.
-    fn from_moment(&self, part: &[Span], moment: u64) -> Vec<Span> {
+    fn cut_before(&self, part: &[Span], moment: u64) -> Vec<Span> {
         let mut later: Vec<Span> =
             part.iter().filter(|span| span.returned >= moment).copied().collect();
         later.retain_mut(|span| {
