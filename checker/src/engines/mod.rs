@@ -9,6 +9,7 @@ mod counterexample;
 pub mod frontier;
 pub mod monitor;
 mod narrator;
+mod sets;
 mod slots;
 pub mod wgl;
 pub mod zones;

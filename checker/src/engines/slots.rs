@@ -34,6 +34,11 @@ impl Slots {
         (slot.owner == self.owner).then_some(slot.number)
     }
 
+    /// As [`Self::get`], for values that the history may not name.
+    pub(super) fn try_get(&self, value: ValueId) -> Option<u32> {
+        if value.index() < self.slots.len() { self.get(value) } else { None }
+    }
+
     pub(super) fn set(&mut self, value: ValueId, number: u32) {
         self.slots[value.index()] = Slot { owner: self.owner, number };
     }

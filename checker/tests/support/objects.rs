@@ -83,10 +83,12 @@ impl Oracle<'_> {
             }
             (ModelKind::Set, Function::Read) => {
                 if let Some(answer) = answer {
-                    let Value::List(mut items) = answer else { return None };
-                    let items = std::sync::Arc::make_mut(&mut items);
+                    let mut items = match answer {
+                        Value::List(items) => items.to_vec(),
+                        _ => Vec::new(),
+                    };
                     items.sort();
-                    return (*items == *state).then_some(after);
+                    return (items == state).then_some(after);
                 }
             }
             (ModelKind::Set, function) => {
