@@ -128,16 +128,17 @@ fn engines_and_oracle_agree_on_small_damaged_histories() {
 #[test]
 fn engines_agree_on_longer_damaged_histories() {
     let mut violations = 0;
-    for seed in 0..rounds(20_000) {
+    let rounds = rounds(20_000);
+    for seed in 0..rounds {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut events: Vec<Event> = plan(seed, random.random_range(20..60)).events().collect();
         for _ in 0..random.random_range(1..4) {
             damage(&mut events, &mut random);
         }
         let history = History::from_events(events).unwrap();
-        violations += usize::from(examine(&history, &Value::Null, None) == Verdict::Violation);
+        violations += u64::from(examine(&history, &Value::Null, None) == Verdict::Violation);
     }
-    assert!((2_000..18_000).contains(&violations), "{violations}");
+    assert!((rounds / 10..rounds / 10 * 9).contains(&violations), "{violations} of {rounds}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
         moments.push((point, Turn::Whole(item.put, 0), item.put));
         moments.push((point, Turn::Whole(item.put, 1), item.take));
     }
-    let stays = items.iter().copied().filter(|item| item.stays()).collect();
+    let stays = items.iter().copied().filter(Item::stays).collect();
     Nesting::new(stays).solve(&mut moments)?;
     moments.sort_unstable();
     Ok(moments.into_iter().map(|(_, _, place)| place).collect())

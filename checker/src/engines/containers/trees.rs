@@ -163,7 +163,7 @@ mod tests {
         fn coverage_finds_every_zero_once(
             stretches in proptest::collection::vec((0_usize..30, 1_usize..10), 1..20)
         ) {
-            let mut counters = vec![0_u32; 40];
+            let mut counters = [0_u32; 40];
             for &(from, length) in &stretches {
                 counters[from..from + length].iter_mut().for_each(|counter| *counter += 1);
             }
@@ -172,9 +172,9 @@ mod tests {
                 let mut found = Vec::new();
                 tree.uncover(from, from + length, &mut |place| found.push(place));
                 let mut expected = Vec::new();
-                for place in from..from + length {
-                    counters[place] -= 1;
-                    if counters[place] == 0 {
+                for (place, counter) in counters.iter_mut().enumerate().skip(from).take(length) {
+                    *counter -= 1;
+                    if *counter == 0 {
                         expected.push(place);
                     }
                 }
