@@ -149,22 +149,22 @@ impl Stretch<'_> {
         limits: &Limits<'_>,
     ) -> Option<Vec<Span>> {
         LOOKS[looks].iter().find_map(|&(exact, width)| {
-            let length = 4 * exact + 4 * self.layout.slots + 16;
+            let length = exact + 2 * self.layout.slots + 16;
             let part = self.part(model, length, exact);
             has_no_order(model, &part, states, width, limits).then_some(part)
         })
     }
 
-    /// The stretch of the last `length` returns, of which the last `exact` are not relaxed.
+    /// The last `exact` returns as they are, and relaxed what came before: back to `length` returns
+    /// before the first invocation among them.
     fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Vec<Span> {
         let returns = &self.layout.returns;
         let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
-        let first = (self.round + 1).saturating_sub(length);
-        let mut start = first.checked_sub(1).map_or(0, |last| self.returned(returns[last]));
-        for &span in exact {
-            start = start.min(self.spans[span as usize].invoked - 1);
-        }
-        let first = returns.partition_point(|&span| self.returned(span) <= start);
+        let earliest = exact.iter().map(|&span| self.spans[span as usize].invoked).min();
+        // What returned long before any of them was invoked has surely been overwritten.
+        let before = returns.partition_point(|&span| Some(self.returned(span)) < earliest);
+        let first = before.saturating_sub(length);
+        let start = first.checked_sub(1).map_or(0, |last| self.returned(returns[last]));
         let exact_from = exact.first().map_or(NEVER, |&span| self.returned(span));
         let mut part = Vec::new();
         for &span in &returns[first..=self.round] {

@@ -71,7 +71,11 @@ impl<M: Model> Minimiser<'_, M> {
     /// A part near the end that has no order whatever came before.
     fn near(&self, spans: &[Span], proven_at: u64) -> Option<Vec<Span>> {
         let locality = frontier::locate(self.model, spans, proven_at, self.limits)?;
-        let base = self.shorten(&locality);
+        let mut base = self.shorten(&locality);
+        let explained = self.with_latest_writers(spans, &base);
+        if locality.holds_for(self.model, &explained, self.limits) {
+            base = explained;
+        }
         let relations = Relations::new(self.model, &base);
         let mut kept = vec![true; base.len()];
         let mut size = base.len().div_ceil(2).max(1);
@@ -90,11 +94,7 @@ impl<M: Model> Minimiser<'_, M> {
             }
             size = size.div_ceil(2);
         }
-        let mut part = select(&base, &kept);
-        let (full, writers) = self.with_latest_writers(spans, &part);
-        if writers && self.is_violation(&full) {
-            part = full;
-        }
+        let part = select(&base, &kept);
         // It holds from any state, so from the first; a search that cannot tell has no say.
         self.is_violation(&part).then_some(part)
     }
@@ -128,17 +128,11 @@ impl<M: Model> Minimiser<'_, M> {
         later
     }
 
-    /// With the latest writer of every state that an operation observes and none here leads to; and
-    /// whether there are such writers.
-    fn with_latest_writers(&self, spans: &[Span], part: &[Span]) -> (Vec<Span>, bool) {
+    /// With the latest writer of every state that an operation observes and none here leads to.
+    fn with_latest_writers(&self, spans: &[Span], part: &[Span]) -> Vec<Span> {
         let mut full = part.to_vec();
         for observer in part.iter().filter(|span| self.model.demands(span.call).is_some()) {
-            let writes = |span: &&Span| {
-                span.invoked < observer.returned
-                    && span.operation != observer.operation
-                    && !self.model.is_pure(span.call)
-                    && self.model.relies_on(observer.call, span.call)
-            };
+            let writes = |span: &&Span| is_earlier_writer(self.model, observer, span);
             if full.iter().any(|span| writes(&span)) {
                 continue;
             }
@@ -148,8 +142,7 @@ impl<M: Model> Minimiser<'_, M> {
             }
         }
         full.sort_unstable_by_key(|span| span.invoked);
-        let grown = full.len() > part.len();
-        (full, grown)
+        full
     }
 
     /// The spans as they were when the proof was complete. What was open then and had no effect is
@@ -272,8 +265,16 @@ fn select(part: &[Span], kept: &[bool]) -> Vec<Span> {
     part.iter().zip(kept).filter(|(_, kept)| **kept).map(|(span, _)| *span).collect()
 }
 
-/// Who may have seen what whom left, in a stretch: an observer only relies on a writer that was
-/// invoked before the observer returned, and that no blind write surely overwrote in between.
+/// Whether the observer may owe its response to the writer, if nothing comes between them.
+fn is_earlier_writer<M: Model>(model: &M, observer: &Span, writer: &Span) -> bool {
+    writer.operation != observer.operation
+        && writer.invoked < observer.returned
+        && model.relies_on(observer.call, writer.call)
+}
+
+/// Who must go when a writer goes, in a stretch: all that may have seen what it left. An observer
+/// has not if it returned before the writer was invoked, or if a blind write surely came in
+/// between. Still it keeps the latest writer, or a reader would ask where the value came from.
 struct Relations {
     /// For every writer those who rely on it.
     observers: Vec<Vec<u32>>,
@@ -283,19 +284,24 @@ impl Relations {
     fn new<M: Model>(model: &M, part: &[Span]) -> Self {
         let blind: Vec<&Span> =
             part.iter().filter(|span| model.overwrites(span.call).is_some()).collect();
-        let may_see = |observer: &Span, writer: &Span| {
-            writer.operation != observer.operation
-                && writer.invoked < observer.returned
-                && model.relies_on(observer.call, writer.call)
-                && !blind.iter().any(|between| {
+        let mut observers = vec![Vec::new(); part.len()];
+        for (place, observer) in (0..).zip(part) {
+            let is_hidden = |writer: &Span| {
+                blind.iter().any(|between| {
                     writer.returned < between.invoked && between.returned < observer.invoked
                 })
-        };
-        let of = |writer| {
-            let all = (0..).zip(part);
-            all.filter(|(_, observer)| may_see(observer, writer)).map(|(place, _)| place).collect()
-        };
-        Self { observers: part.iter().map(of).collect() }
+            };
+            let mut latest = true;
+            for (number, writer) in part.iter().enumerate().rev() {
+                if is_earlier_writer(model, observer, writer) {
+                    if latest || !is_hidden(writer) {
+                        observers[number].push(place);
+                    }
+                    latest = false;
+                }
+            }
+        }
+        Self { observers }
     }
 
     /// Drops all that may rely on what is dropped.
