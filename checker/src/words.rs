@@ -41,6 +41,20 @@ pub(crate) fn a(model: &str) -> String {
     }
 }
 
+/// How many letters of a value a sentence shows.
+const BRIEF: usize = 48;
+
+/// The value, of a long one its end: what grows, grows there.
+pub(crate) fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    let letters = text.chars().count();
+    if letters <= BRIEF {
+        return text;
+    }
+    let end: String = text.chars().skip(letters - BRIEF).collect();
+    format!("…{end}")
+}
+
 /// What is left to say of operations that have no order, where no anomaly has a name.
 pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
     let last = operations.iter().max_by_key(|witness| witness.completed_index);

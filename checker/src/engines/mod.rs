@@ -3,6 +3,7 @@
 //! Every engine works on the [`Span`]s of one key: linearizability is local (Herlihy & Wing 1990,
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
+mod append;
 pub mod auto;
 mod containers;
 mod counterexample;

@@ -5,7 +5,7 @@
 
 use super::{Span, zones};
 use crate::history::History;
-use crate::model::{Append, Counter, Lock, Model, MultiRegister, Register};
+use crate::model::{Counter, Lock, Model, MultiRegister, Register};
 use crate::verdict::Counterexample;
 
 /// What a monitor found.
@@ -71,4 +71,4 @@ macro_rules! left_to_search {
     )*};
 }
 
-left_to_search!(Append<'_>, Counter<'_>, Lock<'_>, MultiRegister);
+left_to_search!(Counter<'_>, Lock<'_>, MultiRegister);

@@ -21,7 +21,7 @@ mod evidence;
 mod story;
 
 pub use super::slots::Slots;
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Member};
 pub use story::tell;
 
 use super::Span;
