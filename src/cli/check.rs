@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
 
+use partita_reports::{CheckRecord, CheckedHistory};
+
 use super::input::Reading;
 use super::show;
 use crate::exit::{Exit, Failure, OrFail};
@@ -51,6 +53,9 @@ pub struct Arguments {
     /// Where to write the certificate of a valid history; needs a single file.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Where to write a page with the verdicts, the proofs and charts; one file, opens offline.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -66,6 +71,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let mut worst = Verdict::Valid;
+    let mut checked = Vec::new();
     for file in &arguments.files {
         let history = arguments.reading.read(file)?;
         let options = Options {
@@ -87,13 +93,39 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
                 show::keys(&analysis);
             }
         }
-        if let (Some(path), Some(certificate)) = (&arguments.certificate, certificate) {
+        if let (Some(path), Some(certificate)) = (&arguments.certificate, &certificate) {
             let name = || format!("{}", path.display());
-            let text = serde_json::to_string(&certificate).or_harness(name)?;
+            let text = serde_json::to_string(certificate).or_harness(name)?;
             std::fs::write(path, text).or_usage(name)?;
         }
+        if arguments.report.is_some() {
+            let written = arguments.certificate.as_ref().filter(|_| certificate.is_some());
+            checked.push(CheckedHistory {
+                file: file.display().to_string(),
+                model: arguments.model.to_string(),
+                history,
+                analysis,
+                certificate: written.map(|path| path.display().to_string()),
+            });
+        }
+    }
+    if let Some(path) = &arguments.report {
+        let check = CheckRecord {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            checked_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            command: typed(std::env::args()),
+            files: checked,
+        };
+        std::fs::write(path, partita_reports::check_html(&check))
+            .or_usage(|| path.display().to_string())?;
     }
     Ok(worst.into())
+}
+
+/// The command that was typed, for a POSIX shell.
+fn typed(arguments: impl Iterator<Item = String>) -> String {
+    let words = arguments.skip(1).map(|word| partita_reports::quoted(&word));
+    std::iter::once("partita".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Checks a history within `timeout`. The checker verifies its own proofs.
