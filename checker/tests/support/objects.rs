@@ -145,9 +145,33 @@ impl Oracle<'_> {
                     return None;
                 }
             }
+            (ModelKind::MultiRegister, _) => {
+                let asked = items(&argument);
+                let told = answer.as_ref().filter(|answer| !answer.is_null());
+                for (place, step) in asked.iter().enumerate() {
+                    let [function, register, value] = items(step) else { panic!("no step") };
+                    let held = after.iter().position(|entry| items(entry)[0] == *register);
+                    if *function == Value::from("w") {
+                        held.map(|held| after.remove(held));
+                        after.push(Value::list([register.clone(), value.clone()]));
+                    } else if let Some(told) = told {
+                        let holds = held.map_or(Value::Null, |held| items(&after[held])[1].clone());
+                        if items(&items(told)[place])[2] != holds {
+                            return None;
+                        }
+                    }
+                }
+            }
             (kind, function) => panic!("no {function} of {kind} here"),
         }
         Some(after)
+    }
+}
+
+fn items(value: &Value) -> &[Value] {
+    match value {
+        Value::List(items) => items,
+        _ => &[],
     }
 }
 

@@ -82,13 +82,13 @@ impl Teller<'_> {
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
         match finding {
             Finding::Flaw(Flaw::FromNowhere { take }) => {
-                (Anomaly::ValueFromNowhere, self.from_nowhere(*take))
+                (Anomaly::ValueFromNowhere, self.nowhere(*take))
             }
             Finding::Flaw(Flaw::TakenTwice { first, second, .. }) => {
                 (Anomaly::DuplicateApply, self.taken_twice(*first, *second))
             }
             Finding::Flaw(Flaw::FromTheFuture { put, take }) => {
-                (Anomaly::ReadFromTheFuture, self.from_the_future(*put, *take))
+                (Anomaly::ReadFromTheFuture, self.future(*put, *take))
             }
             Finding::FalseEmpty { empty, chain } => {
                 let anomaly = match &chain[..] {
@@ -118,7 +118,7 @@ impl Teller<'_> {
         self.narrator.object(if self.is_queue() { "queue" } else { "stack" })
     }
 
-    fn from_nowhere(&self, take: u32) -> String {
+    fn nowhere(&self, take: u32) -> String {
         let Narrator { history, .. } = self.narrator;
         let (done, to_do) =
             if self.is_queue() { ("enqueued", "enqueue") } else { ("pushed", "push") };
@@ -147,7 +147,7 @@ impl Teller<'_> {
         )
     }
 
-    fn from_the_future(&self, put: u32, take: u32) -> String {
+    fn future(&self, put: u32, take: u32) -> String {
         format!(
             "{} and was done at {}, before {} was even asked for at {}: a value from the future.",
             capital(&self.took(take)),
@@ -255,7 +255,6 @@ impl Teller<'_> {
     /// "the enqueue of 17 by process 3 (via n1)"
     fn the_put(&self, put: u32) -> String {
         let noun = if self.is_queue() { "enqueue" } else { "push" };
-        let Narrator { .. } = self.narrator;
         format!("the {noun} of {} by {}", self.narrator.argument(put), self.narrator.who(put))
     }
 }
