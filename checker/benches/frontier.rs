@@ -161,15 +161,17 @@ impl Row {
 /// unknown outcome can bring back.
 fn spoil(history: &mut History) {
     let late = 2 * history.operations.len() / 3;
-    let place = (late..history.operations.len())
-        .find_map(|place| stale_value(history, place).map(|value| (place, value)));
-    let (place, value) = place.expect("some read can be spoilt");
+    let spoilt = |initial| {
+        let mut places = late..history.operations.len();
+        places.find_map(|place| stale_value(history, place, initial).map(|value| (place, value)))
+    };
+    let (place, value) = spoilt(false).or_else(|| spoilt(true)).expect("some read can be spoilt");
     let Outcome::Ok(_, response) = &mut history.operations[place].outcome else { unreachable!() };
     *response = Response::Value(value);
 }
 
-/// A value that the read at `place` cannot have seen.
-fn stale_value(history: &History, place: usize) -> Option<partita_checker::ValueId> {
+/// A value that the read at `place` cannot have seen; the initial one, or one of the others.
+fn stale_value(history: &History, place: usize, initial: bool) -> Option<partita_checker::ValueId> {
     let read = &history.operations[place];
     let Outcome::Ok(read_returned, Response::Value(_)) = read.outcome else { return None };
     let near = &history.operations
@@ -200,7 +202,12 @@ fn stale_value(history: &History, place: usize) -> Option<partita_checker::Value
             })
     };
     let values = (1..=5).map(|value| history.values.find(&Value::Integer(value)).expect("used"));
-    values.chain([partita_checker::ValueId::NULL]).find(|&value| !may_be_seen(value))
+    let initially = [partita_checker::ValueId::NULL];
+    if initial {
+        return initially.into_iter().find(|&value| !may_be_seen(value));
+    }
+    let mut values = values;
+    values.find(|&value| !may_be_seen(value))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -82,11 +82,10 @@ fn every_history_is_read_whole_in_the_format_named_and_in_the_one_detected() {
 fn verdicts_are_those_of_the_authors() {
     let Some(folder) = folder() else { return };
     let mut wrong = Vec::new();
-    let mut judged = 0;
-    for entry in entries(&folder) {
-        let history = history(&folder, &entry, Some(entry.format));
-        let Some(found) = judge(&entry, &history) else { continue };
-        judged += 1;
+    let entries = entries(&folder);
+    for entry in &entries {
+        let history = history(&folder, entry, Some(entry.format));
+        let found = judge(entry, &history);
         // Where nothing completed, the authors call valid what proves nothing.
         let vacuous = !history.operations.iter().any(partita_checker::Operation::is_ok);
         let expected = if vacuous { Verdict::Unknown } else { entry.verdict };
@@ -94,25 +93,23 @@ fn verdicts_are_those_of_the_authors() {
             wrong.push(format!("{}: {found}, not {expected}", entry.file));
         }
     }
-    println!("{judged} histories judged");
+    println!("{} histories judged", entries.len());
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(judged > 70, "{judged} histories judged only");
 }
 
-/// The verdict, if there is a model for the history.
-fn judge(entry: &Entry, history: &History) -> Option<Verdict> {
-    match &*entry.model {
-        "register" | "cas-register" => {
-            let options = Options { initial: scalar(&entry.initial), ..Options::default() };
-            Some(check(history, &options, &|| false).0.verdict)
-        }
-        _ => None,
-    }
+fn judge(entry: &Entry, history: &History) -> Verdict {
+    let model = entry.model.parse().unwrap_or_else(|error| panic!("{}: {error}", entry.file));
+    let options = Options { model, initial: initial(&entry.initial), ..Options::default() };
+    check(history, &options, &|| false).0.verdict
 }
 
-fn scalar(text: &str) -> Value {
+/// The initial state as the table has it, as the value that our models begin with.
+fn initial(text: &str) -> Value {
     match text {
-        "nil" => Value::Null,
+        "nil" | "released" | "empty" => Value::Null,
+        "\"\"" | "" => Value::text(""),
+        // Several registers begin with the same value here.
+        "{:x 0; :y 0}" => Value::Integer(0),
         number => Value::Integer(number.parse().unwrap_or_else(|_| panic!("a scalar: {text}"))),
     }
 }

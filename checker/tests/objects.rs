@@ -4,11 +4,12 @@
 mod objects;
 
 use objects::{Object, linearizable};
+use partita_checker::engines::Monitored;
 use partita_checker::generate::ObjectPlan;
 use partita_checker::model::{Append, Counter, Lock, MODELS, MultiRegister, Queue, Set, Stack};
 use partita_checker::{
-    Event, EventKind, Expected, Function, History, ModelKind, Options, Value, Verdict, check,
-    verify,
+    Event, EventKind, Expected, Function, History, ModelKind, Operation, Options, Value, Verdict,
+    check, verify,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -100,27 +101,36 @@ fn examine(kind: ModelKind, history: &History) -> Verdict {
     let (null, values) = (&Value::Null, &history.values);
     let truth = linearizable(kind, history, null);
     match kind {
-        ModelKind::Append => Object { kind, model: Append::new(null, values).unwrap(), history }
-            .examine_by_all(truth),
-        ModelKind::Counter => Object { kind, model: Counter::new(null, values).unwrap(), history }
-            .examine_by_all(truth),
-        ModelKind::Set => {
-            Object { kind, model: Set::new(null, values).unwrap(), history }.examine_by_all(truth)
-        }
-        ModelKind::Queue => {
-            Object { kind, model: Queue::new(null, values).unwrap(), history }.examine_by_all(truth)
-        }
-        ModelKind::Stack => {
-            Object { kind, model: Stack::new(null, values).unwrap(), history }.examine_by_all(truth)
-        }
-        ModelKind::Lock => {
-            Object { kind, model: Lock::new(null, values).unwrap(), history }.examine_by_all(truth)
-        }
-        ModelKind::MultiRegister => {
-            Object { kind, model: MultiRegister::new(null, values), history }.examine_by_all(truth)
-        }
+        ModelKind::Append => judge(kind, Append::new(null, values).unwrap(), history, truth),
+        ModelKind::Counter => judge(kind, Counter::new(null, values).unwrap(), history, truth),
+        ModelKind::Set => judge(kind, Set::new(null, values).unwrap(), history, truth),
+        ModelKind::Queue => judge(kind, Queue::new(null, values).unwrap(), history, truth),
+        ModelKind::Stack => judge(kind, Stack::new(null, values).unwrap(), history, truth),
+        ModelKind::Lock => judge(kind, Lock::new(null, values).unwrap(), history, truth),
+        ModelKind::MultiRegister => judge(kind, MultiRegister::new(null, values), history, truth),
         ModelKind::Register => panic!("registers have tests of their own"),
     }
+}
+
+fn judge<M: Monitored>(kind: ModelKind, model: M, history: &History, truth: bool) -> Verdict {
+    let object = Object { kind, model, history };
+    object.examine(truth);
+    if truth {
+        object.leave_out();
+    }
+    let options = Options { model: kind, ..Options::default() };
+    let (analysis, certificate) = check(history, &options, &|| false);
+    if !history.operations.iter().any(Operation::is_ok) {
+        assert_eq!(analysis.verdict, Verdict::Unknown);
+        return Verdict::Unknown;
+    }
+    let expected = if truth { Verdict::Valid } else { Verdict::Violation };
+    assert_eq!(analysis.verdict, expected, "{:?} on {history:#?}", analysis.reasons);
+    assert_eq!(certificate.is_some(), truth);
+    if let Some(counterexample) = &analysis.counterexample {
+        object.refute(counterexample);
+    }
+    expected
 }
 
 #[test]

@@ -13,11 +13,13 @@ use crate::exit::{Exit, Failure, OrFail};
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
 /// Reads JSON lines, EDN as Jepsen and Knossos write it, Jepsen's log lines, Porcupine's key/value
-/// logs and fastlin's intervals, told apart by their content. Exits with the worst verdict of all files: 0 if every one is valid, 1 if one
-/// holds a violation, 3 if one stays unknown, 2 if one cannot be read.
+/// logs and fastlin's intervals, told apart by their content. Exits with the worst verdict of all
+/// files: 0 if every one is valid, 1 if one holds a violation, 3 if one stays unknown, 2 if one
+/// cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
-                        partita check --json a.jsonl b.jsonl\n  \
+                        partita check --explain --model cas-register etcd.log\n  \
+                        partita check --json a.jsonl b.edn\n  \
                         partita check --certificate proof.json history.jsonl")]
 pub struct Arguments {
     /// The histories.
@@ -34,6 +36,15 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "60s",
           value_parser = super::positive_duration)]
     timeout: Duration,
+    /// How much memory each search may use; as many keys are searched at once as there are cores.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = super::size)]
+    max_memory: usize,
+    /// Print why no order exists, step by step.
+    #[arg(long)]
+    explain: bool,
+    /// Print the verdict on every key.
+    #[arg(long)]
+    keys: bool,
     /// Print the analyses as JSON, one document a line, instead of words.
     #[arg(long)]
     json: bool,
@@ -60,7 +71,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let options = Options {
             model: arguments.model,
             initial: arguments.initial.clone(),
-            ..Options::default()
+            memory: arguments.max_memory,
         };
         let (analysis, certificate) = judge(&history, &options, arguments.timeout);
         worst = worst.max(analysis.verdict);
@@ -69,6 +80,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             println!("{text}");
         } else {
             show::analysis(&file.display().to_string(), &analysis);
+            if let (true, Some(found)) = (arguments.explain, &analysis.counterexample) {
+                show::cycle(found);
+            }
+            if arguments.keys {
+                show::keys(&analysis);
+            }
         }
         if let (Some(path), Some(certificate)) = (&arguments.certificate, certificate) {
             let name = || format!("{}", path.display());

@@ -89,6 +89,21 @@ fn value(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|_| "expected JSON, such as 0, null or '\"x\"'".to_owned())
 }
 
+/// Reads `64MiB`, `2GiB`, `1000`: bytes, with a binary unit or none.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("expected a size such as `64MiB` or `2GiB`".to_owned()),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "expected a size such as `64MiB` or `2GiB`".to_owned())
+}
+
 /// Reads a duration that is longer than nothing.
 fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
@@ -106,6 +121,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_write_them() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("2 GiB"), Ok(2 << 30));
+        assert_eq!(size("1000"), Ok(1000));
+        for wrong in ["", "MiB", "64MB", "-1", "99999999999999999999", "99999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Verdicts in words, on standard output.
 
 use indicatif::HumanCount;
-use partita_checker::{Analysis, Counterexample, EventKind, Function, Value, Verdict, Witness};
+use partita_checker::{
+    Analysis, Counterexample, EventKind, Function, Relation, Value, Verdict, Witness,
+};
 
 /// Prints what was concluded of the history called `name`.
 pub fn analysis(name: &str, analysis: &Analysis) {
@@ -39,6 +41,33 @@ pub fn counterexample(found: &Counterexample) {
     let is_timed = found.operations.iter().any(|witness| witness.invoked.0 >= 1_000_000);
     for witness in &found.operations {
         println!("    {}", line(&found.key, witness, is_timed));
+    }
+}
+
+/// Prints the cycle that makes an order impossible.
+pub fn cycle(found: &Counterexample) {
+    if found.cycle.is_empty() {
+        println!("  every order of these operations was tried; no shorter reason is known");
+        return;
+    }
+    println!("  no order exists, because each step demands that one came before the other:");
+    for edge in &found.cycle {
+        let [from, to] = [edge.from, edge.to].map(|place| found.operations[place].index);
+        let why = match edge.relation {
+            Relation::RealTime => "it came back before the other was invoked",
+            Relation::ReadsFrom => "the other observed what it wrote",
+            Relation::OverwrittenBefore => "it observed what the other overwrote",
+        };
+        println!("    #{from} before #{to}: {why}");
+    }
+}
+
+/// Prints the verdict on every key.
+pub fn keys(analysis: &Analysis) {
+    for key in &analysis.keys {
+        let operations = counted(key.operations, "operation");
+        let reason = key.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        println!("  {}: {} ({operations}, {}){reason}", key.key, key.verdict, key.engine);
     }
 }
 

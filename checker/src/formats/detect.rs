@@ -9,20 +9,22 @@ use super::{Format, fastlin, jepsen_log};
 pub fn detect(head: &[u8]) -> Option<Format> {
     let text = head.trim_ascii_start();
     let after = |open: usize| text[open..].trim_ascii_start().first();
-    match text.first()? {
+    // Nothing at all is a history of nothing, in any format.
+    let Some(first) = text.first() else { return Some(Format::JsonLines) };
+    match first {
         b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
         b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),
-        b'{' | b'[' | b'(' | b';' | b'#' => edn(text),
-        _ => jepsen_log::looks_like(head).then_some(Format::JepsenLog),
+        b'{' | b'[' | b'(' | b';' | b'#' if has(text, b":type") => Some(edn(text)),
+        _ => jepsen_log::looks_like(text).then_some(Format::JepsenLog),
     }
 }
 
-/// Which format of EDN maps it is, if their first field is a keyword at all.
-fn edn(text: &[u8]) -> Option<Format> {
-    let has = |name: &[u8]| text.windows(name.len()).any(|window| window == name);
-    if !has(b":type") {
-        return None;
-    }
-    let key_value = (has(b":f :get") || has(b":f :put")) && has(b":key \"");
-    Some(if key_value { Format::PorcupineKv } else { Format::Edn })
+/// Which format of EDN maps it is.
+fn edn(text: &[u8]) -> Format {
+    let gets_or_puts = has(text, b":f :get") || has(text, b":f :put");
+    if gets_or_puts && has(text, b":key \"") { Format::PorcupineKv } else { Format::Edn }
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }

@@ -5,6 +5,9 @@ use super::*;
 #[test]
 fn format_is_told_by_the_content() {
     for (head, format) in [
+        // A file without a word is a history without an operation.
+        ("", Format::JsonLines),
+        (" \n", Format::JsonLines),
         ("{\"index\":0}", Format::JsonLines),
         ("\n { \"time\" : 1}", Format::JsonLines),
         ("{:process 0, :type :invoke}", Format::Edn),
@@ -16,12 +19,13 @@ fn format_is_told_by_the_content() {
             "INFO  jepsen.core - hello\nINFO  jepsen.util - 0\t:invoke\t:read\tnil\n",
             Format::JepsenLog,
         ),
+        ("[2024] jepsen.util 0\t:invoke\t:read\tnil\n", Format::JepsenLog),
         ("# stack\npush 1 1 2\n", Format::Fastlin),
         ("#queue", Format::Fastlin),
     ] {
         assert_eq!(detect(head.as_bytes()), Some(format), "{head}");
     }
-    for head in ["", "\n", "{", "{}", "[1 2]", "# deque", "INFO  jepsen.core - 0", "\u{feff}{"] {
+    for head in ["{", "{}", "[1 2]", "# deque", "INFO  jepsen.core - 0", "\u{feff}{"] {
         assert_eq!(detect(head.as_bytes()), None, "{head}");
     }
 }

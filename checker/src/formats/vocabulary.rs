@@ -230,20 +230,19 @@ impl Vocabulary {
             return Err(ReadProblem::unexpected(":key to be a text", describe(key.as_ref())));
         }
         let is_invocation = kind == EventKind::Invoke;
-        if self.independent {
+        if self.independent && matches!(kind, EventKind::Fail | EventKind::Info) {
+            // The client may have left anything there; the invocation has the key.
+            key = None;
+        } else if self.independent {
             let pair = match &value {
                 Value::List(items) => <&[Value; 2]>::try_from(&**items).ok().cloned(),
                 _ => None,
             };
-            match pair {
-                Some([first, second]) => (key, value) = (Some(first), second),
-                // A client that crashed may have left something else there.
-                None if matches!(kind, EventKind::Fail | EventKind::Info) => key = None,
-                None => {
-                    let expected = ":value to be [key value], as `independent` has it";
-                    return Err(ReadProblem::unexpected(expected, describe(Some(&value))));
-                }
-            }
+            let Some([first, second]) = pair else {
+                let expected = ":value to be [key value], as `independent` has it";
+                return Err(ReadProblem::unexpected(expected, describe(Some(&value))));
+            };
+            (key, value) = (Some(first), second);
         }
         let key = match key {
             Some(key) if is_invocation && !key.is_null() => {

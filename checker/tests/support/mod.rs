@@ -2,7 +2,7 @@
 //! everything that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{NEVER, Span, spans, zones};
+use partita_checker::engines::{NEVER, Span, auto, frontier, spans, zones};
 use partita_checker::{
     Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
     Outcome, Register, Response, Value, ValueId, Verdict, check, verify,
@@ -74,6 +74,7 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
     let spans = spans(history, &places, &register);
 
     let found = search(history, initial, &spans);
+    let found = along_time(history, initial, &spans, &found);
     let truth = truth.unwrap_or(found);
     assert_eq!(found, truth, "the search is wrong about {history:#?}");
 
@@ -108,24 +109,36 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
 
 const UNLIMITED: Limits<'_> = Limits { memory: usize::MAX, stop: &|| false };
 
-fn search(history: &History, initial: &Value, spans: &[Span]) -> bool {
+/// What the depth-first search says, once its order or its proof has been checked.
+fn search(history: &History, initial: &Value, spans: &[Span]) -> Search {
     let register = Register::new(initial, &history.values);
-    match wgl::search(&register, spans, &UNLIMITED) {
-        Search::Valid(order) => {
-            certify(history, initial, spans, &order);
-            true
-        }
-        Search::Violation { proven_at } => {
+    let found = wgl::search(&register, spans, &UNLIMITED);
+    match &found {
+        Search::Valid(order) => certify(history, initial, spans, order),
+        &Search::Violation { proven_at } => {
             for (until, expected) in [(proven_at, false), (proven_at - 1, true)] {
                 let part = until_moment(spans, until);
                 let found = wgl::search(&register, &part, &UNLIMITED);
                 let valid = matches!(found, Search::Valid(_));
                 assert_eq!(valid, expected, "cut at {until}: {history:#?}");
             }
-            false
         }
         Search::Unknown { .. } => panic!("nothing limits this search"),
     }
+    found
+}
+
+/// Demands that the frontier says the same as the search, of the same event. Whether there is an
+/// order.
+fn along_time(history: &History, initial: &Value, spans: &[Span], expected: &Search) -> bool {
+    let register = Register::new(initial, &history.values);
+    let found = frontier::search(&register, spans, &UNLIMITED);
+    if let (Search::Valid(order), Search::Valid(_)) = (&found, expected) {
+        certify(history, initial, spans, order);
+        return true;
+    }
+    assert_eq!(found, *expected, "frontier and search disagree about {history:#?}");
+    false
 }
 
 /// The spans as known when the event at `until` had happened, but for mismatches to come, which
@@ -184,8 +197,10 @@ fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
     let register = Register::new(initial, &alone.values);
     let places: Vec<u32> = (0..alone.operations.len() as u32).collect();
     let spans = spans(&alone, &places, &register);
-    let found = wgl::search(&register, &spans, &UNLIMITED);
-    assert!(matches!(found, Search::Violation { .. }), "the search accepts {}", context());
+    for engine in [wgl::search, auto::search] {
+        let found = engine(&register, &spans, &UNLIMITED);
+        assert!(matches!(found, Search::Violation { .. }), "a search accepts {}", context());
+    }
     let mut slots = zones::Slots::new(alone.values.len());
     let found = zones::decide(&spans, register, &mut slots);
     assert!(!matches!(found, zones::Decision::Valid(_)), "zones accept {}", context());

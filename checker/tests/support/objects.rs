@@ -4,8 +4,8 @@
 use partita_checker::engines::wgl::{self, Limits, Search};
 use partita_checker::engines::{Decision, Monitored, Span, spans};
 use partita_checker::{
-    Action, Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind,
-    Operation, Options, Outcome, Relation, Response, Value, Verdict, check, verify,
+    Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
+    Outcome, Relation, Response, Value, verify,
 };
 
 /// What can be asked about an object without its type.
@@ -64,108 +64,142 @@ impl Oracle<'_> {
             Some(_) => Some(Value::Null),
             None => None,
         };
-        let mut after = state.to_vec();
-        match (self.kind, operation.action.function()) {
-            (ModelKind::Queue, Function::Enqueue) | (ModelKind::Stack, Function::Push) => {
-                after.push(argument);
-            }
-            (ModelKind::Queue, Function::Dequeue) => {
-                let taken = if after.is_empty() { Value::Null } else { after.remove(0) };
-                if answer.is_some_and(|answer| answer != taken) {
-                    return None;
-                }
-            }
-            (ModelKind::Stack, Function::Pop) => {
-                let taken = after.pop().unwrap_or_default();
-                if answer.is_some_and(|answer| answer != taken) {
-                    return None;
-                }
-            }
-            (ModelKind::Set, Function::Read) => {
-                if let Some(answer) = answer {
-                    let mut items = match answer {
-                        Value::List(items) => items.to_vec(),
-                        _ => Vec::new(),
-                    };
-                    items.sort();
-                    return (items == state).then_some(after);
-                }
-            }
-            (ModelKind::Set, function) => {
-                let there = state.contains(&argument);
-                let told = match function {
-                    Function::Add => !there,
-                    _ => there,
-                };
-                if matches!(answer, Some(Value::Bool(answer)) if answer != told) {
-                    return None;
-                }
-                after.retain(|item| *item != argument || function == Function::Contains);
-                if function == Function::Add {
-                    after.push(argument);
-                    after.sort();
-                }
-            }
-            (ModelKind::Counter, Function::Add) => {
-                after = vec![Value::Integer(integer(state.first()) + integer(Some(&argument)))];
-            }
-            (ModelKind::Counter, Function::Read) => {
-                if answer.is_some_and(|sum| integer(Some(&sum)) != integer(state.first())) {
-                    return None;
-                }
-            }
-            (ModelKind::Lock, Function::Acquire) if answer.is_none() && !state.is_empty() => {}
-            (ModelKind::Lock, Function::Acquire) => {
-                if !state.is_empty() {
-                    return None;
-                }
-                after.push(argument);
-            }
-            (ModelKind::Lock, Function::Release) => {
-                let fits = state.first().is_some_and(|owner| {
-                    *owner == argument || owner.is_null() || argument.is_null()
-                });
-                match (fits, answer) {
-                    (true, _) => after.clear(),
-                    (false, None) => {}
-                    (false, Some(_)) => return None,
-                }
-            }
-            (ModelKind::Append, Function::Append) => after.push(argument),
-            (ModelKind::Append, Function::Write) => after = vec![argument],
-            (ModelKind::Append, Function::Delete) => after.clear(),
-            (ModelKind::Append, Function::Read) => {
-                let content: String =
-                    state.iter().filter(|it| !it.is_null()).map(ToString::to_string).collect();
-                let fits = |read: Value| match read {
-                    Value::Null => content.is_empty(),
-                    read => read.to_string() == content,
-                };
-                if answer.is_some_and(|read| !fits(read)) {
-                    return None;
-                }
-            }
-            (ModelKind::MultiRegister, _) => {
-                let asked = items(&argument);
-                let told = answer.as_ref().filter(|answer| !answer.is_null());
-                for (place, step) in asked.iter().enumerate() {
-                    let [function, register, value] = items(step) else { panic!("no step") };
-                    let held = after.iter().position(|entry| items(entry)[0] == *register);
-                    if *function == Value::from("w") {
-                        held.map(|held| after.remove(held));
-                        after.push(Value::list([register.clone(), value.clone()]));
-                    } else if let Some(told) = told {
-                        let holds = held.map_or(Value::Null, |held| items(&after[held])[1].clone());
-                        if items(&items(told)[place])[2] != holds {
-                            return None;
-                        }
-                    }
-                }
-            }
-            (kind, function) => panic!("no {function} of {kind} here"),
+        let function = operation.action.function();
+        match self.kind {
+            ModelKind::Queue | ModelKind::Stack => line(function, argument, answer, state),
+            ModelKind::Set => set(function, argument, answer, state),
+            ModelKind::Counter => counter(function, &argument, answer, state),
+            ModelKind::Lock => lock(function, argument, answer, state),
+            ModelKind::Append => append(function, argument, answer, state),
+            ModelKind::MultiRegister => transaction(&argument, answer.as_ref(), state),
+            kind @ ModelKind::Register => panic!("no {function} of {kind} here"),
         }
-        Some(after)
     }
+}
+
+/// A queue or a stack.
+fn line(
+    function: Function,
+    argument: Value,
+    answer: Option<Value>,
+    state: &[Value],
+) -> Option<Vec<Value>> {
+    let mut after = state.to_vec();
+    let taken = match function {
+        Function::Enqueue | Function::Push => {
+            after.push(argument);
+            return Some(after);
+        }
+        Function::Dequeue if after.is_empty() => Value::Null,
+        Function::Dequeue => after.remove(0),
+        Function::Pop => after.pop().unwrap_or_default(),
+        _ => panic!("no {function} here"),
+    };
+    answer.is_none_or(|answer| answer == taken).then_some(after)
+}
+
+fn set(
+    function: Function,
+    argument: Value,
+    answer: Option<Value>,
+    state: &[Value],
+) -> Option<Vec<Value>> {
+    let mut after = state.to_vec();
+    if function == Function::Read {
+        let Some(answer) = answer else { return Some(after) };
+        let mut items = match answer {
+            Value::List(items) => items.to_vec(),
+            _ => Vec::new(),
+        };
+        items.sort();
+        return (items == state).then_some(after);
+    }
+    let there = state.contains(&argument);
+    let told = if function == Function::Add { !there } else { there };
+    if matches!(answer, Some(Value::Bool(answer)) if answer != told) {
+        return None;
+    }
+    after.retain(|item| *item != argument || function == Function::Contains);
+    if function == Function::Add {
+        after.push(argument);
+        after.sort();
+    }
+    Some(after)
+}
+
+fn counter(
+    function: Function,
+    argument: &Value,
+    answer: Option<Value>,
+    state: &[Value],
+) -> Option<Vec<Value>> {
+    let sum = integer(state.first());
+    match (function, answer) {
+        (Function::Add, _) => Some(vec![Value::Integer(sum + integer(Some(argument)))]),
+        (_, Some(answer)) if integer(Some(&answer)) != sum => None,
+        _ => Some(state.to_vec()),
+    }
+}
+
+fn lock(
+    function: Function,
+    argument: Value,
+    answer: Option<Value>,
+    state: &[Value],
+) -> Option<Vec<Value>> {
+    let owner = state.first();
+    let fits = match function {
+        Function::Acquire => owner.is_none(),
+        _ => owner.is_some_and(|owner| *owner == argument || owner.is_null() || argument.is_null()),
+    };
+    match (fits, answer) {
+        (true, _) if function == Function::Acquire => Some(vec![argument]),
+        (true, _) => Some(Vec::new()),
+        (false, None) => Some(state.to_vec()),
+        (false, Some(_)) => None,
+    }
+}
+
+fn append(
+    function: Function,
+    argument: Value,
+    answer: Option<Value>,
+    state: &[Value],
+) -> Option<Vec<Value>> {
+    match function {
+        Function::Append => Some([state, &[argument]].concat()),
+        Function::Write => Some(vec![argument]),
+        Function::Delete => Some(Vec::new()),
+        _ => {
+            let content: String =
+                state.iter().filter(|it| !it.is_null()).map(ToString::to_string).collect();
+            let fits = answer.is_none_or(|read| match read {
+                Value::Null => content.is_empty(),
+                read => read.to_string() == content,
+            });
+            fits.then(|| state.to_vec())
+        }
+    }
+}
+
+/// Registers, as pairs of their names and what they hold.
+fn transaction(asked: &Value, answer: Option<&Value>, state: &[Value]) -> Option<Vec<Value>> {
+    let mut after = state.to_vec();
+    let told = answer.filter(|answer| !answer.is_null());
+    for (place, step) in items(asked).iter().enumerate() {
+        let [function, register, value] = items(step) else { panic!("no step: {step}") };
+        let held = after.iter().position(|entry| items(entry)[0] == *register);
+        if *function == Value::from("w") {
+            held.map(|held| after.remove(held));
+            after.push(Value::list([register.clone(), value.clone()]));
+        } else if let Some(told) = told {
+            let holds = held.map_or(Value::Null, |held| items(&after[held])[1].clone());
+            if items(&items(told)[place])[2] != holds {
+                return None;
+            }
+        }
+    }
+    Some(after)
 }
 
 fn items(value: &Value) -> &[Value] {
@@ -231,25 +265,6 @@ impl<M: Monitored> Object<'_, M> {
         true
     }
 
-    /// Has the whole checker judge the history, and returns its verdict.
-    pub(crate) fn examine_by_all(&self, truth: bool) -> Verdict {
-        self.examine(truth);
-        let options = Options { model: self.kind, ..Options::default() };
-        let (analysis, certificate) = check(self.history, &options, &|| false);
-        if !self.history.operations.iter().any(Operation::is_ok) {
-            assert_eq!(analysis.verdict, Verdict::Unknown);
-            return Verdict::Unknown;
-        }
-        let expected = if truth { Verdict::Valid } else { Verdict::Violation };
-        let context = || format!("{:?} on {:#?}", analysis.reasons, self.history);
-        assert_eq!(analysis.verdict, expected, "{}", context());
-        assert_eq!(certificate.is_some(), truth);
-        if let Some(counterexample) = &analysis.counterexample {
-            self.refute(counterexample);
-        }
-        expected
-    }
-
     /// Leaves out of a history that is linearizable each operation, with all that may rely on it,
     /// and demands that the rest still is.
     pub(crate) fn leave_out(&self) {
@@ -306,7 +321,7 @@ impl<M: Monitored> Object<'_, M> {
     }
 
     /// Demands that the counterexample is a part of the history and a violation of its own.
-    fn refute(&self, counterexample: &Counterexample) {
+    pub(crate) fn refute(&self, counterexample: &Counterexample) {
         let context = || format!("{counterexample:#?}\nof {:#?}", self.history);
         for witness in &counterexample.operations {
             let same = |operation: &&Operation| operation.invoked.position == witness.index;
@@ -330,18 +345,4 @@ impl<M: Monitored> Object<'_, M> {
             }
         }
     }
-}
-
-/// An operation as tests write it: a function with its argument, and an answer unless its outcome is
-/// unknown.
-pub(crate) const fn other(
-    function: Function,
-    argument: partita_checker::ValueId,
-    answer: Option<partita_checker::ValueId>,
-) -> (Action, Option<Response>) {
-    let response = match answer {
-        Some(answer) => Some(Response::Value(answer)),
-        None => None,
-    };
-    (Action::Other(function, argument), response)
 }

@@ -7,7 +7,7 @@
 //! appended and is shown by no read came last before a put or the end of the history; it is like a
 //! write of a value that nobody saw, since whatever follows it is another write. Of unknown outcome,
 //! it may as well not have happened. These registers are linearizable exactly if the object is, with
-//! the same order of operations, and [zones](super::zones) decide on them.
+//! the same order of operations, and [zones] decide on them.
 //!
 //! Costs what zones cost, besides looking once at every piece of every content that was read.
 //!

@@ -82,13 +82,13 @@ impl Teller<'_> {
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
         match finding {
             Finding::Flaw(Flaw::FromNowhere { take }) => {
-                (Anomaly::ValueFromNowhere, self.nowhere(*take))
+                (Anomaly::ValueFromNowhere, self.taken_from_nowhere(*take))
             }
             Finding::Flaw(Flaw::TakenTwice { first, second, .. }) => {
                 (Anomaly::DuplicateApply, self.taken_twice(*first, *second))
             }
             Finding::Flaw(Flaw::FromTheFuture { put, take }) => {
-                (Anomaly::ReadFromTheFuture, self.future(*put, *take))
+                (Anomaly::ReadFromTheFuture, self.taken_too_early(*put, *take))
             }
             Finding::FalseEmpty { empty, chain } => {
                 let anomaly = match &chain[..] {
@@ -118,7 +118,7 @@ impl Teller<'_> {
         self.narrator.object(if self.is_queue() { "queue" } else { "stack" })
     }
 
-    fn nowhere(&self, take: u32) -> String {
+    fn taken_from_nowhere(&self, take: u32) -> String {
         let Narrator { history, .. } = self.narrator;
         let (done, to_do) =
             if self.is_queue() { ("enqueued", "enqueue") } else { ("pushed", "push") };
@@ -147,7 +147,7 @@ impl Teller<'_> {
         )
     }
 
-    fn future(&self, put: u32, take: u32) -> String {
+    fn taken_too_early(&self, put: u32, take: u32) -> String {
         format!(
             "{} and was done at {}, before {} was even asked for at {}: a value from the future.",
             capital(&self.took(take)),

@@ -183,7 +183,7 @@ mod tests {
         fn coverage_finds_every_zero_once(
             stretches in proptest::collection::vec((0_usize..30, 1_usize..10), 1..20)
         ) {
-            let mut counters = vec![0_u32; 40];
+            let mut counters = [0_u32; 40];
             for &(from, length) in &stretches {
                 counters[from..from + length].iter_mut().for_each(|counter| *counter += 1);
             }

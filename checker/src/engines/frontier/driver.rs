@@ -41,6 +41,7 @@ pub(super) struct Driver<'a, M: Model, const W: usize> {
 
 impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
     fn easy(&mut self, limits: &Limits<'_>) -> Option<Search> {
+        self.sweep.frugal = true;
         let most = EASY + EASY_PER_RETURN * self.layout().returns.len() as u64;
         loop {
             match self.run(self.width, usize::MAX, Some(most), limits) {
@@ -180,7 +181,10 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         for &(width, back) in tries {
             let from = self.snapshots.before(self.fatal.saturating_sub(back)).clone();
             self.sweep.put_back(from);
-            match self.run(width, self.fatal + BEYOND, None, limits) {
+            self.sweep.frugal = false;
+            let end = self.run(width, self.fatal + BEYOND, None, limits);
+            self.sweep.frugal = true;
+            match end {
                 End::Over => {
                     self.dead = false;
                     return self.sweep.returning().is_none().then(|| self.valid());
@@ -199,13 +203,14 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         let open: Vec<u32> = self.open.iter().copied().filter(|&it| it != super::NONE).collect();
         let (layout, round) = (&self.plan.layout, self.fatal);
         let stretch = Stretch { spans, layout, round, open: &open };
-        stretch.find::<M, W>(model, states.as_deref()?, looks, limits)?;
+        stretch.find(model, states.as_deref()?, looks, limits)?;
         Some(self.violation())
     }
 
     /// Keeps all configurations from the last moment on at which none was lacking.
     fn run_uncut(&mut self, limits: &Limits<'_>) -> Search {
         self.sweep.put_back(self.snapshots.whole().clone());
+        self.sweep.frugal = false;
         match self.run(usize::MAX, usize::MAX, None, limits) {
             End::Over => self.valid(),
             End::Early(cause) => self.unknown(cause),

@@ -37,7 +37,7 @@ pub(super) fn all_states<M: Model>(model: &M, spans: &[Span]) -> Option<Vec<M::S
 
 /// Whether `part`, sorted by invocation, has no order from any of the `states`. No is not certain:
 /// the search gives up at more than `width` configurations.
-pub(super) fn has_no_order<M: Model, const W: usize>(
+pub(super) fn has_no_order<M: Model>(
     model: &M,
     part: &[Span],
     states: &[M::State],
@@ -45,9 +45,6 @@ pub(super) fn has_no_order<M: Model, const W: usize>(
     limits: &Limits<'_>,
 ) -> bool {
     let layout = Layout::new(model, part, true);
-    if layout.slots > 64 * W {
-        return false;
-    }
     let observers: Vec<_> =
         (0..).zip(part).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
     let is_seen = |state: &&M::State| {
@@ -61,9 +58,30 @@ pub(super) fn has_no_order<M: Model, const W: usize>(
     if starts.len() > width {
         return false;
     }
-    let mut sweep: Sweep<'_, M, W> = Sweep::new(model, part, &layout, Rules::ALL, &starts);
+    let run = match layout.slots {
+        0..=64 => dies::<M, 1>,
+        65..=256 => dies::<M, 4>,
+        257..=2_048 => dies::<M, 32>,
+        _ => return false,
+    };
+    run(&Sweeping { model, part, layout: &layout, starts: &starts, width }, limits)
+}
+
+/// A sweep of a stretch.
+struct Sweeping<'a, M: Model> {
+    model: &'a M,
+    part: &'a [Span],
+    layout: &'a Layout,
+    starts: &'a [M::State],
+    width: usize,
+}
+
+/// Whether no configuration is left in the end, and none was cut.
+fn dies<M: Model, const W: usize>(it: &Sweeping<'_, M>, limits: &Limits<'_>) -> bool {
+    let mut sweep: Sweep<'_, M, W> =
+        Sweep::new(it.model, it.part, it.layout, Rules::ALL, it.starts);
     while sweep.returning().is_some() {
-        match sweep.advance(width, limits) {
+        match sweep.advance(it.width, limits) {
             Ok(true) if sweep.now.complete => {}
             Ok(false) if sweep.now.complete => return true,
             _ => return false,
@@ -91,7 +109,7 @@ pub(super) const QUICK: usize = 4;
 pub(super) const WIDEST: usize = 8_192;
 
 /// A stretch of the history that ends with the return at `proven_at` and has no order.
-pub(super) fn find<M: Model, const W: usize>(
+pub(super) fn find<M: Model>(
     model: &M,
     spans: &[Span],
     layout: &Layout,
@@ -108,7 +126,7 @@ pub(super) fn find<M: Model, const W: usize>(
     };
     let open: Vec<u32> = (0..).zip(spans).filter(is_open).map(|(place, _)| place).collect();
     let stretch = Stretch { spans, layout, round, open: &open };
-    stretch.find::<M, W>(model, states, 0..ALL, limits)
+    stretch.find(model, states, 0..ALL, limits)
 }
 
 /// The stretch that ends with a return.
@@ -123,7 +141,7 @@ pub(super) struct Stretch<'a> {
 
 impl Stretch<'_> {
     /// Tries to show, at some expense, that the stretch has no order.
-    pub(super) fn find<M: Model, const W: usize>(
+    pub(super) fn find<M: Model>(
         &self,
         model: &M,
         states: &[M::State],
@@ -131,22 +149,22 @@ impl Stretch<'_> {
         limits: &Limits<'_>,
     ) -> Option<Vec<Span>> {
         LOOKS[looks].iter().find_map(|&(exact, width)| {
-            let length = 4 * exact + 4 * self.layout.slots + 16;
+            let length = exact + 2 * self.layout.slots + 16;
             let part = self.part(model, length, exact);
-            has_no_order::<M, W>(model, &part, states, width, limits).then_some(part)
+            has_no_order(model, &part, states, width, limits).then_some(part)
         })
     }
 
-    /// The stretch of the last `length` returns, of which the last `exact` are not relaxed.
+    /// The last `exact` returns as they are, and relaxed what came before: back to `length` returns
+    /// before the first invocation among them.
     fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Vec<Span> {
         let returns = &self.layout.returns;
         let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
-        let first = (self.round + 1).saturating_sub(length);
-        let mut start = first.checked_sub(1).map_or(0, |last| self.returned(returns[last]));
-        for &span in exact {
-            start = start.min(self.spans[span as usize].invoked - 1);
-        }
-        let first = returns.partition_point(|&span| self.returned(span) <= start);
+        let earliest = exact.iter().map(|&span| self.spans[span as usize].invoked).min();
+        // What returned long before any of them was invoked has surely been overwritten.
+        let before = returns.partition_point(|&span| Some(self.returned(span)) < earliest);
+        let first = before.saturating_sub(length);
+        let start = first.checked_sub(1).map_or(0, |last| self.returned(returns[last]));
         let exact_from = exact.first().map_or(NEVER, |&span| self.returned(span));
         let mut part = Vec::new();
         for &span in &returns[first..=self.round] {

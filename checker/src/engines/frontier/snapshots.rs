@@ -12,17 +12,21 @@ const LEVELS: usize = 6;
 pub(super) struct Snapshots<const W: usize> {
     first: Snapshot<W>,
     levels: [[Option<Snapshot<W>>; 2]; LEVELS],
-    whole: Snapshot<W>,
+    /// Nothing if that is the first.
+    whole: Option<Snapshot<W>>,
 }
 
 impl<const W: usize> Snapshots<W> {
     pub(super) fn new(first: &Snapshot<W>) -> Self {
         let levels = std::array::from_fn(|_| [None, None]);
-        Self { first: first.clone(), levels, whole: first.clone() }
+        Self { first: first.clone(), levels, whole: None }
     }
 
     /// Keeps the moment on every level that is due.
     pub(super) fn keep(&mut self, now: &Snapshot<W>) {
+        if now.cursor.round == 0 {
+            return;
+        }
         let mut spacing = SPACING;
         for level in &mut self.levels {
             if now.cursor.round.is_multiple_of(spacing) {
@@ -31,31 +35,31 @@ impl<const W: usize> Snapshots<W> {
             }
             spacing *= RATIO;
         }
-        if now.complete && now.cursor.round >= self.whole.cursor.round {
-            self.whole = now.clone();
+        if now.complete && now.cursor.round >= self.whole().cursor.round {
+            self.whole = Some(now.clone());
         }
     }
 
     /// The latest at or before `round`.
     pub(super) fn before(&self, round: usize) -> &Snapshot<W> {
-        let kept = self.levels.iter().flatten().flatten().chain([&self.whole]);
+        let kept = self.levels.iter().flatten().flatten().chain(&self.whole);
         kept.filter(|snapshot| snapshot.cursor.round <= round)
             .max_by_key(|snapshot| snapshot.cursor.round)
             .unwrap_or(&self.first)
     }
 
     /// The latest that lacks nothing that is possible.
-    pub(super) const fn whole(&self) -> &Snapshot<W> {
-        &self.whole
+    pub(super) fn whole(&self) -> &Snapshot<W> {
+        self.whole.as_ref().unwrap_or(&self.first)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Snapshot<W>> {
         let kept = self.levels.iter_mut().flatten().flatten();
-        kept.chain([&mut self.first, &mut self.whole])
+        kept.chain(&mut self.whole).chain([&mut self.first])
     }
 
     pub(super) fn bytes(&self) -> usize {
         let kept = self.levels.iter().flatten().flatten();
-        kept.chain([&self.first, &self.whole]).map(Snapshot::bytes).sum()
+        kept.chain(&self.whole).chain([&self.first]).map(Snapshot::bytes).sum()
     }
 }

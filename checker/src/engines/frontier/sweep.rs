@@ -1,5 +1,7 @@
 //! One sweep along the history: from return to return, all configurations that are possible.
 
+use rustc_hash::FxHashMap;
+
 use super::bits::Bits;
 use super::configuration::{Configuration, Configurations, DEAD};
 use super::layout::{Layout, NONE};
@@ -59,6 +61,12 @@ pub(super) struct Sweep<'a, M: Model, const W: usize> {
     /// Configurations in which the operation that returns has yet to be ordered, or may be.
     work: Configurations<W>,
     pub next: Configurations<W>,
+    /// Whether unknown operations are used only where nothing survives without.
+    pub frugal: bool,
+    /// Whether none is used for the return at hand.
+    sparing: bool,
+    /// The usages with one more of a kind.
+    pub more: FxHashMap<(u32, u32), u32>,
     /// How many configurations were looked at.
     pub effort: u64,
 }
@@ -115,6 +123,9 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             now: Snapshot { cursor, frontier, complete: true },
             work: Configurations::new(),
             next: Configurations::new(),
+            frugal: false,
+            sparing: false,
+            more: FxHashMap::default(),
             effort: 0,
         }
     }
@@ -134,23 +145,17 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let slot = self.layout.places[span as usize];
         let fresh = self.invoke_until(self.spans[span as usize].returned);
         self.retire(self.spans[span as usize].returned);
-        self.views.begin_round(slot);
+        self.views.begin_round(slot, fresh);
         self.free_silent(fresh);
-        self.sort_frontier(span, slot);
-        let most = width.saturating_mul(16).saturating_add(256);
-        let mut place = 0;
-        while let Some(&from) = self.work.items.get(place) {
-            if place >= most {
-                self.now.complete = false;
-                break;
-            }
-            self.expand(&from, span, slot);
-            place += 1;
-            if place.is_multiple_of(EXPANSIONS_PER_POLL) {
-                self.poll(limits)?;
+        self.sparing = self.frugal && !self.now.cursor.active.is_empty();
+        self.explore(span, slot, width, limits)?;
+        if self.sparing {
+            self.now.complete = false;
+            if self.next.items.is_empty() {
+                self.sparing = false;
+                self.explore(span, slot, width, limits)?;
             }
         }
-        self.effort += (place + self.now.frontier.len()) as u64;
         let cursor = &mut self.now.cursor;
         cursor.open[slot as usize] = NONE;
         cursor.blind.remove(slot);
@@ -161,6 +166,35 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         std::mem::swap(&mut self.now.frontier, &mut self.next.items);
         self.next.clear();
         Ok(!self.now.frontier.is_empty())
+    }
+
+    /// Finds all configurations past the return.
+    fn explore(
+        &mut self,
+        span: u32,
+        slot: u32,
+        width: usize,
+        limits: &Limits<'_>,
+    ) -> Result<(), Cause> {
+        self.sort_frontier(span, slot);
+        let most = width.saturating_mul(16).saturating_add(256);
+        // Unknown operations offer more than is kept in any case.
+        let generous = self.frugal && !self.sparing && !self.now.cursor.active.is_empty();
+        let mut place = 0;
+        while let Some(&from) = self.work.items.get(place) {
+            let enough = generous && self.next.items.len() >= width.saturating_mul(2);
+            if place >= most || enough {
+                self.now.complete = false;
+                break;
+            }
+            self.expand(&from, span, slot);
+            place += 1;
+            if place.is_multiple_of(EXPANSIONS_PER_POLL) {
+                self.poll(limits)?;
+            }
+        }
+        self.effort += (place + self.now.frontier.len()) as u64;
+        Ok(())
     }
 
     fn poll(&self, limits: &Limits<'_>) -> Result<(), Cause> {
@@ -197,6 +231,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
                 let available = &mut cursor.available[place as usize];
                 if *available == 0 {
                     cursor.active.push(place);
+                    self.views.kinds_changed();
                 }
                 *available += 1;
             }
@@ -332,7 +367,9 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     }
 
     fn is_left(&self, from: &Configuration<W>, kind: u32) -> bool {
-        self.now.cursor.available[kind as usize] > count_of(self.usages.get(from.usage), kind)
+        !self.sparing
+            && self.now.cursor.available[kind as usize]
+                > count_of(self.usages.get(from.usage), kind)
     }
 
     fn open_span(&self, slot: u32) -> &'a Span {
@@ -399,10 +436,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
                 self.now.cursor.open[slot as usize]
             }
             Choice::Kind(kind) => {
-                let usage = self.usages.get(from.usage);
-                let count = count_of(usage, kind);
-                let usage = with_one_more(usage, kind);
-                to.usage = self.usages.intern(&usage, size_of_val(&*usage));
+                let count = count_of(self.usages.get(from.usage), kind);
+                to.usage = self.use_one_more(from.usage, kind);
                 self.layout.kinds[kind as usize].members[count as usize]
             }
         };
@@ -427,11 +462,20 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         }
     }
 
+    fn use_one_more(&mut self, usage: u32, kind: u32) -> u32 {
+        let Self { usages, more, .. } = self;
+        *more.entry((usage, kind)).or_insert_with(|| {
+            let usage = with_one_more(usages.get(usage), kind);
+            usages.intern(&usage, size_of_val(&*usage))
+        })
+    }
+
     /// Bytes that the sweep takes.
     pub(super) fn bytes(&self) -> usize {
         self.states.bytes()
             + self.usages.bytes()
             + self.trail.bytes()
+            + self.more.capacity() * 14
             + self.now.bytes()
             + self.work.bytes()
             + self.next.bytes()

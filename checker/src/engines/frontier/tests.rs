@@ -6,8 +6,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::rules::Rules;
 use super::{Plan, locate, search};
-use crate::engines::wgl::{Limits, Search};
+use crate::engines::wgl::{Cause, Limits, Search};
 use crate::engines::{NEVER, Span};
+use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::model::{Call, Model, Register};
 use crate::value::{Value, ValueId, Values};
@@ -21,22 +22,26 @@ fn register() -> Register {
     Register::new(&Value::Null, &values)
 }
 
-/// Whether the spans have an order that begins in `state`: tries all.
-fn has_order(spans: &[Span], left: u32, state: ValueId) -> bool {
+/// Whether the spans whose bits are in `left` have an order that begins in `state`: tries all.
+fn has_order<M: Model>(model: &M, spans: &[Span], left: u32, state: &M::State) -> bool {
     let is_left = |place: usize| left & 1 << place != 0;
     if (0..spans.len()).all(|place| !is_left(place) || !spans[place].is_completed()) {
         return true;
     }
     (0..spans.len()).filter(|&place| is_left(place)).any(|place| {
         (0..spans.len()).all(|it| !is_left(it) || spans[it].returned > spans[place].invoked)
-            && register()
-                .step(&state, spans[place].call)
-                .is_some_and(|state| has_order(spans, left & !(1 << place), state))
+            && model
+                .step(state, spans[place].call)
+                .is_some_and(|state| has_order(model, spans, left & !(1 << place), &state))
     })
 }
 
+fn has_order_from(spans: &[Span], state: ValueId) -> bool {
+    has_order(&register(), spans, (1 << spans.len()) - 1, &state)
+}
+
 fn linearizable(spans: &[Span]) -> bool {
-    has_order(spans, (1 << spans.len()) - 1, register().initial())
+    has_order_from(spans, register().initial())
 }
 
 fn call(random: &mut ChaCha8Rng, values: u32) -> (Action, Response) {
@@ -54,8 +59,13 @@ fn call(random: &mut ChaCha8Rng, values: u32) -> (Action, Response) {
     }
 }
 
-/// Spans with random overlaps, calls and answers.
-fn random_spans(seed: u64, most: usize) -> Vec<Span> {
+/// Spans with random overlaps, of the calls that `call` makes with so many values.
+fn random_spans_of(
+    seed: u64,
+    most: usize,
+    call: fn(&mut ChaCha8Rng, u32) -> (Action, Response),
+    is_pure: fn(Call) -> bool,
+) -> Vec<Span> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let count = random.random_range(2..=most);
     let clients = random.random_range(1..=5);
@@ -64,17 +74,16 @@ fn random_spans(seed: u64, most: usize) -> Vec<Span> {
     let (mut spans, mut open, mut position) = (Vec::<Span>::new(), Vec::<usize>::new(), 0);
     while spans.len() < count || !open.is_empty() {
         position += 1;
-        if spans.len() < count
-            && (open.len() < clients && random.random_bool(0.5) || open.is_empty())
-        {
+        let invokes = open.is_empty() || (open.len() < clients && random.random_bool(0.5));
+        if spans.len() < count && invokes {
             let (action, response) = call(&mut random, values);
-            let pure = action == Action::Read || matches!(response, Response::Mismatch(_));
-            let unknown = !pure && random.random_bool(unknown);
-            let call = Call { action, response: (!unknown).then_some(response) };
-            let operation = spans.len() as u32;
-            if !unknown {
+            let known =
+                is_pure(Call { action, response: Some(response) }) || !random.random_bool(unknown);
+            if known {
                 open.push(spans.len());
             }
+            let call = Call { action, response: known.then_some(response) };
+            let operation = spans.len() as u32;
             spans.push(Span { call, invoked: position, returned: NEVER, operation });
         } else {
             let place = open.swap_remove(random.random_range(0..open.len()));
@@ -82,6 +91,10 @@ fn random_spans(seed: u64, most: usize) -> Vec<Span> {
         }
     }
     spans
+}
+
+fn random_spans(seed: u64, most: usize) -> Vec<Span> {
+    random_spans_of(seed, most, call, |call| register().is_pure(call))
 }
 
 /// Demands that `order` is an order of the spans that begins in the initial state.
@@ -119,7 +132,9 @@ fn until(spans: &[Span], position: u64) -> Vec<Span> {
 
 fn search_with(spans: &[Span], rules: Rules, narrow: usize) -> Search {
     let model = register();
-    let plan = Plan::with_rules(&model, spans, rules, narrow).ok().expect("known calls");
+    let Ok(plan) = Plan::with_rules(&model, spans, rules, narrow) else {
+        panic!("registers know all of these calls")
+    };
     let mut engine = plan.engine();
     engine.easy(&UNLIMITED).unwrap_or_else(|| engine.hard(&UNLIMITED))
 }
@@ -187,12 +202,11 @@ fn stretch_without_an_order_from_any_state_refutes_the_whole() {
         };
         let states: Vec<ValueId> = (0..4).map(ValueId).collect();
         let layout = super::Layout::new(&register(), &spans, true);
-        let part =
-            locate::find::<_, 1>(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
+        let part = locate::find(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
         if let Some(part) = part {
             found += 1;
             for state in states {
-                assert!(!has_order(&part, (1 << part.len()) - 1, state), "{part:#?} of {spans:#?}");
+                assert!(!has_order_from(&part, state), "{part:#?} of {spans:#?}");
             }
         }
     }
@@ -205,11 +219,83 @@ fn stretch_is_refuted_only_where_no_state_begins_an_order() {
     let mut refuted = 0;
     for seed in 0..50_000 {
         let spans = random_spans(3_000_000 + seed, 9);
-        let none = locate::has_no_order::<_, 1>(&register(), &spans, &states, 1_000, &UNLIMITED);
-        let all = (1 << spans.len()) - 1;
-        let truth = states.iter().all(|&state| !has_order(&spans, all, state));
+        let none = locate::has_no_order(&register(), &spans, &states, 1_000, &UNLIMITED);
+        let truth = states.iter().all(|&state| !has_order_from(&spans, state));
         assert_eq!(none, truth, "{spans:#?}");
         refuted += usize::from(none);
     }
     assert!((5_000..45_000).contains(&refuted), "{refuted}");
+}
+
+/// First in, first out; says nothing that helps to prune.
+struct Queue;
+
+impl Model for Queue {
+    type State = Vec<ValueId>;
+
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    fn initial(&self) -> Self::State {
+        Vec::new()
+    }
+
+    fn knows(&self, _call: Call) -> bool {
+        true
+    }
+
+    fn step(&self, items: &Self::State, call: Call) -> Option<Self::State> {
+        let mut items = items.clone();
+        if let Action::Other(Function::Enqueue, item) = call.action {
+            items.push(item);
+        } else {
+            let head = if items.is_empty() { ValueId::NULL } else { items.remove(0) };
+            if call.response.is_some_and(|answer| answer != Response::Value(head)) {
+                return None;
+            }
+        }
+        Some(items)
+    }
+}
+
+fn queue_call(random: &mut ChaCha8Rng, values: u32) -> (Action, Response) {
+    let value = ValueId(random.random_range(0..values));
+    if value != ValueId::NULL && random.random_bool(0.5) {
+        (Action::Other(Function::Enqueue, value), Response::Done)
+    } else {
+        (Action::Other(Function::Dequeue, ValueId::NULL), Response::Value(value))
+    }
+}
+
+#[test]
+fn model_without_hints_is_decided_as_the_oracle_does() {
+    let mut seen = [0; 2];
+    for seed in 0..30_000 {
+        let spans = random_spans_of(4_000_000 + seed, 8, queue_call, |_| false);
+        let truth = has_order(&Queue, &spans, (1 << spans.len()) - 1, &Vec::new());
+        let found = search(&Queue, &spans, &UNLIMITED);
+        assert_eq!(matches!(found, Search::Valid(_)), truth, "{spans:#?}");
+        assert_eq!(matches!(found, Search::Violation { .. }), !truth, "{spans:#?}");
+        let found = crate::engines::auto::search(&Queue, &spans, &UNLIMITED);
+        assert_eq!(matches!(found, Search::Valid(_)), truth, "{spans:#?}");
+        seen[usize::from(truth)] += 1;
+    }
+    assert!(seen.iter().all(|&count| count > 3_000), "{seen:?}");
+}
+
+#[test]
+fn search_that_may_use_no_memory_does_not_know() {
+    let spans = random_spans(1, 10);
+    let limits = Limits { memory: 0, stop: &|| false };
+    let found = search(&register(), &spans, &limits);
+    assert!(matches!(found, Search::Unknown { cause: Cause::Memory, .. }), "{found:?}");
+}
+
+#[test]
+fn search_told_to_stop_does_not_know() {
+    let spans = random_spans(1, 10);
+    let limits = Limits { memory: usize::MAX, stop: &|| true };
+    let found = search(&register(), &spans, &limits);
+    assert!(matches!(found, Search::Unknown { cause: Cause::Stopped, .. }), "{found:?}");
 }

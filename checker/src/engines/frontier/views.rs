@@ -28,6 +28,8 @@ pub(super) struct View<const W: usize> {
     pub moves: Bits<W>,
     /// Kinds of unknown operations that are not blind and change something, and to what.
     pub unknown_moves: Vec<(u32, u32)>,
+    /// For which choice of kinds that is.
+    kinds: u64,
     live: Option<bool>,
     /// A span at which somebody looked at the state; it may lie in the past.
     looker: usize,
@@ -52,8 +54,12 @@ pub(super) struct Views<const W: usize> {
     groups: Vec<Group>,
     groups_of: u64,
     round: u64,
+    /// Counts the changes of which kinds there are.
+    kinds: u64,
     slots: usize,
     returning: u32,
+    /// The slots that were filled or emptied since the round before.
+    changed: Bits<W>,
 }
 
 /// The view from [`DEAD`]: whoever looks does not find out.
@@ -68,24 +74,37 @@ impl<const W: usize> Views<W> {
             groups: Vec::new(),
             groups_of: 0,
             round: 0,
+            kinds: 0,
             slots,
             returning: NONE,
+            changed: Bits::EMPTY,
         };
         views.open(DEAD);
         views
     }
 
-    /// Makes all views stale. `returning` is the slot of the operation that returns.
-    pub(super) fn begin_round(&mut self, returning: u32) {
+    /// Makes all views stale. `returning` is the slot of the operation that returns, `fresh` are
+    /// those of operations invoked since the last return.
+    pub(super) fn begin_round(&mut self, returning: u32, mut fresh: Bits<W>) {
         self.round += 1;
+        if self.returning != NONE {
+            fresh.insert(self.returning);
+        }
+        self.changed = fresh;
         self.returning = returning;
         if self.count > MOST_VIEWS {
             self.forget();
         }
     }
 
+    /// Notes that there are unknown operations of other kinds than before.
+    pub(super) const fn kinds_changed(&mut self) {
+        self.kinds += 1;
+    }
+
     /// Gives up all views, as states may have got new numbers.
     pub(super) fn forget(&mut self) {
+        self.kinds += 1;
         self.numbers.clear();
         self.count = 0;
         self.open(DEAD);
@@ -102,6 +121,7 @@ impl<const W: usize> Views<W> {
             silent: Bits::EMPTY,
             moves: Bits::EMPTY,
             unknown_moves: Vec::new(),
+            kinds: 0,
             live: None,
             looker: 0,
         };
@@ -132,11 +152,27 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         if self.views.views[number].round == self.views.round {
             return number;
         }
-        for slot in 0..self.now.cursor.open.len() {
-            if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
-                self.refresh_slot(number, state, slot as u32);
+        if self.views.views[number].round + 1 == self.views.round {
+            for slot in self.views.changed.iter() {
+                self.refresh_slot(number, state, slot);
+            }
+        } else {
+            for slot in 0..self.now.cursor.open.len() {
+                if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
+                    self.refresh_slot(number, state, slot as u32);
+                }
             }
         }
+        if self.views.views[number].kinds != self.views.kinds {
+            self.refresh_unknown(number, state);
+        }
+        let view = &mut self.views.views[number];
+        view.round = self.views.round;
+        view.live = None;
+        number
+    }
+
+    fn refresh_unknown(&mut self, number: usize, state: u32) {
         let mut unknown = std::mem::take(&mut self.views.views[number].unknown_moves);
         unknown.clear();
         for place in 0..self.now.cursor.active.len() {
@@ -150,9 +186,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         }
         let view = &mut self.views.views[number];
         view.unknown_moves = unknown;
-        view.round = self.views.round;
-        view.live = None;
-        number
+        view.kinds = self.views.kinds;
     }
 
     fn refresh_slot(&mut self, number: usize, state: u32, slot: u32) {
@@ -263,6 +297,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             return;
         }
         cursor.active.retain(|&kind| !is_over(kind));
+        self.views.kinds_changed();
         for configuration in &mut self.now.frontier {
             let usage = self.usages.get(configuration.usage);
             if usage.iter().any(|&(kind, _)| is_over(kind)) {
@@ -271,33 +306,6 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
                 configuration.usage = self.usages.intern(&left, size_of_val(&*left));
             }
         }
-    }
-
-    /// Keeps the most promising configurations: those in which least must still happen and fewest
-    /// unknown operations were used, of every state about as many.
-    pub(super) fn cut(&mut self, width: usize) {
-        self.now.complete = false;
-        let cost = |configuration: &Configuration<W>| {
-            let used = self.usages.get(configuration.usage).iter().map(|&(_, count)| count);
-            let done = configuration.used.len() + 2 * configuration.free.len();
-            i64::from(used.sum::<u32>()) * 4 - i64::from(done)
-        };
-        let mut order: Vec<(u32, i64, usize)> = (0..)
-            .zip(&self.next.items)
-            .map(|(place, configuration)| (configuration.state, cost(configuration), place))
-            .collect();
-        order.sort_unstable();
-        let mut rank = 0;
-        let mut last = None;
-        for entry in &mut order {
-            rank = if last == Some(entry.0) { rank + 1 } else { 0 };
-            last = Some(entry.0);
-            entry.0 = rank;
-        }
-        order.sort_unstable();
-        order.truncate(width);
-        let kept = order.iter().map(|&(.., place)| self.next.items[place]);
-        self.next.items = kept.collect();
     }
 
     /// Gives up all steps, states and usages but those of the frontier and of the snapshots.
@@ -312,5 +320,6 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]));
         self.trail.reclaim(kept.into_iter().map(|configuration| &mut configuration.trail));
         self.views.forget();
+        self.more.clear();
     }
 }

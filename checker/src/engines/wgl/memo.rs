@@ -2,11 +2,14 @@
 //!
 //! States are interned. A set is stored from the first operation that it lacks: all before are in
 //! it. Operations of unknown outcome, most of which are never in it, are numbered apart, so that
-//! one of them does not hold that window open to the end.
+//! one of them does not hold that window open to the end; and a set that has them besides another
+//! one is as good as remembered, since they need never happen.
+//!
+//! Once the memory for it is used up, remembers no more, but still knows what it has seen.
 
 use std::hash::Hash;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::Span;
 
@@ -49,15 +52,19 @@ impl Pair {
         if self.kinds[span as usize] { &mut self.completed } else { &mut self.unknown }
     }
 
-    /// Writes the pair as words: two equal pairs, and only those, have equal words.
+    /// Writes all but the unknown operations as words: equal exactly if the rest is.
     fn write(&self, words: &mut Vec<u64>) {
         words.clear();
         let (start, window) = self.completed.window();
-        let (_, unknown) = self.unknown.trimmed(0);
-        words.push(u64::from(self.state) << 32 | unknown.len() as u64);
-        words.push(start as u64);
-        words.extend_from_slice(unknown);
+        words.push(u64::from(self.state) << 32 | start as u64);
         words.extend_from_slice(window);
+    }
+
+    /// Bytes that the pair takes.
+    pub(super) const fn bytes(&self) -> usize {
+        4 * self.numbers.capacity()
+            + self.kinds.capacity()
+            + 8 * (self.completed.words.capacity() + self.unknown.words.capacity())
     }
 }
 
@@ -106,24 +113,32 @@ impl Bits {
 pub(super) struct Memo<S> {
     states: Vec<S>,
     numbers: FxHashMap<S, u32>,
-    pairs: FxHashSet<Box<[u64]>>,
+    /// For states and sets of completed operations the sets of unknown ones, none within another
+    /// that came later.
+    pairs: FxHashMap<Box<[u64]>, Vec<Box<[u64]>>>,
     scratch: Vec<u64>,
     bytes: usize,
+    most: usize,
+    full: bool,
 }
 
-impl<S> Default for Memo<S> {
-    fn default() -> Self {
+/// What the allocator adds to a piece of memory, about.
+const ALLOCATION: usize = 16;
+
+impl<S: Clone + Eq + Hash> Memo<S> {
+    /// An empty memory of at most so many bytes.
+    pub(super) fn new(most: usize) -> Self {
         Self {
             states: Vec::new(),
             numbers: FxHashMap::default(),
-            pairs: FxHashSet::default(),
+            pairs: FxHashMap::default(),
             scratch: Vec::new(),
             bytes: 0,
+            most,
+            full: false,
         }
     }
-}
 
-impl<S: Clone + Eq + Hash> Memo<S> {
     pub(super) fn intern(&mut self, state: &S) -> u32 {
         if let Some(&number) = self.numbers.get(state) {
             return number;
@@ -131,7 +146,7 @@ impl<S: Clone + Eq + Hash> Memo<S> {
         let number = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
         self.states.push(state.clone());
         self.numbers.insert(state.clone(), number);
-        self.bytes += 2 * size_of::<S>() + 16;
+        self.bytes += 4 * size_of::<S>() + ALLOCATION;
         number
     }
 
@@ -139,20 +154,41 @@ impl<S: Clone + Eq + Hash> Memo<S> {
         &self.states[number as usize]
     }
 
-    /// Whether the pair is new. From now on it is not.
+    /// Whether the pair is new, as far as remembered. From now on it is not, if there is room.
     pub(super) fn insert(&mut self, pair: &Pair) -> bool {
         pair.write(&mut self.scratch);
-        if self.pairs.contains(self.scratch.as_slice()) {
+        let (_, unknown) = pair.unknown.trimmed(0);
+        let known = self.pairs.get_mut(self.scratch.as_slice());
+        if known.as_ref().is_some_and(|known| known.iter().any(|it| is_within(it, unknown))) {
             return false;
         }
-        // The words, the allocator's own, and a table that is half full.
-        self.bytes += size_of_val(self.scratch.as_slice()) + 16 + 2 * size_of::<Box<[u64]>>();
-        self.pairs.insert(self.scratch.as_slice().into());
+        let own = size_of_val(unknown) + 2 * (ALLOCATION + size_of::<Box<[u64]>>());
+        // The words, the allocator's own, and a table that is half full; that is twice as large
+        // for a moment when it grows.
+        let entry = 3 * (size_of::<Box<[u64]>>() + size_of::<Vec<u64>>() + 1);
+        let key = size_of_val(self.scratch.as_slice()) + 2 * ALLOCATION + entry;
+        let bytes = if known.is_some() { own } else { own + key };
+        if self.bytes + bytes > self.most {
+            self.full = true;
+            return true;
+        }
+        self.bytes += bytes;
+        match known {
+            Some(known) => known.push(unknown.into()),
+            None => {
+                self.pairs.insert(self.scratch.as_slice().into(), vec![unknown.into()]);
+            }
+        }
         true
     }
 
-    /// About how much memory all of this takes.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether something was not remembered for want of memory.
+    pub(super) const fn is_full(&self) -> bool {
+        self.full
     }
+}
+
+/// Whether all that is in `left` is in `right`, neither of which ends with a zero.
+fn is_within(left: &[u64], right: &[u64]) -> bool {
+    left.len() <= right.len() && left.iter().zip(right).all(|(left, right)| left & !right == 0)
 }

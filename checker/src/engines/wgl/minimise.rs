@@ -1,29 +1,48 @@
 //! Cuts a violation down to the operations that matter.
 //!
-//! Every step leaves out operations such that what remains of a linearizable history would be
-//! linearizable: all events after the proof is complete; operations without effect; and operations
-//! with one, together with all that may rely on it ([`Model::relies_on`]). What remains is searched
-//! again, and the step is kept if there is still no order. First keeps only the end of the history,
-//! since most violations are local in time, then leaves out ever smaller parts (delta debugging:
-//! Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002, §3). Last puts
-//! calls that rely on less in the place of others ([`Model::relaxed`]), and leaves out what these
-//! no longer need.
+//! First looks near the return that completes the proof for a few operations that have no order
+//! *whatever* the object held before: [`frontier::locate`]. Leaving out all that returned before
+//! them is sound then, and so is leaving out anything else that has no order without it. Shrinks
+//! that stretch from its beginning, then operation by operation, and last puts the latest writers
+//! of what it observes back in front, which a reader wants to see.
 //!
-//! Stops early when told to; what is left is then a violation still, if not a small one.
+//! Where there is no such stretch, every step leaves out operations such that what remains of a
+//! linearizable history would be linearizable: all events after the proof is complete; operations
+//! without effect; and operations with one, together with all that may rely on it
+//! ([`Model::relies_on`]). What remains is searched again, and the step is kept if there is still
+//! no order. First keeps only the end of the history, then leaves out ever smaller parts (delta
+//! debugging: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002, §3).
+//! Last puts calls that rely on less in the place of others ([`Model::relaxed`]), and leaves out
+//! what these no longer need.
+//!
+//! Stops early when told to, or after so many searches; what is left is then a violation still, if
+//! not a small one.
 
-use super::{Limits, Search, search};
+use std::cell::Cell;
+
+use super::{Limits, Search};
+use crate::engines::frontier::{self, Locality};
 use crate::engines::{NEVER, Span};
 use crate::model::Model;
 
-/// A small part of `spans` that is not linearizable on its own. `proven_at` is what
-/// [`search`] said of them.
+/// How many spans all searches together may hold, of a history of few operations; one of many
+/// operations may take a few searches of all.
+const EFFORT: usize = 4_000_000;
+const LARGE_SEARCHES: usize = 64;
+
+/// A small part of `spans` that is not linearizable on its own. `proven_at` is what a search said
+/// of them.
 pub fn minimise<M: Model>(
     model: &M,
     spans: &[Span],
     proven_at: u64,
     limits: &Limits<'_>,
 ) -> Vec<Span> {
-    let minimiser = Minimiser { model, limits };
+    let left = Cell::new(EFFORT.max(LARGE_SEARCHES * spans.len()));
+    let minimiser = Minimiser { model, limits, left };
+    if let Some(part) = minimiser.near(spans, proven_at) {
+        return part;
+    }
     let part = minimiser.cut(spans, proven_at);
     let part = minimiser.keep_end(part);
     let part = minimiser.leave_out(part);
@@ -34,15 +53,96 @@ pub fn minimise<M: Model>(
 struct Minimiser<'a, M: Model> {
     model: &'a M,
     limits: &'a Limits<'a>,
+    /// How many more spans may be searched.
+    left: Cell<usize>,
 }
 
 impl<M: Model> Minimiser<'_, M> {
     fn is_violation(&self, spans: &[Span]) -> bool {
-        matches!(search(self.model, spans, self.limits), Search::Violation { .. })
+        self.left.set(self.left.get().saturating_sub(spans.len()));
+        let found = frontier::search(self.model, spans, self.limits);
+        matches!(found, Search::Violation { .. })
     }
 
     fn is_over(&self) -> bool {
-        (self.limits.stop)()
+        self.left.get() == 0 || (self.limits.stop)()
+    }
+
+    /// A part near the end that has no order whatever came before.
+    fn near(&self, spans: &[Span], proven_at: u64) -> Option<Vec<Span>> {
+        let locality = frontier::locate(self.model, spans, proven_at, self.limits)?;
+        let mut base = self.shorten(&locality);
+        let explained = self.with_latest_writers(spans, &base);
+        if locality.holds_for(self.model, &explained, self.limits) {
+            base = explained;
+        }
+        let relations = Relations::new(self.model, &base);
+        let mut kept = vec![true; base.len()];
+        let mut size = base.len().div_ceil(2).max(1);
+        loop {
+            for from in (0..base.len()).step_by(size).rev() {
+                let mut fewer = kept.clone();
+                fewer[from..(from + size).min(base.len())].fill(false);
+                relations.drop_observers(&mut fewer);
+                let smaller = select(&base, &fewer);
+                if fewer != kept && locality.holds_for(self.model, &smaller, self.limits) {
+                    kept = fewer;
+                }
+            }
+            if size == 1 {
+                break;
+            }
+            size = size.div_ceil(2);
+        }
+        let part = select(&base, &kept);
+        // It holds from any state, so from the first; a search that cannot tell has no say.
+        self.is_violation(&part).then_some(part)
+    }
+
+    /// Cuts off the beginning: as late as there is no order, which the later ones have.
+    fn shorten(&self, locality: &Locality<M>) -> Vec<Span> {
+        let (mut whole, mut cut) = (0, locality.part.len());
+        let mut best = locality.part.clone();
+        while whole + 1 < cut {
+            let middle = usize::midpoint(whole, cut);
+            let part = self.cut_before(&locality.part, locality.part[middle].invoked);
+            if locality.holds_for(self.model, &part, self.limits) {
+                (whole, best) = (middle, part);
+            } else {
+                cut = middle;
+            }
+        }
+        best
+    }
+
+    /// What did not return before `moment`. What was open then may have happened before.
+    fn cut_before(&self, part: &[Span], moment: u64) -> Vec<Span> {
+        let mut later: Vec<Span> =
+            part.iter().filter(|span| span.returned >= moment).copied().collect();
+        later.retain_mut(|span| {
+            if span.invoked < moment {
+                (span.returned, span.call.response) = (NEVER, None);
+            }
+            span.is_completed() || !self.model.is_pure(span.call)
+        });
+        later
+    }
+
+    /// With the latest writer of every state that an operation observes and none here leads to.
+    fn with_latest_writers(&self, spans: &[Span], part: &[Span]) -> Vec<Span> {
+        let mut full = part.to_vec();
+        for observer in part.iter().filter(|span| self.model.demands(span.call).is_some()) {
+            let writes = |span: &&Span| is_earlier_writer(self.model, observer, span);
+            if full.iter().any(|span| writes(&span)) {
+                continue;
+            }
+            if let Some(writer) = spans.iter().rev().find(writes) {
+                let relaxed = self.model.relaxed(writer.call).unwrap_or(writer.call);
+                full.push(Span { call: relaxed, ..*writer });
+            }
+        }
+        full.sort_unstable_by_key(|span| span.invoked);
+        full
     }
 
     /// The spans as they were when the proof was complete. What was open then and had no effect is
@@ -163,4 +263,56 @@ impl<M: Model> Minimiser<'_, M> {
 
 fn select(part: &[Span], kept: &[bool]) -> Vec<Span> {
     part.iter().zip(kept).filter(|(_, kept)| **kept).map(|(span, _)| *span).collect()
+}
+
+/// Whether the observer may owe its response to the writer, if nothing comes between them.
+fn is_earlier_writer<M: Model>(model: &M, observer: &Span, writer: &Span) -> bool {
+    writer.operation != observer.operation
+        && writer.invoked < observer.returned
+        && model.relies_on(observer.call, writer.call)
+}
+
+/// Who must go when a writer goes, in a stretch: all that may have seen what it left. An observer
+/// has not if it returned before the writer was invoked, or if a blind write surely came in
+/// between. Still it keeps the latest writer, or a reader would ask where the value came from.
+struct Relations {
+    /// For every writer those who rely on it.
+    observers: Vec<Vec<u32>>,
+}
+
+impl Relations {
+    fn new<M: Model>(model: &M, part: &[Span]) -> Self {
+        let blind: Vec<&Span> =
+            part.iter().filter(|span| model.overwrites(span.call).is_some()).collect();
+        let mut observers = vec![Vec::new(); part.len()];
+        for (place, observer) in (0..).zip(part) {
+            let is_hidden = |writer: &Span| {
+                blind.iter().any(|between| {
+                    writer.returned < between.invoked && between.returned < observer.invoked
+                })
+            };
+            let mut latest = true;
+            for (number, writer) in part.iter().enumerate().rev() {
+                if is_earlier_writer(model, observer, writer) {
+                    if latest || !is_hidden(writer) {
+                        observers[number].push(place);
+                    }
+                    latest = false;
+                }
+            }
+        }
+        Self { observers }
+    }
+
+    /// Drops all that may rely on what is dropped.
+    fn drop_observers(&self, kept: &mut [bool]) {
+        let mut pending: Vec<usize> = (0..kept.len()).filter(|&place| !kept[place]).collect();
+        while let Some(writer) = pending.pop() {
+            for &observer in &self.observers[writer] {
+                if std::mem::replace(&mut kept[observer as usize], false) {
+                    pending.push(observer as usize);
+                }
+            }
+        }
+    }
 }

@@ -6,12 +6,23 @@
 //! anywhere after its invocation, or left out. Visits at most n·2^c·s pairs for n operations, c
 //! open at once and s states; every unknown outcome stays open to the end, so crashes raise c.
 //!
-//! An operation without an effect is ordered as soon as it is legal, and no other place is tried
-//! for it: whatever order has it later can have it here. An operation of unknown outcome is not
-//! considered where it changes nothing.
+//! What is not tried, and why nothing is lost:
 //!
-//! Leaves out a breadth-first frontier, which copes better with many open operations, and the
-//! pruning that goes with it. Does not fall back on recursion: histories may be long.
+//! - An operation without an effect ([`Model::is_pure`]) is ordered as soon as it is legal, and no
+//!   other place is tried for it: whatever order has it later can have it here.
+//! - Of open operations that ask and answer the same, the one that returns first is tried, of
+//!   unknown ones the one invoked first: in an order that has another one here, the two can change
+//!   places. An unknown one is not tried where a completed one that asks the same does the same:
+//!   they can change places too, or the unknown one be left out.
+//! - An operation of unknown outcome is not considered where it changes nothing, and a pair is not
+//!   entered if one with the same state and completed operations and fewer unknown ones was: what
+//!   follows the one can follow the other.
+//!
+//! Memory for pairs is bounded. Beyond, the search goes on without remembering more, for some time:
+//! it may then do work twice, but what it says holds.
+//!
+//! Leaves out what [frontier](super::frontier) does beside it: blind writes hidden by others, and
+//! looking ahead. Does not fall back on recursion: histories may be long.
 
 mod memo;
 mod minimise;
@@ -19,7 +30,10 @@ mod timeline;
 
 pub use minimise::minimise;
 
+use rustc_hash::FxHashMap;
+
 use super::Span;
+use crate::history::Action;
 use crate::model::Model;
 use memo::{Memo, Pair};
 use timeline::{Event, Timeline};
@@ -30,7 +44,7 @@ const STEPS_PER_POLL: u64 = 4096;
 /// What a search may use.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
-    /// Bytes of memory for pairs seen before.
+    /// Bytes of memory that the search may use.
     pub memory: usize,
     /// Asked every few thousand steps; the search ends when it says true.
     pub stop: &'a (dyn Fn() -> bool + Sync),
@@ -66,7 +80,7 @@ pub enum Search {
 pub enum Cause {
     /// It was told to stop.
     Stopped,
-    /// The memory for pairs seen before is full.
+    /// The memory is used up.
     Memory,
     /// The model gives one of the calls no meaning.
     NoMeaning,
@@ -82,7 +96,32 @@ pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Searc
     if spans.iter().any(|span| !model.knows(span.call)) {
         return Search::Unknown { cause: Cause::NoMeaning, ordered: 0, completed, passed: 0 };
     }
-    Searcher::new(model, spans, completed).run(limits)
+    Searcher::new(model, spans, completed, limits.memory).run(limits)
+}
+
+/// How many steps a search goes on once its memory is full, at least, and as a multiple of those
+/// before.
+const STEPS_BEYOND: u64 = 1_000_000;
+const MULTIPLE_BEYOND: u64 = 8;
+
+/// The number of a call that occurs once.
+const SINGLE: u32 = u32::MAX;
+
+/// Bytes of a step.
+const STEP: usize = size_of::<Step>();
+
+/// For every span a number that it shares with those that ask the same, if there are any.
+fn twins(spans: &[Span]) -> Vec<u32> {
+    let mut counts: FxHashMap<Action, (u32, u32)> = FxHashMap::default();
+    for span in spans {
+        let number = counts.len() as u32;
+        counts.entry(span.call.action).or_insert((number, 0)).1 += 1;
+    }
+    let number = |span: &Span| match counts[&span.call.action] {
+        (_, 1) => SINGLE,
+        (number, _) => number,
+    };
+    spans.iter().map(number).collect()
 }
 
 /// A step that the search took, and can take back.
@@ -95,6 +134,11 @@ struct Searcher<'a, M: Model> {
     model: &'a M,
     spans: &'a [Span],
     timeline: Timeline,
+    /// For every span the number of its call among those that occur twice; [`SINGLE`] if it does
+    /// not.
+    twins: Vec<u32>,
+    /// Whether the tables fit the memory at all.
+    fits: bool,
     memo: Memo<M::State>,
     pair: Pair,
     steps: Vec<Step>,
@@ -107,16 +151,23 @@ struct Searcher<'a, M: Model> {
 }
 
 impl<'a, M: Model> Searcher<'a, M> {
-    fn new(model: &'a M, spans: &'a [Span], completed: usize) -> Self {
-        let mut memo = Memo::default();
-        let state = memo.intern(&model.initial());
+    fn new(model: &'a M, spans: &'a [Span], completed: usize, memory: usize) -> Self {
+        let timeline = Timeline::new(spans);
+        let twins = twins(spans);
+        let steps = Vec::with_capacity(spans.len());
+        let mut pair = Pair::new(spans, 0);
+        let tables = timeline.bytes() + pair.bytes() + 4 * twins.capacity() + STEP * spans.len();
+        let mut memo = Memo::new(memory.saturating_sub(tables));
+        pair.state = memo.intern(&model.initial());
         Self {
             model,
             spans,
-            timeline: Timeline::new(spans),
+            timeline,
+            twins,
             memo,
-            pair: Pair::new(spans, state),
-            steps: Vec::with_capacity(spans.len()),
+            pair,
+            steps,
+            fits: tables <= memory,
             completed,
             left: completed,
             fewest_left: completed,
@@ -125,15 +176,22 @@ impl<'a, M: Model> Searcher<'a, M> {
     }
 
     fn run(mut self, limits: &Limits<'_>) -> Search {
+        if !self.fits {
+            return self.unknown(Cause::Memory);
+        }
         let mut at = self.timeline.first();
         let mut count: u64 = 0;
+        let mut full_at = None;
         while self.left > 0 {
             count += 1;
             if count.is_multiple_of(STEPS_PER_POLL) && (limits.stop)() {
                 return self.unknown(Cause::Stopped);
             }
-            if self.memo.bytes() > limits.memory {
-                return self.unknown(Cause::Memory);
+            if self.memo.is_full() {
+                let since = *full_at.get_or_insert(count);
+                if count - since > STEPS_BEYOND.max(MULTIPLE_BEYOND * since) {
+                    return self.unknown(Cause::Memory);
+                }
             }
             at = match self.timeline.event(at) {
                 Event::Invoked(span) if self.take(span) => self.timeline.first(),
@@ -158,6 +216,9 @@ impl<'a, M: Model> Searcher<'a, M> {
         let Some(state) = self.model.step(self.memo.state(before), span.call) else {
             return false;
         };
+        if self.has_better_twin(number, &state) {
+            return false;
+        }
         let state = self.memo.intern(&state);
         if state == before && !span.is_completed() {
             return false;
@@ -176,6 +237,35 @@ impl<'a, M: Model> Searcher<'a, M> {
             self.fewest_left = self.fewest_left.min(self.left);
         }
         true
+    }
+
+    /// Whether an operation that may be ordered next, too, does the same and should go first.
+    fn has_better_twin(&self, number: u32, after: &M::State) -> bool {
+        let twin = self.twins[number as usize];
+        if twin == SINGLE {
+            return false;
+        }
+        let span = &self.spans[number as usize];
+        let state = self.memo.state(self.pair.state);
+        let mut at = self.timeline.first();
+        while let Event::Invoked(other) = self.timeline.event(at) {
+            at = self.timeline.after(at);
+            if other == number || self.twins[other as usize] != twin {
+                continue;
+            }
+            let other = &self.spans[other as usize];
+            let better = if other.call == span.call {
+                (other.returned, other.invoked) < (span.returned, span.invoked)
+            } else {
+                !span.is_completed()
+                    && other.is_completed()
+                    && self.model.step(state, other.call).as_ref() == Some(after)
+            };
+            if better {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes back the last step to which there is an alternative, with all after it.

@@ -42,6 +42,11 @@ impl Timeline {
         timeline
     }
 
+    /// Bytes that the list takes.
+    pub(super) const fn bytes(&self) -> usize {
+        4 * (self.next.capacity() + self.previous.capacity())
+    }
+
     pub(super) const fn invocation(span: u32) -> u32 {
         2 * span + 1
     }

@@ -67,6 +67,11 @@ impl Teller<'_> {
                 let stale_for = self.began(reader).since(self.ended(newer));
                 (Anomaly::StaleRead, self.stale(reader, newer, stale_for), Some(stale_for))
             }
+            // In a part of a history, others may have seen what nobody saw here.
+            Story::Lost { reader, write } if self.is_seen(write) => {
+                let stale_for = self.began(reader).since(self.ended(write));
+                (Anomaly::StaleRead, self.stale(reader, write, stale_for), Some(stale_for))
+            }
             Story::Lost { reader, write } => {
                 let stale_for = self.began(reader).since(self.ended(write));
                 (Anomaly::LostWrite, self.lost(reader, write, stale_for), Some(stale_for))
@@ -289,6 +294,24 @@ impl Teller<'_> {
 
     fn show(&self, value: ValueId) -> String {
         brief(self.history.values.get(value))
+    }
+
+    /// Whether an operation on the key is known to have observed what the span wrote.
+    fn is_seen(&self, span: u32) -> bool {
+        let (Action::Write(value) | Action::Cas { new: value, .. }) = self.operation(span).action
+        else {
+            return false;
+        };
+        let key = self.operation(span).key;
+        self.history.operations.iter().any(|operation| {
+            let observed = match (operation.action, operation.response()) {
+                (Action::Read, Some(Response::Value(read))) => Some(read),
+                (Action::Cas { .. }, Some(Response::Mismatch(saw))) => saw,
+                (Action::Cas { expected, .. }, Some(Response::Swapped)) => Some(expected),
+                _ => None,
+            };
+            operation.key == key && observed == Some(value)
+        })
     }
 
     /// An operation on the key that was to write the value and certainly did not.

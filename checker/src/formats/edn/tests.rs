@@ -170,7 +170,9 @@ fn independent_values_have_their_key_with_them() {
                 {:process 0 :type :info :f :cas :value :timed-out}
                 {:process :nemesis :type :info :f :start :value nil}
                 {:process 1 :type :invoke :f :read :value [7 nil]}
-                {:process 1 :type :ok :f :read :value [7 5]}";
+                {:process 1 :type :ok :f :read :value [7 5]}
+                {:process 1 :type :invoke :f :cas :value [7 [1 2]]}
+                {:process 1 :type :fail :f :cas :value [1 2]}";
     let options = ReadOptions { independent: true, ..options() };
     let history = read("h.edn", text.as_bytes(), &options).unwrap();
     assert_eq!(history.keys, [Value::text(":k"), Value::Integer(7)]);
