@@ -68,6 +68,9 @@ fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Se
     auto::search(model, spans, limits)
 }
 
+/// Bytes of memory that the search on a counterexample may use.
+const CONFIRMATION: usize = 16 << 20;
+
 /// What was found for one object.
 struct Finding {
     analysis: KeyAnalysis,
@@ -192,10 +195,13 @@ impl<M: Monitored> Checker<'_, M> {
     fn unnamed(&self, object: &Object, part: &[Span]) -> Counterexample {
         let history = self.history;
         let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
+        let unexplained =
+            || (Anomaly::NotLinearizable, words::unexplained(&object.key, &operations));
+        let (anomaly, sentence) = self.model.diagnose(history, part).unwrap_or_else(unexplained);
         Counterexample {
             key: object.key.clone(),
-            anomaly: Anomaly::NotLinearizable,
-            sentence: words::unexplained(&object.key, &operations),
+            anomaly,
+            sentence,
             stale_for: None,
             stale_by_versions: None,
             operations,
@@ -220,14 +226,16 @@ impl<M: Monitored> Checker<'_, M> {
         Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
 
-    /// Searches the counterexample on its own.
+    /// Searches the counterexample on its own, if that is possible with little effort.
     fn confirm(&self, counterexample: &Counterexample) -> Result<(), String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
         let Options { model, initial, .. } = self.options;
         let found = with_model!(model, initial, &history.values, model => {
             let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            search(&model, &spans(&history, &places, &model), &self.limits())
+            let limits = self.limits();
+            let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
+            search(&model, &spans(&history, &places, &model), &limits)
         });
         match found {
             Ok(Search::Valid(_)) => Err("the engines disagree about the counterexample".to_owned()),

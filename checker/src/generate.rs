@@ -8,6 +8,10 @@
 //!
 //! Does not imitate the pace of a real store: times only grow.
 
+mod objects;
+
+pub use objects::{ObjectEvents, ObjectPlan};
+
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;

@@ -152,7 +152,14 @@ fn stale_read_is_told_in_one_sentence() {
          process 5 had completed and replaced it: a stale read."
     );
     assert_eq!(counterexample.stale_for, Some(Nanoseconds(812_000_000)));
+    assert_eq!(counterexample.stale_by_versions, Some(1));
     assert_eq!(counterexample.proven_at(), 5);
+}
+
+#[test]
+fn staleness_is_counted_in_newer_values_too() {
+    let (analysis, _) = judge(lanes::parse("p0 |w 1| |w 2| |w 3| |w 4| |r 1|"));
+    assert_eq!(analysis.counterexample.unwrap().stale_by_versions, Some(3));
 }
 
 /// Puts an old value in the place of one that was read late in the history.

@@ -9,6 +9,7 @@ mod containers;
 mod counterexample;
 pub mod frontier;
 pub mod monitor;
+mod named;
 mod narrator;
 mod sets;
 mod slots;

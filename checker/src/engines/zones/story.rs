@@ -26,7 +26,7 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
         anomaly,
         sentence,
         stale_for,
-        stale_by_versions: None,
+        stale_by_versions: evidence.versions,
         operations: operations.collect(),
         cycle: edges
             .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })
