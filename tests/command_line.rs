@@ -59,9 +59,8 @@ fn an_empty_history_proves_nothing() {
     assert_eq!(code, Some(3), "{said}");
 }
 
-#[test]
-fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+/// A history that ends with a stale read.
+fn stale_read() -> String {
     let mut lines = String::new();
     let operations =
         [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "2"), ("read", "null", "1")];
@@ -75,7 +74,13 @@ fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
             ));
         }
     }
-    let history = file(folder.path(), &lines);
+    lines
+}
+
+#[test]
+fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = file(folder.path(), &stale_read());
     let (code, said) = partita(&["check", &history]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("stale read"), "{said}");
@@ -100,6 +105,18 @@ fn a_violation_is_explained_step_by_step_and_key_by_key() {
     assert!(said.contains("#4 before #2: it observed what the other overwrote"), "{said}");
     assert!(said.contains("#2 before #4: it came back before"), "{said}");
     assert!(said.contains("violation (3 operations, zones)"), "{said}");
+}
+
+#[test]
+fn a_page_about_checked_histories_is_written_on_request() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = file(folder.path(), &stale_read());
+    let page = folder.path().join("page.html");
+    let (code, said) = partita(&["check", "--report", page.to_str().expect("plain"), &history]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stale by "), "{said}");
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.contains("Violation: stale read") && page.contains("<svg"), "{page}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
 use crate::value::Value;
+use crate::words;
 
 /// The answer. Ordered by how it merges over keys and runs: the greatest wins, so a violation
 /// outweighs an unknown, which outweighs a valid.
@@ -109,6 +110,19 @@ impl Counterexample {
         let mut events: Vec<Event> = self.operations.iter().flat_map(|o| self.pair(o)).collect();
         events.sort_by_key(|event| event.index);
         events
+    }
+
+    /// How stale, in words: `748 ms and 3 versions`. Nothing if it is not about staleness.
+    pub fn staleness(&self) -> Option<String> {
+        let time = self.stale_for.map(|time| words::duration(time, true));
+        let versions = self.stale_by_versions.map(|versions| match versions {
+            1 => "1 version".to_owned(),
+            more => format!("{more} versions"),
+        });
+        match (time, versions) {
+            (Some(time), Some(versions)) => Some(format!("{time} and {versions}")),
+            (time, versions) => time.or(versions),
+        }
     }
 
     /// The index of the event with which the proof is complete.
@@ -242,6 +256,12 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// Whether its times are those of a clock, not [numbers of events](crate::History::has_clock).
+    pub fn has_clock(&self) -> bool {
+        let completed = self.completed.zip(self.completed_index);
+        self.invoked.0 != self.index || completed.is_some_and(|(time, index)| time.0 != index)
+    }
+
     /// What the invocation said.
     pub fn asked(&self) -> Value {
         match (&self.argument, self.function) {

@@ -44,12 +44,6 @@ impl CheckRecord {
 }
 
 impl CheckedHistory {
-    /// Whether the history carries clock times. One that does not has its events' numbers instead,
-    /// which are far too small to be nanoseconds of anything.
-    pub fn has_times(&self) -> bool {
-        self.end().0 >= STEP.max(8 * self.history.operations.len() as u64)
-    }
-
     /// When the last thing on record happened.
     pub(crate) fn end(&self) -> Nanoseconds {
         let end = self.history.operations.iter().map(|operation| {

@@ -1,6 +1,6 @@
 //! Says the verdict in words that a newcomer understands; the same words in every format.
 
-use partita_checker::{Analysis, Verdict};
+use partita_checker::{Analysis, Counterexample, Verdict};
 
 use crate::checked::CheckedHistory;
 use crate::run::Run;
@@ -40,7 +40,7 @@ impl Headline {
             }
             Verdict::Violation => {
                 let (title, lead) = violated(run.analysis);
-                (title, lead, reasons)
+                (title, lead, staleness(run.analysis).chain(reasons).collect())
             }
             Verdict::Unknown => {
                 let (lead, remarks) = undecided(run, reasons);
@@ -59,7 +59,10 @@ impl Headline {
                 let lead = format!("{PROVED} That holds for {}.", extent(analysis));
                 ("Linearizable".to_owned(), lead)
             }
-            Verdict::Violation => violated(analysis),
+            Verdict::Violation => {
+                remarks.splice(0..0, staleness(analysis));
+                violated(analysis)
+            }
             Verdict::Unknown => {
                 let lead = match remarks.is_empty() {
                     true => "Neither a proof nor a counterexample was found.".to_owned(),
@@ -78,6 +81,11 @@ const PROVED: &str =
 fn extent(analysis: &Analysis) -> String {
     let operations = analysis.keys.iter().map(|key| key.operations as u64).sum();
     format!("{}, {}", counted(analysis.keys.len() as u64, "key"), counted(operations, "operation"),)
+}
+
+fn staleness(analysis: &Analysis) -> impl Iterator<Item = String> {
+    let stale = analysis.counterexample.as_ref().and_then(Counterexample::staleness);
+    stale.map(|by| format!("Stale by {by}.")).into_iter()
 }
 
 fn violated(analysis: &Analysis) -> (String, String) {

@@ -37,8 +37,11 @@ pub fn counted(number: usize, thing: &str) -> String {
 /// Prints the operations that prove a violation.
 pub fn counterexample(found: &Counterexample) {
     println!("  {}", found.sentence);
-    // A history without clock times counts events instead; those are in the indexes already.
-    let is_timed = found.operations.iter().any(|witness| witness.invoked.0 >= 1_000_000);
+    if let Some(staleness) = found.staleness() {
+        println!("  stale by {staleness}");
+    }
+    // A history without a clock counts events instead; those are in the indexes already.
+    let is_timed = found.operations.iter().any(Witness::has_clock);
     for witness in &found.operations {
         println!("    {}", line(&found.key, witness, is_timed));
     }

@@ -111,7 +111,7 @@ struct Section {
 
 impl Section {
     fn of(file: &CheckedHistory) -> Self {
-        let is_timed = file.has_times();
+        let is_timed = file.history.has_clock();
         let spread = (!is_timed).then(|| file.with_steps_for_times());
         let drawn = spread.as_ref().unwrap_or(file);
         let plot = Plot::until(Nanoseconds(drawn.end().0.max(1_000_000)), &[], &[]);

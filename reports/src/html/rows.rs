@@ -68,7 +68,7 @@ impl Fact {
             Self::new("Operations", count(operations.len() as u64), outcomes),
             Self::new("Keys", count(file.analysis.keys.len() as u64), ""),
         ];
-        if file.has_times() {
+        if file.history.has_clock() {
             facts.push(Self::new("Duration", duration(file.end()), ""));
         }
         facts
