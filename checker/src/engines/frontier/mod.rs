@@ -86,6 +86,7 @@ use super::wgl::{Cause, Limits, Search};
 use crate::model::Model;
 use driver::{Driver, NARROW};
 use layout::{Layout, NONE};
+pub(super) use locate::Part;
 use rules::Rules;
 
 /// Searches for an order of `spans`, which are sorted by invocation.
@@ -111,21 +112,20 @@ pub(super) fn locate<M: Model>(
     limits: &Limits<'_>,
 ) -> Option<Locality<M>> {
     let states = locate::all_states(model, spans)?;
-    let layout = Layout::new(model, spans, true);
+    let layout = Layout::new(model, spans, 0, true);
     let part = locate::find(model, spans, &layout, &states, proven_at, limits);
     part.map(|part| Locality { part, states })
 }
 
 /// A violation that does not depend on what came before.
 pub(super) struct Locality<M: Model> {
-    /// The spans, by invocation.
-    pub part: Vec<Span>,
+    pub part: Part,
     states: Vec<M::State>,
 }
 
 impl<M: Model> Locality<M> {
-    /// Whether these spans, too, surely have no order whatever came before.
-    pub(super) fn holds_for(&self, model: &M, part: &[Span], limits: &Limits<'_>) -> bool {
+    /// Whether this part, too, surely has no order whatever came before.
+    pub(super) fn holds_for(&self, model: &M, part: &Part, limits: &Limits<'_>) -> bool {
         locate::has_no_order(model, part, &self.states, locate::WIDEST, limits)
     }
 }
@@ -164,7 +164,7 @@ impl<'a, M: Model> Plan<'a, M> {
         if spans.iter().any(|span| !model.knows(span.call)) {
             return unknown(Cause::NoMeaning);
         }
-        let layout = Layout::new(model, spans, rules.forget);
+        let layout = Layout::new(model, spans, 0, rules.forget);
         if layout.slots > 64 * 32 {
             return unknown(Cause::Memory);
         }

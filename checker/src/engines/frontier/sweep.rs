@@ -240,13 +240,21 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         fresh
     }
 
-    /// Orders what was just invoked wherever it changes nothing.
+    /// Orders what was just invoked wherever it changes nothing, or may have happened before.
     fn free_silent(&mut self, fresh: Bits<W>) {
+        let mut before = Bits::EMPTY;
+        if self.layout.begins_at > 0 {
+            for slot in
+                fresh.iter().filter(|&slot| self.open_span(slot).invoked < self.layout.begins_at)
+            {
+                before.insert(slot);
+            }
+        }
         for place in 0..self.now.frontier.len() {
             let view = self.refresh(self.now.frontier[place].state);
             let silent = self.views.get(view).silent.and(&fresh);
             let configuration = &mut self.now.frontier[place];
-            configuration.free = configuration.free.or(&silent);
+            configuration.free = configuration.free.or(&silent).or(&before);
         }
     }
 
