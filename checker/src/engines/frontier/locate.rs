@@ -117,6 +117,9 @@ pub(super) const QUICK: usize = 4;
 /// The most configurations that a search of a stretch may keep.
 pub(super) const WIDEST: usize = 8_192;
 
+/// How many spans can be searched without meeting any width.
+const SHORT: usize = 8;
+
 /// A stretch of the history that ends with the return at `proven_at` and has no order.
 pub(super) fn find<M: Model>(
     model: &M,
@@ -157,11 +160,18 @@ impl Stretch<'_> {
         looks: Range<usize>,
         limits: &Limits<'_>,
     ) -> Option<Part> {
-        LOOKS[looks].iter().find_map(|&(exact, width)| {
+        for &(exact, width) in &LOOKS[looks] {
             let length = exact + 2 * self.layout.slots + 16;
             let part = self.part(model, length, exact);
-            has_no_order(model, &part, states, width, limits).then_some(part)
-        })
+            if has_no_order(model, &part, states, width, limits) {
+                return Some(part);
+            }
+            // All of a short history was looked at as it is.
+            if exact > self.round && part.spans.len() < SHORT {
+                break;
+            }
+        }
+        None
     }
 
     /// The last `exact` returns as they are, and relaxed what came before: back to `length` returns

@@ -30,6 +30,9 @@ use crate::model::Model;
 const EFFORT: usize = 4_000_000;
 const LARGE_SEARCHES: usize = 64;
 
+/// So few spans are left out one by one.
+const FEW: usize = 8;
+
 /// A small part of `spans` that is not linearizable on its own. `proven_at` is what a search said
 /// of them.
 pub fn minimise<M: Model>(
@@ -81,7 +84,8 @@ impl<M: Model> Minimiser<'_, M> {
         let relations = Relations::new(self.model, &base.spans);
         let count = base.spans.len();
         let mut kept = vec![true; count];
-        let mut size = count.div_ceil(2).max(1);
+        // Of a few spans, leaving out half of them is not worth the try.
+        let mut size = if count <= FEW { 1 } else { count.div_ceil(2) };
         loop {
             for from in (0..count).step_by(size).rev() {
                 let mut fewer = kept.clone();
