@@ -1,7 +1,7 @@
 //! How long ambiguous registers take, and how much memory: shapes by operations and clients.
 //!
-//! Run with `cargo bench -p partita-checker --bench frontier`; arguments choose rows by parts of their
-//! names, and `seed=7` makes other histories of the same shapes.
+//! Run with `cargo bench -p partita-checker --bench frontier`; arguments choose rows by parts of
+//! their names, and `seed=7` makes other histories of the same shapes.
 //! Every row is checked in a process of its own, so that its peak memory is its own too: that of
 //! the history included. Checks with all threads there are.
 

@@ -31,7 +31,9 @@ pub(super) struct Layout {
 
 /// Unknown operations that all ask the same, so that one is as good as another.
 pub(super) struct Kind {
+    /// What they ask.
     pub call: Call,
+    /// Whether they are blind writes.
     pub blind: bool,
     /// The spans, by invocation.
     pub members: Vec<u32>,

@@ -143,7 +143,9 @@ pub(super) fn find<M: Model>(
 
 /// The stretch that ends with a return.
 pub(super) struct Stretch<'a> {
+    /// All spans of the key.
     pub spans: &'a [Span],
+    /// The tables for them.
     pub layout: &'a Layout,
     /// Which return.
     pub round: usize,
