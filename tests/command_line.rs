@@ -9,10 +9,7 @@ const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
 fn partita(arguments: &[&str]) -> (Option<i32>, String) {
     let output: Output = Command::new(PARTITA).args(arguments).output().expect("partita starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    // Long lines are folded for the eye; a test wants the words.
-    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    let words: Vec<&str> = said.split_whitespace().filter(|word| *word != "│").collect();
-    (output.status.code(), words.join(" "))
+    (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
 }
 
 fn file(folder: &Path, content: &str) -> String {
@@ -66,12 +63,14 @@ fn an_empty_history_proves_nothing() {
 fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut lines = String::new();
-    let operations = [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "1")];
+    let operations =
+        [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "2"), ("read", "null", "1")];
     for (number, (function, asked, answered)) in operations.into_iter().enumerate() {
         for (half, kind, value) in [(0, "invoke", asked), (1, "ok", answered)] {
             let index = 2 * number + half;
+            let time = index * 1_000_000;
             lines.push_str(&format!(
-                "{{\"index\":{index},\"time\":{index}000000,\"process\":0,\"type\":\"{kind}\",\
+                "{{\"index\":{index},\"time\":{time},\"process\":0,\"type\":\"{kind}\",\
                  \"f\":\"{function}\",\"key\":\"k\",\"value\":{value}}}\n"
             ));
         }
@@ -87,8 +86,53 @@ fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
 }
 
 #[test]
-fn durations_and_rates_that_mean_nothing_are_refused() {
-    for arguments in [["run", "--time", "20"], ["run", "--rate", "0"], ["run", "--nodes", "0"]] {
+fn a_violation_is_explained_step_by_step_and_key_by_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Knossos' form: told by its content, whatever the file is called.
+    let history = file(
+        folder.path(),
+        "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 1}\n\
+         {:process 0 :type :invoke :f :write :value 2}\n{:process 0 :type :ok :f :write :value 2}\n\
+         {:process 1 :type :invoke :f :read :value nil}\n{:process 1 :type :ok :f :read :value 1}\n",
+    );
+    let (code, said) = partita(&["check", "--explain", "--keys", &history]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("#4 before #2: it observed what the other overwrote"), "{said}");
+    assert!(said.contains("#2 before #4: it came back before"), "{said}");
+    assert!(said.contains("violation (3 operations, zones)"), "{said}");
+}
+
+#[test]
+fn an_exported_history_gets_the_same_verdict() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let line = |index: u32, kind: &str, value: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":{index},\"process\":0,\"type\":\"{kind}\",\
+             \"f\":\"read\",\"key\":\"k\",\"value\":{value}}}\n"
+        )
+    };
+    let history = file(folder.path(), &(line(0, "invoke", "null") + &line(1, "ok", "7")));
+    let (code, edn) = partita(&["export", &history]);
+    assert_eq!(code, Some(0), "{edn}");
+    let exported = folder.path().join("history.edn");
+    fs::write(&exported, &edn).expect("written");
+    for path in [&history, exported.to_str().expect("a plain path")] {
+        let (code, said) = partita(&["check", path]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("value from nowhere"), "{said}");
+    }
+}
+
+#[test]
+fn arguments_that_mean_nothing_are_refused() {
+    for arguments in [
+        ["run", "--time", "20"],
+        ["run", "--rate", "0"],
+        ["run", "--nodes", "0"],
+        ["check", "--max-memory", "1MB"],
+        ["check", "--model", "bank"],
+        ["check", "--format", "xml"],
+    ] {
         let (code, said) = partita(&arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {said}");
         assert!(said.contains(arguments[1]), "{said}");
@@ -103,5 +147,5 @@ fn everything_that_can_be_named_is_listed() {
         assert!(said.contains(name), "{name}: {said}");
     }
     let (_, mutations) = partita(&["list", "mutations"]);
-    assert!(!mutations.contains("isolate ") && mutations.contains("commit-prior-term"));
+    assert!(!mutations.contains("--nemesis") && mutations.contains("commit-prior-term"));
 }

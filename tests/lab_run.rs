@@ -1,8 +1,9 @@
 //! Whole runs with real processes, from the command line to the files they leave.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -93,7 +94,7 @@ fn an_honest_store_under_every_fault_is_proved_valid() {
 
 #[test]
 fn check_and_verify_agree_with_the_run_that_wrote_the_files() {
-    let run = Run::new(&["--time", "3s", "--nemesis", "isolate", "--seed", "2"]);
+    let run = Run::new(&["--time", "5s", "--nemesis", "isolate", "--seed", "2"]);
     assert_eq!(run.code(), Some(0), "{}", run.said());
     let history = run.path("history.jsonl");
     let certificate = run.path("certificate.json");
@@ -137,6 +138,25 @@ fn a_leader_that_reads_locally_is_caught_and_the_history_convicts_it_again() {
 }
 
 #[test]
+fn a_run_told_to_stop_at_a_violation_does_not_wait_for_its_end() {
+    let run = Run::new(&[
+        "--mutation",
+        "leader-local-read",
+        "--nemesis",
+        "partition",
+        "--time",
+        "60s",
+        "--seed",
+        "1",
+        "--stop-on-violation",
+    ]);
+    assert_eq!(run.code(), Some(1), "{}", run.said());
+    let phases = run.json("run.json")["phases"].to_string();
+    assert!(!phases.contains("final reads"), "it went on to the end: {phases}");
+    assert!(run.said().contains("stopped at the first violation"), "{}", run.said());
+}
+
+#[test]
 fn a_run_without_faults_is_valid_and_as_fast_as_asked() {
     let run = Run::new(&["--nemesis", "none", "--time", "3s", "--rate", "200"]);
     assert_eq!(run.code(), Some(0), "{}", run.said());
@@ -159,23 +179,88 @@ fn a_node_that_never_starts_is_the_harness_failing() {
     assert!(run.said().contains("no such disk"), "the node's own words: {}", run.said());
 }
 
-#[test]
-fn an_interrupted_run_heals_tears_down_and_is_unknown() {
-    let out = tempfile::tempdir().expect("a temporary folder");
+/// Starts a long run and waits until clients are at work.
+fn begin_long_run(out: &Path) -> Child {
     let child = Command::new(PARTITA)
         .args(["run", "--time", "60s", "--out"])
-        .arg(out.path())
+        .arg(out)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("partita starts");
-    let history = out.path().join("latest/history.jsonl");
+    let history = out.join("latest/history.jsonl");
     let begun = Instant::now();
     while fs::metadata(&history).map_or(0, |file| file.len()) < 100_000 {
         assert!(begun.elapsed() < Duration::from_secs(60), "no operations were recorded");
         std::thread::sleep(Duration::from_millis(100));
     }
+    child
+}
+
+/// The processes whose command line names `folder`.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let name = folder.to_str().expect("a plain path");
+    let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+    entries
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(name))
+        .collect()
+}
+
+#[test]
+fn a_run_killed_with_sigkill_leaves_no_process_and_no_mount() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let mounts = fs::read_to_string("/proc/mounts").expect("mounts");
+    let mut child = begin_long_run(out.path());
+    assert!(processes_of(out.path()).len() >= 5, "outer, init, controller and three nodes");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let begun = Instant::now();
+    while !processes_of(out.path()).is_empty() {
+        let left = processes_of(out.path());
+        assert!(begun.elapsed() < Duration::from_secs(30), "still there: {left:#?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(fs::read_to_string("/proc/mounts").expect("mounts"), mounts);
+}
+
+#[test]
+fn a_run_needs_no_root() {
+    if !nix::unistd::geteuid().is_root() {
+        // Then every other test here shows it.
+        return;
+    }
+    let nobody = nix::unistd::User::from_name("nobody").expect("users").expect("a user nobody");
+    let place = tempfile::tempdir().expect("a temporary folder");
+    // The build may lie where nobody may look.
+    let program = place.path().join("partita");
+    fs::copy(PARTITA, &program).expect("copied");
+    let out = place.path().join("runs");
+    fs::create_dir(&out).expect("created");
+    for path in [place.path(), &program, &out] {
+        nix::unistd::chown(path, Some(nobody.uid), Some(nobody.gid)).expect("given away");
+    }
+    let output = Command::new(&program)
+        .args(["run", "--time", "6s", "--seed", "3", "--out"])
+        .arg(&out)
+        .current_dir(place.path())
+        .uid(nobody.uid.as_raw())
+        .gid(nobody.gid.as_raw())
+        .stdin(Stdio::null())
+        .output()
+        .expect("partita starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let run = fs::read_to_string(out.join("latest/run.json")).expect("run.json");
+    assert!(run.contains("\"lab\": \"user namespaces\""), "{run}");
+}
+
+#[test]
+fn an_interrupted_run_heals_tears_down_and_is_unknown() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let child = begin_long_run(out.path());
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("signalled");
     let output = child.wait_with_output().expect("it ends");

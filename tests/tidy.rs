@@ -217,9 +217,11 @@ impl<'ast> Visit<'ast> for Undocumented<'_> {
 
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
         self.look(Some(&item.vis), &item.attrs, &item.ident);
-        for field in &item.fields {
-            if let Some(name) = &field.ident {
-                self.look(Some(&field.vis), &field.attrs, name);
+        if matches!(item.vis, syn::Visibility::Public(_)) {
+            for field in &item.fields {
+                if let Some(name) = &field.ident {
+                    self.look(Some(&field.vis), &field.attrs, name);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use partita_checker::formats::jsonl::{read_history, write_event};
 use partita_checker::generate::{Mix, Plan};
-use partita_checker::{History, Options, Verdict, check, verify};
+use partita_checker::{Expected, History, Options, Verdict, check, verify};
 
 const ROUNDS: u32 = 5;
 
@@ -40,7 +40,8 @@ fn bench(operations: usize) -> Result<f64, Box<dyn Error>> {
         time(ROUNDS, || check(&history, &Options::default(), &|| false));
     assert_eq!(analysis.verdict, Verdict::Valid, "{:?}", analysis.reasons);
     let certificate = certificate.ok_or("a valid verdict has a certificate")?;
-    let (verifying, verified) = time(ROUNDS, || verify(&history, &certificate));
+    let (verifying, verified) =
+        time(ROUNDS, || verify(&history, &certificate, &Expected::default()));
     verified?;
     report(&history, &text, [parsing, checking, verifying]);
     Ok(checking.as_nanos() as f64 / operations as f64)

@@ -1,9 +1,9 @@
-//! Checks a whole history: key by key, each with the engine that suits it.
+//! Checks a whole history: object by object, each with the engine that suits it.
 //!
-//! Linearizability is local (Herlihy & Wing 1990, §3.3): keys are checked on their own, in
-//! parallel, and the worst verdict is that of the history. A key goes to
-//! [zones], which are exact and fast, if every value was written once, and
-//! otherwise to the [search](crate::engines::wgl).
+//! Linearizability is local (Herlihy & Wing 1990, §3.3): where every key is an object, keys are
+//! checked on their own, in parallel, and the worst verdict is that of the history. An object goes
+//! to its model's [monitor](Monitored), which is exact and fast where it applies, and otherwise to
+//! the [search](crate::engines::wgl).
 //!
 //! No engine is taken at its word: an order is replayed by the [verifier](mod@crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
@@ -14,29 +14,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rayon::prelude::*;
 
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Span, auto, spans, witness, zones};
-use crate::history::{History, KeyId};
-use crate::model::{Model, Register};
+use crate::engines::{Decision, Monitored, Span, auto, spans, witness};
+use crate::history::History;
+use crate::model::{Model, ModelKind, with_model};
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
-use crate::verify::verify;
+use crate::verify::{Expected, verify};
 use crate::words;
 
 /// What a check assumes and may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The value of every key before the first operation.
+    /// What object the history is about.
+    pub model: ModelKind,
+    /// What every object holds before the first operation.
     pub initial: Value,
     /// Bytes of memory that each search may use; as many searches run at once as there are threads.
     pub memory: usize,
 }
 
 impl Default for Options {
-    /// Keys begin without a value; a search may use 512 MiB.
+    /// Registers that begin without a value; a search may use 512 MiB.
     fn default() -> Self {
-        Self { initial: Value::Null, memory: 512 << 20 }
+        Self { model: ModelKind::Register, initial: Value::Null, memory: 512 << 20 }
     }
 }
 
@@ -50,25 +52,23 @@ pub fn check(
     options: &Options,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> (Analysis, Option<Certificate>) {
-    let checker = Checker {
-        history,
-        options,
-        register: Register::new(&options.initial, &history.values),
-        stop,
-    };
-    let findings: Vec<Finding> = history
-        .operations_by_key()
-        .par_iter()
-        .enumerate()
-        .map_init(
-            || zones::Slots::new(history.values.len()),
-            |slots, (key, places)| checker.guarded(KeyId(key as u32), places, slots),
-        )
-        .collect();
-    checker.merge(findings)
+    let Options { model, initial, .. } = options;
+    let checked = with_model!(model, initial, &history.values, model => {
+        Checker { history, options, stop, model: &model }.check()
+    });
+    checked.unwrap_or_else(|error| {
+        let reasons = vec![error.to_string()];
+        let verdict = Verdict::Unknown;
+        (Analysis { verdict, keys: Vec::new(), counterexample: None, reasons }, None)
+    })
 }
 
-/// What was found for one key.
+/// Searches for an order of `spans`: the one place that says with which engine.
+fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+    auto::search(model, spans, limits)
+}
+
+/// What was found for one object.
 struct Finding {
     analysis: KeyAnalysis,
     proof: Proof,
@@ -80,58 +80,77 @@ enum Proof {
     None,
 }
 
-struct Checker<'a> {
-    history: &'a History,
-    options: &'a Options,
-    register: Register,
-    stop: &'a (dyn Fn() -> bool + Sync),
+/// One object: its key, or null if all keys are one, and the places of its operations.
+struct Object {
+    key: Value,
+    places: Vec<u32>,
 }
 
-impl Checker<'_> {
-    fn guarded(&self, key: KeyId, places: &[u32], slots: &mut zones::Slots) -> Finding {
-        let found = catch_unwind(AssertUnwindSafe(|| self.check_key(key, places, slots)));
+struct Checker<'a, M> {
+    history: &'a History,
+    options: &'a Options,
+    stop: &'a (dyn Fn() -> bool + Sync),
+    model: &'a M,
+}
+
+impl<M: Monitored> Checker<'_, M> {
+    fn check(&self) -> (Analysis, Option<Certificate>) {
+        let findings: Vec<Finding> = self
+            .objects()
+            .par_iter()
+            .map_init(
+                || self.model.scratch(self.history),
+                |scratch, object| self.guarded(object, scratch),
+            )
+            .collect();
+        self.merge(findings)
+    }
+
+    fn objects(&self) -> Vec<Object> {
+        if !self.options.model.splits_by_key() {
+            let places = (0..self.history.operations.len() as u32).collect();
+            return vec![Object { key: Value::Null, places }];
+        }
+        let split = self.history.operations_by_key().into_iter().zip(&self.history.keys);
+        split.map(|(places, key)| Object { key: key.clone(), places }).collect()
+    }
+
+    fn guarded(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
+        let found = catch_unwind(AssertUnwindSafe(|| self.check_object(object, scratch)));
         found.unwrap_or_else(|panic| {
             let message = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            self.unknown(key, places, "none", format!("the checker panicked: {message}"))
+            self.unknown(object, "none", format!("the checker panicked: {message}"))
         })
     }
 
-    fn check_key(&self, key: KeyId, places: &[u32], slots: &mut zones::Slots) -> Finding {
-        let spans = spans(self.history, places, &self.register);
-        match zones::decide(&spans, self.register, slots) {
-            zones::Decision::Valid(order) => self.valid(key, places, "zones", &spans, &order),
-            zones::Decision::Violation(evidence) => {
-                let counterexample = zones::tell(self.history, &spans, &evidence);
-                self.violation(key, places, "zones", counterexample)
-            }
-            zones::Decision::Inexact(_) => self.search(key, places, &spans, slots),
+    fn check_object(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
+        let spans = spans(self.history, &object.places, self.model);
+        if let Some(span) = spans.iter().find(|span| !self.model.knows(span.call)) {
+            return self.unknown(object, "none", self.without_meaning(span));
+        }
+        match self.model.monitor(self.history, &spans, scratch) {
+            Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
+            Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
+            Decision::Inexact(_) => self.search(object, &spans, scratch),
         }
     }
 
-    fn search(
-        &self,
-        key: KeyId,
-        places: &[u32],
-        spans: &[Span],
-        slots: &mut zones::Slots,
-    ) -> Finding {
+    fn search(&self, object: &Object, spans: &[Span], scratch: &mut M::Scratch) -> Finding {
         let limits = self.limits();
-        match auto::search(&self.register, spans, &limits) {
-            Search::Valid(order) => self.valid(key, places, "wgl", spans, &order),
+        match search(self.model, spans, &limits) {
+            Search::Valid(order) => self.valid(object, "wgl", spans, &order),
             Search::Violation { proven_at } => {
-                let part = wgl::minimise(&self.register, spans, proven_at, &limits);
+                let part = wgl::minimise(self.model, spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
-                let counterexample = match zones::decide(&part, self.register, slots) {
-                    zones::Decision::Violation(evidence) => {
-                        zones::tell(self.history, &part, &evidence)
-                    }
-                    _ => self.unnamed(key, &part),
+                let counterexample = match self.model.monitor(self.history, &part, scratch) {
+                    Decision::Violation(found) => *found,
+                    _ => self.unnamed(object, &part),
                 };
-                self.violation(key, places, "wgl", counterexample)
+                self.violation(object, "wgl", counterexample)
             }
             Search::Unknown { cause, ordered, completed, .. } => {
                 let cause = match cause {
@@ -139,13 +158,13 @@ impl Checker<'_> {
                     Cause::Memory => {
                         format!("the search used up its {} MiB", self.options.memory >> 20)
                     }
-                    Cause::NoMeaning => self.without_meaning(spans),
+                    Cause::NoMeaning => "a call has no meaning".to_owned(),
                 };
                 let reason = format!(
                     "{cause}; the longest order found holds {ordered} of {completed} completed \
                      operations"
                 );
-                self.unknown(key, places, "wgl", reason)
+                self.unknown(object, "wgl", reason)
             }
         }
     }
@@ -154,89 +173,87 @@ impl Checker<'_> {
         Limits { memory: self.options.memory, stop: self.stop }
     }
 
-    fn without_meaning(&self, spans: &[Span]) -> String {
-        let function = spans
-            .iter()
-            .find(|span| !self.register.knows(span.call))
-            .map_or("such a call", |span| span.call.action.function().name());
-        format!("a register has no `{function}`")
+    fn without_meaning(&self, span: &Span) -> String {
+        let operation = &self.history.operations[span.operation as usize];
+        let function = operation.action.function();
+        let model = words::a(self.model.name());
+        let witness = self.history.witness(operation);
+        let asked = crate::model::Call { response: None, ..span.call };
+        if self.model.knows(asked) {
+            format!("{model} does not answer `{function}` with {}", witness.value)
+        } else {
+            match witness.asked() {
+                Value::Null => format!("{model} has no `{function}`"),
+                argument => format!("{model} has no `{function}` of {argument}"),
+            }
+        }
     }
 
-    fn unnamed(&self, key: KeyId, part: &[Span]) -> Counterexample {
+    fn unnamed(&self, object: &Object, part: &[Span]) -> Counterexample {
         let history = self.history;
         let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
         Counterexample {
-            key: history.key(key).clone(),
+            key: object.key.clone(),
             anomaly: Anomaly::NotLinearizable,
-            sentence: words::unexplained(history.key(key), &operations),
+            sentence: words::unexplained(&object.key, &operations),
             stale_for: None,
+            stale_by_versions: None,
             operations,
             cycle: Vec::new(),
         }
     }
 
-    fn valid(
-        &self,
-        key: KeyId,
-        places: &[u32],
-        engine: &str,
-        spans: &[Span],
-        order: &[u32],
-    ) -> Finding {
+    fn valid(&self, object: &Object, engine: &str, spans: &[Span], order: &[u32]) -> Finding {
         let position = |&span: &u32| {
             let operation = spans[span as usize].operation as usize;
             self.history.operations[operation].invoked.position
         };
         let proof = Proof::Order(order.iter().map(position).collect());
-        Finding { analysis: self.analysis(key, places, engine, Verdict::Valid, None), proof }
+        Finding { analysis: self.analysis(object, engine, Verdict::Valid, None), proof }
     }
 
-    fn violation(
-        &self,
-        key: KeyId,
-        places: &[u32],
-        engine: &str,
-        counterexample: Counterexample,
-    ) -> Finding {
-        if let Err(reason) = self.confirm(&counterexample) {
-            return self.unknown(key, places, engine, reason);
+    fn violation(&self, object: &Object, engine: &str, found: Counterexample) -> Finding {
+        if let Err(reason) = self.confirm(&found) {
+            return self.unknown(object, engine, reason);
         }
-        let analysis = self.analysis(key, places, engine, Verdict::Violation, None);
-        Finding { analysis, proof: Proof::Counterexample(Box::new(counterexample)) }
+        let analysis = self.analysis(object, engine, Verdict::Violation, None);
+        Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
 
     /// Searches the counterexample on its own.
     fn confirm(&self, counterexample: &Counterexample) -> Result<(), String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
-        let register = Register::new(&self.options.initial, &history.values);
-        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-        let spans = spans(&history, &places, &register);
-        match wgl::search(&register, &spans, &self.limits()) {
-            Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-            Search::Violation { .. } | Search::Unknown { .. } => Ok(()),
+        let Options { model, initial, .. } = self.options;
+        let found = with_model!(model, initial, &history.values, model => {
+            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+            search(&model, &spans(&history, &places, &model), &self.limits())
+        });
+        match found {
+            Ok(Search::Valid(_)) => Err("the engines disagree about the counterexample".to_owned()),
+            Ok(Search::Violation { .. } | Search::Unknown { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
-    fn unknown(&self, key: KeyId, places: &[u32], engine: &str, reason: String) -> Finding {
-        let analysis = self.analysis(key, places, engine, Verdict::Unknown, Some(reason));
+    fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {
+        let analysis = self.analysis(object, engine, Verdict::Unknown, Some(reason));
         Finding { analysis, proof: Proof::None }
     }
 
     fn analysis(
         &self,
-        key: KeyId,
-        places: &[u32],
+        object: &Object,
         engine: &str,
         verdict: Verdict,
         reason: Option<String>,
     ) -> KeyAnalysis {
         let failed = |&&place: &&u32| self.history.operations[place as usize].is_failed();
         KeyAnalysis {
-            key: self.history.key(key).clone(),
+            key: object.key.clone(),
             verdict,
             engine: engine.to_owned(),
-            operations: places.len() - places.iter().filter(failed).count(),
+            operations: object.places.len() - object.places.iter().filter(failed).count(),
             reason,
         }
     }
@@ -285,9 +302,10 @@ impl Checker<'_> {
         if !self.history.operations.iter().any(crate::Operation::is_ok) {
             return doubt(analysis, "no operation completed: nothing was tested".to_owned());
         }
-        let initial = self.options.initial.clone();
-        let certificate = Certificate { model: Register::NAME.to_owned(), initial, keys };
-        if let Err(error) = verify(self.history, &certificate) {
+        let Options { model, initial, .. } = self.options.clone();
+        let certificate =
+            Certificate { model: model.name().to_owned(), initial: initial.clone(), keys };
+        if let Err(error) = verify(self.history, &certificate, &Expected { model, initial }) {
             for key in &mut analysis.keys {
                 key.verdict = Verdict::Unknown;
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Value;
+use crate::value::{Datum, Value};
 
 /// Nanoseconds since the run began, from one monotonic clock.
 #[derive(
@@ -99,6 +99,30 @@ pub enum Function {
 }
 
 impl Function {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Read,
+        Self::Write,
+        Self::Cas,
+        Self::Append,
+        Self::Delete,
+        Self::Add,
+        Self::Remove,
+        Self::Contains,
+        Self::Enqueue,
+        Self::Dequeue,
+        Self::Push,
+        Self::Pop,
+        Self::Acquire,
+        Self::Release,
+        Self::Txn,
+    ];
+
+    /// The function that bears this name in files.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
+    }
+
     /// The name that stands in files.
     pub const fn name(self) -> &'static str {
         match self {
@@ -168,6 +192,60 @@ pub struct Event {
 }
 
 /// Keeps `"saw":null` apart from no `saw` at all, which `Option` alone would not.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+/// An event whose texts and values still stand in the file it is read from; see [`Event`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Record<'a> {
+    pub(crate) index: u64,
+    pub(crate) time: Nanoseconds,
+    pub(crate) process: ProcessId,
+    pub(crate) kind: EventKind,
+    pub(crate) function: Function,
+    pub(crate) key: Datum<'a>,
+    pub(crate) value: Datum<'a>,
+    pub(crate) swapped: Option<bool>,
+    pub(crate) saw: Option<Datum<'a>>,
+    pub(crate) node: Option<&'a str>,
+    pub(crate) error: Option<&'a str>,
+}
+
+impl<'a> From<&'a Event> for Record<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            index: event.index,
+            time: event.time,
+            process: event.process,
+            kind: event.kind,
+            function: event.function,
+            key: Datum::from(&event.key),
+            value: Datum::from(&event.value),
+            swapped: event.swapped,
+            saw: event.saw.as_ref().map(Datum::from),
+            node: event.node.as_deref(),
+            error: event.error.as_deref(),
+        }
+    }
+}
+
+impl From<Record<'_>> for Event {
+    fn from(record: Record<'_>) -> Self {
+        Self {
+            index: record.index,
+            time: record.time,
+            process: record.process,
+            kind: record.kind,
+            function: record.function,
+            key: record.key.to_value(),
+            value: record.value.to_value(),
+            swapped: record.swapped,
+            saw: record.saw.map(Datum::to_value),
+            node: record.node.map(Arc::from),
+            error: record.error.map(Arc::from),
+        }
+    }
 }

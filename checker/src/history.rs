@@ -105,6 +105,16 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// How and when it came back, if it did before the history ended.
+    pub const fn completion(&self) -> Option<(EventKind, Moment)> {
+        match self.outcome {
+            Outcome::Ok(moment, _) => Some((EventKind::Ok, moment)),
+            Outcome::Fail(moment) => Some((EventKind::Fail, moment)),
+            Outcome::Info(Some(moment)) => Some((EventKind::Info, moment)),
+            Outcome::Info(None) => None,
+        }
+    }
+
     /// What it answered, if it is known to have happened.
     pub const fn response(&self) -> Option<Response> {
         match self.outcome {
@@ -174,6 +184,50 @@ impl History {
         &self.keys[key.0 as usize]
     }
 
+    /// The events that this history was built from, in order. What they said for people only, why
+    /// an operation failed, is not kept.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let mut places: Vec<(u64, usize, bool)> = Vec::with_capacity(self.operations.len() * 2);
+        for (place, operation) in self.operations.iter().enumerate() {
+            places.push((operation.invoked.position, place, true));
+            if let Some((_, completed)) = operation.completion() {
+                places.push((completed.position, place, false));
+            }
+        }
+        places.sort_unstable();
+        places.into_iter().map(|(_, place, invoked)| self.event(&self.operations[place], invoked))
+    }
+
+    fn event(&self, operation: &Operation, invoked: bool) -> Event {
+        let value = |id| self.values.get(id).clone();
+        let (kind, moment) = match operation.completion() {
+            Some((kind, moment)) if !invoked => (kind, moment),
+            _ => (EventKind::Invoke, operation.invoked),
+        };
+        let response = operation.response().filter(|_| !invoked);
+        let (swapped, saw) = match response {
+            Some(Response::Swapped) => (Some(true), None),
+            Some(Response::Mismatch(saw)) => (Some(false), saw.map(value)),
+            _ => (None, None),
+        };
+        Event {
+            index: moment.position,
+            time: moment.time,
+            process: operation.process,
+            kind,
+            function: operation.action.function(),
+            key: self.key(operation.key).clone(),
+            value: match response {
+                Some(Response::Value(answer)) => value(answer),
+                _ => self.argument(operation.action),
+            },
+            swapped,
+            saw,
+            node: operation.node.map(|node| self.nodes[usize::from(node.0)].clone()),
+            error: None,
+        }
+    }
+
     /// How the operations ended.
     pub fn counts(&self) -> OperationCounts {
         let mut counts = OperationCounts { invoked: self.operations.len(), ..Default::default() };
@@ -219,9 +273,22 @@ impl History {
     /// The operation with everything that is known of it, for people and files.
     pub fn witness(&self, operation: &Operation) -> Witness {
         let value = |id| self.values.get(id).clone();
-        let shown = match (operation.action, operation.response()) {
-            (Action::Read | Action::Other(..), Some(Response::Value(read))) => value(read),
-            (action, _) => self.argument(action),
+        let asked = self.argument(operation.action);
+        let (shown, argument) = match (operation.action, operation.response()) {
+            (Action::Read, Some(Response::Value(read))) => (value(read), None),
+            (Action::Other(function, _), Some(Response::Value(answer))) => {
+                let answer = value(answer);
+                let takes = matches!(function, Function::Dequeue | Function::Pop);
+                if answer == asked || takes && asked.is_null() {
+                    (answer, None)
+                } else if answer.is_null() && !takes && function != Function::Txn {
+                    // No answer but an acknowledgement.
+                    (asked, None)
+                } else {
+                    (answer, Some(asked))
+                }
+            }
+            _ => (asked, None),
         };
         let (swapped, saw) = match operation.response() {
             Some(Response::Swapped) => (Some(true), None),
@@ -239,6 +306,7 @@ impl History {
             node: operation.node.map(|node| self.nodes[usize::from(node.0)].to_string()),
             function: operation.action.function(),
             value: shown,
+            argument,
             swapped,
             saw,
             invoked: operation.invoked.time,

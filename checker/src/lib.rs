@@ -15,6 +15,7 @@ pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod streaming;
 pub mod value;
 pub mod verdict;
 pub mod verify;
@@ -26,10 +27,10 @@ pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
 };
-pub use model::{Call, Model, Register};
+pub use model::{Call, MODELS, Model, ModelKind, Register};
 pub use value::{Value, ValueId};
 pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, KeyOrder, Relation, Verdict,
     Witness,
 };
-pub use verify::{VerifyError, verify};
+pub use verify::{Expected, VerifyError, verify};

@@ -4,6 +4,10 @@
 //! to compare and index them cheaply. [`Values`] gives each distinct [`Value`] a dense [`ValueId`],
 //! so that engines use plain vectors where they would need maps.
 
+mod datum;
+
+pub(crate) use datum::{Datum, Scalar};
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +40,15 @@ impl Value {
     /// Makes a text value.
     pub fn text(text: impl Into<Arc<str>>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// Makes a number that is no 64-bit integer, if a double holds it.
+    ///
+    /// Refuses whole numbers past 2^53: they come from integers too great for 64 bits, and two of
+    /// those can round to one double, which would make one value of two.
+    pub(crate) fn double(number: f64) -> Option<Self> {
+        let holds = number.fract() != 0.0 || number.abs() < 9_007_199_254_740_992.0;
+        (number.is_finite() && holds).then_some(Self::Double(number.to_bits()))
     }
 
     /// Makes a list value.
@@ -130,16 +143,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
         })
     }
 
-    /// Refuses whole numbers past 2^53: they come from integers too great for 64 bits, and two of
-    /// those can round to one double, which would make one value of two.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
-        if number.fract() == 0.0 && number.abs() >= 9_007_199_254_740_992.0 {
-            return Err(E::invalid_value(
+        Value::double(number).ok_or_else(|| {
+            E::invalid_value(
                 de::Unexpected::Float(number),
                 &"a number that a 64-bit integer or a double holds exactly",
-            ));
-        }
-        Ok(Value::Double(number.to_bits()))
+            )
+        })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
@@ -170,17 +180,25 @@ impl ValueId {
 }
 
 /// The distinct values of one history, numbered densely from 0 in order of first appearance.
+///
+/// Integers and texts have tables of their own: they are found without making a [`Value`] of them
+/// first, and an integer takes 16 bytes there.
 #[derive(Debug, Clone)]
 pub struct Values {
     by_id: Vec<Value>,
-    by_value: FxHashMap<Value, ValueId>,
+    integers: FxHashMap<i64, ValueId>,
+    texts: FxHashMap<Arc<str>, ValueId>,
+    others: FxHashMap<Value, ValueId>,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        let mut by_value = FxHashMap::default();
-        by_value.insert(Value::Null, ValueId::NULL);
-        Self { by_id: vec![Value::Null], by_value }
+        Self {
+            by_id: vec![Value::Null],
+            integers: FxHashMap::default(),
+            texts: FxHashMap::default(),
+            others: FxHashMap::default(),
+        }
     }
 }
 
@@ -191,18 +209,73 @@ impl Values {
     ///
     /// With more than 2^32 distinct values.
     pub fn intern(&mut self, value: &Value) -> ValueId {
-        if let Some(&id) = self.by_value.get(value) {
+        match value {
+            Value::Null => ValueId::NULL,
+            Value::Integer(number) => self.intern_integer(*number),
+            Value::Text(text) => {
+                if let Some(&id) = self.texts.get(text) {
+                    return id;
+                }
+                let id = self.add(value.clone());
+                self.texts.insert(text.clone(), id);
+                id
+            }
+            other => {
+                if let Some(&id) = self.others.get(other) {
+                    return id;
+                }
+                let id = self.add(other.clone());
+                self.others.insert(other.clone(), id);
+                id
+            }
+        }
+    }
+
+    /// As [`Self::intern`], for a value that still stands in a file; copies a text only if it is
+    /// new.
+    pub(crate) fn intern_scalar(&mut self, scalar: Scalar<'_>) -> ValueId {
+        match scalar {
+            Scalar::Integer(number) => self.intern_integer(number),
+            Scalar::Text(text) => match self.texts.get(text) {
+                Some(&id) => id,
+                None => self.intern(&Value::text(text)),
+            },
+            Scalar::Null | Scalar::Bool(_) => self.intern(&scalar.into()),
+        }
+    }
+
+    /// As [`Self::intern`], for a value that still stands in a file.
+    pub(crate) fn intern_datum(&mut self, datum: Datum<'_>) -> ValueId {
+        match datum {
+            Datum::Scalar(scalar) => self.intern_scalar(scalar),
+            Datum::Pair(_) => self.intern(&datum.to_value()),
+            Datum::Value(value) => self.intern(value),
+        }
+    }
+
+    fn intern_integer(&mut self, number: i64) -> ValueId {
+        if let Some(&id) = self.integers.get(&number) {
             return id;
         }
+        let id = self.add(Value::Integer(number));
+        self.integers.insert(number, id);
+        id
+    }
+
+    fn add(&mut self, value: Value) -> ValueId {
         let id = ValueId(u32::try_from(self.by_id.len()).expect("at most 2^32 distinct values"));
-        self.by_id.push(value.clone());
-        self.by_value.insert(value.clone(), id);
+        self.by_id.push(value);
         id
     }
 
     /// The identifier of `value` if it was interned.
     pub fn find(&self, value: &Value) -> Option<ValueId> {
-        self.by_value.get(value).copied()
+        match value {
+            Value::Null => Some(ValueId::NULL),
+            Value::Integer(number) => self.integers.get(number).copied(),
+            Value::Text(text) => self.texts.get(text).copied(),
+            other => self.others.get(other).copied(),
+        }
     }
 
     /// The value that `id` names.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
 use crate::value::Value;
 
 /// The answer. Ordered by how it merges over keys and runs: the greatest wins, so a violation
@@ -51,7 +51,7 @@ pub struct KeyAnalysis {
     pub key: Value,
     /// The verdict on its operations.
     pub verdict: Verdict,
-    /// The engine that decided: `zones`, `wgl`.
+    /// The engine that decided: `zones`, `queue`, `stack`, `set`, or a search, `wgl`.
     pub engine: String,
     /// How many operations the key has, failed ones left out.
     pub operations: usize,
@@ -62,11 +62,11 @@ pub struct KeyAnalysis {
 /// For every key an order of its operations that explains what all clients saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// The model's name, `register`.
+    /// The model's name, as in [`MODELS`](crate::model::MODELS).
     pub model: String,
-    /// The value of every key before the first operation.
+    /// The value of every object before the first operation.
     pub initial: Value,
-    /// The orders, one per key.
+    /// The orders, one per key. If all operations work on one object, one order under null.
     pub keys: Vec<KeyOrder>,
 }
 
@@ -91,6 +91,9 @@ pub struct Counterexample {
     pub sentence: String,
     /// For a stale read: how long the value had been overwritten when the read was invoked.
     pub stale_for: Option<Nanoseconds>,
+    /// For a stale read: how many newer values had certainly been there by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_by_versions: Option<u64>,
     /// The operations, by invocation. On their own they are not linearizable, and leaving the
     /// others out was sound. A compare-and-set at the end of a long chain of them, whose
     /// expectation plays no part in the proof, stands here as the plain write that it also is.
@@ -118,7 +121,6 @@ impl Counterexample {
     }
 
     fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {
-        let observes = !matches!(witness.function, Function::Write | Function::Cas);
         let invocation = Event {
             index: witness.index,
             time: witness.invoked,
@@ -126,7 +128,7 @@ impl Counterexample {
             kind: EventKind::Invoke,
             function: witness.function,
             key: self.key.clone(),
-            value: if observes { Value::Null } else { witness.value.clone() },
+            value: witness.asked(),
             swapped: None,
             saw: None,
             node: witness.node.as_deref().map(Into::into),
@@ -164,6 +166,22 @@ pub enum Anomaly {
     CircularSwaps,
     /// Two values each had to be there at the same time, or in both orders.
     ContradictoryOrder,
+    /// Something was applied more often than it was asked for.
+    DuplicateApply,
+    /// What was put in and never taken out was missing.
+    LostElement,
+    /// What was taken out was there again.
+    ResurrectedElement,
+    /// A queue gave a value out before one that was put in earlier.
+    OutOfOrderDequeue,
+    /// A stack gave a value out from below others.
+    OutOfOrderPop,
+    /// A queue or stack said that it was empty while it was not.
+    FalseEmpty,
+    /// A lock had two owners at a time.
+    TwoOwners,
+    /// A lock was given back that nobody held.
+    ReleaseOfFreeLock,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -179,6 +197,14 @@ impl Anomaly {
             Self::DuplicateSwap => "one value swapped twice",
             Self::CircularSwaps => "compare-and-sets in a circle",
             Self::ContradictoryOrder => "contradictory order",
+            Self::DuplicateApply => "applied twice",
+            Self::LostElement => "lost element",
+            Self::ResurrectedElement => "removed element came back",
+            Self::OutOfOrderDequeue => "dequeue out of order",
+            Self::OutOfOrderPop => "pop out of order",
+            Self::FalseEmpty => "empty while it was not",
+            Self::TwoOwners => "two owners of a lock",
+            Self::ReleaseOfFreeLock => "release of a free lock",
             Self::NotLinearizable => "not linearizable",
         }
     }
@@ -197,6 +223,9 @@ pub struct Witness {
     pub function: Function,
     /// The argument, or what was read; `[expected, new]` for a compare-and-set.
     pub value: Value,
+    /// The argument, where `value` is an answer to one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub argument: Option<Value>,
     /// For a completed compare-and-set, whether it matched.
     pub swapped: Option<bool>,
     /// For one that did not match: what it saw.
@@ -210,6 +239,19 @@ pub struct Witness {
     pub completed_index: Option<u64>,
     /// How it came back: `ok` or `info`.
     pub outcome: EventKind,
+}
+
+impl Witness {
+    /// What the invocation said.
+    pub fn asked(&self) -> Value {
+        match (&self.argument, self.function) {
+            (Some(argument), _) => argument.clone(),
+            (None, Function::Read | Function::Dequeue | Function::Pop | Function::Delete) => {
+                Value::Null
+            }
+            (None, _) => self.value.clone(),
+        }
+    }
 }
 
 /// One step of a counterexample's cycle.
@@ -231,6 +273,7 @@ pub enum Relation {
     RealTime,
     /// The other observed the value it wrote.
     ReadsFrom,
-    /// It observed a value that the other's value (or a value before it) overwrote.
+    /// What it observed leaves it no later place: the other's value (or one before it) overwrote
+    /// the one that it saw, or took the turn after its own.
     OverwrittenBefore,
 }

@@ -3,26 +3,62 @@
 //! Replays the order of every key on the model and looks at nothing else: that each completed
 //! operation stands there once and no failed one does, that the model answers as the clients were
 //! answered, and that no operation stands after one that was invoked after it had returned. Linear
-//! in the size of the history. Shares nothing with the engines but the model.
+//! in the size of the history, but for what a step of the model costs. Shares nothing with the
+//! engines but the model.
 //!
-//! Takes the initial value from the certificate: whether that is what the store began with, the
-//! caller has to know.
+//! What the object is and what it holds at the beginning, the caller says: a certificate that
+//! assumes anything else proves nothing.
 
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::history::{History, KeyId, Operation, Outcome};
-use crate::model::{Call, Model, Register};
-use crate::value::{Value, ValueId};
+use crate::model::{BadInitial, Call, Model, ModelKind, with_model};
+use crate::value::Value;
 use crate::verdict::{Certificate, KeyOrder};
+
+/// What a certificate has to assume of the object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// What it is.
+    pub model: ModelKind,
+    /// What every object holds before the first operation.
+    pub initial: Value,
+}
 
 /// Why a certificate does not prove a history linearizable. Operations go by the index of their
 /// invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VerifyError {
     /// It speaks of another kind of object.
-    #[error("expected the model `register`, found `{0}`")]
-    UnknownModel(String),
+    #[error("expected the model `{expected}`, found `{found}`")]
+    OtherModel {
+        /// What the history is about.
+        expected: ModelKind,
+        /// What the certificate is about.
+        found: String,
+    },
+    /// It begins elsewhere.
+    #[error("expected it to begin with {expected}, as the history does; it begins with {found}")]
+    OtherInitial {
+        /// The history's initial value.
+        expected: Value,
+        /// The certificate's.
+        found: Value,
+    },
+    /// The object cannot begin so.
+    #[error(transparent)]
+    BadInitial(#[from] BadInitial),
+    /// The operation has no meaning for the object.
+    #[error("operation {index}: a {model} has no such {function}")]
+    NoMeaning {
+        /// Which.
+        index: u64,
+        /// What it does.
+        function: &'static str,
+        /// The object.
+        model: &'static str,
+    },
     /// It speaks of a key that the history does not have.
     #[error("key {0} is not in the history")]
     UnknownKey(Value),
@@ -56,16 +92,18 @@ pub enum VerifyError {
         /// Its key.
         key: Value,
     },
-    /// The register would have answered otherwise.
+    /// The object would have answered otherwise.
     #[error(
-        "operation {index}, a {function}, cannot have answered so when the register held {held}"
+        "operation {index}, a {function}, cannot have answered so when the {model} held {held}"
     )]
     WrongAnswer {
         /// Which.
         index: u64,
         /// What it does.
         function: &'static str,
-        /// What the register held at that point of the order.
+        /// The object.
+        model: &'static str,
+        /// What it held at that point of the order.
         held: Value,
     },
     /// The order contradicts real time.
@@ -80,59 +118,81 @@ pub enum VerifyError {
     },
 }
 
-/// Whether `certificate` proves that `history` is linearizable.
+/// Whether `certificate` proves that `history` is linearizable as what is `expected`.
 ///
 /// # Errors
 ///
-/// If it does not: the first operation, in the order listed, that is out of place, and why.
-pub fn verify(history: &History, certificate: &Certificate) -> Result<(), VerifyError> {
-    if certificate.model != Register::NAME {
-        return Err(VerifyError::UnknownModel(certificate.model.clone()));
+/// If it does not: that it is about something else, or the first operation, in the order listed,
+/// that is out of place, and why.
+pub fn verify(
+    history: &History,
+    certificate: &Certificate,
+    expected: &Expected,
+) -> Result<(), VerifyError> {
+    let Expected { model, initial } = expected;
+    if certificate.model.parse() != Ok(*model) {
+        let found = certificate.model.clone();
+        return Err(VerifyError::OtherModel { expected: *model, found });
     }
-    let mut verifier = Verifier::new(history, &certificate.initial);
-    for order in &certificate.keys {
-        verifier.replay(order)?;
+    if certificate.initial != *initial {
+        let (expected, found) = (initial.clone(), certificate.initial.clone());
+        return Err(VerifyError::OtherInitial { expected, found });
     }
-    verifier.demand_all()
+    let verifier = Verifier::new(history, certificate, model.splits_by_key());
+    with_model!(model, initial, &history.values, model => verifier.run(&model))?
 }
 
 struct Verifier<'a> {
     history: &'a History,
-    register: Register,
-    initial: &'a Value,
-    keys: FxHashMap<&'a Value, KeyId>,
+    certificate: &'a Certificate,
+    /// The objects by their names. If there is one only, every key is another name of it.
+    objects: FxHashMap<&'a Value, u32>,
+    object_of: Vec<u32>,
     /// The places of the operations by the index of their invocation.
     places: FxHashMap<u64, usize>,
-    seen_keys: Vec<bool>,
+    seen_objects: Vec<bool>,
     seen: Vec<bool>,
 }
 
 impl<'a> Verifier<'a> {
-    fn new(history: &'a History, initial: &'a Value) -> Self {
+    fn new(history: &'a History, certificate: &'a Certificate, by_key: bool) -> Self {
+        let (objects, object_of): (FxHashMap<_, _>, Vec<u32>) = if by_key {
+            let numbers = 0..history.keys.len() as u32;
+            (history.keys.iter().zip(numbers.clone()).collect(), numbers.collect())
+        } else {
+            ([(&Value::Null, 0)].into_iter().collect(), vec![0; history.keys.len()])
+        };
         let places = history.operations.iter().enumerate();
         Self {
             history,
-            register: Register::new(initial, &history.values),
-            initial,
-            keys: history.keys.iter().zip((0..).map(KeyId)).collect(),
+            certificate,
+            object_of,
             places: places.map(|(place, operation)| (operation.invoked.position, place)).collect(),
-            seen_keys: vec![false; history.keys.len()],
+            seen_objects: vec![false; objects.len()],
+            objects,
             seen: vec![false; history.operations.len()],
         }
     }
 
-    fn replay(&mut self, order: &KeyOrder) -> Result<(), VerifyError> {
-        let Some(&key) = self.keys.get(&order.key) else {
+    fn run<M: Model>(mut self, model: &M) -> Result<(), VerifyError> {
+        for order in &self.certificate.keys {
+            self.replay(order, model)?;
+        }
+        self.demand_all()
+    }
+
+    fn replay<M: Model>(&mut self, order: &KeyOrder, model: &M) -> Result<(), VerifyError> {
+        let Some(&object) = self.objects.get(&order.key) else {
             return Err(VerifyError::UnknownKey(order.key.clone()));
         };
-        if std::mem::replace(&mut self.seen_keys[key.0 as usize], true) {
+        if std::mem::replace(&mut self.seen_objects[object as usize], true) {
             return Err(VerifyError::RepeatedKey(order.key.clone()));
         }
-        let mut state = self.register.initial();
+        let mut state = model.initial();
         let mut last_invoked = 0;
         for &index in &order.order {
-            let operation = self.admit(index, key)?;
-            state = self.step(state, operation)?;
+            let operation = self.admit(index, &order.key, object)?;
+            state = self.step(model, &state, operation)?;
             if let Outcome::Ok(returned, _) = operation.outcome
                 && returned.position < last_invoked
             {
@@ -143,17 +203,19 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, index: u64, key: KeyId) -> Result<&'a Operation, VerifyError> {
+    fn admit(
+        &mut self,
+        index: u64,
+        listed: &Value,
+        object: u32,
+    ) -> Result<&'a Operation, VerifyError> {
         let Some(&place) = self.places.get(&index) else {
             return Err(VerifyError::UnknownOperation(index));
         };
         let operation = &self.history.operations[place];
-        if operation.key != key {
-            return Err(VerifyError::ForeignOperation {
-                index,
-                listed: self.history.key(key).clone(),
-                actual: self.history.key(operation.key).clone(),
-            });
+        if self.object_of[operation.key.0 as usize] != object {
+            let (listed, actual) = (listed.clone(), self.key(operation.key));
+            return Err(VerifyError::ForeignOperation { index, listed, actual });
         }
         if operation.is_failed() {
             return Err(VerifyError::FailedOperation(index));
@@ -164,16 +226,25 @@ impl<'a> Verifier<'a> {
         Ok(operation)
     }
 
-    fn step(&self, state: ValueId, operation: &Operation) -> Result<ValueId, VerifyError> {
+    fn step<M: Model>(
+        &self,
+        model: &M,
+        state: &M::State,
+        operation: &Operation,
+    ) -> Result<M::State, VerifyError> {
         let call = Call { action: operation.action, response: operation.response() };
-        self.register.step(&state, call).ok_or_else(|| VerifyError::WrongAnswer {
-            index: operation.invoked.position,
-            function: operation.action.function().name(),
-            held: if state == self.register.initial() {
-                self.initial.clone()
+        let index = operation.invoked.position;
+        let (function, name) = (operation.action.function().name(), model.name());
+        if !model.knows(call) {
+            return Err(VerifyError::NoMeaning { index, function, model: name });
+        }
+        model.step(state, call).ok_or_else(|| {
+            let held = if *state == model.initial() {
+                self.certificate.initial.clone()
             } else {
-                self.history.values.get(state).clone()
-            },
+                model.shown(state, &self.history.values)
+            };
+            VerifyError::WrongAnswer { index, function, model: name, held }
         })
     }
 
@@ -184,8 +255,12 @@ impl<'a> Verifier<'a> {
             None => Ok(()),
             Some((_, operation)) => Err(VerifyError::MissingOperation {
                 index: operation.invoked.position,
-                key: self.history.key(operation.key).clone(),
+                key: self.key(operation.key),
             }),
         }
+    }
+
+    fn key(&self, key: KeyId) -> Value {
+        self.history.key(key).clone()
     }
 }

@@ -25,12 +25,34 @@ pub(crate) fn duration(time: Nanoseconds) -> String {
     }
 }
 
-/// "key k1", or "the register" where there is one only.
+/// "key k1", or "the object" where there is one only.
 pub(crate) fn key(key: &Value) -> String {
     match key {
-        Value::Null => "the register".to_owned(),
+        Value::Null => "the object".to_owned(),
         key => format!("key {key}"),
     }
+}
+
+/// "a queue", "an append object"
+pub(crate) fn a(model: &str) -> String {
+    match model {
+        "append" => "an append object".to_owned(),
+        model => format!("a {model}"),
+    }
+}
+
+/// How many letters of a value a sentence shows.
+const BRIEF: usize = 48;
+
+/// The value, of a long one its end: what grows, grows there.
+pub(crate) fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    let letters = text.chars().count();
+    if letters <= BRIEF {
+        return text;
+    }
+    let end: String = text.chars().skip(letters - BRIEF).collect();
+    format!("…{end}")
 }
 
 /// What is left to say of operations that have no order, where no anomaly has a name.

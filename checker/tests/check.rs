@@ -7,8 +7,8 @@ mod lanes;
 
 use partita_checker::generate::{Mix, Plan};
 use partita_checker::{
-    Action, Analysis, Anomaly, Certificate, Event, EventKind, Function, History, Nanoseconds,
-    Options, ProcessId, Response, Value, ValueId, Verdict, check, verify,
+    Action, Analysis, Anomaly, Certificate, Event, EventKind, Expected, Function, History,
+    Nanoseconds, Options, ProcessId, Response, Value, ValueId, Verdict, check, verify,
 };
 
 fn judge(events: Vec<Event>) -> (Analysis, Option<Certificate>) {
@@ -95,7 +95,7 @@ fn check_that_is_told_to_stop_does_not_know() {
 
 #[test]
 fn search_without_memory_does_not_know() {
-    let options = Options { memory: 1 << 8, ..Options::default() };
+    let options = Options { memory: 0, ..Options::default() };
     let (analysis, _) = check(&laborious(), &options, &|| false);
     assert_eq!(analysis.verdict, Verdict::Unknown);
     assert!(analysis.reasons[0].contains("the search used up"), "{:?}", analysis.reasons);
@@ -196,7 +196,7 @@ fn search_minimises_what_it_finds() {
         let history = History::from_events(plan.events()).unwrap();
         let (analysis, certificate) = check(&history, &Options::default(), &|| false);
         assert_eq!((analysis.verdict, &*analysis.keys[0].engine), (Verdict::Valid, "wgl"));
-        verify(&history, &certificate.unwrap()).unwrap();
+        verify(&history, &certificate.unwrap(), &Expected::default()).unwrap();
 
         let (analysis, _) = check(&with_stale_read(history), &Options::default(), &|| false);
         assert_eq!(analysis.keys[0].engine, "wgl");

@@ -4,7 +4,9 @@
 mod lanes;
 
 use partita_checker::generate::Plan;
-use partita_checker::{Certificate, History, KeyOrder, Options, Value, VerifyError, check, verify};
+use partita_checker::{
+    Certificate, Expected, History, KeyOrder, ModelKind, Options, Value, VerifyError, check, verify,
+};
 
 fn certified(plan: &Plan) -> (History, Certificate) {
     let history = History::from_events(plan.events()).unwrap();
@@ -12,12 +14,16 @@ fn certified(plan: &Plan) -> (History, Certificate) {
     (history, certificate.unwrap_or_else(|| panic!("{:?}", analysis.reasons)))
 }
 
+fn verify_default(history: &History, certificate: &Certificate) -> Result<(), VerifyError> {
+    verify(history, certificate, &Expected::default())
+}
+
 /// An order of the operations of one drawn history, by the events of their invocations.
 fn verify_drawn(drawing: &str, order: &[u64]) -> Result<(), VerifyError> {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
     let keys = vec![KeyOrder { key: Value::Null, order: order.to_vec() }];
     let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
-    verify(&history, &certificate)
+    verify(&history, &certificate, &Expected::default())
 }
 
 const DRAWN: &str = "
@@ -57,7 +63,12 @@ fn completion_is_no_operation() {
 
 #[test]
 fn answer_must_fit_the_value_held() {
-    let error = VerifyError::WrongAnswer { index: 4, function: "read", held: Value::Integer(1) };
+    let error = VerifyError::WrongAnswer {
+        index: 4,
+        function: "read",
+        model: "register",
+        held: Value::Integer(1),
+    };
     assert_eq!(verify_drawn(DRAWN, &[0, 4, 2]), Err(error));
 }
 
@@ -77,44 +88,77 @@ fn unknown_operation_has_no_effect_before_its_invocation() {
 #[test]
 fn every_key_needs_its_own_order() {
     let (history, certificate) = certified(&Plan { keys: 3, ..Plan::default() });
-    assert_eq!(verify(&history, &certificate), Ok(()));
+    assert_eq!(verify_default(&history, &certificate), Ok(()));
 
     let mut without = certificate.clone();
     without.keys.remove(1);
-    assert!(matches!(verify(&history, &without), Err(VerifyError::MissingOperation { .. })));
+    assert!(matches!(
+        verify_default(&history, &without),
+        Err(VerifyError::MissingOperation { .. })
+    ));
 
     let mut twice = certificate.clone();
     twice.keys.push(twice.keys[0].clone());
-    assert!(matches!(verify(&history, &twice), Err(VerifyError::RepeatedKey(_))));
+    assert!(matches!(verify_default(&history, &twice), Err(VerifyError::RepeatedKey(_))));
 
     let mut foreign = certificate.clone();
     foreign.keys[0].key = Value::text("other");
-    assert!(matches!(verify(&history, &foreign), Err(VerifyError::UnknownKey(_))));
+    assert!(matches!(verify_default(&history, &foreign), Err(VerifyError::UnknownKey(_))));
 
     let mut exchanged = certificate;
     let key = exchanged.keys[0].key.clone();
     exchanged.keys[0].key = exchanged.keys[1].key.clone();
     exchanged.keys[1].key = key;
-    assert!(matches!(verify(&history, &exchanged), Err(VerifyError::ForeignOperation { .. })));
+    assert!(matches!(
+        verify_default(&history, &exchanged),
+        Err(VerifyError::ForeignOperation { .. })
+    ));
 }
 
 #[test]
-fn model_must_be_the_register() {
+fn certificate_of_another_object_proves_nothing() {
     let (history, mut certificate) = certified(&Plan::default());
     certificate.model = "queue".to_owned();
-    let error = verify(&history, &certificate).unwrap_err();
+    let error = verify_default(&history, &certificate).unwrap_err();
     assert_eq!(error.to_string(), "expected the model `register`, found `queue`");
+    certificate.model = "a laxer one".to_owned();
+    assert!(matches!(
+        verify_default(&history, &certificate),
+        Err(VerifyError::OtherModel { expected: ModelKind::Register, .. })
+    ));
 }
 
 #[test]
-fn initial_value_is_part_of_the_proof() {
+fn object_may_go_by_any_of_its_names() {
+    let (history, mut certificate) = certified(&Plan::default());
+    certificate.model = "cas-register".to_owned();
+    assert_eq!(verify_default(&history, &certificate), Ok(()));
+}
+
+#[test]
+fn certificate_that_begins_elsewhere_proves_nothing() {
     let history = History::from_events(lanes::parse("p0 |r nil|")).unwrap();
     let (_, certificate) = check(&history, &Options::default(), &|| false);
     let mut certificate = certificate.unwrap();
     certificate.initial = Value::Integer(3);
-    let error = verify(&history, &certificate).unwrap_err();
-    let expected = VerifyError::WrongAnswer { index: 0, function: "read", held: Value::Integer(3) };
-    assert_eq!(error, expected);
+    let error = verify_default(&history, &certificate).unwrap_err();
+    let (expected, found) = (Value::Null, Value::Integer(3));
+    assert_eq!(error, VerifyError::OtherInitial { expected, found: found.clone() });
+
+    let expected = Expected { initial: found.clone(), ..Expected::default() };
+    let error = verify(&history, &certificate, &expected).unwrap_err();
+    let (function, model) = ("read", "register");
+    assert_eq!(error, VerifyError::WrongAnswer { index: 0, function, model, held: found });
+}
+
+#[test]
+fn operation_that_the_object_lacks_has_no_place() {
+    let history = History::from_events(lanes::parse("p0 |w 1|")).unwrap();
+    let (_, certificate) = check(&history, &Options::default(), &|| false);
+    let certificate = Certificate { model: "queue".to_owned(), ..certificate.unwrap() };
+    let expected = Expected { model: ModelKind::Queue, initial: Value::Null };
+    let error = verify(&history, &certificate, &expected).unwrap_err();
+    assert_eq!(error, VerifyError::NoMeaning { index: 0, function: "write", model: "queue" });
 }
 
 /// With one client there is one order only: whatever is exchanged in it, it is wrong.
@@ -124,9 +168,9 @@ fn sequential_history_has_one_order() {
     for place in 1..certificate.keys[0].order.len() {
         let mut tampered = certificate.clone();
         tampered.keys[0].order.swap(place - 1, place);
-        assert!(verify(&history, &tampered).is_err(), "exchanged at {place}");
+        assert!(verify_default(&history, &tampered).is_err(), "exchanged at {place}");
         let mut shorter = certificate.clone();
         shorter.keys[0].order.remove(place);
-        assert!(verify(&history, &shorter).is_err(), "removed at {place}");
+        assert!(verify_default(&history, &shorter).is_err(), "removed at {place}");
     }
 }

@@ -99,7 +99,8 @@ pub enum ArgumentsError {
     },
     /// Heartbeats would come too late to keep followers from standing for election.
     #[error(
-        "--heartbeat {heartbeat:?} must be positive and less than --election-timeout's least, {least:?}"
+        "--heartbeat {heartbeat:?} must be positive and less than the least of \
+         --election-timeout, {least:?}"
     )]
     HeartbeatTooLong {
         /// The heartbeat.

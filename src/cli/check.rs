@@ -1,29 +1,34 @@
 //! `partita check`: is this history linearizable?
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::formats::jsonl;
-use partita_checker::{Analysis, Certificate, History, Options, Value, Verdict, check};
+use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
 
+use super::input::Reading;
 use super::show;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
-/// Reads JSON lines. Exits with the worst verdict of all files: 0 if every one is valid, 1 if one
-/// holds a violation, 3 if one stays unknown, 2 if one cannot be read.
+/// Reads JSON lines, EDN as Jepsen and Knossos write it, Jepsen's log lines, Porcupine's key/value
+/// logs and fastlin's intervals, told apart by their content. Exits with the worst verdict of all
+/// files: 0 if every one is valid, 1 if one holds a violation, 3 if one stays unknown, 2 if one
+/// cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
-                        partita check --json a.jsonl b.jsonl\n  \
+                        partita check --explain --model cas-register etcd.log\n  \
+                        partita check --json a.jsonl b.edn\n  \
                         partita check --certificate proof.json history.jsonl")]
 pub struct Arguments {
     /// The histories.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// What the histories are about: register, append, counter, set, queue, stack, lock or
+    /// multi-register.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    model: ModelKind,
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
@@ -31,12 +36,23 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "60s",
           value_parser = super::positive_duration)]
     timeout: Duration,
+    /// How much memory each search may use; as many keys are searched at once as there are cores.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = super::size)]
+    max_memory: usize,
+    /// Print why no order exists, step by step.
+    #[arg(long)]
+    explain: bool,
+    /// Print the verdict on every key.
+    #[arg(long)]
+    keys: bool,
     /// Print the analyses as JSON, one document a line, instead of words.
     #[arg(long)]
     json: bool,
     /// Where to write the certificate of a valid history; needs a single file.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Performs the command.
@@ -51,8 +67,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let mut worst = Verdict::Valid;
     for file in &arguments.files {
-        let history = read_history(file)?;
-        let options = Options { initial: arguments.initial.clone(), ..Options::default() };
+        let history = arguments.reading.read(file)?;
+        let options = Options {
+            model: arguments.model,
+            initial: arguments.initial.clone(),
+            memory: arguments.max_memory,
+        };
         let (analysis, certificate) = judge(&history, &options, arguments.timeout);
         worst = worst.max(analysis.verdict);
         if arguments.json {
@@ -60,6 +80,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             println!("{text}");
         } else {
             show::analysis(&file.display().to_string(), &analysis);
+            if let (true, Some(found)) = (arguments.explain, &analysis.counterexample) {
+                show::cycle(found);
+            }
+            if arguments.keys {
+                show::keys(&analysis);
+            }
         }
         if let (Some(path), Some(certificate)) = (&arguments.certificate, certificate) {
             let name = || format!("{}", path.display());
@@ -68,18 +94,6 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         }
     }
     Ok(worst.into())
-}
-
-/// Reads a history file.
-///
-/// # Errors
-///
-/// [`Failure`] names the file, the line and what was expected.
-pub fn read_history(path: &Path) -> Result<History, Failure> {
-    let name = path.display().to_string();
-    let file = File::open(path).or_usage(|| name.clone())?;
-    jsonl::read_history(&name, BufReader::with_capacity(256 * 1024, file))
-        .map_err(|error| Failure::usage(miette::miette!("{error}")))
 }
 
 /// Checks a history within `timeout`. The checker verifies its own proofs.

@@ -14,10 +14,15 @@ pub fn perform() -> Exit {
     for probe in &probes {
         match &probe.outcome {
             Outcome::Works => println!("✓ {}: {}", probe.name, probe.tried),
-            Outcome::Refused(why) => println!("✗ {}: {why}", probe.name),
-        }
-        if let Some(remedy) = &probe.remedy {
-            println!("    to allow it: {remedy}");
+            Outcome::Refused(why) if is_spare(probe, &probes) => {
+                println!("– {}: not needed ({why})", probe.name);
+            }
+            Outcome::Refused(why) => {
+                println!("✗ {}: {why}", probe.name);
+                if let Some(remedy) = &probe.remedy {
+                    println!("    to allow it: {remedy}");
+                }
+            }
         }
     }
     if can_have_a_lab(&probes) {
@@ -29,9 +34,53 @@ pub fn perform() -> Exit {
     }
 }
 
+fn works(probe: &Probe) -> bool {
+    probe.outcome == Outcome::Works
+}
+
+/// Whether the other kind of namespaces does what `probe` would.
+fn is_spare(probe: &Probe, probes: &[Probe]) -> bool {
+    let is_kind = |probe: &Probe| ALTERNATIVES.contains(&probe.name);
+    is_kind(probe) && probes.iter().any(|other| is_kind(other) && works(other))
+}
+
 fn can_have_a_lab(probes: &[Probe]) -> bool {
-    let works = |probe: &&Probe| probe.outcome == Outcome::Works;
     let (kinds, needs): (Vec<&Probe>, Vec<&Probe>) =
         probes.iter().partition(|probe| ALTERNATIVES.contains(&probe.name));
-    kinds.iter().any(works) && needs.iter().all(works)
+    kinds.into_iter().any(works) && needs.into_iter().all(works)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probes(outcomes: [bool; 4]) -> Vec<Probe> {
+        let names = [ALTERNATIVES[0], ALTERNATIVES[1], "PID namespaces", "hosts and switch"];
+        let probe = |(name, works): (&'static str, bool)| Probe {
+            name,
+            tried: "tried it",
+            outcome: if works { Outcome::Works } else { Outcome::Refused("no".to_owned()) },
+            remedy: None,
+        };
+        names.into_iter().zip(outcomes).map(probe).collect()
+    }
+
+    #[test]
+    fn a_lab_needs_one_kind_of_namespaces_and_everything_else() {
+        assert!(can_have_a_lab(&probes([true, true, true, true])));
+        assert!(can_have_a_lab(&probes([true, false, true, true])));
+        assert!(can_have_a_lab(&probes([false, true, true, true])));
+        assert!(!can_have_a_lab(&probes([false, false, true, true])));
+        assert!(!can_have_a_lab(&probes([true, true, false, true])));
+        assert!(!can_have_a_lab(&probes([true, true, true, false])));
+    }
+
+    #[test]
+    fn one_kind_of_namespaces_is_spare_if_the_other_works() {
+        let some = probes([true, false, true, false]);
+        assert!(is_spare(&some[1], &some));
+        assert!(!is_spare(&some[3], &some), "nothing stands in for the switch");
+        let none = probes([false, false, true, true]);
+        assert!(!is_spare(&none[0], &none));
+    }
 }

@@ -1,6 +1,7 @@
 //! `partita list`: what can be named on the command line.
 
 use clap::{Args, ValueEnum};
+use partita_checker::model::MODELS;
 use partita_nemesis::fault::FAULTS;
 use partita_nemesis::menu::MENUS;
 use partita_workloads::catalogue::WORKLOADS;
@@ -23,6 +24,8 @@ enum Kind {
     Targets,
     /// What clients do, for `--workload`.
     Workloads,
+    /// What a history can be about, for `check --model`.
+    Models,
     /// What befalls nodes, for `--nemesis`.
     Faults,
     /// Planted bugs of raft-node, for `--mutation`.
@@ -42,6 +45,15 @@ pub fn perform(arguments: &Arguments) -> Exit {
         heading("workloads (--workload)");
         for workload in WORKLOADS {
             row(workload.name, workload.about);
+        }
+    }
+    if wanted(Kind::Models) {
+        heading("models (check --model)");
+        for model in &MODELS {
+            row(model.name, model.about);
+            if !model.aliases.is_empty() {
+                note(&format!("also called {}", model.aliases.join(", ")));
+            }
         }
     }
     if wanted(Kind::Faults) {

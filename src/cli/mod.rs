@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod doctor;
+pub mod export;
+pub mod input;
 pub mod list;
 pub mod run;
 pub mod show;
@@ -44,6 +46,8 @@ pub enum Command {
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
     Verify(verify::Arguments),
+    /// Write a history in another format, for other checkers.
+    Export(export::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -62,6 +66,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
+        Command::Export(arguments) => export::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)
@@ -84,6 +89,21 @@ fn value(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|_| "expected JSON, such as 0, null or '\"x\"'".to_owned())
 }
 
+/// Reads `64MiB`, `2GiB`, `1000`: bytes, with a binary unit or none.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("expected a size such as `64MiB` or `2GiB`".to_owned()),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "expected a size such as `64MiB` or `2GiB`".to_owned())
+}
+
 /// Reads a duration that is longer than nothing.
 fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
@@ -101,6 +121,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_write_them() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("2 GiB"), Ok(2 << 30));
+        assert_eq!(size("1000"), Ok(1000));
+        for wrong in ["", "MiB", "64MB", "-1", "99999999999999999999", "99999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub struct Arguments {
     #[arg(long, default_value = "60s", value_name = "DURATION",
           value_parser = super::positive_duration)]
     check_timeout: Duration,
+    /// End the run at the first violation instead of seeing it through.
+    #[arg(long)]
+    stop_on_violation: bool,
     /// A planted bug to switch on in the target; `partita list mutations` names them.
     #[arg(long, value_name = "NAME")]
     mutation: Vec<String>,
@@ -122,6 +125,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         clients,
         reply_timeout: arguments.reply_timeout,
         check_timeout: arguments.check_timeout,
+        stop_on_violation: arguments.stop_on_violation,
         mutations: arguments.mutation.clone(),
         out: arguments.out.clone(),
         keep_data: arguments.keep_data,

@@ -1,15 +1,17 @@
 //! Verdicts in words, on standard output.
 
 use indicatif::HumanCount;
-use partita_checker::{Analysis, Counterexample, EventKind, Function, Verdict, Witness};
+use partita_checker::{
+    Analysis, Counterexample, EventKind, Function, Relation, Value, Verdict, Witness,
+};
 
 /// Prints what was concluded of the history called `name`.
 pub fn analysis(name: &str, analysis: &Analysis) {
     let operations: usize = analysis.keys.iter().map(|key| key.operations).sum();
     let extent =
-        format!("{} operations on {} keys", HumanCount(operations as u64), analysis.keys.len());
+        format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
     match analysis.verdict {
-        Verdict::Valid => println!("{name}: valid: {extent} are linearizable"),
+        Verdict::Valid => println!("{name}: valid: {extent}, linearizable"),
         Verdict::Unknown => {
             println!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
@@ -26,20 +28,56 @@ pub fn analysis(name: &str, analysis: &Analysis) {
     }
 }
 
+/// `1 key`, `2,000 keys`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", HumanCount(number as u64))
+}
+
 /// Prints the operations that prove a violation.
 pub fn counterexample(found: &Counterexample) {
     println!("  {}", found.sentence);
+    // A history without clock times counts events instead; those are in the indexes already.
+    let is_timed = found.operations.iter().any(|witness| witness.invoked.0 >= 1_000_000);
     for witness in &found.operations {
-        println!("    {}", line(&found.key.to_string(), witness));
+        println!("    {}", line(&found.key, witness, is_timed));
     }
 }
 
-/// One operation on one line: `#42 process 3 via n1: read k1 → 17, from 1.204 s to 1.207 s`.
-fn line(key: &str, witness: &Witness) -> String {
+/// Prints the cycle that makes an order impossible.
+pub fn cycle(found: &Counterexample) {
+    if found.cycle.is_empty() {
+        println!("  every order of these operations was tried; no shorter reason is known");
+        return;
+    }
+    println!("  no order exists, because each step demands that one came before the other:");
+    for edge in &found.cycle {
+        let [from, to] = [edge.from, edge.to].map(|place| found.operations[place].index);
+        let why = match edge.relation {
+            Relation::RealTime => "it came back before the other was invoked",
+            Relation::ReadsFrom => "the other observed what it wrote",
+            Relation::OverwrittenBefore => "it observed what the other overwrote",
+        };
+        println!("    #{from} before #{to}: {why}");
+    }
+}
+
+/// Prints the verdict on every key.
+pub fn keys(analysis: &Analysis) {
+    for key in &analysis.keys {
+        let operations = counted(key.operations, "operation");
+        let reason = key.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        println!("  {}: {} ({operations}, {}){reason}", key.key, key.verdict, key.engine);
+    }
+}
+
+/// One operation on one line: `#42 process 3 via n1: read k1 → 17, from 1.2042 s to 1.2070 s`.
+fn line(key: &Value, witness: &Witness, is_timed: bool) -> String {
     let node = witness.node.as_ref().map_or_else(String::new, |node| format!(" via {node}"));
+    let object = if key.is_null() { String::new() } else { format!(" {key}") };
     let what = match (witness.function, &witness.value) {
-        (Function::Read, value) => format!("read {key} → {value}"),
-        (Function::Write, value) => format!("write {key} = {value}"),
+        (Function::Read, value) => format!("read{object} → {value}"),
+        (Function::Write, value) => format!("write{object} = {value}"),
         (Function::Cas, value) => {
             let outcome = match (witness.swapped, &witness.saw) {
                 (Some(false), Some(saw)) => format!(", no match: saw {saw}"),
@@ -47,18 +85,20 @@ fn line(key: &str, witness: &Witness) -> String {
                 (Some(true), _) => ", swapped".to_owned(),
                 (None, _) => String::new(),
             };
-            format!("compare-and-set {key} {value}{outcome}")
+            format!("compare-and-set{object} {value}{outcome}")
         }
-        (function, value) => format!("{function} {key} {value}"),
+        (function, value) => format!("{function}{object} {value}"),
     };
-    let end = match (witness.outcome, witness.completed) {
-        (EventKind::Info, _) | (_, None) => "outcome unknown".to_owned(),
-        (_, Some(completed)) => format!("to {:.4} s", completed.as_seconds()),
+    let is_open = witness.outcome == EventKind::Info || witness.completed.is_none();
+    let end = if is_open { ", outcome unknown" } else { "" };
+    let time = match witness.completed {
+        _ if !is_timed => String::new(),
+        Some(completed) if !is_open => format!(
+            ", from {:.4} s to {:.4} s",
+            witness.invoked.as_seconds(),
+            completed.as_seconds()
+        ),
+        _ => format!(", from {:.4} s", witness.invoked.as_seconds()),
     };
-    format!(
-        "#{} process {}{node}: {what}, from {:.4} s {end}",
-        witness.index,
-        witness.process,
-        witness.invoked.as_seconds()
-    )
+    format!("#{} process {}{node}: {what}{time}{end}", witness.index, witness.process)
 }

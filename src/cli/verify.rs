@@ -5,9 +5,11 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use clap::Args;
-use partita_checker::Value;
 use partita_checker::formats::certificate::read_certificate;
+use partita_checker::{Expected, ModelKind, Value};
 
+use super::input::Reading;
+use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
@@ -19,14 +21,20 @@ use crate::exit::{Exit, Failure, OrFail};
 #[command(after_help = "Example:\n  partita verify partita-runs/latest/history.jsonl \\\n      \
                         partita-runs/latest/certificate.json")]
 pub struct Arguments {
-    /// The history, JSON lines.
+    /// The history.
     history: PathBuf,
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
+    /// What the history is about: register, append, counter, set, queue, stack, lock or
+    /// multi-register. A certificate that assumes another object is rejected.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    model: ModelKind,
     /// The value of every key before the first operation, as JSON. A certificate that begins with
     /// another is rejected.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Performs the command.
@@ -35,25 +43,20 @@ pub struct Arguments {
 ///
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = super::check::read_history(&arguments.history)?;
+    let history = arguments.reading.read(&arguments.history)?;
     let path = &arguments.certificate;
     let name = path.display().to_string();
     let file = File::open(path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
-    if certificate.initial != arguments.initial {
-        println!(
-            "rejected: it begins with {}, the history with {}",
-            certificate.initial, arguments.initial
-        );
-        return Ok(Exit::Unknown);
-    }
-    match partita_checker::verify(&history, &certificate) {
+    let expected = Expected { model: arguments.model, initial: arguments.initial.clone() };
+    match partita_checker::verify(&history, &certificate, &expected) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             println!(
-                "accepted: an order of {operations} operations on {} keys explains the history",
-                certificate.keys.len()
+                "accepted: an order of {} on {} explains the history",
+                counted(operations, "operation"),
+                counted(certificate.keys.len(), "key")
             );
             Ok(Exit::Valid)
         }

@@ -11,6 +11,7 @@ use super::course::Course;
 use super::folder::RunFolder;
 use super::plan::Plan;
 use super::vacuity;
+use crate::cli::input::Reading;
 use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -20,7 +21,7 @@ use crate::exit::{Exit, Failure, OrFail};
 ///
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
-    let history = check::read_history(&folder.file("history.jsonl"))?;
+    let history = Reading::default().read(&folder.file("history.jsonl"))?;
     let (analysis, certificate) = check::judge(&history, &Options::default(), plan.check_timeout);
     let failed = course.failure.is_some();
     let record = record(plan, folder, course, &history, &analysis);
@@ -44,9 +45,10 @@ fn record(
     analysis: &Analysis,
 ) -> RunRecord {
     let counts = vacuity::count(history, &course.faults);
+    let wants_faults = plan.menu.faults().next().is_some();
     let mut remarks = course.remarks.clone();
     remarks.extend(course.failure.clone());
-    remarks.extend(vacuity::reasons(history, &course.faults, &counts));
+    remarks.extend(vacuity::reasons(history, &course.faults, &counts, wants_faults));
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
     let verdict = match analysis.verdict {
@@ -113,8 +115,8 @@ fn print(record: &RunRecord, analysis: &Analysis) {
     let counts = &record.counts;
     match record.verdict {
         Verdict::Valid => println!(
-            "valid: all {} keys are linearizable, and the certificate proves it",
-            analysis.keys.len()
+            "valid: {}, linearizable, and the certificate proves it",
+            show::counted(analysis.keys.len(), "key")
         ),
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();

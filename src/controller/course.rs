@@ -79,8 +79,9 @@ pub async fn carry_out(
     let leader = observer.leader().unwrap_or_default();
     status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
 
-    let (recorder, writer) = Recorder::create(&folder.file("history.jsonl"), clock)
-        .or_harness(|| folder.file("history.jsonl").display().to_string())?;
+    let history = folder.file("history.jsonl");
+    let (recorder, writer) = Recorder::create(&history, clock, plan.stop_on_violation)
+        .or_harness(|| history.display().to_string())?;
     let faults = FaultLog::new(ScheduleFile::create(folder)?);
     let watch = Watch {
         cluster: Arc::clone(&cluster),
@@ -115,7 +116,7 @@ pub async fn carry_out(
     if let Some(failure) = faults.failure() {
         course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
     }
-    writer.finish().or_harness(|| folder.file("history.jsonl").display().to_string())?;
+    writer.finish().or_harness(|| history.display().to_string())?;
     ending.abort();
     Ok(course)
 }
@@ -157,6 +158,10 @@ impl Troubles {
     fn add(&mut self, trouble: Trouble, clock: RunClock) {
         let when = clock.now().as_seconds();
         match trouble {
+            Trouble::Violation => {
+                let remark = format!("stopped at the first violation, after {when:.1} s");
+                self.remarks.push(remark);
+            }
             Trouble::Interrupted => self.remarks.push(format!("interrupted after {when:.1} s")),
             Trouble::Failed(what) => self.failure = Some(format!("after {when:.1} s {what}")),
         }

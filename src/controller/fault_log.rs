@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use partita_nemesis::FaultRecord;
+use partita_nemesis::{Effect, FaultRecord};
 
 use super::folder::ScheduleFile;
 use super::status::StatusLine;
@@ -77,12 +77,33 @@ fn sentence(fault: &FaultRecord) -> String {
         (Some(error), _) => format!("{what} went wrong: {error}"),
         (None, None) => format!("{what} begins"),
         (None, Some(_)) => {
-            let effects: Vec<String> = fault
-                .effects
-                .iter()
-                .map(|effect| format!("{} {:.0} {}", effect.what, effect.amount, effect.unit))
-                .collect();
+            let effects: Vec<String> = fault.effects.iter().map(in_words).collect();
             format!("{what} healed; {}", effects.join(", "))
         }
+    }
+}
+
+/// `frames dropped: 115`, `time stopped: 1516 ms`.
+fn in_words(effect: &Effect) -> String {
+    let Effect { what, amount, unit } = effect;
+    if what.contains(unit.as_str()) || unit == "processes" {
+        format!("{what}: {amount:.0}")
+    } else {
+        format!("{what}: {amount:.0} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_says_its_unit_once() {
+        let effect = |what: &str, amount, unit: &str| {
+            in_words(&Effect { what: what.to_owned(), amount, unit: unit.to_owned() })
+        };
+        assert_eq!(effect("frames dropped", 115.0, "frames"), "frames dropped: 115");
+        assert_eq!(effect("time stopped", 1516.4, "ms"), "time stopped: 1516 ms");
+        assert_eq!(effect("killed by signal 9", 1.0, "processes"), "killed by signal 9: 1");
     }
 }

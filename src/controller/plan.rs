@@ -31,6 +31,8 @@ pub struct Plan {
     pub reply_timeout: Duration,
     /// How long the checker may search.
     pub check_timeout: Duration,
+    /// Whether to end the run at the first violation.
+    pub stop_on_violation: bool,
     /// Planted bugs to switch on.
     pub mutations: Vec<String>,
     /// Where run folders go.
@@ -60,6 +62,9 @@ impl Plan {
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
+        }
+        if self.stop_on_violation {
+            words.push("--stop-on-violation".to_owned());
         }
         words.join(" ")
     }

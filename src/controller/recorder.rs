@@ -3,7 +3,8 @@
 //! The index and the time of an event are given out under one lock, so that their order is the
 //! order in which the events happened: an invocation is recorded before its request is sent, a
 //! completion after its reply came. A thread of its own writes the file. If the disk cannot keep up
-//! the queue between them fills and clients wait; an event is never dropped.
+//! the queue between them fills and clients wait; an event is never dropped. The same thread looks
+//! for violations as events pass, if it is asked to.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -13,12 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use partita_checker::formats::jsonl;
-use partita_checker::{Event, EventKind, Nanoseconds};
+use partita_checker::streaming::StreamingChecker;
+use partita_checker::{Event, EventKind, Nanoseconds, Options};
 
 use super::clock::RunClock;
 
 /// Events that may wait for the disk.
 const QUEUE: usize = 65_536;
+
+/// Keys that are watched for violations at a time: more than a workload has in use.
+const WATCHED_KEYS: usize = 64;
 
 /// What became of operations so far, for the status line.
 #[derive(Debug, Default)]
@@ -55,7 +60,14 @@ pub struct Recorder {
     clock: RunClock,
     order: Mutex<Order>,
     tally: Tally,
-    broken: Arc<AtomicBool>,
+    signs: Arc<Signs>,
+}
+
+/// What the writer tells everybody else.
+#[derive(Debug, Default)]
+struct Signs {
+    broken: AtomicBool,
+    violation: AtomicBool,
 }
 
 /// The thread that writes; ends when the last [`Recorder`] is gone.
@@ -64,23 +76,29 @@ pub struct Writer {
 }
 
 impl Recorder {
-    /// Creates the history file at `path` and starts its writer.
+    /// Creates the history file at `path` and starts its writer, which looks for violations if
+    /// `watch` says so.
     ///
     /// # Errors
     ///
     /// If the file or the thread cannot be made.
-    pub fn create(path: &Path, clock: RunClock) -> std::io::Result<(Arc<Self>, Writer)> {
+    pub fn create(
+        path: &Path,
+        clock: RunClock,
+        watch: bool,
+    ) -> std::io::Result<(Arc<Self>, Writer)> {
         let file = std::fs::File::create(path)?;
         let (queue, events) = sync_channel(QUEUE);
-        let broken = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&broken);
+        let signs = Arc::new(Signs::default());
+        let theirs = Arc::clone(&signs);
         let thread = std::thread::Builder::new().name("history".to_owned()).spawn(move || {
-            let result = write_all(file, &events);
-            flag.store(result.is_err(), Ordering::Release);
+            let checker = watch.then(|| StreamingChecker::new(Options::default(), WATCHED_KEYS));
+            let result = write_all(file, &events, checker, &theirs);
+            theirs.broken.store(result.is_err(), Ordering::Release);
             result
         })?;
         let order = Mutex::new(Order { next_index: 0, queue });
-        let recorder = Self { clock, order, tally: Tally::default(), broken };
+        let recorder = Self { clock, order, tally: Tally::default(), signs };
         Ok((Arc::new(recorder), Writer { thread }))
     }
 
@@ -102,7 +120,12 @@ impl Recorder {
     /// Whether the history can no longer be written. The run must end: what clients do from here
     /// on is not recorded.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.signs.broken.load(Ordering::Acquire)
+    }
+
+    /// Whether what was recorded so far is not linearizable.
+    pub fn has_violation(&self) -> bool {
+        self.signs.violation.load(Ordering::Acquire)
     }
 }
 
@@ -119,10 +142,21 @@ impl Writer {
     }
 }
 
-fn write_all(file: std::fs::File, events: &Receiver<Event>) -> std::io::Result<()> {
+fn write_all(
+    file: std::fs::File,
+    events: &Receiver<Event>,
+    mut checker: Option<StreamingChecker>,
+    signs: &Signs,
+) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(256 * 1024, file);
     while let Ok(event) = events.recv() {
         jsonl::write_event(&mut file, &event)?;
+        let Some(watching) = &mut checker else { continue };
+        // An error would be the recorder's own; the check of the whole names it.
+        if watching.push(&event, &|| false).is_ok_and(|found| found.is_some()) {
+            signs.violation.store(true, Ordering::Release);
+            checker = None;
+        }
     }
     file.flush()?;
     file.get_ref().sync_all()

@@ -25,6 +25,8 @@ const LOOKS: usize = 3;
 pub enum Trouble {
     /// Somebody pressed ctrl-C or sent SIGTERM.
     Interrupted,
+    /// Clients saw what they must not, and the plan says to stop at that.
+    Violation,
     /// The harness or a node failed.
     Failed(String),
 }
@@ -75,11 +77,11 @@ impl Watch {
     pub async fn trouble(&self, interrupts: &mut Interrupts) -> Trouble {
         tokio::select! {
             () = interrupts.next() => Trouble::Interrupted,
-            what = self.failure() => Trouble::Failed(what),
+            trouble = self.look() => trouble,
         }
     }
 
-    async fn failure(&self) -> String {
+    async fn look(&self) -> Trouble {
         let mut missing = vec![0; self.cluster.nodes().len()];
         loop {
             for (count, node) in missing.iter_mut().zip(self.cluster.nodes()) {
@@ -89,14 +91,18 @@ impl Watch {
                 }
                 *count += 1;
                 if *count == LOOKS {
-                    return describe_end(node.node(), node.status(), &self.folder);
+                    let ended = describe_end(node.node(), node.status(), &self.folder);
+                    return Trouble::Failed(ended);
                 }
             }
             if self.recorder.is_broken() {
-                return "the history can no longer be written".to_owned();
+                return Trouble::Failed("the history can no longer be written".to_owned());
+            }
+            if self.recorder.has_violation() {
+                return Trouble::Violation;
             }
             if let Some(problem) = self.cluster.lab().switch().failure() {
-                return format!("the switch failed: {problem}");
+                return Trouble::Failed(format!("the switch failed: {problem}"));
             }
             sleep(STEP).await;
         }

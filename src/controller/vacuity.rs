@@ -28,9 +28,18 @@ pub fn count(history: &History, faults: &[FaultRecord]) -> Counts {
     counts
 }
 
-/// Why the run proved nothing, one sentence each; empty if it did.
-pub fn reasons(history: &History, faults: &[FaultRecord], counts: &Counts) -> Vec<String> {
+/// Why the run proved nothing, one sentence each; empty if it did. `wants_faults` says whether any
+/// were asked for.
+pub fn reasons(
+    history: &History,
+    faults: &[FaultRecord],
+    counts: &Counts,
+    wants_faults: bool,
+) -> Vec<String> {
     let mut reasons = Vec::new();
+    if wants_faults && faults.is_empty() {
+        reasons.push("no fault happened: the run was too short for any".to_owned());
+    }
     for (wanted, what) in [(true, "read"), (false, "update")] {
         let is_read = |operation: &Operation| function(operation) == Function::Read;
         let came_back = |operation: &&Operation| {

@@ -3,10 +3,20 @@
 //! Every engine works on the [`Span`]s of one key: linearizability is local (Herlihy & Wing 1990,
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
+mod append;
 pub mod auto;
+mod containers;
+mod counterexample;
 pub mod frontier;
+pub mod monitor;
+mod narrator;
+mod sets;
+mod slots;
 pub mod wgl;
 pub mod zones;
+
+pub use monitor::{Decision, Monitored};
+pub use slots::Slots;
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use super::{Action, History, KeyId, Moment, NodeId, Operation, Outcome, Response};
-use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-use crate::value::{Value, ValueId};
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
+use crate::value::{Datum, Value, ValueId, Values};
 
 /// Why events are no history. Every variant names the event by its index.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,6 +32,9 @@ pub enum HistoryProblem {
     /// Positions are computed with, so the greatest numbers are not available.
     #[error("expected an index below 2^63")]
     IndexTooGreat,
+    /// Not every format of files has room for greater numbers.
+    #[error("expected a time below 2^63 ns")]
+    TimeTooGreat,
     /// Times must not go back.
     #[error(
         "expected a time of at least {previous} ns, that of the event before, found {found} ns"
@@ -124,7 +127,9 @@ enum Process {
 pub struct HistoryBuilder {
     history: History,
     processes: FxHashMap<ProcessId, Process>,
-    keys: FxHashMap<Value, KeyId>,
+    /// Numbers the keys, with a hole where null is none of them.
+    keys: Values,
+    key_ids: Vec<Option<KeyId>>,
     nodes: FxHashMap<std::sync::Arc<str>, NodeId>,
     last: Option<(u64, Nanoseconds)>,
 }
@@ -141,6 +146,11 @@ impl HistoryBuilder {
     ///
     /// If the event cannot follow those before it. The builder is then of no further use.
     pub fn push(&mut self, event: &Event) -> Result<(), HistoryError> {
+        self.push_record(&Record::from(event))
+    }
+
+    /// Takes the next event, from where it stands.
+    pub(crate) fn push_record(&mut self, event: &Record<'_>) -> Result<(), HistoryError> {
         self.accept(event).map_err(|problem| HistoryError { index: event.index, problem })
     }
 
@@ -149,7 +159,7 @@ impl HistoryBuilder {
         self.history
     }
 
-    fn accept(&mut self, event: &Event) -> Result<(), HistoryProblem> {
+    fn accept(&mut self, event: &Record<'_>) -> Result<(), HistoryProblem> {
         self.advance(event)?;
         let process = event.process;
         let state = self.processes.entry(process).or_insert(Process::Idle);
@@ -177,9 +187,12 @@ impl HistoryBuilder {
         }
     }
 
-    fn advance(&mut self, event: &Event) -> Result<(), HistoryProblem> {
+    fn advance(&mut self, event: &Record<'_>) -> Result<(), HistoryProblem> {
         if event.index >= 1 << 63 {
             return Err(HistoryProblem::IndexTooGreat);
+        }
+        if event.time.0 >= 1 << 63 {
+            return Err(HistoryProblem::TimeTooGreat);
         }
         if let Some((previous, time)) = self.last {
             if event.index <= previous {
@@ -194,12 +207,12 @@ impl HistoryBuilder {
         Ok(())
     }
 
-    fn invoke(&mut self, event: &Event, invoked: Moment) -> Result<(), HistoryProblem> {
+    fn invoke(&mut self, event: &Record<'_>, invoked: Moment) -> Result<(), HistoryProblem> {
         self.refuse_answer(event)?;
         let operation = Operation {
             process: event.process,
-            key: self.key(&event.key),
-            node: event.node.as_ref().map(|node| self.node(node)).transpose()?,
+            key: self.key(event.key),
+            node: event.node.map(|node| self.node(node)).transpose()?,
             action: self.action(event)?,
             invoked,
             outcome: Outcome::Info(None),
@@ -211,7 +224,7 @@ impl HistoryBuilder {
     fn complete(
         &mut self,
         place: usize,
-        event: &Event,
+        event: &Record<'_>,
         moment: Moment,
     ) -> Result<(), HistoryProblem> {
         let operation = self.history.operations[place];
@@ -227,7 +240,7 @@ impl HistoryBuilder {
             }
         };
         // Some clients learn only from the reply which node served them.
-        let node = match (&event.node, operation.node) {
+        let node = match (event.node, operation.node) {
             (Some(node), None) => Some(self.node(node)?),
             (_, node) => node,
         };
@@ -238,7 +251,7 @@ impl HistoryBuilder {
     }
 
     /// That a completion speaks of the operation that its process invoked.
-    fn compare(&self, operation: &Operation, event: &Event) -> Result<(), HistoryProblem> {
+    fn compare(&self, operation: &Operation, event: &Record<'_>) -> Result<(), HistoryProblem> {
         let differs = |field, expected: String, found: String| {
             let invocation = operation.invoked.position;
             Err(HistoryProblem::CompletionDiffers { field, expected, found, invocation })
@@ -248,50 +261,56 @@ impl HistoryBuilder {
             return differs("f", function.to_string(), event.function.to_string());
         }
         let key = &self.history.keys[operation.key.0 as usize];
-        if event.key != *key {
-            return differs("key", json(key), json(&event.key));
+        if event.key != Datum::from(key) {
+            return differs("key", json(key), json(&event.key.to_value()));
         }
         if event.value.is_null() {
             return Ok(());
         }
-        let argument = match operation.action {
-            Action::Write(_) | Action::Cas { .. } => self.history.argument(operation.action),
-            _ => return Ok(()),
+        let value = |id| Datum::from(self.history.values.get(id));
+        let repeats = match (operation.action, event.value) {
+            (Action::Write(written), found) => value(written) == found,
+            (Action::Cas { expected, new }, Datum::Pair(found)) => {
+                [expected, new].map(value) == found.map(Datum::Scalar)
+            }
+            (Action::Cas { .. }, found) => {
+                self.history.argument(operation.action) == found.to_value()
+            }
+            _ => true,
         };
-        if event.value != argument {
-            return differs("value", json(&argument), json(&event.value));
+        if !repeats {
+            let argument = self.history.argument(operation.action);
+            return differs("value", json(&argument), json(&event.value.to_value()));
         }
         Ok(())
     }
 
-    fn action(&mut self, event: &Event) -> Result<Action, HistoryProblem> {
+    fn action(&mut self, event: &Record<'_>) -> Result<Action, HistoryProblem> {
         let values = &mut self.history.values;
         Ok(match event.function {
             Function::Read => Action::Read,
-            Function::Write => Action::Write(values.intern(&event.value)),
+            Function::Write => Action::Write(values.intern_datum(event.value)),
             Function::Delete => Action::Delete,
             Function::Cas => {
-                let Value::List(operands) = &event.value else {
-                    return Err(HistoryProblem::NotAPair { found: json(&event.value) });
-                };
-                let [expected, new] = &**operands else {
-                    return Err(HistoryProblem::NotAPair { found: json(&event.value) });
-                };
-                Action::Cas { expected: values.intern(expected), new: values.intern(new) }
+                let [expected, new] = operands(event.value).ok_or_else(|| {
+                    HistoryProblem::NotAPair { found: json(&event.value.to_value()) }
+                })?;
+                let expected = values.intern_datum(expected);
+                Action::Cas { expected, new: values.intern_datum(new) }
             }
-            function => Action::Other(function, values.intern(&event.value)),
+            function => Action::Other(function, values.intern_datum(event.value)),
         })
     }
 
-    fn response(&mut self, action: Action, event: &Event) -> Result<Response, HistoryProblem> {
+    fn response(&mut self, action: Action, event: &Record<'_>) -> Result<Response, HistoryProblem> {
         let Action::Cas { expected, .. } = action else {
             self.refuse_answer(event)?;
             return Ok(match action {
                 Action::Write(_) | Action::Delete => Response::Done,
-                _ => Response::Value(self.history.values.intern(&event.value)),
+                _ => Response::Value(self.history.values.intern_datum(event.value)),
             });
         };
-        let saw = event.saw.as_ref().map(|saw| self.history.values.intern(saw));
+        let saw = event.saw.map(|saw| self.history.values.intern_datum(saw));
         if event.swapped == Some(false) {
             return Ok(Response::Mismatch(saw));
         }
@@ -304,7 +323,7 @@ impl HistoryBuilder {
         }
     }
 
-    fn refuse_answer(&self, event: &Event) -> Result<(), HistoryProblem> {
+    fn refuse_answer(&self, event: &Record<'_>) -> Result<(), HistoryProblem> {
         if event.swapped.is_some() {
             return Err(HistoryProblem::Misplaced { field: "swapped" });
         }
@@ -314,29 +333,44 @@ impl HistoryBuilder {
         Ok(())
     }
 
-    fn key(&mut self, key: &Value) -> KeyId {
-        if let Some(&known) = self.keys.get(key) {
+    fn key(&mut self, key: Datum<'_>) -> KeyId {
+        let number = self.keys.intern_datum(key).index();
+        if let Some(&Some(known)) = self.key_ids.get(number) {
             return known;
         }
         let new = KeyId(u32::try_from(self.history.keys.len()).expect("at most 2^32 keys"));
-        self.history.keys.push(key.clone());
-        self.keys.insert(key.clone(), new);
+        self.history.keys.push(key.to_value());
+        self.key_ids.resize(self.key_ids.len().max(number + 1), None);
+        self.key_ids[number] = Some(new);
         new
     }
 
-    fn node(&mut self, name: &std::sync::Arc<str>) -> Result<NodeId, HistoryProblem> {
+    fn node(&mut self, name: &str) -> Result<NodeId, HistoryProblem> {
         if let Some(&known) = self.nodes.get(name) {
             return Ok(known);
         }
         let place = u16::try_from(self.history.nodes.len());
         let new = NodeId(place.map_err(|_| HistoryProblem::TooManyNodes)?);
+        let name: std::sync::Arc<str> = name.into();
         self.history.nodes.push(name.clone());
-        self.nodes.insert(name.clone(), new);
+        self.nodes.insert(name, new);
         Ok(new)
     }
 
     fn json_of(&self, value: ValueId) -> String {
         json(self.history.values.get(value))
+    }
+}
+
+/// The two operands of a compare-and-set.
+fn operands(value: Datum<'_>) -> Option<[Datum<'_>; 2]> {
+    match value {
+        Datum::Pair(operands) => Some(operands.map(Datum::Scalar)),
+        Datum::Value(Value::List(items)) => match &**items {
+            [expected, new] => Some([expected.into(), new.into()]),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

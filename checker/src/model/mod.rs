@@ -3,14 +3,35 @@
 //! An engine looks for an order of the operations that a [`Model`] accepts one after another. A
 //! model is a pure function of a state and a call; it knows nothing of time, clients or files.
 
+mod append;
+mod contents;
+mod counter;
+mod kind;
+mod lock;
+mod multi_register;
+mod persistent;
+mod queue;
 mod register;
+mod set;
+mod stack;
 
+pub use append::{Append, AppendState};
+pub use contents::BadInitial;
+pub use counter::Counter;
+pub(crate) use kind::with_model;
+pub use kind::{MODELS, ModelEntry, ModelKind, UnknownModel};
+pub use lock::Lock;
+pub use multi_register::{MultiRegister, MultiRegisterState};
+pub use queue::{Queue, QueueState};
 pub use register::Register;
+pub use set::{Set, SetState, Touch};
+pub use stack::{Stack, StackState};
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
 use crate::history::{Action, Response};
+use crate::value::{Value, ValueId, Values};
 
 /// An operation as a model sees it: what was asked, and what was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,5 +139,42 @@ pub trait Model {
     /// there may be several. Engines ask it to tell which states nobody will ever see again.
     fn demands(&self, _call: Call) -> Option<Self::State> {
         None
+    }
+
+    /// What the object holds in `state`, for people. `values` are those of the history.
+    fn shown(&self, state: &Self::State, _values: &Values) -> Value {
+        Value::text(format!("{state:?}"))
+    }
+}
+
+/// Whether a response to a call with this argument says no more than that it happened: clients
+/// answer changes with nothing, or with the argument again.
+fn is_acknowledgement(argument: ValueId, response: Option<Response>) -> bool {
+    match response {
+        None | Some(Response::Done | Response::Value(ValueId::NULL)) => true,
+        Some(Response::Value(answer)) => answer == argument,
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::event::Function;
+
+    pub(crate) fn call(function: Function, argument: ValueId, answer: Option<ValueId>) -> Call {
+        Call { action: Action::Other(function, argument), response: answer.map(Response::Value) }
+    }
+
+    /// The state after all of the calls in a row, if the model accepts them.
+    pub(crate) fn run<M: Model>(
+        model: &M,
+        calls: impl IntoIterator<Item = Call>,
+    ) -> Option<M::State> {
+        let step = |state: M::State, call: Call| {
+            assert!(model.knows(call), "{call:?}");
+            model.step(&state, call)
+        };
+        calls.into_iter().try_fold(model.initial(), step)
     }
 }

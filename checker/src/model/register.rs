@@ -115,6 +115,14 @@ impl Model for Register {
         self.written(call).map(|new| Call { action: Action::Write(new), response })
     }
 
+    fn shown(&self, &state: &ValueId, values: &Values) -> Value {
+        if state.index() < values.len() {
+            values.get(state).clone()
+        } else {
+            Value::text("a value that no operation names")
+        }
+    }
+
     fn overwrites(&self, call: Call) -> Option<ValueId> {
         match (call.action, call.response) {
             (Action::Write(_) | Action::Delete, Some(Response::Done) | None) => self.written(call),

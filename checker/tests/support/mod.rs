@@ -4,8 +4,8 @@
 use partita_checker::engines::wgl::{self, Limits, Search};
 use partita_checker::engines::{NEVER, Span, auto, frontier, spans, zones};
 use partita_checker::{
-    Action, Certificate, Counterexample, EventKind, History, KeyId, KeyOrder, Operation, Outcome,
-    Register, Response, Value, ValueId, Verdict, check, verify,
+    Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
+    Outcome, Register, Response, Value, ValueId, Verdict, check, verify,
 };
 
 /// Tries all orders of all subsets that hold every completed operation of one key. Knows nothing of
@@ -174,7 +174,8 @@ fn certify(history: &History, initial: &Value, spans: &[Span], order: &[u32]) {
         initial: initial.clone(),
         keys: keys.map(|key| KeyOrder { key: key.clone(), order: order.clone() }).collect(),
     };
-    if let Err(error) = verify(history, &certificate) {
+    let expected = Expected { initial: initial.clone(), ..Expected::default() };
+    if let Err(error) = verify(history, &certificate, &expected) {
         panic!("{error}: {order:?} for {history:#?}");
     }
 }

@@ -82,18 +82,28 @@ pub enum Entered {
 
 /// A step on the way into the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is described by its text")]
 pub enum Step {
+    /// Making a user namespace.
     UserNamespace,
+    /// Mapping this user to root inside it.
     Identity,
+    /// Making a mount namespace.
     MountNamespace,
+    /// Keeping its mounts from spreading.
     PrivateMounts,
+    /// Making a network namespace.
     NetworkNamespace,
+    /// Switching on its loopback interface: the first use of power.
     Loopback,
+    /// Making a PID namespace for the children.
     PidNamespace,
+    /// Blocking and watching signals.
     Signals,
+    /// Forking the lab's first process.
     Init,
+    /// Mounting /proc for the PID namespace.
     Proc,
+    /// Running the program anew.
     Controller,
 }
 

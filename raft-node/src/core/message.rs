@@ -39,7 +39,8 @@ pub enum Body {
         /// The term of the request. Not the reply's own: a reply to an old request, sent in a newer
         /// term, must not count for whatever its receiver is in that newer term.
         request_term: Term,
-        /// The round of the request, which it confirms: the follower took the sender for the leader.
+        /// The round of the request, which it confirms: the follower took the sender for the
+        /// leader.
         round: u64,
         /// How the request's entries fit the follower's log.
         outcome: AppendOutcome,

@@ -12,18 +12,20 @@
 //! Search of an Understandable Consensus Algorithm*, 2014; Ongaro's thesis, 2014). Each concern has
 //! its file:
 //!
-//! * [`election`]: who leads. Randomised timeouts, one vote per term, and only for a candidate whose
+//! * `election`: who leads. Randomised timeouts, one vote per term, and only for a candidate whose
 //!   log is at least as up to date as the voter's (Raft §5.2, §5.4.1).
-//! * [`replication`] and [`follower`]: the two ends of AppendEntries. One message serves as
+//! * `replication` and `follower`: the two ends of AppendEntries. One message serves as
 //!   replication, heartbeat and confirmation for reads; entries go out in batches, several batches
 //!   in flight; a conflict backs up by a whole term at a time (Raft §5.3). A leader commits by
-//!   counting replicas of its own term's entries only, and opens its term with a no-op (§5.4.2, §8).
-//! * [`reads`]: ReadIndex (thesis §6.4). A read waits for a round of heartbeats that *began after it
-//!   arrived* to be confirmed by a quorum, and for the state to include all that was committed then.
-//! * [`requests`]: clients' requests, on the server that got them and on the leader they are
+//!   counting replicas of its own term's entries only, and opens its term with a no-op (§5.4.2,
+//!   §8).
+//! * `reads`: ReadIndex (thesis §6.4). A read waits for a round of heartbeats that *began after it
+//!   arrived* to be confirmed by a quorum, and for the state to include all that was committed
+//!   then.
+//! * `requests`: clients' requests, on the server that got them and on the leader they are
 //!   forwarded to, and when their fate counts as unknown.
 //! * [`sessions`]: commands that are applied once though they are sent twice (thesis §6.3).
-//! * [`log`], [`machine`]: the log and the replicated state.
+//! * [`log`], `machine`: the log and the replicated state.
 //!
 //! # What keeps it safe
 //!

@@ -1,7 +1,9 @@
-//! Runs a cluster of cores in virtual time: messages, disks and clients in memory, faults on demand.
+//! Runs a cluster of cores in virtual time: messages, disks and clients in memory, faults on
+//! demand.
 //!
 //! Deterministic from its seed. Checks, after every event and unless bugs are planted, that a term
-//! has one leader (Election Safety) and that servers commit the same entries (State Machine Safety).
+//! has one leader (Election Safety) and that servers commit the same entries (State Machine
+//! Safety).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -70,7 +70,8 @@ pub enum Command {
         /// Answer the value seen before, whether or not the key was set.
         get: bool,
     },
-    /// Adds to the end of a value, a missing one counting as empty. Answers the new length in bytes.
+    /// Adds to the end of a value, a missing one counting as empty. Answers the new length in
+    /// bytes.
     Append {
         /// The key.
         key: Bytes,

@@ -3,20 +3,27 @@
 //! A tester of this server lives by the difference between *certainly did not happen, now or ever*
 //! (definite) and *nobody can tell* (indefinite). The first word of an error reply decides:
 //!
-//! | prefix | definite | means |
-//! | --- | --- | --- |
-//! | `ERR` | yes | the request is malformed or over a limit, or the command changed nothing by its own rules |
-//! | `NOSESSION`, `STALESEQUENCE` | yes, for this attempt | `ONCE` refused; earlier attempts may have been applied |
-//! | `NOLEADER` | yes | no leader was known for too long, or it could not be reached: nothing was submitted |
-//! | `BUSY` | yes | too much is waiting: nothing was submitted |
-//! | `DROPPED` | yes | another entry was committed in the place of the request's |
-//! | `READFAILED` | yes | a read could not be confirmed by a quorum; reads have no effect |
-//! | `UNCERTAIN` | **no** | a write was submitted and its fate is unknown: it may take effect later |
+//! Definite:
+//!
+//! * `ERR`: the request is malformed or over a limit, or the command changed nothing by its own
+//!   rules; also `NOPROTO`, which `HELLO` alone answers.
+//! * `NOSESSION`, `STALESEQUENCE`: `ONCE` refused this attempt. Earlier attempts under the same
+//!   number may have been applied.
+//! * `NOLEADER`: no leader was known for too long, or it could not be reached: nothing was
+//!   submitted.
+//! * `BUSY`: too much is waiting: nothing was submitted.
+//! * `DROPPED`: another entry was committed in the place of the request's.
+//! * `READFAILED`: a read was not confirmed by a quorum; reads have no effect.
+//!
+//! Indefinite:
+//!
+//! * `UNCERTAIN`: a write was submitted and its fate is unknown: it may take effect later.
 //!
 //! A connection that closes before the reply is indefinite too. `DROPPED` is certain because of Log
 //! Matching and Leader Completeness (Raft §5.3, §5.4): an entry is named by index *and* term, the
-//! committed log has one entry per index, and what is committed is never replaced. An entry that was
-//! merely cut from one server's log is *not* certain: another server may hold it and bring it back.
+//! committed log has one entry per index, and what is committed is never replaced. An entry that
+//! was merely cut from one server's log is *not* certain: another server may hold it and bring it
+//! back.
 
 use super::operation::Failure;
 

@@ -7,14 +7,14 @@
 //!
 //! The leader keeps a [`Progress`] per follower. While it does not know where the two logs agree it
 //! *probes*: one empty Append at a time, each rejection backing up by a whole term (§5.3, last
-//! paragraphs). Once an Append is accepted it *streams*: batches follow one another without waiting,
-//! up to a window. A lost batch shows as a rejection of what follows, heartbeats included, and the
-//! leader probes again. Replies may be late, doubled or out of order: what a follower accepted in
-//! this term it keeps throughout the term, so the greatest counts, and rejections count only if they
-//! are about what the leader still believes.
+//! paragraphs). Once an Append is accepted it *streams*: batches follow one another without
+//! waiting, up to a window. A lost batch shows as a rejection of what follows, heartbeats included,
+//! and the leader probes again. Replies may be late, doubled or out of order: what a follower
+//! accepted in this term it keeps throughout the term, so the greatest counts, and rejections count
+//! only if they are about what the leader still believes.
 //!
-//! An entry is committed when a majority holds it durably *and* it is of the leader's own term; that
-//! commits all before it (§5.4.2, Figure 8). A no-op opens every term for this purpose.
+//! An entry is committed when a majority holds it durably *and* it is of the leader's own term;
+//! that commits all before it (§5.4.2, Figure 8). A no-op opens every term for this purpose.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -5,10 +5,10 @@
 //! log and named by the index of its entry; a client has one command in flight per session, with
 //! rising sequence numbers, so the last one and its reply are all there is to keep.
 //!
-//! The table is bounded in number and in bytes of replies. Expiry is deterministic: the session used
-//! longest ago, in log order, goes first; no clock is read. A command of a forgotten session is
-//! refused, never taken for a new one, which is why sessions must be opened: were any unknown number
-//! accepted, a retry that arrives after its session expired would be applied a second time.
+//! The table is bounded in number and in bytes of replies. Expiry is deterministic: the session
+//! used longest ago, in log order, goes first; no clock is read. A command of a forgotten session
+//! is refused, never taken for a new one, which is why sessions must be opened: were any unknown
+//! number accepted, a retry that arrives after its session expired would be applied a second time.
 //! Costs O(log n) a command. Leaves out several commands in flight per session.
 
 use std::collections::BTreeMap;

@@ -30,7 +30,8 @@ impl fmt::Display for Term {
     }
 }
 
-/// A position in the log. The first entry is at 1; 0 is the place before it, where every log agrees.
+/// A position in the log. The first entry is at 1; 0 is the place before it, where every log
+/// agrees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u64);
 

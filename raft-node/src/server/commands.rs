@@ -1,27 +1,30 @@
 //! Understands the commands of Redis that this server has, and says how each answers.
 //!
-//! | command | answer |
-//! | --- | --- |
-//! | `GET key` | the value, or nil; linearizable, on every server |
-//! | `SET key value` | `OK` |
-//! | `SET key value GET` | the value before, or nil |
-//! | `SET key value IFEQ old` | `OK` if the key held exactly `old` and was set; nil if not, and then nothing changed. A missing key is equal to nothing |
-//! | `SET key value IFEQ old GET` | the value seen before, or nil if the key was missing, *whether or not it was set*: it was set if and only if the answer is `old` |
-//! | `APPEND key suffix` | the new length in bytes |
-//! | `DEL key …` | how many of the keys existed |
-//! | `INCR key` | the new number |
-//! | `SESSION` | the number of a new session |
-//! | `ONCE session sequence COMMAND …` | as `COMMAND`, one of the writes above, which is applied at most once |
-//! | `INFO` | where this server stands: answered by itself, at once, with or without a leader |
-//! | `PING`, `ECHO`, `QUIT`, `SELECT 0`, `HELLO 2`, `CLIENT …`, `COMMAND …`, `CONFIG GET …` | enough for redis-cli, redis-benchmark and client libraries |
+//! * `GET key`: the value, or nil; linearizable, on every server.
+//! * `SET key value`: `OK`.
+//! * `SET key value GET`: the value before, or nil.
+//! * `SET key value IFEQ old`: `OK` if the key held exactly `old` and was set; nil if not, and then
+//!   nothing changed. A missing key is equal to nothing.
+//! * `SET key value IFEQ old GET`: the value seen before, or nil if the key was missing, *whether
+//!   or not it was set*: it was set if and only if the answer is `old`.
+//! * `APPEND key suffix`: the new length in bytes.
+//! * `DEL key …`: how many of the keys existed.
+//! * `INCR key`: the new number.
+//! * `SESSION`: the number of a new session.
+//! * `ONCE session sequence COMMAND …`: as `COMMAND`, one of the writes above (not `SESSION`),
+//!   which is applied at most once.
+//! * `INFO`: where this server stands; answered by itself, at once, with or without a leader.
+//! * `PING`, `ECHO`, `QUIT`, `SELECT 0`, `HELLO 2`, `CLIENT …`, `COMMAND …`, `CONFIG GET …`: enough
+//!   for redis-cli, redis-benchmark and client libraries.
 //!
 //! `SET` follows Redis 8.4. Any other option of it is an error, never ignored.
 //!
-//! `ONCE` makes a retry safe: a client opens a session, numbers its writes with rising sequences, one
-//! at a time, and repeats a write whose fate it does not know with the same number, at any server.
-//! The first time it comes up it is applied; later the stored answer is repeated. A session not used
-//! while 4096 others were is forgotten; then `ONCE` answers `NOSESSION` and applies nothing, but an
-//! earlier attempt may have been applied. A sequence below the last one answers `STALESEQUENCE`.
+//! `ONCE` makes a retry safe: a client opens a session, numbers its writes with rising sequences,
+//! one at a time, and repeats a write whose fate it does not know with the same number, at any
+//! server. The first time it comes up it is applied; later the stored answer is repeated. A session
+//! not used while 4096 others were is forgotten; then `ONCE` answers `NOSESSION` and applies
+//! nothing, but an earlier attempt may have been applied. A sequence below the last one answers
+//! `STALESEQUENCE`.
 //!
 //! Errors, and which of them are definite, are listed in [`refusal`](crate::core::refusal).
 

@@ -1,9 +1,9 @@
 //! Turns the core: takes what arrived, steps, makes durable, then speaks.
 //!
-//! Everything that waits when a turn begins goes into that turn, up to a limit that keeps heartbeats
-//! on time, so that under load one sync serves many requests (group commit). Records are all made
-//! durable before any message or answer of the turn leaves, which is at least as strict as the order
-//! the core asks for.
+//! Everything that waits when a turn begins goes into that turn, up to a limit that keeps
+//! heartbeats on time, so that under load one sync serves many requests (group commit). Records are
+//! all made durable before any message or answer of the turn leaves, which is at least as strict as
+//! the order the core asks for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
 //! Accepts the other servers and receives their messages.
 //!
-//! A connection must greet as a known server that means this one, and must not fall silent. Anything
-//! else costs that connection and no more: garbage, wrong checksums, strangers, wrong numbers. What
-//! arrives while the engine's queue is full is dropped; Raft tolerates loss.
+//! A connection must greet as a known server that means this one, and must not fall silent.
+//! Anything else costs that connection and no more: garbage, wrong checksums, strangers, wrong
+//! numbers. What arrives while the engine's queue is full is dropped; Raft tolerates loss.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

@@ -6,10 +6,10 @@
 //!
 //! A partition must not outlast its healing. The kernel would go on retransmitting at ever longer
 //! intervals, so a connection whose data is not acknowledged for the silence limit is given up
-//! (`TCP_USER_TIMEOUT`, RFC 5482), and idle connections carry an empty frame every heartbeat so that
-//! there is data to acknowledge. New attempts start every [`ATTEMPT_EVERY`] while older ones may go
-//! on up to [`ATTEMPT_LIMIT`]: the first packet after the healing gets through soon, and a slow
-//! network is not mistaken for a dead one.
+//! (`TCP_USER_TIMEOUT`, RFC 5482), and idle connections carry an empty frame every heartbeat so
+//! that there is data to acknowledge. New attempts start every [`ATTEMPT_EVERY`] while older ones
+//! may go on up to [`ATTEMPT_LIMIT`]: the first packet after the healing gets through soon, and a
+//! slow network is not mistaken for a dead one.
 
 use std::collections::BTreeMap;
 use std::io;

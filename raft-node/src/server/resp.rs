@@ -14,7 +14,8 @@ const MAX_WORDS: usize = 1024;
 /// The longest inline request, and the longest line that announces a length.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// Why a stream is not RESP2. The connection cannot go on: where the next request begins is unknown.
+/// Why a stream is not RESP2. The connection cannot go on: where the next request begins is
+/// unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ProtocolError {
     #[error("Protocol error: invalid multibulk length")]

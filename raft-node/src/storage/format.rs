@@ -10,10 +10,10 @@
 //! | 28 | 4 | zero |
 //! | 32 | | batches |
 //!
-//! A batch is a magic number, the content's length, and the CRC32C of the batch's place in the file,
-//! the length and the content (4 bytes each); the content is records, each with its length before
-//! it. All numbers are little-endian. The place is part of the checksum so that a batch is valid
-//! nowhere but where it was written.
+//! A batch is a magic number, the content's length, and the CRC32C of the batch's place in the
+//! file, the length and the content (4 bytes each); the content is records, each with its length
+//! before it. All numbers are little-endian. The place is part of the checksum so that a batch is
+//! valid nowhere but where it was written.
 
 use crate::core::units::NodeId;
 

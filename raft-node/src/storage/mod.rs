@@ -2,10 +2,10 @@
 //!
 //! # The file
 //!
-//! `raft.wal` begins with a [header](format): a magic number, the server's id, and a mark of how far
-//! the file is known to be synced. Batches follow. A batch is everything that was persisted between
-//! two syncs, under one CRC32C over its length, its place in the file and its content: it counts as
-//! a whole or not at all.
+//! `raft.wal` begins with a [header](mod@format): a magic number, the server's id, and a mark of how
+//! far the file is known to be synced. Batches follow. A batch is everything that was persisted
+//! between two syncs, under one CRC32C over its length, its place in the file and its content: it
+//! counts as a whole or not at all.
 //!
 //! # Promises
 //!
@@ -15,14 +15,14 @@
 //!   server stops, and what a restart finds on the disk is the truth.
 //! * At restart a torn tail, a last batch cut short by a power loss before its sync returned, is
 //!   removed: nothing in it was promised to anyone. Damage anywhere else is refused with the place
-//!   named, and the file is left as it is: a server that dropped synced entries and voted could lose
-//!   writes that clients were told are safe.
+//!   named, and the file is left as it is: a server that dropped synced entries and voted could
+//!   lose writes that clients were told are safe.
 //! * The file is created under another name, synced, renamed, and its directory synced, as is the
 //!   data directory's own parent.
 //!
 //! How damage is told from a torn tail: the header's mark follows each sync without a sync of its
-//! own, so that it never claims too much; a bad batch that begins below it was once whole. Above it,
-//! a whole batch after the bad one tells the same, since a batch is written only after the one
+//! own, so that it never claims too much; a bad batch that begins below it was once whole. Above
+//! it, a whole batch after the bad one tells the same, since a batch is written only after the one
 //! before it was synced. What cannot be told is damage to the very last batch in a file whose mark
 //! was lost with the power: it is taken for torn.
 //!

@@ -93,10 +93,12 @@ mod tests {
             node: None,
             function,
             value,
+            argument: None,
             swapped: None,
             saw: None,
             invoked: Nanoseconds(0),
             completed: None,
+            completed_index: None,
             outcome: EventKind::Ok,
         }
     }

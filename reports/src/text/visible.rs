@@ -1,7 +1,7 @@
 //! Makes foreign text safe to look at: nothing in it is invisible, endless, or rearranges a line.
 //!
-//! This is not markup escaping, which every format does for itself (askama, [`crate::chart::svg`],
-//! quick-junit, [`crate::summary`]). Keys, values and error texts come from the system under test,
+//! This is not markup escaping, which every format does for itself (askama, [`crate::chart`],
+//! quick-junit, [`crate::summary()`]). Keys, values and error texts come from the system under test,
 //! which is being corrupted on purpose: control characters and direction overrides are shown as
 //! escapes, and long values are cut in the middle with the number of characters left out.
 

@@ -53,7 +53,7 @@
 //!   back some way and comes again with 64, 256, 4,096, and at last, from where nothing had been
 //!   cut, with all.
 //! - **Short stretches.** Where a sweep died, a violation may show within the last few returns,
-//!   whatever the object held before; see `locate`. That no sweep could go past this return while
+//!   whatever the object held before; see `locate.rs`. That no sweep could go past this return while
 //!   one came up to it makes it the first to prove the violation.
 //!
 //! # Cost

@@ -20,12 +20,12 @@ mod chains;
 mod evidence;
 mod story;
 
-pub use evidence::Evidence;
+pub use super::slots::Slots;
+pub use evidence::{Evidence, Member};
 pub use story::tell;
 
 use super::Span;
 use crate::model::Register;
-use crate::value::ValueId;
 use blocks::{Blocks, Refusal};
 
 /// What the engine found.
@@ -56,42 +56,5 @@ pub fn decide(spans: &[Span], register: Register, slots: &mut Slots) -> Decision
     match chains::zones(&blocks) {
         Ok(zones) => Decision::Valid(chains::layout(&blocks, &zones)),
         Err(evidence) => Decision::Violation(evidence),
-    }
-}
-
-/// Which block a value has, for one key at a time: a table by value that is as good as empty again
-/// after one step, however many keys share it.
-#[derive(Debug)]
-pub struct Slots {
-    slots: Vec<Slot>,
-    owner: u32,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    owner: u32,
-    block: u32,
-}
-
-impl Slots {
-    /// For histories with `values` distinct values, and an initial one besides.
-    pub fn new(values: usize) -> Self {
-        Self { slots: vec![Slot::default(); values + 1], owner: 0 }
-    }
-
-    fn clear(&mut self) {
-        self.owner = self.owner.checked_add(1).unwrap_or_else(|| {
-            self.slots.fill(Slot::default());
-            1
-        });
-    }
-
-    fn get(&self, value: ValueId) -> Option<u32> {
-        let slot = self.slots[value.index()];
-        (slot.owner == self.owner).then_some(slot.block)
-    }
-
-    fn set(&mut self, value: ValueId, block: u32) {
-        self.slots[value.index()] = Slot { owner: self.owner, block };
     }
 }

@@ -6,7 +6,7 @@ use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Edge};
-use crate::words::{capital, duration, seconds};
+use crate::words::{brief, capital, duration, seconds};
 
 /// The counterexample that `evidence` on `spans` of `history` amounts to.
 pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
@@ -26,6 +26,7 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
         anomaly,
         sentence,
         stale_for,
+        stale_by_versions: None,
         operations: operations.collect(),
         cycle: edges
             .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })
@@ -106,6 +107,15 @@ impl Teller<'_> {
     }
 
     fn swapped_twice(&self, first: u32, second: u32) -> String {
+        if let Action::Other(..) = self.operation(first).action {
+            return format!(
+                "{} and {} both came directly after the same content{}, as reads show: only one of \
+                 them can.",
+                capital(&self.the_write(first)),
+                self.the_write(second),
+                self.on_key(),
+            );
+        }
         format!(
             "{} swapped {}{}, and {} swapped {}: both replaced {}, which can only go once.",
             capital(&self.who(first)),
@@ -205,6 +215,9 @@ impl Teller<'_> {
                 format!("found {value} in a compare-and-set that did not match")
             }
             (Action::Cas { .. }, _) => format!("swapped {}", self.swap(span)),
+            (Action::Other(..), _) => {
+                format!("appended {} right after an older value", self.written(span))
+            }
             _ => format!("read {value}"),
         }
     }
@@ -225,6 +238,9 @@ impl Teller<'_> {
             Action::Cas { .. } => {
                 format!("the compare-and-set from {} by {}", self.swap(span), self.who(span))
             }
+            Action::Other(..) => {
+                format!("the append of {} by {}", self.written(span), self.who(span))
+            }
             _ => format!("the write of {} by {}", self.written(span), self.who(span)),
         }
     }
@@ -232,7 +248,8 @@ impl Teller<'_> {
     fn is_write(&self, span: u32) -> bool {
         matches!(
             (self.operation(span).action, self.operation(span).response()),
-            (Action::Write(_), _) | (Action::Cas { .. }, Some(Response::Swapped) | None)
+            (Action::Write(_) | Action::Other(..), _)
+                | (Action::Cas { .. }, Some(Response::Swapped) | None)
         )
     }
 
@@ -268,13 +285,15 @@ impl Teller<'_> {
 
     fn written(&self, span: u32) -> String {
         match self.operation(span).action {
-            Action::Write(value) | Action::Cas { new: value, .. } => self.show(value),
+            Action::Write(value) | Action::Cas { new: value, .. } | Action::Other(_, value) => {
+                self.show(value)
+            }
             _ => "nothing".to_owned(),
         }
     }
 
     fn show(&self, value: ValueId) -> String {
-        self.history.values.get(value).to_string()
+        brief(self.history.values.get(value))
     }
 
     /// Whether an operation on the key is known to have observed what the span wrote.

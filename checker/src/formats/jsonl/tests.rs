@@ -2,6 +2,9 @@
 
 use proptest::prelude::*;
 
+use std::io;
+use std::sync::Arc;
+
 use super::*;
 use crate::event::{EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::Value;
@@ -95,7 +98,7 @@ fn name() -> impl Strategy<Value = Option<Arc<str>>> {
 }
 
 prop_compose! {
-    fn event()(
+    pub(super) fn event()(
         (index, time, process) in (any::<u64>(), any::<u64>(), any::<u32>()),
         kind in prop::sample::select(vec![
             EventKind::Invoke, EventKind::Ok, EventKind::Fail, EventKind::Info,

@@ -110,6 +110,12 @@ fn index_has_room_for_arithmetic() {
 }
 
 #[test]
+fn time_has_room_in_every_format() {
+    let far = r#"{"index":0,"time":9223372036854775808,"process":0,"type":"invoke","f":"read"}"#;
+    assert_eq!(refusal(&[far]), "event 0: expected a time below 2^63 ns");
+}
+
+#[test]
 fn operation_still_open_at_the_end_has_an_unknown_outcome() {
     let history = build(&[WRITE]).unwrap();
     assert_eq!(history.operations[0].outcome, Outcome::Info(None));

@@ -139,7 +139,7 @@ impl Run {
         }
         let unknown = gave_up || matches!(answer, Some((_, Err(Refusal::Uncertain))));
         let in_session = matches!(pending.operation, Operation::Write(Write::Once { .. }));
-        // Within a session also a definite refusal speaks of one attempt only: try until it is done.
+        // In a session a definite refusal, too, speaks of one attempt only: go on until it is done.
         let refused = matches!(answer, Some((_, Err(_))));
         if in_session && (unknown || refused) {
             self.attempt(number, pending.event, pending.operation);

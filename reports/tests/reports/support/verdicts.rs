@@ -2,8 +2,7 @@
 
 use partita_checker::{
     Action, Analysis, Anomaly, Counterexample, Edge, EventKind, Function, History, KeyAnalysis,
-    Moment, Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict,
-    Witness,
+    Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict, Witness,
 };
 
 use super::{Finding, Plan};
@@ -80,37 +79,12 @@ fn stale_read(history: &mut History) -> Counterexample {
         anomaly: Anomaly::StaleRead,
         sentence,
         stale_for: Some(stale_for),
-        operations: [older, newer, reader].iter().map(|one| witness(history, one)).collect(),
+        stale_by_versions: None,
+        operations: [older, newer, reader].iter().map(|one| history.witness(one)).collect(),
         cycle: vec![
             Edge { from: 1, to: 2, relation: Relation::RealTime },
             Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore },
         ],
-    }
-}
-
-fn witness(history: &History, operation: &Operation) -> Witness {
-    let (function, value) = match (operation.action, operation.outcome) {
-        (Action::Write(value), _) => (Function::Write, history.values.get(value).clone()),
-        (_, Outcome::Ok(_, Response::Value(value))) => {
-            (Function::Read, history.values.get(value).clone())
-        }
-        _ => (Function::Read, Value::Null),
-    };
-    let completed = match operation.outcome {
-        Outcome::Ok(Moment { time, .. }, _) | Outcome::Fail(Moment { time, .. }) => Some(time),
-        Outcome::Info(moment) => moment.map(|moment| moment.time),
-    };
-    Witness {
-        index: operation.invoked.position,
-        process: operation.process,
-        node: operation.node.map(|node| history.nodes[node.0 as usize].to_string()),
-        function,
-        value,
-        swapped: None,
-        saw: None,
-        invoked: operation.invoked.time,
-        completed,
-        outcome: EventKind::Ok,
     }
 }
 
@@ -123,10 +97,12 @@ fn contradiction() -> Counterexample {
         node: Some(format!("n{}", process % 3 + 1)),
         function,
         value,
+        argument: None,
         swapped: (function == Function::Cas).then_some(true),
         saw: None,
         invoked: at(invoked),
         completed: completed.map(at),
+        completed_index: completed.map(|_| index + 1),
         outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
@@ -136,6 +112,7 @@ fn contradiction() -> Counterexample {
         anomaly: Anomaly::ContradictoryOrder,
         sentence: "17 and 21 each had to be the value of k3 between 9.004 s and 9.006 s".into(),
         stale_for: None,
+        stale_by_versions: None,
         operations: vec![
             one(9_000, 4, Function::Write, 17.into(), 0.0, None),
             one(9_004, 7, Function::Cas, pair(16, 21), 0.8, Some(2.1)),

@@ -1,0 +1,201 @@
+//! Takes contents apart into the pieces that were put and appended.
+
+use rustc_hash::FxHashMap;
+
+use crate::engines::Span;
+use crate::event::Function;
+use crate::history::Action;
+use crate::model::Append;
+use crate::value::{Value, ValueId};
+
+/// No piece, no span.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The number of what the object begins with, be it empty or a piece.
+pub(super) const INITIAL: u32 = 0;
+
+/// Something that was put or appended, once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    /// The span that did; [`NONE`] for the initial content.
+    pub span: u32,
+    /// Whether contents begin with it, rather than go on with it.
+    pub is_base: bool,
+    /// What it is.
+    pub value: ValueId,
+}
+
+/// The pieces of an object.
+pub(super) struct Pieces<'a> {
+    pieces: Vec<Piece>,
+    /// By span, the piece that it put or appended.
+    by_span: Vec<u32>,
+    /// Whether the object begins empty, so that contents can begin with an appended piece.
+    pub begins_empty: bool,
+    finder: Finder<'a>,
+}
+
+/// Finds the one piece that can stand at a place.
+enum Finder<'a> {
+    /// Texts in order, none of which begins with another.
+    Texts(Vec<(&'a str, u32)>),
+    /// The pieces to which items belong, all of which are different, with all items of bases.
+    Items { by_item: FxHashMap<&'a Value, u32>, bases: FxHashMap<u32, &'a [Value]> },
+}
+
+impl<'a> Pieces<'a> {
+    /// The pieces; or what stands in the way of telling them apart.
+    pub(super) fn of(model: &'a Append<'_>, spans: &[Span]) -> Result<Self, &'static str> {
+        let value = model.initial_value();
+        let mut pieces = vec![Piece { span: NONE, is_base: true, value }];
+        let mut by_span = vec![NONE; spans.len()];
+        for (place, span) in (0_u32..).zip(spans) {
+            let (is_base, value) = match span.call.action {
+                Action::Delete => return Err("a delete"),
+                Action::Write(value) => (true, value),
+                Action::Other(Function::Append, value) => (false, value),
+                _ => continue,
+            };
+            if is_empty(model.value(value)) {
+                return Err("an empty piece");
+            }
+            by_span[place as usize] = pieces.len() as u32;
+            pieces.push(Piece { span: place, is_base, value });
+        }
+        let begins_empty = is_empty(model.value(value));
+        let named = &pieces[usize::from(begins_empty)..];
+        let first = u32::from(begins_empty);
+        let finder = if model.is_list() {
+            Finder::items(model, named, first)?
+        } else {
+            Finder::texts(model, named, first)?
+        };
+        Ok(Self { pieces, by_span, begins_empty, finder })
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    pub(super) fn get(&self, piece: u32) -> Piece {
+        self.pieces[piece as usize]
+    }
+
+    /// The piece that the span put or appended.
+    pub(super) fn of_span(&self, span: u32) -> Option<u32> {
+        Some(self.by_span[span as usize]).filter(|&piece| piece != NONE)
+    }
+
+    /// The pieces of which the content consists; nothing if no such pieces make it.
+    pub(super) fn take_apart(&self, content: &Value) -> Option<Vec<u32>> {
+        let mut pieces = Vec::new();
+        let mut place = 0;
+        let length = length(content);
+        while place < length {
+            let (piece, size) = self.finder.at(content, place)?;
+            pieces.push(piece);
+            place += size;
+        }
+        let fits = |(place, &piece): (usize, &u32)| {
+            let begins = self.get(piece).is_base;
+            if place == 0 { begins || self.begins_empty } else { !begins }
+        };
+        let begins_right = self.begins_empty || length > 0;
+        (begins_right && pieces.iter().enumerate().all(fits)).then_some(pieces)
+    }
+
+    /// All pieces that occur anywhere in the content.
+    pub(super) fn within(&self, content: &Value) -> Vec<u32> {
+        let starts = 0..length(content);
+        let mut found: Vec<u32> = match (content, &self.finder) {
+            // An item can belong to a base that does not stand there as a whole.
+            (Value::List(items), Finder::Items { by_item, .. }) => {
+                items.iter().filter_map(|item| by_item.get(item).copied()).collect()
+            }
+            _ => starts
+                .filter_map(|place| self.finder.at(content, place).map(|(piece, _)| piece))
+                .collect(),
+        };
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+impl<'a> Finder<'a> {
+    fn texts(model: &'a Append<'_>, pieces: &[Piece], first: u32) -> Result<Self, &'static str> {
+        let mut texts = Vec::with_capacity(pieces.len());
+        for (number, piece) in (first..).zip(pieces) {
+            let Value::Text(text) = model.value(piece.value) else { return Err("no text") };
+            texts.push((&**text, number));
+        }
+        texts.sort_unstable();
+        // If one begins with another, so does every one between them in order.
+        if texts.windows(2).any(|pair| pair[1].0.starts_with(pair[0].0)) {
+            return Err("a piece that another begins with");
+        }
+        Ok(Self::Texts(texts))
+    }
+
+    fn items(model: &'a Append<'_>, pieces: &[Piece], first: u32) -> Result<Self, &'static str> {
+        let (mut by_item, mut bases) = (FxHashMap::default(), FxHashMap::default());
+        for (number, piece) in (first..).zip(pieces) {
+            let value = model.value(piece.value);
+            let items = match value {
+                Value::List(items) if piece.is_base => &items[..],
+                value => std::slice::from_ref(value),
+            };
+            if piece.is_base {
+                bases.insert(number, items);
+            }
+            for item in items {
+                if by_item.insert(item, number).is_some() {
+                    return Err("an item that was put or appended twice");
+                }
+            }
+        }
+        Ok(Self::Items { by_item, bases })
+    }
+
+    /// The piece that stands there, and its length.
+    fn at(&self, content: &Value, place: usize) -> Option<(u32, usize)> {
+        match (self, content) {
+            (Self::Texts(texts), Value::Text(content)) => {
+                let rest = content.as_bytes().get(place..)?;
+                // The greatest that is not greater than the rest; another one that the rest begins
+                // with would lie between, and begin with it.
+                let after = texts.partition_point(|(text, _)| text.as_bytes() <= rest);
+                let (text, piece) = *texts.get(after.checked_sub(1)?)?;
+                rest.starts_with(text.as_bytes()).then_some((piece, text.len()))
+            }
+            (Self::Items { by_item, bases }, Value::List(items)) => {
+                let rest = &items[place..];
+                let piece = *by_item.get(&rest[0])?;
+                match bases.get(&piece) {
+                    Some(base) => rest.starts_with(base).then_some((piece, base.len())),
+                    None => Some((piece, 1)),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How many bytes or items a content has.
+fn length(content: &Value) -> usize {
+    match content {
+        Value::Text(text) => text.len(),
+        Value::List(items) => items.len(),
+        _ => 0,
+    }
+}
+
+/// Whether the value adds nothing; an item of a list always does, unless it is an empty content.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,52 @@
+//! When a container surely was not empty.
+
+use super::items::Item;
+use crate::engines::Span;
+
+/// The stretches in which some item surely was there, apart from each other and in order: each from
+/// its first point until, and without, its second.
+pub(super) struct Cover(Vec<(u64, u64)>);
+
+impl Cover {
+    pub(super) fn of(items: &[Item]) -> Self {
+        let stays = items.iter().filter(|item| item.stays());
+        let mut stretches: Vec<_> = stays.map(|item| (item.put_until, item.take_from)).collect();
+        stretches.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::new();
+        for (from, until) in stretches {
+            match merged.last_mut() {
+                Some((_, end)) if from <= *end => *end = until.max(*end),
+                _ => merged.push((from, until)),
+            }
+        }
+        Self(merged)
+    }
+
+    /// The earliest point at which the span can have found nothing, if there is one.
+    pub(super) fn gap(&self, span: &Span) -> Option<u64> {
+        let next = self.0.partition_point(|&(from, _)| from <= span.invoked);
+        let point = match next.checked_sub(1).map(|last| self.0[last]) {
+            Some((_, until)) => until.max(span.invoked),
+            None => span.invoked,
+        };
+        (point < span.returned).then_some(point)
+    }
+}
+
+/// As few of the items as can be of which one was there at every point from `from` until `until`.
+///
+/// # Panics
+///
+/// If not even all of them were.
+pub(super) fn chain(items: &[Item], from: u64, until: u64) -> Vec<Item> {
+    let mut chain = Vec::new();
+    let mut reached = from;
+    while reached < until {
+        let present = items.iter().filter(|item| item.stays() && item.put_until <= reached);
+        let longest = present.max_by_key(|item| item.take_from).expect("an item is there");
+        assert!(longest.take_from > reached, "an item is there at every point");
+        reached = longest.take_from;
+        chain.push(*longest);
+    }
+    chain
+}

@@ -1,0 +1,162 @@
+//! Decides on queues and stacks whose items are all different.
+//!
+//! Whatever was done with one item can be left out without harm to the others, and so can an
+//! operation that found nothing. So a violation is shown by the operations on a few items. What
+//! each container demands of them, and why that is exact, is said in [`queue`] and [`stack`].
+//!
+//! Leaves alone, as [`Decision::Inexact`], containers that do not begin empty and values that were
+//! put in twice; and, where it cannot tell, operations of unknown outcome that may have taken an
+//! item.
+
+mod cover;
+mod items;
+mod queue;
+mod stack;
+mod story;
+mod trees;
+
+use super::{Decision, Monitored, Slots, Span};
+use crate::event::Function;
+use crate::history::History;
+use crate::model::{Queue, Stack};
+use items::{Ends, Flaw, Item, Items, NONE, Refusal};
+
+impl Monitored for Queue {
+    const ENGINE: &'static str = "queue";
+
+    type Scratch = Slots;
+
+    fn scratch(&self, history: &History) -> Slots {
+        Slots::new(history.values.len())
+    }
+
+    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+        let ends = Ends { put: Function::Enqueue, take: Function::Dequeue };
+        let engine = Engine { ends, solve: queue::solve, give_out: queue::give_out };
+        engine.decide(self.begins_empty(), history, spans, slots)
+    }
+}
+
+impl Monitored for Stack {
+    const ENGINE: &'static str = "stack";
+
+    type Scratch = Slots;
+
+    fn scratch(&self, history: &History) -> Slots {
+        Slots::new(history.values.len())
+    }
+
+    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+        let ends = Ends { put: Function::Push, take: Function::Pop };
+        let engine = Engine { ends, solve: stack::solve, give_out: stack::give_out };
+        engine.decide(self.begins_empty(), history, spans, slots)
+    }
+}
+
+/// Spans by what they did.
+struct Problem<'a> {
+    spans: &'a [Span],
+    items: &'a Items,
+}
+
+impl<'a> Problem<'a> {
+    fn span(&self, place: u32) -> &'a Span {
+        &self.spans[place as usize]
+    }
+
+    /// Whether an operation is known to have taken the item.
+    fn was_seen_taken(&self, item: &Item) -> bool {
+        item.take != NONE && self.span(item.take).is_completed()
+    }
+}
+
+/// A violation. Numbers are places of spans.
+#[derive(Debug)]
+enum Finding {
+    /// It shows on one item.
+    Flaw(Flaw),
+    /// Nothing was found although one of these items was there all the time.
+    FalseEmpty { empty: u32, chain: Vec<Item> },
+    /// The second item left a queue before the first, which was in it before.
+    Overtaken { first: Item, second: Item },
+    /// A stack held one of these items all the time, and none of them could lie below the others.
+    Crossing { chain: Vec<Item> },
+}
+
+/// What is different about queues and stacks.
+struct Engine {
+    ends: Ends,
+    /// An order of the items, each of which was taken by its take or not at all.
+    solve: fn(&Problem<'_>) -> Result<Vec<u32>, Finding>,
+    /// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
+    give_out: fn(&Problem<'_>) -> Option<Vec<Item>>,
+}
+
+impl Engine {
+    fn decide(
+        &self,
+        begins_empty: bool,
+        history: &History,
+        spans: &[Span],
+        slots: &mut Slots,
+    ) -> Decision {
+        assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
+        if !begins_empty {
+            return Decision::Inexact("it does not begin empty");
+        }
+        let found = match Items::of(spans, self.ends, slots) {
+            Ok(items) => self.order(&Problem { spans, items: &items }),
+            Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
+            Err(Refusal::Flaw(flaw)) => Err(Obstacle::Finding(Finding::Flaw(flaw), Vec::new())),
+        };
+        match found {
+            Ok(order) => Decision::Valid(order),
+            Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(Obstacle::Finding(finding, unknown)) => {
+                Decision::Violation(Box::new(story::tell(history, spans, &finding, &unknown)))
+            }
+        }
+    }
+
+    fn order(&self, problem: &Problem<'_>) -> Result<Vec<u32>, Obstacle> {
+        let Items { items, empty, unknown } = problem.items;
+        let earliest = unknown.first().copied();
+        let Some(earliest) = earliest.filter(|_| items.iter().any(|item| item.take == NONE)) else {
+            return (self.solve)(problem).map_err(|found| Obstacle::Finding(found, Vec::new()));
+        };
+        let with = |items| Items { items, empty: empty.clone(), unknown: unknown.clone() };
+        let span = problem.span(earliest);
+        let gone = |item: &Item| match item.take {
+            NONE => item.taken_by(earliest, span),
+            _ => *item,
+        };
+        let relaxed = with(items.iter().map(gone).collect());
+        (self.solve)(&Problem { spans: problem.spans, items: &relaxed })
+            .map_err(|finding| problem.with_unknown(finding))?;
+        let obstacle = Obstacle::Inexact("a take of unknown outcome");
+        let given = (self.give_out)(problem).map(with).ok_or(obstacle)?;
+        (self.solve)(&Problem { spans: problem.spans, items: &given })
+            .map_err(|_| Obstacle::Inexact("takes of unknown outcome"))
+    }
+}
+
+enum Obstacle {
+    Inexact(&'static str),
+    /// With takes of unknown outcome that belong to it.
+    Finding(Finding, Vec<u32>),
+}
+
+impl Problem<'_> {
+    /// The violation with as many of the unknown takes as can have taken one of its items. Of
+    /// several, those that were invoked first can stand for all: in the order in which they take
+    /// effect, the first for the first, and so on.
+    fn with_unknown(&self, finding: Finding) -> Obstacle {
+        let (Finding::FalseEmpty { chain, .. } | Finding::Crossing { chain }) = &finding else {
+            // Of an item that was overtaken, all of them came too late.
+            return Obstacle::Finding(finding, Vec::new());
+        };
+        let unsure = chain.iter().filter(|item| !self.was_seen_taken(item)).count();
+        let unknown = self.items.unknown[..unsure.min(self.items.unknown.len())].to_vec();
+        Obstacle::Finding(finding, unknown)
+    }
+}

@@ -1,0 +1,216 @@
+//! Decides whether the history of a stack is linearizable where no value was put in twice.
+//!
+//! An item whose put and take overlap can be pushed and popped at one point, in nobody's way. Every
+//! other surely lies on the stack for a while; these stretches cover the time in *components*.
+//!
+//! At a point that no stretch covers the stack may as well be empty: of the items that lie there in
+//! some order of the operations, those that can be popped before the point are popped just before
+//! it, in that order's sequence, the others are pushed just after it. So takes that found nothing go
+//! to any uncovered point, and every component is a problem of its own.
+//!
+//! Throughout a component the stack holds something, hence one item all the time, at its bottom. It
+//! has to be one whose put was invoked before the component begins and whose take comes back after
+//! it ends. Without such an item there is no order. With several, any will do: an order that has it
+//! elsewhere can push it first and pop it last instead, since every other item's push can wait until
+//! just before the component begins, its pop can happen just after it ends. Without that item, what
+//! is left falls into smaller components, and so on.
+//!
+//! A put of unknown outcome whose item nobody saw is left out. So is a take of unknown outcome
+//! if all items that were surely put in were seen taken. Otherwise these takes are given out to the
+//! items by the order in which the puts came back. If that leads to an order, there is one. If there
+//! is none even if every such item may be gone since the earliest unknown take, there is none. In
+//! between the engine does not know, and says so.
+//!
+//! Costs O(n log n): every item is taken out once, and every place between stretches is found once.
+//! Picking one value after the other is the plan of Lee & Mathur, *Efficient Decrease-and-Conquer
+//! Linearizability Monitoring* (OOPSLA 2025); Abdulla et al., *Efficient Linearizability Monitoring*
+//! (PLDI 2025), decide the same in O(n²) and show where earlier work was wrong.
+
+use super::cover::{Cover, chain};
+use super::items::{Item, Items, NONE};
+use super::trees::{Coverage, Least};
+use super::{Finding, Problem};
+use crate::engines::NEVER;
+
+/// An order of the items of `problem` with all else that has to happen, as places of spans.
+pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
+    let Items { items, empty, .. } = problem.items;
+    let cover = Cover::of(items);
+    let mut moments = Vec::with_capacity(2 * items.len() + empty.len());
+    for &place in empty {
+        let span = problem.span(place);
+        let Some(point) = cover.gap(span) else {
+            let chain = chain(items, span.invoked, span.returned);
+            return Err(Finding::FalseEmpty { empty: place, chain });
+        };
+        moments.push((point, Turn::Whole(place, 0), place));
+    }
+    for item in items.iter().filter(|item| !item.stays()) {
+        let point = item.take_from;
+        moments.push((point, Turn::Whole(item.put, 0), item.put));
+        moments.push((point, Turn::Whole(item.put, 1), item.take));
+    }
+    let stays = items.iter().copied().filter(Item::stays).collect();
+    Nesting::new(stays).solve(&mut moments)?;
+    moments.sort_unstable();
+    Ok(moments.into_iter().map(|(_, _, place)| place).collect())
+}
+
+/// The items with unknown takes given out.
+pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
+    let Items { items, unknown, .. } = problem.items;
+    let mut items = items.clone();
+    let mut left: Vec<&mut Item> = items.iter_mut().filter(|item| item.take == NONE).collect();
+    left.sort_unstable_by_key(|item| item.put_until);
+    for (item, &take) in left.into_iter().zip(unknown) {
+        *item = item.taken_by(take, problem.span(take));
+    }
+    Some(items)
+}
+
+/// What comes first at one point: pops of components that end there, the last pushed first; then
+/// what leaves the stack as it was; then pushes of components that begin there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Pop(std::cmp::Reverse<u32>),
+    Whole(u32, u8),
+    Push(u32),
+}
+
+/// A stretch of time that the items of a range cover, without a gap.
+struct Component {
+    /// The first and one past the last of its items, by `put_until`.
+    items: (usize, usize),
+    from: u64,
+    until: u64,
+}
+
+/// The items that stay, and which of them lie on which.
+struct Nesting {
+    /// By `put_until`.
+    items: Vec<Item>,
+    /// All ends of stretches, in order; a place is the stretch from one to the next.
+    ends: Vec<u64>,
+    coverage: Coverage,
+    /// Of the items that are left and whose put was not yet seen to be early enough for the bottom
+    /// of their component: when it was invoked. Components only shrink, so what was early enough
+    /// once stays so.
+    late: Least,
+    /// Of the others that are left: how long before the end of time their take came back.
+    early: Least,
+}
+
+impl Nesting {
+    fn new(mut items: Vec<Item>) -> Self {
+        items.sort_unstable_by_key(|item| item.put_until);
+        let mut ends: Vec<u64> =
+            items.iter().flat_map(|item| [item.put_until, item.take_from]).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let mut begun = vec![0_i32; ends.len()];
+        let place = |end: u64| ends.partition_point(|&other| other < end);
+        for item in &items {
+            begun[place(item.put_until)] += 1;
+            begun[place(item.take_from)] -= 1;
+        }
+        let counters = begun.iter().scan(0, |open, &change| {
+            *open += change;
+            Some(*open as u32)
+        });
+        let counters: Vec<u32> = counters.collect();
+        Self {
+            coverage: Coverage::new(counters.into_iter()),
+            late: Least::new(items.iter().map(|item| item.put_from)),
+            early: Least::new(items.iter().map(|_| u64::MAX)),
+            items,
+            ends,
+        }
+    }
+
+    /// Adds the pushes and pops of all items to `moments`.
+    fn solve(&mut self, moments: &mut Vec<(u64, Turn, u32)>) -> Result<(), Finding> {
+        let mut components = Vec::new();
+        // A first look at all places but the last, which begins where all stretches have ended.
+        let places = self.ends.len().saturating_sub(1);
+        let gaps = self.first_gaps();
+        self.split((0, places), &gaps, &mut components);
+        let mut turn = 0;
+        while let Some(component) = components.pop() {
+            let Some(bottom) = self.bottom(&component) else {
+                let (first, end) = component.items;
+                let left = (first..end).filter(|&place| self.is_left(place));
+                let left: Vec<Item> = left.map(|place| self.items[place]).collect();
+                let chain = chain(&left, component.from, component.until);
+                return Err(Finding::Crossing { chain });
+            };
+            let item = self.items[bottom];
+            moments.push((component.from - 1, Turn::Push(turn), item.put));
+            if item.take != NONE && component.until != NEVER {
+                let pop = Turn::Pop(std::cmp::Reverse(turn));
+                moments.push((component.until, pop, item.take));
+            }
+            turn += 1;
+            self.late.set(bottom, u64::MAX);
+            self.early.set(bottom, u64::MAX);
+            self.take_out(item, &component, &mut components);
+        }
+        Ok(())
+    }
+
+    /// An item that can lie at the bottom throughout.
+    fn bottom(&mut self, component: &Component) -> Option<usize> {
+        let (first, end) = component.items;
+        while let Some(place) = self.late.below(component.from, first, end) {
+            self.late.set(place, u64::MAX);
+            self.early.set(place, NEVER - self.items[place].take_until);
+        }
+        // A take that never came back may happen at the end of time, or not at all.
+        let bound = (NEVER - component.until).max(1);
+        self.early.below(bound, first, end)
+    }
+
+    fn is_left(&self, place: usize) -> bool {
+        [&self.late, &self.early]
+            .iter()
+            .any(|tree| tree.below(u64::MAX, place, place + 1).is_some())
+    }
+
+    fn take_out(&mut self, item: Item, component: &Component, into: &mut Vec<Component>) {
+        let mut gaps = Vec::new();
+        let stretch = (self.place(item.put_until), self.place(item.take_from));
+        self.coverage.uncover(stretch.0, stretch.1, &mut |place| gaps.push(place));
+        let stretch = (self.place(component.from), self.place(component.until));
+        self.split(stretch, &gaps, into);
+    }
+
+    /// The places that no stretch covers to begin with.
+    fn first_gaps(&self) -> Vec<usize> {
+        let mut gaps = Vec::new();
+        let mut reached = 0;
+        for item in &self.items {
+            if reached > 0 && item.put_until > reached {
+                gaps.push(self.place(reached));
+            }
+            reached = reached.max(item.take_from);
+        }
+        gaps
+    }
+
+    /// Adds the components between the gaps among the places of a stretch.
+    fn split(&self, stretch: (usize, usize), gaps: &[usize], into: &mut Vec<Component>) {
+        let mut from = stretch.0;
+        for until in gaps.iter().copied().chain([stretch.1]) {
+            if from < until {
+                let (begin, end) = (self.ends[from], self.ends[until]);
+                let place = |point: u64| self.items.partition_point(|it| it.put_until < point);
+                let items = (place(begin), place(end));
+                into.push(Component { items, from: begin, until: end });
+            }
+            from = until + 1;
+        }
+    }
+
+    fn place(&self, end: u64) -> usize {
+        self.ends.partition_point(|&other| other < end)
+    }
+}

@@ -1,0 +1,74 @@
+//! Which engine decides fast, and what a violation is called, for every model.
+//!
+//! A monitor is exact where it applies and says so where it does not. A model without one, or a
+//! history that asks too much of it, is left to a search.
+
+use super::{Span, zones};
+use crate::history::History;
+use crate::model::{Counter, Lock, Model, MultiRegister, Register};
+use crate::verdict::Counterexample;
+
+/// What a monitor found.
+#[derive(Debug)]
+pub enum Decision {
+    /// The monitor does not apply; the text says what stands in the way.
+    Inexact(&'static str),
+    /// Linearizable in this order of places in the spans.
+    Valid(Vec<u32>),
+    /// Not linearizable.
+    Violation(Box<Counterexample>),
+}
+
+/// A model that engines can decide on, one object at a time.
+pub trait Monitored: Model + Sync {
+    /// What stands in an analysis as the engine, where the monitor decided.
+    const ENGINE: &'static str;
+
+    /// Memory that decisions on several objects of a history share.
+    type Scratch;
+
+    /// Fresh memory for objects of `history`.
+    fn scratch(&self, history: &History) -> Self::Scratch;
+
+    /// Decides on the spans of one object, by invocation, all of which the model
+    /// [knows](Model::knows).
+    fn monitor(&self, history: &History, spans: &[Span], scratch: &mut Self::Scratch) -> Decision;
+}
+
+impl Monitored for Register {
+    const ENGINE: &'static str = "zones";
+
+    type Scratch = zones::Slots;
+
+    fn scratch(&self, history: &History) -> zones::Slots {
+        zones::Slots::new(history.values.len())
+    }
+
+    fn monitor(&self, history: &History, spans: &[Span], slots: &mut zones::Slots) -> Decision {
+        match zones::decide(spans, *self, slots) {
+            zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
+            zones::Decision::Valid(order) => Decision::Valid(order),
+            zones::Decision::Violation(evidence) => {
+                Decision::Violation(Box::new(zones::tell(history, spans, &evidence)))
+            }
+        }
+    }
+}
+
+macro_rules! left_to_search {
+    ($($model:ty),*) => {$(
+        impl Monitored for $model {
+            const ENGINE: &'static str = "none";
+
+            type Scratch = ();
+
+            fn scratch(&self, _: &History) {}
+
+            fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+                Decision::Inexact("no monitor for this object")
+            }
+        }
+    )*};
+}
+
+left_to_search!(Counter<'_>, Lock<'_>, MultiRegister);

@@ -1,0 +1,159 @@
+//! Decides on sets: element by element, or as sets that only grow.
+//!
+//! Without reads of all elements, a set is one small object per element: whether it is there.
+//! Linearizability is local (Herlihy & Wing 1990, §3.3), so each [element] is judged by itself, and
+//! orders of all of them make one of the whole: give every operation the latest invocation among
+//! itself and those before it in its own order, and sort.
+//!
+//! A read of all elements ties them together. If nothing is ever removed and every element is
+//! added once, what must come before what is known without a choice; see [growing].
+//!
+//! Leaves alone, as [`Decision::Inexact`], sets that do not begin empty, reads of sets that shrink
+//! or to which an element is added twice, and elements whose own small search runs out of memory.
+
+mod element;
+mod growing;
+mod story;
+
+use super::{Decision, Monitored, Slots, Span};
+use crate::history::{Action, History};
+use crate::model::{Call, Set};
+
+/// No span.
+const NONE: u32 = u32::MAX;
+
+/// When an operation takes effect: at a point, the gap after the event of that position; then
+/// by rank, then by its turn among those of equal rank. Last its place in the spans.
+type Moment = (u64, u64, u32, u32);
+
+impl Monitored for Set<'_> {
+    const ENGINE: &'static str = "set";
+
+    type Scratch = Slots;
+
+    fn scratch(&self, history: &History) -> Slots {
+        Slots::new(history.values.len())
+    }
+
+    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+        assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
+        if !self.begins_empty() {
+            return Decision::Inexact("it does not begin empty");
+        }
+        let reads = spans.iter().any(|span| matches!(span.call.action, Action::Read));
+        let found = if reads {
+            growing::decide(self, spans, slots)
+        } else {
+            element::decide(self, spans, slots)
+        };
+        match found {
+            Ok(mut moments) => {
+                moments.sort_unstable();
+                Decision::Valid(moments.into_iter().map(|(_, _, _, place)| place).collect())
+            }
+            Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(Obstacle::Finding(finding)) => {
+                Decision::Violation(Box::new(story::tell(self, history, spans, &finding)))
+            }
+        }
+    }
+}
+
+/// Why there is no order.
+enum Obstacle {
+    Inexact(&'static str),
+    Finding(Finding),
+}
+
+/// A violation. Numbers are places of spans.
+struct Finding {
+    /// The operations that prove it.
+    members: Vec<u32>,
+    fault: Fault,
+}
+
+/// What is told of it.
+enum Fault {
+    /// It saw an element that nobody added.
+    FromNowhere { observer: u32 },
+    /// It saw an element before its addition was invoked.
+    FromTheFuture { add: u32, observer: u32 },
+    /// It missed an element whose addition had come back; `seen` says whether anybody saw it.
+    Missing { add: u32, observer: u32, seen: bool },
+    /// It saw an element whose removal had come back.
+    Resurrected { remove: u32, observer: u32 },
+    /// The later of two reads misses what the earlier one shows.
+    Shrunk { earlier: u32, later: u32 },
+    /// Each of two reads shows what the other misses.
+    Incomparable { one: u32, other: u32 },
+    /// None of these.
+    Contradiction,
+}
+
+/// What an operation does to an element, or says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Add,
+    Remove,
+    SawThere,
+    SawMissing,
+    /// It says nothing.
+    Nothing,
+}
+
+fn role(set: &Set<'_>, call: Call) -> Role {
+    let Some(touch) = set.touch(call) else { return Role::Nothing };
+    match (touch.was_there, touch.is_there) {
+        (Some(true), None | Some(true)) => Role::SawThere,
+        (Some(false), None | Some(false)) => Role::SawMissing,
+        (_, Some(true)) => Role::Add,
+        (_, Some(false)) => Role::Remove,
+        (None, None) => Role::Nothing,
+    }
+}
+
+/// For every element, by the number of its value's first appearance, the places of its spans: in
+/// one row, and where each element's begin.
+struct ByElement {
+    starts: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl ByElement {
+    fn of(set: &Set<'_>, spans: &[Span], slots: &mut Slots) -> Self {
+        slots.clear();
+        let mut numbers = Vec::with_capacity(spans.len());
+        let mut starts: Vec<u32> = vec![0];
+        for span in spans {
+            let number = set.touch(span.call).map(|touch| {
+                slots.get(touch.element).unwrap_or_else(|| {
+                    let number = starts.len() as u32 - 1;
+                    slots.set(touch.element, number);
+                    starts.push(0);
+                    number
+                })
+            });
+            if let Some(number) = number {
+                starts[number as usize + 1] += 1;
+            }
+            numbers.push(number);
+        }
+        for place in 1..starts.len() {
+            starts[place] += starts[place - 1];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![NONE; starts[starts.len() - 1] as usize];
+        for (place, number) in (0_u32..).zip(numbers) {
+            if let Some(number) = number {
+                let slot = &mut next[number as usize];
+                places[*slot as usize] = place;
+                *slot += 1;
+            }
+        }
+        Self { starts, places }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.starts.windows(2).map(|ends| &self.places[ends[0] as usize..ends[1] as usize])
+    }
+}

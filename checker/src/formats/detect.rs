@@ -1,0 +1,30 @@
+//! Tells the format of a history by how its file begins.
+
+use super::{Format, fastlin, jepsen_log};
+
+/// The format of the file that begins with `head`; nothing if it is none of ours.
+///
+/// A few kilobytes suffice. JSON and EDN differ in the first field of the first object: a text in
+/// quotes, or a keyword. A key/value log is EDN in which somebody gets or puts.
+pub fn detect(head: &[u8]) -> Option<Format> {
+    let text = head.trim_ascii_start();
+    let after = |open: usize| text[open..].trim_ascii_start().first();
+    // Nothing at all is a history of nothing, in any format.
+    let Some(first) = text.first() else { return Some(Format::JsonLines) };
+    match first {
+        b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
+        b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),
+        b'{' | b'[' | b'(' | b';' | b'#' if has(text, b":type") => Some(edn(text)),
+        _ => jepsen_log::looks_like(text).then_some(Format::JepsenLog),
+    }
+}
+
+/// Which format of EDN maps it is.
+fn edn(text: &[u8]) -> Format {
+    let gets_or_puts = has(text, b":f :get") || has(text, b":f :put");
+    if gets_or_puts && has(text, b":key \"") { Format::PorcupineKv } else { Format::Edn }
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,320 @@
+//! What EDN means, what the reader says of bad files, and that nothing is lost on the way there and
+//! back.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+use crate::formats::{FailedCas, Format, NilRead, ReadOptions, jsonl, read};
+use crate::generate::{Mix, Plan};
+use crate::history::{Action, Response};
+use crate::value::Value;
+
+fn options() -> ReadOptions {
+    ReadOptions { format: Some(Format::Edn), ..ReadOptions::default() }
+}
+
+fn history(text: &str) -> Result<History, ReadError> {
+    read("h.edn", text.as_bytes(), &options())
+}
+
+fn refusal(text: &str) -> String {
+    history(text).unwrap_err().to_string()
+}
+
+/// The value that is written with these words.
+fn value(words: &str) -> Value {
+    let text = format!("{{:process 0 :type :invoke :f :write :value {words}}}");
+    match history(&text).unwrap().operations[0].action {
+        Action::Write(id) => history(&text).unwrap().values.get(id).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+const READ: &str = "{:process 0, :type :invoke, :f :read, :value nil}\n";
+const ANSWER: &str = "{:process 0, :type :ok, :f :read, :value 3}\n";
+
+#[test]
+fn series_vector_and_list_of_maps_are_one_history() {
+    for text in [
+        format!("{READ}{ANSWER}"),
+        format!("[{READ}{ANSWER}]"),
+        format!("; a list\n ({READ} #_{{:process 7}} {ANSWER}) ; over"),
+        format!("[#jepsen.history.Op{READ} #jepsen.history.Op {ANSWER}]"),
+    ] {
+        assert_eq!(history(&text).unwrap().counts().ok, 1, "{text}");
+    }
+    assert_eq!(history("").unwrap().operations.len(), 0);
+}
+
+#[test]
+fn collections_and_scalars_are_read_as_values() {
+    let list =
+        |items: &[i64]| Value::list(items.iter().copied().map(Value::from).collect::<Vec<_>>());
+    assert_eq!(value("nil"), Value::Null);
+    assert_eq!(value("-12"), Value::Integer(-12));
+    assert_eq!(value("+7N"), Value::Integer(7));
+    assert_eq!(value("-1.5e0"), Value::Double((-1.5_f64).to_bits()));
+    assert_eq!(value("true"), Value::Bool(true));
+    assert_eq!(value("(1,2 [] )"), Value::list([1.into(), 2.into(), list(&[])]));
+    assert_eq!(value("#{3 1 2}"), list(&[1, 2, 3]));
+    assert_eq!(value("[#{2 1} #a #{} {:a #{4}}]"), value("[[1 2] [] [[:a [4]]]]"));
+    assert_eq!(value("{:b 2 :a 1}"), value("[[:a 1] [:b 2]]"));
+    assert_eq!(value(r#""a\n\"\u00e9\ud83d\ude00""#), Value::text("a\n\"é😀"));
+    assert_eq!(value("#inst \"2020\""), Value::text("2020"));
+}
+
+#[test]
+fn keyword_and_text_that_looks_like_one_are_two_values() {
+    assert_eq!(value(":x"), Value::text(":x"));
+    assert_eq!(value("\":x\""), Value::text("::x"));
+    assert_eq!(value("\"::x\""), Value::text(":::x"));
+    assert_eq!(value("\": x\""), Value::text(": x"));
+}
+
+#[test]
+fn form_that_is_no_value_matters_only_where_a_value_is_needed() {
+    for form in ["x", "1/2", "\\a", "\\]", "##Inf", "12345678901234567890", "[1 {:a x}]", "1.5M"] {
+        let nemesis = format!("{{:process :nemesis :type :info :f :start :value {form}}}");
+        let failed = ANSWER.replace(":ok", ":fail").replace('3', form);
+        let error = READ.replace('}', &format!(" :error {form} :node {form}}}"));
+        assert!(history(&format!("{nemesis}{error}{failed}")).is_ok(), "{form}");
+        let answer = refusal(&format!("{READ}{}", ANSWER.replace('3', form)));
+        assert!(answer.contains("expected nil, a boolean, a number of 64 bits"), "{answer}");
+    }
+}
+
+#[test]
+fn error_names_file_line_and_column() {
+    let change = |from, to| refusal(&format!("[{READ}{}]", ANSWER.replacen(from, to, 1)));
+    assert_eq!(
+        change("0", "-1"),
+        "h.edn:2:1: expected :process to be an integer from 0 to 4294967295, or :nemesis, found `-1`"
+    );
+    assert_eq!(
+        change(":ok", "\"ok\""),
+        "h.edn:2:1: expected :type to be :invoke, :ok, :fail or :info, found `ok`"
+    );
+    assert_eq!(
+        change(", :value 3", ""),
+        "h.edn:2:1: expected :value in the :ok of a read, found none"
+    );
+    assert_eq!(
+        change("3", "3 :value 4"),
+        "h.edn:2:44: expected every field once, found :value again"
+    );
+    assert_eq!(change("3", "]"), "h.edn:2:42: expected the value of a field, found `]`");
+    assert_eq!(change("3", "x"), format!("h.edn:2:42: {NO_VALUE}"));
+    assert_eq!(
+        change("{:process 0", "{:process 1"),
+        "h.edn:2:1: event 1: expected an invocation by process 1 before its completion `ok`"
+    );
+    assert_eq!(
+        refusal(&format!("[{READ}")),
+        "h.edn:2:1: the file is cut off: expected another operation or the end"
+    );
+    assert_eq!(
+        refusal(&format!("[{READ}] {ANSWER}")),
+        "h.edn:2:3: expected nothing after the list of operations, found `{`"
+    );
+    assert_eq!(
+        refusal("{:process 0, :value \"abc"),
+        "h.edn:1:25: the file is cut off: expected the end of a string"
+    );
+}
+
+const NO_VALUE: &str = "expected nil, a boolean, a number of 64 bits, a string, a keyword or a \
+                        collection of these, found `x`";
+
+#[test]
+fn depth_and_length_are_bounded() {
+    for open in ["[", "{", "#{", "#_", "#_[", "{:a "] {
+        let deep = format!("{{:process 0 :value {}", open.repeat(100_000));
+        let answer = refusal(&deep);
+        assert!(answer.contains("expected at most 64"), "{answer}");
+        let answer = refusal(&deep.replace(":value", ":skipped"));
+        assert!(answer.contains("expected at most 64"), "{answer}");
+    }
+    for endless in
+        [&b" "[..], b"{:process 0 :value \"", b"{:process 0 :skipped ;", b"{:process 0 :value 1"]
+    {
+        let last = std::io::repeat(endless[endless.len() - 1]);
+        let input = std::io::BufReader::new(std::io::Read::chain(endless, last));
+        let answer = read("h.edn", input, &options()).unwrap_err().to_string();
+        assert!(answer.ends_with("expected an operation of at most 16777216 bytes"), "{answer}");
+    }
+}
+
+#[test]
+fn failed_compare_and_set_says_nothing_unless_said_otherwise() {
+    let text = "{:process 0 :type :invoke :f :cas :value [1 2]}
+                {:process 0 :type :fail :f :cas :value [1 2]}";
+    assert!(history(text).unwrap().operations[0].is_failed());
+    let options = ReadOptions { failed_cas: Some(FailedCas::Mismatch), ..options() };
+    let told = read("h.edn", text.as_bytes(), &options).unwrap();
+    assert_eq!(told.operations[0].response(), Some(Response::Mismatch(None)));
+}
+
+#[test]
+fn read_of_nil_says_nothing_unless_said_otherwise() {
+    let text = format!("{READ}{}", ANSWER.replace('3', "nil"));
+    assert!(history(&text).unwrap().operations[0].is_failed());
+    let options = ReadOptions { nil_read: Some(NilRead::Value), ..options() };
+    let told = read("h.edn", text.as_bytes(), &options).unwrap();
+    assert_eq!(told.operations[0].response(), Some(Response::Value(crate::ValueId::NULL)));
+}
+
+#[test]
+fn independent_values_have_their_key_with_them() {
+    let text = "{:process 0 :type :invoke :f :cas :value [:k [1 2]]}
+                {:process 0 :type :info :f :cas :value :timed-out}
+                {:process :nemesis :type :info :f :start :value nil}
+                {:process 1 :type :invoke :f :read :value [7 nil]}
+                {:process 1 :type :ok :f :read :value [7 5]}
+                {:process 1 :type :invoke :f :cas :value [7 [1 2]]}
+                {:process 1 :type :fail :f :cas :value [1 2]}";
+    let options = ReadOptions { independent: true, ..options() };
+    let history = read("h.edn", text.as_bytes(), &options).unwrap();
+    assert_eq!(history.keys, [Value::text(":k"), Value::Integer(7)]);
+    assert_eq!(history.counts().info, 1);
+    let bare = text.replace("[7 5]", "5");
+    assert_eq!(
+        read("h.edn", bare.as_bytes(), &options).unwrap_err().to_string(),
+        "h.edn:5:17: expected :value to be [key value], as `independent` has it, found `5`"
+    );
+}
+
+#[test]
+fn times_that_go_back_do_not_change_the_order() {
+    let text = READ.replace('}', " :time 50}") + &ANSWER.replace('}', " :time 40}");
+    let times: Vec<u64> = history(&text).unwrap().events().map(|event| event.time.0).collect();
+    assert_eq!(times, [50, 50]);
+}
+
+#[test]
+fn key_value_log_knows_three_functions_and_needs_keys() {
+    let log = "{:process 0, :type :invoke, :f :put, :key \"a\", :value \"x\"}
+               {:process 0, :type :ok, :f :put, :key \"a\", :value \"x\"}
+               {:process 0, :type :invoke, :f :get, :key \"a\", :value nil}
+               {:process 0, :type :ok, :f :get, :key \"a\", :value \"x\"}
+               {:process 0, :type :invoke, :f :append, :key \"a\", :value \"y\"}";
+    let options = ReadOptions { format: Some(Format::PorcupineKv), ..ReadOptions::default() };
+    let history = read("kv.txt", log.as_bytes(), &options).unwrap();
+    let functions: Vec<Function> = history.operations.iter().map(|o| o.action.function()).collect();
+    assert_eq!(functions, [Function::Write, Function::Read, Function::Append]);
+    let refusal = |from: &str, to: &str| {
+        read("kv.txt", log.replacen(from, to, 1).as_bytes(), &options).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(":put", ":read"),
+        "kv.txt:1:1: expected :f to be :get, :put or :append, found `:read`"
+    );
+    assert_eq!(refusal(":key \"a\",", ""), "kv.txt:1:1: expected :key to be a text, found none");
+}
+
+#[test]
+fn transaction_has_functions_and_keys() {
+    let text = "{:process 0 :type :invoke :f :txn :value [[:read :x nil] [:w \"y\" 2]]}";
+    let events: Vec<Event> = history(text).unwrap().events().collect();
+    let expected = Value::list([
+        Value::list(["read".into(), ":x".into(), Value::Null]),
+        Value::list(["w".into(), "y".into(), 2.into()]),
+    ]);
+    assert_eq!(events[0].value, expected);
+    let mut written = Vec::new();
+    write_edn(&mut written, &events, Keys::Field).unwrap();
+    assert_eq!(
+        String::from_utf8(written).unwrap(),
+        "{:index 0, :time 0, :process 0, :type :invoke, :f :txn, \
+         :value [[:read :x nil] [:w \"y\" 2]]}\n"
+    );
+}
+
+#[test]
+fn knossos_takes_a_mismatch_for_a_failure() {
+    let cas = Event {
+        index: 1,
+        time: Nanoseconds(5),
+        process: ProcessId(2),
+        kind: EventKind::Ok,
+        function: Function::Cas,
+        key: "k".into(),
+        value: Value::list([1.into(), 2.into()]),
+        swapped: Some(false),
+        saw: Some(Value::Null),
+        node: Some("n1".into()),
+        error: None,
+    };
+    let mut written = Vec::new();
+    write_edn(&mut written, [&cas], Keys::Tuple).unwrap();
+    assert_eq!(
+        String::from_utf8(written).unwrap(),
+        "{:index 1, :time 5, :process 2, :type :fail, :f :cas, :value [\"k\" [1 2]], \
+         :partita/swapped false, :partita/saw nil, :node \"n1\"}\n"
+    );
+}
+
+/// The history of these events, by way of EDN.
+fn there_and_back(history: &History, keys: Keys) -> Vec<Event> {
+    let mut file = Vec::new();
+    write_edn(&mut file, history.events(), keys).unwrap();
+    let options = ReadOptions { independent: keys == Keys::Tuple, ..options() };
+    read("h.edn", file.as_slice(), &options).unwrap().events().collect()
+}
+
+fn value_of_any_kind() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Integer),
+        (-1e15..1e15_f64).prop_map(|number| Value::Double(number.to_bits())),
+        ".*".prop_map(Value::text),
+        ":{0,3}[a-z]?[a/.: \"\\\\\n]?".prop_map(Value::text),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Value::list))
+}
+
+proptest! {
+    #[test]
+    fn histories_survive_the_way_through_edn(
+        seed in any::<u64>(), unknown in 0.0..0.3, failed in 0.0..0.3, tells in any::<bool>(),
+        keys in 1..4_u32,
+    ) {
+        let mix = Mix { reads: 4, writes: 3, swaps: 3, deletes: 1 };
+        let plan = Plan { operations: 60, mix, unknown, failed, tells, keys, seed, ..Plan::default() };
+        let mut lines = Vec::new();
+        jsonl::write_events(&mut lines, &plan.events().collect::<Vec<_>>()).unwrap();
+        let history = read("h.jsonl", lines.as_slice(), &ReadOptions::default()).unwrap();
+        for keys in [Keys::Field, Keys::Tuple] {
+            let mut again = Vec::new();
+            jsonl::write_events(&mut again, &there_and_back(&history, keys)).unwrap();
+            prop_assert_eq!(&lines, &again);
+        }
+    }
+
+    #[test]
+    fn values_and_keys_survive_the_way_through_edn(
+        (key, written, read) in (value_of_any_kind(), value_of_any_kind(), value_of_any_kind()),
+        saw in prop::option::of(value_of_any_kind()),
+    ) {
+        let event = |index, kind, function, value: &Value| Event {
+            index, time: Nanoseconds(index), process: ProcessId(0), kind, function,
+            key: key.clone(), value: value.clone(), swapped: None, saw: None, node: None, error: None,
+        };
+        let swap = Value::list([written.clone(), read.clone()]);
+        let mismatch = Event {
+            swapped: Some(false), saw, ..event(5, EventKind::Ok, Function::Cas, &swap)
+        };
+        let events = vec![
+            event(0, EventKind::Invoke, Function::Write, &written),
+            event(1, EventKind::Ok, Function::Write, &written),
+            event(2, EventKind::Invoke, Function::Read, &Value::Null),
+            event(3, EventKind::Ok, Function::Read, &read),
+            event(4, EventKind::Invoke, Function::Cas, &swap),
+            mismatch,
+        ];
+        let history = History::from_events(events.clone()).unwrap();
+        prop_assert_eq!(&there_and_back(&history, Keys::Field), &events);
+        prop_assert_eq!(&there_and_back(&history, Keys::Tuple), &events);
+    }
+}

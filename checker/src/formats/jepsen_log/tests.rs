@@ -1,0 +1,75 @@
+//! What the lines of Jepsen's log mean.
+
+use crate::formats::{FailedCas, Format, ReadError, ReadOptions, read};
+use crate::history::{History, Response};
+
+fn history(log: &str, failed_cas: Option<FailedCas>) -> Result<History, ReadError> {
+    let options =
+        ReadOptions { format: Some(Format::JepsenLog), failed_cas, ..ReadOptions::default() };
+    read("etcd.log", log.as_bytes(), &options)
+}
+
+const CAS: &str = "INFO  jepsen.util - 3\t:invoke\t:cas\t[1 2]\n\
+                   INFO  jepsen.util - 3\t:fail\t:cas\t[1 2]\n";
+
+#[test]
+fn failed_compare_and_set_is_an_answer_unless_said_otherwise() {
+    let response = |failed_cas| history(CAS, failed_cas).unwrap().operations[0].response();
+    assert_eq!(response(None), Some(Response::Mismatch(None)));
+    assert_eq!(response(Some(FailedCas::Mismatch)), Some(Response::Mismatch(None)));
+    assert_eq!(response(Some(FailedCas::Ignore)), None);
+}
+
+#[test]
+fn operation_that_timed_out_may_have_happened() {
+    let log = "INFO  jepsen.util - 3\t:invoke\t:write\t1\n\
+               INFO  jepsen.util - 3\t:info\t:write\t:timed-out\n";
+    assert_eq!(history(log, None).unwrap().counts().info, 1);
+}
+
+#[test]
+fn read_that_failed_is_no_read_and_its_process_goes_on() {
+    let log = "INFO  jepsen.util - 3\t:invoke\t:read\tnil\n\
+               INFO  jepsen.util - 3\t:fail\t:read\t:timed-out\n\
+               INFO  jepsen.util - 3\t:invoke\t:read\tnil\n\
+               INFO  jepsen.util - 3\t:ok\t:read\tnil\n";
+    let counts = history(log, None).unwrap().counts();
+    assert_eq!((counts.fail, counts.ok), (1, 1));
+}
+
+#[test]
+fn lines_of_others_are_skipped() {
+    let log = format!(
+        "INFO  jepsen.core - Worker 0 starting\n\
+         INFO  jepsen.util - Waiting\n\
+         INFO  jepsen.util - :nemesis\t:info\t:start\tnothing yet\n\
+         {}",
+        CAS.replace(" - ", " ").replace("INFO ", "INFO [2024-01-01 00:00:00] jepsen worker 3 -")
+    );
+    assert_eq!(history(&log, None).unwrap().operations.len(), 1);
+}
+
+#[test]
+fn error_names_file_line_and_column() {
+    let refusal = |from: &str, to: &str| history(&CAS.replace(from, to), None).unwrap_err();
+    assert_eq!(
+        refusal(":fail", ":failed").to_string(),
+        "etcd.log:2:21: expected :type to be :invoke, :ok, :fail or :info, found `:failed`"
+    );
+    assert_eq!(
+        refusal("[1 2]\nINFO", "[1 2\nINFO").to_string(),
+        "etcd.log:2:1: the file is cut off: expected an item or `]`"
+    );
+    assert_eq!(
+        refusal(":cas\t", ":swap\t").to_string(),
+        "etcd.log:1:21: expected :f to be one of :read, :write, :cas, :append, :delete, :add, \
+         :remove, :contains, :enqueue, :dequeue, :push, :pop, :acquire, :release, :txn, found \
+         `:swap`"
+    );
+}
+
+#[test]
+fn last_line_that_may_be_cut_off_is_refused() {
+    let error = history(CAS.trim_end(), None).unwrap_err().to_string();
+    assert_eq!(error, "etcd.log:2:39: the file is cut off: expected a line end");
+}

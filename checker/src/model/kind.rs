@@ -1,0 +1,226 @@
+//! The catalogue of models, by the names that people give them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::event::Function;
+
+/// Binds the model of a [`ModelKind`] to a name and evaluates an expression with it. The value is a
+/// `Result`: not every object can begin with every value.
+macro_rules! with_model {
+    ($kind:expr, $initial:expr, $values:expr, $model:ident => $result:expr) => {{
+        use $crate::model::{
+            Append, BadInitial, Counter, Lock, ModelKind, MultiRegister, Queue, Register, Set,
+            Stack,
+        };
+        let (initial, values) = ($initial, $values);
+        let with = || -> Result<_, BadInitial> {
+            Ok(match $kind {
+                ModelKind::Register => {
+                    let $model = Register::new(initial, values);
+                    $result
+                }
+                ModelKind::Append => {
+                    let $model = Append::new(initial, values)?;
+                    $result
+                }
+                ModelKind::Counter => {
+                    let $model = Counter::new(initial, values)?;
+                    $result
+                }
+                ModelKind::Set => {
+                    let $model = Set::new(initial, values)?;
+                    $result
+                }
+                ModelKind::Queue => {
+                    let $model = Queue::new(initial, values)?;
+                    $result
+                }
+                ModelKind::Stack => {
+                    let $model = Stack::new(initial, values)?;
+                    $result
+                }
+                ModelKind::Lock => {
+                    let $model = Lock::new(initial, values)?;
+                    $result
+                }
+                ModelKind::MultiRegister => {
+                    let $model = MultiRegister::new(initial, values);
+                    $result
+                }
+            })
+        };
+        with()
+    }};
+}
+pub(crate) use with_model;
+
+/// Which object a history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ModelKind {
+    /// [`Register`](super::Register).
+    #[default]
+    Register,
+    /// [`Append`](super::Append).
+    Append,
+    /// [`Counter`](super::Counter).
+    Counter,
+    /// [`Set`](super::Set).
+    Set,
+    /// [`Queue`](super::Queue).
+    Queue,
+    /// [`Stack`](super::Stack).
+    Stack,
+    /// [`Lock`](super::Lock).
+    Lock,
+    /// [`MultiRegister`](super::MultiRegister).
+    MultiRegister,
+}
+
+/// What there is to say of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// Which.
+    pub kind: ModelKind,
+    /// The name that stands in certificates.
+    pub name: &'static str,
+    /// Other names that people know it under.
+    pub aliases: &'static [&'static str],
+    /// What it is, in half a sentence.
+    pub about: &'static str,
+    /// What can be done with it.
+    pub functions: &'static [Function],
+}
+
+/// All models.
+pub const MODELS: [ModelEntry; 8] = [
+    ModelEntry {
+        kind: ModelKind::Register,
+        name: "register",
+        aliases: &["cas-register", "kv"],
+        about: "one value per key: read, overwritten, compared and set, deleted",
+        functions: &[Function::Read, Function::Write, Function::Cas, Function::Delete],
+    },
+    ModelEntry {
+        kind: ModelKind::Append,
+        name: "append",
+        aliases: &["list-append"],
+        about: "a string or list per key that is read whole, replaced and appended to",
+        functions: &[Function::Read, Function::Write, Function::Append, Function::Delete],
+    },
+    ModelEntry {
+        kind: ModelKind::Counter,
+        name: "counter",
+        aliases: &[],
+        about: "a sum per key that is added to and read",
+        functions: &[Function::Read, Function::Add],
+    },
+    ModelEntry {
+        kind: ModelKind::Set,
+        name: "set",
+        aliases: &[],
+        about: "a set per key: add, remove, ask for one element, read all",
+        functions: &[Function::Add, Function::Remove, Function::Contains, Function::Read],
+    },
+    ModelEntry {
+        kind: ModelKind::Queue,
+        name: "queue",
+        aliases: &["fifo-queue"],
+        about: "a queue per key, first in, first out",
+        functions: &[Function::Enqueue, Function::Dequeue],
+    },
+    ModelEntry {
+        kind: ModelKind::Stack,
+        name: "stack",
+        aliases: &[],
+        about: "a stack per key, last in, first out",
+        functions: &[Function::Push, Function::Pop],
+    },
+    ModelEntry {
+        kind: ModelKind::Lock,
+        name: "lock",
+        aliases: &["mutex"],
+        about: "a lock per key that one owner holds at a time",
+        functions: &[Function::Acquire, Function::Release],
+    },
+    ModelEntry {
+        kind: ModelKind::MultiRegister,
+        name: "multi-register",
+        aliases: &[],
+        about: "registers under transactions that read and write several of them at once",
+        functions: &[Function::Txn],
+    },
+];
+
+impl ModelKind {
+    /// What there is to say of it.
+    pub fn entry(self) -> &'static ModelEntry {
+        let found = MODELS.iter().find(|entry| entry.kind == self);
+        found.expect("every model is in the catalogue")
+    }
+
+    /// The name that stands in certificates.
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// Whether every key is an object of its own, to be judged apart. If not, all operations of a
+    /// history work on one object, whatever their keys.
+    pub const fn splits_by_key(self) -> bool {
+        !matches!(self, Self::MultiRegister)
+    }
+}
+
+impl fmt::Display for ModelKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// There is no model of that name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("expected a model, one of {}; found `{name}`", names())]
+pub struct UnknownModel {
+    /// The name.
+    pub name: String,
+}
+
+fn names() -> String {
+    let all =
+        MODELS.iter().flat_map(|entry| [entry.name].into_iter().chain(entry.aliases.to_vec()));
+    all.collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for ModelKind {
+    type Err = UnknownModel;
+
+    fn from_str(name: &str) -> Result<Self, UnknownModel> {
+        let found = MODELS.iter().find(|it| it.name == name || it.aliases.contains(&name));
+        found.map(|entry| entry.kind).ok_or_else(|| UnknownModel { name: name.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_to_its_model() {
+        for entry in &MODELS {
+            assert_eq!(entry.kind.entry(), entry);
+            for name in [entry.name].iter().chain(entry.aliases) {
+                assert_eq!(name.parse(), Ok(entry.kind));
+            }
+        }
+        assert_eq!("kv".parse(), Ok(ModelKind::Register));
+    }
+
+    #[test]
+    fn unknown_name_is_answered_with_the_known_ones() {
+        let error = "heap".parse::<ModelKind>().unwrap_err().to_string();
+        assert!(error.starts_with("expected a model, one of register, cas-register, kv, append"));
+        assert!(error.ends_with("found `heap`"), "{error}");
+    }
+}

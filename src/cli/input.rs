@@ -1,0 +1,64 @@
+//! History files as commands take them: where they are, and how they are to be read.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use partita_checker::History;
+use partita_checker::formats::{self, Format, ReadOptions};
+
+use crate::exit::{Failure, OrFail};
+
+/// How a history is to be read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reading {
+    /// The format of the histories; told by the content if not given.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    format: Option<Format>,
+    /// What a compare-and-set means that is recorded as failed; as usual in the format if not given.
+    #[arg(long, value_name = "MEANING")]
+    failed_cas: Option<FailedCas>,
+    /// Values are `[key value]`, as Jepsen's `independent` writes them.
+    #[arg(long)]
+    independent: bool,
+}
+
+/// The choices of `--failed-cas`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailedCas {
+    /// The value was not the expected one.
+    Mismatch,
+    /// It did not happen, for whatever reason.
+    Ignore,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::from_name(name).ok_or_else(|| {
+        let known = Format::ALL.map(Format::name).join(", ");
+        format!("the formats are: {known}")
+    })
+}
+
+impl Reading {
+    /// Reads the history in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] names the file, the line, and what was expected there.
+    pub fn read(&self, path: &Path) -> Result<History, Failure> {
+        let name = path.display().to_string();
+        let file = File::open(path).or_usage(|| name.clone())?;
+        let options = ReadOptions {
+            format: self.format,
+            failed_cas: self.failed_cas.map(|meaning| match meaning {
+                FailedCas::Mismatch => formats::FailedCas::Mismatch,
+                FailedCas::Ignore => formats::FailedCas::Ignore,
+            }),
+            independent: self.independent,
+            ..ReadOptions::default()
+        };
+        formats::read(&name, BufReader::with_capacity(256 * 1024, file), &options)
+            .map_err(|error| Failure::usage(miette::miette!("{error}")))
+    }
+}
