@@ -22,6 +22,7 @@ pub mod verify;
 mod words;
 
 pub use check::{Options, check};
+pub use engines::{ENGINES, EngineChoice};
 pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
