@@ -3,7 +3,7 @@
 //! Linearizability is local (Herlihy & Wing 1990, §3.3): where every key is an object, keys are
 //! checked on their own, in parallel, and the worst verdict is that of the history. An object goes
 //! to its model's [monitor](Monitored), which is exact and fast where it applies, and otherwise to
-//! the [search](crate::engines::wgl).
+//! [searches](crate::engines::auto); [`Options::engine`] can ask for one engine alone.
 //!
 //! No engine is taken at its word: an order is replayed by the [verifier](mod@crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
@@ -13,10 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rayon::prelude::*;
 
+use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Decision, Monitored, Span, auto, spans, witness};
+use crate::engines::{Decision, EngineChoice, Monitored, Span, frontier, spans, witness};
 use crate::history::History;
-use crate::model::{Model, ModelKind, with_model};
+use crate::model::{ModelKind, with_model};
+use crate::progress::Progress;
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
@@ -31,14 +33,21 @@ pub struct Options {
     pub model: ModelKind,
     /// What every object holds before the first operation.
     pub initial: Value,
-    /// Bytes of memory that each search may use; as many searches run at once as there are threads.
+    /// Bytes of memory that all searches may use together; those that run at once share it.
     pub memory: usize,
+    /// Which engine is to decide.
+    pub engine: EngineChoice,
 }
 
 impl Default for Options {
-    /// Registers that begin without a value; a search may use 512 MiB.
+    /// Registers that begin without a value, any engine; searches may use 512 MiB.
     fn default() -> Self {
-        Self { model: ModelKind::Register, initial: Value::Null, memory: 512 << 20 }
+        Self {
+            model: ModelKind::Register,
+            initial: Value::Null,
+            memory: 512 << 20,
+            engine: EngineChoice::Auto,
+        }
     }
 }
 
@@ -52,20 +61,25 @@ pub fn check(
     options: &Options,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> (Analysis, Option<Certificate>) {
+    check_watched(history, options, stop, &Progress::default())
+}
+
+/// As [`check`], for whoever watches the `progress` from another thread.
+pub fn check_watched(
+    history: &History,
+    options: &Options,
+    stop: &(dyn Fn() -> bool + Sync),
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        Checker { history, options, stop, model: &model }.check()
+        Checker { history, options, stop, progress, memory: options.memory, model: &model }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
         let verdict = Verdict::Unknown;
         (Analysis { verdict, keys: Vec::new(), counterexample: None, reasons }, None)
     })
-}
-
-/// Searches for an order of `spans`: the one place that says with which engine.
-fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
-    auto::search(model, spans, limits)
 }
 
 /// Bytes of memory that the search on a counterexample may use.
@@ -93,17 +107,26 @@ struct Checker<'a, M> {
     history: &'a History,
     options: &'a Options,
     stop: &'a (dyn Fn() -> bool + Sync),
+    progress: &'a Progress,
+    /// Bytes for one search.
+    memory: usize,
     model: &'a M,
 }
 
 impl<M: Monitored> Checker<'_, M> {
-    fn check(&self) -> (Analysis, Option<Certificate>) {
-        let findings: Vec<Finding> = self
-            .objects()
+    fn check(mut self) -> (Analysis, Option<Certificate>) {
+        let objects = self.objects();
+        self.memory /= objects.len().clamp(1, rayon::current_num_threads());
+        self.progress.begin(objects.iter().map(|object| object.places.len()));
+        let findings: Vec<Finding> = objects
             .par_iter()
             .map_init(
                 || self.model.scratch(self.history),
-                |scratch, object| self.guarded(object, scratch),
+                |scratch, object| {
+                    let finding = self.guarded(object, scratch);
+                    self.progress.decide(object.places.len());
+                    finding
+                },
             )
             .collect();
         self.merge(findings)
@@ -135,17 +158,39 @@ impl<M: Monitored> Checker<'_, M> {
         if let Some(span) = spans.iter().find(|span| !self.model.knows(span.call)) {
             return self.unknown(object, "none", self.without_meaning(span));
         }
+        let choice = self.options.engine;
+        if matches!(choice, EngineChoice::Frontier | EngineChoice::Wgl) {
+            return self.search(object, &spans, scratch);
+        }
+        if choice == EngineChoice::Zones && M::ENGINE != choice.name() {
+            let model = words::a(self.model.name());
+            return self.unknown(object, choice.name(), format!("{model} has no zones"));
+        }
         match self.model.monitor(self.history, &spans, scratch) {
             Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
             Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
-            Decision::Inexact(_) => self.search(object, &spans, scratch),
+            Decision::Inexact(_) if choice == EngineChoice::Auto => {
+                self.search(object, &spans, scratch)
+            }
+            Decision::Inexact(obstacle) => {
+                let reason = format!("the engine asked for is not exact here: {obstacle}");
+                self.unknown(object, M::ENGINE, reason)
+            }
         }
     }
 
     fn search(&self, object: &Object, spans: &[Span], scratch: &mut M::Scratch) -> Finding {
         let limits = self.limits();
-        match search(self.model, spans, &limits) {
-            Search::Valid(order) => self.valid(object, "wgl", spans, &order),
+        let choice = self.options.engine;
+        let by = |search| Found { search, engine: choice };
+        let Found { search, engine } = match choice {
+            EngineChoice::Frontier => by(frontier::search(self.model, spans, &limits)),
+            EngineChoice::Wgl => by(wgl::search(self.model, spans, &limits)),
+            _ => auto::decide(self.model, spans, &limits),
+        };
+        let engine = engine.name();
+        match search {
+            Search::Valid(order) => self.valid(object, engine, spans, &order),
             Search::Violation { proven_at } => {
                 let part = wgl::minimise(self.model, spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
@@ -153,13 +198,13 @@ impl<M: Monitored> Checker<'_, M> {
                     Decision::Violation(found) => *found,
                     _ => self.unnamed(object, &part),
                 };
-                self.violation(object, "wgl", counterexample)
+                self.violation(object, engine, counterexample)
             }
             Search::Unknown { cause, ordered, completed, .. } => {
                 let cause = match cause {
                     Cause::Stopped => "the time ran out".to_owned(),
                     Cause::Memory => {
-                        format!("the search used up its {} MiB", self.options.memory >> 20)
+                        format!("the search used up its {} MiB", self.memory >> 20)
                     }
                     Cause::NoMeaning => "a call has no meaning".to_owned(),
                 };
@@ -167,13 +212,13 @@ impl<M: Monitored> Checker<'_, M> {
                     "{cause}; the longest order found holds {ordered} of {completed} completed \
                      operations"
                 );
-                self.unknown(object, "wgl", reason)
+                self.unknown(object, engine, reason)
             }
         }
     }
 
     fn limits(&self) -> Limits<'_> {
-        Limits { memory: self.options.memory, stop: self.stop }
+        Limits { memory: self.memory, stop: self.stop }
     }
 
     fn without_meaning(&self, span: &Span) -> String {
@@ -235,7 +280,7 @@ impl<M: Monitored> Checker<'_, M> {
             let places: Vec<u32> = (0..history.operations.len() as u32).collect();
             let limits = self.limits();
             let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-            search(&model, &spans(&history, &places, &model), &limits)
+            auto::search(&model, &spans(&history, &places, &model), &limits)
         });
         match found {
             Ok(Search::Valid(_)) => Err("the engines disagree about the counterexample".to_owned()),

@@ -52,7 +52,8 @@ pub struct KeyAnalysis {
     pub key: Value,
     /// The verdict on its operations.
     pub verdict: Verdict,
-    /// The engine that decided: `zones`, `queue`, `stack`, `set`, or a search, `wgl`.
+    /// The engine that decided: a monitor, `zones`, `queue`, `stack` or `set`; a search, `frontier`
+    /// or `wgl`; `auto` if both searches tried and neither could; `none` if nothing was tried.
     pub engine: String,
     /// How many operations the key has, failed ones left out.
     pub operations: usize,

@@ -202,11 +202,11 @@ fn search_minimises_what_it_finds() {
             Plan { operations: 2_000, clients: 4, mix, values: Some(500), seed, ..Plan::default() };
         let history = History::from_events(plan.events()).unwrap();
         let (analysis, certificate) = check(&history, &Options::default(), &|| false);
-        assert_eq!((analysis.verdict, &*analysis.keys[0].engine), (Verdict::Valid, "wgl"));
+        assert_eq!((analysis.verdict, &*analysis.keys[0].engine), (Verdict::Valid, "frontier"));
         verify(&history, &certificate.unwrap(), &Expected::default()).unwrap();
 
         let (analysis, _) = check(&with_stale_read(history), &Options::default(), &|| false);
-        assert_eq!(analysis.keys[0].engine, "wgl");
+        assert_eq!(analysis.keys[0].engine, "frontier");
         let counterexample = analysis.counterexample.unwrap();
         assert!(counterexample.operations.len() <= 12, "{counterexample:#?}");
     }

@@ -78,6 +78,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             model: arguments.model,
             initial: arguments.initial.clone(),
             memory: arguments.max_memory,
+            ..Options::default()
         };
         let (analysis, certificate) = judge(&history, &options, arguments.timeout);
         worst = worst.max(analysis.verdict);

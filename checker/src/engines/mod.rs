@@ -5,6 +5,7 @@
 
 mod append;
 pub mod auto;
+mod choice;
 mod containers;
 mod counterexample;
 pub mod frontier;
@@ -16,6 +17,7 @@ mod slots;
 pub mod wgl;
 pub mod zones;
 
+pub use choice::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
 pub use monitor::{Decision, Monitored};
 pub use slots::Slots;
 
