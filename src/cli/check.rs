@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
+use partita_checker::{
+    Analysis, Certificate, EngineChoice, History, ModelKind, Options, Progress, Value, Verdict,
+    check_watched,
+};
 
 use partita_reports::{CheckRecord, CheckedHistory};
 
 use super::input::Reading;
-use super::show;
+use super::{progress, show};
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
@@ -34,13 +37,18 @@ pub struct Arguments {
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
-    /// How long to search in one history before giving up as unknown.
+    /// How long one history may take, from when it is opened, before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
           value_parser = super::positive_duration)]
     timeout: Duration,
-    /// How much memory each search may use; as many keys are searched at once as there are cores.
+    /// How much memory searches may use, besides the history itself; keys that are searched at once
+    /// share it.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = super::size)]
     max_memory: usize,
+    /// Which engine is to decide: auto, monitor, zones, frontier or wgl. One that cannot leaves the
+    /// verdict unknown.
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    engine: EngineChoice,
     /// Print why no order exists, step by step.
     #[arg(long)]
     explain: bool,
@@ -73,14 +81,16 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut worst = Verdict::Valid;
     let mut checked = Vec::new();
     for file in &arguments.files {
+        let deadline = Instant::now() + arguments.timeout;
         let history = arguments.reading.read(file)?;
         let options = Options {
             model: arguments.model,
             initial: arguments.initial.clone(),
             memory: arguments.max_memory,
-            ..Options::default()
+            engine: arguments.engine,
         };
-        let (analysis, certificate) = judge(&history, &options, arguments.timeout);
+        let (analysis, certificate) =
+            judge(&file.display().to_string(), &history, &options, deadline);
         worst = worst.max(analysis.verdict);
         if arguments.json {
             let text = serde_json::to_string(&analysis).or_harness(|| "verdict".to_owned())?;
@@ -129,12 +139,16 @@ fn typed(arguments: impl Iterator<Item = String>) -> String {
     std::iter::once("partita".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// Checks a history within `timeout`. The checker verifies its own proofs.
+/// Checks the history called `name` until `deadline`, and shows how far it has come if that takes
+/// long. The checker verifies its own proofs.
 pub fn judge(
+    name: &str,
     history: &History,
     options: &Options,
-    timeout: Duration,
+    deadline: Instant,
 ) -> (Analysis, Option<Certificate>) {
-    let deadline = Instant::now() + timeout;
-    check(history, options, &|| Instant::now() >= deadline)
+    let progress = Progress::default();
+    progress::watch(name, &progress, deadline, || {
+        check_watched(history, options, &|| Instant::now() >= deadline, &progress)
+    })
 }

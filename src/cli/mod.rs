@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod export;
 pub mod input;
 pub mod list;
+pub mod progress;
 pub mod run;
 pub mod show;
 pub mod verify;
