@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rayon::prelude::*;
 
+use crate::constraints::{self, Explanation};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{Decision, EngineChoice, Monitored, Span, frontier, spans, witness};
@@ -251,6 +252,7 @@ impl<M: Monitored> Checker<'_, M> {
             stale_by_versions: None,
             operations,
             cycle: Vec::new(),
+            impasse: None,
         }
     }
 
@@ -263,16 +265,39 @@ impl<M: Monitored> Checker<'_, M> {
         Finding { analysis: self.analysis(object, engine, Verdict::Valid, None), proof }
     }
 
-    fn violation(&self, object: &Object, engine: &str, found: Counterexample) -> Finding {
-        if let Err(reason) = self.confirm(&found) {
-            return self.unknown(object, engine, reason);
+    fn violation(&self, object: &Object, engine: &str, mut found: Counterexample) -> Finding {
+        match self.confirm(&found) {
+            Ok(explanation) => self.explain(&mut found, explanation),
+            Err(reason) => return self.unknown(object, engine, reason),
         }
         let analysis = self.analysis(object, engine, Verdict::Violation, None);
         Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
 
-    /// Searches the counterexample on its own, if that is possible with little effort.
-    fn confirm(&self, counterexample: &Counterexample) -> Result<(), String> {
+    /// Adds the plainest cycle, and what follows from it. What an engine says besides, stays.
+    fn explain(&self, found: &mut Counterexample, explanation: Option<Explanation>) {
+        if let Some(Explanation { cycle, impasse, .. }) = explanation {
+            found.impasse = impasse;
+            if !cycle.is_empty() {
+                found.cycle = cycle;
+            }
+        }
+        let unnamed = found.anomaly == Anomaly::NotLinearizable;
+        let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
+        if (unnamed || late.contains(&found.anomaly))
+            && let Some(stale) = constraints::stale(self.history, found)
+        {
+            found.stale_for.get_or_insert(stale.duration);
+            found.stale_by_versions = found.stale_by_versions.max(stale.versions);
+            if unnamed {
+                (found.anomaly, found.sentence) = (Anomaly::StaleRead, stale.sentence);
+            }
+        }
+    }
+
+    /// Searches the counterexample on its own, if that is possible with little effort, and
+    /// explains why it has no order.
+    fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
         let Options { model, initial, .. } = self.options;
@@ -280,13 +305,17 @@ impl<M: Monitored> Checker<'_, M> {
             let places: Vec<u32> = (0..history.operations.len() as u32).collect();
             let limits = self.limits();
             let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-            auto::search(&model, &spans(&history, &places, &model), &limits)
+            let spans = spans(&history, &places, &model);
+            match auto::search(&model, &spans, &limits) {
+                Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
+                // An operation that no engine looks at has no place in the graph.
+                _ if spans.len() < places.len() => Ok(None),
+                Search::Violation { .. } | Search::Unknown { .. } => {
+                    Ok(constraints::explain(&model, &spans))
+                }
+            }
         });
-        match found {
-            Ok(Search::Valid(_)) => Err("the engines disagree about the counterexample".to_owned()),
-            Ok(Search::Violation { .. } | Search::Unknown { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        found.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

@@ -9,6 +9,7 @@
 //! data.
 
 pub mod check;
+pub mod constraints;
 pub mod engines;
 pub mod event;
 pub mod formats;
@@ -33,7 +34,7 @@ pub use model::{Call, MODELS, Model, ModelKind, Register};
 pub use progress::{Progress, ProgressReport};
 pub use value::{Value, ValueId};
 pub use verdict::{
-    Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, KeyOrder, Relation, Verdict,
-    Witness,
+    Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
+    Verdict, Witness,
 };
 pub use verify::{Expected, VerifyError, verify};

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
@@ -91,17 +92,32 @@ pub struct Counterexample {
     pub anomaly: Anomaly,
     /// The explanation, in one sentence for a newcomer.
     pub sentence: String,
-    /// For a stale read: how long the value had been overwritten when the read was invoked.
+    /// For what was read too late: how long before the read was invoked the newest operation of the
+    /// proof came back that saw or made something newer.
     pub stale_for: Option<Nanoseconds>,
-    /// For a stale read: how many newer values had certainly been there by then.
+    /// For what was read too late: how many changes had surely come after what was read, and been
+    /// acknowledged or seen, when the read was invoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_by_versions: Option<u64>,
     /// The operations, by invocation. On their own they are not linearizable, and leaving the
     /// others out was sound. A compare-and-set at the end of a long chain of them, whose
     /// expectation plays no part in the proof, stands here as the plain write that it also is.
     pub operations: Vec<Witness>,
-    /// Why each must come before which other; a cycle. Indexes into `operations`.
+    /// Why each must come before which other; a cycle. Empty if there is none, or none was found.
     pub cycle: Vec<Edge>,
+    /// Where the answers are impossible in any order, regardless of time: how far orders get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impasse: Option<Impasse>,
+}
+
+/// How far an order of a counterexample's operations gets in which the answers are possible,
+/// without regard to time. There is none that holds more of the completed operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impasse {
+    /// The order, as indexes into [`Counterexample::operations`].
+    pub order: Vec<usize>,
+    /// The completed operations that are left, none of which can follow.
+    pub refused: Vec<usize>,
 }
 
 impl Counterexample {
@@ -133,6 +149,28 @@ impl Counterexample {
             _ => witness.index,
         };
         self.operations.iter().map(end).max().unwrap_or(u64::MAX)
+    }
+
+    /// The operations as a graph: what must come before what by real time, and the cycle.
+    pub fn graph(&self) -> DiGraph<usize, Relation> {
+        let mut graph = DiGraph::new();
+        let nodes: Vec<NodeIndex> =
+            (0..self.operations.len()).map(|place| graph.add_node(place)).collect();
+        for (from, one) in self.operations.iter().enumerate() {
+            let returned = one.completed_index.filter(|_| one.outcome == EventKind::Ok);
+            for (to, other) in self.operations.iter().enumerate() {
+                if returned.is_some_and(|returned| returned < other.index) {
+                    graph.add_edge(nodes[from], nodes[to], Relation::RealTime);
+                }
+            }
+        }
+        for edge in &self.cycle {
+            // A file may say anything.
+            if let (Some(&from), Some(&to)) = (nodes.get(edge.from), nodes.get(edge.to)) {
+                graph.update_edge(from, to, edge.relation);
+            }
+        }
+        graph
     }
 
     fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {
@@ -276,7 +314,7 @@ impl Witness {
 }
 
 /// One step of a counterexample's cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// The operation that must come first, as an index into [`Counterexample::operations`].
     pub from: usize,
@@ -284,6 +322,10 @@ pub struct Edge {
     pub to: usize,
     /// Why.
     pub relation: Relation,
+    /// The pairs of operations that this rests on, of each of which the first came back before the
+    /// second was invoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<[usize; 2]>,
 }
 
 /// Why one operation must come before another.
@@ -297,4 +339,6 @@ pub enum Relation {
     /// What it observed leaves it no later place: the other's value (or one before it) overwrote
     /// the one that it saw, or took the turn after its own.
     OverwrittenBefore,
+    /// All orders in which the answers are possible have it so.
+    Inferred,
 }

@@ -76,6 +76,42 @@ pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
     )
 }
 
+/// "process 3 (via n1)"
+pub(crate) fn who(witness: &Witness) -> String {
+    match &witness.node {
+        Some(node) => format!("process {} (via {node})", witness.process),
+        None => format!("process {}", witness.process),
+    }
+}
+
+/// What was done, after "process 3": "read 17", "written 17", as it fits after "had" too.
+pub(crate) fn did(witness: &Witness) -> String {
+    let value = brief(&witness.value);
+    match (witness.function, witness.swapped) {
+        (Function::Read, _) => format!("read {value}"),
+        (Function::Write, _) => format!("put {value}"),
+        (Function::Cas, Some(false)) => match &witness.saw {
+            Some(saw) => format!("found {} in a compare-and-set that did not match", brief(saw)),
+            None => format!("found another value in a compare-and-set {value}"),
+        },
+        (Function::Cas, _) => format!("swapped {value}"),
+        (Function::Contains, _) => {
+            let element = witness.argument.as_ref().map_or_else(String::new, brief);
+            let is_there = witness.value == Value::Bool(true);
+            format!("found {element} {}", if is_there { "there" } else { "missing" })
+        }
+        (Function::Delete, _) => "made a delete".to_owned(),
+        (function, _) => {
+            let argument = brief(&witness.asked());
+            format!("made {} {function} of {argument}", an(function))
+        }
+    }
+}
+
+fn an(function: Function) -> &'static str {
+    if function.name().starts_with(['a', 'e']) { "an" } else { "a" }
+}
+
 fn answer(witness: &Witness) -> String {
     let Witness { function, value, .. } = witness;
     match (function, witness.swapped) {

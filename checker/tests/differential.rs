@@ -95,6 +95,7 @@ fn plan(seed: u64, operations: usize) -> Plan {
         failed: if random.random_bool(0.3) { 0.1 } else { 0.0 },
         values: (!unique).then(|| random.random_range(1..4)),
         tells: unique || random.random_bool(0.5),
+        fault: None,
         seed,
     }
 }

@@ -93,6 +93,7 @@ fn plan(model: ModelKind, operations: usize, random: &mut ChaCha8Rng) -> ObjectP
         values: random.random_bool(0.3).then(|| random.random_range(1..4)),
         grows: random.random_bool(0.5),
         seed: random.random_range(0..u64::MAX),
+        ..ObjectPlan::default()
     }
 }
 

@@ -160,6 +160,9 @@ fn step(found: &Counterexample, from: &Witness, to: &Witness, relation: Relation
             "{first} saw a value that was overwritten no later than by {later}, so it must have \
              taken effect first."
         ),
+        Relation::Inferred => {
+            format!("{first} took effect before {later} in every order that explains all answers.")
+        }
     }
 }
 
@@ -168,6 +171,6 @@ pub(crate) const fn relation_words(relation: Relation) -> &'static str {
     match relation {
         Relation::RealTime => "came back before",
         Relation::ReadsFrom => "was seen by",
-        Relation::OverwrittenBefore => "must come before",
+        Relation::OverwrittenBefore | Relation::Inferred => "must come before",
     }
 }

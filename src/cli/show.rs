@@ -60,6 +60,7 @@ pub fn cycle(found: &Counterexample) {
             Relation::RealTime => "it came back before the other was invoked",
             Relation::ReadsFrom => "the other observed what it wrote",
             Relation::OverwrittenBefore => "it observed what the other overwrote",
+            Relation::Inferred => "all orders that explain the answers have it so",
         };
         println!("    #{from} before #{to}: {why}");
     }

@@ -2,14 +2,15 @@
 //!
 //! As [`Plan`](super::Plan) does for registers: clients of a real object take turns at random, each
 //! operation takes effect at one moment between its invocation and its completion, and one of
-//! unknown outcome before its client gives up, any time after, or never. One object; values are new
-//! ones, or from a small domain.
+//! unknown outcome before its client gives up, any time after, or never. Values are new ones, or from
+//! a small domain.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use super::fault::{Fault, Injection, Store};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::model::ModelKind;
 use crate::value::Value;
@@ -23,6 +24,11 @@ pub struct ObjectPlan {
     pub operations: usize,
     /// How many clients are at work at once; at least 1.
     pub clients: u32,
+    /// How many objects there are, each under a key of its own; at least 1.
+    pub keys: u32,
+    /// The share of operations that put something in, from 0 to 1; of locks and transactions it
+    /// says nothing.
+    pub puts: f64,
     /// The share of operations whose outcome is unknown, from 0 to 1.
     pub unknown: f64,
     /// The share of operations that fail, from 0 to 1.
@@ -31,6 +37,8 @@ pub struct ObjectPlan {
     pub values: Option<u32>,
     /// Of sets: whether they are read whole, and never shrink.
     pub grows: bool,
+    /// What the objects do wrong, if anything.
+    pub fault: Option<Fault>,
     /// Where everything random comes from.
     pub seed: u64,
 }
@@ -42,10 +50,13 @@ impl Default for ObjectPlan {
             model: ModelKind::Queue,
             operations: 1_000,
             clients: 10,
+            keys: 1,
+            puts: 0.5,
             unknown: 0.0,
             failed: 0.0,
             values: None,
             grows: false,
+            fault: None,
             seed: 0,
         }
     }
@@ -56,9 +67,9 @@ impl ObjectPlan {
     ///
     /// # Panics
     ///
-    /// If there are no clients.
+    /// If there are no clients or no keys.
     pub fn events(&self) -> ObjectEvents {
-        assert!(self.clients > 0, "a plan needs clients");
+        assert!(self.clients > 0 && self.keys > 0, "a plan needs clients and keys");
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(STREAM);
         let client = |process| Client { process: ProcessId(process), task: None };
@@ -69,7 +80,14 @@ impl ObjectPlan {
             left: self.operations,
             clients: (0..self.clients).map(client).collect(),
             next_process: self.clients,
-            object: Object { last: 0, ..Object::default() },
+            last: vec![0; self.keys as usize],
+            objects: Objects {
+                model: self.model,
+                objects: vec![Object::default(); self.keys as usize],
+            },
+            injection: self
+                .fault
+                .map(|fault| Injection::new(fault, self.operations, self.clients, self.keys)),
             late: Vec::new(),
             plan: self.clone(),
         }
@@ -98,7 +116,10 @@ pub struct ObjectEvents {
     left: usize,
     clients: Vec<Client>,
     next_process: u32,
-    object: Object,
+    /// The last new value of every key.
+    last: Vec<i64>,
+    objects: Objects,
+    injection: Option<Injection<Objects>>,
     /// Operations whose clients gave up, and which may take effect yet.
     late: Vec<Task>,
 }
@@ -111,6 +132,7 @@ struct Client {
 
 #[derive(Debug, Clone)]
 struct Task {
+    key: usize,
     function: Function,
     argument: Value,
     end: EventKind,
@@ -118,10 +140,16 @@ struct Task {
     answer: Option<Value>,
 }
 
+/// Objects of one kind, each under its key.
+#[derive(Debug, Clone)]
+struct Objects {
+    model: ModelKind,
+    objects: Vec<Object>,
+}
+
 /// Whatever the object is, what it holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Object {
-    last: i64,
     items: VecDeque<Value>,
     elements: BTreeSet<Value>,
     content: String,
@@ -184,89 +212,116 @@ impl Object {
     }
 }
 
-impl ObjectEvents {
+impl Store for Objects {
+    type Task = Task;
+    type Answer = Value;
+
     fn perform(&mut self, task: &Task) -> Option<Value> {
         let Task { function, argument, .. } = task;
-        Some(match (self.plan.model, function) {
+        let object = &mut self.objects[task.key];
+        Some(match (self.model, function) {
             (ModelKind::Counter, Function::Add) => {
                 if let Value::Integer(amount) = argument {
-                    self.object.sum += amount;
+                    object.sum += amount;
                 }
                 argument.clone()
             }
-            (ModelKind::Counter, _) => Value::Integer(self.object.sum),
-            (ModelKind::Append, Function::Read) => Value::text(self.object.content.as_str()),
+            (ModelKind::Counter, _) => Value::Integer(object.sum),
+            (ModelKind::Append, Function::Read) => Value::text(object.content.as_str()),
             (ModelKind::Set, Function::Add) => {
-                self.object.elements.insert(argument.clone());
+                object.elements.insert(argument.clone());
                 Value::Null
             }
             (ModelKind::Set, Function::Read) => {
-                Value::list(self.object.elements.iter().cloned().collect::<Vec<_>>())
+                Value::list(object.elements.iter().cloned().collect::<Vec<_>>())
             }
-            _ => return self.object.perform(*function, argument),
+            _ => return object.perform(*function, argument),
         })
     }
 
-    fn value(&mut self) -> i64 {
+    fn only_looks(task: &Task) -> bool {
+        match (task.function, &task.argument) {
+            (Function::Read | Function::Contains, _) => true,
+            (Function::Txn, Value::List(steps)) => steps.iter().all(|step| {
+                matches!(step, Value::List(parts) if parts.first() == Some(&Value::from("r")))
+            }),
+            _ => false,
+        }
+    }
+
+    fn is_acknowledged(task: &Task) -> bool {
+        task.end == EventKind::Ok
+    }
+}
+
+impl ObjectEvents {
+    fn perform(&mut self, task: &Task) -> Option<Value> {
+        match &mut self.injection {
+            Some(injection) => injection.perform(&mut self.objects, task),
+            None => self.objects.perform(task),
+        }
+    }
+
+    fn value(&mut self, key: usize) -> i64 {
         match self.plan.values {
             Some(values) => self.random.random_range(1..=i64::from(values.max(1))),
             None => {
-                self.object.last += 1;
-                self.object.last
+                self.last[key] += 1;
+                self.last[key]
             }
         }
     }
 
-    fn token(&mut self) -> Value {
-        let value = self.value();
+    fn token(&mut self, key: usize) -> Value {
+        let value = self.value(key);
         Value::text(format!("{value};"))
     }
 
     /// A value that was put in before, most likely lately.
-    fn known(&mut self) -> Value {
-        let newest = self.plan.values.map_or(self.object.last, i64::from).max(1);
+    fn known(&mut self, key: usize) -> Value {
+        let newest = self.plan.values.map_or(self.last[key], i64::from).max(1);
         let oldest = if self.random.random_bool(0.9) { (newest - 20).max(1) } else { 1 };
         Value::Integer(self.random.random_range(oldest..=newest))
     }
 
-    fn choose(&mut self, process: ProcessId) -> (Function, Value) {
-        let first = self.random.random_bool(0.5);
+    fn choose(&mut self, process: ProcessId, key: usize) -> (Function, Value) {
+        let first = self.random.random_bool(self.plan.puts);
         match self.plan.model {
-            ModelKind::Queue if first => (Function::Enqueue, self.value().into()),
+            ModelKind::Queue if first => (Function::Enqueue, self.value(key).into()),
             ModelKind::Queue => (Function::Dequeue, Value::Null),
-            ModelKind::Stack if first => (Function::Push, self.value().into()),
+            ModelKind::Stack if first => (Function::Push, self.value(key).into()),
             ModelKind::Stack => (Function::Pop, Value::Null),
-            ModelKind::Set if first => (Function::Add, self.value().into()),
+            ModelKind::Set if first => (Function::Add, self.value(key).into()),
             ModelKind::Set if self.plan.grows && self.random.random_bool(0.5) => {
                 (Function::Read, Value::Null)
             }
             ModelKind::Set if !self.plan.grows && self.random.random_bool(0.4) => {
-                (Function::Remove, self.known())
+                (Function::Remove, self.known(key))
             }
-            ModelKind::Set => (Function::Contains, self.known()),
+            ModelKind::Set => (Function::Contains, self.known(key)),
             ModelKind::Counter if first => (Function::Add, Value::Integer(1)),
             ModelKind::Append if first => {
                 let again = self.random.random_range(0..APPENDS_PER_PUT) == 0;
-                (if again { Function::Write } else { Function::Append }, self.token())
+                (if again { Function::Write } else { Function::Append }, self.token(key))
             }
             ModelKind::Counter | ModelKind::Append => (Function::Read, Value::Null),
             ModelKind::Lock => {
                 let own = Value::Integer(process.0.into());
-                let held = self.object.holder.as_ref() == Some(&own);
+                let held = self.objects.objects[key].holder.as_ref() == Some(&own);
                 (if held { Function::Release } else { Function::Acquire }, own)
             }
-            ModelKind::MultiRegister | ModelKind::Register => (Function::Txn, self.steps()),
+            ModelKind::MultiRegister | ModelKind::Register => (Function::Txn, self.steps(key)),
         }
     }
 
-    fn steps(&mut self) -> Value {
+    fn steps(&mut self, key: usize) -> Value {
         let count = self.random.random_range(1..=3);
         let steps = (0..count).map(|_| {
             let register = Value::Integer(self.random.random_range(0..REGISTERS));
             if self.random.random_bool(0.5) {
                 Value::list([Value::from("r"), register, Value::Null])
             } else {
-                Value::list([Value::from("w"), register, self.value().into()])
+                Value::list([Value::from("w"), register, self.value(key).into()])
             }
         });
         Value::list(steps.collect::<Vec<_>>())
@@ -275,7 +330,11 @@ impl ObjectEvents {
     fn invoke(&mut self, client: usize) -> Event {
         self.left -= 1;
         let process = self.clients[client].process;
-        let (function, argument) = self.choose(process);
+        let key = match self.plan.keys {
+            1 => 0,
+            keys => self.random.random_range(0..keys) as usize,
+        };
+        let (function, argument) = self.choose(process, key);
         let end = if self.random.random_bool(self.plan.unknown) {
             EventKind::Info
         } else if self.random.random_bool(self.plan.failed) {
@@ -283,7 +342,7 @@ impl ObjectEvents {
         } else {
             EventKind::Ok
         };
-        let task = Task { function, argument, end, answer: None };
+        let task = Task { key, function, argument, end, answer: None };
         self.clients[client].task = Some(task.clone());
         self.event(process, EventKind::Invoke, &task)
     }
@@ -345,7 +404,11 @@ impl ObjectEvents {
             process,
             kind,
             function: task.function,
-            key: Value::Null,
+            key: if self.plan.keys == 1 {
+                Value::Null
+            } else {
+                Value::text(format!("k{}", task.key))
+            },
             value: answer.unwrap_or_else(|| task.argument.clone()),
             swapped: None,
             saw: None,

@@ -29,8 +29,14 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
         stale_by_versions: evidence.versions,
         operations: operations.collect(),
         cycle: edges
-            .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })
+            .map(|&(from, to, relation)| Edge {
+                from: place(from),
+                to: place(to),
+                relation,
+                given: Vec::new(),
+            })
             .collect(),
+        impasse: None,
     }
 }
 
