@@ -121,6 +121,28 @@ fn a_page_about_checked_histories_is_written_on_request() {
 }
 
 #[test]
+fn a_generated_history_is_valid_unless_it_was_damaged_and_the_same_every_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("plain").to_owned();
+    for model in ["cas-register", "append", "queue"] {
+        let generate = |name: &str, more: &[&str]| {
+            let path = path(name);
+            let arguments = ["generate", "--model", model, "--clients", "4", "--out", &path];
+            let (code, said) = partita(&[&arguments, more].concat());
+            assert_eq!(code, Some(0), "{said}");
+            path
+        };
+        let (good, again) = (generate("good", &[]), generate("again", &[]));
+        assert_eq!(fs::read(&good).expect("a file"), fs::read(again).expect("a file"));
+        let (code, said) = partita(&["check", "--model", model, &good]);
+        assert_eq!(code, Some(0), "{model}: {said}");
+        let bad = generate("bad", &["--fault", "duplicate", "--to", "edn", "--seed", "3"]);
+        let (code, said) = partita(&["check", "--model", model, &bad]);
+        assert_eq!(code, Some(1), "{model}: {said}");
+    }
+}
+
+#[test]
 fn an_exported_history_gets_the_same_verdict() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let line = |index: u32, kind: &str, value: &str| {

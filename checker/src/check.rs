@@ -287,7 +287,7 @@ impl<M: Monitored> Checker<'_, M> {
         if (unnamed || late.contains(&found.anomaly))
             && let Some(stale) = constraints::stale(self.history, found)
         {
-            found.stale_for.get_or_insert(stale.duration);
+            found.stale_for = found.stale_for.or(stale.duration);
             found.stale_by_versions = found.stale_by_versions.max(stale.versions);
             if unnamed {
                 (found.anomaly, found.sentence) = (Anomaly::StaleRead, stale.sentence);

@@ -49,6 +49,17 @@ pub fn counterexample(found: &Counterexample) {
 
 /// Prints the cycle that makes an order impossible.
 pub fn cycle(found: &Counterexample) {
+    let index = |&place: &usize| format!("#{}", found.operations[place].index);
+    if let Some(impasse) = &found.impasse {
+        let list = |places: &[usize]| places.iter().map(index).collect::<Vec<_>>().join(", ");
+        println!("  whatever the times, the answers do not fit together: of all orders, none gets");
+        println!(
+            "  further than {}; none of {} can follow",
+            list(&impasse.order),
+            list(&impasse.refused)
+        );
+        return;
+    }
     if found.cycle.is_empty() {
         println!("  every order of these operations was tried; no shorter reason is known");
         return;

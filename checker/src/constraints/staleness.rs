@@ -14,8 +14,8 @@ use crate::words;
 /// What is stale in a counterexample.
 #[derive(Debug)]
 pub(crate) struct Stale {
-    /// How long before the read was invoked something newer was over.
-    pub duration: Nanoseconds,
+    /// How long before the read was invoked something newer was over, if there was a clock.
+    pub duration: Option<Nanoseconds>,
     /// How many changes were surely newer; nothing where that cannot be told.
     pub versions: Option<u64>,
     /// What happened, in a sentence.
@@ -35,12 +35,15 @@ pub(crate) fn stale(history: &History, found: &Counterexample) -> Option<Stale> 
     let [newer, reader] = [newer, reader].map(|place| &found.operations[place]);
     let duration = reader.invoked.since(newer.completed?);
     let versions = versions(history, &found.key, reader);
-    Some(Stale { duration, versions, sentence: sentence(&found.key, reader, newer, duration) })
+    let sentence = sentence(&found.key, reader, newer, duration);
+    let duration = history.has_clock().then_some(duration);
+    Some(Stale { duration, versions, sentence })
 }
 
 fn is_read(witness: &Witness) -> bool {
     matches!(witness.function, Function::Read | Function::Contains)
-        || witness.swapped == Some(false)
+        // One that does not tell what it found may have found anything, not just something old.
+        || (witness.swapped == Some(false) && witness.saw.is_some())
 }
 
 fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanoseconds) -> String {
@@ -54,8 +57,8 @@ fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanosecond
         "{} {}{place} at {}, {} after {newer}: a stale read.",
         words::who(reader),
         words::did(reader),
-        words::seconds(reader.invoked),
-        words::duration(duration),
+        words::instant(reader.invoked, reader.has_clock()),
+        words::duration(duration, reader.has_clock()),
     ))
 }
 
