@@ -11,7 +11,7 @@ use partita_checker::{
 
 use partita_reports::{CheckRecord, CheckedHistory};
 
-use super::input::Reading;
+use super::input::{self, Reading};
 use super::{progress, show};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -23,7 +23,7 @@ use crate::exit::{Exit, Failure, OrFail};
 /// cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
-                        partita check --explain --model cas-register etcd.log\n  \
+                        partita check --explain etcd.log\n  \
                         partita check --json a.jsonl b.edn\n  \
                         partita check --certificate proof.json history.jsonl")]
 pub struct Arguments {
@@ -31,9 +31,9 @@ pub struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// What the histories are about: register, append, counter, set, queue, stack, lock or
-    /// multi-register.
-    #[arg(long, value_name = "NAME", default_value_t)]
-    model: ModelKind,
+    /// multi-register; told by their operations if not given.
+    #[arg(long, value_name = "NAME")]
+    model: Option<ModelKind>,
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
@@ -83,8 +83,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     for file in &arguments.files {
         let deadline = Instant::now() + arguments.timeout;
         let history = arguments.reading.read(file)?;
+        let model = input::model(arguments.model, &history, file)?;
         let options = Options {
-            model: arguments.model,
+            model,
             initial: arguments.initial.clone(),
             memory: arguments.max_memory,
             engine: arguments.engine,
@@ -113,7 +114,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             let written = arguments.certificate.as_ref().filter(|_| certificate.is_some());
             checked.push(CheckedHistory {
                 file: file.display().to_string(),
-                model: arguments.model.to_string(),
+                model: model.to_string(),
                 history,
                 analysis,
                 certificate: written.map(|path| path.display().to_string()),
