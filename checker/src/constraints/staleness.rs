@@ -40,7 +40,16 @@ pub(crate) fn stale(history: &History, found: &Counterexample) -> Option<Stale> 
 
 fn is_read(witness: &Witness) -> bool {
     matches!(witness.function, Function::Read | Function::Contains)
-        || witness.swapped == Some(false)
+        || witness.swapped == Some(false) && witness.saw.is_some()
+        || witness.function == Function::Txn && reads_only(&witness.value)
+}
+
+fn reads_only(steps: &Value) -> bool {
+    let Value::List(steps) = steps else { return false };
+    steps.iter().all(|step| match step {
+        Value::List(parts) => matches!(parts.first(), Some(Value::Text(f)) if f.starts_with('r')),
+        _ => false,
+    })
 }
 
 fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanoseconds) -> String {
