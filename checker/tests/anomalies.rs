@@ -14,7 +14,7 @@ const TABLE: [Row; 26] = {
     [
         (Register, "p0 |w 1| |w 2| |r 1|", "lost write", "after the write of 2"),
         (Register, "p0 |w 1| |w 2| |r 2| |r 1|", "stale read", "a stale read"),
-        (Register, "p0 |w 1| |w 2| |w 1| |w 3| |r 2|", "stale read", "a stale read"),
+        (Register, "p0 |w 1| |w 2| |w 1| |w 3| |r 2|", "lost write", "a lost write"),
         (Register, "p0 |w 1| |r nil|", "lost write", "nobody ever saw 1: a lost write"),
         (Register, "p0 |w 1| |r 7|", "value from nowhere", "which nobody wrote"),
         (Register, "p0 |r 1| |w 1|", "read from the future", "before the write of 1"),
@@ -24,7 +24,7 @@ const TABLE: [Row; 26] = {
             "one value swapped twice",
             "both replaced 1, which can only go once",
         ),
-        (Append, "p0 |app a| |app b|\np1 |r b|", "value from nowhere", "from nowhere"),
+        (Append, "p0 |app a| |r c|", "value from nowhere", "from nowhere"),
         (Append, "p0 |app a| |r aa|", "applied twice", "it was added only once"),
         (Append, "p0 |app a| |app b| |r a|", "lost write", "a lost write"),
         (Counter, "p0 |add 1| |r 2|", "applied twice", "something was applied twice"),
