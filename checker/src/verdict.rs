@@ -235,6 +235,8 @@ pub enum Anomaly {
     TwoOwners,
     /// A lock was given back that nobody held.
     ReleaseOfFreeLock,
+    /// A transaction saw one write of another and missed the next.
+    FracturedRead,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -258,6 +260,7 @@ impl Anomaly {
             Self::FalseEmpty => "empty while it was not",
             Self::TwoOwners => "two owners of a lock",
             Self::ReleaseOfFreeLock => "release of a free lock",
+            Self::FracturedRead => "fractured read",
             Self::NotLinearizable => "not linearizable",
         }
     }

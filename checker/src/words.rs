@@ -100,6 +100,7 @@ pub(crate) fn did(witness: &Witness) -> String {
             let is_there = witness.value == Value::Bool(true);
             format!("found {element} {}", if is_there { "there" } else { "missing" })
         }
+        (Function::Txn, _) => format!("made the transaction {value}"),
         (Function::Delete, _) => "made a delete".to_owned(),
         (function, _) => {
             let argument = brief(&witness.asked());

@@ -43,7 +43,16 @@ pub(crate) fn stale(history: &History, found: &Counterexample) -> Option<Stale> 
 fn is_read(witness: &Witness) -> bool {
     matches!(witness.function, Function::Read | Function::Contains)
         // One that does not tell what it found may have found anything, not just something old.
-        || (witness.swapped == Some(false) && witness.saw.is_some())
+        || witness.swapped == Some(false) && witness.saw.is_some()
+        || witness.function == Function::Txn && reads_only(&witness.value)
+}
+
+fn reads_only(steps: &Value) -> bool {
+    let Value::List(steps) = steps else { return false };
+    steps.iter().all(|step| match step {
+        Value::List(parts) => matches!(parts.first(), Some(Value::Text(f)) if f.starts_with('r')),
+        _ => false,
+    })
 }
 
 fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanoseconds) -> String {

@@ -106,4 +106,8 @@ impl Monitored for MultiRegister {
     fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
         NO_MONITOR
     }
+
+    fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
+        named::transactions(self, history, part)
+    }
 }

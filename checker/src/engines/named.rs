@@ -7,7 +7,7 @@ use super::narrator::Narrator;
 use super::{NEVER, Span};
 use crate::event::Function;
 use crate::history::{Action, History};
-use crate::model::{Counter, Model};
+use crate::model::{Counter, INITIAL, Model, MultiRegister, Step};
 use crate::verdict::Anomaly;
 use crate::words::capital;
 
@@ -88,5 +88,62 @@ pub(super) fn counter(
             narrator.from(place),
         );
         Some((anomaly, sentence))
+    })
+}
+
+/// What is wrong with the part of a history of transactions, if one read what nobody wrote, or a
+/// part of what another wrote.
+pub(super) fn transactions(
+    registers: &MultiRegister,
+    history: &History,
+    part: &[Span],
+) -> Option<(Anomaly, String)> {
+    let narrator = Narrator::new(history, part);
+    let steps = |span: &Span| registers.steps(span.call).unwrap_or((&[], false));
+    let writers = |of: Step| {
+        let writes = move |step: &Step| Step { writes: true, ..of } == *step;
+        (0_u32..).zip(part).filter(move |(_, span)| steps(span).0.iter().any(writes))
+    };
+    (0_u32..).zip(part).find_map(|(reader, span)| {
+        let (own, answered) = steps(span);
+        let mut reads = own.iter().filter(|step| !step.writes && answered);
+        // What it wrote itself it may see at once, and nobody else.
+        if own.iter().any(|step| step.writes) && reads.clone().any(|read| {
+            own.iter().any(|step| step.writes && step.register == read.register)
+        }) {
+            return None;
+        }
+        let shown = |read: &Step| {
+            format!("{} in register {}", registers.named(read.value), registers.named(read.register))
+        };
+        let who = capital(&narrator.who(reader));
+        let strange = reads.clone().find(|read| read.value != INITIAL && writers(**read).next().is_none());
+        if let Some(read) = strange {
+            let sentence = format!(
+                "{who} read {} in a transaction at {}, which nobody wrote: a value from nowhere.",
+                shown(read),
+                narrator.until(reader),
+            );
+            return Some((Anomaly::ValueFromNowhere, sentence));
+        }
+        reads.find_map(|seen| {
+            let mut all = writers(*seen);
+            let (writer, span) = all.next()?;
+            let is_only = all.next().is_none() && seen.value != INITIAL;
+            let missed = own.iter().filter(|step| !step.writes).find(|read| {
+                let mut written = steps(span).0.iter().filter(|step| step.writes);
+                written.any(|step| step.register == read.register && step.value != read.value)
+                    && writers(**read).next().is_none()
+            })?;
+            let sentence = format!(
+                "{who} read {} in a transaction at {}, as {} had written it, but {}, which the same \
+                 transaction had replaced: a fractured read.",
+                shown(seen),
+                narrator.until(reader),
+                narrator.who(writer),
+                shown(missed),
+            );
+            is_only.then_some((Anomaly::FracturedRead, sentence))
+        })
     })
 }

@@ -2,7 +2,7 @@
 //! that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{Decision, Monitored, Span, spans};
+use partita_checker::engines::{Decision, Monitored, Span, auto, frontier, spans};
 use partita_checker::{
     Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
     Outcome, Relation, Response, Value, verify,
@@ -236,13 +236,15 @@ impl<M: Monitored> Object<'_, M> {
     /// violation of its own. Returns whether the monitor decided.
     pub(crate) fn examine(&self, truth: bool) -> bool {
         let (history, spans) = (self.history, self.spans());
-        match wgl::search(&self.model, &spans, &UNLIMITED) {
-            Search::Valid(order) => {
-                assert!(truth, "the search finds an order for {history:#?}");
-                self.certify(&spans, &order);
+        for search in [wgl::search, auto::search, frontier::search] {
+            match search(&self.model, &spans, &UNLIMITED) {
+                Search::Valid(order) => {
+                    assert!(truth, "a search finds an order for {history:#?}");
+                    self.certify(&spans, &order);
+                }
+                Search::Violation { .. } => assert!(!truth, "a search is wrong: {history:#?}"),
+                Search::Unknown { cause, .. } => panic!("nothing limits this search: {cause:?}"),
             }
-            Search::Violation { .. } => assert!(!truth, "the search is wrong: {history:#?}"),
-            Search::Unknown { cause, .. } => panic!("nothing limits this search: {cause:?}"),
         }
         self.examine_by_monitor(truth)
     }
