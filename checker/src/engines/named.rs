@@ -1,7 +1,7 @@
 //! Names for what is wrong with objects that only a search decides on, in the words of the field.
 //!
-//! Looks at a part of a history that is not linearizable, small as a rule, and counts. Finds no name
-//! where the reason is not as plain as that.
+//! Looks at a part of a history that is not linearizable, small as a rule, and counts. Finds no
+//! name where the reason is not as plain as that.
 
 use super::narrator::Narrator;
 use super::{NEVER, Span};
@@ -108,16 +108,19 @@ pub(super) fn transactions(
         let (own, answered) = steps(span);
         let mut reads = own.iter().filter(|step| !step.writes && answered);
         // What it wrote itself it may see at once, and nobody else.
-        if own.iter().any(|step| step.writes) && reads.clone().any(|read| {
+        let is_own = |read: &Step| {
             own.iter().any(|step| step.writes && step.register == read.register)
-        }) {
+        };
+        if reads.clone().any(is_own) {
             return None;
         }
         let shown = |read: &Step| {
-            format!("{} in register {}", registers.named(read.value), registers.named(read.register))
+            let [value, register] = [read.value, read.register].map(|it| registers.named(it));
+            format!("{value} in register {register}")
         };
         let who = capital(&narrator.who(reader));
-        let strange = reads.clone().find(|read| read.value != INITIAL && writers(**read).next().is_none());
+        let is_strange = |read: &&Step| read.value != INITIAL && writers(**read).next().is_none();
+        let strange = reads.clone().find(is_strange);
         if let Some(read) = strange {
             let sentence = format!(
                 "{who} read {} in a transaction at {}, which nobody wrote: a value from nowhere.",
