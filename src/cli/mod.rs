@@ -66,6 +66,9 @@ pub enum Command {
 ///
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
+    if !matches!(cli.command, Command::Run(_) | Command::Node(_)) {
+        end_quietly_with_the_reader();
+    }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
@@ -79,6 +82,16 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::List(arguments) => Ok(list::perform(&arguments)),
         Command::Doctor => Ok(doctor::perform()),
     }
+}
+
+/// Lets the program end, as others in a pipe do, when nobody reads its output any more: `partita
+/// check … | head`. Not for commands that have something to heal or to keep.
+#[expect(unsafe_code, reason = "the disposition of a signal belongs to the whole process")]
+fn end_quietly_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default disposition runs no code of ours.
+    let set = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    set.expect("every program may have the default");
 }
 
 /// Reads `30s`, `5m`, `1m 30s`, `250ms`.
