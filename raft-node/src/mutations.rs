@@ -199,6 +199,18 @@ mutations! {
     "joint-left-early" JointLeftEarly:
         "leaves the joint configuration before it is committed",
         "membership change, partition", [Clients], ["camunda#60086"];
+    "fsync-error-ignored" FsyncErrorIgnored:
+        "an error from fsync is swallowed",
+        "I/O error on fsync, power loss", [Clients], [];
+    "torn-tail-accepted" TornTailAccepted:
+        "the last batch's checksum is not checked",
+        "power loss, torn write", [Clients], ["canonical/raft#407"];
+    "corruption-truncates-then-votes" CorruptionTruncatesThenVotes:
+        "a bad checksum in the middle truncates the log, then the server votes",
+        "bit flip in the log, restart", [Clients], ["nats-server#7587", "NuRaft#185"];
+    "directory-not-synced" DirectoryNotSynced:
+        "a new segment's directory entry is not synced",
+        "power loss", [Clients], [];
 }
 
 /// Every planted bug, in the order of the table.

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -92,6 +92,8 @@ pub(super) struct Engine {
     /// When to stop at the latest, once told to.
     retires: Option<Instant>,
     began: Instant,
+    /// Whether bugs are planted: some look at the calendar clock.
+    mutated: bool,
     journal: Journal,
     metrics: Arc<Metrics>,
 }
@@ -107,14 +109,26 @@ pub(super) struct Parts {
     pub(super) inbox: mpsc::Receiver<Event>,
     pub(super) slow: SlowLog,
     pub(super) began: Instant,
+    pub(super) mutated: bool,
     pub(super) journal: Journal,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Engine {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { core, log, snapshots, done, links, inbox, slow, began, journal, metrics } =
-            parts;
+        let Parts {
+            core,
+            log,
+            snapshots,
+            done,
+            links,
+            inbox,
+            slow,
+            began,
+            mutated,
+            journal,
+            metrics,
+        } = parts;
         Self {
             core,
             log,
@@ -129,6 +143,7 @@ impl Engine {
             slow,
             retires: None,
             began,
+            mutated,
             journal,
             metrics,
         }
@@ -156,6 +171,11 @@ impl Engine {
             }
             let now = Instant::now();
             self.core.step(Input::Now(now - self.began), &mut out);
+            if self.mutated
+                && let Ok(wall) = SystemTime::now().duration_since(UNIX_EPOCH)
+            {
+                self.core.step(Input::WallClock(wall), &mut out);
+            }
             while let Some(done) = finished {
                 self.take_done(done, &mut out)?;
                 finished = self.done.try_recv().ok();
@@ -234,6 +254,9 @@ impl Engine {
             }
             Done::Failed(error) => return Err(error),
             Done::Snapshot(input) => self.core.step(input, out),
+            Done::Chunk { to, message } => {
+                self.send(to, message);
+            }
             Done::Trouble(line) => self.journal.warn(&line),
         }
         Ok(())
@@ -261,9 +284,9 @@ impl Engine {
                     Output::SendChunk { to, message, length } => {
                         self.snapshots.read(to, message, length);
                     }
-                    Output::TakeSnapshot(snapshot) => self.snapshots.take(&snapshot),
+                    Output::TakeSnapshot(snapshot) => self.snapshots.take(snapshot),
                     Output::KeepChunk { snapshot, offset, data } => {
-                        self.snapshots.keep(snapshot, offset, &data);
+                        self.snapshots.keep(snapshot, offset, data);
                     }
                     Output::InstallReceived { snapshot, total } => {
                         self.snapshots.install(snapshot, total);

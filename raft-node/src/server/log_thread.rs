@@ -12,8 +12,8 @@ use std::{io, thread};
 
 use tokio::sync::mpsc;
 
-use crate::core::units::RecordId;
-use crate::core::{Input, Record};
+use crate::core::units::{NodeId, RecordId};
+use crate::core::{Input, Message, Record};
 use crate::storage::{Storage, StorageError};
 
 /// How long a server that stops waits for its last records to be synced.
@@ -28,6 +28,8 @@ pub(super) enum Done {
     Failed(StorageError),
     /// A snapshot was taken, received or given up.
     Snapshot(Input),
+    /// A piece of the snapshot was read, and is ready to be sent.
+    Chunk { to: NodeId, message: Message },
     /// Something went wrong that the server can live with.
     Trouble(String),
 }

@@ -55,7 +55,7 @@ use self::snapshots::Snapshots;
 use crate::arguments::{Arguments, ArgumentsError};
 use crate::core::units::NodeId;
 use crate::core::{Config, Core};
-use crate::storage::{Opened, Storage, StorageError};
+use crate::storage::{self, Directory, Opened, Storage, StorageError};
 
 /// How long answers may take to reach their clients once the server stops.
 const FAREWELL: Duration = Duration::from_millis(50);
@@ -154,14 +154,13 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
 
 impl Listeners {
     async fn open(arguments: &Arguments, own: NodeId) -> Result<Self, NodeError> {
-        let metrics = match arguments.metrics_listen {
-            Some(address) => Some(listen("scrapers", address).await?),
-            None => None,
-        };
         Ok(Self {
             peers: listen("peers", own_address(arguments, own)).await?,
             clients: listen("clients", arguments.listen).await?,
-            metrics,
+            metrics: match arguments.metrics_listen {
+                Some(address) => Some(listen("scrapers", address).await?),
+                None => None,
+            },
         })
     }
 }
@@ -177,8 +176,10 @@ struct Node {
     heartbeat: Duration,
     core: Core,
     storage: Storage,
+    snapshots: storage::Snapshots<Directory>,
     began: Instant,
     journal: Journal,
+    mutated: bool,
 }
 
 /// A server at work.
@@ -192,7 +193,10 @@ struct Running {
 impl Node {
     fn open(arguments: &Arguments, config: Config) -> Result<Self, NodeError> {
         let addresses = Arc::new(arguments.clients_reach()?);
-        let Opened { storage, restored, torn_bytes } = Storage::open(&arguments.data, config.id)?;
+        let options =
+            storage::Options { mutations: config.mutations, ..storage::Options::default() };
+        let opened = Storage::open(Directory::new(&arguments.data), config.id, options)?;
+        let Opened { storage, snapshots, restored, torn_bytes } = opened;
         let (boot, entries) = (restored.boot.0, restored.entries.len());
         let (own, heartbeat) = (config.id, config.heartbeat);
         let mutated = !config.mutations.none();
@@ -208,11 +212,11 @@ impl Node {
             journal.warn("runs with planted bugs: answers may be wrong");
         }
         journal.info(&format!("started, life {boot}, {entries} log entries"));
-        Ok(Self { own, heartbeat, core, storage, began, journal })
+        Ok(Self { own, heartbeat, core, storage, snapshots, began, journal, mutated })
     }
 
     fn start(self, arguments: &Arguments, listeners: Listeners) -> Result<Running, NodeError> {
-        let Self { own, heartbeat, core, storage, began, journal } = self;
+        let Self { own, heartbeat, core, storage, snapshots, began, journal, mutated } = self;
         let metrics = Arc::new(Metrics::default());
         let (done_sender, done) = mpsc::channel(DONE);
         let (inbox_sender, inbox) = mpsc::channel(engine::INBOX);
@@ -222,15 +226,18 @@ impl Node {
         let dialing = Dialing { own, own_address, heartbeat, silence, journal: journal.clone() };
         let log =
             LogThread::start(storage, done_sender.clone()).map_err(system("start a thread"))?;
+        let snapshots =
+            Snapshots::start(snapshots, done_sender).map_err(system("start a thread"))?;
         let engine = Engine::new(Parts {
             core,
             log,
-            snapshots: Snapshots::start(done_sender).map_err(system("start a thread"))?,
+            snapshots,
             done,
             links: Links::new(dialing, arguments.peers.iter().copied().collect()),
             inbox,
             slow: SlowLog::new(arguments.slow_request),
             began,
+            mutated,
             journal: journal.clone(),
             metrics: Arc::clone(&metrics),
         });
