@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use crate::core::units::NodeId;
 use crate::core::{Compaction, Config, Lease};
-#[cfg(feature = "mutations")]
-use crate::mutations::Mutation;
-use crate::mutations::Mutations;
+use crate::mutations::{Mutation, Mutations};
 use crate::server::Level;
 
 /// Run one server of a replicated key/value store that speaks RESP (redis-cli works).
@@ -186,7 +184,7 @@ impl Arguments {
                 keep_entries: self.snapshot_keeps,
                 ..Compaction::default()
             },
-            lease: self.lease_drift.map(|drift_ppm| Lease { drift_ppm }),
+            lease: self.lease(),
             seed: self.seed,
             mutations: self.mutations(),
         })
@@ -206,6 +204,21 @@ impl Arguments {
         }
         addresses.entry(self.id).or_insert(self.listen);
         Ok(addresses)
+    }
+
+    /// Planted bugs of the lease need one to be wrong about.
+    fn lease(&self) -> Option<Lease> {
+        let mutations = self.mutations();
+        let planted = [
+            Mutation::LeaseWallClock,
+            Mutation::LeaseNoMargin,
+            Mutation::LeaseNotRechecked,
+            Mutation::LeaseKeptOnTransfer,
+        ]
+        .iter()
+        .any(|mutation| mutations.has(*mutation));
+        let asked = self.lease_drift.map(|drift_ppm| Lease { drift_ppm });
+        asked.or(planted.then_some(Lease::ORDINARY))
     }
 
     #[cfg(feature = "mutations")]
@@ -344,6 +357,9 @@ mod tests {
         let arguments = parse("--mutation no-log-check").expect("known");
         let config = arguments.config().expect("consistent");
         assert!(config.mutations.has(Mutation::NoLogCheck));
+        assert_eq!(config.lease, None);
+        let arguments = parse("--mutation lease-wall-clock").expect("known");
+        assert_eq!(arguments.config().expect("consistent").lease, Some(Lease::ORDINARY));
         let error = parse("--mutation nonsense").expect_err("unknown").to_string();
         assert!(error.contains("leader-local-read"), "{error}");
     }

@@ -10,7 +10,8 @@
 //!   or not it was set*: it was set if and only if the answer is `old`.
 //! * `APPEND key suffix`: the new length in bytes.
 //! * `DEL key …`: how many of the keys existed.
-//! * `INCR key`: the new number.
+//! * `INCR key`: the new number. `INCRBY key 1`, by which libraries send it, is the same; other
+//!   numbers are refused.
 //! * `EXPIRE key seconds`, `PEXPIRE key milliseconds`: 1 if the key exists and now expires, else 0.
 //!   The time is the cluster's own, which stands still while there is no leader.
 //! * `SESSION`: the number of a new session.
@@ -98,6 +99,8 @@ enum CommandError {
     HelloOption,
     #[error("ERR ONCE takes a session, a sequence and one of SET, APPEND, DEL, INCR, PEXPIRE")]
     Once,
+    #[error("ERR INCRBY takes 1 and no other number")]
+    Amount,
     #[error("ERR invalid expire time: it takes a whole number above 0")]
     ExpireTime,
     #[error(
@@ -189,6 +192,8 @@ fn write(name: &str, arguments: &[Bytes]) -> Result<Option<Command>, CommandErro
             Command::Delete { keys }
         }
         ("incr", [key]) => Command::Increment { key: checked_key(key)? },
+        ("incrby", [key, amount]) if amount == "1" => Command::Increment { key: checked_key(key)? },
+        ("incrby", [_, _]) => return Err(CommandError::Amount),
         ("expire", [key, seconds]) => expire(key, seconds, 1000)?,
         ("pexpire", [key, millis]) => expire(key, millis, 1)?,
         _ => return Ok(None),
@@ -359,6 +364,13 @@ mod tests {
         for line in ["ONCE 4 9 GET k", "ONCE x 9 INCR k", "ONCE 4 9 ONCE 4 9 INCR k"] {
             assert!(error(line).starts_with("-ERR ONCE"), "{line}");
         }
+    }
+
+    #[test]
+    fn incrby_adds_one_and_nothing_else() {
+        let command = Command::Increment { key: "k".into() };
+        assert_eq!(understood("INCRBY k 1"), operation(Write::Plain(command)));
+        assert!(error("INCRBY k 2").starts_with("-ERR INCRBY takes 1"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ const TABLE: &[Description] = &[
     row("get", 2, &["readonly", "fast"], ONE, "Reads a value, linearizably"),
     row("hello", -1, &["fast"], NONE, "Chooses RESP2 or RESP3"),
     row("incr", 2, &["write", "fast"], ONE, "Adds one to a number"),
+    row("incrby", 3, &["write", "fast"], ONE, "Adds one to a number"),
     row("info", -1, &[], NONE, "Tells where this server stands"),
     row("once", -5, &["write"], (4, 4, 1), "Carries out a write at most once"),
     row("pexpire", 3, &["write", "fast"], ONE, "Lets a key expire after milliseconds"),
