@@ -215,7 +215,7 @@ impl Core {
         random.set_stream(u64::from(config.id.0) << 32 | restored.boot.0 & 0xffff_ffff);
         let recovered = Recovered::new(&config, restored);
         let (log, members) = (recovered.log, recovered.members);
-        let everyone = members.current().members();
+        let everyone = members.everyone();
         let mut core = Self {
             peers: everyone.into_iter().filter(|id| *id != config.id).collect(),
             boot: recovered.boot,
@@ -321,6 +321,7 @@ impl Core {
         self.expire_requests(out);
         self.dispatch_waiting(out);
         self.lead(out);
+        self.settle_members(out);
         self.persist_entries(out);
         self.snapshot_when_due(out);
     }
