@@ -219,7 +219,7 @@ impl Network {
         let server = self.servers.get_mut(&id).expect("a member");
         server.boot = Boot(server.boot.0 + 1);
         server.checked = Index::ZERO;
-        let restored = server.disk.restore(server.boot);
+        let restored = server.disk.restore(server.boot, !self.mutations.none());
         server.core = Some(Core::new(server.config.clone(), restored, now));
     }
 
@@ -475,16 +475,18 @@ impl Network {
                 server.disk.incoming.resize(offset, 0);
                 server.disk.incoming.extend_from_slice(&data);
             }
-            Output::InstallReceived { .. } => {
+            Output::InstallReceived { snapshot, .. } => {
                 let bytes = std::mem::take(&mut server.disk.incoming);
-                let received = decode(&bytes).expect("its checksum was right");
-                let input = Input::SnapshotReceived(received);
+                let input = match decode(&bytes) {
+                    Some(received) => Input::SnapshotReceived(received),
+                    None => Input::SnapshotFailed { snapshot },
+                };
                 self.plan(0, self.disk_ms * 3, Event::Written { id, boot, bytes, input });
             }
             Output::Answer { request, result } => {
                 let ticket = (id, server.boot, request);
                 let earlier = self.outcomes.insert(ticket, (self.now, result));
-                assert_eq!(earlier, None, "a request is answered once");
+                assert!(earlier.is_none(), "a request is answered once: {earlier:?}");
             }
             Output::Changed(banner, Change::BecameLeader { .. }) => {
                 let other = self.leaders.insert(banner.term, id);
