@@ -1,0 +1,287 @@
+//! Watches every server after every step for what Raft promises (Figure 3 of the paper), at a cost
+//! of O(1) per record, commit or election.
+//!
+//! The watcher sees no core from inside. It follows the records that servers persist, the messages
+//! they send and the status they show, and keeps a copy of each log that is terms only:
+//!
+//! * *Log Matching* needs no comparison of logs: if index and term of an entry determine its content
+//!   and the term before it, then by induction they determine everything before it. One table of
+//!   all entries ever made is enough.
+//! * *State Machine Safety*: the first server to commit an index says which entry is there; all
+//!   others must agree.
+//! * *Leader Completeness*: a new leader of term t must hold what was committed in terms before t.
+//!   With Log Matching, the last such entry stands for all. What later terms committed is no
+//!   business of a leader whose votes arrived late.
+//! * *Election Safety*, *Leader Append-Only*, one vote per term, monotonic terms and commit indexes,
+//!   and *durability*: what a server acknowledged must be there when it restarts.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::failure::Property;
+use crate::codec::encode_record;
+use crate::core::log::Entry;
+use crate::core::message::{AppendOutcome, Body, Message};
+use crate::core::units::{Index, NodeId, Term};
+use crate::core::{Banner, Record, Restored};
+
+/// What did not hold, if anything.
+pub(super) type Verdict = Result<(), (Property, String)>;
+
+/// All that is known of all servers.
+#[derive(Debug, Default)]
+pub(super) struct Invariants {
+    servers: Vec<Watched>,
+    leaders: HashMap<Term, NodeId, Mixed>,
+    votes: HashMap<(NodeId, Term), NodeId, Mixed>,
+    /// For each entry ever made: a digest of its content and the term before it.
+    entries: HashMap<(Index, Term), u64, Mixed>,
+    /// For each committed index, from 1: the entry's term, and the term in which it was committed.
+    committed: Vec<(Term, Term)>,
+    /// Used again and again, for the digests.
+    encoded: Vec<u8>,
+}
+
+/// What is known of one server.
+#[derive(Debug, Default)]
+struct Watched {
+    /// The index before the first term below.
+    base: Index,
+    terms: Vec<Term>,
+    term: Term,
+    commit: Index,
+    /// The greatest term it ever said anything in.
+    spoken: Term,
+    /// The last index of its present log that it ever acknowledged.
+    acknowledged: Index,
+    leads: bool,
+}
+
+impl Watched {
+    fn last(&self) -> Index {
+        self.base.plus(self.terms.len())
+    }
+
+    fn term_at(&self, index: Index) -> Option<Term> {
+        if index == Index::ZERO {
+            return Some(Term(0));
+        }
+        let position = index.0.checked_sub(self.base.0 + 1)?;
+        self.terms.get(usize::try_from(position).ok()?).copied()
+    }
+}
+
+impl Invariants {
+    pub(super) fn new(size: usize) -> Self {
+        Self { servers: (0..size).map(|_| Watched::default()).collect(), ..Self::default() }
+    }
+
+    /// How many entries are known to be committed.
+    pub(super) fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// The last index of a server's log.
+    pub(super) fn last(&self, server: usize) -> Index {
+        self.servers[server].last()
+    }
+
+    /// The term of a server's entry.
+    pub(super) fn term_at(&self, server: usize, index: Index) -> Option<Term> {
+        self.servers[server].term_at(index)
+    }
+
+    /// A server was started with what its disk holds.
+    pub(super) fn restarted(&mut self, server: usize, restored: &Restored) -> Verdict {
+        let terms = restored.entries.iter().map(|entry| entry.term);
+        let watched = &mut self.servers[server];
+        let (before, promised) = (watched.term_at(watched.acknowledged), watched.acknowledged);
+        watched.terms.clear();
+        watched.terms.extend(terms);
+        (watched.term, watched.commit, watched.leads) = (restored.term, Index::ZERO, false);
+        let (term, spoken, after) = (watched.term, watched.spoken, watched.term_at(promised));
+        check(term >= spoken, Property::TermMonotonicity, || {
+            format!("it restarts in term {term} and spoke in term {spoken}")
+        })?;
+        check(after == before, Property::Durability, || {
+            format!("it acknowledged entry {promised} of term {before:?}, now {after:?}")
+        })
+    }
+
+    /// A server changed what it keeps on its disk.
+    pub(super) fn recorded(&mut self, server: usize, record: &Record) -> Verdict {
+        match record {
+            Record::HardState { .. } | Record::Boot(_) => Ok(()),
+            Record::Append(entry) => self.appended(server, entry),
+            Record::Truncate { from } => {
+                let watched = &mut self.servers[server];
+                let keep = from.0.saturating_sub(watched.base.0 + 1);
+                watched.terms.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+                watched.acknowledged = watched.acknowledged.min(from.previous());
+                check(!watched.leads, Property::LeaderAppendOnly, || {
+                    format!("it cut its log at {from} while it led term {}", watched.term)
+                })
+            }
+        }
+    }
+
+    fn appended(&mut self, server: usize, entry: &Entry) -> Verdict {
+        let watched = &mut self.servers[server];
+        let (last, index, term) = (watched.last(), entry.index, entry.term);
+        check(index == last.next(), Property::LogMatching, || {
+            format!("entry {index} follows entry {last}")
+        })?;
+        let previous = watched.term_at(last).unwrap_or_default();
+        watched.terms.push(term);
+        self.encoded.clear();
+        encode_record(&Record::Append(entry.clone()), &mut self.encoded);
+        let mut digest = Mix::default();
+        digest.write_u64(previous.0);
+        digest.write(&self.encoded);
+        let digest = digest.finish();
+        let known = *self.entries.entry((index, term)).or_insert(digest);
+        check(known == digest, Property::LogMatching, || {
+            format!(
+                "entry {index} of term {term} differs from another server's, or what precedes it"
+            )
+        })
+    }
+
+    /// A server won an election.
+    pub(super) fn elected(&mut self, server: usize, banner: &Banner) -> Verdict {
+        let term = banner.term;
+        let first = *self.leaders.entry(term).or_insert(banner.server);
+        check(first == banner.server, Property::ElectionSafety, || {
+            format!("servers {first} and {} lead term {term}", banner.server)
+        })?;
+        // Late votes can elect a leader of a term that is over: it owes only what came before.
+        let earlier = self.committed.iter().rposition(|(_, committed_in)| *committed_in < term);
+        let Some(position) = earlier else { return Ok(()) };
+        let (index, expected) = (Index(position as u64 + 1), self.committed[position].0);
+        let watched = &self.servers[server];
+        let found = watched.term_at(index);
+        let covered = index <= watched.base || found == Some(expected);
+        check(covered, Property::LeaderCompleteness, || {
+            format!("the leader of term {term} lacks entry {index} of term {expected}: {found:?}")
+        })
+    }
+
+    /// A server sends a message.
+    pub(super) fn sent(
+        &mut self,
+        server: usize,
+        id: NodeId,
+        to: NodeId,
+        message: &Message,
+    ) -> Verdict {
+        let watched = &mut self.servers[server];
+        watched.spoken = watched.spoken.max(message.term);
+        match &message.body {
+            Body::Vote { granted: true } => {
+                let first = *self.votes.entry((id, message.term)).or_insert(to);
+                check(first == to, Property::OneVotePerTerm, || {
+                    format!("it votes for {first} and for {to} in term {}", message.term)
+                })
+            }
+            Body::RequestVote { .. } => {
+                let first = *self.votes.entry((id, message.term)).or_insert(id);
+                check(first == id, Property::OneVotePerTerm, || {
+                    format!("it votes for {first} and for itself in term {}", message.term)
+                })
+            }
+            Body::Appended { outcome: AppendOutcome::Accepted { matched }, .. } => {
+                let last = watched.last();
+                watched.acknowledged = watched.acknowledged.max((*matched).min(last));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A server shows where it stands after a turn.
+    pub(super) fn shown(&mut self, server: usize, banner: &Banner, leads: bool) -> Verdict {
+        let watched = &mut self.servers[server];
+        let (term, commit) = (watched.term, watched.commit);
+        watched.leads = leads;
+        if (banner.term, banner.commit) == (term, commit) {
+            return Ok(());
+        }
+        (watched.term, watched.commit) = (banner.term, banner.commit);
+        check(banner.term >= term, Property::TermMonotonicity, || {
+            format!("its term falls from {term} to {}", banner.term)
+        })?;
+        check(banner.commit >= commit, Property::CommitMonotonicity, || {
+            format!("its commit index falls from {commit} to {}", banner.commit)
+        })?;
+        for index in commit.0 + 1..=banner.commit.0 {
+            self.commit(server, Index(index), banner.term)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, server: usize, index: Index, term: Term) -> Verdict {
+        let watched = &self.servers[server];
+        if index <= watched.base {
+            return Ok(());
+        }
+        let found = watched.term_at(index);
+        let Some(found) = found else {
+            return Err((
+                Property::StateMachineSafety,
+                format!("it commits {index}, past the end of its log"),
+            ));
+        };
+        let position = usize::try_from(index.0 - 1).unwrap_or(usize::MAX);
+        let Some((expected, _)) = self.committed.get(position) else {
+            self.committed.push((found, term));
+            return Ok(());
+        };
+        check(*expected == found, Property::StateMachineSafety, || {
+            format!("it commits entry {index} of term {found}, another server that of {expected}")
+        })
+    }
+}
+
+fn check(holds: bool, property: Property, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err((property, what())) }
+}
+
+/// A fast hasher without a secret: the same on every machine.
+pub(super) type Mixed = BuildHasherDefault<Mix>;
+
+/// Multiplies and rotates, as Firefox's hasher does, with a last avalanche.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mix(pub(super) u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ self.0 >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        mixed ^ mixed >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            self.write_u64(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
+        }
+        for byte in chunks.remainder() {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

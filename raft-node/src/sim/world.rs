@@ -1,0 +1,475 @@
+//! Runs the servers: takes the next event, lets whoever it is for take a turn, performs what comes
+//! out of that, and has the invariants checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+
+use super::disk::Crash;
+use super::failure::{Failure, Property};
+use super::history::{History, Object};
+use super::invariants::{Invariants, Verdict};
+use super::load::Load;
+use super::moment::{Moment, ms};
+use super::network::{Fate, Network};
+use super::random::{Stream, between, chance, stream};
+use super::server::{Asker, Outcome, Server};
+use super::trace::Trace;
+use crate::core::units::{Boot, NodeId, Term};
+use crate::core::{
+    Banner, Change, Config, Core, Input, Message, Operation, Output, Record, Status,
+};
+use crate::mutations::Mutations;
+
+/// What a cluster is built from.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) size: usize,
+    pub(super) heartbeat: Duration,
+    pub(super) election_timeout: std::ops::RangeInclusive<Duration>,
+    /// Whether to count the bytes of messages, which takes encoding them.
+    pub(super) counts_bytes: bool,
+    /// What the clients' keys are.
+    pub(super) object: Object,
+}
+
+impl Setup {
+    /// A cluster with the timing that servers have by default.
+    pub(super) fn of(size: usize) -> Self {
+        Self {
+            size,
+            heartbeat: ms(100),
+            election_timeout: ms(250)..=ms(400),
+            counts_bytes: false,
+            object: Object::Register,
+        }
+    }
+}
+
+/// What is yet to happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    Deliver {
+        from: usize,
+        to: usize,
+        message: Message,
+    },
+    Timer {
+        server: usize,
+        life: u64,
+    },
+    Synced {
+        server: usize,
+        life: u64,
+    },
+    /// A client's request reaches a server.
+    Request {
+        server: usize,
+        client: u32,
+        attempt: u64,
+        operation: Operation,
+    },
+    /// A server's answer reaches a client; none if the server was not there to be asked.
+    Reply {
+        client: u32,
+        attempt: u64,
+        outcome: Option<Outcome>,
+    },
+    /// A client has waited long enough, for an answer or for its next operation.
+    Wake {
+        client: u32,
+        wake: u64,
+    },
+}
+
+/// How many messages and bytes servers sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+/// A whole simulated cluster with its clients, network and disks.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Moment,
+    pub(super) queue: super::queue::Queue<Event>,
+    pub(super) servers: Vec<Server>,
+    pub(super) network: Network,
+    /// Which servers are not cut off by the scenario; see `disconnect`.
+    pub(super) connected: Vec<bool>,
+    pub(super) invariants: Invariants,
+    pub(super) trace: Trace,
+    pub(super) load: Load,
+    pub(super) history: History,
+    pub(super) faults: ChaCha8Rng,
+    pub(super) sent: Vec<Sent>,
+    pub(super) events: u64,
+    /// The scenario's own requests that were answered.
+    pub(super) answers: BTreeMap<u64, Outcome>,
+    pub(super) last_ticket: u64,
+    pub(super) setup: Setup,
+    seed: u64,
+    network_random: ChaCha8Rng,
+    disk_random: ChaCha8Rng,
+    out: Vec<Output>,
+    encoded: Vec<u8>,
+}
+
+impl World {
+    /// A cluster of servers 1 to `size`, all down.
+    pub(super) fn new(setup: Setup, seed: u64, mutations: Mutations, with_lines: bool) -> Self {
+        let ids = 1..=u32::try_from(setup.size).expect("clusters are small");
+        let members: std::collections::BTreeSet<NodeId> = ids.map(NodeId).collect();
+        let config = |id| Config {
+            id,
+            members: members.clone(),
+            heartbeat: setup.heartbeat,
+            election_timeout: setup.election_timeout.clone(),
+            request_timeout: ms(4_000),
+            leader_wait: ms(1_000),
+            seed,
+            mutations,
+        };
+        Self {
+            now: Moment::START,
+            queue: super::queue::Queue::new(),
+            servers: members.iter().map(|id| Server::new(config(*id))).collect(),
+            network: Network::new(setup.size),
+            connected: vec![true; setup.size],
+            invariants: Invariants::new(setup.size),
+            trace: Trace::new(with_lines),
+            load: Load::none(stream(seed, Stream::Clients)),
+            history: History::new(setup.object),
+            faults: stream(seed, Stream::Faults),
+            sent: vec![Sent::default(); setup.size],
+            events: 0,
+            answers: BTreeMap::new(),
+            last_ticket: 0,
+            network_random: stream(seed, Stream::Network),
+            disk_random: stream(seed, Stream::Disk),
+            out: Vec::new(),
+            encoded: Vec::new(),
+            seed,
+            setup,
+        }
+    }
+
+    /// The randomness that says what kind of run this is.
+    pub(super) fn plan_random(&self) -> ChaCha8Rng {
+        let mut random = stream(self.seed, Stream::Plan);
+        // What made the cluster drew from the beginning.
+        random.set_word_pos(1 << 20);
+        random
+    }
+
+    /// Starts every server.
+    pub(super) fn start_all(&mut self) -> Result<(), Failure> {
+        (0..self.servers.len()).try_for_each(|server| self.restart(server))
+    }
+
+    /// Takes events until there is none before `end`, where the clock then stands.
+    pub(super) fn run_to(&mut self, end: Moment) -> Result<(), Failure> {
+        while self.step_before(end)? {}
+        self.now = end;
+        Ok(())
+    }
+
+    /// Takes the next event, if it is due by `end`.
+    pub(super) fn step_before(&mut self, end: Moment) -> Result<bool, Failure> {
+        if self.queue.next().is_none_or(|next| next > end) {
+            return Ok(false);
+        }
+        let (at, event) = self.queue.pop().expect("just seen");
+        self.now = at;
+        self.events += 1;
+        match event {
+            Event::Deliver { from, to, message } => self.deliver(from, to, message)?,
+            Event::Timer { server, life } => self.timer(server, life)?,
+            Event::Synced { server, life } => self.synced(server, life)?,
+            Event::Request { server, client, attempt, operation } => {
+                self.take_request(server, client, attempt, operation)?;
+            }
+            Event::Reply { client, attempt, outcome } => {
+                self.client_hears(client, attempt, outcome)
+            }
+            Event::Wake { client, wake } => self.client_wakes(client, wake),
+        }
+        Ok(true)
+    }
+
+    // ---- servers ----
+
+    fn deliver(&mut self, from: usize, to: usize, message: Message) -> Result<(), Failure> {
+        if self.network.is_blocked(from, to) {
+            return Ok(());
+        }
+        let sender = self.servers[from].id();
+        if self.servers[to].is_up() {
+            self.trace.mix(&[self.now.0, 1, from as u64, to as u64, message.term.0]);
+            if self.trace.wants_lines() {
+                let banner = self.banner(to);
+                self.trace.line(self.now, format_args!("{banner} from {sender}: {message}"));
+            }
+        }
+        self.give(to, Input::Receive { from: sender, message })
+    }
+
+    /// Puts an input into a server's inbox and lets it take a turn.
+    pub(super) fn give(&mut self, to: usize, input: Input) -> Result<(), Failure> {
+        let server = &mut self.servers[to];
+        if !server.is_up() {
+            return Ok(());
+        }
+        server.inbox.push_back(input);
+        self.turn(to)
+    }
+
+    fn timer(&mut self, at: usize, life: u64) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
+        if server.life != life || server.timer != Some(self.now) {
+            return Ok(());
+        }
+        server.timer = None;
+        self.turn(at)
+    }
+
+    /// Puts a server's inbox into its core and performs what comes out.
+    pub(super) fn turn(&mut self, at: usize) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
+        if server.paused {
+            return Ok(());
+        }
+        let Some(core) = server.core.as_mut() else { return Ok(()) };
+        let mut out = std::mem::take(&mut self.out);
+        core.step(Input::Now(server.clock.monotonic(self.now)), &mut out);
+        for input in server.inbox.drain(..) {
+            core.step(input, &mut out);
+        }
+        core.step(Input::Tick, &mut out);
+        let status = core.status();
+        for output in out.drain(..) {
+            self.perform(at, output)?;
+        }
+        self.out = out;
+        self.begin_sync(at);
+        self.release(at)?;
+        self.set_timer(at);
+        self.show(at, &status)
+    }
+
+    fn show(&mut self, at: usize, status: &Status) -> Result<(), Failure> {
+        let Banner { term, commit, .. } = status.banner;
+        self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, status.last.0]);
+        let verdict = self.invariants.shown(at, &status.banner, status.role == "leader");
+        self.judge(at, verdict)
+    }
+
+    /// Turns a broken invariant into the end of the run.
+    pub(super) fn judge(&mut self, at: usize, verdict: Verdict) -> Result<(), Failure> {
+        verdict.map_err(|(property, what)| {
+            let what = format!("server {}: {what}", self.servers[at].id());
+            self.fail(property, what)
+        })
+    }
+
+    /// A failure, now.
+    pub(super) fn fail(&mut self, property: Property, what: String) -> Failure {
+        let failure = Failure { property, at: self.now, what };
+        self.trace.line(self.now, format_args!("FAILED: {failure}"));
+        failure
+    }
+
+    fn perform(&mut self, at: usize, output: Output) -> Result<(), Failure> {
+        match output {
+            Output::Persist(record) => {
+                let verdict = self.invariants.recorded(at, &record);
+                self.servers[at].disk.write(record);
+                self.judge(at, verdict)
+            }
+            Output::Send { .. } | Output::Answer { .. } => {
+                let server = &mut self.servers[at];
+                server.held.push_back((server.disk.written(), output));
+                Ok(())
+            }
+            Output::Changed(banner, change) => {
+                self.trace.line(self.now, format_args!("{banner} {change}"));
+                if matches!(change, Change::BecameLeader { .. }) {
+                    let verdict = self.invariants.elected(at, &banner);
+                    self.judge(at, verdict)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_sync(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        if server.syncing.is_none() && server.disk.durable() < server.disk.written() {
+            server.syncing = Some(server.disk.written());
+            let done = self.now.plus(between(&mut self.disk_random, &server.sync_time));
+            self.queue.push(done, Event::Synced { server: at, life: server.life });
+        }
+    }
+
+    fn synced(&mut self, at: usize, life: u64) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
+        if server.life != life {
+            return Ok(());
+        }
+        if let Some(count) = server.syncing.take() {
+            server.disk.synced(count);
+        }
+        self.begin_sync(at);
+        self.release(at)
+    }
+
+    /// Lets go what waited for records that are durable by now.
+    fn release(&mut self, at: usize) -> Result<(), Failure> {
+        loop {
+            let server = &mut self.servers[at];
+            let durable = server.disk.durable();
+            let Some((_, output)) = server.held.pop_front_if(|(after, _)| *after <= durable) else {
+                return Ok(());
+            };
+            match output {
+                Output::Send { to, message } => self.send(at, to, message)?,
+                Output::Answer { request, result } => {
+                    let asker = server.askers.remove(&request);
+                    self.answer(at, asker, result);
+                }
+                Output::Persist(_) | Output::Changed(..) => {}
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, to: NodeId, message: Message) -> Result<(), Failure> {
+        let id = self.servers[from].id();
+        let verdict = self.invariants.sent(from, id, to, &message);
+        self.judge(from, verdict)?;
+        let to = to.0 as usize - 1;
+        self.sent[from].messages += 1;
+        if self.setup.counts_bytes {
+            self.encoded.clear();
+            crate::codec::encode_message(&message, &mut self.encoded);
+            self.sent[from].bytes += self.encoded.len() as u64;
+        }
+        let fate = self.network.fate(self.now, (from, to), &message, &mut self.network_random);
+        match fate {
+            Fate::Lost => {}
+            Fate::Held => self.network.keep(from, to, message),
+            Fate::Arrives(at) => self.queue.push(at, Event::Deliver { from, to, message }),
+            Fate::ArrivesTwice(first, second) => {
+                self.queue.push(first, Event::Deliver { from, to, message: message.clone() });
+                self.queue.push(second, Event::Deliver { from, to, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, from: usize, asker: Option<Asker>, outcome: Outcome) {
+        match asker {
+            Some(Asker::Client { client, attempt }) => {
+                if let Some(at) = self.load.way(self.now) {
+                    self.queue.push(at, Event::Reply { client, attempt, outcome: Some(outcome) });
+                }
+            }
+            Some(Asker::Scenario { ticket }) => {
+                self.trace.line(self.now, format_args!("server {} answers {outcome:?}", from + 1));
+                self.answers.insert(ticket, outcome);
+            }
+            None => {}
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        to: usize,
+        client: u32,
+        attempt: u64,
+        operation: Operation,
+    ) -> Result<(), Failure> {
+        let server = &mut self.servers[to];
+        if !server.is_up() {
+            if let Some(at) = self.load.way(self.now) {
+                self.queue.push(at, Event::Reply { client, attempt, outcome: None });
+            }
+            return Ok(());
+        }
+        server.ask(Asker::Client { client, attempt }, operation);
+        self.turn(to)
+    }
+
+    /// Makes sure that a timer event is due no later than the core's next timer.
+    pub(super) fn set_timer(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        let Some(core) = &server.core else { return };
+        let due = server.clock.moment_of(core.next_due()).max(Moment(self.now.0 + 1));
+        // An event that comes too early sets the next; only one that comes too late does harm.
+        if server.timer.is_none_or(|timer| due < timer) {
+            server.timer = Some(due);
+            self.queue.push(due, Event::Timer { server: at, life: server.life });
+        }
+    }
+
+    pub(super) fn banner(&self, at: usize) -> Banner {
+        let server = &self.servers[at];
+        let down =
+            Banner { server: server.id(), term: Term(0), commit: crate::core::units::Index(0) };
+        server.core.as_ref().map_or(down, |core| core.status().banner)
+    }
+
+    /// Where a server stands, if it is up.
+    pub(super) fn status(&self, at: usize) -> Option<Status> {
+        self.servers[at].core.as_ref().map(Core::status)
+    }
+
+    // ---- crashes ----
+
+    /// Takes a server down, if it is up.
+    pub(super) fn crash(&mut self, at: usize, crash: Crash) {
+        if self.servers[at].is_up() {
+            let banner = self.banner(at);
+            self.trace.line(self.now, format_args!("{banner} goes down: {crash:?}"));
+            self.trace.mix(&[self.now.0, 3, at as u64]);
+            self.servers[at].crash(crash);
+        }
+    }
+
+    /// Starts a server from its disk, if it is down.
+    pub(super) fn restart(&mut self, at: usize) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
+        if server.is_up() {
+            return Ok(());
+        }
+        let mut restored = server.disk.restore();
+        restored.boot = Boot(restored.boot.0 + 1);
+        server.disk.write(Record::Boot(restored.boot));
+        server.disk.synced(server.disk.written());
+        server.last_request = crate::core::units::RequestId(0);
+        let verdict = self.invariants.restarted(at, &restored);
+        let now = server.clock.monotonic(self.now);
+        server.core = Some(Core::new(server.config.clone(), restored, now));
+        self.trace.mix(&[self.now.0, 4, at as u64]);
+        if self.trace.wants_lines() {
+            let banner = self.banner(at);
+            self.trace.line(self.now, format_args!("{banner} starts"));
+        }
+        self.set_timer(at);
+        self.judge(at, verdict)
+    }
+
+    /// Releases messages that were held, as if they had just been sent.
+    pub(super) fn arrive(&mut self, messages: Vec<(usize, usize, Message)>) {
+        for (from, to, message) in messages {
+            let delay = between(&mut self.network_random, &self.network.weather.delay);
+            self.queue.push(self.now.plus(delay), Event::Deliver { from, to, message });
+        }
+    }
+
+    /// Whether something of this probability goes wrong now.
+    pub(super) fn strikes(&mut self, probability: f64) -> bool {
+        chance(&mut self.faults, probability)
+    }
+}
