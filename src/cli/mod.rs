@@ -7,6 +7,7 @@ pub mod input;
 pub mod list;
 pub mod run;
 pub mod show;
+pub mod simulate;
 pub mod verify;
 
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Write a history in another format, for other checkers.
     Export(export::Arguments),
+    /// Run clusters of the built-in server in simulated time, and check every step.
+    Simulate(simulate::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -67,6 +70,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
+        Command::Simulate(arguments) => simulate::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)

@@ -275,7 +275,10 @@ impl World {
         }
         let load = &mut self.load;
         load.clients[client as usize].pending = Some(pending);
-        let copies = 1 + u32::from(chance(&mut load.random, load.plan.duplication));
+        // TCP does not double a request; only a client with a session may send one twice.
+        let plain = matches!(operation, Operation::Write(Write::Plain(_) | Write::OpenSession));
+        let doubled = !plain && chance(&mut load.random, load.plan.duplication);
+        let copies = 1 + u32::from(doubled);
         for _ in 0..copies {
             if let Some(at) = load.way(self.now) {
                 let operation = operation.clone();

@@ -27,6 +27,7 @@ mod moment;
 mod network;
 mod queue;
 mod random;
+pub mod recipes;
 pub mod scenarios;
 mod server;
 mod swarm;

@@ -14,7 +14,7 @@ use super::disk::Crash;
 use super::history::Object;
 use super::lab::Done;
 use super::load::LoadPlan;
-use super::moment::{ms, secs};
+use super::moment::ms;
 use super::network::Weather;
 use super::random::{Stream, between, stream};
 use super::world::{Setup, World};
