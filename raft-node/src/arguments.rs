@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::Config;
 use crate::core::units::NodeId;
+use crate::core::{Compaction, Config};
 #[cfg(feature = "mutations")]
 use crate::mutations::Mutation;
 use crate::mutations::Mutations;
@@ -141,6 +141,8 @@ impl Arguments {
             election_timeout: self.election_timeout.clone(),
             request_timeout: self.request_timeout,
             leader_wait: self.leader_wait,
+            compaction: Compaction::default(),
+            lease: None,
             seed: self.seed,
             mutations: self.mutations(),
         })

@@ -68,6 +68,9 @@ mutations! {
         "replicas of older terms' entries count, so a term begins without an entry of its own",
         "isolate leaders in rotation while writing, five nodes", [Clients],
         ["logcabin#44", "async-raft#108", "canonical/raft#220"];
+    "no-dedup" NoDedup:
+        "a retried request is applied again",
+        "lost replies, client retry", [Clients], ["ra#145"];
 }
 
 /// Every planted bug, in the order of the table.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 
-use super::message::Body;
+use super::message::{Ballot, Body};
 use super::units::{Index, NodeId, Term};
 use super::{Change, Core, Output, Role};
 use crate::mutations::Mutation;
@@ -57,8 +57,10 @@ impl Core {
         self.reset_election_timer();
         self.changed(Change::BecameCandidate, out);
         let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
+        let after = self.durability.hard_state();
         for peer in &self.peers {
-            self.send(*peer, Body::RequestVote { last_index, last_term }, out);
+            let body = Body::RequestVote { ballot: Ballot::Vote, last_index, last_term };
+            self.send_after(after, *peer, body, out);
         }
         self.count_votes(out);
     }
@@ -83,7 +85,8 @@ impl Core {
             }
             self.reset_election_timer();
         }
-        self.send(from, Body::Vote { granted }, out);
+        let after = self.durability.hard_state();
+        self.send_after(after, from, Body::Vote { pre: false, granted }, out);
     }
 
     /// Counts a vote, unless it was for another term or an election already decided.

@@ -56,7 +56,8 @@ impl Core {
         outcome: AppendOutcome,
         out: &mut Vec<Output>,
     ) {
-        self.send(to, Body::Appended { request_term, round, outcome }, out);
+        let after = self.durability.issued();
+        self.send_after(after, to, Body::Appended { request_term, round, outcome }, out);
     }
 
     fn match_and_append(&mut self, append: Append, out: &mut Vec<Output>) -> AppendOutcome {
@@ -76,6 +77,7 @@ impl Core {
         for entry in entries {
             self.take_entry(entry, out);
         }
+        self.persist_entries(out);
         // Not past the last entry this message vouches for: what follows may yet conflict.
         self.commit_to(commit.min(matched), out);
         AppendOutcome::Accepted { matched }
@@ -87,12 +89,12 @@ impl Core {
             Some(_) => self.truncate_log(entry.index, out),
             None => {}
         }
-        self.append_to_log(entry, out);
+        self.append_to_log(entry);
     }
 
     fn truncate_log(&mut self, from: Index, out: &mut Vec<Output>) {
         assert!(from > self.commit || !self.mutations.none(), "committed entries are never cut");
-        out.push(Output::Persist(Record::Truncate { from }));
+        self.persist(Record::Truncate { from }, out);
         self.log.truncate(from);
     }
 }

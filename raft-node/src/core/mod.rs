@@ -27,6 +27,40 @@
 //! * [`sessions`]: commands that are applied once though they are sent twice (thesis §6.3).
 //! * [`log`], `machine`: the log and the replicated state.
 //!
+//! # The contract
+//!
+//! The driver owns the clock, the disk, the network and the clients. It says what happened
+//! ([`Input`]) and performs what comes out ([`Output`]):
+//!
+//! * *A turn*: take what waits in the queues, then read the clock and step [`Input::Now`], then the
+//!   inputs, then [`Input::Tick`], which sends what has gathered; when to turn though nothing
+//!   arrived, [`Core::next_due`] says. Steps need not wait for outputs: the disk may lag behind by
+//!   any number of turns.
+//! * *Records* ([`Output::Persist`]) are written in the order of their outputs, which numbers them
+//!   1, 2, … in each life of the server (`Boot` records that the driver writes itself are not
+//!   counted). The driver says [`Input::Durable`] with the number up to which all are durable;
+//!   many records, one sync, one input. A driver that cannot write or sync stops for good.
+//! * *Messages* ([`Output::Send`]) say themselves what they wait for: not before record `after` is
+//!   durable. A leader's entries wait for nothing, and leave before their own record is even handed
+//!   out; votes and acknowledgements wait. Among the messages to one server that wait for nothing
+//!   the order should be kept, for speed; no safety depends on it. Everything else may be
+//!   reordered, delayed, lost: a message that is held back may be overtaken by later ones.
+//! * *Answers* ([`Output::Answer`]) wait for nothing: the core gives them when they are true.
+//! * *Snapshots of its own*: [`Output::TakeSnapshot`] hands out a view that costs nothing and does
+//!   not change; the driver writes [`SnapshotPieces`](crate::codec::SnapshotPieces) of it to a
+//!   temporary file in the background, syncs, renames, syncs the directory, and says
+//!   [`Input::SnapshotTaken`], or [`Input::SnapshotFailed`]. Only then follows [`Record::Trim`].
+//! * *Snapshots of others*: [`Output::SendChunk`] has the driver of the leader read a piece of its
+//!   file. The receiver's core checks order, length and checksum, has each piece kept
+//!   ([`Output::KeepChunk`]; in the order of these outputs) and then installed
+//!   ([`Output::InstallReceived`]): sync, rename, sync the directory, read it with
+//!   [`SnapshotReader`](crate::codec::SnapshotReader), say [`Input::SnapshotReceived`]. The old
+//!   state is replaced in that step, and the log trimmed by the [`Record::Trim`] that follows.
+//! * *Restart*: [`Restored`] takes the newest durable snapshot, and replays all records that were
+//!   written, in order; those before the last `Trim` may be missing but for the last `HardState`.
+//!   A snapshot may be newer than the last `Trim`, never older: if the log was trimmed past the
+//!   snapshot, the disk is damaged.
+//!
 //! # What keeps it safe
 //!
 //! * Terms: every message carries its sender's term. A greater one makes the receiver a follower of
@@ -55,18 +89,25 @@
 //! * Leadership transfer (thesis §3.10) and leases (§6.4.1).
 //! * Writing to the leader's disk in parallel with replication (thesis §10.2.1).
 
+mod config;
+mod durability;
 mod election;
 mod follower;
+mod interface;
 pub mod log;
-mod machine;
+pub(crate) mod machine;
+pub mod membership;
 pub mod message;
 pub mod operation;
 mod reads;
 pub mod refusal;
 mod replication;
 mod requests;
+mod restored;
 pub mod sessions;
+pub mod snapshot;
 pub mod units;
+pub(crate) mod values;
 
 #[cfg(test)]
 mod network;
@@ -74,248 +115,33 @@ mod network;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+pub use self::config::{Compaction, Config, Lease};
+use self::durability::Durability;
+pub use self::interface::{Banner, Change, FollowerStatus, Input, Output, Record, Status};
 use self::log::{Entry, Log};
 use self::machine::Machine;
+use self::membership::Configuration;
 use self::message::Body;
 pub use self::message::Message;
-pub use self::operation::{Operation, Reply};
+pub use self::operation::{Admin, Operation, Reply};
 pub use self::refusal::Refusal;
 use self::replication::Leadership;
 use self::requests::{Origin, Requests};
-use self::units::{Boot, Index, NodeId, RequestId, Term};
+pub use self::restored::{ReplayError, Restored};
+pub use self::snapshot::{Snapshot, SnapshotId};
+use self::units::{Boot, Index, NodeId, RecordId, Term, Timestamp};
 use crate::mutations::Mutations;
 
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
-
-/// What a server is told when it starts, the same on every start.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// This server.
-    pub id: NodeId,
-    /// All servers, this one included.
-    pub members: BTreeSet<NodeId>,
-    /// How often a leader lets its followers hear from it.
-    pub heartbeat: Duration,
-    /// How long a follower waits for a leader before it stands for election, drawn anew each time.
-    pub election_timeout: RangeInclusive<Duration>,
-    /// How long a request may take before it is refused; a write's fate is then unknown.
-    pub request_timeout: Duration,
-    /// How long a request may wait for a leader to be known.
-    pub leader_wait: Duration,
-    /// Seeds the election timeouts.
-    pub seed: u64,
-    /// The planted bugs that are switched on.
-    pub mutations: Mutations,
-}
-
-/// What a server remembers across restarts.
-#[derive(Debug, Default)]
-pub struct Restored {
-    /// Which life of the server this is.
-    pub boot: Boot,
-    /// The latest term it has seen.
-    pub term: Term,
-    /// Whom it voted for in that term.
-    pub vote: Option<NodeId>,
-    /// Its log, consecutive from index 1.
-    pub entries: Vec<Entry>,
-}
-
-/// A record that cannot follow those before it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
-    /// An entry does not continue the log.
-    #[error("entry {found} follows entry {last}")]
-    Gap {
-        /// The entry's index.
-        found: Index,
-        /// The log's last index.
-        last: Index,
-    },
-    /// The term falls.
-    #[error("term {found} follows term {term}")]
-    TermFalls {
-        /// The record's term.
-        found: Term,
-        /// The term before it.
-        term: Term,
-    },
-}
-
-impl Restored {
-    /// Takes the next record of the disk, in the order of their [`Output::Persist`].
-    ///
-    /// # Errors
-    ///
-    /// When the records cannot have been made by a core, in this order.
-    pub fn replay(&mut self, record: Record) -> Result<(), ReplayError> {
-        let last = Index(self.entries.len() as u64);
-        match record {
-            Record::HardState { term, .. } if term < self.term => {
-                return Err(ReplayError::TermFalls { found: term, term: self.term });
-            }
-            Record::HardState { term, vote } => (self.term, self.vote) = (term, vote),
-            Record::Append(entry) if entry.index != last.next() => {
-                return Err(ReplayError::Gap { found: entry.index, last });
-            }
-            Record::Append(entry) => self.entries.push(entry),
-            Record::Truncate { from } => {
-                let keep = usize::try_from(from.previous().0).unwrap_or(usize::MAX);
-                self.entries.truncate(keep);
-            }
-            Record::Boot(boot) => self.boot = boot,
-        }
-        Ok(())
-    }
-}
-
-/// What happened to the server.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The monotonic clock shows this, as time since an arbitrary beginning. Moves the clock only.
-    Now(Duration),
-    /// Everything at hand was put in: fire the timers that are due and send what has gathered.
-    Tick,
-    /// A message arrived.
-    Receive {
-        /// Who sent it.
-        from: NodeId,
-        /// What it says.
-        message: Message,
-    },
-    /// A client asks for something.
-    Request {
-        /// The driver's number for it, greater than any before in this life.
-        request: RequestId,
-        /// What the client wants.
-        operation: Operation,
-    },
-    /// A [`Body::Forward`] that was to be sent certainly did not leave this server.
-    Undeliverable {
-        /// The request that was to be forwarded.
-        request: RequestId,
-    },
-}
-
-/// What the server does, in the order to do it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Make this durable before performing any later `Send` or `Answer`.
-    Persist(Record),
-    /// Send a message; it may get lost.
-    Send {
-        /// The receiver.
-        to: NodeId,
-        /// The message.
-        message: Message,
-    },
-    /// Tell a client the outcome of its request.
-    Answer {
-        /// The request, which is thereby forgotten.
-        request: RequestId,
-        /// The store's reply, or why there is none.
-        result: Result<Reply, Refusal>,
-    },
-    /// Something changed that a person may want to read about.
-    Changed(Banner, Change),
-}
-
-/// One durable step of a server, replayed in order at restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// The term, and whom the server voted for in it.
-    HardState {
-        /// The current term.
-        term: Term,
-        /// The vote given in it.
-        vote: Option<NodeId>,
-    },
-    /// An entry at the end of the log.
-    Append(Entry),
-    /// The log loses the entry at `from` and all after it.
-    Truncate {
-        /// The first index removed.
-        from: Index,
-    },
-    /// The server was started.
-    Boot(Boot),
-}
-
-/// Where a server stands, at the head of its log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Banner {
-    /// The server.
-    pub server: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// Its commit index.
-    pub commit: Index,
-}
-
-impl fmt::Display for Banner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, term, commit } = self;
-        write!(f, "[server {server}, term={term}, commit index={commit}]")
-    }
-}
-
-/// A change of role or of the leader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It stands for election in the term.
-    BecameCandidate,
-    /// It won the election with these votes.
-    BecameLeader {
-        /// Who voted for it, itself included.
-        votes: BTreeSet<NodeId>,
-    },
-    /// It was leader and saw a greater term.
-    SteppedDown,
-    /// It heard from the term's leader for the first time.
-    FollowsLeader {
-        /// The leader.
-        leader: NodeId,
-    },
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BecameCandidate => write!(f, "became candidate"),
-            Self::BecameLeader { votes } => {
-                let votes: Vec<u32> = votes.iter().map(|vote| vote.0).collect();
-                write!(f, "became leader, votes={votes:?}")
-            }
-            Self::SteppedDown => write!(f, "stepped down"),
-            Self::FollowsLeader { leader } => write!(f, "follows leader {leader}"),
-        }
-    }
-}
-
-/// What a server tells about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Where it stands.
-    pub banner: Banner,
-    /// `leader`, `candidate` or `follower`.
-    pub role: &'static str,
-    /// The leader of its term, if it heard from one lately.
-    pub leader: Option<NodeId>,
-    /// The last entry applied to its state.
-    pub applied: Index,
-    /// The last entry of its log.
-    pub last: Index,
-}
 
 #[derive(Debug)]
 enum Role {
@@ -328,17 +154,20 @@ enum Role {
 #[derive(Debug)]
 pub struct Core {
     config: Config,
-    /// The other servers, in id order.
+    /// The other members, in id order.
     peers: Vec<NodeId>,
     boot: Boot,
     term: Term,
     vote: Option<NodeId>,
     log: Log,
+    durability: Durability,
     commit: Index,
     machine: Machine,
+    configuration: Arc<Configuration>,
     role: Role,
     leader: Option<NodeId>,
     now: Duration,
+    wall: Duration,
     /// When to stand for election; of no use to a leader.
     election_due: Duration,
     random: ChaCha8Rng,
@@ -352,22 +181,25 @@ impl Core {
     /// Starts a server from what it remembers, as a follower. `now` is the clock of [`Input::Now`].
     #[must_use]
     pub fn new(config: Config, restored: Restored, now: Duration) -> Self {
-        assert!(config.members.contains(&config.id), "a server is a member of its own cluster");
         let peers = config.members.iter().copied().filter(|id| *id != config.id).collect();
         let mut random = ChaCha8Rng::seed_from_u64(config.seed);
         // One stream per server and life: restarts and servers that share a seed draw apart.
         random.set_stream(u64::from(config.id.0) << 32 | restored.boot.0 & 0xffff_ffff);
+        let log = Log::new(restored.base, restored.entries);
         let mut core = Self {
             peers,
             boot: restored.boot,
             term: restored.term,
             vote: restored.vote,
-            log: Log::new(restored.entries),
+            durability: Durability::new(log.last_index()),
+            log,
             commit: Index::ZERO,
             machine: Machine::default(),
+            configuration: Arc::new(Configuration::initial(config.members.clone())),
             role: Role::Follower,
             leader: None,
             now,
+            wall: Duration::ZERO,
             election_due: now,
             random,
             requests: Requests::default(),
@@ -379,17 +211,21 @@ impl Core {
         core
     }
 
-    /// Advances the server by one input. `out` gains effects in order: make a `Persist` durable
-    /// before any later `Send` or `Answer`, and perform all of a step before the next
-    /// [`Input::Tick`] that follows a reply to it.
+    /// Advances the server by one input. `out` gains effects, in the order of the
+    /// [contract](self#the-contract).
     pub fn step(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             // A clock that seems to go back is a clock that stands still.
             Input::Now(now) => self.now = self.now.max(now),
+            Input::WallClock(wall) => self.wall = wall,
             Input::Tick => self.tick(out),
             Input::Receive { from, message } => self.receive(from, message, out),
             Input::Request { request, operation } => self.request(request, operation, out),
             Input::Undeliverable { request } => self.undeliverable(request, out),
+            Input::Durable(record) => self.durable(record, out),
+            Input::SnapshotTaken { .. }
+            | Input::SnapshotFailed { .. }
+            | Input::SnapshotReceived(_) => {}
         }
     }
 
@@ -416,6 +252,27 @@ impl Core {
             leader: self.leader,
             applied: self.machine.applied(),
             last: self.log.last_index(),
+            durable: self.durability.log(),
+            first: self.log.base().next(),
+            snapshot: None,
+            keys: self.machine.values.len(),
+            sessions: self.machine.sessions.len(),
+            requests: self.requests.len(),
+        }
+    }
+
+    /// The members in effect: who is to be reached.
+    #[must_use]
+    pub fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
+    /// What this server, if it leads, knows of the other members, in id order; else nothing.
+    #[must_use]
+    pub fn followers(&self) -> Vec<FollowerStatus> {
+        match &self.role {
+            Role::Leader(leadership) => leadership.followers(),
+            _ => Vec::new(),
         }
     }
 
@@ -428,6 +285,7 @@ impl Core {
         if matches!(self.role, Role::Leader(_)) {
             self.broadcast(out);
         }
+        self.persist_entries(out);
     }
 
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
@@ -440,10 +298,10 @@ impl Core {
         }
         let term = message.term;
         match message.body {
-            Body::RequestVote { last_index, last_term } => {
+            Body::RequestVote { last_index, last_term, .. } => {
                 self.receive_request_vote(from, term, (last_term, last_index), out);
             }
-            Body::Vote { granted } => self.receive_vote(from, term, granted, out),
+            Body::Vote { granted, .. } => self.receive_vote(from, term, granted, out),
             Body::Append(append) => self.receive_append(from, term, append, out),
             Body::Appended { request_term, round, outcome } => {
                 // Terms only rise, so the reply's own lies between the request's and ours.
@@ -451,6 +309,7 @@ impl Core {
                     self.receive_appended(from, round, outcome, out);
                 }
             }
+            Body::Install(_) | Body::ChunkKept { .. } | Body::TimeoutNow => {}
             Body::Forward { boot, request, operation } => {
                 self.receive_forward(Origin::Peer { from, boot, request }, term, operation, out);
             }
@@ -465,17 +324,29 @@ impl Core {
         self.config.members.len() / 2 + 1
     }
 
+    /// Sends a message that promises nothing.
     fn send(&self, to: NodeId, body: Body, out: &mut Vec<Output>) {
-        out.push(Output::Send { to, message: Message { term: self.term, body } });
+        self.send_after(RecordId::ZERO, to, body, out);
     }
 
-    fn persist_hard_state(&self, out: &mut Vec<Output>) {
-        out.push(Output::Persist(Record::HardState { term: self.term, vote: self.vote }));
+    /// Sends a message that promises what the records up to `after` say.
+    fn send_after(&self, after: RecordId, to: NodeId, body: Body, out: &mut Vec<Output>) {
+        let message = Message { term: self.term, body };
+        out.push(Output::Send { to, message, after });
     }
 
-    fn append_to_log(&mut self, entry: Entry, out: &mut Vec<Output>) {
-        out.push(Output::Persist(Record::Append(entry.clone())));
+    fn persist_hard_state(&mut self, out: &mut Vec<Output>) {
+        self.persist(Record::HardState { term: self.term, vote: self.vote }, out);
+    }
+
+    /// Adds an entry to the log, and to what [`Core::persist_entries`] is to persist.
+    fn append_to_log(&mut self, entry: Entry) {
         self.log.append(entry);
+    }
+
+    /// The time for a new entry.
+    fn time(&self) -> Timestamp {
+        Timestamp(0)
     }
 
     /// Moves the commit index up, applies what it covers, and answers those who waited for it.
@@ -492,7 +363,7 @@ impl Core {
                 return;
             };
             let term = entry.term;
-            let reply = self.machine.apply(entry);
+            let reply = self.machine.apply(entry, entry.time, self.mutations);
             self.settle_writes(index, term, &reply, out);
         }
     }

@@ -13,9 +13,10 @@ use rand::{RngExt, SeedableRng};
 
 use super::log::Entry;
 use super::operation::{Command, Write};
-use super::units::{Boot, Index, NodeId, RequestId, SessionId, Term};
+use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
 use super::{
-    Change, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply, Restored, Role,
+    Change, Compaction, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply,
+    Restored, Role,
 };
 use crate::mutations::Mutations;
 
@@ -48,6 +49,8 @@ struct Server {
     core: Option<Core>,
     disk: Vec<Record>,
     boot: Boot,
+    /// Records of this life.
+    records: RecordId,
     requests: u64,
     /// What reached it while it was paused: clients' requests first.
     backlog: VecDeque<Input>,
@@ -118,6 +121,8 @@ impl Network {
                 election_timeout: ms(250)..=ms(400),
                 request_timeout: ms(4000),
                 leader_wait: ms(1000),
+                compaction: Compaction::default(),
+                lease: None,
                 seed,
                 mutations,
             };
@@ -126,6 +131,7 @@ impl Network {
                 core: None,
                 disk: Vec::new(),
                 boot: Boot(0),
+                records: RecordId::ZERO,
                 requests: 0,
                 backlog: VecDeque::new(),
             };
@@ -168,6 +174,7 @@ impl Network {
         let server = self.servers.get_mut(&id).expect("a member");
         server.boot = Boot(server.boot.0 + 1);
         server.disk.push(Record::Boot(server.boot));
+        server.records = RecordId::ZERO;
         let mut restored = Restored::default();
         for record in &server.disk {
             restored.replay(record.clone()).expect("records replay in order");
@@ -330,8 +337,18 @@ impl Network {
         core.step(Input::Now(self.now), &mut out);
         core.step(input, &mut out);
         core.step(Input::Tick, &mut out);
-        for output in out {
-            self.perform(id, output);
+        while !out.is_empty() {
+            let records = out.iter().filter(|output| matches!(output, Output::Persist(_))).count();
+            for output in std::mem::take(&mut out) {
+                self.perform(id, output);
+            }
+            if records > 0 {
+                // The disk is fast: all of a step is durable before the next.
+                let server = self.servers.get_mut(&id).expect("a member");
+                server.records.0 += records as u64;
+                let core = server.core.as_mut().expect("it just stepped");
+                core.step(Input::Durable(server.records), &mut out);
+            }
         }
         self.check(id);
     }
@@ -340,7 +357,7 @@ impl Network {
         let server = self.servers.get_mut(&id).expect("a member");
         match output {
             Output::Persist(record) => server.disk.push(record),
-            Output::Send { to, message } => self.post(id, to, &message),
+            Output::Send { to, message, .. } => self.post(id, to, &message),
             Output::Answer { request, result } => {
                 let ticket = (id, server.boot, request);
                 let earlier = self.outcomes.insert(ticket, (self.now, result));
@@ -351,7 +368,12 @@ impl Network {
                 let alone = other.is_none() || !self.mutations.none();
                 assert!(alone, "Election Safety: {other:?} and {id} lead term {}", banner.term);
             }
-            Output::Changed(..) => {}
+            Output::Changed(..)
+            | Output::SendChunk { .. }
+            | Output::TakeSnapshot(_)
+            | Output::KeepChunk { .. }
+            | Output::InstallReceived { .. }
+            | Output::Members(_) => {}
         }
     }
 

@@ -23,7 +23,7 @@ use super::log::{Entry, Payload};
 use super::message::{Append, AppendOutcome, Body};
 use super::reads::PendingRead;
 use super::units::{Index, NodeId};
-use super::{Core, Output, Role};
+use super::{Core, FollowerStatus, Output, Role};
 use crate::mutations::Mutation;
 
 /// Batches that may be on their way to one follower.
@@ -85,6 +85,18 @@ impl Progress {
 }
 
 impl Leadership {
+    /// What is known of each follower.
+    pub(super) fn followers(&self) -> Vec<FollowerStatus> {
+        let status = |(id, progress): (&NodeId, &Progress)| FollowerStatus {
+            id: *id,
+            matched: progress.matched,
+            next: progress.next,
+            state: if progress.probing { "probing" } else { "streaming" },
+            silent: Duration::ZERO,
+        };
+        self.followers.iter().map(status).collect()
+    }
+
     /// The greatest value that a majority has reached, given everyone else's and the leader's own.
     fn reached_by(&self, quorum: usize, own: u64, value: impl Fn(&Progress) -> u64) -> u64 {
         let mut values: Vec<u64> = self.followers.values().map(value).collect();
@@ -114,7 +126,8 @@ impl Core {
         self.leader = Some(self.config.id);
         if !self.mutations.has(Mutation::CommitPriorTerm) {
             let index = self.log.last_index().next();
-            self.append_to_log(Entry { index, term: self.term, payload: Payload::Noop }, out);
+            let (term, time) = (self.term, self.time());
+            self.append_to_log(Entry { index, term, time, payload: Payload::Noop });
         }
         self.role = Role::Leader(Leadership {
             followers,
@@ -203,9 +216,9 @@ impl Core {
     }
 
     /// Commits what a majority holds, if it is of this term (Raft §5.4.2).
-    fn advance_commit(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn advance_commit(&mut self, out: &mut Vec<Output>) {
         let Role::Leader(leadership) = &self.role else { return };
-        let own = self.log.last_index().0;
+        let own = self.durability.log().0;
         let held = leadership.reached_by(self.quorum(), own, |progress| progress.matched.0);
         let held = Index(held);
         let own_term = self.log.term_at(held) == Some(self.term);

@@ -65,6 +65,11 @@ struct Active {
 }
 
 impl Requests {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.active.len()
+    }
+
     /// When the next request reaches its limit.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let waiting = self.waiting.front().map(|waiting| waiting.due);
@@ -114,6 +119,7 @@ impl Core {
         match operation {
             Operation::Read { key } => self.read(origin, key, out),
             Operation::Write(write) => self.write(origin, write, out),
+            Operation::Admin(_) => self.reply(origin, Err(Refusal::NotPossible), out),
         }
     }
 
@@ -124,7 +130,8 @@ impl Core {
             self.reply(origin, Err(Refusal::Busy), out);
             return;
         }
-        self.append_to_log(Entry { index, term: self.term, payload: Payload::Write(write) }, out);
+        let (term, time) = (self.term, self.time());
+        self.append_to_log(Entry { index, term, time, payload: Payload::Write(write) });
         self.writes.insert((index, self.term), origin);
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::journal::Journal;
 use super::peers::Links;
 use crate::core::message::Body;
-use crate::core::units::{NodeId, RequestId};
+use crate::core::units::{NodeId, RecordId, RequestId};
 use crate::core::{Core, Input, Message, Operation, Output, Refusal, Reply};
 use crate::storage::{Storage, StorageError};
 
@@ -45,6 +45,8 @@ pub(super) struct Engine {
     /// Who waits for which request.
     clients: HashMap<RequestId, oneshot::Sender<Result<Reply, Refusal>>>,
     last_request: RequestId,
+    /// The records written in this life.
+    records: RecordId,
     began: Instant,
     journal: Journal,
 }
@@ -60,7 +62,9 @@ impl Engine {
     ) -> (Self, SyncSender<Event>) {
         let (sender, inbox) = sync_channel(INBOX);
         let (clients, last_request) = (HashMap::new(), RequestId(0));
-        let engine = Self { core, storage, links, inbox, clients, last_request, began, journal };
+        let records = RecordId::ZERO;
+        let engine =
+            Self { core, storage, links, inbox, clients, last_request, records, began, journal };
         (engine, sender)
     }
 
@@ -79,6 +83,7 @@ impl Engine {
             // Forwards that cannot be sent come back as inputs, whose outputs are answers.
             while !out.is_empty() {
                 let undeliverable = self.perform(std::mem::take(&mut out))?;
+                self.core.step(Input::Durable(self.records), &mut out);
                 for request in undeliverable {
                     self.core.step(Input::Undeliverable { request }, &mut out);
                 }
@@ -121,14 +126,21 @@ impl Engine {
         for output in &out {
             if let Output::Persist(record) = output {
                 self.storage.append(record);
+                self.records.0 += 1;
             }
         }
         self.storage.commit()?;
         let mut undeliverable = Vec::new();
         for output in out {
             match output {
-                Output::Persist(_) => {}
-                Output::Send { to, message } => undeliverable.extend(self.send(to, message)),
+                // Snapshots and changing members are not served yet.
+                Output::Persist(_)
+                | Output::SendChunk { .. }
+                | Output::TakeSnapshot(_)
+                | Output::KeepChunk { .. }
+                | Output::InstallReceived { .. }
+                | Output::Members(_) => {}
+                Output::Send { to, message, .. } => undeliverable.extend(self.send(to, message)),
                 Output::Answer { request, result } => {
                     // The client may have gone meanwhile.
                     let client = self.clients.remove(&request);

@@ -7,14 +7,14 @@ use tempfile::TempDir;
 use super::*;
 use crate::core::log::{Entry, Payload};
 use crate::core::operation::{Command, Write};
-use crate::core::units::{Index, Term};
+use crate::core::units::{Index, Term, Timestamp};
 
 const ID: NodeId = NodeId(1);
 
 fn entry(index: u64, term: u64) -> Record {
     let command = Command::Append { key: "k".into(), suffix: format!("{index}").into() };
     let payload = Payload::Write(Write::Plain(command));
-    Record::Append(Entry { index: Index(index), term: Term(term), payload })
+    Record::Append(Entry { index: Index(index), term: Term(term), time: Timestamp(0), payload })
 }
 
 /// A data directory with three batches: term and vote, two entries, an overwritten entry.

@@ -1,9 +1,9 @@
 //! Facts about elections (Raft §5.2, §5.4.1).
 
-use super::super::message::Body;
+use super::super::message::{Ballot, Body};
 use super::super::network::{Network, id, ms, set, value};
 use super::super::operation::Reply;
-use super::super::units::{Index, Term};
+use super::super::units::{Index, RecordId, Term};
 use super::super::{Input, Message, Output, Record, Role};
 use super::scenarios;
 use crate::mutations::Mutations;
@@ -80,23 +80,26 @@ fn vote_is_durable_before_it_is_given() {
         ms(0),
     );
     let mut out = Vec::new();
-    let body = Body::RequestVote { last_index: Index(0), last_term: Term(0) };
+    let body = Body::RequestVote { ballot: Ballot::Vote, last_index: Index(0), last_term: Term(0) };
     let message = Message { term: Term(4), body };
     core.step(Input::Receive { from: id(1), message: message.clone() }, &mut out);
     let vote = Record::HardState { term: Term(4), vote: Some(id(1)) };
+    // Two records, the new term and the vote: the message waits for the second.
     let persisted = out.iter().position(|output| *output == Output::Persist(vote.clone()));
-    let granted = Message { term: Term(4), body: Body::Vote { granted: true } };
-    let sent = out.iter().position(|o| *o == Output::Send { to: id(1), message: granted.clone() });
+    let granted = Message { term: Term(4), body: Body::Vote { pre: false, granted: true } };
+    let sent = out.iter().position(|o| {
+        *o == Output::Send { to: id(1), message: granted.clone(), after: RecordId(2) }
+    });
     assert!(persisted.is_some() && persisted < sent, "{out:?}");
 
     // The same term's other candidate is refused; the first may ask again (Raft Figure 2).
     out.clear();
     core.step(Input::Receive { from: id(3), message: message.clone() }, &mut out);
-    let refused = Message { term: Term(4), body: Body::Vote { granted: false } };
-    assert_eq!(out, [Output::Send { to: id(3), message: refused }]);
+    let refused = Message { term: Term(4), body: Body::Vote { pre: false, granted: false } };
+    assert_eq!(out, [Output::Send { to: id(3), message: refused, after: RecordId(2) }]);
     out.clear();
     core.step(Input::Receive { from: id(1), message }, &mut out);
-    assert_eq!(out, [Output::Send { to: id(1), message: granted }]);
+    assert_eq!(out, [Output::Send { to: id(1), message: granted, after: RecordId(2) }]);
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn vote_counted_twice_is_one_vote() {
     core.step(Input::Now(ms(1000)), &mut out);
     core.step(Input::Tick, &mut out);
     for _ in 0..5 {
-        let message = Message { term: core.term, body: Body::Vote { granted: true } };
+        let message = Message { term: core.term, body: Body::Vote { pre: false, granted: true } };
         core.step(Input::Receive { from: id(2), message }, &mut out);
     }
     assert!(matches!(core.role, Role::Candidate { .. }));

@@ -46,7 +46,7 @@ fn fresh_leader() -> Core {
     let mut core = Core::new(network.core(id(1)).config.clone(), Restored::default(), ms(0));
     step(&mut core, Input::Now(ms(1000)));
     step(&mut core, Input::Tick);
-    let message = Message { term: core.term, body: Body::Vote { granted: true } };
+    let message = Message { term: core.term, body: Body::Vote { pre: false, granted: true } };
     step(&mut core, Input::Receive { from: id(2), message });
     step(&mut core, Input::Tick);
     assert!(matches!(core.role, Role::Leader(_)));
@@ -56,6 +56,8 @@ fn fresh_leader() -> Core {
 fn step(core: &mut Core, input: Input) -> Vec<Output> {
     let mut out = Vec::new();
     core.step(input, &mut out);
+    let issued = core.durability.issued();
+    core.step(Input::Durable(issued), &mut out);
     out
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::super::log::{Entry, Payload};
 use super::super::network::{Network, Outcome, append, id, ms, read, set};
 use super::super::operation::Reply;
-use super::super::units::{Index, Term};
+use super::super::units::{Index, Term, Timestamp};
 use crate::mutations::Mutations;
 
 pub(super) fn noop(index: u64, term: u64) -> Entry {
-    Entry { index: Index(index), term: Term(term), payload: Payload::Noop }
+    Entry { index: Index(index), term: Term(term), time: Timestamp(0), payload: Payload::Noop }
 }
 
 /// A leader is cut off from its followers, not from its clients; another one takes over and
