@@ -21,9 +21,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::failure::Property;
 use crate::codec::encode_record;
 use crate::core::log::Entry;
-use crate::core::message::{AppendOutcome, Body, Message};
+use crate::core::message::{AppendOutcome, Ballot, Body, Message};
 use crate::core::units::{Index, NodeId, Term};
-use crate::core::{Banner, Record, Restored};
+use crate::core::{Banner, Record, Restored, Snapshot, SnapshotId};
+
+/// The state is compared after every so many entries.
+const STATES: u64 = 8;
 
 /// What did not hold, if anything.
 pub(super) type Verdict = Result<(), (Property, String)>;
@@ -38,6 +41,8 @@ pub(super) struct Invariants {
     entries: HashMap<(Index, Term), u64, Mixed>,
     /// For each committed index, from 1: the entry's term, and the term in which it was committed.
     committed: Vec<(Term, Term)>,
+    /// Digests of the state after some of the indexes.
+    states: HashMap<Index, u64, Mixed>,
     /// Used again and again, for the digests.
     encoded: Vec<u8>,
 }
@@ -45,29 +50,46 @@ pub(super) struct Invariants {
 /// What is known of one server.
 #[derive(Debug, Default)]
 struct Watched {
-    /// The index before the first term below.
-    base: Index,
+    /// The last entry that is no more in the log, and its term.
+    base: (Index, Term),
+    /// The terms of the entries after it.
     terms: Vec<Term>,
     term: Term,
     commit: Index,
     /// The greatest term it ever said anything in.
     spoken: Term,
     /// The last index of its present log that it ever acknowledged.
-    acknowledged: Index,
+    acknowledged: (Index, Term),
     leads: bool,
+    /// Whether its state replaced an earlier one since the last digest.
+    applied: Index,
 }
 
 impl Watched {
     fn last(&self) -> Index {
-        self.base.plus(self.terms.len())
+        self.base.0.plus(self.terms.len())
     }
 
     fn term_at(&self, index: Index) -> Option<Term> {
-        if index == Index::ZERO {
-            return Some(Term(0));
+        if index == self.base.0 {
+            return Some(self.base.1);
         }
-        let position = index.0.checked_sub(self.base.0 + 1)?;
+        let position = index.0.checked_sub(self.base.0.0 + 1)?;
         self.terms.get(usize::try_from(position).ok()?).copied()
+    }
+
+    fn trim(&mut self, to: Index, term: Term) {
+        if to <= self.base.0 {
+            return;
+        }
+        if self.term_at(to) == Some(term) {
+            let gone = usize::try_from(to.0 - self.base.0.0).unwrap_or(usize::MAX);
+            self.terms.drain(..gone);
+        } else {
+            self.terms.clear();
+            self.acknowledged = self.acknowledged.min((to, term));
+        }
+        self.base = (to, term);
     }
 }
 
@@ -91,20 +113,60 @@ impl Invariants {
         self.servers[server].term_at(index)
     }
 
+    /// A server went down: whether it leads is settled.
+    pub(super) fn went_down(&mut self, server: usize) {
+        self.servers[server].leads = false;
+    }
+
     /// A server was started with what its disk holds.
     pub(super) fn restarted(&mut self, server: usize, restored: &Restored) -> Verdict {
-        let terms = restored.entries.iter().map(|entry| entry.term);
+        let snapshot = restored.snapshot.as_ref().map(Snapshot::id);
         let watched = &mut self.servers[server];
-        let (before, promised) = (watched.term_at(watched.acknowledged), watched.acknowledged);
+        watched.base = restored.base;
         watched.terms.clear();
-        watched.terms.extend(terms);
-        (watched.term, watched.commit, watched.leads) = (restored.term, Index::ZERO, false);
-        let (term, spoken, after) = (watched.term, watched.spoken, watched.term_at(promised));
+        watched.terms.extend(restored.entries.iter().map(|entry| entry.term));
+        let covered = snapshot.map_or(Index::ZERO, |snapshot| snapshot.index);
+        (watched.term, watched.commit, watched.applied) = (restored.term, covered, covered);
+        let (term, spoken) = (watched.term, watched.spoken);
         check(term >= spoken, Property::TermMonotonicity, || {
             format!("it restarts in term {term} and spoke in term {spoken}")
         })?;
-        check(after == before, Property::Durability, || {
-            format!("it acknowledged entry {promised} of term {before:?}, now {after:?}")
+        let (promised, before) = watched.acknowledged;
+        let kept = promised <= covered || watched.term_at(promised) == Some(before);
+        let after = watched.term_at(promised);
+        check(kept || promised == Index::ZERO, Property::Durability, || {
+            format!("it acknowledged entry {promised} of term {before}, now {after:?}")
+        })?;
+        snapshot.map_or(Ok(()), |snapshot| self.covered(snapshot))
+    }
+
+    /// A server has a snapshot: all that it covers must be committed.
+    pub(super) fn covered(&self, snapshot: SnapshotId) -> Verdict {
+        let SnapshotId { index, term } = snapshot;
+        let Some(position) = index.0.checked_sub(1) else { return Ok(()) };
+        let found = self.committed.get(usize::try_from(position).unwrap_or(usize::MAX));
+        check(found.is_some_and(|(found, _)| *found == term), Property::StateMachineSafety, || {
+            format!("it has a snapshot {snapshot}, where {found:?} is committed")
+        })
+    }
+
+    /// A server's state includes the log up to an index: all servers' states there are the same.
+    pub(super) fn applied(
+        &mut self,
+        server: usize,
+        applied: Index,
+        digest: impl FnOnce() -> u64,
+    ) -> Verdict {
+        let watched = &mut self.servers[server];
+        // Not every index, for the digest looks at the whole state.
+        if applied == watched.applied || applied.0 % STATES != 0 {
+            return Ok(());
+        }
+        watched.applied = applied;
+        let digest = digest();
+        let known = *self.states.entry(applied).or_insert(digest);
+        check(known == digest, Property::StateMachineSafety, || {
+            format!("its state after entry {applied} is not that of another server")
         })
     }
 
@@ -113,11 +175,19 @@ impl Invariants {
         match record {
             Record::HardState { .. } | Record::Boot(_) => Ok(()),
             Record::Append(entry) => self.appended(server, entry),
+            Record::Trim { to, term } => {
+                self.servers[server].trim(*to, *term);
+                Ok(())
+            }
             Record::Truncate { from } => {
                 let watched = &mut self.servers[server];
-                let keep = from.0.saturating_sub(watched.base.0 + 1);
+                let keep = from.0.saturating_sub(watched.base.0.0 + 1);
                 watched.terms.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
-                watched.acknowledged = watched.acknowledged.min(from.previous());
+                if watched.acknowledged.0 >= *from {
+                    let last = watched.last();
+                    let term = watched.term_at(last).unwrap_or_default();
+                    watched.acknowledged = (last, term);
+                }
                 check(!watched.leads, Property::LeaderAppendOnly, || {
                     format!("it cut its log at {from} while it led term {}", watched.term)
                 })
@@ -160,7 +230,7 @@ impl Invariants {
         let (index, expected) = (Index(position as u64 + 1), self.committed[position].0);
         let watched = &self.servers[server];
         let found = watched.term_at(index);
-        let covered = index <= watched.base || found == Some(expected);
+        let covered = index <= watched.base.0 || found == Some(expected);
         check(covered, Property::LeaderCompleteness, || {
             format!("the leader of term {term} lacks entry {index} of term {expected}: {found:?}")
         })
@@ -177,13 +247,13 @@ impl Invariants {
         let watched = &mut self.servers[server];
         watched.spoken = watched.spoken.max(message.term);
         match &message.body {
-            Body::Vote { granted: true } => {
+            Body::Vote { granted: true, pre: false } => {
                 let first = *self.votes.entry((id, message.term)).or_insert(to);
                 check(first == to, Property::OneVotePerTerm, || {
                     format!("it votes for {first} and for {to} in term {}", message.term)
                 })
             }
-            Body::RequestVote { .. } => {
+            Body::RequestVote { ballot, .. } if *ballot != Ballot::Pre => {
                 let first = *self.votes.entry((id, message.term)).or_insert(id);
                 check(first == id, Property::OneVotePerTerm, || {
                     format!("it votes for {first} and for itself in term {}", message.term)
@@ -191,7 +261,11 @@ impl Invariants {
             }
             Body::Appended { outcome: AppendOutcome::Accepted { matched }, .. } => {
                 let last = watched.last();
-                watched.acknowledged = watched.acknowledged.max((*matched).min(last));
+                let matched = (*matched).min(last);
+                if matched > watched.acknowledged.0 {
+                    let term = watched.term_at(matched).unwrap_or_default();
+                    watched.acknowledged = (matched, term);
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -221,7 +295,7 @@ impl Invariants {
 
     fn commit(&mut self, server: usize, index: Index, term: Term) -> Verdict {
         let watched = &self.servers[server];
-        if index <= watched.base {
+        if index <= watched.base.0 {
             return Ok(());
         }
         let found = watched.term_at(index);

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::disk::Crash;
 use super::failure::{Failure, Property};
 use super::history::{Action, Kind};
 use super::load::{conclude, key};
 use super::moment::{Moment, ms, secs};
-use super::server::{Asker, Outcome};
+use super::server::{Asker, Crash, DiskSpeed, Outcome};
 use super::world::World;
 use crate::core::operation::{Command, Write};
 use crate::core::units::{Index, Term};
@@ -369,6 +368,8 @@ impl World {
         self.load.plan_mut().loss = 0.0;
         self.load.plan_mut().duplication = 0.0;
         for at in 0..self.size() {
+            self.servers[at].disk.repair();
+            self.servers[at].speed = DiskSpeed::fair();
             self.restart(at)?;
             if self.servers[at].paused {
                 self.resume(at)?;

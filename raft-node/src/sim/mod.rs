@@ -17,7 +17,7 @@
 //! and the sockets (the real-process tests run those), and threads: a turn of a server is atomic.
 
 mod clock;
-mod disk;
+mod disks;
 mod failure;
 mod history;
 mod invariants;

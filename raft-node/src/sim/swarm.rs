@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::disk::Crash;
+use super::server::Crash;
 use super::history::Object;
 use super::lab::Done;
 use super::load::LoadPlan;
@@ -165,7 +165,7 @@ fn strike(world: &mut World, family: Family) -> Done {
         }
         Family::SlowDisk => {
             let most = [Duration::from_millis(2), ms(20), ms(100)][world.faults.random_range(0..3)];
-            world.servers[one].sync_time = Duration::from_micros(100)..=most;
+            world.servers[one].speed.sync = Duration::from_micros(100)..=most;
         }
     }
     Ok(())

@@ -1,12 +1,11 @@
 //! Runs the servers: takes the next event, lets whoever it is for take a turn, performs what comes
 //! out of that, and has the invariants checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 
-use super::disk::Crash;
 use super::failure::{Failure, Property};
 use super::history::{History, Object};
 use super::invariants::{Invariants, Verdict};
@@ -28,6 +27,12 @@ pub(super) struct Setup {
     pub(super) size: usize,
     pub(super) heartbeat: Duration,
     pub(super) election_timeout: std::ops::RangeInclusive<Duration>,
+    /// How many of the servers are members from the beginning.
+    pub(super) members: usize,
+    pub(super) compaction: Compaction,
+    pub(super) lease: Option<Lease>,
+    /// How long a segment of the log gets, in bytes.
+    pub(super) segment_bytes: u64,
     /// Whether to count the bytes of messages, which takes encoding them.
     pub(super) counts_bytes: bool,
     /// What the clients' keys are.
@@ -41,6 +46,10 @@ impl Setup {
             size,
             heartbeat: ms(100),
             election_timeout: ms(250)..=ms(400),
+            members: size,
+            compaction: Compaction::default(),
+            lease: None,
+            segment_bytes: 1 << 20,
             counts_bytes: false,
             object: Object::Register,
         }
@@ -112,7 +121,7 @@ pub(super) struct World {
     pub(super) setup: Setup,
     seed: u64,
     network_random: ChaCha8Rng,
-    disk_random: ChaCha8Rng,
+    pub(super) disk_random: ChaCha8Rng,
     out: Vec<Output>,
     encoded: Vec<u8>,
 }
@@ -120,8 +129,8 @@ pub(super) struct World {
 impl World {
     /// A cluster of servers 1 to `size`, all down.
     pub(super) fn new(setup: Setup, seed: u64, mutations: Mutations, with_lines: bool) -> Self {
-        let ids = 1..=u32::try_from(setup.size).expect("clusters are small");
-        let members: std::collections::BTreeSet<NodeId> = ids.map(NodeId).collect();
+        let ids = |count: usize| (1..=u32::try_from(count).expect("clusters are small")).map(NodeId);
+        let members: BTreeSet<NodeId> = ids(setup.members).collect();
         let config = |id| Config {
             id,
             members: members.clone(),
@@ -129,13 +138,15 @@ impl World {
             election_timeout: setup.election_timeout.clone(),
             request_timeout: ms(4_000),
             leader_wait: ms(1_000),
+            compaction: setup.compaction,
+            lease: setup.lease,
             seed,
             mutations,
         };
         Self {
             now: Moment::START,
             queue: super::queue::Queue::new(),
-            servers: members.iter().map(|id| Server::new(config(*id))).collect(),
+            servers: ids(setup.size).map(|id| Server::new(config(id), setup.segment_bytes)).collect(),
             network: Network::new(setup.size),
             connected: vec![true; setup.size],
             invariants: Invariants::new(setup.size),
@@ -188,6 +199,7 @@ impl World {
             Event::Deliver { from, to, message } => self.deliver(from, to, message)?,
             Event::Timer { server, life } => self.timer(server, life)?,
             Event::Synced { server, life } => self.synced(server, life)?,
+            Event::SnapshotDone { server, life } => self.snapshot_done(server, life)?,
             Event::Request { server, client, attempt, operation } => {
                 self.take_request(server, client, attempt, operation)?;
             }
@@ -244,25 +256,37 @@ impl World {
         let Some(core) = server.core.as_mut() else { return Ok(()) };
         let mut out = std::mem::take(&mut self.out);
         core.step(Input::Now(server.clock.monotonic(self.now)), &mut out);
+        if !server.config.mutations.none() {
+            core.step(Input::WallClock(server.clock.wall(self.now)), &mut out);
+        }
         for input in server.inbox.drain(..) {
             core.step(input, &mut out);
         }
         core.step(Input::Tick, &mut out);
-        let status = core.status();
+        // Records first: whatever else comes out of the turn is judged by the log after it.
+        for output in &out {
+            if let Output::Persist(record) = output {
+                self.persist(at, record)?;
+            }
+        }
         for output in out.drain(..) {
             self.perform(at, output)?;
         }
         self.out = out;
         self.begin_sync(at);
-        self.release(at)?;
         self.set_timer(at);
-        self.show(at, &status)
+        self.show(at)
     }
 
-    fn show(&mut self, at: usize, status: &Status) -> Result<(), Failure> {
+    fn show(&mut self, at: usize) -> Result<(), Failure> {
+        let Some(core) = &self.servers[at].core else { return Ok(()) };
+        let status = core.status();
         let Banner { term, commit, .. } = status.banner;
         self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, status.last.0]);
         let verdict = self.invariants.shown(at, &status.banner, status.role == "leader");
+        self.judge(at, verdict)?;
+        let Some(core) = &self.servers[at].core else { return Ok(()) };
+        let verdict = self.invariants.applied(at, status.applied, || core.state_digest());
         self.judge(at, verdict)
     }
 
@@ -281,70 +305,62 @@ impl World {
         failure
     }
 
+    fn persist(&mut self, at: usize, record: &Record) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
+        server.records.0 += 1;
+        if let Some(files) = &mut server.files {
+            files.storage.append(record);
+        }
+        let verdict = self.invariants.recorded(at, record);
+        self.judge(at, verdict)
+    }
+
     fn perform(&mut self, at: usize, output: Output) -> Result<(), Failure> {
+        let server = &mut self.servers[at];
         match output {
-            Output::Persist(record) => {
-                let verdict = self.invariants.recorded(at, &record);
-                self.servers[at].disk.write(record);
-                self.judge(at, verdict)
-            }
-            Output::Send { .. } | Output::Answer { .. } => {
-                let server = &mut self.servers[at];
-                server.held.push_back((server.disk.written(), output));
+            Output::Persist(_) | Output::Members(_) => Ok(()),
+            Output::Send { to, message, after } if after > server.durable => {
+                server.held.push((after, to, message));
                 Ok(())
             }
-            Output::Changed(banner, change) => {
-                self.trace.line(self.now, format_args!("{banner} {change}"));
-                if matches!(change, Change::BecameLeader { .. }) {
-                    let verdict = self.invariants.elected(at, &banner);
-                    self.judge(at, verdict)?;
-                }
+            Output::Send { to, message, .. } => self.send(at, to, message),
+            Output::SendChunk { to, message, length } => self.send_chunk(at, to, message, length),
+            Output::Answer { request, result } => {
+                let asker = server.askers.remove(&request);
+                self.answer(at, asker, result);
                 Ok(())
             }
-        }
-    }
-
-    fn begin_sync(&mut self, at: usize) {
-        let server = &mut self.servers[at];
-        if server.syncing.is_none() && server.disk.durable() < server.disk.written() {
-            server.syncing = Some(server.disk.written());
-            let done = self.now.plus(between(&mut self.disk_random, &server.sync_time));
-            self.queue.push(done, Event::Synced { server: at, life: server.life });
-        }
-    }
-
-    fn synced(&mut self, at: usize, life: u64) -> Result<(), Failure> {
-        let server = &mut self.servers[at];
-        if server.life != life {
-            return Ok(());
-        }
-        if let Some(count) = server.syncing.take() {
-            server.disk.synced(count);
-        }
-        self.begin_sync(at);
-        self.release(at)
-    }
-
-    /// Lets go what waited for records that are durable by now.
-    fn release(&mut self, at: usize) -> Result<(), Failure> {
-        loop {
-            let server = &mut self.servers[at];
-            let durable = server.disk.durable();
-            let Some((_, output)) = server.held.pop_front_if(|(after, _)| *after <= durable) else {
-                return Ok(());
-            };
-            match output {
-                Output::Send { to, message } => self.send(at, to, message)?,
-                Output::Answer { request, result } => {
-                    let asker = server.askers.remove(&request);
-                    self.answer(at, asker, result);
-                }
-                Output::Persist(_) | Output::Changed(..) => {}
+            Output::TakeSnapshot(snapshot) => {
+                server.taking = Some(snapshot);
+                self.begin_snapshot(at);
+                Ok(())
             }
+            Output::KeepChunk { snapshot, offset, data } => {
+                self.keep_chunk(at, snapshot, offset, &data);
+                Ok(())
+            }
+            Output::InstallReceived { snapshot, total } => {
+                server.installing = Some((snapshot, total));
+                self.begin_snapshot(at);
+                Ok(())
+            }
+            Output::Changed(banner, change) => self.changed(at, banner, &change),
         }
     }
 
-    fn send(&mut self, from: usize, to: NodeId, message: Message) -> Result<(), Failure> {
+    fn changed(&mut self, at: usize, banner: Banner, change: &Change) -> Result<(), Failure> {
+        self.trace.line(self.now, format_args!("{banner} {change}"));
+        let verdict = match change {
+            Change::BecameLeader { .. } => self.invariants.elected(at, &banner),
+            Change::TookSnapshot { snapshot } | Change::InstalledSnapshot { snapshot } => {
+                self.invariants.covered(*snapshot)
+            }
+            _ => Ok(()),
+        };
+        self.judge(at, verdict)
+    }
+
+    pub(super) fn send(&mut self, from: usize, to: NodeId, message: Message) -> Result<(), Failure> {
         let id = self.servers[from].id();
         let verdict = self.invariants.sent(from, id, to, &message);
         self.judge(from, verdict)?;
@@ -425,40 +441,6 @@ impl World {
         self.servers[at].core.as_ref().map(Core::status)
     }
 
-    // ---- crashes ----
-
-    /// Takes a server down, if it is up.
-    pub(super) fn crash(&mut self, at: usize, crash: Crash) {
-        if self.servers[at].is_up() {
-            let banner = self.banner(at);
-            self.trace.line(self.now, format_args!("{banner} goes down: {crash:?}"));
-            self.trace.mix(&[self.now.0, 3, at as u64]);
-            self.servers[at].crash(crash);
-        }
-    }
-
-    /// Starts a server from its disk, if it is down.
-    pub(super) fn restart(&mut self, at: usize) -> Result<(), Failure> {
-        let server = &mut self.servers[at];
-        if server.is_up() {
-            return Ok(());
-        }
-        let mut restored = server.disk.restore();
-        restored.boot = Boot(restored.boot.0 + 1);
-        server.disk.write(Record::Boot(restored.boot));
-        server.disk.synced(server.disk.written());
-        server.last_request = crate::core::units::RequestId(0);
-        let verdict = self.invariants.restarted(at, &restored);
-        let now = server.clock.monotonic(self.now);
-        server.core = Some(Core::new(server.config.clone(), restored, now));
-        self.trace.mix(&[self.now.0, 4, at as u64]);
-        if self.trace.wants_lines() {
-            let banner = self.banner(at);
-            self.trace.line(self.now, format_args!("{banner} starts"));
-        }
-        self.set_timer(at);
-        self.judge(at, verdict)
-    }
 
     /// Releases messages that were held, as if they had just been sent.
     pub(super) fn arrive(&mut self, messages: Vec<(usize, usize, Message)>) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::super::disk::Crash;
+use super::super::server::Crash;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::super::disk::Crash;
+use super::super::server::Crash;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
