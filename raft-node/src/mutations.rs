@@ -71,6 +71,30 @@ mutations! {
     "no-dedup" NoDedup:
         "a retried request is applied again",
         "lost replies, client retry", [Clients], ["ra#145"];
+    "ack-before-fsync" AckBeforeFsync:
+        "what was written counts as durable before it was synced",
+        "power loss on a quorum", [Clients], ["nats-server#7564", "hiqlite#361"];
+    "fsync-error-ignored" FsyncErrorIgnored:
+        "an error from fsync is swallowed",
+        "I/O error on fsync, power loss", [Clients], [];
+    "apply-twice-on-restart" ApplyTwiceOnRestart:
+        "a restart takes the applied index from the log, not from the snapshot",
+        "snapshot, kill before the log is trimmed as far", [Clients], ["etcd#13766"];
+    "snapshot-log-gap" SnapshotLogGap:
+        "a restart drops what follows the snapshot in a log that was not trimmed yet",
+        "kill between snapshot and trim", [Clients], ["redisraft#43"];
+    "snapshot-not-synced" SnapshotNotSynced:
+        "the log is trimmed before the snapshot is durable, and a missing snapshot is no error",
+        "power loss", [Clients], [];
+    "torn-tail-accepted" TornTailAccepted:
+        "the last batch's checksum is not checked",
+        "power loss, torn write", [Clients], ["canonical/raft#407"];
+    "corruption-truncates-then-votes" CorruptionTruncatesThenVotes:
+        "a bad checksum in the middle truncates the log, then the server votes",
+        "bit flip in the log, restart", [Clients], ["nats-server#7587", "NuRaft#185"];
+    "directory-not-synced" DirectoryNotSynced:
+        "a new segment's directory entry is not synced",
+        "power loss", [Clients], [];
 }
 
 /// Every planted bug, in the order of the table.

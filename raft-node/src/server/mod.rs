@@ -35,7 +35,7 @@ use self::journal::Journal;
 pub use self::journal::Level;
 use crate::arguments::{Arguments, ArgumentsError};
 use crate::core::Core;
-use crate::storage::{Opened, Storage, StorageError};
+use crate::storage::{self, Directory, Opened, Storage, StorageError};
 
 /// How long answers may take to reach their clients once the server stops.
 const FAREWELL: Duration = Duration::from_millis(50);
@@ -99,7 +99,9 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
     let peer_listener = listen("peers", own_address).await?;
     let client_listener = listen("clients", arguments.listen).await?;
 
-    let Opened { storage, restored, torn_bytes } = Storage::open(&arguments.data, config.id)?;
+    let options = storage::Options { mutations: config.mutations, ..storage::Options::default() };
+    let opened = Storage::open(Directory::new(&arguments.data), config.id, options)?;
+    let Opened { storage, restored, torn_bytes, .. } = opened;
     let (boot, entries) = (restored.boot.0, restored.entries.len());
     let began = Instant::now();
     let silence = (config.heartbeat * 5).max(Duration::from_millis(500));
