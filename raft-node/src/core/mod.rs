@@ -90,6 +90,7 @@
 //! * Writing to the leader's disk in parallel with replication (thesis §10.2.1).
 
 mod config;
+mod digest;
 mod durability;
 mod election;
 mod follower;

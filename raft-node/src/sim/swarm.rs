@@ -10,13 +10,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::server::Crash;
 use super::history::Object;
 use super::lab::Done;
 use super::load::LoadPlan;
 use super::moment::ms;
 use super::network::Weather;
 use super::random::{Stream, between, stream};
+use super::server::Crash;
 use super::world::{Setup, World};
 
 /// What may befall the cluster.

@@ -15,9 +15,10 @@ use super::network::{Fate, Network};
 use super::random::{Stream, between, chance, stream};
 use super::server::{Asker, Outcome, Server};
 use super::trace::Trace;
-use crate::core::units::{Boot, NodeId, Term};
+use crate::core::units::{NodeId, Term};
 use crate::core::{
-    Banner, Change, Config, Core, Input, Message, Operation, Output, Record, Status,
+    Banner, Change, Compaction, Config, Core, Input, Lease, Message, Operation, Output, Record,
+    Status,
 };
 use crate::mutations::Mutations;
 
@@ -69,6 +70,11 @@ pub(super) enum Event {
         life: u64,
     },
     Synced {
+        server: usize,
+        life: u64,
+    },
+    /// The disk is through with the snapshot that a server writes or installs.
+    SnapshotDone {
         server: usize,
         life: u64,
     },
@@ -129,7 +135,8 @@ pub(super) struct World {
 impl World {
     /// A cluster of servers 1 to `size`, all down.
     pub(super) fn new(setup: Setup, seed: u64, mutations: Mutations, with_lines: bool) -> Self {
-        let ids = |count: usize| (1..=u32::try_from(count).expect("clusters are small")).map(NodeId);
+        let ids =
+            |count: usize| (1..=u32::try_from(count).expect("clusters are small")).map(NodeId);
         let members: BTreeSet<NodeId> = ids(setup.members).collect();
         let config = |id| Config {
             id,
@@ -146,7 +153,9 @@ impl World {
         Self {
             now: Moment::START,
             queue: super::queue::Queue::new(),
-            servers: ids(setup.size).map(|id| Server::new(config(id), setup.segment_bytes)).collect(),
+            servers: ids(setup.size)
+                .map(|id| Server::new(config(id), setup.segment_bytes))
+                .collect(),
             network: Network::new(setup.size),
             connected: vec![true; setup.size],
             invariants: Invariants::new(setup.size),
@@ -360,7 +369,12 @@ impl World {
         self.judge(at, verdict)
     }
 
-    pub(super) fn send(&mut self, from: usize, to: NodeId, message: Message) -> Result<(), Failure> {
+    pub(super) fn send(
+        &mut self,
+        from: usize,
+        to: NodeId,
+        message: Message,
+    ) -> Result<(), Failure> {
         let id = self.servers[from].id();
         let verdict = self.invariants.sent(from, id, to, &message);
         self.judge(from, verdict)?;
@@ -440,7 +454,6 @@ impl World {
     pub(super) fn status(&self, at: usize) -> Option<Status> {
         self.servers[at].core.as_ref().map(Core::status)
     }
-
 
     /// Releases messages that were held, as if they had just been sent.
     pub(super) fn arrive(&mut self, messages: Vec<(usize, usize, Message)>) {

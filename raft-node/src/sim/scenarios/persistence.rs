@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::super::server::Crash;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
 use super::super::network::Weather;
+use super::super::server::Crash;
 use super::super::world::World;
 
 pub(super) fn persist_1(world: &mut World) -> Done {

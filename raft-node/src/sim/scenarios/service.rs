@@ -2,11 +2,11 @@
 
 use rand::RngExt;
 
-use super::super::server::Crash;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
 use super::super::network::Weather;
+use super::super::server::Crash;
 use super::super::world::World;
 
 const KEYS: u32 = 3;
