@@ -310,14 +310,14 @@ mod tests {
     use crate::core::operation::{Command, Write};
     use crate::core::units::{Index, SessionId, Timestamp};
 
-    fn messages() -> Vec<Message> {
+    fn writes() -> Vec<Write> {
         let command = Command::Set {
             key: "k".into(),
             value: "v".into(),
             expected: Some("old".into()),
             get: true,
         };
-        let writes = [
+        vec![
             Write::Plain(command.clone()),
             Write::Plain(Command::Append { key: "k".into(), suffix: "s".into() }),
             Write::Plain(Command::Delete { keys: vec!["a".into(), "b".into()] }),
@@ -325,7 +325,10 @@ mod tests {
             Write::Plain(Command::Increment { key: "n".into() }),
             Write::Plain(Command::Expire { key: "e".into(), life: Duration::from_millis(70) }),
             Write::OpenSession,
-        ];
+        ]
+    }
+
+    fn entries() -> Vec<Entry> {
         let members = Configuration {
             voters: [NodeId(1), NodeId(2)].into(),
             outgoing: Some([NodeId(1), NodeId(3)].into()),
@@ -333,10 +336,35 @@ mod tests {
             addresses: [(NodeId(4), "somewhere".into())].into(),
         };
         let others = [Payload::Noop, Payload::Configuration(Arc::new(members))];
-        let payloads = writes.iter().cloned().map(Payload::Write).chain(others);
+        let payloads = writes().into_iter().map(Payload::Write).chain(others);
         let (term, time) = (Term(3), Timestamp(1234));
         let entry = |(index, payload)| Entry { index: Index(index), term, time, payload };
-        let entries: Vec<Entry> = (6..).zip(payloads).map(entry).collect();
+        (6..).zip(payloads).map(entry).collect()
+    }
+
+    fn results() -> Vec<Result<Reply, Refusal>> {
+        let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into())];
+        let failures = [
+            Failure::NotAnInteger,
+            Failure::Overflow,
+            Failure::ValueTooLong,
+            Failure::NoSession,
+            Failure::StaleSequence,
+        ];
+        let refusals = [
+            Refusal::NoLeader,
+            Refusal::Busy,
+            Refusal::Dropped,
+            Refusal::ReadFailed,
+            Refusal::Uncertain,
+            Refusal::Changing,
+            Refusal::NotPossible,
+        ];
+        let replies = replies.into_iter().chain(failures.map(Reply::Failure)).map(Ok);
+        replies.chain(refusals.map(Err)).collect()
+    }
+
+    fn messages() -> Vec<Message> {
         let mut bodies = vec![
             Body::Vote { pre: true, granted: false },
             Body::Vote { pre: false, granted: true },
@@ -344,7 +372,7 @@ mod tests {
             Body::Append(Append {
                 previous_index: Index(5),
                 previous_term: Term(2),
-                entries,
+                entries: entries(),
                 commit: Index(4),
                 round: 12,
             }),
@@ -367,7 +395,7 @@ mod tests {
             bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
         }
         let (boot, request) = (Boot(2), RequestId(77));
-        let operations = writes.into_iter().map(Operation::Write);
+        let operations = writes().into_iter().map(Operation::Write);
         let admin = [
             Admin::Add { id: NodeId(4), address: "somewhere".into() },
             Admin::Remove { id: NodeId(4) },
@@ -379,25 +407,7 @@ mod tests {
         for operation in operations.chain(admin).chain([Operation::Read { key: "k".into() }]) {
             bodies.push(Body::Forward { boot, request, operation });
         }
-        let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into())];
-        let failures = [
-            Failure::NotAnInteger,
-            Failure::Overflow,
-            Failure::ValueTooLong,
-            Failure::NoSession,
-            Failure::StaleSequence,
-        ];
-        let refusals = [
-            Refusal::NoLeader,
-            Refusal::Busy,
-            Refusal::Dropped,
-            Refusal::ReadFailed,
-            Refusal::Uncertain,
-            Refusal::Changing,
-            Refusal::NotPossible,
-        ];
-        let replies = replies.into_iter().chain(failures.map(Reply::Failure)).map(Ok);
-        for result in replies.chain(refusals.map(Err)) {
+        for result in results() {
             bodies.push(Body::Answer { boot, request, result });
         }
         bodies.into_iter().map(|body| Message { term: Term(4), body }).collect()

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use super::units::{Index, RecordId};
 use super::{Core, Output, Record};
+use crate::mutations::Mutation;
 
 /// What was handed out, and what of it is durable.
 #[derive(Debug)]
@@ -59,6 +60,13 @@ impl Durability {
         self.hard_state
     }
 
+    /// A durable snapshot covers the log up to an index, and the log ends at another now.
+    pub(super) fn covered(&mut self, until: Index, last: Index) {
+        self.issued_log = last;
+        self.log = self.log.max(until).min(last);
+        self.pending.retain(|(_, index)| *index > until && *index <= last);
+    }
+
     /// Whether the present term and vote are durable.
     pub(super) fn has_hard_state(&self) -> bool {
         self.record >= self.hard_state
@@ -82,6 +90,21 @@ impl Core {
         }
     }
 
+    /// Hands out the term and the vote.
+    pub(super) fn persist_hard_state(&mut self, out: &mut Vec<Output>) {
+        let lost = self.mutations.has(Mutation::VoteNotPersisted);
+        let vote = if lost { None } else { self.vote };
+        self.persist(Record::HardState { term: self.term, vote }, out);
+    }
+
+    /// Hands out what a restart found to be put right, before anything else.
+    pub(super) fn persist_corrections(&mut self, out: &mut Vec<Output>) {
+        for record in std::mem::take(&mut self.corrections) {
+            self.issue(record, out);
+            self.durability.covered(self.log.base(), self.log.last_index());
+        }
+    }
+
     fn issue(&mut self, record: Record, out: &mut Vec<Output>) {
         let durability = &mut self.durability;
         durability.issued = RecordId(durability.issued.0 + 1);
@@ -94,7 +117,9 @@ impl Core {
             Record::Truncate { from } => {
                 let last = from.previous();
                 durability.issued_log = last;
-                durability.log = durability.log.min(last);
+                if !self.mutations.has(Mutation::StaleLastWritten) {
+                    durability.log = durability.log.min(last);
+                }
                 durability.pending.retain(|(_, index)| *index <= last);
             }
             Record::Trim { .. } | Record::Boot(_) => {}
@@ -110,6 +135,7 @@ impl Core {
         while let Some((_, index)) = durability.pending.pop_front_if(|(id, _)| *id <= record) {
             durability.log = index;
         }
+        self.count_own_vote(out);
         self.advance_commit(out);
     }
 }

@@ -146,11 +146,15 @@ impl Log {
         }
     }
 
-    /// The last configuration in the log at or before an index, and where it is.
-    pub(super) fn configuration_until(&self, until: Index) -> Option<(Index, &Arc<Configuration>)> {
-        let count = self.place(until.next()).unwrap_or(0).min(self.entries.len());
-        self.entries.range(..count).rev().find_map(|entry| match &entry.payload {
-            Payload::Configuration(configuration) => Some((entry.index, configuration)),
+    /// The configurations after an index, and where they are.
+    pub(super) fn configurations_after(
+        &self,
+        index: Index,
+    ) -> impl Iterator<Item = (Index, Arc<Configuration>)> {
+        self.entries.iter().filter_map(move |entry| match &entry.payload {
+            Payload::Configuration(members) if entry.index > index => {
+                Some((entry.index, Arc::clone(members)))
+            }
             _ => None,
         })
     }

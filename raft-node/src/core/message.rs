@@ -89,6 +89,13 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// Whether it answers another server's message.
+    pub(super) fn is_reply(&self) -> bool {
+        matches!(self, Self::Vote { .. } | Self::Appended { .. } | Self::ChunkKept { .. })
+    }
+}
+
 /// What kind of vote is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ballot {

@@ -89,24 +89,31 @@
 //! * Leadership transfer (thesis §3.10) and leases (§6.4.1).
 //! * Writing to the leader's disk in parallel with replication (thesis §10.2.1).
 
+mod compaction;
 mod config;
 mod digest;
 mod durability;
 mod election;
 mod follower;
+mod install;
 mod interface;
+mod lease;
 pub mod log;
 pub(crate) mod machine;
+mod members;
 pub mod membership;
 pub mod message;
 pub mod operation;
+mod progress;
 mod reads;
+mod recovery;
 pub mod refusal;
 mod replication;
 mod requests;
 mod restored;
 pub mod sessions;
 pub mod snapshot;
+mod transfer;
 pub mod units;
 pub(crate) mod values;
 
@@ -115,29 +122,32 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use self::compaction::Compaction as Compactor;
 pub use self::config::{Compaction, Config, Lease};
 use self::durability::Durability;
+use self::election::Votes;
+use self::install::Incoming;
 pub use self::interface::{Banner, Change, FollowerStatus, Input, Output, Record, Status};
 use self::log::{Entry, Log};
 use self::machine::Machine;
-use self::membership::Configuration;
+use self::members::Members;
 use self::message::Body;
 pub use self::message::Message;
 pub use self::operation::{Admin, Operation, Reply};
+use self::recovery::Recovered;
 pub use self::refusal::Refusal;
 use self::replication::Leadership;
 use self::requests::{Origin, Requests};
 pub use self::restored::{ReplayError, Restored};
 pub use self::snapshot::{Snapshot, SnapshotId};
 use self::units::{Boot, Index, NodeId, RecordId, Term, Timestamp};
-use crate::mutations::Mutations;
+use crate::mutations::{Mutation, Mutations};
 
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 4 << 10;
@@ -147,8 +157,9 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 enum Role {
     Follower,
-    Candidate { votes: BTreeSet<NodeId> },
-    Leader(Leadership),
+    PreCandidate { votes: Votes },
+    Candidate { votes: Votes },
+    Leader(Box<Leadership>),
 }
 
 /// One Raft server; see the [module](self).
@@ -164,9 +175,13 @@ pub struct Core {
     durability: Durability,
     commit: Index,
     machine: Machine,
-    configuration: Arc<Configuration>,
+    members: Members,
+    compaction: Compactor,
+    incoming: Option<Incoming>,
     role: Role,
     leader: Option<NodeId>,
+    /// When a leader was last heard, or may have been before a restart.
+    heard: Option<Duration>,
     now: Duration,
     wall: Duration,
     /// When to stand for election; of no use to a leader.
@@ -175,6 +190,8 @@ pub struct Core {
     requests: Requests,
     /// Whoever waits for an entry this server appended as leader, in whatever term.
     writes: BTreeMap<(Index, Term), Origin>,
+    /// Records that bring the log on the disk in line with a newer snapshot, after a restart.
+    corrections: Vec<Record>,
     mutations: Mutations,
 }
 
@@ -182,23 +199,28 @@ impl Core {
     /// Starts a server from what it remembers, as a follower. `now` is the clock of [`Input::Now`].
     #[must_use]
     pub fn new(config: Config, restored: Restored, now: Duration) -> Self {
-        let peers = config.members.iter().copied().filter(|id| *id != config.id).collect();
         let mut random = ChaCha8Rng::seed_from_u64(config.seed);
         // One stream per server and life: restarts and servers that share a seed draw apart.
         random.set_stream(u64::from(config.id.0) << 32 | restored.boot.0 & 0xffff_ffff);
-        let log = Log::new(restored.base, restored.entries);
+        let recovered = Recovered::new(&config, restored);
+        let (log, members) = (recovered.log, recovered.members);
+        let everyone = members.current().members();
         let mut core = Self {
-            peers,
-            boot: restored.boot,
-            term: restored.term,
-            vote: restored.vote,
+            peers: everyone.into_iter().filter(|id| *id != config.id).collect(),
+            boot: recovered.boot,
+            term: recovered.term,
+            vote: recovered.vote,
             durability: Durability::new(log.last_index()),
             log,
-            commit: Index::ZERO,
-            machine: Machine::default(),
-            configuration: Arc::new(Configuration::initial(config.members.clone())),
+            commit: recovered.commit,
+            machine: recovered.machine,
+            members,
+            compaction: Compactor::new(recovered.snapshot),
+            incoming: None,
+            corrections: recovered.corrections,
             role: Role::Follower,
             leader: None,
+            heard: None,
             now,
             wall: Duration::ZERO,
             election_due: now,
@@ -208,6 +230,7 @@ impl Core {
             mutations: config.mutations,
             config,
         };
+        core.heard = core.heard_at_start();
         core.reset_election_timer();
         core
     }
@@ -215,6 +238,9 @@ impl Core {
     /// Advances the server by one input. `out` gains effects, in the order of the
     /// [contract](self#the-contract).
     pub fn step(&mut self, input: Input, out: &mut Vec<Output>) {
+        if !self.corrections.is_empty() {
+            self.persist_corrections(out);
+        }
         match input {
             // A clock that seems to go back is a clock that stands still.
             Input::Now(now) => self.now = self.now.max(now),
@@ -224,9 +250,14 @@ impl Core {
             Input::Request { request, operation } => self.request(request, operation, out),
             Input::Undeliverable { request } => self.undeliverable(request, out),
             Input::Durable(record) => self.durable(record, out),
-            Input::SnapshotTaken { .. }
-            | Input::SnapshotFailed { .. }
-            | Input::SnapshotReceived(_) => {}
+            Input::SnapshotTaken { snapshot, total, checksum } => {
+                self.snapshot_taken(snapshot, (total, checksum), out);
+            }
+            Input::SnapshotFailed { snapshot } => {
+                self.snapshot_not_taken(snapshot, out);
+                self.snapshot_not_received(snapshot);
+            }
+            Input::SnapshotReceived(snapshot) => self.install(snapshot, out),
         }
     }
 
@@ -235,7 +266,7 @@ impl Core {
     pub fn next_due(&self) -> Duration {
         let timer = match &self.role {
             Role::Leader(leadership) => leadership.heartbeat_due,
-            Role::Follower | Role::Candidate { .. } => self.election_due,
+            _ => self.election_due,
         };
         self.requests.next_due().map_or(timer, |due| due.min(timer))
     }
@@ -246,8 +277,9 @@ impl Core {
         Status {
             banner: self.banner(),
             role: match self.role {
+                Role::Follower if !self.configuration().is_voter(self.config.id) => "learner",
                 Role::Follower => "follower",
-                Role::Candidate { .. } => "candidate",
+                Role::PreCandidate { .. } | Role::Candidate { .. } => "candidate",
                 Role::Leader(_) => "leader",
             },
             leader: self.leader,
@@ -255,62 +287,69 @@ impl Core {
             last: self.log.last_index(),
             durable: self.durability.log(),
             first: self.log.base().next(),
-            snapshot: None,
+            snapshot: self.compaction.latest,
             keys: self.machine.values.len(),
             sessions: self.machine.sessions.len(),
             requests: self.requests.len(),
         }
     }
 
-    /// The members in effect: who is to be reached.
-    #[must_use]
-    pub fn configuration(&self) -> &Arc<Configuration> {
-        &self.configuration
-    }
-
     /// What this server, if it leads, knows of the other members, in id order; else nothing.
     #[must_use]
     pub fn followers(&self) -> Vec<FollowerStatus> {
         match &self.role {
-            Role::Leader(leadership) => leadership.followers(),
+            Role::Leader(leadership) => leadership.statuses(self.now),
             _ => Vec::new(),
         }
     }
 
     fn tick(&mut self, out: &mut Vec<Output>) {
         if !matches!(self.role, Role::Leader(_)) && self.now >= self.election_due {
-            self.stand_for_election(out);
+            self.campaign(out);
         }
         self.expire_requests(out);
         self.dispatch_waiting(out);
-        if matches!(self.role, Role::Leader(_)) {
-            self.broadcast(out);
-        }
+        self.lead(out);
         self.persist_entries(out);
+        self.snapshot_when_due(out);
     }
 
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
-        if !self.peers.contains(&from) {
+        if from == self.config.id {
+            return;
+        }
+        if self.mutations.has(Mutation::TimerResetOnAnyRpc) {
+            self.reset_election_timer();
+        }
+        if self.ignores(&message.body) {
             return;
         }
         // Raft §5.1: a server with an older term adopts the newer one and follows.
-        if message.term > self.term {
+        let deaf = message.body.is_reply() && self.mutations.has(Mutation::NoStepDown);
+        if message.term > self.term && !deaf {
             self.adopt_term(message.term, out);
         }
         let term = message.term;
+        let source = (from, term);
         match message.body {
-            Body::RequestVote { last_index, last_term, .. } => {
-                self.receive_request_vote(from, term, (last_term, last_index), out);
+            Body::RequestVote { ballot, last_index, last_term } => {
+                self.receive_request_vote(source, ballot, (last_term, last_index), out);
             }
-            Body::Vote { granted, .. } => self.receive_vote(from, term, granted, out),
-            Body::Append(append) => self.receive_append(from, term, append, out),
+            Body::Vote { pre, granted } => self.receive_vote(source, pre, granted, out),
+            Body::Append(append) => self.receive_append(source, append, out),
             Body::Appended { request_term, round, outcome } => {
                 // Terms only rise, so the reply's own lies between the request's and ours.
                 if request_term == self.term {
                     self.receive_appended(from, round, outcome, out);
                 }
             }
-            Body::Install(_) | Body::ChunkKept { .. } | Body::TimeoutNow => {}
+            Body::Install(chunk) => self.receive_install(source, chunk, out),
+            Body::ChunkKept { request_term, snapshot, offset } => {
+                if request_term == self.term {
+                    self.receive_kept(from, snapshot, offset, out);
+                }
+            }
+            Body::TimeoutNow => self.receive_timeout_now(source, out),
             Body::Forward { boot, request, operation } => {
                 self.receive_forward(Origin::Peer { from, boot, request }, term, operation, out);
             }
@@ -320,11 +359,6 @@ impl Core {
         }
     }
 
-    /// How many servers make a majority.
-    fn quorum(&self) -> usize {
-        self.config.members.len() / 2 + 1
-    }
-
     /// Sends a message that promises nothing.
     fn send(&self, to: NodeId, body: Body, out: &mut Vec<Output>) {
         self.send_after(RecordId::ZERO, to, body, out);
@@ -332,22 +366,16 @@ impl Core {
 
     /// Sends a message that promises what the records up to `after` say.
     fn send_after(&self, after: RecordId, to: NodeId, body: Body, out: &mut Vec<Output>) {
+        let early = self.mutations.has(Mutation::AckBeforeFsync);
+        let after = if early { RecordId::ZERO } else { after };
         let message = Message { term: self.term, body };
         out.push(Output::Send { to, message, after });
     }
 
-    fn persist_hard_state(&mut self, out: &mut Vec<Output>) {
-        self.persist(Record::HardState { term: self.term, vote: self.vote }, out);
-    }
-
     /// Adds an entry to the log, and to what [`Core::persist_entries`] is to persist.
-    fn append_to_log(&mut self, entry: Entry) {
+    fn append_to_log(&mut self, entry: Entry, out: &mut Vec<Output>) {
+        self.note_members(&entry, out);
         self.log.append(entry);
-    }
-
-    /// The time for a new entry.
-    fn time(&self) -> Timestamp {
-        Timestamp(0)
     }
 
     /// Moves the commit index up, applies what it covers, and answers those who waited for it.
@@ -364,7 +392,12 @@ impl Core {
                 return;
             };
             let term = entry.term;
-            let reply = self.machine.apply(entry, entry.time, self.mutations);
+            let mut time = entry.time;
+            if self.mutations.has(Mutation::NondeterministicApply) {
+                time = Timestamp(0).after(self.wall);
+            }
+            self.compaction.applied(entry.size());
+            let reply = self.machine.apply(entry, time, self.mutations);
             self.settle_writes(index, term, &reply, out);
         }
     }

@@ -8,16 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::log::Entry;
+use super::message::Body;
 use super::operation::{Command, Write};
 use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
 use super::{
     Change, Compaction, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply,
-    Restored, Role,
+    Restored, Role, Snapshot,
 };
+use crate::codec::{SnapshotPieces, SnapshotReader};
 use crate::mutations::Mutations;
 
 pub(super) type Outcome = Result<Reply, Refusal>;
@@ -33,6 +36,9 @@ pub(super) struct Network {
     sent: u64,
     cut: BTreeSet<(NodeId, NodeId)>,
     paused: BTreeSet<NodeId>,
+    /// Whose messages are held back, and those that are.
+    holding: Option<NodeId>,
+    held: Vec<(NodeId, NodeId, Message)>,
     /// The share of messages that get lost, and that arrive twice.
     pub(super) loss: f64,
     pub(super) duplication: f64,
@@ -42,12 +48,19 @@ pub(super) struct Network {
     leaders: BTreeMap<Term, NodeId>,
     committed: Vec<Entry>,
     mutations: Mutations,
+    /// What every server is told, but for its id.
+    config: Config,
 }
 
 struct Server {
     config: Config,
     core: Option<Core>,
     disk: Vec<Record>,
+    /// The durable snapshot, and the one that is coming in.
+    snapshot: Vec<u8>,
+    incoming: Vec<u8>,
+    /// Up to where its committed entries were compared.
+    checked: Index,
     boot: Boot,
     /// Records of this life.
     records: RecordId,
@@ -96,7 +109,25 @@ pub(super) fn value(text: &str) -> Outcome {
 impl Network {
     /// A cluster of servers 1 to `size`.
     pub(super) fn new(size: u32, seed: u64, mutations: Mutations) -> Self {
+        Self::configured(size, seed, |config| config.mutations = mutations)
+    }
+
+    /// A cluster whose servers are told something else than usual.
+    pub(super) fn configured(size: u32, seed: u64, adjust: impl Fn(&mut Config)) -> Self {
         let members: BTreeSet<NodeId> = (1..=size).map(NodeId).collect();
+        let mut config = Config {
+            id: NodeId(1),
+            members: members.clone(),
+            heartbeat: ms(100),
+            election_timeout: ms(250)..=ms(400),
+            request_timeout: ms(4000),
+            leader_wait: ms(1000),
+            compaction: Compaction::default(),
+            lease: None,
+            seed,
+            mutations: Mutations::default(),
+        };
+        adjust(&mut config);
         let mut network = Self {
             now: Duration::ZERO,
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -105,40 +136,39 @@ impl Network {
             sent: 0,
             cut: BTreeSet::new(),
             paused: BTreeSet::new(),
+            holding: None,
+            held: Vec::new(),
             loss: 0.0,
             duplication: 0.0,
             delay_ms: 5,
             outcomes: BTreeMap::new(),
             leaders: BTreeMap::new(),
             committed: Vec::new(),
-            mutations,
+            mutations: config.mutations,
+            config,
         };
-        for id in &members {
-            let config = Config {
-                id: *id,
-                members: members.clone(),
-                heartbeat: ms(100),
-                election_timeout: ms(250)..=ms(400),
-                request_timeout: ms(4000),
-                leader_wait: ms(1000),
-                compaction: Compaction::default(),
-                lease: None,
-                seed,
-                mutations,
-            };
-            let server = Server {
-                config,
-                core: None,
-                disk: Vec::new(),
-                boot: Boot(0),
-                records: RecordId::ZERO,
-                requests: 0,
-                backlog: VecDeque::new(),
-            };
-            network.servers.insert(*id, server);
-            network.restart(*id);
+        for id in members {
+            network.start(id);
         }
         network
+    }
+
+    /// Starts a server that was not there before.
+    pub(super) fn start(&mut self, id: NodeId) {
+        let server = Server {
+            config: Config { id, ..self.config.clone() },
+            core: None,
+            disk: Vec::new(),
+            snapshot: Vec::new(),
+            incoming: Vec::new(),
+            checked: Index::ZERO,
+            boot: Boot(0),
+            records: RecordId::ZERO,
+            requests: 0,
+            backlog: VecDeque::new(),
+        };
+        self.servers.insert(id, server);
+        self.restart(id);
     }
 
     pub(super) fn honest(size: u32, seed: u64) -> Self {
@@ -176,6 +206,8 @@ impl Network {
         server.disk.push(Record::Boot(server.boot));
         server.records = RecordId::ZERO;
         let mut restored = Restored::default();
+        server.checked = Index::ZERO;
+        restored.snapshot = decode(&server.snapshot);
         for record in &server.disk {
             restored.replay(record.clone()).expect("records replay in order");
         }
@@ -221,6 +253,18 @@ impl Network {
         let backlog = std::mem::take(&mut self.servers.get_mut(&id).expect("a member").backlog);
         for input in backlog {
             self.step(id, input);
+        }
+    }
+
+    /// Keeps what a server sends on its way until [`Network::release`].
+    pub(super) fn hold(&mut self, from: NodeId) {
+        self.holding = Some(from);
+    }
+
+    pub(super) fn release(&mut self) {
+        self.holding = None;
+        for (from, to, message) in std::mem::take(&mut self.held) {
+            self.deliver(from, to, message);
         }
     }
 
@@ -289,8 +333,11 @@ impl Network {
         ready(self).expect("just seen")
     }
 
-    /// Makes a server stand for election now.
+    /// Makes a server stand for election now, and everyone forget that there was a leader.
     pub(super) fn stand(&mut self, id: NodeId) {
+        for core in self.servers.values_mut().filter_map(|server| server.core.as_mut()) {
+            core.heard = None;
+        }
         let core = self.servers.get_mut(&id).and_then(|server| server.core.as_mut());
         let core = core.expect("the server is up");
         core.election_due = core.now;
@@ -338,26 +385,56 @@ impl Network {
         core.step(input, &mut out);
         core.step(Input::Tick, &mut out);
         while !out.is_empty() {
-            let records = out.iter().filter(|output| matches!(output, Output::Persist(_))).count();
+            let mut inputs = Vec::new();
             for output in std::mem::take(&mut out) {
-                self.perform(id, output);
+                inputs.extend(self.perform(id, output));
             }
-            if records > 0 {
-                // The disk is fast: all of a step is durable before the next.
-                let server = self.servers.get_mut(&id).expect("a member");
-                server.records.0 += records as u64;
-                let core = server.core.as_mut().expect("it just stepped");
-                core.step(Input::Durable(server.records), &mut out);
+            let server = self.servers.get_mut(&id).expect("a member");
+            let core = server.core.as_mut().expect("it just stepped");
+            // The disk is fast: all of a step is durable before the next.
+            core.step(Input::Durable(server.records), &mut out);
+            for input in inputs {
+                core.step(input, &mut out);
             }
         }
         self.check(id);
     }
 
-    fn perform(&mut self, id: NodeId, output: Output) {
+    /// Performs an output; what the driver has to say to it is the next input.
+    fn perform(&mut self, id: NodeId, output: Output) -> Option<Input> {
         let server = self.servers.get_mut(&id).expect("a member");
         match output {
-            Output::Persist(record) => server.disk.push(record),
+            Output::Persist(record) => {
+                server.disk.push(record);
+                server.records.0 += 1;
+            }
             Output::Send { to, message, .. } => self.post(id, to, &message),
+            Output::SendChunk { to, mut message, length } => {
+                let Body::Install(chunk) = &mut message.body else { panic!("{message:?}") };
+                let start = usize::try_from(chunk.offset).expect("small");
+                let data = &server.snapshot[start..][..length as usize];
+                chunk.data = Bytes::copy_from_slice(data);
+                self.post(id, to, &message);
+            }
+            Output::TakeSnapshot(snapshot) => {
+                server.snapshot = SnapshotPieces::new(&snapshot).flatten().collect();
+                let total = server.snapshot.len() as u64;
+                let checksum = crc32c::crc32c(&server.snapshot);
+                return Some(Input::SnapshotTaken { snapshot: snapshot.id(), total, checksum });
+            }
+            Output::KeepChunk { offset, data, .. } => {
+                let offset = usize::try_from(offset).expect("small");
+                server.incoming.resize(offset, 0);
+                server.incoming.extend_from_slice(&data);
+            }
+            Output::InstallReceived { snapshot, .. } => {
+                let bytes = std::mem::take(&mut server.incoming);
+                let Some(received) = decode(&bytes) else {
+                    return Some(Input::SnapshotFailed { snapshot });
+                };
+                server.snapshot = bytes;
+                return Some(Input::SnapshotReceived(received));
+            }
             Output::Answer { request, result } => {
                 let ticket = (id, server.boot, request);
                 let earlier = self.outcomes.insert(ticket, (self.now, result));
@@ -368,17 +445,17 @@ impl Network {
                 let alone = other.is_none() || !self.mutations.none();
                 assert!(alone, "Election Safety: {other:?} and {id} lead term {}", banner.term);
             }
-            Output::Changed(..)
-            | Output::SendChunk { .. }
-            | Output::TakeSnapshot(_)
-            | Output::KeepChunk { .. }
-            | Output::InstallReceived { .. }
-            | Output::Members(_) => {}
+            Output::Changed(..) | Output::Members(_) => {}
         }
+        None
     }
 
     fn post(&mut self, from: NodeId, to: NodeId, message: &Message) {
         if self.random.random_bool(self.loss) {
+            return;
+        }
+        if self.holding == Some(from) {
+            self.held.push((from, to, message.clone()));
             return;
         }
         let copies = 1 + u32::from(self.random.random_bool(self.duplication));
@@ -394,13 +471,21 @@ impl Network {
         if !self.mutations.none() {
             return;
         }
-        let core = self.servers[&id].core.as_ref().expect("it just stepped");
-        for number in 1..=core.commit.0 {
+        let server = self.servers.get_mut(&id).expect("a member");
+        let core = server.core.as_ref().expect("it just stepped");
+        for number in server.checked.max(core.log.base()).0 + 1..=core.commit.0 {
             let entry = core.log.get(Index(number)).expect("committed entries stay in the log");
             match self.committed.get(usize::try_from(number).expect("small") - 1) {
                 Some(other) => assert_eq!(entry, other, "State Machine Safety at {number}"),
                 None => self.committed.push(entry.clone()),
             }
         }
+        server.checked = core.commit;
     }
+}
+
+fn decode(bytes: &[u8]) -> Option<Snapshot> {
+    let mut reader = SnapshotReader::default();
+    reader.push(bytes).ok()?;
+    reader.finish().ok()
 }

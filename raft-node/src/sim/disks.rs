@@ -1,14 +1,15 @@
 //! What the world does about disks: syncs, snapshots, crashes, restarts, and faults.
 
+use rand::RngExt;
+
 use super::failure::Failure;
-use super::moment::Moment;
 use super::random::between;
 use super::server::{Crash, Files};
 use super::world::{Event, World};
 use crate::core::message::Body;
 use crate::core::units::{NodeId, RequestId};
 use crate::core::{Core, Input, Message, SnapshotId};
-use crate::storage::Opened;
+use crate::storage::{Disk, Opened};
 use crate::storage::simulated::Operation;
 
 impl World {
@@ -176,8 +177,17 @@ impl World {
         disk.limit(disk.used() + free);
     }
 
-    /// When the run is: for those who ask from outside.
-    pub(super) fn moment(&self) -> Moment {
-        self.now
+    /// Flips a bit in the log of a server that is down.
+    pub(super) fn flip_bit(&mut self, at: usize) {
+        let disk = &self.servers[at].disk;
+        let names = disk.list().unwrap_or_default();
+        let logs: Vec<&String> = names.iter().filter(|name| name.ends_with(".wal")).collect();
+        let Some(name) = logs.last() else { return };
+        let contents = disk.contents(name).unwrap_or_default();
+        // Behind the last batch are zeros, which say nothing.
+        let Some(last) = contents.iter().rposition(|byte| *byte != 0) else { return };
+        let bit = self.disk_random.random_range(0..last * 8);
+        disk.flip(name, bit);
+        self.trace.line(self.now, format_args!("bit {bit} of {name} of server {} flips", at + 1));
     }
 }

@@ -158,7 +158,7 @@ recipes! {
     "killed-leaders" register_3, reads::killed_leaders,
         "leaders are killed while clients read",
         ["readindex-without-noop"];
-    "figure-8" text_5, super::scenarios::persistence::figure_8_unreliable,
+    "figure-8-rotation" text_5, super::scenarios::persistence::figure_8_unreliable,
         "leaders are cut off in rotation while messages overtake each other",
         ["commit-prior-term"];
     "divergent-tails" text_5, logs::divergent_tails,

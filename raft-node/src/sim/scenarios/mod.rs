@@ -6,7 +6,7 @@
 
 mod agreement;
 mod elections;
-mod persistence;
+pub(super) mod persistence;
 mod service;
 
 use super::lab::Done;
@@ -27,6 +27,8 @@ pub enum Group {
     Service,
     /// A cluster, faults and clients drawn from the seed.
     Random,
+    /// A situation in which a planted bug shows.
+    Recipe,
 }
 
 impl Group {
@@ -40,6 +42,7 @@ impl Group {
             Self::Snapshots => "2D",
             Self::Service => "3",
             Self::Random => "random",
+            Self::Recipe => "recipes",
         }
     }
 }
@@ -152,5 +155,5 @@ catalogue! {
 #[must_use]
 pub fn find(name: &str) -> Vec<&'static Scenario> {
     let named = |scenario: &&Scenario| scenario.name == name || scenario.group.name() == name;
-    SCENARIOS.iter().filter(named).collect()
+    SCENARIOS.iter().chain(super::recipes::recipes()).filter(named).collect()
 }

@@ -118,7 +118,7 @@ pub(super) fn unreliable_agree(world: &mut World) -> Done {
 }
 
 /// The same rotation without crashes, over a network in which messages overtake each other.
-pub(super) fn figure_8_unreliable(world: &mut World) -> Done {
+pub(in super::super) fn figure_8_unreliable(world: &mut World) -> Done {
     world.network.weather = Weather::unreliable();
     let first = world.faults.random_range(1..10_000);
     world.one(first, 1)?;
