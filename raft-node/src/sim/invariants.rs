@@ -56,7 +56,8 @@ struct Watched {
     terms: Vec<Term>,
     term: Term,
     commit: Index,
-    /// The greatest term it ever said anything in.
+    /// The greatest term it ever voted in. Other messages need not wait for their term to be
+    /// durable: whoever forgets a term in which it did not vote is as if it had never heard of it.
     spoken: Term,
     /// The last index of its present log that it ever acknowledged.
     acknowledged: (Index, Term),
@@ -129,7 +130,7 @@ impl Invariants {
         (watched.term, watched.commit, watched.applied) = (restored.term, covered, covered);
         let (term, spoken) = (watched.term, watched.spoken);
         check(term >= spoken, Property::TermMonotonicity, || {
-            format!("it restarts in term {term} and spoke in term {spoken}")
+            format!("it restarts in term {term} and voted in term {spoken}")
         })?;
         let (promised, before) = watched.acknowledged;
         let kept = promised <= covered || watched.term_at(promised) == Some(before);
@@ -245,15 +246,16 @@ impl Invariants {
         message: &Message,
     ) -> Verdict {
         let watched = &mut self.servers[server];
-        watched.spoken = watched.spoken.max(message.term);
         match &message.body {
             Body::Vote { granted: true, pre: false } => {
+                watched.spoken = watched.spoken.max(message.term);
                 let first = *self.votes.entry((id, message.term)).or_insert(to);
                 check(first == to, Property::OneVotePerTerm, || {
                     format!("it votes for {first} and for {to} in term {}", message.term)
                 })
             }
             Body::RequestVote { ballot, .. } if *ballot != Ballot::Pre => {
+                watched.spoken = watched.spoken.max(message.term);
                 let first = *self.votes.entry((id, message.term)).or_insert(id);
                 check(first == id, Property::OneVotePerTerm, || {
                     format!("it votes for {first} and for itself in term {}", message.term)

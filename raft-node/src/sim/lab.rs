@@ -101,14 +101,6 @@ impl World {
         Ok(ready(self).expect("just seen"))
     }
 
-    /// Nobody may lead who is connected: the labs' `checkNoLeader`.
-    pub(super) fn no_leader(&mut self) -> Done {
-        let leader = self.leader();
-        self.expect(Property::Limit, leader.is_none(), || {
-            format!("server {} leads without a majority", leader.unwrap_or(0) + 1)
-        })
-    }
-
     /// The greatest term of the servers that are up.
     pub(super) fn term(&self) -> Term {
         let terms = (0..self.size()).filter_map(|at| Some(self.status(at)?.banner.term));
@@ -128,15 +120,6 @@ impl World {
     pub(super) fn connect(&mut self, at: usize) {
         self.trace.line(self.now, format_args!("server {} is joined again", at + 1));
         self.connected[at] = true;
-        self.relink();
-    }
-
-    /// Joins these servers with each other and cuts them off from all others.
-    pub(super) fn only_join(&mut self, group: &[usize]) {
-        self.trace.line(self.now, format_args!("positions {group:?} are joined, and no others"));
-        for at in 0..self.size() {
-            self.connected[at] = group.contains(&at);
-        }
         self.relink();
     }
 
@@ -260,10 +243,6 @@ impl World {
         let (kind, asked, saw) = conclude((number, action), outcome, false);
         self.record(process, server, kind, asked, saw);
         Ok(kind)
-    }
-
-    pub(super) fn ask_write(&mut self, to: usize, key: u32, value: u64) -> Done<Kind> {
-        self.ask(to, key, Action::Write(Bytes::from(value.to_string())))
     }
 
     pub(super) fn ask_read(&mut self, to: usize, key: u32) -> Done<Kind> {

@@ -45,8 +45,6 @@ pub(super) struct LoadPlan {
     pub(super) loss: f64,
     /// The share of requests that arrive a second time, later.
     pub(super) duplication: f64,
-    /// The bytes of padding in front of nothing: how long values are at least.
-    pub(super) value_bytes: usize,
 }
 
 impl Default for LoadPlan {
@@ -64,7 +62,6 @@ impl Default for LoadPlan {
             way: Duration::from_micros(100)..=ms(1),
             loss: 0.0,
             duplication: 0.0,
-            value_bytes: 0,
         }
     }
 }

@@ -18,6 +18,8 @@ use super::network::Weather;
 use super::random::{Stream, between, stream};
 use super::server::Crash;
 use super::world::{Setup, World};
+use crate::core::{Admin, Compaction, Lease, Operation};
+use crate::storage::simulated as disk;
 
 /// What may befall the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +38,15 @@ enum Family {
     Rain,
     Reorder,
     SlowDisk,
+    DiskError,
+    DiskFull,
+    BitFlip,
+    Snapshot,
+    Transfer,
+    Members,
 }
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 20] = [
     Family::Isolate,
     Family::IsolateLeader,
     Family::Split,
@@ -53,14 +61,34 @@ const FAMILIES: [Family; 14] = [
     Family::Rain,
     Family::Reorder,
     Family::SlowDisk,
+    Family::DiskError,
+    Family::DiskFull,
+    Family::BitFlip,
+    Family::Snapshot,
+    Family::Transfer,
+    Family::Members,
 ];
 
 /// The cluster of a seed.
 pub(super) fn setup(seed: u64) -> Setup {
     let mut random = stream(seed, Stream::Plan);
-    let size = [2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7][random.random_range(0..11)];
+    let members = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7][random.random_range(0..12)];
+    let spares = if random.random_bool(0.25) { random.random_range(1..=2) } else { 0 };
     let object = if random.random_bool(0.5) { Object::Register } else { Object::Text };
-    Setup { object, ..Setup::of(size) }
+    let compaction = Compaction {
+        log_bytes: random.random_range(1_000..=16_000),
+        keep_entries: random.random_range(0..=30),
+        chunk_bytes: random.random_range(500..=9_000),
+    };
+    let compacts = random.random_bool(0.6);
+    Setup {
+        object,
+        members,
+        compaction: if compacts { compaction } else { Compaction::default() },
+        lease: random.random_bool(0.3).then_some(Lease::ORDINARY),
+        segment_bytes: [1 << 10, 16 << 10, 1 << 20][random.random_range(0..3)],
+        ..Setup::of(members + spares)
+    }
 }
 
 fn load(random: &mut ChaCha8Rng) -> LoadPlan {
@@ -80,7 +108,11 @@ fn load(random: &mut ChaCha8Rng) -> LoadPlan {
 /// Plays the run of the world's seed.
 pub(super) fn play(world: &mut World) -> Done {
     let mut random = world.plan_random();
-    let families: Vec<Family> = FAMILIES.into_iter().filter(|_| random.random_bool(0.35)).collect();
+    let mut families: Vec<Family> =
+        FAMILIES.into_iter().filter(|_| random.random_bool(0.3)).collect();
+    // Damage must spare a quorum, of which nobody can be sure while the members change.
+    let changes = families.contains(&Family::Members);
+    families.retain(|family| *family != Family::BitFlip || (!changes && world.setup.members > 2));
     let calm = [20, 60, 200, 500][random.random_range(0..4)];
     let plan = load(&mut random);
     let keys = plan.keys;
@@ -95,6 +127,10 @@ pub(super) fn play(world: &mut World) -> Done {
         match drawn {
             Some(family) if !heals => strike(world, family)?,
             _ => recover(world)?,
+        }
+        if drawn == Some(Family::BitFlip) && !heals {
+            // One server's damage is all that three can bear.
+            families.retain(|family| *family != Family::BitFlip);
         }
     }
     world.settle(keys)
@@ -150,6 +186,15 @@ fn strike(world: &mut World, family: Family) -> Done {
             }
         }
         Family::Pause => world.pause(one),
+        Family::DiskError | Family::DiskFull | Family::BitFlip => damage(world, family, one),
+        Family::Snapshot | Family::Transfer | Family::Members => {
+            let admin = admin(world, family, other);
+            // As often as not the server that is asked leads.
+            let leader = world.leader().filter(|_| family != Family::Snapshot);
+            let at = leader.unwrap_or(one);
+            world.trace.line(world.now, format_args!("server {} is asked: {admin:?}", at + 1));
+            world.submit(at, Operation::Admin(admin))?;
+        }
         Family::Drift => {
             let rate = world.faults.random_range(996_000..=1_004_000);
             world.drift(one, rate);
@@ -169,4 +214,37 @@ fn strike(world: &mut World, family: Family) -> Done {
         }
     }
     Ok(())
+}
+
+fn damage(world: &mut World, family: Family, at: usize) {
+    match family {
+        Family::DiskError => {
+            let sync = world.strikes(0.5);
+            let operation = if sync { disk::Operation::Sync } else { disk::Operation::Write };
+            let after = world.faults.random_range(0..10);
+            world.fail_disk(at, operation, after);
+        }
+        Family::DiskFull => {
+            let free = world.faults.random_range(0..20_000);
+            world.fill_disk(at, free);
+        }
+        _ => {
+            world.crash(at, Crash::Process);
+            world.flip_bit(at);
+        }
+    }
+}
+
+fn admin(world: &World, family: Family, at: usize) -> Admin {
+    let id = world.servers[at].id();
+    let voter = world.leader().is_some_and(|leader| {
+        let core = world.servers[leader].core.as_ref();
+        core.is_some_and(|core| core.configuration().is_voter(id))
+    });
+    match family {
+        Family::Snapshot => Admin::Snapshot,
+        Family::Transfer => Admin::Transfer { to: Some(id) },
+        _ if voter => Admin::Remove { id },
+        _ => Admin::Add { id, address: bytes::Bytes::new() },
+    }
 }

@@ -141,7 +141,7 @@ recipes! {
         ["no-prevote"];
     "deaf-leader" text_3, elections::deaf_leader,
         "a leader that is heard but hears nobody must give way",
-        ["no-check-quorum"];
+        ["no-check-quorum", "fail-for-maybe"];
     "tied-timers" elections::tied, elections::tied_timers,
         "three servers of which all must vote for one lose their leader at the same moment",
         ["fixed-timer"];
@@ -164,7 +164,7 @@ recipes! {
     "divergent-tails" text_5, logs::divergent_tails,
         "leaders are cut off with entries that nobody else has, and come back",
         ["heartbeat-skips-prevlog", "stale-tail-kept", "commit-beyond-last-new",
-         "optimistic-match", "reply-by-index-only", "apply-before-commit", "fail-for-maybe"];
+         "optimistic-match", "reply-by-index-only", "apply-before-commit"];
     "late-appends" text_3, logs::late_appends,
         "one direction is held while others go on",
         ["truncate-on-stale-append"];
@@ -195,8 +195,8 @@ recipes! {
     "leases-and-drift" leases::drifting, leases::drift,
         "leaders with slow clocks are cut off, within the bound on drift",
         ["lease-no-margin"];
-    "leases-and-pauses" leases::leased, reads::paused_leaders,
-        "leaders with a lease are paused",
+    "leases-and-slow-starts" leases::leased, leases::slow_starts,
+        "leaders with a lease and a slow disk are paused while reads wait for their first entry",
         ["lease-not-rechecked"];
     "leases-and-transfers" leases::leased, leases::transfers,
         "leadership is handed over, and the old leader cut off",

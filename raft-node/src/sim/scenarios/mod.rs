@@ -8,9 +8,11 @@ mod agreement;
 mod elections;
 pub(super) mod persistence;
 mod service;
+mod snapshots;
 
 use super::lab::Done;
 use super::world::{Setup, World};
+use crate::core::Compaction;
 
 /// A part of the labs, or what goes beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,24 @@ fn three_counting(_seed: u64) -> Setup {
     Setup { counts_bytes: true, ..Setup::of(3) }
 }
 
+/// Servers that take a snapshot every few dozen entries.
+fn compacting(size: usize) -> Setup {
+    let compaction = Compaction { log_bytes: 8 << 10, keep_entries: 10, chunk_bytes: 4 << 10 };
+    Setup { compaction, segment_bytes: 16 << 10, ..Setup::of(size) }
+}
+
+fn three_compacting(_seed: u64) -> Setup {
+    compacting(3)
+}
+
+fn five_compacting(_seed: u64) -> Setup {
+    compacting(5)
+}
+
+fn seven_compacting(_seed: u64) -> Setup {
+    compacting(7)
+}
+
 macro_rules! catalogue {
     ($($group:ident $name:literal $setup:expr, $play:path, $about:literal;)+) => {
         const SCENARIOS: &[Scenario] = &[$(Scenario {
@@ -137,6 +157,19 @@ catalogue! {
         "crashes, restarts and partitions under load";
     Persistence "unreliable-churn" five, persistence::unreliable_churn,
         "the same over a network that loses a tenth";
+    Snapshots "snapshot-basic" three_compacting, snapshots::basic,
+        "logs stay short";
+    Snapshots "snapshot-install" three_compacting, snapshots::install,
+        "a server that was cut off catches up by a snapshot";
+    Snapshots "snapshot-install-unreliable" three_compacting, snapshots::install_unreliable,
+        "the same over a network that loses a tenth";
+    Snapshots "snapshot-install-crash" three_compacting, snapshots::install_crash,
+        "a server that was down catches up by a snapshot";
+    Snapshots "snapshot-install-unreliable-crash"
+        three_compacting, snapshots::install_unreliable_crash,
+        "the same over a network that loses a tenth";
+    Snapshots "snapshot-all-crash" three_compacting, snapshots::all_crash,
+        "all servers restart from snapshots and logs";
     Service "service" five, service::reliable,
         "clients of the key/value service, and nothing goes wrong";
     Service "service-unreliable" five, service::unreliable,
@@ -147,6 +180,11 @@ catalogue! {
         "clients while the cluster splits in random halves";
     Service "service-unreliable-restarts-partitions" seven, service::everything,
         "clients while all of that happens";
+    Service "service-snapshots" five_compacting, service::unreliable,
+        "clients, snapshots, and a network that loses a tenth";
+    Service "service-snapshots-unreliable-restarts-partitions" seven_compacting,
+        service::everything,
+        "clients and snapshots while all of that happens";
     Random "random" super::swarm::setup, super::swarm::play,
         "a cluster, faults and clients drawn from the seed";
 }
