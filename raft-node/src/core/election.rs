@@ -116,7 +116,7 @@ impl Core {
     /// Begins, or begins anew, after no leader was heard for too long.
     pub(super) fn campaign(&mut self, out: &mut Vec<Output>) {
         self.reset_election_timer();
-        if !self.configuration().is_voter(self.config.id) {
+        if !self.members.may_lead(self.config.id) {
             return;
         }
         if self.mutations.has(Mutation::NoPrevote) {

@@ -92,12 +92,13 @@ impl Core {
     }
 
     fn take_entry(&mut self, entry: Entry, out: &mut Vec<Output>) {
+        // Trimmed entries are committed: the same ones are there, under the snapshot.
+        if entry.index <= self.log.base() {
+            return;
+        }
         let mut tail = Vec::new();
         match self.log.term_at(entry.index) {
-            // Trimmed entries are committed; the same ones are there under the snapshot.
-            None if entry.index <= self.log.base() => return,
             Some(term) if term == entry.term => return,
-            // Before the base only index 0 has a term, and no entry has index 0.
             Some(_) => {
                 if self.mutations.has(Mutation::StaleTailKept) {
                     tail = self.log.batch(entry.index.next());

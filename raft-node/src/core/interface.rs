@@ -55,7 +55,7 @@ pub enum Input {
     SnapshotTaken {
         /// Which snapshot.
         snapshot: SnapshotId,
-        /// The length of its bytes, as [`Snapshot::pieces`] makes them.
+        /// The length of its bytes, as [`SnapshotPieces`](crate::codec::SnapshotPieces) makes them.
         total: u64,
         /// Their CRC32C.
         checksum: u32,
@@ -126,7 +126,8 @@ pub enum Output {
         total: u64,
     },
     /// Another configuration is in effect: these servers are to be reached from now on. Also said
-    /// when a configuration is taken back.
+    /// when a configuration is taken back. Those that go should be reached for some seconds yet, to
+    /// hear of it.
     Members(Arc<Configuration>),
     /// Something changed that a person may want to read about.
     Changed(Banner, Change),

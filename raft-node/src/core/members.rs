@@ -15,6 +15,7 @@
 //! Leaves out several changes at once, and rounds that measure a learner's speed (§4.2.1): a
 //! learner that is slow for ever stays one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::log::{Entry, Log, Payload};
@@ -73,10 +74,23 @@ impl Members {
         self.known.len() < before
     }
 
-    /// Forgets those that were replaced by a committed one.
-    fn settle(&mut self, commit: Index) {
+    /// Forgets those that were replaced by a committed one; says whether there were any.
+    fn settle(&mut self, commit: Index) -> bool {
         let settled = self.known.iter().rposition(|(at, _)| *at <= commit).unwrap_or(0);
         self.known.drain(..settled);
+        settled > 0
+    }
+
+    /// Everyone who may be needed still, or is to learn that it is not: the members of the last
+    /// committed configuration and of all that follow it.
+    pub(super) fn everyone(&self) -> BTreeSet<NodeId> {
+        self.known.iter().flat_map(|(_, members)| members.members()).collect()
+    }
+
+    /// Whether a server may have to lead. A voter that is to go must still do so until its removal
+    /// is committed (thesis §4.2.2): the others may lack that entry, and elect nobody without it.
+    pub(super) fn may_lead(&self, id: NodeId) -> bool {
+        self.known.iter().any(|(_, members)| members.is_voter(id))
     }
 }
 
@@ -142,13 +156,26 @@ impl Core {
     /// Makes the configuration in effect known to all that go by it.
     pub(super) fn members_changed(&mut self, out: &mut Vec<Output>) {
         let members = self.members.current().clone();
-        self.peers = members.members().into_iter().filter(|id| *id != self.config.id).collect();
-        let (next, now) = (self.log.last_index(), self.now);
-        if let Role::Leader(leadership) = &mut self.role {
-            leadership.set_followers(&self.peers, next, now);
-        }
+        self.refresh_peers();
         self.changed(Change::Members { members: members.clone() }, out);
         out.push(Output::Members(members));
+    }
+
+    fn refresh_peers(&mut self) {
+        let everyone = self.members.everyone();
+        self.peers = everyone.into_iter().filter(|id| *id != self.config.id).collect();
+        let (last, now) = (self.log.last_index(), self.now);
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.set_followers(&self.peers, last, now);
+        }
+    }
+
+    /// Forgets configurations that a committed one replaced. Those who go hear of it once more.
+    pub(super) fn settle_members(&mut self, out: &mut Vec<Output>) {
+        if self.members.settle(self.commit) {
+            self.broadcast_now(out);
+            self.refresh_peers();
+        }
     }
 
     /// Forgets, as a new leader, what is not committed: a planted bug.
@@ -232,7 +259,6 @@ impl Core {
 
     /// Goes on with the change that the log has come to, as leader.
     pub(super) fn advance_members(&mut self, out: &mut Vec<Output>) {
-        self.members.settle(self.commit);
         if !self.may_change() {
             return;
         }

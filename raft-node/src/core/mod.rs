@@ -1,10 +1,9 @@
 //! Decides what one Raft server does next, given what just happened to it.
 //!
 //! The core is a state machine without input or output of its own. [`Core::step`] takes one
-//! [`Input`] (time, a message, a client's request) and appends [`Output`]s, in the order in which
-//! they must be performed: a record goes to the disk before any later message or answer leaves. The
-//! core reads no clock, no socket, no disk and no ambient randomness; the same inputs give the same
-//! outputs, so that a whole cluster can run inside a test or a simulator.
+//! [`Input`] (time, a message, a client's request, news of the disk) and appends [`Output`]s, in
+//! the order to perform them. It reads no clock, no socket, no disk and no ambient randomness; the
+//! same inputs give the same outputs, so that a whole cluster can run inside a test or a simulator.
 //!
 //! # How it works
 //!
@@ -12,20 +11,30 @@
 //! Search of an Understandable Consensus Algorithm*, 2014; Ongaro's thesis, 2014). Each concern has
 //! its file:
 //!
-//! * `election`: who leads. Randomised timeouts, one vote per term, and only for a candidate whose
-//!   log is at least as up to date as the voter's (Raft §5.2, §5.4.1).
-//! * `replication` and `follower`: the two ends of AppendEntries. One message serves as
+//! * `election`: who leads. Randomised timeouts, pre-votes, one durable vote per term, and only for
+//!   a candidate whose log is at least as up to date as the voter's (Raft §5.2, §5.4.1, thesis
+//!   §9.6); followers that stick to their leader (§4.2.3), leaders that give up when they hear of
+//!   no majority (§6.2). `transfer`: who is to lead next (§3.10).
+//! * `replication`, `progress` and `follower`: the two ends of AppendEntries. One message serves as
 //!   replication, heartbeat and confirmation for reads; entries go out in batches, several batches
-//!   in flight; a conflict backs up by a whole term at a time (Raft §5.3). A leader commits by
-//!   counting replicas of its own term's entries only, and opens its term with a no-op (§5.4.2,
-//!   §8).
+//!   in flight within a window; a conflict backs up by a whole term at a time (Raft §5.3). A leader
+//!   commits by counting durable replicas of its own term's entries only, its own copy among them,
+//!   and opens its term with a no-op (§5.4.2, §8).
+//! * `durability`: what the disk has. A leader writes in parallel with its followers (thesis
+//!   §10.2.1).
 //! * `reads`: ReadIndex (thesis §6.4). A read waits for a round of heartbeats that *began after it
 //!   arrived* to be confirmed by a quorum, and for the state to include all that was committed
-//!   then.
+//!   then. `lease`, off by default: reads without a round, by the clock (§6.4.1).
 //! * `requests`: clients' requests, on the server that got them and on the leader they are
 //!   forwarded to, and when their fate counts as unknown.
-//! * [`sessions`]: commands that are applied once though they are sent twice (thesis §6.3).
-//! * [`log`], `machine`: the log and the replicated state.
+//! * [`sessions`]: commands that are applied once though they are sent twice, with expiry by
+//!   the time that leaders write into entries (thesis §6.3).
+//! * `members` and [`membership`]: joint consensus, with learners that catch up first (Raft §6,
+//!   thesis §4.2.1, §4.3).
+//! * `compaction`, `install`, [`snapshot`], `recovery`: snapshots taken while entries go on being
+//!   applied, sent in chunks, installed as a whole, and what a restart makes of snapshot and log
+//!   (Raft §7, thesis §5).
+//! * [`log`], `machine`, `values`: the log and the replicated state.
 //!
 //! # The contract
 //!
@@ -66,28 +75,31 @@
 //! * Terms: every message carries its sender's term. A greater one makes the receiver a follower of
 //!   that term before anything else is looked at; a smaller one is answered if it asks, and dropped
 //!   if it replies. A reply can thus only be counted in the term, and the role, it was meant for.
-//! * Durability: a vote, a term and entries are [`Output::Persist`]ed before the message that
-//!   promises them. The leader's own copy counts towards the quorum because whatever can complete
-//!   the quorum, a follower's reply, arrives in a later step.
+//! * Durability: a message that promises a vote, a term or entries names the record it waits for.
+//!   The leader's own vote and its own copy count once they are durable, like anyone's.
+//! * What is trimmed was committed, and covered by a durable snapshot; what is installed covers
+//!   more than was committed before.
 //! * Peers are visited in id order, for determinism.
 //! * Asserts guard the invariants; they stand back only where a planted bug breaks them on purpose.
 //!
 //! # Costs
 //!
 //! A step is O(log n) in what is pending, plus the entries it moves. A write costs one round trip
-//! and two disk syncs in a row, shared by everything that arrived meanwhile; a read costs one round
-//! trip, shared likewise, and no sync.
+//! and one disk sync, the slowest of a quorum's, shared by everything that arrived meanwhile; a
+//! read costs one round trip, shared likewise, and no sync. A command is one lookup in an ordered
+//! map of some hundred keys (see `values` for memory per key). A snapshot costs the step that takes
+//! it a copy of 4096 pointers, and the writes after it one copy of each map they touch.
 //!
 //! # What is left out
 //!
-//! * Log compaction and snapshots (Raft §7, thesis §5): a restart replays the log.
-//! * Membership changes (thesis §4): the members are fixed.
-//! * Pre-vote (thesis §9.6) and leader stickiness (§4.2.3): a server that returns from a partition
-//!   deposes the leader once.
-//! * Stepping down when a quorum is silent (thesis §6.2): a leader cut off stays one, harmlessly;
-//!   its requests wait until they time out. One that can send but not receive keeps its followers.
-//! * Leadership transfer (thesis §3.10) and leases (§6.4.1).
-//! * Writing to the leader's disk in parallel with replication (thesis §10.2.1).
+//! * Votes and pre-votes by priority, witnesses, and learners that stay learners for reading.
+//! * Several membership changes at once (thesis §4.3), and rounds that measure how fast a learner
+//!   catches up (§4.2.1): one that never does stays a learner until it is removed.
+//! * Reads at followers (thesis §6.4): they are forwarded to the leader.
+//! * Incremental snapshots (thesis §5.3), and log-structured ones. A snapshot is whole.
+//! * Sharing one batch's memory among followers: each gets its own list of entries, though the
+//!   keys and values in it are shared.
+//! * Byzantine faults: messages are believed (Raft §2).
 
 mod compaction;
 mod config;
@@ -204,7 +216,7 @@ impl Core {
         random.set_stream(u64::from(config.id.0) << 32 | restored.boot.0 & 0xffff_ffff);
         let recovered = Recovered::new(&config, restored);
         let (log, members) = (recovered.log, recovered.members);
-        let everyone = members.current().members();
+        let everyone = members.everyone();
         let mut core = Self {
             peers: everyone.into_iter().filter(|id| *id != config.id).collect(),
             boot: recovered.boot,
@@ -310,6 +322,7 @@ impl Core {
         self.expire_requests(out);
         self.dispatch_waiting(out);
         self.lead(out);
+        self.settle_members(out);
         self.persist_entries(out);
         self.snapshot_when_due(out);
     }

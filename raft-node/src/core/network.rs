@@ -5,6 +5,8 @@
 //! has one leader (Election Safety) and that servers commit the same entries (State Machine
 //! Safety).
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -12,13 +14,14 @@ use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use self::disk::Disk;
 use super::log::Entry;
 use super::message::Body;
 use super::operation::{Command, Write};
 use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
 use super::{
-    Change, Compaction, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply,
-    Restored, Role, Snapshot,
+    Change, Compaction, Config, Core, Input, Message, Operation, Output, Refusal, Reply, Role,
+    Snapshot,
 };
 use crate::codec::{SnapshotPieces, SnapshotReader};
 use crate::mutations::Mutations;
@@ -32,8 +35,9 @@ pub(super) struct Network {
     pub(super) now: Duration,
     pub(super) random: ChaCha8Rng,
     servers: BTreeMap<NodeId, Server>,
-    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, Message)>,
-    sent: u64,
+    /// What is going to happen, and when.
+    agenda: BTreeMap<(Duration, u64), Event>,
+    planned: u64,
     cut: BTreeSet<(NodeId, NodeId)>,
     paused: BTreeSet<NodeId>,
     /// Whose messages are held back, and those that are.
@@ -44,6 +48,8 @@ pub(super) struct Network {
     pub(super) duplication: f64,
     /// The longest a message takes, in milliseconds.
     pub(super) delay_ms: u64,
+    /// The longest the disk takes, in milliseconds; with 0 all of a step is durable at its end.
+    pub(super) disk_ms: u64,
     pub(super) outcomes: BTreeMap<Ticket, (Duration, Outcome)>,
     leaders: BTreeMap<Term, NodeId>,
     committed: Vec<Entry>,
@@ -52,18 +58,22 @@ pub(super) struct Network {
     config: Config,
 }
 
+enum Event {
+    /// A message arrives.
+    Arrival { from: NodeId, to: NodeId, message: Message },
+    /// Records of a life become durable.
+    Sync { id: NodeId, boot: Boot, record: RecordId },
+    /// A snapshot becomes durable, in a life.
+    Written { id: NodeId, boot: Boot, bytes: Vec<u8>, input: Input },
+}
+
 struct Server {
     config: Config,
     core: Option<Core>,
-    disk: Vec<Record>,
-    /// The durable snapshot, and the one that is coming in.
-    snapshot: Vec<u8>,
-    incoming: Vec<u8>,
+    disk: Disk,
     /// Up to where its committed entries were compared.
     checked: Index,
     boot: Boot,
-    /// Records of this life.
-    records: RecordId,
     requests: u64,
     /// What reached it while it was paused: clients' requests first.
     backlog: VecDeque<Input>,
@@ -132,8 +142,8 @@ impl Network {
             now: Duration::ZERO,
             random: ChaCha8Rng::seed_from_u64(seed),
             servers: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
-            sent: 0,
+            agenda: BTreeMap::new(),
+            planned: 0,
             cut: BTreeSet::new(),
             paused: BTreeSet::new(),
             holding: None,
@@ -141,6 +151,7 @@ impl Network {
             loss: 0.0,
             duplication: 0.0,
             delay_ms: 5,
+            disk_ms: 0,
             outcomes: BTreeMap::new(),
             leaders: BTreeMap::new(),
             committed: Vec::new(),
@@ -158,12 +169,9 @@ impl Network {
         let server = Server {
             config: Config { id, ..self.config.clone() },
             core: None,
-            disk: Vec::new(),
-            snapshot: Vec::new(),
-            incoming: Vec::new(),
+            disk: Disk::default(),
             checked: Index::ZERO,
             boot: Boot(0),
-            records: RecordId::ZERO,
             requests: 0,
             backlog: VecDeque::new(),
         };
@@ -183,18 +191,25 @@ impl Network {
         self.servers[&id].core.as_ref().expect("the server is up")
     }
 
+    /// A core to be stepped by hand; what it puts out goes nowhere.
+    pub(super) fn core_mut(&mut self, id: NodeId) -> &mut Core {
+        let server = self.servers.get_mut(&id).expect("a member");
+        server.core.as_mut().expect("the server is up")
+    }
+
     pub(super) fn is_up(&self, id: NodeId) -> bool {
         self.servers[&id].core.is_some()
     }
 
     // ---- faults ----
 
-    /// Stops a server; what it persisted remains.
+    /// Stops a server; what is durable remains.
     pub(super) fn crash(&mut self, id: NodeId) {
         self.paused.remove(&id);
         let server = self.servers.get_mut(&id).expect("a member");
         server.core = None;
         server.backlog.clear();
+        server.disk.lose_power();
     }
 
     /// Starts a server from its disk.
@@ -203,14 +218,8 @@ impl Network {
         self.paused.remove(&id);
         let server = self.servers.get_mut(&id).expect("a member");
         server.boot = Boot(server.boot.0 + 1);
-        server.disk.push(Record::Boot(server.boot));
-        server.records = RecordId::ZERO;
-        let mut restored = Restored::default();
         server.checked = Index::ZERO;
-        restored.snapshot = decode(&server.snapshot);
-        for record in &server.disk {
-            restored.replay(record.clone()).expect("records replay in order");
-        }
+        let restored = server.disk.restore(server.boot, !self.mutations.none());
         server.core = Some(Core::new(server.config.clone(), restored, now));
     }
 
@@ -348,7 +357,7 @@ impl Network {
         let timers = self.servers.iter().filter(|(id, _)| !self.paused.contains(id));
         let timers = timers.filter_map(|(id, s)| Some((s.core.as_ref()?.next_due(), *id)));
         let timer = timers.min();
-        let delivery = self.in_flight.first_key_value().map(|(key, _)| key.0);
+        let delivery = self.agenda.first_key_value().map(|(key, _)| key.0);
         let delivery_first = match (delivery, timer) {
             (Some(delivery), Some((timer, _))) => delivery <= timer,
             (delivery, _) => delivery.is_some(),
@@ -357,23 +366,54 @@ impl Network {
         let Some(next) = next.filter(|next| *next <= end) else { return false };
         self.now = self.now.max(next);
         if delivery_first {
-            let (_, (from, to, message)) = self.in_flight.pop_first().expect("just seen");
-            self.deliver(from, to, message);
+            let (_, event) = self.agenda.pop_first().expect("just seen");
+            self.happen(event);
         } else if let Some((_, id)) = timer {
             self.step(id, Input::Now(self.now));
         }
         true
     }
 
-    fn deliver(&mut self, from: NodeId, to: NodeId, message: Message) {
-        if self.cut.contains(&(from, to)) {
-            return;
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrival { from, to, message } => self.deliver(from, to, message),
+            Event::Sync { id, boot, record } if self.lives(id, boot) => {
+                let server = self.servers.get_mut(&id).expect("a member");
+                for (to, message) in server.disk.sync(record) {
+                    self.post(id, to, &message);
+                }
+                self.give(id, Input::Durable(record));
+            }
+            Event::Written { id, boot, bytes, input } if self.lives(id, boot) => {
+                self.servers.get_mut(&id).expect("a member").disk.snapshot = bytes;
+                self.give(id, input);
+            }
+            Event::Sync { .. } | Event::Written { .. } => {}
         }
-        let input = Input::Receive { from, message };
-        if self.paused.contains(&to) {
-            self.servers.get_mut(&to).expect("a member").backlog.push_back(input);
+    }
+
+    fn lives(&self, id: NodeId, boot: Boot) -> bool {
+        self.servers[&id].core.is_some() && self.servers[&id].boot == boot
+    }
+
+    fn plan(&mut self, least_us: u64, most_ms: u64, event: Event) {
+        let micros = self.random.random_range(least_us..=(most_ms * 1000).max(least_us));
+        self.planned += 1;
+        self.agenda.insert((self.now + Duration::from_micros(micros), self.planned), event);
+    }
+
+    fn deliver(&mut self, from: NodeId, to: NodeId, message: Message) {
+        // A server that was never started hears nothing.
+        if !self.cut.contains(&(from, to)) && self.servers.contains_key(&to) {
+            self.give(to, Input::Receive { from, message });
+        }
+    }
+
+    fn give(&mut self, id: NodeId, input: Input) {
+        if self.paused.contains(&id) {
+            self.servers.get_mut(&id).expect("a member").backlog.push_back(input);
         } else {
-            self.step(to, input);
+            self.step(id, input);
         }
     }
 
@@ -385,60 +425,68 @@ impl Network {
         core.step(input, &mut out);
         core.step(Input::Tick, &mut out);
         while !out.is_empty() {
-            let mut inputs = Vec::new();
+            let before = self.servers[&id].disk.written;
             for output in std::mem::take(&mut out) {
-                inputs.extend(self.perform(id, output));
+                self.perform(id, output);
             }
             let server = self.servers.get_mut(&id).expect("a member");
-            let core = server.core.as_mut().expect("it just stepped");
-            // The disk is fast: all of a step is durable before the next.
-            core.step(Input::Durable(server.records), &mut out);
-            for input in inputs {
-                core.step(input, &mut out);
+            let (boot, record) = (server.boot, server.disk.written);
+            if record == before {
+                break;
+            }
+            if self.disk_ms > 0 {
+                self.plan(50, self.disk_ms, Event::Sync { id, boot, record });
+                break;
+            }
+            let ready = server.disk.sync(record);
+            server.core.as_mut().expect("it just stepped").step(Input::Durable(record), &mut out);
+            for (to, message) in ready {
+                self.post(id, to, &message);
             }
         }
         self.check(id);
     }
 
-    /// Performs an output; what the driver has to say to it is the next input.
-    fn perform(&mut self, id: NodeId, output: Output) -> Option<Input> {
+    fn perform(&mut self, id: NodeId, output: Output) {
         let server = self.servers.get_mut(&id).expect("a member");
+        let boot = server.boot;
         match output {
-            Output::Persist(record) => {
-                server.disk.push(record);
-                server.records.0 += 1;
+            Output::Persist(record) => server.disk.write(record),
+            Output::Send { to, message, after } => {
+                if let Some(message) = server.disk.hold(after, to, message) {
+                    self.post(id, to, &message);
+                }
             }
-            Output::Send { to, message, .. } => self.post(id, to, &message),
             Output::SendChunk { to, mut message, length } => {
                 let Body::Install(chunk) = &mut message.body else { panic!("{message:?}") };
                 let start = usize::try_from(chunk.offset).expect("small");
-                let data = &server.snapshot[start..][..length as usize];
+                let data = &server.disk.snapshot[start..][..length as usize];
                 chunk.data = Bytes::copy_from_slice(data);
                 self.post(id, to, &message);
             }
             Output::TakeSnapshot(snapshot) => {
-                server.snapshot = SnapshotPieces::new(&snapshot).flatten().collect();
-                let total = server.snapshot.len() as u64;
-                let checksum = crc32c::crc32c(&server.snapshot);
-                return Some(Input::SnapshotTaken { snapshot: snapshot.id(), total, checksum });
+                let bytes: Vec<u8> = SnapshotPieces::new(&snapshot).flatten().collect();
+                let (total, checksum) = (bytes.len() as u64, crc32c::crc32c(&bytes));
+                let input = Input::SnapshotTaken { snapshot: snapshot.id(), total, checksum };
+                self.plan(0, self.disk_ms * 3, Event::Written { id, boot, bytes, input });
             }
             Output::KeepChunk { offset, data, .. } => {
                 let offset = usize::try_from(offset).expect("small");
-                server.incoming.resize(offset, 0);
-                server.incoming.extend_from_slice(&data);
+                server.disk.incoming.resize(offset, 0);
+                server.disk.incoming.extend_from_slice(&data);
             }
             Output::InstallReceived { snapshot, .. } => {
-                let bytes = std::mem::take(&mut server.incoming);
-                let Some(received) = decode(&bytes) else {
-                    return Some(Input::SnapshotFailed { snapshot });
+                let bytes = std::mem::take(&mut server.disk.incoming);
+                let input = match decode(&bytes) {
+                    Some(received) => Input::SnapshotReceived(received),
+                    None => Input::SnapshotFailed { snapshot },
                 };
-                server.snapshot = bytes;
-                return Some(Input::SnapshotReceived(received));
+                self.plan(0, self.disk_ms * 3, Event::Written { id, boot, bytes, input });
             }
             Output::Answer { request, result } => {
                 let ticket = (id, server.boot, request);
                 let earlier = self.outcomes.insert(ticket, (self.now, result));
-                assert_eq!(earlier, None, "a request is answered once");
+                assert!(earlier.is_none(), "a request is answered once: {earlier:?}");
             }
             Output::Changed(banner, Change::BecameLeader { .. }) => {
                 let other = self.leaders.insert(banner.term, id);
@@ -447,7 +495,6 @@ impl Network {
             }
             Output::Changed(..) | Output::Members(_) => {}
         }
-        None
     }
 
     fn post(&mut self, from: NodeId, to: NodeId, message: &Message) {
@@ -460,10 +507,8 @@ impl Network {
         }
         let copies = 1 + u32::from(self.random.random_bool(self.duplication));
         for _ in 0..copies {
-            let micros = self.random.random_range(100..=self.delay_ms * 1000);
-            let at = self.now + Duration::from_micros(micros);
-            self.sent += 1;
-            self.in_flight.insert((at, self.sent), (from, to, message.clone()));
+            let message = message.clone();
+            self.plan(100, self.delay_ms, Event::Arrival { from, to, message });
         }
     }
 

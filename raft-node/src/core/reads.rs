@@ -85,12 +85,13 @@ impl Core {
 
     /// Answers the reads that are confirmed and whose index is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Output>) {
+        let Role::Leader(leadership) = &self.role else { return };
+        if leadership.reads.is_empty() && leadership.rounds.is_empty() {
+            return;
+        }
         let mut confirmed = self.confirmed_round();
         let Role::Leader(leadership) = &mut self.role else { return };
         leadership.rounds_confirmed(confirmed);
-        if leadership.reads.is_empty() {
-            return;
-        }
         if self.holds_lease() || self.mutations.has(Mutation::ReadindexNoRound) {
             confirmed = u64::MAX;
         }

@@ -172,8 +172,8 @@ impl Core {
         for place in 0..self.peers.len() {
             self.replicate_to(self.peers[place], heartbeat, heartbeat || new_round, out);
         }
-        // Alone, a leader confirms its own rounds.
-        if self.peers.is_empty() {
+        // A leader that is the only voter confirms its own rounds.
+        if new_round {
             self.serve_reads(out);
         }
     }
