@@ -58,6 +58,8 @@ mod recovery;
 mod segment;
 pub mod simulated;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

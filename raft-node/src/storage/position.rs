@@ -67,7 +67,7 @@ impl Tracker {
                 }
                 (self.position.last_index, self.position.last_term) = (entry.index, entry.term);
             }
-            Record::Truncate { from } => self.end_at(from.previous().max(self.base.0)),
+            Record::Truncate { from } => self.end_at(from.previous()),
             Record::Trim { to, term } => self.trim(*to, *term),
         }
     }
@@ -75,6 +75,10 @@ impl Tracker {
     fn end_at(&mut self, last: Index) {
         if last >= self.position.last_index {
             return;
+        }
+        if last < self.base.0 {
+            // The entries before were removed with their segments, covered by a later `Trim`.
+            self.base = (last, Term(0));
         }
         while self.terms.pop_if(|(first, _)| *first > last).is_some() {}
         self.position.last_index = last;

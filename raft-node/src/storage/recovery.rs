@@ -6,7 +6,7 @@ use super::format::{self, Header};
 use super::position::{Position, Tracker};
 use super::segment;
 use crate::codec::decode_record;
-use crate::core::units::{Index, NodeId};
+use crate::core::units::{Index, NodeId, Term};
 use crate::core::{Record, Restored};
 use crate::mutations::{Mutation, Mutations};
 
@@ -77,10 +77,27 @@ impl Replay {
         self.tracker = Tracker::new(position);
     }
 
+    /// Whether the records so far lead to this position.
+    fn is_at(&self, mut position: Position) -> bool {
+        let found = self.tracker.position();
+        if found.last_term == Term(0) {
+            // The last entry's segment is gone: nobody knows its term.
+            position.last_term = Term(0);
+        }
+        found == position
+    }
+
     fn record(&mut self, record: Record) -> Result<(), String> {
         self.tracker.follow(&record);
         if let Record::Append(entry) = &record {
             self.highest = self.highest.max(entry.index);
+        }
+        if let Record::Truncate { from } = &record
+            && *from <= self.restored.base.0
+        {
+            // It reaches into segments that are gone: a `Trim` that covers them follows.
+            self.restored.entries.clear();
+            self.restored.base = (from.previous(), Term(0));
         }
         self.restored.replay(record).map_err(|error| error.to_string())
     }
@@ -142,7 +159,7 @@ impl<D: Disk> Reader<'_, D> {
         let header = self.header(&bytes)?;
         if is_first {
             replay.begin(header.position);
-        } else if header.position != replay.tracker.position() {
+        } else if !replay.is_at(header.position) {
             let (last, before) = (header.position.last_index, replay.tracker.position().last_index);
             let reason = format!(
                 "the segment goes on after entry {last}, but the one before it ends at entry \
