@@ -370,12 +370,15 @@ impl World {
             self.run_until(ELECTION_LIMIT, |world| world.leader().is_some())?;
             let Some(leader) = self.leader() else { continue };
             let voters = self.running_voters(leader);
-            if let Some((index, term)) = self.start(leader, u64::MAX)? {
-                let agreed =
-                    self.run_until(secs(2), |world| world.committed_on(index, term) >= voters)?;
-                if agreed {
-                    return Ok(());
-                }
+            let Some((index, term)) = self.start(leader, u64::MAX)? else {
+                // It may be handing over: time must pass before it is asked again.
+                self.run(ms(50))?;
+                continue;
+            };
+            let agreed =
+                self.run_until(secs(2), |world| world.committed_on(index, term) >= voters)?;
+            if agreed {
+                return Ok(());
             }
         }
         Err(self.fail(Property::Liveness, "a healed cluster agrees on nothing in 10 s".to_owned()))
