@@ -69,6 +69,9 @@ const CHECK_LIMIT: Duration = Duration::from_secs(20);
 /// [`Failure`] for bad arguments, or when what a failing run leaves cannot be written.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let batch = Batch::new(arguments)?;
+    if let Some(why) = arguments.mutation.and_then(sim::recipes::equivalence) {
+        println!("note: no run can fail by this planted bug: {why}");
+    }
     if arguments.trace.is_some() && batch.total != 1 {
         let problem = "--trace needs a single run: give one scenario, and --count 1";
         return Err(Failure::usage(miette::miette!("{problem}")));

@@ -9,8 +9,8 @@ use super::world::{Event, World};
 use crate::core::message::Body;
 use crate::core::units::{NodeId, RequestId};
 use crate::core::{Core, Input, Message, SnapshotId};
-use crate::storage::{Disk, Opened};
 use crate::storage::simulated::Operation;
+use crate::storage::{Disk, Opened};
 
 impl World {
     /// Begins to sync what waits, unless a sync is under way.

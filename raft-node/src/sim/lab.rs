@@ -362,7 +362,9 @@ impl World {
     pub(super) fn progress(&mut self) -> Done {
         self.mend()?;
         let able = (0..self.size()).filter(|at| self.servers[*at].runs()).count();
-        if able <= self.setup.members / 2 || (able < self.size() && self.setup.members < self.size()) {
+        if able <= self.setup.members / 2
+            || (able < self.size() && self.setup.members < self.size())
+        {
             return Ok(());
         }
         let limit = self.now.plus(AGREEMENT_LIMIT);

@@ -3,7 +3,6 @@
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
-use super::super::server::{Crash, DiskSpeed};
 use super::super::world::{Setup, World};
 use super::{another, busy, pause_up_to};
 use crate::core::{Admin, Lease, Operation};
@@ -73,28 +72,6 @@ pub(super) fn transfers(world: &mut World) -> Done {
         world.run_until(secs(1), |world| world.leader().is_some())?;
         world.run(ms(350))?;
         world.connect(old);
-        world.run(ms(300))?;
-    }
-    world.settle(1)
-}
-
-/// A new leader has its lease, but its first entry is not on its disk yet; it is paused until
-/// another leads, and then goes on with the reads that waited.
-pub(super) fn slow_starts(world: &mut World) -> Done {
-    world.start_load(readers());
-    for _ in 0..6 {
-        let first = world.elect(None)?;
-        world.crash(first, Crash::Process);
-        world.run_until(secs(3), |world| world.leader().is_some())?;
-        let Some(second) = world.leader() else { continue };
-        world.servers[second].speed.sync = ms(150)..=ms(300);
-        pause_up_to(world, 120)?;
-        world.pause(second);
-        world.restart(first)?;
-        world.run_until(secs(3), |world| world.leader().is_some())?;
-        world.run(ms(150))?;
-        world.resume(second)?;
-        world.servers[second].speed = DiskSpeed::fair();
         world.run(ms(300))?;
     }
     world.settle(1)

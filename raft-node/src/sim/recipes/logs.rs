@@ -47,8 +47,12 @@ pub(super) fn divergent_tails(world: &mut World) -> Done {
 
 /// What a leader sends to one follower is held until later messages, or later leaders, were heard.
 pub(super) fn late_appends(world: &mut World) -> Done {
-    world.network.weather =
-        Weather { straggling: 0.2, long_delay: ms(10)..=ms(150), duplication: 0.2, ..Weather::fair() };
+    world.network.weather = Weather {
+        straggling: 0.2,
+        long_delay: ms(10)..=ms(150),
+        duplication: 0.2,
+        ..Weather::fair()
+    };
     world.start_load(writers());
     for _ in 0..12 {
         let leader = world.elect(None)?;

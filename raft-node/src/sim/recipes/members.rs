@@ -40,8 +40,7 @@ pub(super) fn changing(world: &mut World) -> Done {
             1 => {
                 if let Some(leader) = world.leader() {
                     let with = super::another(world, leader);
-                    let sides: Vec<bool> =
-                        (0..size).map(|at| at == leader || at == with).collect();
+                    let sides: Vec<bool> = (0..size).map(|at| at == leader || at == with).collect();
                     world.divide(&sides);
                 }
             }
