@@ -219,6 +219,15 @@ pub fn table() -> &'static [MutationInfo] {
     TABLE
 }
 
+impl Mutation {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let row = TABLE.iter().find(|info| info.mutation == self);
+        row.map_or("", |info| info.name)
+    }
+}
+
 /// No planted bug has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mutation `{name}`; known are {}", known())]

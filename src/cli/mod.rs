@@ -9,6 +9,7 @@ pub mod list;
 pub mod progress;
 pub mod run;
 pub mod show;
+pub mod simulate;
 pub mod verify;
 
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub enum Command {
     Export(export::Arguments),
     /// Make a history, linearizable or damaged on purpose.
     Generate(generate::Arguments),
+    /// Run clusters of the built-in server in simulated time, and check every step.
+    Simulate(simulate::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -75,6 +78,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
+        Command::Simulate(arguments) => simulate::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)

@@ -55,7 +55,7 @@ pub enum Input {
     SnapshotTaken {
         /// Which snapshot.
         snapshot: SnapshotId,
-        /// The length of its bytes, as [`Snapshot::pieces`] makes them.
+        /// The length of its bytes, as [`SnapshotPieces`](crate::codec::SnapshotPieces) makes them.
         total: u64,
         /// Their CRC32C.
         checksum: u32,

@@ -103,6 +103,7 @@
 
 mod compaction;
 mod config;
+mod digest;
 mod durability;
 mod election;
 mod follower;
