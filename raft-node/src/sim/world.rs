@@ -213,7 +213,7 @@ impl World {
                 self.take_request(server, client, attempt, operation)?;
             }
             Event::Reply { client, attempt, outcome } => {
-                self.client_hears(client, attempt, outcome)
+                self.client_hears(client, attempt, outcome);
             }
             Event::Wake { client, wake } => self.client_wakes(client, wake),
         }
