@@ -27,6 +27,9 @@ pub enum Property {
     OneVotePerTerm,
     /// What a server acknowledged is still there when it restarts.
     Durability,
+    /// A leader changes the members only once the change before is committed, and an entry of its
+    /// own term (thesis §4); the latest configuration in a log is the one in effect.
+    Membership,
     /// A healed cluster makes progress.
     Liveness,
     /// A limit of the scenario: how many messages, how large a log, who must lead.
@@ -51,6 +54,7 @@ impl Property {
             Self::TermMonotonicity => "term monotonicity",
             Self::OneVotePerTerm => "one vote per term",
             Self::Durability => "durability",
+            Self::Membership => "membership",
             Self::Liveness => "liveness",
             Self::Limit => "limit",
             Self::Assertion => "assertion",

@@ -17,10 +17,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use super::failure::Property;
 use crate::codec::encode_record;
-use crate::core::log::Entry;
+use crate::core::log::{Entry, Payload};
+use crate::core::membership::Configuration;
 use crate::core::message::{AppendOutcome, Ballot, Body, Message};
 use crate::core::units::{Index, NodeId, Term};
 use crate::core::{Banner, Record, Restored, Snapshot, SnapshotId};
@@ -62,7 +64,11 @@ struct Watched {
     /// The last index of its present log that it ever acknowledged.
     acknowledged: (Index, Term),
     leads: bool,
-    /// Whether its state replaced an earlier one since the last digest.
+    /// The configurations in its log, and the one before it where that is known.
+    configurations: Vec<(Index, Arc<Configuration>)>,
+    /// Whether a configuration was appended since the last turn.
+    reconfigured: bool,
+    /// The index whose state was looked at last.
     applied: Index,
 }
 
@@ -79,6 +85,21 @@ impl Watched {
         self.terms.get(usize::try_from(position).ok()?).copied()
     }
 
+    /// Whether the configuration that it appended last, if as leader, was due.
+    fn may_reconfigure(&self, banner: &Banner) -> Verdict {
+        let Some(((last, _), earlier)) = self.configurations.split_last() else { return Ok(()) };
+        if self.term_at(*last) != Some(banner.term) {
+            return Ok(());
+        }
+        let before = earlier.last().map_or(Index::ZERO, |(index, _)| *index);
+        check(banner.commit >= before, Property::Membership, || {
+            format!("it changes the members at {last} before the change at {before} is committed")
+        })?;
+        check(self.term_at(banner.commit) == Some(banner.term), Property::Membership, || {
+            format!("it changes the members at {last} before it committed an entry of its term")
+        })
+    }
+
     fn trim(&mut self, to: Index, term: Term) {
         if to <= self.base.0 {
             return;
@@ -88,6 +109,7 @@ impl Watched {
             self.terms.drain(..gone);
         } else {
             self.terms.clear();
+            self.configurations.clear();
             self.acknowledged = self.acknowledged.min((to, term));
         }
         self.base = (to, term);
@@ -126,7 +148,18 @@ impl Invariants {
         watched.base = restored.base;
         watched.terms.clear();
         watched.terms.extend(restored.entries.iter().map(|entry| entry.term));
+        let before =
+            restored.snapshot.iter().map(|it| (it.configuration_index(), it.configuration()));
+        let since = restored.entries.iter().filter_map(configuration);
         let covered = snapshot.map_or(Index::ZERO, |snapshot| snapshot.index);
+        let newer = since.filter(|(index, _)| *index > covered);
+        let known = before.chain(newer).map(|(index, members)| (index, members.clone()));
+        watched.configurations = known.collect();
+        watched.reconfigured = false;
+        let newest = restored.entries.last().map_or(Term(0), |entry| entry.term);
+        check(restored.term >= newest, Property::TermMonotonicity, || {
+            format!("it restarts in term {} with an entry of term {newest}", restored.term)
+        })?;
         (watched.term, watched.commit, watched.applied) = (restored.term, covered, covered);
         let (term, spoken) = (watched.term, watched.spoken);
         check(term >= spoken, Property::TermMonotonicity, || {
@@ -184,6 +217,7 @@ impl Invariants {
                 let watched = &mut self.servers[server];
                 let keep = from.0.saturating_sub(watched.base.0.0 + 1);
                 watched.terms.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+                watched.configurations.retain(|(index, _)| index < from);
                 if watched.acknowledged.0 >= *from {
                     let last = watched.last();
                     let term = watched.term_at(last).unwrap_or_default();
@@ -204,6 +238,10 @@ impl Invariants {
         })?;
         let previous = watched.term_at(last).unwrap_or_default();
         watched.terms.push(term);
+        if let Some((_, members)) = configuration(entry) {
+            watched.configurations.push((index, members.clone()));
+            watched.reconfigured = true;
+        }
         self.encoded.clear();
         encode_record(&Record::Append(entry.clone()), &mut self.encoded);
         let mut digest = Mix::default();
@@ -219,8 +257,17 @@ impl Invariants {
     }
 
     /// A server won an election.
-    pub(super) fn elected(&mut self, server: usize, banner: &Banner) -> Verdict {
+    pub(super) fn elected(
+        &mut self,
+        server: usize,
+        banner: &Banner,
+        members: &Configuration,
+    ) -> Verdict {
         let term = banner.term;
+        let latest = self.servers[server].configurations.last();
+        check(latest.is_none_or(|(_, it)| **it == *members), Property::Membership, || {
+            format!("it leads by {members}, which is not the latest configuration in its log")
+        })?;
         let first = *self.leaders.entry(term).or_insert(banner.server);
         check(first == banner.server, Property::ElectionSafety, || {
             format!("servers {first} and {} lead term {term}", banner.server)
@@ -279,6 +326,9 @@ impl Invariants {
         let watched = &mut self.servers[server];
         let (term, commit) = (watched.term, watched.commit);
         watched.leads = leads;
+        if std::mem::take(&mut watched.reconfigured) && leads {
+            watched.may_reconfigure(banner)?;
+        }
         if (banner.term, banner.commit) == (term, commit) {
             return Ok(());
         }
@@ -315,6 +365,14 @@ impl Invariants {
         check(*expected == found, Property::StateMachineSafety, || {
             format!("it commits entry {index} of term {found}, another server that of {expected}")
         })
+    }
+}
+
+/// The configuration that an entry brings, if any.
+fn configuration(entry: &Entry) -> Option<(Index, &Arc<Configuration>)> {
+    match &entry.payload {
+        Payload::Configuration(members) => Some((entry.index, members)),
+        _ => None,
     }
 }
 

@@ -360,7 +360,10 @@ impl World {
     fn changed(&mut self, at: usize, banner: Banner, change: &Change) -> Result<(), Failure> {
         self.trace.line(self.now, format_args!("{banner} {change}"));
         let verdict = match change {
-            Change::BecameLeader { .. } => self.invariants.elected(at, &banner),
+            Change::BecameLeader { .. } => {
+                let Some(core) = &self.servers[at].core else { return Ok(()) };
+                self.invariants.elected(at, &banner, core.configuration())
+            }
             Change::TookSnapshot { snapshot } | Change::InstalledSnapshot { snapshot } => {
                 self.invariants.covered(*snapshot)
             }
