@@ -131,7 +131,7 @@ mutations! {
         "a compacted previous entry is taken for a conflict",
         "snapshot, lagging follower, restart", [Clients], ["openraft#509"];
     "leader-local-read" LeaderLocalRead:
-        "a leader reads without asking a quorum",
+        "a leader asks no quorum, neither before it answers a read nor whether it still leads",
         "isolate or pause the leader", [Clients], ["etcd#741", "consul#54"];
     "readindex-without-noop" ReadindexWithoutNoop:
         "a new leader reads before committing in its own term",

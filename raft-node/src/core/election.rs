@@ -255,7 +255,10 @@ impl Core {
         let heard = self.is_quorum(|id| {
             id == own || leadership.silence(id, now).is_some_and(|silent| silent <= limit)
         });
-        if !heard && !self.mutations.has(Mutation::NoCheckQuorum) {
+        // Where local reads were shipped, nobody asked whether the leader still led, either.
+        let asks = !self.mutations.has(Mutation::NoCheckQuorum)
+            && !self.mutations.has(Mutation::LeaderLocalRead);
+        if !heard && asks {
             self.changed(Change::LostQuorum, out);
             self.retire(out);
         }
