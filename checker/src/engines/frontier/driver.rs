@@ -140,6 +140,9 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
             let at = self.sweep.now.cursor.round;
             if at.is_multiple_of(SPACING) {
                 self.snapshots.keep(&self.sweep.now);
+                if let Some(course) = self.plan.course {
+                    course.pass(at);
+                }
                 if (limits.stop)() {
                     return End::Early(Cause::Stopped);
                 }
