@@ -1,3 +1,5 @@
+//! What the graph of constraints says of small histories.
+
 use super::*;
 use crate::engines::spans;
 use crate::history::History;
