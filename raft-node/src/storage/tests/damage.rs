@@ -92,6 +92,40 @@ fn flipped_bit_is_refused_without_a_mark_while_a_whole_batch_follows() {
     }
 }
 
+/// Why simulated runs damage what a killed process left, and not what a power loss did.
+#[test]
+fn flipped_bit_in_the_last_batch_passes_for_a_torn_write_only_without_its_mark() {
+    let stopped = || {
+        let disk = written();
+        let mut storage = open(&disk).expect("whole").storage;
+        commit(&mut storage, &[entry(13, 3, 150)]).expect("a healthy disk");
+        disk
+    };
+    let flipped = |disk: SimulatedDisk| {
+        let name = newest_segment(&disk);
+        let content = disk.contents(&name).expect("listed");
+        let last = content.windows(4).rposition(|bytes| bytes == b"btch").expect("a batch");
+        disk.flip(&name, (last + 30) * 8);
+        open(&disk).map(|opened| (opened.restored.last(), opened.torn_bytes > 0))
+    };
+    let killed = flipped(stopped().kill()).expect_err("the mark covers the last batch");
+    assert!(killed.to_string().contains("it was synced once"), "{killed}");
+    let (mut refused, mut torn) = (0, 0);
+    for seed in 0..40 {
+        match flipped(stopped().lose_power(&mut random(seed))) {
+            Ok(found) => {
+                assert_eq!(found, (Index(12), true), "the entry is taken for torn");
+                torn += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && torn > 0, "{refused} keep their mark, {torn} lose it");
+}
+
 #[test]
 fn file_shorter_than_it_was_synced_is_refused() {
     let disk = written().kill();
