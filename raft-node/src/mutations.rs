@@ -124,6 +124,9 @@ mutations! {
     "stale-last-written" StaleLastWritten:
         "the durable index is not lowered on truncation",
         "leader changes, power loss", [Clients], ["ra#637"];
+    "disk-error-index-reuse" DiskErrorIndexReuse:
+        "after a failed write the same index and term are used again",
+        "I/O error", [Clients, WhiteBox], ["canonical/raft#320"];
     "reply-by-index-only" ReplyByIndexOnly:
         "a waiting client is matched by index, not by index and term",
         "partition the leader with work pending", [Clients], [];
@@ -291,6 +294,30 @@ impl Mutations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The catalogue of bugs that a tester of consensus should know.
+    const CATALOGUE: &str = "\
+        vote-not-persisted term-not-persisted vote-erased-same-term duplicate-votes-counted \
+        no-log-check quorum-off-by-one no-step-down stale-append-accepted no-prevote \
+        no-check-quorum fixed-timer timer-reset-on-any-rpc term-regress-on-snapshot \
+        commit-prior-term heartbeat-skips-prevlog truncate-on-stale-append stale-tail-kept \
+        commit-beyond-last-new optimistic-match ack-before-fsync leader-counts-unsynced \
+        stale-last-written disk-error-index-reuse fsync-error-ignored reply-by-index-only \
+        purged-prevlog-conflict leader-local-read readindex-without-noop readindex-term-race \
+        readindex-no-round lease-wall-clock lease-no-margin lease-not-rechecked \
+        lease-kept-on-transfer no-dedup dedup-not-in-snapshot fail-for-maybe \
+        apply-twice-on-restart apply-before-commit nondeterministic-apply \
+        older-snapshot-installed install-without-reset snapshot-log-gap \
+        partial-snapshot-installed snapshot-not-synced early-membership-change \
+        uncommitted-config-ignored learner-counted joint-left-early torn-tail-accepted \
+        corruption-truncates-then-votes directory-not-synced";
+
+    #[test]
+    fn table_holds_the_whole_catalogue_and_nothing_else() {
+        let known: std::collections::BTreeSet<&str> = table().iter().map(|it| it.name).collect();
+        let expected = CATALOGUE.split_whitespace().collect();
+        assert_eq!(known, expected);
+    }
 
     #[test]
     fn names_are_unique_and_parse_to_their_mutation() {

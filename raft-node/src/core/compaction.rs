@@ -67,9 +67,6 @@ impl Core {
         self.compaction.applied_bytes = 0;
         self.compaction.taking = Some(id);
         out.push(Output::TakeSnapshot(Snapshot::new(id, members, at, machine)));
-        if self.mutations.has(Mutation::SnapshotNotSynced) {
-            self.compact(id, out);
-        }
     }
 
     /// Takes a snapshot because an operator asks for it.

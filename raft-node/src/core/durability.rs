@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use super::units::{Index, RecordId};
-use super::{Core, Output, Record};
+use super::{Core, Output, Record, Role};
 use crate::mutations::Mutation;
 
 /// What was handed out, and what of it is durable.
@@ -137,5 +137,21 @@ impl Core {
         }
         self.count_own_vote(out);
         self.advance_commit(out);
+    }
+
+    /// Goes on without the records that a failed write lost, and uses their indexes again in the
+    /// same term, though followers may have the entries: a planted bug.
+    pub(super) fn not_written(&mut self, out: &mut Vec<Output>) {
+        let reuses = self.mutations.has(Mutation::DiskErrorIndexReuse);
+        assert!(reuses, "a server whose disk failed stops");
+        let kept = self.commit.max(self.durability.log);
+        self.log.truncate(kept.next());
+        self.forget_members_from(kept.next(), out);
+        self.lose_writes_after(kept, out);
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.followers.values_mut().for_each(|it| it.send_again_after(kept));
+        }
+        self.issue(Record::Truncate { from: self.durability.log.next() }, out);
+        self.persist_hard_state(out);
     }
 }

@@ -50,6 +50,9 @@ pub enum Input {
     /// The records up to and including this one are durable. Tell it as soon as it is so, once for
     /// any number of records.
     Durable(RecordId),
+    /// The records after the last durable one were not written, nor will be, and the messages that
+    /// waited for them were dropped. A server whose disk fails stops; only a planted bug goes on.
+    NotWritten,
     /// The snapshot of [`Output::TakeSnapshot`] is durable: it, and not an older one, is what a
     /// restart would find.
     SnapshotTaken {
@@ -267,6 +270,8 @@ pub struct Status {
     pub snapshot: Option<SnapshotId>,
     /// Keys in its state.
     pub keys: usize,
+    /// How many of them expire.
+    pub expiring: usize,
     /// Client sessions in its state.
     pub sessions: usize,
     /// Requests of its clients that wait for an answer.

@@ -262,6 +262,7 @@ impl Core {
             Input::Request { request, operation } => self.request(request, operation, out),
             Input::Undeliverable { request } => self.undeliverable(request, out),
             Input::Durable(record) => self.durable(record, out),
+            Input::NotWritten => self.not_written(out),
             Input::SnapshotTaken { snapshot, total, checksum } => {
                 self.snapshot_taken(snapshot, (total, checksum), out);
             }
@@ -301,6 +302,7 @@ impl Core {
             first: self.log.base().next(),
             snapshot: self.compaction.latest,
             keys: self.machine.values.len(),
+            expiring: self.machine.values.expiring(),
             sessions: self.machine.sessions.len(),
             requests: self.requests.len(),
         }
@@ -379,8 +381,6 @@ impl Core {
 
     /// Sends a message that promises what the records up to `after` say.
     fn send_after(&self, after: RecordId, to: NodeId, body: Body, out: &mut Vec<Output>) {
-        let early = self.mutations.has(Mutation::AckBeforeFsync);
-        let after = if early { RecordId::ZERO } else { after };
         let message = Message { term: self.term, body };
         out.push(Output::Send { to, message, after });
     }

@@ -7,7 +7,7 @@
 
 mod disk;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,8 +75,6 @@ struct Server {
     checked: Index,
     boot: Boot,
     requests: u64,
-    /// What reached it while it was paused: clients' requests first.
-    backlog: VecDeque<Input>,
 }
 
 pub(super) fn id(number: u32) -> NodeId {
@@ -173,7 +171,6 @@ impl Network {
             checked: Index::ZERO,
             boot: Boot(0),
             requests: 0,
-            backlog: VecDeque::new(),
         };
         self.servers.insert(id, server);
         self.restart(id);
@@ -208,7 +205,6 @@ impl Network {
         self.paused.remove(&id);
         let server = self.servers.get_mut(&id).expect("a member");
         server.core = None;
-        server.backlog.clear();
         server.disk.lose_power();
     }
 
@@ -253,16 +249,9 @@ impl Network {
         self.cut.clear();
     }
 
+    /// Lets a server do and hear nothing until it is restarted.
     pub(super) fn pause(&mut self, id: NodeId) {
         self.paused.insert(id);
-    }
-
-    pub(super) fn resume(&mut self, id: NodeId) {
-        self.paused.remove(&id);
-        let backlog = std::mem::take(&mut self.servers.get_mut(&id).expect("a member").backlog);
-        for input in backlog {
-            self.step(id, input);
-        }
     }
 
     /// Keeps what a server sends on its way until [`Network::release`].
@@ -285,11 +274,7 @@ impl Network {
         let request = RequestId(server.requests);
         let ticket = (to, server.boot, request);
         let input = Input::Request { request, operation };
-        if self.paused.contains(&to) {
-            server.backlog.push_front(input);
-        } else {
-            self.step(to, input);
-        }
+        self.give(to, input);
         ticket
     }
 
@@ -410,9 +395,7 @@ impl Network {
     }
 
     fn give(&mut self, id: NodeId, input: Input) {
-        if self.paused.contains(&id) {
-            self.servers.get_mut(&id).expect("a member").backlog.push_back(input);
-        } else {
+        if !self.paused.contains(&id) {
             self.step(id, input);
         }
     }

@@ -166,6 +166,12 @@ impl Progress {
         self.state = State::Snapshot(sending);
     }
 
+    /// Sends what comes after an index, again or for the first time.
+    pub(super) fn send_again_after(&mut self, index: Index) {
+        self.next = self.next.min(index.next());
+        self.clear_window();
+    }
+
     fn clear_window(&mut self) {
         self.in_flight.clear();
         self.in_flight_bytes = 0;

@@ -183,6 +183,13 @@ impl Core {
         }
     }
 
+    /// Says of the writes after an index that their fate is unknown.
+    pub(super) fn lose_writes_after(&mut self, index: Index, out: &mut Vec<Output>) {
+        for origin in self.writes.split_off(&(index.next(), Term(0))).into_values() {
+            self.reply(origin, Err(Refusal::Uncertain), out);
+        }
+    }
+
     /// Says of all writes that they did not happen: a planted bug, since they may yet.
     pub(super) fn refuse_writes(&mut self, out: &mut Vec<Output>) {
         for origin in std::mem::take(&mut self.writes).into_values() {

@@ -63,6 +63,11 @@ impl Values {
         self.count
     }
 
+    /// How many keys expire.
+    pub(crate) fn expiring(&self) -> usize {
+        self.expiries.by_key.len()
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
         self.shards[shard_of(key)].as_ref()?.get(key)
     }

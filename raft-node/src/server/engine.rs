@@ -252,6 +252,11 @@ impl Engine {
                 self.log.synced();
                 self.core.step(Input::Durable(last), out);
             }
+            Done::NotWritten => {
+                self.held.clear();
+                self.log.lost();
+                self.core.step(Input::NotWritten, out);
+            }
             Done::Failed(error) => return Err(error),
             Done::Snapshot(input) => self.core.step(input, out),
             Done::Chunk { to, message } => {

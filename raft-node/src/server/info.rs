@@ -119,6 +119,7 @@ impl<'a> Info<'a> {
         if self.status.keys == 0 {
             return Vec::new();
         }
-        vec![("db0", format!("keys={},expires=0,avg_ttl=0", self.status.keys))]
+        let Status { keys, expiring, .. } = self.status;
+        vec![("db0", format!("keys={keys},expires={expiring}"))]
     }
 }

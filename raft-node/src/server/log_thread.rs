@@ -24,6 +24,8 @@ const LAST_SYNC: Duration = Duration::from_secs(5);
 pub(super) enum Done {
     /// Everything up to this record is durable.
     Durable { last: RecordId, records: usize, took: Duration },
+    /// The batch is lost, and the log goes on: only by a planted bug.
+    NotWritten,
     /// The disk failed: nothing more can be promised.
     Failed(StorageError),
     /// A snapshot was taken, received or given up.
@@ -83,6 +85,12 @@ impl LogThread {
         self.busy = false;
     }
 
+    /// The thread's batch is lost, and what gathered since goes with it.
+    pub(super) fn lost(&mut self) {
+        self.busy = false;
+        self.gathered.clear();
+    }
+
     /// Whether everything is durable.
     pub(super) fn is_idle(&self) -> bool {
         !self.busy && self.gathered.is_empty()
@@ -98,6 +106,7 @@ impl LogThread {
             self.hand_over();
             match tokio::time::timeout_at(deadline, done.recv()).await {
                 Ok(Some(Done::Durable { .. })) => self.synced(),
+                Ok(Some(Done::NotWritten)) => self.lost(),
                 Ok(Some(Done::Failed(error))) => return Err(error),
                 Ok(Some(_)) => {}
                 // What was not synced by now was promised to nobody.
@@ -114,10 +123,11 @@ fn write_all(mut storage: Storage, batches: &Receiver<Batch>, done: &mpsc::Sende
         let began = Instant::now();
         records.iter().for_each(|record| storage.append(record));
         let outcome = storage.commit();
-        let failed = outcome.is_err();
+        let failed = storage.is_poisoned();
         let records = records.len();
         let said = match outcome {
             Ok(()) => Done::Durable { last, records, took: began.elapsed() },
+            Err(_) if !failed => Done::NotWritten,
             Err(error) => Done::Failed(error),
         };
         if done.blocking_send(said).is_err() || failed {

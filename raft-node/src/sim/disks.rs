@@ -32,9 +32,14 @@ impl World {
         let Some(files) = &mut server.files else { return Ok(()) };
         if let Err(error) = files.storage.commit() {
             self.trace.line(self.now, format_args!("server {}: {error}", at + 1));
-            // A server whose disk failed promises nothing more and stops.
-            self.crash(at, Crash::Process);
-            return Ok(());
+            if files.storage.is_poisoned() {
+                // A server whose disk failed promises nothing more and stops.
+                self.crash(at, Crash::Process);
+                return Ok(());
+            }
+            server.held.clear();
+            server.inbox.push_back(Input::NotWritten);
+            return self.turn(at);
         }
         server.durable = server.records;
         let durable = server.durable;

@@ -73,7 +73,7 @@ use self::segment::Active;
 pub use self::simulated::SimulatedDisk;
 pub use self::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
 use crate::codec::encode_record;
-use crate::core::units::{Boot, Index, NodeId, Term};
+use crate::core::units::{Boot, Index, NodeId};
 use crate::core::{Record, Restored, Snapshot, SnapshotId};
 use crate::mutations::{Mutation, Mutations};
 
@@ -271,16 +271,10 @@ impl<D: Disk> Storage<D> {
             // It was received in a term whose record was not durable yet.
             records.push(Record::HardState { term, vote: None });
         }
-        let mutations = self.options.mutations;
-        if mutations.has(Mutation::SnapshotLogGap) && restored.base.0 < index {
-            records.push(Record::Truncate { from: restored.base.0.next() });
-            records.push(Record::Trim { to: index, term });
-        } else if self.tracker.term_at(index) != Some(term) {
+        if self.tracker.term_at(index) != Some(term) {
             records.push(Record::Trim { to: index, term });
         }
-        let mutated = mutations.has(Mutation::ApplyTwiceOnRestart) && restored.base.0 < index;
-        restored.snapshot =
-            Some(if mutated { claiming(&snapshot, restored.base) } else { snapshot });
+        restored.snapshot = Some(snapshot);
         records
     }
 
@@ -339,7 +333,14 @@ impl<D: Disk> Storage<D> {
         let ends = self.pending.starts.iter().copied().skip(1).chain([self.pending.bytes.len()]);
         for (start, end) in self.pending.starts.iter().copied().zip(ends) {
             let batch = &mut self.pending.bytes[start..end];
-            active.write(&self.disk, batch, self.options.ahead_bytes, self.options.mutations)?;
+            let mutations = self.options.mutations;
+            let written = active.write(&self.disk, batch, self.options.ahead_bytes, mutations);
+            if written.is_err() && mutations.has(Mutation::DiskErrorIndexReuse) {
+                self.pending.clear();
+                self.active = Some(active);
+                return written;
+            }
+            written?;
         }
         self.highest = self.highest.max(self.pending.highest);
         self.durable = self.tracker.position();
@@ -347,6 +348,12 @@ impl<D: Disk> Storage<D> {
         self.remove_trimmed()?;
         self.active = Some(active);
         Ok(())
+    }
+
+    /// Whether an error ended the log's use for good; only a planted bug lets it go on after one.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.active.is_none()
     }
 
     fn remove_trimmed(&mut self) -> Result<(), StorageError> {
@@ -382,12 +389,4 @@ fn start_over<D: Disk>(
     let sequence = lost.last.sequence + 2;
     Active::create(disk, Header { sequence, id, position }, mutations)?;
     recovery::recover(disk, &[sequence], id, mutations)
-}
-
-/// The snapshot under the name of an earlier place in the log, whose entries it holds already.
-fn claiming(snapshot: &Snapshot, (index, term): (Index, Term)) -> Snapshot {
-    let mut machine = snapshot.machine().clone();
-    machine.applied = index;
-    let configuration = (snapshot.configuration().clone(), snapshot.configuration_index());
-    Snapshot::new(SnapshotId { index, term }, configuration.0, configuration.1, machine)
 }

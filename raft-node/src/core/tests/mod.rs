@@ -1,6 +1,7 @@
-//! What a cluster of cores does, in virtual time.
+//! What a cluster of cores does, in virtual time, in situations that are set up step by step.
+//!
+//! Random faults and the judgement of whole histories are the [simulator](crate::sim)'s.
 
-mod chaos;
 mod election;
 mod leases;
 mod members;

@@ -99,6 +99,8 @@ enum CommandError {
     HelloOption,
     #[error("ERR ONCE takes a session, a sequence and one of SET, APPEND, DEL, INCR, PEXPIRE")]
     Once,
+    #[error("ERR EXISTS takes one key: several are not read at one moment")]
+    OneKey,
     #[error("ERR INCRBY takes 1 and no other number")]
     Amount,
     #[error("ERR invalid expire time: it takes a whole number above 0")]
@@ -142,6 +144,7 @@ fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> 
     match (row.name, arguments) {
         ("get", [key]) => read(key, Shape::Whole),
         ("exists", [key]) => read(key, Shape::Existence),
+        ("exists", _) => Err(CommandError::OneKey),
         ("strlen", [key]) => read(key, Shape::Length),
         ("type", [key]) => read(key, Shape::Type),
         ("session", _) => Ok(operation(Write::OpenSession)),
@@ -391,6 +394,7 @@ mod tests {
         assert!(error(&format!("GET {}", "k".repeat(MAX_KEY_BYTES + 1))).contains("key is longer"));
         let long = "v".repeat(MAX_VALUE_BYTES + 1);
         assert!(error(&format!("SET k {long}")).contains("value is longer"));
+        assert!(error("EXISTS a b").starts_with("-ERR EXISTS takes one key"));
         assert!(error("HELLO 4").starts_with("-NOPROTO"));
         assert!(error("AUTH secret").starts_with("-ERR AUTH <password> called without"));
         assert!(error("COMMAND NONSENSE").contains("unknown subcommand"));

@@ -40,7 +40,7 @@ const TABLE: &[Description] = &[
     row("dbsize", 1, &["readonly", "fast"], NONE, "Counts the keys that this server has applied"),
     row("del", -2, &["write"], (1, -1, 1), "Removes keys"),
     row("echo", 2, &["fast"], NONE, "Answers its argument"),
-    row("exists", 2, &["readonly", "fast"], ONE, "Tells whether a key exists, linearizably"),
+    row("exists", -2, &["readonly", "fast"], ONE, "Tells whether a key exists, linearizably"),
     row("expire", 3, &["write", "fast"], ONE, "Lets a key expire after seconds"),
     row("get", 2, &["readonly", "fast"], ONE, "Reads a value, linearizably"),
     row("hello", -1, &["fast"], NONE, "Chooses RESP2 or RESP3"),

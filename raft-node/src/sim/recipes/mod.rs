@@ -22,11 +22,19 @@ use super::world::{Setup, World};
 use crate::core::Compaction;
 use crate::mutations::Mutation;
 
-/// A scenario and the planted bugs that it exposes, by their names.
+/// A scenario and the planted bugs that it exposes: by their names, each with a seed that does.
 #[derive(Debug)]
 struct Recipe {
     scenario: Scenario,
-    exposes: &'static [&'static str],
+    exposes: &'static [(&'static str, u64)],
+}
+
+impl Recipe {
+    /// The seed with which it exposes a planted bug, if it is aimed at that.
+    fn exposing_seed(&self, mutation: Mutation) -> Option<u64> {
+        let name = mutation.name();
+        self.exposes.iter().find(|(exposed, _)| *exposed == name).map(|(_, seed)| *seed)
+    }
 }
 
 /// Planted bugs that no client and no invariant can tell from the honest server, and why.
@@ -47,10 +55,16 @@ pub fn equivalence(mutation: Mutation) -> Option<&'static str> {
 /// The scenarios that expose a planted bug: its recipe, or random runs if it has none.
 #[must_use]
 pub fn of(mutation: Mutation) -> Vec<&'static Scenario> {
-    let name = mutation.name();
-    let aimed = RECIPES.iter().filter(|recipe| recipe.exposes.contains(&name));
+    let aimed = RECIPES.iter().filter(|recipe| recipe.exposing_seed(mutation).is_some());
     let aimed: Vec<_> = aimed.map(|recipe| &recipe.scenario).collect();
     if aimed.is_empty() { super::scenarios::find("random") } else { aimed }
+}
+
+/// A seed with which a planted bug's recipe exposed it when this was written: where a short search
+/// begins, since any change of the servers or the simulator moves what a seed leads to.
+#[must_use]
+pub fn exposing_seed(mutation: Mutation) -> Option<u64> {
+    RECIPES.iter().find_map(|recipe| recipe.exposing_seed(mutation))
 }
 
 /// Every recipe, as a scenario.
@@ -136,7 +150,7 @@ fn another(world: &mut World, not: usize) -> usize {
 }
 
 macro_rules! recipes {
-    ($($name:literal $setup:path, $play:path, $about:literal, [$($exposes:literal),+];)+) => {
+    ($($name:literal $setup:path, $play:path, $about:literal, [$($exposes:literal $seed:literal),+];)+) => {
         const RECIPES: &[Recipe] = &[$(Recipe {
             scenario: Scenario {
                 name: $name,
@@ -145,7 +159,7 @@ macro_rules! recipes {
                 setup: $setup,
                 play: $play,
             },
-            exposes: &[$($exposes),+],
+            exposes: &[$(($exposes, $seed)),+],
         }),+];
     };
 }
@@ -153,99 +167,99 @@ macro_rules! recipes {
 recipes! {
     "contested-elections" contested, elections::contested,
         "several candidates at a time, and voters that restart in the midst of it",
-        ["vote-not-persisted", "term-not-persisted", "vote-erased-same-term"];
+        ["vote-not-persisted" 1, "term-not-persisted" 1, "vote-erased-same-term" 17];
     "doubled-votes" text_5, elections::doubled_votes,
         "a minority votes, and every message arrives twice",
-        ["duplicate-votes-counted"];
+        ["duplicate-votes-counted" 1];
     "lagging-candidate" text_3, elections::lagging_candidate,
         "a server that missed writes stands for election",
-        ["no-log-check"];
+        ["no-log-check" 1];
     "split-of-four" four, elections::split_of_four,
         "four servers split in two halves",
-        ["quorum-off-by-one"];
+        ["quorum-off-by-one" 1];
     "flapping-follower" text_3, elections::flapping,
         "a follower that comes and goes must not depose the leader",
-        ["no-prevote"];
+        ["no-prevote" 1];
     "deaf-leader" text_3, elections::deaf_leader,
         "a leader that is heard but hears nobody must give way",
-        ["no-check-quorum", "fail-for-maybe"];
+        ["no-check-quorum" 1, "fail-for-maybe" 3];
     "tied-timers" elections::tied, elections::tied_timers,
         "three servers of which all must vote for one lose their leader at the same moment",
-        ["fixed-timer"];
+        ["fixed-timer" 1];
     "spamming-candidate" text_3, elections::spamming_candidate,
         "a server that cannot win stands again and again",
-        ["timer-reset-on-any-rpc"];
+        ["timer-reset-on-any-rpc" 1];
     "old-leader-hears-followers" register_3, reads::old_leader_hears_followers,
         "an old leader hears from the followers, but not from the new leader",
-        ["no-step-down"];
+        ["no-step-down" 1];
     "paused-leaders" register_3, reads::paused_leaders,
         "leaders are paused and go on with what waited for them",
-        ["stale-append-accepted", "leader-local-read", "readindex-no-round",
-         "readindex-term-race"];
+        ["stale-append-accepted" 16, "leader-local-read" 39, "readindex-no-round" 9,
+         "readindex-term-race" 16];
     "killed-leaders" register_3, reads::killed_leaders,
         "leaders are killed while clients read",
-        ["readindex-without-noop"];
+        ["readindex-without-noop" 3];
     "figure-8-rotation" text_5, super::scenarios::persistence::figure_8_unreliable,
         "leaders are cut off in rotation while messages overtake each other",
-        ["commit-prior-term"];
+        ["commit-prior-term" 2];
     "divergent-tails" text_5, logs::divergent_tails,
         "leaders are cut off with entries that nobody else has, and come back",
-        ["heartbeat-skips-prevlog", "stale-tail-kept", "commit-beyond-last-new",
-         "optimistic-match", "reply-by-index-only", "apply-before-commit"];
+        ["heartbeat-skips-prevlog" 1, "stale-tail-kept" 1, "commit-beyond-last-new" 1,
+         "optimistic-match" 1, "reply-by-index-only" 1, "apply-before-commit" 1];
     "late-appends" text_3, logs::late_appends,
         "one direction is held while others go on",
-        ["truncate-on-stale-append"];
+        ["truncate-on-stale-append" 1];
     "truncation-and-power-loss" text_5, logs::truncation_and_power_loss,
         "entries are replaced on slow disks whose power goes",
-        ["stale-last-written"];
+        ["stale-last-written" 6];
     "power-loss-of-a-quorum" text_3, disks::power_loss_of_a_quorum,
         "the power of most servers goes at once",
-        ["ack-before-fsync"];
+        ["ack-before-fsync" 1];
     "slow-leader-disk" text_3, disks::slow_leader_disk,
         "the leader's disk is slow, and its power goes",
-        ["leader-counts-unsynced"];
+        ["leader-counts-unsynced" 1];
     "failing-syncs" text_3, disks::failing_syncs,
         "syncs fail, and then the power goes",
-        ["fsync-error-ignored", "disk-error-index-reuse"];
+        ["fsync-error-ignored" 86, "disk-error-index-reuse" 1];
     "torn-writes" text_3, disks::torn_writes,
         "the power goes in the middle of writes",
-        ["torn-tail-accepted"];
+        ["torn-tail-accepted" 329];
     "flipped-bits" text_3, disks::flipped_bits,
         "a bit of one server's log is flipped while it is down",
-        ["corruption-truncates-then-votes"];
+        ["corruption-truncates-then-votes" 1];
     "new-segments" segmented, disks::new_segments,
         "the power goes soon after a segment was begun",
-        ["directory-not-synced"];
+        ["directory-not-synced" 1];
     "leases-and-wall-clocks" leases::leased, leases::wall_clocks,
         "wall clocks are stepped back while leaders are cut off",
-        ["lease-wall-clock"];
+        ["lease-wall-clock" 1];
     "leases-and-drift" leases::drifting, leases::drift,
         "leaders with slow clocks are cut off, within the bound on drift",
-        ["lease-no-margin"];
+        ["lease-no-margin" 2];
     "leases-and-transfers" leases::leased, leases::transfers,
         "leadership is handed over, and the old leader cut off",
-        ["lease-kept-on-transfer"];
+        ["lease-kept-on-transfer" 1];
     "retries" text_3, logs::retries,
         "answers are lost and requests are sent again",
-        ["no-dedup"];
+        ["no-dedup" 1];
     "snapshots-and-retries" compacting_texts, snapshots::retries,
         "requests are sent again across snapshots and restarts",
-        ["dedup-not-in-snapshot", "apply-twice-on-restart", "snapshot-log-gap",
-         "term-regress-on-snapshot"];
+        ["dedup-not-in-snapshot" 1, "apply-twice-on-restart" 1, "snapshot-log-gap" 1,
+         "term-regress-on-snapshot" 2];
     "lagging-follower" compacting_registers, snapshots::lagging_follower,
         "a follower lags behind a snapshot, over a network that loses and reorders",
-        ["purged-prevlog-conflict", "install-without-reset", "partial-snapshot-installed"];
+        ["purged-prevlog-conflict" 1, "install-without-reset" 4, "partial-snapshot-installed" 1];
     "late-snapshots" compacting_whole, snapshots::lagging_follower,
         "the same, with snapshots that arrive in one piece, twice and late",
-        ["older-snapshot-installed"];
+        ["older-snapshot-installed" 8];
     "snapshots-and-power-loss" compacting_texts, snapshots::power_loss,
         "the power goes soon after a snapshot was taken",
-        ["snapshot-not-synced"];
+        ["snapshot-not-synced" 1];
     "expiring-keys" register_3, logs::expiring_keys,
         "keys expire while wall clocks differ",
-        ["nondeterministic-apply"];
+        ["nondeterministic-apply" 1];
     "changing-members" members::spares, members::changing,
         "servers are added and removed while the cluster is divided",
-        ["early-membership-change", "uncommitted-config-ignored", "learner-counted",
-         "joint-left-early"];
+        ["early-membership-change" 5, "uncommitted-config-ignored" 1, "learner-counted" 1,
+         "joint-left-early" 1];
 }

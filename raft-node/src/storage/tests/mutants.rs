@@ -125,22 +125,14 @@ fn unsynced_snapshot_is_lost_with_the_power() {
 }
 
 #[test]
-fn log_dropped_for_its_snapshot_leaves_a_gap() {
-    let found = wrong(Mutation::SnapshotLogGap, |options, _| {
+fn log_goes_on_after_a_failed_write() {
+    let found = wrong(Mutation::DiskErrorIndexReuse, |options, _| {
         let disk = SimulatedDisk::new();
-        snapshot_and_trim(&disk, options);
-        remembers(&disk.kill(), options, 9)
-    });
-    assert_eq!(found, 60);
-}
-
-#[test]
-fn applied_index_taken_from_the_log_repeats_entries() {
-    let found = wrong(Mutation::ApplyTwiceOnRestart, |options, _| {
-        let disk = SimulatedDisk::new();
-        snapshot_and_trim(&disk, options);
-        let opened = Storage::open(disk.kill(), ID, options).expect("it starts");
-        opened.restored.snapshot.is_some_and(|it| is_whole(&it))
+        let Opened { mut storage, .. } = fill(&disk, options, 1);
+        disk.fail(simulated::Operation::Write, 0);
+        assert!(commit(&mut storage, &[entry(2, 1, 100)]).is_err());
+        // Refusing is right.
+        commit(&mut storage, &[Record::Truncate { from: Index(2) }, entry(2, 1, 90)]).is_err()
     });
     assert_eq!(found, 60);
 }
