@@ -1,5 +1,8 @@
 //! The system under test as the nemesis sees it: a lab, and a process on each of its nodes.
 
+use std::sync::Arc;
+
+use crate::clock::{ClockError, NodeClock};
 use crate::lab::process::{NodeProcess, Program};
 use crate::lab::{Lab, Link};
 
@@ -19,6 +22,19 @@ impl Cluster {
         let processes = nodes.iter().map(|host| NodeProcess::new(host, program(host))).collect();
         let names = nodes.iter().map(|host| host.name().to_owned()).collect();
         Cluster { processes, names, lab }
+    }
+
+    /// Gives every node clocks of its own, for clock faults; for processes not yet started.
+    ///
+    /// # Errors
+    ///
+    /// If this machine cannot have such clocks.
+    pub fn give_clocks(&mut self) -> Result<(), ClockError> {
+        for process in &mut self.processes {
+            let clock = NodeClock::new(process.node())?;
+            process.give_clock(Arc::new(clock));
+        }
+        Ok(())
     }
 
     /// The lab.

@@ -20,6 +20,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, geteuid, getpid, pipe2};
 
+#[cfg(target_arch = "x86_64")]
+use crate::clock::rehearsal::rehearse;
 use crate::lab::Lab;
 use crate::lab::namespaces::{become_root, mount_proc, separate, separate_network};
 
@@ -50,7 +52,7 @@ pub enum Outcome {
 
 type Attempt = fn() -> Result<(), String>;
 
-const ATTEMPTS: [(&str, &str, Attempt); 5] = [
+const ATTEMPTS: [(&str, &str, Attempt); 6] = [
     (
         "user namespaces",
         "became root in a user namespace and switched on an interface there",
@@ -68,9 +70,14 @@ const ATTEMPTS: [(&str, &str, Attempt); 5] = [
         "built a lab of one host: veth pair, addresses, offloads, AF_PACKET socket",
         hosts_and_switch,
     ),
+    (CLOCKS, "started date(1) through a shell with a clock an hour ahead", clocks),
 ];
 
-/// Tries everything a lab needs. A lab can be had if all but one of the first two work.
+/// The name of the probe for clock faults, without which a lab can be had all the same.
+pub const CLOCKS: &str = "clocks of nodes";
+
+/// Tries everything a lab needs. A lab can be had if all but one of the first two work, clocks left
+/// out.
 ///
 /// Call it before the process has other threads: the probes run in forks of it.
 pub fn probe() -> Vec<Probe> {
@@ -116,6 +123,20 @@ fn hosts_and_switch() -> Result<(), String> {
         mount_proc().map_err(|error| error.refusal())?;
         Lab::build(&["probe"]).map(drop).map_err(|error| error.to_string())
     })
+}
+
+fn clocks() -> Result<(), String> {
+    separate().map_err(|error| error.refusal())?;
+    in_child(|| {
+        mount_proc().map_err(|error| error.refusal())?;
+        rehearse()
+    })
+}
+
+/// Says that there are no clocks to move elsewhere.
+#[cfg(not(target_arch = "x86_64"))]
+fn rehearse() -> Result<(), String> {
+    crate::clock::NodeClock::new("rehearsal").map(drop).map_err(|error| error.to_string())
 }
 
 /// Runs `attempt` in a child process; what it returned there.

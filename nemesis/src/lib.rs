@@ -4,6 +4,7 @@
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
 //! records what it did and what that measurably did.
 
+pub mod clock;
 pub mod cluster;
 pub mod doctor;
 pub mod fault;
@@ -14,6 +15,7 @@ mod random;
 pub mod record;
 pub mod schedule;
 
+pub use clock::NodeClock;
 pub use cluster::Cluster;
 pub use fault::{FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter};

@@ -1,7 +1,7 @@
 //! Decides which faults may be drawn, from the words after `--nemesis`.
 //!
 //! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these
-//! joined by commas, or `none`.
+//! joined by commas, or `none`. A family's name, `partition` or `clock`, is a menu as well.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,12 +27,14 @@ pub struct MenuDescription {
 }
 
 /// The menus that are not simply one fault's name, in the order in which they are listed.
-pub const MENUS: [MenuDescription; 3] = [
-    MenuDescription { name: "default", summary: "every fault" },
+pub const MENUS: [MenuDescription; 5] = [
+    MenuDescription { name: "default", summary: "every partition and process fault" },
+    MenuDescription { name: "all", summary: "every fault" },
     MenuDescription {
         name: "partition",
         summary: "every partition, above all of the leader: finds reads from stale leaders",
     },
+    MenuDescription { name: "clock", summary: "every fault of clocks" },
     MenuDescription { name: "none", summary: "no fault at all" },
 ];
 
@@ -58,6 +60,11 @@ impl Menu {
         self.faults.iter().copied()
     }
 
+    /// Whether a fault of `family` is on it.
+    pub fn has_any(&self, family: Family) -> bool {
+        self.faults.iter().any(|fault| fault.family() == family)
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
@@ -76,13 +83,10 @@ impl FromStr for Menu {
         for word in words {
             match word {
                 "none" => {}
-                "default" => faults.extend(FAULTS.iter().map(|row| row.fault)),
-                "partition" => faults.extend(
-                    FAULTS
-                        .iter()
-                        .filter(|row| row.family == Family::Partition)
-                        .map(|row| row.fault),
-                ),
+                "all" => faults.extend(FAULTS.iter().map(|row| row.fault)),
+                "default" => faults.extend(of_families(&[Family::Partition, Family::Process])),
+                "partition" => faults.extend(of_families(&[Family::Partition])),
+                "clock" => faults.extend(of_families(&[Family::Clock])),
                 name => {
                     faults.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
                 }
@@ -96,6 +100,10 @@ impl fmt::Display for Menu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+fn of_families(families: &'static [Family]) -> impl Iterator<Item = Fault> {
+    FAULTS.iter().filter(|row| families.contains(&row.family)).map(|row| row.fault)
 }
 
 fn unknown(name: &str) -> MenuError {
@@ -115,6 +123,8 @@ mod tests {
     #[test]
     fn menus_hold_the_faults_they_promise() {
         assert_eq!(faults("default"), ["isolate", "halves", "one-way", "pause", "kill"]);
+        assert_eq!(faults("clock"), ["clock-step", "clock-strobe", "clock-rate"]);
+        assert_eq!(faults("all").len(), FAULTS.len());
         assert_eq!(faults("partition"), ["isolate", "halves", "one-way"]);
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
         assert_eq!(faults("partition,kill"), ["isolate", "halves", "one-way", "kill"]);

@@ -2,7 +2,8 @@
 //!
 //! A record of a fault goes out when it is injected and again when it is healed, so that nothing is
 //! forgotten if the program ends in between. Whatever ends the play, a fault in force is healed:
-//! partitions are lifted and paused processes continued even if the play's future is dropped;
+//! partitions are lifted, paused processes continued and clocks set right even if the play's future is
+//! dropped;
 //! a killed node is started again unless everything is about to be shut down. Time is the caller's
 //! clock, so that records and history can be laid over each other.
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::clock::parameters as clock;
 use crate::cluster::Cluster;
 use crate::fault::{DIRECTION, Fault};
 use crate::record::FaultRecord;
@@ -173,7 +175,7 @@ fn ending(stop: Stop) -> Ending {
 
 /// What the fault was given, defaults included.
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
-    let mut parameters = planned.parameters.clone();
+    let mut parameters = clock::in_full(planned.fault, &planned.parameters);
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
     if planned.fault == Fault::OneWay {
         let direction = match planned.direction() {

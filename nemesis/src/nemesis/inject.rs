@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use crate::clock::in_force::{MoveError, Moved};
 use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::lab::Link;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::lab::switch::{Switch, UnknownLink};
 use crate::record::Effect;
-use crate::schedule::{Direction, PlannedFault};
+use crate::schedule::{Direction, PlannedFault, ScheduleError};
 
 /// How long a node that was started again must stay up to count as running.
 const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
@@ -28,6 +29,10 @@ pub(super) enum InjectError {
     Link(#[from] UnknownLink),
     #[error(transparent)]
     Signal(#[from] SignalError),
+    #[error(transparent)]
+    Clock(#[from] MoveError),
+    #[error(transparent)]
+    Parameter(#[from] ScheduleError),
 }
 
 /// Why a killed node does not run again.
@@ -44,6 +49,7 @@ pub(super) enum InForce<'a> {
     Partition(Cut<'a>),
     Pause(Paused<'a>),
     Kill(Killed<'a>),
+    Clock(Moved),
 }
 
 /// What a fault did, and what went wrong when it was healed.
@@ -88,6 +94,9 @@ pub(super) async fn inject<'a>(
             let status = node.kill().await?;
             Ok(InForce::Kill(Killed { node, status, since: Instant::now() }))
         }
+        Fault::ClockStep | Fault::ClockStrobe | Fault::ClockRate => {
+            Ok(InForce::Clock(Moved::begin(victim()?, planned.clock_change()?).await?))
+        }
     }
 }
 
@@ -95,7 +104,7 @@ impl InForce<'_> {
     /// What it did up to now, as far as that can no longer change.
     pub(super) fn effects_so_far(&self) -> Vec<Effect> {
         match self {
-            InForce::Partition(_) | InForce::Pause(_) => Vec::new(),
+            InForce::Partition(_) | InForce::Pause(_) | InForce::Clock(_) => Vec::new(),
             InForce::Kill(killed) => vec![killed.effect()],
         }
     }
@@ -110,6 +119,10 @@ impl InForce<'_> {
                 return Healed { ended_ns: clock(), effects, error: None };
             }
             InForce::Kill(killed) => return killed.heal(effects, clock).await,
+            InForce::Clock(moved) => {
+                effects.extend(moved.heal());
+                return Healed { ended_ns: clock(), effects, error: None };
+            }
         };
         let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));
         effects.extend(measured);

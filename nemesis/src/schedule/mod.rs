@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::parameters::{self as clock, Change};
 use crate::fault::{DIRECTION, Fault, Target};
 
 /// The plan of one run's faults.
@@ -185,6 +186,23 @@ impl PlannedFault {
         }
     }
 
+    /// What a clock fault does, as planned, with defaults.
+    ///
+    /// # Errors
+    ///
+    /// If a parameter is not understood, or this is no clock fault.
+    pub fn clock_change(&self) -> Result<Change, ScheduleError> {
+        let (id, fault) = (self.id, self.fault);
+        let error = |clock::Misunderstood { name, value, expected }| ScheduleError::Parameter {
+            id,
+            fault,
+            name,
+            value,
+            expected: expected.to_owned(),
+        };
+        clock::read(fault, &self.parameters).map_err(error)
+    }
+
     fn check_names(&self, names: &[String], nodes: &[String]) -> Result<(), ScheduleError> {
         let (id, fault) = (self.id, self.fault);
         let most = if fault == Fault::Halves { minority(nodes.len()) } else { 1 };
@@ -214,6 +232,9 @@ impl PlannedFault {
         }
         if let Target::Nodes(names) = &self.target {
             self.check_names(names, nodes)?;
+        }
+        if fault.family() == crate::record::Family::Clock {
+            return self.clock_change().map(drop);
         }
         for (name, value) in &self.parameters {
             let expected = match (fault, name.as_str(), value.as_str()) {
