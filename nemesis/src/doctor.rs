@@ -206,6 +206,8 @@ fn end(child: Pid) {
 struct Surroundings {
     is_root: bool,
     is_container: bool,
+    /// Whether the kernel lets nobody trace another process, not even root.
+    forbids_tracing: bool,
     /// Kernel settings that forbid namespaces as they are now, with the value that would not.
     forbidding: Vec<(&'static str, &'static str)>,
 }
@@ -227,11 +229,13 @@ impl Surroundings {
             fs::read_to_string(path).is_ok_and(|text| text.trim() == *value)
         };
         let forbidding = SETTINGS.into_iter().filter(forbids);
+        let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
         Surroundings {
             is_root: geteuid().is_root(),
             is_container: ["/.dockerenv", "/run/.containerenv"]
                 .iter()
                 .any(|path| Path::new(path).exists()),
+            forbids_tracing: scope.is_ok_and(|scope| scope.trim() == "3"),
             forbidding: forbidding.map(|(setting, _, allowing)| (setting, allowing)).collect(),
         }
     }
@@ -240,6 +244,9 @@ impl Surroundings {
 /// The command that would allow what the probe of that name was refused.
 fn remedy(surroundings: &Surroundings, probe: &str) -> Option<String> {
     let for_root = probe == "root namespaces";
+    if probe == CLOCKS && surroundings.forbids_tracing {
+        return Some("sudo sysctl -w kernel.yama.ptrace_scope=1".to_owned());
+    }
     // These two bind unprivileged users only.
     let applies = |setting: &str| !(for_root && setting.contains("unprivileged"));
     let settings: Vec<String> = surroundings
@@ -278,7 +285,8 @@ mod tests {
 
     #[test]
     fn root_in_a_container_needs_a_privileged_one() {
-        let mut container = Surroundings { is_root: true, is_container: true, forbidding: vec![] };
+        let container = Surroundings { is_container: true, ..Surroundings::default() };
+        let mut container = Surroundings { is_root: true, ..container };
         let privileged = remedy(&container, "root namespaces").expect("a command");
         assert!(privileged.contains("--privileged"), "{privileged}");
         container.forbidding.push(("user.max_net_namespaces", "65536"));

@@ -1,6 +1,6 @@
 //! `partita doctor`: what this machine can do.
 
-use partita_nemesis::doctor::{Outcome, Probe, probe};
+use partita_nemesis::doctor::{CLOCKS, Outcome, Probe, probe};
 
 use crate::exit::Exit;
 
@@ -26,7 +26,12 @@ pub fn perform() -> Exit {
         }
     }
     if can_have_a_lab(&probes) {
-        println!("\nThis machine can have the full lab: `partita run` works here.");
+        let without = if probes.iter().any(|probe| probe.name == CLOCKS && !works(probe)) {
+            ", but for clock faults"
+        } else {
+            ""
+        };
+        println!("\nThis machine can have the full lab{without}: `partita run` works here.");
         Exit::Valid
     } else {
         println!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
@@ -47,7 +52,8 @@ fn is_spare(probe: &Probe, probes: &[Probe]) -> bool {
 fn can_have_a_lab(probes: &[Probe]) -> bool {
     let (kinds, needs): (Vec<&Probe>, Vec<&Probe>) =
         probes.iter().partition(|probe| ALTERNATIVES.contains(&probe.name));
-    kinds.into_iter().any(works) && needs.into_iter().all(works)
+    kinds.into_iter().any(works)
+        && needs.into_iter().filter(|probe| probe.name != CLOCKS).all(works)
 }
 
 #[cfg(test)]
@@ -73,6 +79,14 @@ mod tests {
         assert!(!can_have_a_lab(&probes([false, false, true, true])));
         assert!(!can_have_a_lab(&probes([true, true, false, true])));
         assert!(!can_have_a_lab(&probes([true, true, true, false])));
+    }
+
+    #[test]
+    fn a_lab_can_be_had_without_clock_faults() {
+        let mut probes = probes([true, true, true, true]);
+        probes[3].name = CLOCKS;
+        probes[3].outcome = Outcome::Refused("no".to_owned());
+        assert!(can_have_a_lab(&probes));
     }
 
     #[test]

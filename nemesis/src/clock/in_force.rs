@@ -40,6 +40,7 @@ pub(crate) struct Moved {
     clock: Arc<NodeClock>,
     change: Change,
     before: [Seen; 2],
+    misses_before: u64,
     strobe: Option<Strobe>,
     is_moved: bool,
 }
@@ -52,8 +53,14 @@ impl Moved {
         await_cover(node, &clock).await?;
         clock.forget();
         let before = clock.seen();
-        let mut moved =
-            Moved { clock: Arc::clone(&clock), change, before, strobe: None, is_moved: true };
+        let mut moved = Moved {
+            clock: Arc::clone(&clock),
+            change,
+            before,
+            misses_before: clock.misses(),
+            strobe: None,
+            is_moved: true,
+        };
         match change {
             Change::Step { by_ns } => clock.set_realtime(by_ns),
             Change::Rate { factor, clocks } => clock.run_at(factor, clocks),
@@ -66,8 +73,8 @@ impl Moved {
         Ok(moved)
     }
 
-    /// Brings the clocks back; what the node saw.
-    pub(crate) fn heal(mut self) -> Vec<Effect> {
+    /// Brings the clocks back; what the node saw, and what kept some of it from seeing that.
+    pub(crate) fn heal(mut self) -> (Vec<Effect>, Option<String>) {
         let mut furthest = self.furthest();
         let mut effects = Vec::new();
         if let Some(strobe) = self.strobe.take() {
@@ -90,7 +97,15 @@ impl Moved {
         effects.push(effect("readings of moved clocks", readings as f64, "readings"));
         // What was moved comes first.
         effects.sort_by_key(|effect| effect.unit != "ms");
-        effects
+        (effects, self.escape())
+    }
+
+    /// What began without the clocks while they were moved.
+    fn escape(&self) -> Option<String> {
+        let misses = self.clock.misses() - self.misses_before;
+        let why = self.clock.latest_miss().filter(|_| misses > 0)?;
+        let node = &self.clock.node;
+        Some(format!("{misses} programs of {node} began without the node's clocks: {why}"))
     }
 
     /// How far from the truth the node saw its clocks, or would have.
@@ -136,11 +151,8 @@ fn effect(what: &str, amount: f64, unit: &str) -> Effect {
 async fn await_cover(node: &NodeProcess, clock: &NodeClock) -> Result<(), MoveError> {
     let begun = Instant::now();
     loop {
-        let covered: Vec<(i32, bool)> = node
-            .members()
-            .into_iter()
-            .filter_map(|pid| Some((pid, clock.covers(pid)?)))
-            .collect();
+        let covered: Vec<(i32, bool)> =
+            node.members().into_iter().filter_map(|pid| Some((pid, clock.covers(pid)?))).collect();
         let uncovered = covered.iter().find(|(_, is_covered)| !is_covered);
         let Some((pid, _)) = uncovered.copied() else {
             let name = || node.node().to_owned();

@@ -3,7 +3,7 @@
 //! The program has just been loaded and has not run yet: not even its dynamic linker has looked
 //! into the vDSO. It is made to map the two pages and a page of code, the code is written, and the
 //! vDSO's symbols are pointed at it. Forks and threads share all that; an exec leaves it behind,
-//! and is caught like the first one. Takes about 0.1 ms. Leaves out programs of 32 bits.
+//! and is caught like the first one. Leaves out programs of 32 bits.
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -19,6 +19,8 @@ use super::vdso::{self, Function, Layout};
 
 /// The code segment of a 64-bit program.
 const USER_CODE_64: u64 = 0x33;
+/// What a call that was interrupted, to be begun anew, has for an answer inside the kernel.
+const RESTART: [i64; 3] = [-512, -513, -514];
 /// The largest vDSO there may be, in bytes: today's have two or three pages.
 const LARGEST_VDSO: u64 = 1 << 20;
 
@@ -46,11 +48,8 @@ pub(super) fn install(tracee: &mut Tracee, file: u64) -> Result<(), InstallError
     let blocked = at("blocking its signals", tracee.block_signals())?;
     at("ending its exec", tracee.run_to_system_call())?;
     let registers = at("reading its registers", tracee.registers())?;
-    let installed = if registers.cs == USER_CODE_64 {
-        put_in(tracee, file)
-    } else {
-        Err(InstallError::Bits)
-    };
+    let installed =
+        if registers.cs == USER_CODE_64 { put_in(tracee, file) } else { Err(InstallError::Bits) };
     at("restoring its registers", tracee.set_registers(registers))?;
     at("restoring its signals", tracee.restore_signals(blocked))?;
     installed
@@ -123,8 +122,6 @@ pub(super) fn close(tracee: &mut Tracee, file: u64) -> Result<(), InstallError> 
     let mut registers = at("reading its registers", tracee.registers())?;
     let closed = tracee.call(base + layout.syscall, libc::SYS_close, [file, 0, 0, 0, 0, 0]);
     // The kernel would have begun an interrupted call anew, but no longer knows of it.
-    const RESTART: [i64; 3] =
-        [-512, -513, -514];
     if RESTART.contains(&registers.rax.cast_signed()) {
         registers.rax = registers.orig_rax;
         registers.rip -= 2;

@@ -91,10 +91,7 @@ const EXPECTED_CLOCKS: &str = "both, realtime or monotonic";
 
 /// The parameters of `fault` by name, as given or by default: what a record says. Empty if it is no
 /// clock fault.
-pub(crate) fn in_full(
-    fault: Fault,
-    given: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+pub(crate) fn in_full(fault: Fault, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let defaults: &[(&str, &str)] = match fault {
         Fault::ClockStep => &[(BY, DEFAULT_STEP)],
         Fault::ClockStrobe => &[(BY, DEFAULT_STROBE), (PERIOD, DEFAULT_PERIOD)],

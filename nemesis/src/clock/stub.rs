@@ -233,9 +233,8 @@ pub(super) fn image(addresses: Addresses) -> (Vec<u8>, Entries) {
     for (place, address) in fill {
         code[place..place + 8].copy_from_slice(&address.to_le_bytes());
     }
-    let [clock_gettime, gettimeofday, time] = ENTRIES.map(|place| {
-        u64::from_le_bytes(code[place..place + 8].try_into().expect("eight bytes"))
-    });
+    let [clock_gettime, gettimeofday, time] = ENTRIES
+        .map(|place| u64::from_le_bytes(code[place..place + 8].try_into().expect("eight bytes")));
     (code, Entries { clock_gettime, gettimeofday, time })
 }
 

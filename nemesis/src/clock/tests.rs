@@ -142,9 +142,13 @@ fn time_and_gettimeofday_agree_with_realtime() {
     let stub = Stub::new(&clock);
     clock.set_realtime(-HOUR);
     // SAFETY: the entries are functions of these types.
-    let (gettimeofday, time): (Gettimeofday, Time) = unsafe {
+    let (gettimeofday, time) = unsafe {
         let gettimeofday = stub.entry(stub.entries.gettimeofday);
-        (std::mem::transmute(gettimeofday), std::mem::transmute(stub.entry(stub.entries.time)))
+        let time = stub.entry(stub.entries.time);
+        (
+            std::mem::transmute::<*const (), Gettimeofday>(gettimeofday),
+            std::mem::transmute::<*const (), Time>(time),
+        )
     };
     let mut day = libc::timeval { tv_sec: 0, tv_usec: -1 };
     // SAFETY: all zeroes are valid for this structure of numbers.
@@ -208,9 +212,10 @@ fn a_monotonic_clock_never_goes_back_while_it_is_changed() {
     let stub = Stub::new(&clock);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        for ids in [[libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME],
-            [libc::CLOCK_MONOTONIC_COARSE, libc::CLOCK_MONOTONIC_RAW]]
-        {
+        for ids in [
+            [libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME],
+            [libc::CLOCK_MONOTONIC_COARSE, libc::CLOCK_MONOTONIC_RAW],
+        ] {
             let is_over = &is_over;
             scope.spawn(move || {
                 let mut latest = ids.map(|id| stub.read(id).expect("a clock"));

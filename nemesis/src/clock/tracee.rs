@@ -47,8 +47,9 @@ impl Tracee {
     /// Seizes the thread `thread`, which goes on running. If this program or its thread ends, the
     /// process does: nobody goes on half changed.
     pub(super) fn seize(thread: Pid) -> Result<Tracee, Errno> {
-        let options =
-            Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+        let options = Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_EXITKILL;
         ptrace::seize(thread, options)?;
         Ok(Tracee { pid: thread, is_own_child: is_own_child(thread), held: 0 })
     }

@@ -70,7 +70,7 @@ pub(super) fn read(image: &[u8]) -> Result<Layout, &'static str> {
 fn symbols(image: &[u8]) -> Option<Vec<(u64, Function)>> {
     let sections = number::<8>(image, 0x28)? as usize;
     let count = number::<2>(image, 0x3c)? as usize;
-    let header = |index: usize| Some(sections.checked_add(index.checked_mul(SECTION)?)?);
+    let header = |index: usize| sections.checked_add(index.checked_mul(SECTION)?);
     let is_dynsym = |index: &usize| {
         let kind = header(*index).and_then(|at| number::<4>(image, at + 4));
         kind == Some(u64::from(SHT_DYNSYM))

@@ -120,8 +120,9 @@ impl InForce<'_> {
             }
             InForce::Kill(killed) => return killed.heal(effects, clock).await,
             InForce::Clock(moved) => {
-                effects.extend(moved.heal());
-                return Healed { ended_ns: clock(), effects, error: None };
+                let (seen, error) = moved.heal();
+                effects.extend(seen);
+                return Healed { ended_ns: clock(), effects, error };
             }
         };
         let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));

@@ -52,7 +52,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A lab that was started and can be found in `/proc`.
-struct Started {
+pub(crate) struct Started {
     child: Child,
     output: BufReader<ChildStdout>,
     mark: String,
@@ -69,7 +69,7 @@ fn marked(scenario: &str, account: Account) -> (Command, String) {
 
 impl Started {
     /// Starts a scenario and waits until it says that it is ready.
-    fn new(scenario: &str, account: Account) -> Started {
+    pub(crate) fn new(scenario: &str, account: Account) -> Started {
         let (mut command, mark) = marked(scenario, account);
         let mut child = command.process_group(0).spawn().expect("starts");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -97,8 +97,19 @@ impl Started {
         *child
     }
 
+    /// The child of init that runs this program.
+    pub(crate) fn controller(&self) -> Pid {
+        let init = self.child_of(self.outer());
+        let pids = processes(&self.mark);
+        let is_named = |pid: &&Pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            parent_of(**pid) == Some(init) && !line.starts_with(b"sleep")
+        };
+        *pids.iter().find(is_named).expect("a controller")
+    }
+
     /// Waits until nothing is left of the lab.
-    fn assert_gone(mut self) {
+    pub(crate) fn assert_gone(mut self) {
         wait(&mut self.child);
         let left = || Some(processes(&self.mark)).filter(BTreeSet::is_empty);
         assert!(eventually(left).is_some(), "left: {:?}", processes(&self.mark));
@@ -135,7 +146,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     use std::io::Write;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).expect("somebody listens");
@@ -212,14 +223,7 @@ fn kill_init(account: Account) {
 
 fn kill_controller(account: Account) {
     let mut started = Started::new("linger", account);
-    let init = started.child_of(started.outer());
-    let pids = processes(&started.mark);
-    let is_named = |pid: &&Pid| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        parent_of(**pid) == Some(init) && !line.starts_with(b"sleep")
-    };
-    let controller = *pids.iter().find(is_named).expect("a controller");
-    kill(controller, Signal::SIGKILL).expect("killed");
+    kill(started.controller(), Signal::SIGKILL).expect("killed");
     assert_eq!(wait(&mut started.child).code(), Some(128 + 9));
     started.assert_gone();
 }

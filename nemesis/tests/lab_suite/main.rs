@@ -1,5 +1,7 @@
 //! Labs on this machine's kernel: real namespaces, sockets and processes.
 
+mod clock;
+mod clock_reader;
 mod doctor;
 mod harness;
 mod lifetime;
@@ -39,6 +41,13 @@ const PARTS: &[Part] = &[
         tests: &[],
     },
     Part {
+        name: "clock",
+        scenarios: clock::SCENARIOS,
+        unprivileged: &[],
+        helpers: clock::HELPERS,
+        tests: clock::TESTS,
+    },
+    Part {
         name: "nemesis",
         scenarios: nemesis::SCENARIOS,
         unprivileged: &[],
@@ -48,5 +57,8 @@ const PARTS: &[Part] = &[
 ];
 
 fn main() {
+    if std::env::var_os(clock::READER).is_some() {
+        return clock_reader::main();
+    }
     harness::main(PARTS);
 }
