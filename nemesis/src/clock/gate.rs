@@ -10,13 +10,15 @@
 //! A program that somebody else traces, or that cannot take the clocks, begins without them; it is
 //! noted and the fault that meets it says so ([`super::NodeClock::uncovered`]).
 //!
-//! A task can have one such filter only: a second one, be it another's, is refused with EBUSY.
+//! A task can have one such filter only: a second one, be it another's, is refused with EBUSY. Whoever
+//! needs a filter of its own on the same node includes the two calls and hands their reports to
+//! [`NodeClock::attend`], on a thread other than the one that answers the node's further calls.
 
 #![expect(unsafe_code, reason = "seccomp has no safe interface")]
 
 use std::io::{self, Read, Write};
 use std::mem::{offset_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -147,7 +149,7 @@ fn keep(listener: &OwnedFd, clock: &NodeClock) {
         let seen = ends[0].revents().unwrap_or(PollFlags::empty());
         if seen.contains(PollFlags::POLLIN) {
             if let Some(caller) = receive(listener) {
-                clock.note(attend(listener, &caller, clock));
+                clock.attend(listener.as_fd(), caller.id, caller.pid);
             }
         } else if seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) {
             return;
@@ -165,16 +167,17 @@ fn receive(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
     (received == 0).then_some(report)
 }
 
-/// Lets one caller through. Whether there is a new program, which then has the clocks.
-fn attend(
-    listener: &OwnedFd,
-    caller: &libc::seccomp_notif,
+/// Lets one caller through, whose report has this number. Whether there is a new program, which then has the clocks.
+pub(super) fn attend(
+    listener: BorrowedFd<'_>,
+    report: u64,
+    caller: u32,
     clock: &NodeClock,
 ) -> Result<bool, InstallError> {
-    let tracee = Tracee::seize(Pid::from_raw(caller.pid.cast_signed()));
-    let file = if tracee.is_ok() { give(listener, caller.id, clock) } else { Err(Errno::EBADF) };
+    let tracee = Tracee::seize(Pid::from_raw(caller.cast_signed()));
+    let file = if tracee.is_ok() { give(listener, report, clock) } else { Err(Errno::EBADF) };
     let mut answer = libc::seccomp_notif_resp {
-        id: caller.id,
+        id: report,
         val: 0,
         error: 0,
         flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
@@ -196,9 +199,9 @@ fn attend(
 }
 
 /// Gives the caller the page's file; the descriptor's number there.
-fn give(listener: &OwnedFd, caller: u64, clock: &NodeClock) -> Result<u64, Errno> {
+fn give(listener: BorrowedFd<'_>, report: u64, clock: &NodeClock) -> Result<u64, Errno> {
     let mut gift = libc::seccomp_notif_addfd {
-        id: caller,
+        id: report,
         flags: 0,
         srcfd: clock.page.file().as_raw_fd().cast_unsigned(),
         newfd: 0,

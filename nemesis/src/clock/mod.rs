@@ -219,6 +219,13 @@ impl NodeClock {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Answers a report of an exec by the thread `caller`, and gives the new program these clocks.
+    /// Blocks until that is done; the calling thread must not trace anything else.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn attend(&self, listener: std::os::fd::BorrowedFd<'_>, report: u64, caller: u32) {
+        self.note(gate::attend(listener, report, caller, self));
+    }
+
     #[cfg(target_arch = "x86_64")]
     fn note(&self, outcome: Result<bool, install::InstallError>) {
         let mut gate = locked(&self.gate);

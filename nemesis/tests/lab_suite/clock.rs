@@ -35,6 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a_rate_moves_both_clocks_and_monotonic_never_goes_back", run: rate },
     Scenario { name: "a_node_started_again_has_the_same_clock", run: restart },
     Scenario { name: "wrappers_and_their_children_have_the_nodes_clock", run: wrappers },
+    Scenario { name: "an_exec_by_a_thread_that_is_not_the_first_is_followed", run: exec_by_thread },
     Scenario { name: "an_exec_that_fails_leaves_no_trace", run: failed_exec },
     Scenario { name: "a_node_can_be_traced_by_others_afterwards", run: traceable },
     Scenario { name: "a_program_traced_by_another_is_reported", run: traced },
@@ -252,6 +253,18 @@ fn wrappers() {
     assert!(status.success(), "{}", ground.output("stderr.log"));
     assert_ahead(&ground.output("stdout.log"), 6);
     assert_eq!(ground.clock.latest_miss(), None);
+}
+
+fn exec_by_thread() {
+    let ground = Ground::new();
+    ground.clock.set_realtime(HOUR);
+    for lines in 1..=20 {
+        let node = ground.program("/proc/self/exe", &["become-date"]);
+        node.start().expect("starts");
+        assert!(block_on(node.ended()).expect("ends").success(), "{}", ground.output("stderr.log"));
+        assert_ahead(&ground.output("stdout.log"), lines);
+    }
+    assert_eq!((ground.clock.installed(), ground.clock.latest_miss()), (40, None));
 }
 
 fn failed_exec() {
