@@ -1,18 +1,19 @@
 //! Watches a node's execs, so that no program of the node begins without the node's clocks.
 //!
 //! A seccomp filter that the node's first process puts on itself, and that all its descendants
-//! inherit, reports execve and execveat and nothing else (seccomp_unotify(2)). For each, a thread of
-//! the controller seizes the caller, gives it the page's file, lets the exec go on, installs the
-//! clocks when the new program has been loaded ([`super::install`]) and lets go of it: between execs
-//! nobody traces anything, and strace or gdb can be used on a node as on any program. Costs nothing
-//! but at an exec, which it makes less than 1 ms longer.
+//! inherit, reports execve and execveat and nothing else (seccomp_unotify(2)). For each, a thread
+//! of the controller seizes the caller, gives it the page's file, lets the exec go on, installs the
+//! clocks when the new program has been loaded ([`super::install`]) and lets go of it: between
+//! execs nobody traces anything, and strace or gdb can be used on a node as on any program. Costs
+//! nothing but at an exec, which it makes less than 1 ms longer.
 //!
 //! A program that somebody else traces, or that cannot take the clocks, begins without them; it is
 //! noted and the fault that meets it says so ([`super::NodeClock::uncovered`]).
 //!
-//! A task can have one such filter only: a second one, be it another's, is refused with EBUSY. Whoever
-//! needs a filter of its own on the same node includes the two calls and hands their reports to
-//! [`NodeClock::attend`], on a thread other than the one that answers the node's further calls.
+//! A task can have one such filter only: a second one, be it another's, is refused with EBUSY.
+//! Whoever needs a filter of its own on the same node includes the two calls and hands their
+//! reports to [`NodeClock::attend`], on a thread other than the one that answers the node's further
+//! calls.
 
 #![expect(unsafe_code, reason = "seccomp has no safe interface")]
 
@@ -101,15 +102,15 @@ fn put_on(filter: &[sock_filter]) -> Result<RawFd, Errno> {
         // SAFETY: the program outlives the call, which copies it.
         Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw mut program) })
     };
-    let listener = match install(patient) {
+    let mut install_any = || match install(patient) {
         Err(Errno::EINVAL) => install(basic),
         other => other,
     };
-    let listener = match listener {
+    let listener = match install_any() {
         // Without power over its namespace, a process must give up gaining any by exec.
         Err(Errno::EACCES) => {
             nix::sys::prctl::set_no_new_privs()?;
-            install(patient)
+            install_any()
         }
         other => other,
     };
@@ -167,7 +168,8 @@ fn receive(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
     (received == 0).then_some(report)
 }
 
-/// Lets one caller through, whose report has this number. Whether there is a new program, which then has the clocks.
+/// Lets one caller through, whose report has this number. Whether there is a new program, which
+/// then has the clocks.
 pub(super) fn attend(
     listener: BorrowedFd<'_>,
     report: u64,

@@ -43,7 +43,8 @@ pub(super) fn at<T>(step: &'static str, result: Result<T, Errno>) -> Result<T, I
 }
 
 /// Installs into a process that has just become another program, and in which `file` is the node's
-/// page; that descriptor is closed whatever happens. The process stands still afterwards, as it was.
+/// page; that descriptor is closed whatever happens. The process stands still afterwards, as it
+/// was.
 pub(super) fn install(tracee: &mut Tracee, file: u64) -> Result<(), InstallError> {
     let blocked = at("blocking its signals", tracee.block_signals())?;
     at("ending its exec", tracee.run_to_system_call())?;

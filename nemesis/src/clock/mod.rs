@@ -4,14 +4,14 @@
 //! first instruction, by way of its vDSO ([`install`]); execs are followed by a seccomp filter
 //! ([`gate`]), forks and threads inherit. From then on nothing is traced and nothing is called: the
 //! controller writes a page of memory ([`page`]) that code in the node applies to what the kernel
-//! says ([`stub`], [`timeline`]). Realtime can be stepped and strobed; realtime and monotonic can go
-//! at another rate, the latter without ever going back. Starting a program takes less than 1 ms more,
-//! asking for the time 24 ns more (docs/faults-clock.md has the command that measures both).
+//! says ([`stub`], [`timeline`]). Realtime can be stepped and strobed; realtime and monotonic can
+//! go at another rate, the latter without ever going back. Starting a program takes less than 1 ms
+//! more, asking for the time 24 ns more (docs/faults-clock.md has the command that measures both).
 //!
-//! Leaves out: programs that make the system call themselves instead of asking the vDSO, programs of
-//! 32 bits, and the clocks of CPU time: they see the truth. So do the kernel's own timers; a wait
-//! until an *absolute* time of a moved clock (`pthread_cond_timedwait`, `FUTEX_WAIT_BITSET`) ends
-//! early or late by as much as the clock is off. Works on x86-64 only.
+//! Leaves out: programs that make the system call themselves instead of asking the vDSO, programs
+//! of 32 bits, and the clocks of CPU time: they see the truth. So do the kernel's own timers; a
+//! wait until an *absolute* time of a moved clock (`pthread_cond_timedwait`, `FUTEX_WAIT_BITSET`)
+//! ends early or late by as much as the clock is off. Works on x86-64 only.
 
 #[cfg(target_arch = "x86_64")]
 mod gate;
@@ -130,8 +130,8 @@ impl NodeClock {
         });
     }
 
-    /// Lets clocks go on at so many times the true rate, 0.5 to 2, from what they show now. May wait
-    /// for 20 ms if the monotonic ones were changed a moment ago.
+    /// Lets clocks go on at so many times the true rate, 0.5 to 2, from what they show now. May
+    /// wait for 20 ms if the monotonic ones were changed a moment ago.
     pub fn run_at(&self, factor: f64, clocks: Clocks) {
         let rate = Rate::times(factor.clamp(0.5, 2.0));
         let mut state = self.changeable(clocks.monotonic());

@@ -35,8 +35,8 @@ const PIECE: usize = 4;
 const LINES: usize = 64;
 const LINE: usize = 8;
 
-/// The clocks that have a timeline each, in the order of the page; all others of the kernel's clocks
-/// follow one of these or are left alone.
+/// The clocks that have a timeline each, in the order of the page; all others of the kernel's
+/// clocks follow one of these or are left alone.
 pub(super) const CLOCKS: [ClockId; 5] = [
     ClockId::CLOCK_REALTIME,
     ClockId::CLOCK_MONOTONIC,
@@ -139,7 +139,8 @@ impl Page {
         })
     }
 
-    /// Forgets how far from the truth answers were, so that [`Page::seen`] tells of later ones only.
+    /// Forgets how far from the truth answers were, so that [`Page::seen`] tells of later ones
+    /// only.
     pub(super) fn forget(&self) {
         for line in 0..LINES {
             for kind in [0, 2] {

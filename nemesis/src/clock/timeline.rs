@@ -156,7 +156,9 @@ mod tests {
         /// with itself, and the lagging one never overtakes.
         #[test]
         fn a_clock_that_only_changes_its_rate_never_goes_back(
-            changes in prop::collection::vec((20_000_000_i64..3_000_000_000, 0_u8..3, 0.5_f64..2.0), 1..12),
+            changes in prop::collection::vec(
+                (20_000_000_i64..3_000_000_000, 0_u8..3, 0.5_f64..2.0), 1..12
+            ),
             steps in prop::collection::vec(0_i64..40_000_000, 1..200),
         ) {
             let mut clock = Timeline::truth();

@@ -119,9 +119,9 @@ impl Tracee {
         ptrace::setregs(self.pid, registers)
     }
 
-    /// Makes it do a system call, by a `syscall` instruction at `site`; the kernel's answer. It must
-    /// stand at the end of a system call or on its way out of the kernel, and does so afterwards,
-    /// but with other registers.
+    /// Makes it do a system call, by a `syscall` instruction at `site`; the kernel's answer. It
+    /// must stand at the end of a system call or on its way out of the kernel, and does so
+    /// afterwards, but with other registers.
     pub(super) fn call(
         &mut self,
         site: u64,

@@ -66,8 +66,8 @@ struct Ground {
     directory: TempDir,
 }
 
-/// What a reader said last: how far its clocks were ahead, from and to, and how often monotonic time
-/// went back.
+/// What a reader said last: how far its clocks were ahead, from and to, and how often monotonic
+/// time went back.
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     realtime: (i64, i64),
@@ -149,7 +149,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(future)
 }
 
-/// How far the machine's time of day is ahead of the time since it was booted: what nobody may move.
+/// How far the machine's time of day is ahead of the time since it was booted: what nobody may
+/// move.
 fn machine_ns() -> i64 {
     let read = |clock| {
         let time = nix::time::clock_gettime(clock).expect("a clock");
@@ -245,7 +246,8 @@ fn wrappers() {
     // Searched in PATH, forked, in a subshell, behind another program, execed; left behind by its
     // parent in a session of its own.
     let node = ground.shell(
-        "date +%s; (date +%s); env date +%s; sh -c 'date +%s; true'; setsid sh -c 'date +%s' & wait; \
+        "date +%s; (date +%s); env date +%s; sh -c 'date +%s; true'; \
+         setsid sh -c 'date +%s' & wait; \
          exec sh -c 'exec date +%s'",
     );
     node.start().expect("starts");
