@@ -8,7 +8,7 @@
 //! nothing but at an exec, which it makes less than 1 ms longer.
 //!
 //! A program that somebody else traces, or that cannot take the clocks, begins without them; it is
-//! noted and the fault that meets it says so ([`super::NodeClock::uncovered`]).
+//! noted and the fault that meets it says so ([`super::in_force`]).
 //!
 //! A task can have one such filter only: a second one, be it another's, is refused with EBUSY.
 //! Whoever needs a filter of its own on the same node includes the two calls and hands their

@@ -1,10 +1,10 @@
 //! Gives a node clocks of its own, which can be moved while the machine's stay as they are.
 //!
 //! Every program of a node that is started with a [`NodeClock`] gets the node's clocks before its
-//! first instruction, by way of its vDSO ([`install`]); execs are followed by a seccomp filter
-//! ([`gate`]), forks and threads inherit. From then on nothing is traced and nothing is called: the
-//! controller writes a page of memory ([`page`]) that code in the node applies to what the kernel
-//! says ([`stub`], [`timeline`]). Realtime can be stepped and strobed; realtime and monotonic can
+//! first instruction, by way of its vDSO (`install`); execs are followed by a seccomp filter
+//! (`gate`), forks and threads inherit. From then on nothing is traced and nothing is called: the
+//! controller writes a page of memory (`page`) that code in the node applies to what the kernel
+//! says (`stub`, `timeline`). Realtime can be stepped and strobed; realtime and monotonic can
 //! go at another rate, the latter without ever going back. Starting a program takes less than 1 ms
 //! more, asking for the time 24 ns more (docs/faults-clock.md has the command that measures both).
 //!
