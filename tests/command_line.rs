@@ -22,6 +22,7 @@ fn file(folder: &Path, content: &str) -> String {
 fn an_unknown_name_is_answered_with_the_known_ones() {
     for (arguments, known) in [
         (["run", "--workload", "bank"], "register"),
+        (["check", "--engine", "magic"], "frontier"),
         (["run", "--nemesis", "meteor"], "isolate"),
         (["run", "--target", "paxos"], "raft-node"),
         (["run", "--mutation", "no-bug"], "leader-local-read"),
@@ -59,9 +60,8 @@ fn an_empty_history_proves_nothing() {
     assert_eq!(code, Some(3), "{said}");
 }
 
-#[test]
-fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+/// A history that ends with a stale read.
+fn stale_read() -> String {
     let mut lines = String::new();
     let operations =
         [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "2"), ("read", "null", "1")];
@@ -75,7 +75,13 @@ fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
             ));
         }
     }
-    let history = file(folder.path(), &lines);
+    lines
+}
+
+#[test]
+fn a_stale_read_in_a_file_is_a_violation_with_its_operations() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = file(folder.path(), &stale_read());
     let (code, said) = partita(&["check", &history]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("stale read"), "{said}");
@@ -100,6 +106,40 @@ fn a_violation_is_explained_step_by_step_and_key_by_key() {
     assert!(said.contains("#4 before #2: it observed what the other overwrote"), "{said}");
     assert!(said.contains("#2 before #4: it came back before"), "{said}");
     assert!(said.contains("violation (3 operations, zones)"), "{said}");
+}
+
+#[test]
+fn a_page_about_checked_histories_is_written_on_request() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = file(folder.path(), &stale_read());
+    let page = folder.path().join("page.html");
+    let (code, said) = partita(&["check", "--report", page.to_str().expect("plain"), &history]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stale by "), "{said}");
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.contains("Violation: stale read") && page.contains("<svg"), "{page}");
+}
+
+#[test]
+fn a_generated_history_is_valid_unless_it_was_damaged_and_the_same_every_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("plain").to_owned();
+    for model in ["cas-register", "append", "queue"] {
+        let generate = |name: &str, more: &[&str]| {
+            let path = path(name);
+            let arguments = ["generate", "--model", model, "--clients", "4", "--out", &path];
+            let (code, said) = partita(&[&arguments, more].concat());
+            assert_eq!(code, Some(0), "{said}");
+            path
+        };
+        let (good, again) = (generate("good", &[]), generate("again", &[]));
+        assert_eq!(fs::read(&good).expect("a file"), fs::read(again).expect("a file"));
+        let (code, said) = partita(&["check", "--model", model, &good]);
+        assert_eq!(code, Some(0), "{model}: {said}");
+        let bad = generate("bad", &["--fault", "duplicate", "--to", "edn", "--seed", "3"]);
+        let (code, said) = partita(&["check", "--model", model, &bad]);
+        assert_eq!(code, Some(1), "{model}: {said}");
+    }
 }
 
 #[test]

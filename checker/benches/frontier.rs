@@ -1,6 +1,7 @@
 //! How long ambiguous registers take, and how much memory: shapes by operations and clients.
 //!
-//! Run with `cargo bench -p partita-checker --bench frontier`; arguments choose rows by their names.
+//! Run with `cargo bench -p partita-checker --bench frontier`; arguments choose rows by parts of
+//! their names, and `seed=7` makes other histories of the same shapes.
 //! Every row is checked in a process of its own, so that its peak memory is its own too: that of
 //! the history included. Checks with all threads there are.
 
@@ -22,6 +23,7 @@ struct Row {
     operations: usize,
     clients: u32,
     stale: bool,
+    seed: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,21 +58,23 @@ const PER_KEY: usize = 200;
 /// How many bursts there are in a history.
 const BURSTS: usize = 10;
 
-fn rows() -> Vec<Row> {
+fn rows(seed: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     let sizes = [(10_000, 20), (100_000, 20), (1_000_000, 10), (100_000, 50)];
     for shape in [Shape::Writes, Shape::Swaps, Shape::Unknown] {
         for (operations, clients) in sizes {
             for stale in [false, true] {
-                rows.push(Row { shape, operations, clients, stale });
+                rows.push(Row { shape, operations, clients, stale, seed });
             }
         }
     }
     for clients in [10, 20] {
-        rows.push(Row { shape: Shape::Jepsen, operations: 1_000_000, clients, stale: false });
+        let shape = Shape::Jepsen;
+        rows.push(Row { shape, operations: 1_000_000, clients, stale: false, seed });
     }
     for clients in [5, 10] {
-        rows.push(Row { shape: Shape::Burst, operations: 10_000, clients, stale: false });
+        let shape = Shape::Burst;
+        rows.push(Row { shape, operations: 10_000, clients, stale: false, seed });
     }
     rows
 }
@@ -89,6 +93,7 @@ impl Row {
             clients: self.clients,
             mix: Mix { reads: 50, writes, swaps, deletes: 0 },
             values: Some(5),
+            seed: self.seed,
             ..Plan::default()
         };
         let jepsen = Mix { reads: 40, writes: 40, swaps: 20, deletes: 0 };
@@ -119,7 +124,7 @@ impl Row {
         let mut builder = partita_checker::HistoryBuilder::new();
         let (mut index, mut process) = (0, 0);
         for key in 0..self.operations / PER_KEY {
-            let plan = Plan { seed: key as u64, ..self.plan() };
+            let plan = Plan { seed: self.seed << 32 | key as u64, ..self.plan() };
             let (mut count, mut most) = (0, 0);
             for event in plan.events() {
                 (count, most) = (event.index + 1, most.max(event.process.0 + 1));
@@ -166,8 +171,9 @@ fn spoil(history: &mut History) {
         places.find_map(|place| stale_value(history, place, initial).map(|value| (place, value)))
     };
     let (place, value) = spoilt(false).or_else(|| spoilt(true)).expect("some read can be spoilt");
-    let Outcome::Ok(_, response) = &mut history.operations[place].outcome else { unreachable!() };
-    *response = Response::Value(value);
+    if let Outcome::Ok(_, response) = &mut history.operations[place].outcome {
+        *response = Response::Value(value);
+    }
 }
 
 /// A value that the read at `place` cannot have seen; the initial one, or one of the others.
@@ -201,30 +207,31 @@ fn stale_value(history: &History, place: usize, initial: bool) -> Option<partita
                     && returned(it) > last_overwrite
             })
     };
-    let values = (1..=5).map(|value| history.values.find(&Value::Integer(value)).expect("used"));
-    let initially = [partita_checker::ValueId::NULL];
-    if initial {
-        return initially.into_iter().find(|&value| !may_be_seen(value));
-    }
-    let mut values = values;
+    let values = if initial { vec![Value::Null] } else { (1..=5).map(Value::Integer).collect() };
+    let mut values = values.iter().map(|value| history.values.find(value).expect("it occurs"));
     values.find(|&value| !may_be_seen(value))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    let mut arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    let seed = arguments.iter().find_map(|it| it.strip_prefix("seed=")).map(str::to_owned);
+    arguments.retain(|it| !it.starts_with("seed="));
+    let seed: u64 = seed.map_or(Ok(0), |seed| seed.parse())?;
     if let [flag, name] = &arguments[..]
         && flag == "--row"
     {
-        let row = rows().into_iter().find(|row| row.name() == *name).ok_or("no such row")?;
+        let row = rows(seed).into_iter().find(|row| row.name() == *name).ok_or("no such row")?;
         return run(row);
     }
     println!("{:<28} {:>9} {:>7} {:>8} {:>8}  verdict", "row", "operations", "clients", "s", "MB");
-    for row in rows() {
+    for row in rows(seed) {
         let name = row.name();
         if !arguments.is_empty() && !arguments.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
-        let status = Command::new(env::current_exe()?).args(["--row", &name]).status()?;
+        let status = Command::new(env::current_exe()?)
+            .args(["--row", &name, &format!("seed={seed}")])
+            .status()?;
         if !status.success() {
             println!("{name:<28} ended with {status}");
         }

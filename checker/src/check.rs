@@ -3,7 +3,7 @@
 //! Linearizability is local (Herlihy & Wing 1990, §3.3): where every key is an object, keys are
 //! checked on their own, in parallel, and the worst verdict is that of the history. An object goes
 //! to its model's [monitor](Monitored), which is exact and fast where it applies, and otherwise to
-//! the [search](crate::engines::wgl).
+//! [searches](crate::engines::auto); [`Options::engine`] can ask for one engine alone.
 //!
 //! No engine is taken at its word: an order is replayed by the [verifier](mod@crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
@@ -13,10 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rayon::prelude::*;
 
+use crate::constraints::{self, Explanation};
+use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Decision, Monitored, Span, auto, spans, witness};
+use crate::engines::{Decision, EngineChoice, Monitored, Span, frontier, spans, witness};
 use crate::history::History;
-use crate::model::{Model, ModelKind, with_model};
+use crate::model::{ModelKind, with_model};
+use crate::progress::Progress;
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
@@ -31,14 +34,21 @@ pub struct Options {
     pub model: ModelKind,
     /// What every object holds before the first operation.
     pub initial: Value,
-    /// Bytes of memory that each search may use; as many searches run at once as there are threads.
+    /// Bytes of memory that all searches may use together; those that run at once share it.
     pub memory: usize,
+    /// Which engine is to decide.
+    pub engine: EngineChoice,
 }
 
 impl Default for Options {
-    /// Registers that begin without a value; a search may use 512 MiB.
+    /// Registers that begin without a value, any engine; searches may use 512 MiB.
     fn default() -> Self {
-        Self { model: ModelKind::Register, initial: Value::Null, memory: 512 << 20 }
+        Self {
+            model: ModelKind::Register,
+            initial: Value::Null,
+            memory: 512 << 20,
+            engine: EngineChoice::Auto,
+        }
     }
 }
 
@@ -52,9 +62,19 @@ pub fn check(
     options: &Options,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> (Analysis, Option<Certificate>) {
+    check_watched(history, options, stop, &Progress::default())
+}
+
+/// As [`check`], for whoever watches the `progress` from another thread.
+pub fn check_watched(
+    history: &History,
+    options: &Options,
+    stop: &(dyn Fn() -> bool + Sync),
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        Checker { history, options, stop, model: &model }.check()
+        Checker { history, options, stop, progress, memory: options.memory, model: &model }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -63,10 +83,8 @@ pub fn check(
     })
 }
 
-/// Searches for an order of `spans`: the one place that says with which engine.
-fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
-    auto::search(model, spans, limits)
-}
+/// Bytes of memory that the search on a counterexample may use.
+const CONFIRMATION: usize = 16 << 20;
 
 /// What was found for one object.
 struct Finding {
@@ -90,17 +108,26 @@ struct Checker<'a, M> {
     history: &'a History,
     options: &'a Options,
     stop: &'a (dyn Fn() -> bool + Sync),
+    progress: &'a Progress,
+    /// Bytes for one search.
+    memory: usize,
     model: &'a M,
 }
 
 impl<M: Monitored> Checker<'_, M> {
-    fn check(&self) -> (Analysis, Option<Certificate>) {
-        let findings: Vec<Finding> = self
-            .objects()
+    fn check(mut self) -> (Analysis, Option<Certificate>) {
+        let objects = self.objects();
+        self.memory /= objects.len().clamp(1, rayon::current_num_threads());
+        self.progress.begin(objects.iter().map(|object| object.places.len()));
+        let findings: Vec<Finding> = objects
             .par_iter()
             .map_init(
                 || self.model.scratch(self.history),
-                |scratch, object| self.guarded(object, scratch),
+                |scratch, object| {
+                    let finding = self.guarded(object, scratch);
+                    self.progress.decide(object.places.len());
+                    finding
+                },
             )
             .collect();
         self.merge(findings)
@@ -132,17 +159,39 @@ impl<M: Monitored> Checker<'_, M> {
         if let Some(span) = spans.iter().find(|span| !self.model.knows(span.call)) {
             return self.unknown(object, "none", self.without_meaning(span));
         }
+        let choice = self.options.engine;
+        if matches!(choice, EngineChoice::Frontier | EngineChoice::Wgl) {
+            return self.search(object, &spans, scratch);
+        }
+        if choice == EngineChoice::Zones && M::ENGINE != choice.name() {
+            let model = words::a(self.model.name());
+            return self.unknown(object, choice.name(), format!("{model} has no zones"));
+        }
         match self.model.monitor(self.history, &spans, scratch) {
             Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
             Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
-            Decision::Inexact(_) => self.search(object, &spans, scratch),
+            Decision::Inexact(_) if choice == EngineChoice::Auto => {
+                self.search(object, &spans, scratch)
+            }
+            Decision::Inexact(obstacle) => {
+                let reason = format!("the engine asked for is not exact here: {obstacle}");
+                self.unknown(object, M::ENGINE, reason)
+            }
         }
     }
 
     fn search(&self, object: &Object, spans: &[Span], scratch: &mut M::Scratch) -> Finding {
         let limits = self.limits();
-        match search(self.model, spans, &limits) {
-            Search::Valid(order) => self.valid(object, "wgl", spans, &order),
+        let choice = self.options.engine;
+        let by = |search| Found { search, engine: choice };
+        let Found { search, engine } = match choice {
+            EngineChoice::Frontier => by(frontier::search(self.model, spans, &limits)),
+            EngineChoice::Wgl => by(wgl::search(self.model, spans, &limits)),
+            _ => auto::decide(self.model, spans, &limits),
+        };
+        let engine = engine.name();
+        match search {
+            Search::Valid(order) => self.valid(object, engine, spans, &order),
             Search::Violation { proven_at } => {
                 let part = wgl::minimise(self.model, spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
@@ -150,13 +199,13 @@ impl<M: Monitored> Checker<'_, M> {
                     Decision::Violation(found) => *found,
                     _ => self.unnamed(object, &part),
                 };
-                self.violation(object, "wgl", counterexample)
+                self.violation(object, engine, counterexample)
             }
             Search::Unknown { cause, ordered, completed, .. } => {
                 let cause = match cause {
                     Cause::Stopped => "the time ran out".to_owned(),
                     Cause::Memory => {
-                        format!("the search used up its {} MiB", self.options.memory >> 20)
+                        format!("the search used up its {} MiB", self.memory >> 20)
                     }
                     Cause::NoMeaning => "a call has no meaning".to_owned(),
                 };
@@ -164,13 +213,13 @@ impl<M: Monitored> Checker<'_, M> {
                     "{cause}; the longest order found holds {ordered} of {completed} completed \
                      operations"
                 );
-                self.unknown(object, "wgl", reason)
+                self.unknown(object, engine, reason)
             }
         }
     }
 
     fn limits(&self) -> Limits<'_> {
-        Limits { memory: self.options.memory, stop: self.stop }
+        Limits { memory: self.memory, stop: self.stop }
     }
 
     fn without_meaning(&self, span: &Span) -> String {
@@ -192,14 +241,18 @@ impl<M: Monitored> Checker<'_, M> {
     fn unnamed(&self, object: &Object, part: &[Span]) -> Counterexample {
         let history = self.history;
         let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
+        let unexplained =
+            || (Anomaly::NotLinearizable, words::unexplained(&object.key, &operations));
+        let (anomaly, sentence) = self.model.diagnose(history, part).unwrap_or_else(unexplained);
         Counterexample {
             key: object.key.clone(),
-            anomaly: Anomaly::NotLinearizable,
-            sentence: words::unexplained(&object.key, &operations),
+            anomaly,
+            sentence,
             stale_for: None,
             stale_by_versions: None,
             operations,
             cycle: Vec::new(),
+            impasse: None,
         }
     }
 
@@ -212,28 +265,57 @@ impl<M: Monitored> Checker<'_, M> {
         Finding { analysis: self.analysis(object, engine, Verdict::Valid, None), proof }
     }
 
-    fn violation(&self, object: &Object, engine: &str, found: Counterexample) -> Finding {
-        if let Err(reason) = self.confirm(&found) {
-            return self.unknown(object, engine, reason);
+    fn violation(&self, object: &Object, engine: &str, mut found: Counterexample) -> Finding {
+        match self.confirm(&found) {
+            Ok(explanation) => self.explain(&mut found, explanation),
+            Err(reason) => return self.unknown(object, engine, reason),
         }
         let analysis = self.analysis(object, engine, Verdict::Violation, None);
         Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
 
-    /// Searches the counterexample on its own.
-    fn confirm(&self, counterexample: &Counterexample) -> Result<(), String> {
+    /// Adds the plainest cycle, and what follows from it. What an engine says besides, stays.
+    fn explain(&self, found: &mut Counterexample, explanation: Option<Explanation>) {
+        if let Some(Explanation { cycle, impasse, .. }) = explanation {
+            found.impasse = impasse;
+            if !cycle.is_empty() {
+                found.cycle = cycle;
+            }
+        }
+        let unnamed = found.anomaly == Anomaly::NotLinearizable;
+        let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
+        if (unnamed || late.contains(&found.anomaly))
+            && let Some(stale) = constraints::stale(self.history, found)
+        {
+            found.stale_for = found.stale_for.or(stale.duration);
+            found.stale_by_versions = found.stale_by_versions.max(stale.versions);
+            if unnamed {
+                (found.anomaly, found.sentence) = (Anomaly::StaleRead, stale.sentence);
+            }
+        }
+    }
+
+    /// Searches the counterexample on its own, if that is possible with little effort, and
+    /// explains why it has no order.
+    fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
         let Options { model, initial, .. } = self.options;
         let found = with_model!(model, initial, &history.values, model => {
             let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            search(&model, &spans(&history, &places, &model), &self.limits())
+            let limits = self.limits();
+            let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
+            let spans = spans(&history, &places, &model);
+            match auto::search(&model, &spans, &limits) {
+                Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
+                // An operation that no engine looks at has no place in the graph.
+                _ if spans.len() < places.len() => Ok(None),
+                Search::Violation { .. } | Search::Unknown { .. } => {
+                    Ok(constraints::explain(&model, &spans))
+                }
+            }
         });
-        match found {
-            Ok(Search::Valid(_)) => Err("the engines disagree about the counterexample".to_owned()),
-            Ok(Search::Violation { .. } | Search::Unknown { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        found.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

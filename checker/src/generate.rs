@@ -1,12 +1,26 @@
-//! Makes linearizable histories of registers, for tests and benchmarks.
+//! Makes histories of every object, linearizable or damaged on purpose, for tests and benchmarks.
 //!
-//! Simulates clients of a real register that take turns at random: each operation is invoked, takes
+//! A [`Recipe`] says what history to make, of whatever object and shape; a [`Plan`] is the part of it
+//! for registers, an [`ObjectPlan`] that for all other objects. All of them simulate clients of a real object that take turns at random: each operation is invoked, takes
 //! effect at one moment and comes back, and between these moments others get their turns. So the
 //! history is linearizable by construction, and as concurrent as there are clients. An operation of
-//! unknown outcome takes effect before its client gives up, any time after, or never. Everything
-//! random comes from the plan's seed. One step per moment; memory by clients, not by operations.
+//! unknown outcome takes effect before its client gives up, any time after, or never. With a
+//! [`Fault`], the object misbehaves once. Everything random comes from the plan's seed. One step per
+//! moment; memory by clients and by what the object holds, not by operations.
 //!
 //! Does not imitate the pace of a real store: times only grow.
+
+mod fault;
+mod objects;
+mod recipe;
+mod shape;
+
+pub use fault::{Fault, UnknownFault};
+pub use objects::{ObjectEvents, ObjectPlan};
+pub use recipe::{Recipe, RecipeError};
+pub use shape::{RecipeEvents, Shape, UnknownShape};
+
+use fault::{Injection, Store};
 
 use std::sync::Arc;
 
@@ -35,6 +49,8 @@ pub struct Plan {
     pub values: Option<u32>,
     /// Whether a compare-and-set that does not match tells what it saw.
     pub tells: bool,
+    /// What the register does wrong, if anything.
+    pub fault: Option<Fault>,
     /// Where everything random comes from.
     pub seed: u64,
 }
@@ -65,6 +81,7 @@ impl Default for Plan {
             failed: 0.0,
             values: None,
             tells: true,
+            fault: None,
             seed: 0,
         }
     }
@@ -98,9 +115,40 @@ pub struct Events {
     clients: Vec<Client>,
     next_process: u32,
     last_value: i64,
-    registers: Vec<Option<i64>>,
+    registers: Registers,
+    injection: Option<Injection<Registers>>,
     /// Operations whose clients gave up, and which may take effect yet.
     late: Vec<Task>,
+}
+
+/// What every register holds.
+#[derive(Debug, Clone)]
+struct Registers(Vec<Option<i64>>);
+
+impl Store for Registers {
+    type Task = Task;
+    type Answer = Answer;
+
+    fn perform(&mut self, task: &Task) -> Option<Answer> {
+        let register = &mut self.0[task.key as usize];
+        let held = *register;
+        let swapped = matches!(task.kind, Kind::Swap(expected, _) if expected == held);
+        match task.kind {
+            Kind::Write(value) => *register = Some(value),
+            Kind::Swap(_, new) if swapped => *register = Some(new),
+            Kind::Delete => *register = None,
+            Kind::Read | Kind::Swap(..) => {}
+        }
+        Some(Answer { swapped, held })
+    }
+
+    fn only_looks(task: &Task) -> bool {
+        matches!(task.kind, Kind::Read)
+    }
+
+    fn is_acknowledged(task: &Task) -> bool {
+        task.end == EventKind::Ok
+    }
 }
 
 #[derive(Debug)]
@@ -126,7 +174,7 @@ enum Kind {
     Delete,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Answer {
     swapped: bool,
     held: Option<i64>,
@@ -146,7 +194,10 @@ impl Events {
             clients: (0..plan.clients).map(client).collect(),
             next_process: plan.clients,
             last_value: 0,
-            registers: vec![None; plan.keys as usize],
+            registers: Registers(vec![None; plan.keys as usize]),
+            injection: plan
+                .fault
+                .map(|fault| Injection::new(fault, plan.operations, plan.clients, plan.keys)),
             late: Vec::new(),
             plan,
         }
@@ -178,7 +229,7 @@ impl Events {
             Kind::Write(self.value())
         } else if ticket < reads + writes + swaps {
             let expected = if self.random.random_bool(0.5) {
-                self.registers[key as usize]
+                self.registers.0[key as usize]
             } else {
                 let newest = self.plan.values.map_or(self.last_value, i64::from);
                 let oldest = newest.saturating_sub(RECENT).max(0);
@@ -200,17 +251,11 @@ impl Events {
         }
     }
 
-    fn perform(&mut self, task: Task) -> Answer {
-        let register = &mut self.registers[task.key as usize];
-        let held = *register;
-        let swapped = matches!(task.kind, Kind::Swap(expected, _) if expected == held);
-        match task.kind {
-            Kind::Write(value) => *register = Some(value),
-            Kind::Swap(_, new) if swapped => *register = Some(new),
-            Kind::Delete => *register = None,
-            Kind::Read | Kind::Swap(..) => {}
+    fn perform(&mut self, task: Task) -> Option<Answer> {
+        match &mut self.injection {
+            Some(injection) => injection.perform(&mut self.registers, &task),
+            None => self.registers.perform(&task),
         }
-        Answer { swapped, held }
     }
 
     /// Gives one client its turn; an event may come of it.
@@ -231,7 +276,7 @@ impl Events {
         };
         if task.answer.is_none() && happens {
             let answer = self.perform(task);
-            self.clients[client].task = Some(Task { answer: Some(answer), ..task });
+            self.clients[client].task = Some(Task { answer, ..task });
             return None;
         }
         let process = self.clients[client].process;

@@ -175,6 +175,16 @@ impl History {
         Ok(builder.finish())
     }
 
+    /// Whether events carry the time of a clock. Where a format has none, events are numbered
+    /// instead, and their times are those numbers.
+    pub fn has_clock(&self) -> bool {
+        let is_number = |moment: Moment| moment.time.0 == moment.position;
+        self.operations.iter().any(|operation| {
+            let completed = operation.completion().map(|(_, moment)| moment);
+            !is_number(operation.invoked) || completed.is_some_and(|moment| !is_number(moment))
+        })
+    }
+
     /// The key that `key` names.
     ///
     /// # Panics

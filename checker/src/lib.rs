@@ -9,28 +9,32 @@
 //! data.
 
 pub mod check;
+pub mod constraints;
 pub mod engines;
 pub mod event;
 pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod progress;
 pub mod streaming;
 pub mod value;
 pub mod verdict;
 pub mod verify;
 mod words;
 
-pub use check::{Options, check};
+pub use check::{Options, check, check_watched};
+pub use engines::{ENGINES, EngineChoice};
 pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
 };
 pub use model::{Call, MODELS, Model, ModelKind, Register};
+pub use progress::{Progress, ProgressReport};
 pub use value::{Value, ValueId};
 pub use verdict::{
-    Analysis, Anomaly, Certificate, Counterexample, Edge, KeyAnalysis, KeyOrder, Relation, Verdict,
-    Witness,
+    Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
+    Verdict, Witness,
 };
 pub use verify::{Expected, VerifyError, verify};

@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
 use crate::value::Value;
+use crate::words;
 
 /// The answer. Ordered by how it merges over keys and runs: the greatest wins, so a violation
 /// outweighs an unknown, which outweighs a valid.
@@ -51,7 +53,8 @@ pub struct KeyAnalysis {
     pub key: Value,
     /// The verdict on its operations.
     pub verdict: Verdict,
-    /// The engine that decided: `zones`, `queue`, `stack`, `set`, or a search, `wgl`.
+    /// The engine that decided: a monitor, `zones`, `queue`, `stack` or `set`; a search, `frontier`
+    /// or `wgl`; `auto` if both searches tried and neither could; `none` if nothing was tried.
     pub engine: String,
     /// How many operations the key has, failed ones left out.
     pub operations: usize,
@@ -89,17 +92,32 @@ pub struct Counterexample {
     pub anomaly: Anomaly,
     /// The explanation, in one sentence for a newcomer.
     pub sentence: String,
-    /// For a stale read: how long the value had been overwritten when the read was invoked.
+    /// For what was read too late: how long before the read was invoked the newest operation of the
+    /// proof came back that saw or made something newer.
     pub stale_for: Option<Nanoseconds>,
-    /// For a stale read: how many newer values had certainly been there by then.
+    /// For what was read too late: how many changes had surely come after what was read, and been
+    /// acknowledged or seen, when the read was invoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_by_versions: Option<u64>,
     /// The operations, by invocation. On their own they are not linearizable, and leaving the
     /// others out was sound. A compare-and-set at the end of a long chain of them, whose
     /// expectation plays no part in the proof, stands here as the plain write that it also is.
     pub operations: Vec<Witness>,
-    /// Why each must come before which other; a cycle. Indexes into `operations`.
+    /// Why each must come before which other; a cycle. Empty if there is none, or none was found.
     pub cycle: Vec<Edge>,
+    /// Where the answers are impossible in any order, regardless of time: how far orders get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impasse: Option<Impasse>,
+}
+
+/// How far an order of a counterexample's operations gets in which the answers are possible,
+/// without regard to time. There is none that holds more of the completed operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impasse {
+    /// The order, as indexes into [`Counterexample::operations`].
+    pub order: Vec<usize>,
+    /// The completed operations that are left, none of which can follow.
+    pub refused: Vec<usize>,
 }
 
 impl Counterexample {
@@ -111,6 +129,19 @@ impl Counterexample {
         events
     }
 
+    /// How stale, in words: `748 ms and 3 versions`. Nothing if it is not about staleness.
+    pub fn staleness(&self) -> Option<String> {
+        let time = self.stale_for.map(|time| words::duration(time, true));
+        let versions = self.stale_by_versions.map(|versions| match versions {
+            1 => "1 version".to_owned(),
+            more => format!("{more} versions"),
+        });
+        match (time, versions) {
+            (Some(time), Some(versions)) => Some(format!("{time} and {versions}")),
+            (time, versions) => time.or(versions),
+        }
+    }
+
     /// The index of the event with which the proof is complete.
     pub fn proven_at(&self) -> u64 {
         let end = |witness: &Witness| match (witness.outcome, witness.completed_index) {
@@ -118,6 +149,28 @@ impl Counterexample {
             _ => witness.index,
         };
         self.operations.iter().map(end).max().unwrap_or(u64::MAX)
+    }
+
+    /// The operations as a graph: what must come before what by real time, and the cycle.
+    pub fn graph(&self) -> DiGraph<usize, Relation> {
+        let mut graph = DiGraph::new();
+        let nodes: Vec<NodeIndex> =
+            (0..self.operations.len()).map(|place| graph.add_node(place)).collect();
+        for (from, one) in self.operations.iter().enumerate() {
+            let returned = one.completed_index.filter(|_| one.outcome == EventKind::Ok);
+            for (to, other) in self.operations.iter().enumerate() {
+                if returned.is_some_and(|returned| returned < other.index) {
+                    graph.add_edge(nodes[from], nodes[to], Relation::RealTime);
+                }
+            }
+        }
+        for edge in &self.cycle {
+            // A file may say anything.
+            if let (Some(&from), Some(&to)) = (nodes.get(edge.from), nodes.get(edge.to)) {
+                graph.update_edge(from, to, edge.relation);
+            }
+        }
+        graph
     }
 
     fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {
@@ -182,6 +235,8 @@ pub enum Anomaly {
     TwoOwners,
     /// A lock was given back that nobody held.
     ReleaseOfFreeLock,
+    /// A transaction saw one write of another and missed the next.
+    FracturedRead,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -205,6 +260,7 @@ impl Anomaly {
             Self::FalseEmpty => "empty while it was not",
             Self::TwoOwners => "two owners of a lock",
             Self::ReleaseOfFreeLock => "release of a free lock",
+            Self::FracturedRead => "fractured read",
             Self::NotLinearizable => "not linearizable",
         }
     }
@@ -242,6 +298,12 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// Whether its times are those of a clock, not [numbers of events](crate::History::has_clock).
+    pub fn has_clock(&self) -> bool {
+        let completed = self.completed.zip(self.completed_index);
+        self.invoked.0 != self.index || completed.is_some_and(|(time, index)| time.0 != index)
+    }
+
     /// What the invocation said.
     pub fn asked(&self) -> Value {
         match (&self.argument, self.function) {
@@ -255,7 +317,7 @@ impl Witness {
 }
 
 /// One step of a counterexample's cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// The operation that must come first, as an index into [`Counterexample::operations`].
     pub from: usize,
@@ -263,6 +325,10 @@ pub struct Edge {
     pub to: usize,
     /// Why.
     pub relation: Relation,
+    /// The pairs of operations that this rests on, of each of which the first came back before the
+    /// second was invoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<[usize; 2]>,
 }
 
 /// Why one operation must come before another.
@@ -276,4 +342,6 @@ pub enum Relation {
     /// What it observed leaves it no later place: the other's value (or one before it) overwrote
     /// the one that it saw, or took the turn after its own.
     OverwrittenBefore,
+    /// All orders in which the answers are possible have it so.
+    Inferred,
 }

@@ -10,14 +10,16 @@ pub(crate) fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A point in time: "12.345 s".
-pub(crate) fn seconds(time: Nanoseconds) -> String {
-    format!("{:.3} s", time.as_seconds())
+/// A point in time: "12.345 s", or "event 84" without a clock.
+pub(crate) fn instant(time: Nanoseconds, has_clock: bool) -> String {
+    if has_clock { format!("{:.3} s", time.as_seconds()) } else { format!("event {}", time.0) }
 }
 
-/// A length of time in the unit that suits it: "812 ms".
-pub(crate) fn duration(time: Nanoseconds) -> String {
+/// A length of time in the unit that suits it: "812 ms", or "10 events" without a clock.
+pub(crate) fn duration(time: Nanoseconds, has_clock: bool) -> String {
     match time.0 {
+        1 if !has_clock => "1 event".to_owned(),
+        number if !has_clock => format!("{number} events"),
         0..1_000 => format!("{} ns", time.0),
         1_000..1_000_000 => format!("{} µs", time.0 / 1_000),
         1_000_000..10_000_000_000 => format!("{} ms", time.0 / 1_000_000),
@@ -64,7 +66,7 @@ pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
             answer(last),
             last.process,
             last.node.as_ref().map_or_else(String::new, |node| format!(" (via {node})")),
-            seconds(last.completed.unwrap_or(last.invoked)),
+            instant(last.completed.unwrap_or(last.invoked), last.has_clock()),
         )
     });
     format!(
@@ -72,6 +74,43 @@ pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
         operations.len(),
         key(object),
     )
+}
+
+/// "process 3 (via n1)"
+pub(crate) fn who(witness: &Witness) -> String {
+    match &witness.node {
+        Some(node) => format!("process {} (via {node})", witness.process),
+        None => format!("process {}", witness.process),
+    }
+}
+
+/// What was done, after "process 3": "read 17", "written 17", as it fits after "had" too.
+pub(crate) fn did(witness: &Witness) -> String {
+    let value = brief(&witness.value);
+    match (witness.function, witness.swapped) {
+        (Function::Read, _) => format!("read {value}"),
+        (Function::Write, _) => format!("put {value}"),
+        (Function::Cas, Some(false)) => match &witness.saw {
+            Some(saw) => format!("found {} in a compare-and-set that did not match", brief(saw)),
+            None => format!("found another value in a compare-and-set {value}"),
+        },
+        (Function::Cas, _) => format!("swapped {value}"),
+        (Function::Contains, _) => {
+            let element = witness.argument.as_ref().map_or_else(String::new, brief);
+            let is_there = witness.value == Value::Bool(true);
+            format!("found {element} {}", if is_there { "there" } else { "missing" })
+        }
+        (Function::Txn, _) => format!("made the transaction {value}"),
+        (Function::Delete, _) => "made a delete".to_owned(),
+        (function, _) => {
+            let argument = brief(&witness.asked());
+            format!("made {} {function} of {argument}", an(function))
+        }
+    }
+}
+
+fn an(function: Function) -> &'static str {
+    if function.name().starts_with(['a', 'e']) { "an" } else { "a" }
 }
 
 fn answer(witness: &Witness) -> String {

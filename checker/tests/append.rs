@@ -1,12 +1,15 @@
 //! Every small history of strings and lists that grow, by versions, the search and the oracle.
 
+#[path = "support/kinds.rs"]
+mod kinds;
 #[path = "support/maker.rs"]
 mod maker;
 #[path = "support/objects.rs"]
 mod objects;
 
+use kinds::other;
 use maker::{Kind, Maker};
-use objects::{Object, linearizable, other};
+use objects::{Object, linearizable};
 use partita_checker::model::Append;
 use partita_checker::{Action, Function, History, ModelKind, Response, Value, ValueId};
 

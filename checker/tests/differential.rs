@@ -3,21 +3,16 @@
 
 #[path = "support/lanes.rs"]
 mod lanes;
+#[path = "support/rounds.rs"]
+mod rounds;
 mod support;
 
 use partita_checker::generate::{Mix, Plan};
 use partita_checker::{Event, EventKind, Function, History, Value, Verdict};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use rounds::rounds;
 use support::{examine, linearizable};
-
-/// How many histories to draw: as many as usual, times `PARTITA_SOAK` if that is set.
-fn rounds(usual: u64) -> u64 {
-    let factor = std::env::var("PARTITA_SOAK").map_or(1, |factor| {
-        factor.parse().unwrap_or_else(|_| panic!("PARTITA_SOAK: expected a number, not {factor}"))
-    });
-    usual * factor
-}
 
 /// Damages a history in one place, as a faulty store or clock would, and keeps its form.
 fn damage(events: &mut [Event], random: &mut ChaCha8Rng) {
@@ -95,17 +90,20 @@ fn plan(seed: u64, operations: usize) -> Plan {
         failed: if random.random_bool(0.3) { 0.1 } else { 0.0 },
         values: (!unique).then(|| random.random_range(1..4)),
         tells: unique || random.random_bool(0.5),
+        fault: None,
         seed,
     }
 }
 
 #[test]
 fn history_of_a_real_register_is_valid() {
-    for seed in 0..rounds(10_000) {
+    let rounds = rounds(10_000);
+    for seed in 0..rounds {
         let operations = if seed % 10 == 0 { 100 } else { 20 };
         let history = History::from_events(plan(seed, operations).events()).unwrap();
         assert_ne!(examine(&history, &Value::Null, Some(true)), Verdict::Violation);
     }
+    println!("{rounds} histories of registers, undamaged");
 }
 
 #[test]
@@ -122,6 +120,10 @@ fn engines_and_oracle_agree_on_small_damaged_histories() {
         examine(&history, &Value::Null, Some(truth));
         seen[usize::from(truth)] += 1;
     }
+    println!(
+        "{} histories of registers, damaged: violations and valid ones {seen:?}",
+        seen[0] + seen[1]
+    );
     assert!(seen.iter().all(|&count| count > 15_000), "{seen:?}");
 }
 
@@ -138,6 +140,7 @@ fn engines_agree_on_longer_damaged_histories() {
         let history = History::from_events(events).unwrap();
         violations += u64::from(examine(&history, &Value::Null, None) == Verdict::Violation);
     }
+    println!("{rounds} longer histories of registers, damaged: {violations} violations");
     assert!((rounds / 10..rounds / 10 * 9).contains(&violations), "{violations} of {rounds}");
 }
 

@@ -48,7 +48,8 @@ fn all_agree(kinds: &[Kind], size: usize, may_follow: fn(&History, Action) -> bo
     let values = [Value::Integer(1), Value::Integer(2)];
     Maker { kinds, size, values: &values, may_follow, examine: &mut examine }.make();
     let [valid, violations] = seen;
-    assert!(valid > 1_000 && violations > 1_000, "{valid} valid, {violations} violations");
+    println!("all histories of {size} operations: {valid} valid, {violations} violations");
+    assert!(valid > 300 && violations > 400, "{valid} valid, {violations} violations");
 }
 
 fn anything(_: &History, _: Action) -> bool {
@@ -111,9 +112,16 @@ fn engines_agree_on_four_operations_with_unknown_swaps() {
     all_agree(&kinds, 4, anything);
 }
 
+/// The value that is written first is one: any other history differs in names only.
+fn one_first(history: &History, action: Action) -> bool {
+    action != Action::Write(TWO)
+        || history.operations.iter().any(|operation| operation.action == Action::Write(ONE))
+}
+
 #[test]
-fn engines_agree_on_five_reads_and_writes() {
-    all_agree(&[read(ONE), read(TWO), write(ONE), write(TWO)], 5, anything);
+fn engines_agree_on_reads_and_writes() {
+    let size = if std::env::var_os("PARTITA_SOAK").is_some() { 6 } else { 5 };
+    all_agree(&[read(ONE), read(TWO), write(ONE), write(TWO)], size, one_first);
 }
 
 #[test]

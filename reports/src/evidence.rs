@@ -4,10 +4,10 @@
 //! anomaly leaves no choice: the one read that a stale read or a lost write is about.
 
 use partita_checker::{
-    Anomaly, Counterexample, EventKind, Function, Nanoseconds, Relation, Witness,
+    Analysis, Anomaly, Counterexample, EventKind, Function, History, Nanoseconds, Relation, Witness,
 };
 
-use crate::run::{Run, completion};
+use crate::run::completion;
 use crate::text::number::{duration, instant};
 use crate::text::operation::witness;
 
@@ -51,9 +51,9 @@ pub(crate) struct Step {
 }
 
 impl<'a> Evidence<'a> {
-    /// The evidence of a run, if it was found guilty with proof.
-    pub(crate) fn of(run: &Run<'a>) -> Option<Self> {
-        let found = run.analysis.counterexample.as_ref()?;
+    /// The evidence in what was found of `history`, if it was found guilty with proof.
+    pub(crate) fn of(history: &History, analysis: &'a Analysis) -> Option<Self> {
+        let found = analysis.counterexample.as_ref()?;
         let guilty = culprit(found);
         let shown = &found.operations[..found.operations.len().min(MOST)];
         let operations = shown
@@ -63,7 +63,7 @@ impl<'a> Evidence<'a> {
                 witness,
                 label: self::witness(&found.key, witness),
                 blame: (guilty == Some(place)).then(|| blame(found.anomaly)).flatten(),
-                lines: lines(run, witness),
+                lines: lines(history, witness),
             })
             .collect();
         let steps = found.cycle.iter().filter(|edge| edge.from.max(edge.to) < shown.len());
@@ -105,8 +105,8 @@ pub(crate) fn ending(witness: &Witness) -> String {
     }
 }
 
-fn lines(run: &Run<'_>, witness: &Witness) -> (u64, Option<u64>) {
-    let operations = &run.history.operations;
+fn lines(history: &History, witness: &Witness) -> (u64, Option<u64>) {
+    let operations = &history.operations;
     let place = operations.binary_search_by_key(&witness.index, |other| other.invoked.position);
     let completed = place.ok().and_then(|place| completion(&operations[place]));
     (witness.index + 1, completed.map(|moment| moment.position + 1))
@@ -160,6 +160,9 @@ fn step(found: &Counterexample, from: &Witness, to: &Witness, relation: Relation
             "{first} saw a value that was overwritten no later than by {later}, so it must have \
              taken effect first."
         ),
+        Relation::Inferred => {
+            format!("{first} took effect before {later} in every order that explains all answers.")
+        }
     }
 }
 
@@ -168,6 +171,6 @@ pub(crate) const fn relation_words(relation: Relation) -> &'static str {
     match relation {
         Relation::RealTime => "came back before",
         Relation::ReadsFrom => "was seen by",
-        Relation::OverwrittenBefore => "must come before",
+        Relation::OverwrittenBefore | Relation::Inferred => "must come before",
     }
 }

@@ -1,7 +1,8 @@
 //! Says the verdict in words that a newcomer understands; the same words in every format.
 
-use partita_checker::Verdict;
+use partita_checker::{Analysis, Counterexample, Verdict};
 
+use crate::checked::CheckedHistory;
 use crate::run::Run;
 use crate::text::number::{count, counted};
 use crate::text::operation::value;
@@ -30,10 +31,16 @@ impl Headline {
         }
         let reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
         let (title, lead, remarks) = match verdict {
-            Verdict::Valid => ("Linearizable".to_owned(), proved(run), reasons),
+            Verdict::Valid => {
+                let lead = format!(
+                    "{PROVED} certificate.json holds that order for {}.",
+                    extent(run.analysis)
+                );
+                ("Linearizable".to_owned(), lead, reasons)
+            }
             Verdict::Violation => {
-                let (title, lead) = violated(run);
-                (title, lead, reasons)
+                let (title, lead) = violated(run.analysis);
+                (title, lead, staleness(run.analysis).chain(reasons).collect())
             }
             Verdict::Unknown => {
                 let (lead, remarks) = undecided(run, reasons);
@@ -42,24 +49,50 @@ impl Headline {
         };
         Self { verdict, title, lead, remarks }
     }
+
+    /// The verdict on a history that was checked by itself.
+    pub(crate) fn of_checked(file: &CheckedHistory) -> Self {
+        let analysis = &file.analysis;
+        let mut remarks: Vec<_> = analysis.reasons.iter().map(|text| sentence(text)).collect();
+        let (title, lead) = match analysis.verdict {
+            Verdict::Valid => {
+                let lead = format!("{PROVED} That holds for {}.", extent(analysis));
+                ("Linearizable".to_owned(), lead)
+            }
+            Verdict::Violation => {
+                remarks.splice(0..0, staleness(analysis));
+                violated(analysis)
+            }
+            Verdict::Unknown => {
+                let lead = match remarks.is_empty() {
+                    true => "Neither a proof nor a counterexample was found.".to_owned(),
+                    false => remarks.remove(0),
+                };
+                ("Unknown: nothing was proved".to_owned(), lead)
+            }
+        };
+        Self { verdict: analysis.verdict, title, lead, remarks }
+    }
 }
 
-fn proved(run: &Run<'_>) -> String {
-    let operations = run.analysis.keys.iter().map(|key| key.operations as u64).sum();
-    format!(
-        "Proved: one order of operations per key explains every answer that clients got. \
-         certificate.json holds that order for {}, {}.",
-        counted(run.analysis.keys.len() as u64, "key"),
-        counted(operations, "operation"),
-    )
+const PROVED: &str =
+    "Proved: one order of operations per key explains every answer that clients got.";
+
+fn extent(analysis: &Analysis) -> String {
+    let operations = analysis.keys.iter().map(|key| key.operations as u64).sum();
+    format!("{}, {}", counted(analysis.keys.len() as u64, "key"), counted(operations, "operation"),)
 }
 
-fn violated(run: &Run<'_>) -> (String, String) {
-    if let Some(found) = &run.analysis.counterexample {
+fn staleness(analysis: &Analysis) -> impl Iterator<Item = String> {
+    let stale = analysis.counterexample.as_ref().and_then(Counterexample::staleness);
+    stale.map(|by| format!("Stale by {by}.")).into_iter()
+}
+
+fn violated(analysis: &Analysis) -> (String, String) {
+    if let Some(found) = &analysis.counterexample {
         return (format!("Violation: {}", found.anomaly.title()), sentence(&found.sentence));
     }
-    let keys: Vec<_> = run
-        .analysis
+    let keys: Vec<_> = analysis
         .keys
         .iter()
         .filter(|key| key.verdict == Verdict::Violation)

@@ -4,12 +4,14 @@
 //! server with a strict content security policy. Its size is bounded: charts are sums over time, a
 //! proof is a handful of operations, tables end after some hundred rows and say what is left out.
 
+mod check;
 mod rows;
 
+pub use check::check_html;
 pub(crate) use rows::effects;
 
 use askama::Template;
-use partita_checker::Verdict;
+use partita_checker::{History, Verdict};
 
 use crate::chart::{self, Plot};
 use crate::commands::{Commands, folder};
@@ -20,7 +22,7 @@ use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
-use rows::{Fact, FaultRow, KeyRow, LatencyRow, ProofView};
+use rows::{Fact, FaultRow, Keys, LatencyRow, ProofView};
 
 /// How many stretches of time a chart divides the run into, at most.
 const MOST_BUCKETS: u64 = 210;
@@ -36,39 +38,29 @@ const MOST_OPEN_ROWS: usize = 12;
 /// Never: rendering a template into a string cannot go wrong.
 pub fn html(run: &Run<'_>) -> String {
     let plot = Plot::of(run);
-    let buckets = Buckets::until(run.end(), MOST_BUCKETS);
-    let throughput = Throughput::of(run.history, buckets);
-    let latency = Latency::of(run.history, buckets, &plot.windows);
     let headline = Headline::of(run);
-    let (mark, verdict_class) = match headline.verdict {
-        Verdict::Valid => ("✓", "valid"),
-        Verdict::Unknown => ("?", "unknown"),
-        Verdict::Violation => ("✕", "violation"),
-    };
-    let evidence = Evidence::of(run);
+    let (mark, verdict_class) = mark(headline.verdict);
+    let evidence = Evidence::of(run.history, run.analysis);
     let page = Page {
         heading: heading(run),
         started_at: visible(&run.record.started_at, TEXT_CHARACTERS),
         mark,
         verdict_class,
         facts: Fact::of_run(run),
-        proof: evidence.map(|evidence| ProofView::of(run, &evidence, &plot)),
+        proof: evidence.map(|evidence| {
+            let command = rows::lines_command(run, &evidence);
+            ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
+        }),
         faults: FaultRow::of(&plot, MOST_ROWS),
         faults_caption: rows::faults_caption(run, MOST_ROWS),
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,
         faults_chart: chart::faults::draw(&plot, MOST_ROWS),
         operations: run.history.operations.len(),
-        throughput_chart: chart::throughput::draw(&plot, &throughput),
-        throughput_note: bucket_note(&throughput),
-        latency_chart: chart::latency::draw(&plot, &latency),
-        latency_note: format!("lines per {}, by invocation", duration(latency.stretches.width)),
-        latencies: LatencyRow::of(&latency),
+        charts: Charts::of(run.history, &plot),
         roles_chart: chart::roles::draw(run, &plot),
         commands: Commands::of(run),
         folder: folder(run),
-        keys: KeyRow::of(run, MOST_ROWS),
-        keys_total: counted(run.analysis.keys.len() as u64, "key"),
-        keys_left_out: run.analysis.keys.len().saturating_sub(MOST_ROWS),
+        keys: Keys::of(run.analysis, MOST_ROWS),
         surroundings: Fact::of_surroundings(run),
         headline,
     };
@@ -91,18 +83,47 @@ struct Page {
     faults_folded: bool,
     faults_chart: Option<String>,
     operations: usize,
-    throughput_chart: String,
-    throughput_note: String,
-    latency_chart: String,
-    latency_note: String,
-    latencies: Vec<LatencyRow>,
+    charts: Charts,
     roles_chart: Option<String>,
     commands: Commands,
     folder: String,
-    keys: Vec<KeyRow>,
-    keys_total: String,
-    keys_left_out: usize,
+    keys: Keys,
     surroundings: Vec<Fact>,
+}
+
+/// The sign and the style of a verdict.
+const fn mark(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Valid => ("✓", "valid"),
+        Verdict::Unknown => ("?", "unknown"),
+        Verdict::Violation => ("✕", "violation"),
+    }
+}
+
+/// How much the clients did and how long it took them, over time.
+struct Charts {
+    throughput: String,
+    throughput_note: String,
+    latency: String,
+    latency_note: String,
+    latencies: Vec<LatencyRow>,
+    has_faults: bool,
+}
+
+impl Charts {
+    fn of(history: &History, plot: &Plot<'_>) -> Self {
+        let buckets = Buckets::until(plot.axis.end, MOST_BUCKETS);
+        let throughput = Throughput::of(history, buckets);
+        let latency = Latency::of(history, buckets, &plot.windows);
+        Self {
+            throughput: chart::throughput::draw(plot, &throughput),
+            throughput_note: bucket_note(&throughput),
+            latency: chart::latency::draw(plot, &latency),
+            latency_note: format!("lines per {}, by invocation", duration(latency.stretches.width)),
+            latencies: LatencyRow::of(&latency),
+            has_faults: plot.windows.iter().next().is_some(),
+        }
+    }
 }
 
 fn heading(run: &Run<'_>) -> String {

@@ -78,7 +78,7 @@ fn status(run: &Run<'_>, headline: &Headline) -> TestCaseStatus {
 fn explanation(run: &Run<'_>, headline: &Headline) -> String {
     let mut lines = vec![headline.lead.clone()];
     lines.extend(headline.remarks.iter().cloned());
-    if let Some(evidence) = Evidence::of(run) {
+    if let Some(evidence) = Evidence::of(run.history, run.analysis) {
         lines.push(String::new());
         lines.push("The operations that prove it:".to_owned());
         lines.extend(evidence.operations.iter().map(|exhibit| format!("  {}", line(exhibit))));

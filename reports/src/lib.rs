@@ -9,6 +9,7 @@
 //! most some two hundred stretches, and every table ends and says what it leaves out.
 
 mod chart;
+pub mod checked;
 mod commands;
 mod evidence;
 mod folder;
@@ -20,8 +21,10 @@ mod series;
 mod summary;
 mod text;
 
+pub use checked::{CheckRecord, CheckedHistory};
+pub use commands::quoted;
 pub use folder::{WriteReportsError, write_all};
-pub use html::html;
+pub use html::{check_html, html};
 pub use junit::junit;
 pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, Run, RunRecord};
 pub use summary::summary;

@@ -46,7 +46,7 @@ pub fn summary(run: &Run<'_>) -> String {
 }
 
 fn proof(text: &mut String, run: &Run<'_>) {
-    let Some(evidence) = Evidence::of(run) else { return };
+    let Some(evidence) = Evidence::of(run.history, run.analysis) else { return };
     put(text, format_args!("\n| operation | process | invoked | came back | history line |\n"));
     put(text, format_args!("| --- | --- | ---: | ---: | ---: |\n"));
     for exhibit in evidence.operations.iter().take(MOST_ROWS) {

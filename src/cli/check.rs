@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::{Analysis, Certificate, History, ModelKind, Options, Value, Verdict, check};
+use partita_checker::{
+    Analysis, Certificate, EngineChoice, History, ModelKind, Options, Progress, Value, Verdict,
+    check_watched,
+};
 
-use super::input::Reading;
-use super::show;
+use partita_reports::{CheckRecord, CheckedHistory};
+
+use super::input::{self, Reading};
+use super::{progress, show};
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
@@ -18,7 +23,7 @@ use crate::exit::{Exit, Failure, OrFail};
 /// cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
-                        partita check --explain --model cas-register etcd.log\n  \
+                        partita check --explain etcd.log\n  \
                         partita check --json a.jsonl b.edn\n  \
                         partita check --certificate proof.json history.jsonl")]
 pub struct Arguments {
@@ -26,19 +31,24 @@ pub struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// What the histories are about: register, append, counter, set, queue, stack, lock or
-    /// multi-register.
-    #[arg(long, value_name = "NAME", default_value_t)]
-    model: ModelKind,
+    /// multi-register; told by their operations if not given.
+    #[arg(long, value_name = "NAME")]
+    model: Option<ModelKind>,
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
-    /// How long to search in one history before giving up as unknown.
+    /// How long one history may take, from when it is opened, before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
           value_parser = super::positive_duration)]
     timeout: Duration,
-    /// How much memory each search may use; as many keys are searched at once as there are cores.
+    /// How much memory searches may use, besides the history itself; keys that are searched at once
+    /// share it.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = super::size)]
     max_memory: usize,
+    /// Which engine is to decide: auto, monitor, zones, frontier or wgl. One that cannot leaves the
+    /// verdict unknown.
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    engine: EngineChoice,
     /// Print why no order exists, step by step.
     #[arg(long)]
     explain: bool,
@@ -51,6 +61,9 @@ pub struct Arguments {
     /// Where to write the certificate of a valid history; needs a single file.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Where to write a page with the verdicts, the proofs and charts; one file, opens offline.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -66,14 +79,19 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let mut worst = Verdict::Valid;
+    let mut checked = Vec::new();
     for file in &arguments.files {
+        let deadline = Instant::now() + arguments.timeout;
         let history = arguments.reading.read(file)?;
+        let model = input::model(arguments.model, &history, file)?;
         let options = Options {
-            model: arguments.model,
+            model,
             initial: arguments.initial.clone(),
             memory: arguments.max_memory,
+            engine: arguments.engine,
         };
-        let (analysis, certificate) = judge(&history, &options, arguments.timeout);
+        let (analysis, certificate) =
+            judge(&file.display().to_string(), &history, &options, deadline);
         worst = worst.max(analysis.verdict);
         if arguments.json {
             let text = serde_json::to_string(&analysis).or_harness(|| "verdict".to_owned())?;
@@ -87,21 +105,51 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
                 show::keys(&analysis);
             }
         }
-        if let (Some(path), Some(certificate)) = (&arguments.certificate, certificate) {
+        if let (Some(path), Some(certificate)) = (&arguments.certificate, &certificate) {
             let name = || format!("{}", path.display());
-            let text = serde_json::to_string(&certificate).or_harness(name)?;
+            let text = serde_json::to_string(certificate).or_harness(name)?;
             std::fs::write(path, text).or_usage(name)?;
         }
+        if arguments.report.is_some() {
+            let written = arguments.certificate.as_ref().filter(|_| certificate.is_some());
+            checked.push(CheckedHistory {
+                file: file.display().to_string(),
+                model: model.to_string(),
+                history,
+                analysis,
+                certificate: written.map(|path| path.display().to_string()),
+            });
+        }
+    }
+    if let Some(path) = &arguments.report {
+        let check = CheckRecord {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            checked_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            command: typed(std::env::args()),
+            files: checked,
+        };
+        std::fs::write(path, partita_reports::check_html(&check))
+            .or_usage(|| path.display().to_string())?;
     }
     Ok(worst.into())
 }
 
-/// Checks a history within `timeout`. The checker verifies its own proofs.
+/// The command that was typed, for a POSIX shell.
+fn typed(arguments: impl Iterator<Item = String>) -> String {
+    let words = arguments.skip(1).map(|word| partita_reports::quoted(&word));
+    std::iter::once("partita".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Checks the history called `name` until `deadline`, and shows how far it has come if that takes
+/// long. The checker verifies its own proofs.
 pub fn judge(
+    name: &str,
     history: &History,
     options: &Options,
-    timeout: Duration,
+    deadline: Instant,
 ) -> (Analysis, Option<Certificate>) {
-    let deadline = Instant::now() + timeout;
-    check(history, options, &|| Instant::now() >= deadline)
+    let progress = Progress::default();
+    progress::watch(name, &progress, deadline, || {
+        check_watched(history, options, &|| Instant::now() >= deadline, &progress)
+    })
 }

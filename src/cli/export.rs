@@ -34,7 +34,7 @@ pub struct Arguments {
 
 /// The formats that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum To {
+pub enum To {
     /// EDN maps, as Jepsen and Knossos read them.
     Edn,
     /// JSON lines, our own.

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use partita_checker::History;
 use partita_checker::formats::{self, Format, ReadOptions};
+use partita_checker::{History, MODELS, ModelKind};
 
 use crate::exit::{Failure, OrFail};
 
@@ -31,6 +31,27 @@ enum FailedCas {
     Mismatch,
     /// It did not happen, for whatever reason.
     Ignore,
+}
+
+/// The object that `history`, read from `path`, is to be checked as: the one `asked` for, or what
+/// its operations tell.
+///
+/// # Errors
+///
+/// [`Failure`] if they fit more than one object, or none.
+pub fn model(
+    asked: Option<ModelKind>,
+    history: &History,
+    path: &Path,
+) -> Result<ModelKind, Failure> {
+    asked.or_else(|| ModelKind::told_by(history)).ok_or_else(|| {
+        let known = MODELS.map(|entry| entry.name).join(", ");
+        Failure::usage(miette::miette!(
+            "{}: its operations do not tell what object it is about; expected --model with one of \
+             {known}",
+            path.display()
+        ))
+    })
 }
 
 fn format(name: &str) -> Result<Format, String> {

@@ -3,8 +3,10 @@
 pub mod check;
 pub mod doctor;
 pub mod export;
+pub mod generate;
 pub mod input;
 pub mod list;
+pub mod progress;
 pub mod run;
 pub mod show;
 pub mod verify;
@@ -48,6 +50,8 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Write a history in another format, for other checkers.
     Export(export::Arguments),
+    /// Make a history, linearizable or damaged on purpose.
+    Generate(generate::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -67,6 +71,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
+        Command::Generate(arguments) => generate::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)

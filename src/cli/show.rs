@@ -37,8 +37,11 @@ pub fn counted(number: usize, thing: &str) -> String {
 /// Prints the operations that prove a violation.
 pub fn counterexample(found: &Counterexample) {
     println!("  {}", found.sentence);
-    // A history without clock times counts events instead; those are in the indexes already.
-    let is_timed = found.operations.iter().any(|witness| witness.invoked.0 >= 1_000_000);
+    if let Some(staleness) = found.staleness() {
+        println!("  stale by {staleness}");
+    }
+    // A history without a clock counts events instead; those are in the indexes already.
+    let is_timed = found.operations.iter().any(Witness::has_clock);
     for witness in &found.operations {
         println!("    {}", line(&found.key, witness, is_timed));
     }
@@ -46,6 +49,17 @@ pub fn counterexample(found: &Counterexample) {
 
 /// Prints the cycle that makes an order impossible.
 pub fn cycle(found: &Counterexample) {
+    let index = |&place: &usize| format!("#{}", found.operations[place].index);
+    if let Some(impasse) = &found.impasse {
+        let list = |places: &[usize]| places.iter().map(index).collect::<Vec<_>>().join(", ");
+        println!("  whatever the times, the answers do not fit together: of all orders, none gets");
+        println!(
+            "  further than {}; none of {} can follow",
+            list(&impasse.order),
+            list(&impasse.refused)
+        );
+        return;
+    }
     if found.cycle.is_empty() {
         println!("  every order of these operations was tried; no shorter reason is known");
         return;
@@ -57,6 +71,7 @@ pub fn cycle(found: &Counterexample) {
             Relation::RealTime => "it came back before the other was invoked",
             Relation::ReadsFrom => "the other observed what it wrote",
             Relation::OverwrittenBefore => "it observed what the other overwrote",
+            Relation::Inferred => "all orders that explain the answers have it so",
         };
         println!("    #{from} before #{to}: {why}");
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
 use partita_checker::{Expected, ModelKind, Value};
 
-use super::input::Reading;
+use super::input::{self, Reading};
 use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -26,9 +26,10 @@ pub struct Arguments {
     /// The certificate, as `run` and `check --certificate` write it.
     certificate: PathBuf,
     /// What the history is about: register, append, counter, set, queue, stack, lock or
-    /// multi-register. A certificate that assumes another object is rejected.
-    #[arg(long, value_name = "NAME", default_value_t)]
-    model: ModelKind,
+    /// multi-register; told by its operations if not given. A certificate that assumes another
+    /// object is rejected.
+    #[arg(long, value_name = "NAME")]
+    model: Option<ModelKind>,
     /// The value of every key before the first operation, as JSON. A certificate that begins with
     /// another is rejected.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
@@ -49,7 +50,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let file = File::open(path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
-    let expected = Expected { model: arguments.model, initial: arguments.initial.clone() };
+    let model = input::model(arguments.model, &history, &arguments.history)?;
+    let expected = Expected { model, initial: arguments.initial.clone() };
     match partita_checker::verify(&history, &certificate, &expected) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();

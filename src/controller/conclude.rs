@@ -3,6 +3,8 @@
 //! The checker reads the history back from the file, so that what is judged here is exactly what
 //! `partita check` judges later.
 
+use std::time::Instant;
+
 use indicatif::HumanCount;
 use partita_checker::{Analysis, Certificate, History, Options, Verdict};
 use partita_reports::{HostRecord, Run, RunRecord};
@@ -21,8 +23,10 @@ use crate::exit::{Exit, Failure, OrFail};
 ///
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
+    let deadline = Instant::now() + plan.check_timeout;
     let history = Reading::default().read(&folder.file("history.jsonl"))?;
-    let (analysis, certificate) = check::judge(&history, &Options::default(), plan.check_timeout);
+    let (analysis, certificate) =
+        check::judge("history.jsonl", &history, &Options::default(), deadline);
     let failed = course.failure.is_some();
     let record = record(plan, folder, course, &history, &analysis);
     write(folder, &record, &history, course, &analysis, certificate.as_ref())?;

@@ -12,10 +12,19 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::Span;
 use super::frontier::{Engine, Plan};
 use super::wgl::{self, Cause, Limits, Search};
+use super::{EngineChoice, Span};
 use crate::model::Model;
+
+/// What was found, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What was found.
+    pub search: Search,
+    /// The engine that decided; [`EngineChoice::Auto`] if both tried and neither did.
+    pub engine: EngineChoice,
+}
 
 /// Searches for an order of `spans`, which are sorted by invocation.
 ///
@@ -23,15 +32,27 @@ use crate::model::Model;
 ///
 /// With 2^30 spans or more.
 pub fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+    decide(model, spans, limits).search
+}
+
+/// As [`search`], and says which engine it was.
+///
+/// # Panics
+///
+/// With 2^30 spans or more.
+pub fn decide<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Found {
+    let by = |engine, search| Found { search, engine };
     let plan = match Plan::new(model, spans) {
         Ok(plan) => plan,
-        Err(unknown @ Search::Unknown { cause: Cause::NoMeaning, .. }) => return unknown,
-        Err(_) => return wgl::search(model, spans, limits),
+        Err(unknown @ Search::Unknown { cause: Cause::NoMeaning, .. }) => {
+            return by(EngineChoice::Frontier, unknown);
+        }
+        Err(_) => return by(EngineChoice::Wgl, wgl::search(model, spans, limits)),
     };
     let mut frontier = plan.engine();
     let share = Limits { memory: limits.memory / 2, stop: limits.stop };
     if let Some(found) = frontier.easy(&share) {
-        return found;
+        return by(EngineChoice::Frontier, found);
     }
     let deep = |limits: &Limits<'_>| wgl::search(model, spans, limits);
     race(&mut *frontier, &deep, &share)
@@ -42,7 +63,7 @@ fn race(
     frontier: &mut dyn Engine,
     deep: &(dyn Fn(&Limits<'_>) -> Search + Sync),
     limits: &Limits<'_>,
-) -> Search {
+) -> Found {
     let decided = AtomicBool::new(false);
     let stop = || decided.load(Ordering::Relaxed) || (limits.stop)();
     let limits = Limits { memory: limits.memory, stop: &stop };
@@ -62,7 +83,7 @@ fn race(
 
 /// The one answer there is; without any, how far each got, and the cause that more can be done
 /// about: memory, if that ran out for one.
-fn merge(wide: Search, deep: Search) -> Search {
+fn merge(wide: Search, deep: Search) -> Found {
     match (wide, deep) {
         (
             Search::Unknown { cause, ordered, completed, passed },
@@ -70,8 +91,11 @@ fn merge(wide: Search, deep: Search) -> Search {
         ) => {
             let memory = cause == Cause::Memory || deep_cause == Cause::Memory;
             let cause = if memory { Cause::Memory } else { cause };
-            Search::Unknown { cause, ordered: ordered.max(deep_ordered), completed, passed }
+            let ordered = ordered.max(deep_ordered);
+            let search = Search::Unknown { cause, ordered, completed, passed };
+            Found { search, engine: EngineChoice::Auto }
         }
-        (Search::Unknown { .. }, found) | (found, _) => found,
+        (Search::Unknown { .. }, search) => Found { search, engine: EngineChoice::Wgl },
+        (search, _) => Found { search, engine: EngineChoice::Frontier },
     }
 }

@@ -28,7 +28,13 @@ pub(super) fn of(
             .map(|&member| witness(history, &spans[member as usize], false))
             .collect(),
         cycle: edges
-            .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })
+            .map(|&(from, to, relation)| Edge {
+                from: place(from),
+                to: place(to),
+                relation,
+                given: Vec::new(),
+            })
             .collect(),
+        impasse: None,
     }
 }

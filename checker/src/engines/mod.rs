@@ -5,16 +5,19 @@
 
 mod append;
 pub mod auto;
+mod choice;
 mod containers;
 mod counterexample;
 pub mod frontier;
 pub mod monitor;
+mod named;
 mod narrator;
 mod sets;
 mod slots;
 pub mod wgl;
 pub mod zones;
 
+pub use choice::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
 pub use monitor::{Decision, Monitored};
 pub use slots::Slots;
 

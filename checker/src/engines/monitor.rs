@@ -3,10 +3,10 @@
 //! A monitor is exact where it applies and says so where it does not. A model without one, or a
 //! history that asks too much of it, is left to a search.
 
-use super::{Span, zones};
+use super::{Span, named, zones};
 use crate::history::History;
 use crate::model::{Counter, Lock, Model, MultiRegister, Register};
-use crate::verdict::Counterexample;
+use crate::verdict::{Anomaly, Counterexample};
 
 /// What a monitor found.
 #[derive(Debug)]
@@ -33,6 +33,12 @@ pub trait Monitored: Model + Sync {
     /// Decides on the spans of one object, by invocation, all of which the model
     /// [knows](Model::knows).
     fn monitor(&self, history: &History, spans: &[Span], scratch: &mut Self::Scratch) -> Decision;
+
+    /// What is wrong with spans that a search found not to be linearizable, and on which the monitor
+    /// did not decide, in the words of the field and in a sentence; nothing if it has no name.
+    fn diagnose(&self, _history: &History, _part: &[Span]) -> Option<(Anomaly, String)> {
+        None
+    }
 }
 
 impl Monitored for Register {
@@ -55,20 +61,53 @@ impl Monitored for Register {
     }
 }
 
-macro_rules! left_to_search {
-    ($($model:ty),*) => {$(
-        impl Monitored for $model {
-            const ENGINE: &'static str = "none";
+/// What a model without a monitor says.
+const NO_MONITOR: Decision = Decision::Inexact("there is no monitor for such objects");
 
-            type Scratch = ();
+impl Monitored for Counter<'_> {
+    const ENGINE: &'static str = "none";
 
-            fn scratch(&self, _: &History) {}
+    type Scratch = ();
 
-            fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
-                Decision::Inexact("no monitor for this object")
-            }
-        }
-    )*};
+    fn scratch(&self, _: &History) {}
+
+    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+        NO_MONITOR
+    }
+
+    fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
+        named::counter(self, history, part)
+    }
 }
 
-left_to_search!(Counter<'_>, Lock<'_>, MultiRegister);
+impl Monitored for Lock<'_> {
+    const ENGINE: &'static str = "none";
+
+    type Scratch = ();
+
+    fn scratch(&self, _: &History) {}
+
+    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+        NO_MONITOR
+    }
+
+    fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
+        if self.initial().is_none() { named::lock(history, part) } else { None }
+    }
+}
+
+impl Monitored for MultiRegister {
+    const ENGINE: &'static str = "none";
+
+    type Scratch = ();
+
+    fn scratch(&self, _: &History) {}
+
+    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+        NO_MONITOR
+    }
+
+    fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
+        named::transactions(self, history, part)
+    }
+}

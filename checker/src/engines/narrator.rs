@@ -4,7 +4,7 @@ use super::Span;
 use crate::event::Nanoseconds;
 use crate::history::{History, Operation, Outcome, Response};
 use crate::value::Value;
-use crate::words::seconds;
+use crate::words::instant;
 
 /// Speaks of the operations of one object.
 pub(super) struct Narrator<'a> {
@@ -58,14 +58,14 @@ impl<'a> Narrator<'a> {
         }
     }
 
-    /// When the operation was invoked: "12.345 s".
+    /// When the operation was invoked: "12.345 s", "event 84".
     pub(super) fn from(&self, span: u32) -> String {
-        seconds(self.began(span))
+        instant(self.began(span), self.history.has_clock())
     }
 
-    /// When the operation came back: "12.345 s".
+    /// When the operation came back: "12.345 s", "event 84".
     pub(super) fn until(&self, span: u32) -> String {
-        seconds(self.ended(span))
+        instant(self.ended(span), self.history.has_clock())
     }
 
     pub(super) fn began(&self, span: u32) -> Nanoseconds {

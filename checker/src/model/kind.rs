@@ -6,6 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::event::Function;
+use crate::history::{Action, History, Response};
+use crate::value::Value;
 
 /// Binds the model of a [`ModelKind`] to a name and evaluates an expression with it. The value is a
 /// `Result`: not every object can begin with every value.
@@ -166,6 +168,36 @@ impl ModelKind {
         self.entry().name
     }
 
+    /// The object that the history is about, as far as its operations tell: the only one that has
+    /// them all. A counter and a set, which both have `add` and `read`, are told apart by what is
+    /// added and read.
+    pub fn told_by(history: &History) -> Option<Self> {
+        let operations = || history.operations.iter();
+        let has_all = |entry: &&ModelEntry| {
+            operations().all(|one| entry.functions.contains(&one.action.function()))
+        };
+        let mut kinds = MODELS.iter().filter(has_all).map(|entry| entry.kind);
+        match (kinds.next()?, kinds.next()) {
+            (kind, None) => Some(kind),
+            // A register does all that a growing string does but append.
+            (Self::Register, _) => Some(Self::Register),
+            (Self::Counter, Some(Self::Set)) => {
+                let is_number = |value: &Value| matches!(value, Value::Integer(_) | Value::Null);
+                let mut shown = operations().map(|one| match one.response() {
+                    Some(Response::Value(value)) => history.values.get(value).clone(),
+                    _ => history.argument(one.action),
+                });
+                let are_read = operations().any(|one| one.action == Action::Read);
+                match shown.all(|value| is_number(&value)) {
+                    true if are_read => Some(Self::Counter),
+                    true => None,
+                    false => Some(Self::Set),
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Whether every key is an object of its own, to be judged apart. If not, all operations of a
     /// history work on one object, whatever their keys.
     pub const fn splits_by_key(self) -> bool {
@@ -205,6 +237,7 @@ impl FromStr for ModelKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
 
     #[test]
     fn every_name_leads_to_its_model() {
@@ -222,5 +255,40 @@ mod tests {
         let error = "heap".parse::<ModelKind>().unwrap_err().to_string();
         assert!(error.starts_with("expected a model, one of register, cas-register, kv, append"));
         assert!(error.ends_with("found `heap`"), "{error}");
+    }
+
+    fn told_by(lines: &str) -> Option<ModelKind> {
+        let event = |line| serde_json::from_str(line).expect("an event");
+        let events: Vec<Event> = lines.lines().map(event).collect();
+        ModelKind::told_by(&History::from_events(events).expect("a history"))
+    }
+
+    fn pair(index: u64, function: &str, asked: &str, answered: &str) -> String {
+        let event = |index, kind, value| {
+            format!(
+                r#"{{"index":{index},"time":{index},"process":0,"type":"{kind}","f":"{function}","key":"k","value":{value}}}"#
+            )
+        };
+        format!("{}\n{}\n", event(index, "invoke", asked), event(index + 1, "ok", answered))
+    }
+
+    #[test]
+    fn operations_tell_the_object_where_only_one_has_them() {
+        let read = |answer| pair(0, "read", "null", answer);
+        let cases = [
+            (read("1"), Some(ModelKind::Register)),
+            (String::new(), Some(ModelKind::Register)),
+            (read("1") + &pair(2, "append", "\"x\"", "\"x\""), Some(ModelKind::Append)),
+            (pair(0, "enqueue", "1", "1"), Some(ModelKind::Queue)),
+            (pair(0, "pop", "null", "1"), Some(ModelKind::Stack)),
+            (pair(0, "remove", "1", "true"), Some(ModelKind::Set)),
+            (read("1") + &pair(2, "add", "1", "1"), Some(ModelKind::Counter)),
+            (read("[1]") + &pair(2, "add", "1", "1"), Some(ModelKind::Set)),
+            (pair(0, "add", "1", "1"), None),
+            (pair(0, "pop", "null", "1") + &pair(2, "enqueue", "1", "1"), None),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(told_by(&lines), expected, "{lines}");
+        }
     }
 }

@@ -21,6 +21,7 @@ pub use counter::Counter;
 pub(crate) use kind::with_model;
 pub use kind::{MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use lock::Lock;
+pub(crate) use multi_register::{INITIAL, Step};
 pub use multi_register::{MultiRegister, MultiRegisterState};
 pub use queue::{Queue, QueueState};
 pub use register::Register;

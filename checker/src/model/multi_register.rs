@@ -24,18 +24,20 @@ pub struct MultiRegister {
 
 type Transaction = Box<[Step]>;
 
+/// A step of a transaction; registers and values by numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Step {
-    writes: bool,
-    register: u32,
-    value: u32,
+pub(crate) struct Step {
+    pub(crate) writes: bool,
+    pub(crate) register: u32,
+    pub(crate) value: u32,
 }
 
 /// What registers hold that do not hold the initial value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MultiRegisterState(Trie);
 
-const INITIAL: u32 = 0;
+/// The number of the value that registers begin with.
+pub(crate) const INITIAL: u32 = 0;
 
 impl MultiRegister {
     /// The name that stands in certificates.
@@ -62,8 +64,13 @@ impl MultiRegister {
         Self { transactions, names }
     }
 
+    /// The register or value of that number.
+    pub(crate) fn named(&self, number: u32) -> &Value {
+        &self.names[number as usize]
+    }
+
     /// What the call asks for, and what it answered where that is known.
-    fn steps(&self, call: Call) -> Option<(&[Step], bool)> {
+    pub(crate) fn steps(&self, call: Call) -> Option<(&[Step], bool)> {
         let Action::Other(Function::Txn, asked) = call.action else { return None };
         let asked = self.transactions.get(&asked)?;
         match call.response {

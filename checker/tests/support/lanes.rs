@@ -4,6 +4,9 @@
 //! outcome; the lane goes on as a new process. `|w 1!|` fails. Of two bars in one column the left
 //! one of an operation comes first: the operations overlap. Operations: `r 1`, `w 1`,
 //! `c 1 2` (matched), `c 1 2 saw 3` and `c 1 2 no` (did not match), `d` (delete). `nil` is null.
+//!
+//! On other objects: `enq 1`, `deq 1`; `push 1`, `pop 1`; `add 1`, `rem 1`, `has 1 yes`, `all 1 2`;
+//! `app a`; `acq`, `rel`, with the owner's name if it has one; `txn w x 1 r y nil`.
 
 use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value};
 
@@ -55,7 +58,7 @@ fn operation(process: ProcessId, text: &str) -> (Event, Event) {
             (Function::Cas, Value::list([self::value(expected), self::value(new)]), None)
         }
         ["d"] => (Function::Delete, Value::Null, None),
-        _ => panic!("no operation: {text}"),
+        _ => on_another_object(&words).unwrap_or_else(|| panic!("no operation: {text}")),
     };
     let invocation = Event {
         index: 0,
@@ -73,11 +76,50 @@ fn operation(process: ProcessId, text: &str) -> (Event, Event) {
     let completion = Event {
         kind: if failed { EventKind::Fail } else { EventKind::Ok },
         value: read.unwrap_or(argument),
-        swapped: (words.len() > 3).then_some(false),
-        saw: words.get(4).map(|saw| self::value(saw)),
+        swapped: (function == Function::Cas && words.len() > 3).then_some(false),
+        saw: words.get(4).filter(|_| function == Function::Cas).map(|saw| self::value(saw)),
         ..invocation.clone()
     };
     (invocation, completion)
+}
+
+/// A function with its argument and, if it is another value, its answer.
+fn on_another_object(words: &[&str]) -> Option<(Function, Value, Option<Value>)> {
+    let one = |function, argument: &str| Some((function, value(argument), None));
+    match *words {
+        ["enq", item] => one(Function::Enqueue, item),
+        ["push", item] => one(Function::Push, item),
+        ["deq", item] => Some((Function::Dequeue, Value::Null, Some(value(item)))),
+        ["pop", item] => Some((Function::Pop, Value::Null, Some(value(item)))),
+        ["add", item] => one(Function::Add, item),
+        ["rem", item] => one(Function::Remove, item),
+        ["has", item, answer] => {
+            Some((Function::Contains, value(item), Some(Value::Bool(answer == "yes"))))
+        }
+        ["all", ref items @ ..] => {
+            let items: Vec<Value> = items.iter().map(|item| value(item)).collect();
+            Some((Function::Read, Value::Null, Some(Value::list(items))))
+        }
+        ["app", token] => one(Function::Append, token),
+        ["acq"] => one(Function::Acquire, "nil"),
+        ["acq", owner] => one(Function::Acquire, owner),
+        ["rel"] => one(Function::Release, "nil"),
+        ["rel", owner] => one(Function::Release, owner),
+        ["txn", ref steps @ ..] => Some(transaction(steps)),
+        _ => None,
+    }
+}
+
+fn transaction(words: &[&str]) -> (Function, Value, Option<Value>) {
+    let steps = |asked: bool| {
+        let step = |step: &[&str]| {
+            let unread = asked && step[0] == "r";
+            let value = if unread { Value::Null } else { value(step[2]) };
+            Value::list([Value::from(step[0]), Value::from(step[1]), value])
+        };
+        Value::list(words.chunks(3).map(step).collect::<Vec<_>>())
+    };
+    (Function::Txn, steps(true), Some(steps(false)))
 }
 
 fn value(text: &str) -> Value {

@@ -2,10 +2,10 @@
 //! that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{Decision, Monitored, Span, spans};
+use partita_checker::engines::{Decision, Monitored, Span, auto, frontier, spans};
 use partita_checker::{
-    Action, Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind,
-    Operation, Outcome, Relation, Response, Value, verify,
+    Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
+    Outcome, Relation, Response, Value, verify,
 };
 
 /// What can be asked about an object without its type.
@@ -71,7 +71,8 @@ impl Oracle<'_> {
             ModelKind::Counter => counter(function, &argument, answer, state),
             ModelKind::Lock => lock(function, argument, answer, state),
             ModelKind::Append => append(function, argument, answer, state),
-            kind => panic!("no {function} of {kind} here"),
+            ModelKind::MultiRegister => transaction(&argument, answer.as_ref(), state),
+            kind @ ModelKind::Register => panic!("no {function} of {kind} here"),
         }
     }
 }
@@ -181,6 +182,33 @@ fn append(
     }
 }
 
+/// Registers, as pairs of their names and what they hold.
+fn transaction(asked: &Value, answer: Option<&Value>, state: &[Value]) -> Option<Vec<Value>> {
+    let mut after = state.to_vec();
+    let told = answer.filter(|answer| !answer.is_null());
+    for (place, step) in items(asked).iter().enumerate() {
+        let [function, register, value] = items(step) else { panic!("no step: {step}") };
+        let held = after.iter().position(|entry| items(entry)[0] == *register);
+        if *function == Value::from("w") {
+            held.map(|held| after.remove(held));
+            after.push(Value::list([register.clone(), value.clone()]));
+        } else if let Some(told) = told {
+            let holds = held.map_or(Value::Null, |held| items(&after[held])[1].clone());
+            if items(&items(told)[place])[2] != holds {
+                return None;
+            }
+        }
+    }
+    Some(after)
+}
+
+fn items(value: &Value) -> &[Value] {
+    match value {
+        Value::List(items) => items,
+        _ => &[],
+    }
+}
+
 fn integer(value: Option<&Value>) -> i64 {
     match value {
         Some(Value::Integer(number)) => *number,
@@ -208,13 +236,15 @@ impl<M: Monitored> Object<'_, M> {
     /// violation of its own. Returns whether the monitor decided.
     pub(crate) fn examine(&self, truth: bool) -> bool {
         let (history, spans) = (self.history, self.spans());
-        match wgl::search(&self.model, &spans, &UNLIMITED) {
-            Search::Valid(order) => {
-                assert!(truth, "the search finds an order for {history:#?}");
-                self.certify(&spans, &order);
+        for search in [wgl::search, auto::search, frontier::search] {
+            match search(&self.model, &spans, &UNLIMITED) {
+                Search::Valid(order) => {
+                    assert!(truth, "a search finds an order for {history:#?}");
+                    self.certify(&spans, &order);
+                }
+                Search::Violation { .. } => assert!(!truth, "a search is wrong: {history:#?}"),
+                Search::Unknown { cause, .. } => panic!("nothing limits this search: {cause:?}"),
             }
-            Search::Violation { .. } => assert!(!truth, "the search is wrong: {history:#?}"),
-            Search::Unknown { cause, .. } => panic!("nothing limits this search: {cause:?}"),
         }
         self.examine_by_monitor(truth)
     }
@@ -293,7 +323,7 @@ impl<M: Monitored> Object<'_, M> {
     }
 
     /// Demands that the counterexample is a part of the history and a violation of its own.
-    fn refute(&self, counterexample: &Counterexample) {
+    pub(crate) fn refute(&self, counterexample: &Counterexample) {
         let context = || format!("{counterexample:#?}\nof {:#?}", self.history);
         for witness in &counterexample.operations {
             let same = |operation: &&Operation| operation.invoked.position == witness.index;
@@ -317,18 +347,4 @@ impl<M: Monitored> Object<'_, M> {
             }
         }
     }
-}
-
-/// An operation as tests write it: a function with its argument, and an answer unless its outcome is
-/// unknown.
-pub(crate) const fn other(
-    function: Function,
-    argument: partita_checker::ValueId,
-    answer: Option<partita_checker::ValueId>,
-) -> (Action, Option<Response>) {
-    let response = match answer {
-        Some(answer) => Some(Response::Value(answer)),
-        None => None,
-    };
-    (Action::Other(function, argument), response)
 }

@@ -1,13 +1,13 @@
 //! Draws a key's operations around the time of a proof, packed tightly, the proof's own among them.
 
-use partita_checker::{Action, Nanoseconds, Operation, Outcome};
+use partita_checker::{Action, History, Nanoseconds, Operation, Outcome};
 
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
 use super::{Ink, Paint, Pen, Plot};
 use crate::evidence::Evidence;
-use crate::run::{Run, completion};
+use crate::run::completion;
 use crate::text::number::{count, counted, duration};
 use crate::text::operation::operation;
 
@@ -26,14 +26,13 @@ pub(crate) struct Nearby {
 }
 
 /// The drawing, or `None` if the key has no operations but the proof's.
-pub(crate) fn draw(run: &Run<'_>, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Option<Nearby> {
-    let key = run.history.keys.iter().position(|key| *key == evidence.found.key)?;
+pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Option<Nearby> {
+    let key = history.keys.iter().position(|key| *key == evidence.found.key)?;
     let (first, last) = evidence.span();
     let margin = (last.since(first).0 / 10).clamp(1_000_000, 2_000_000_000);
     let begin = Nanoseconds(first.0.saturating_sub(margin));
     let end = Nanoseconds(last.0.saturating_add(margin));
-    let mut near: Vec<&Operation> = run
-        .history
+    let mut near: Vec<&Operation> = history
         .operations
         .iter()
         .filter(|operation| operation.key.0 as usize == key && operation.invoked.time <= end)
@@ -68,7 +67,7 @@ pub(crate) fn draw(run: &Run<'_>, evidence: &Evidence<'_>, plot: &Plot<'_>) -> O
     ground(&mut pen, plot, &axis, bottom);
     for (operation, area) in &placed {
         let blamed = of_proof(operation).map(|place| evidence.operations[place].blame.is_some());
-        bar(&mut pen, run, operation, *area, blamed);
+        bar(&mut pen, history, operation, *area, blamed);
     }
     let caption = caption(placed.len(), total);
     let chart = pen.finish("Operations on the same key around that time", &caption);
@@ -128,7 +127,7 @@ fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
 }
 
-fn bar(pen: &mut Pen, run: &Run<'_>, one: &Operation, area: Area, blamed: Option<bool>) {
+fn bar(pen: &mut Pen, history: &History, one: &Operation, area: Area, blamed: Option<bool>) {
     let took = match one.outcome {
         Outcome::Info(_) => "never came back".to_owned(),
         Outcome::Ok(..) | Outcome::Fail(_) => {
@@ -139,7 +138,7 @@ fn bar(pen: &mut Pen, run: &Run<'_>, one: &Operation, area: Area, blamed: Option
     let hint = format!(
         "process {}: {}, {took}, line {}",
         one.process,
-        operation(run.history, one),
+        operation(history, one),
         one.invoked.position + 1
     );
     let paint = match (blamed, one.outcome, one.action) {

@@ -35,12 +35,16 @@ pub(crate) struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     pub(crate) fn of(run: &Run<'a>) -> Self {
-        let end = run.end();
+        Self::until(run.end(), run.faults, &run.record.phases)
+    }
+
+    /// The frame from the beginning of time to `end`.
+    pub(crate) fn until(end: Nanoseconds, faults: &'a [FaultRecord], phases: &'a [Phase]) -> Self {
         Self {
             axis: TimeAxis { begin: Nanoseconds(0), end, left: LEFT, right: RIGHT },
-            windows: Windows::of(run.faults, end),
-            faults: run.faults,
-            phases: &run.record.phases,
+            windows: Windows::of(faults, end),
+            faults,
+            phases,
         }
     }
 

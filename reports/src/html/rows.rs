@@ -1,11 +1,12 @@
 //! The rows of the page's tables, as text; the template escapes it.
 
-use partita_checker::Nanoseconds;
+use partita_checker::{Analysis, History, Nanoseconds, Outcome};
 use partita_nemesis::FaultRecord;
 
 use crate::chart::faults::family_name;
 use crate::chart::plot::{Plot, fault_name};
 use crate::chart::{nearby, proof};
+use crate::checked::CheckedHistory;
 use crate::commands::{folder, quoted};
 use crate::evidence::{Evidence, Exhibit, ending, returned};
 use crate::run::Run;
@@ -48,6 +49,29 @@ impl Fact {
             Self::new("Answered during faults", count(counts.ok_during_faults), ""),
             Self::new("Faults", record.nemesis.as_str(), faults_note(run.faults)),
         ]
+    }
+
+    /// How much a checked history holds.
+    pub(super) fn of_checked(file: &CheckedHistory) -> Vec<Self> {
+        let operations = &file.history.operations;
+        let with = |is: fn(&Outcome) -> bool| {
+            count(operations.iter().filter(|operation| is(&operation.outcome)).count() as u64)
+        };
+        let outcomes = format!(
+            "{} ok, {} fail, {} info",
+            with(|outcome| matches!(outcome, Outcome::Ok(..))),
+            with(|outcome| matches!(outcome, Outcome::Fail(_))),
+            with(|outcome| matches!(outcome, Outcome::Info(_))),
+        );
+        let mut facts = vec![
+            Self::new("Model", file.model.as_str(), ""),
+            Self::new("Operations", count(operations.len() as u64), outcomes),
+            Self::new("Keys", count(file.analysis.keys.len() as u64), ""),
+        ];
+        if file.history.has_clock() {
+            facts.push(Self::new("Duration", duration(file.end()), ""));
+        }
+        facts
     }
 
     /// What the run ran on.
@@ -174,6 +198,23 @@ impl LatencyRow {
     }
 }
 
+/// The verdicts on the keys.
+pub(super) struct Keys {
+    pub(super) rows: Vec<KeyRow>,
+    pub(super) total: String,
+    pub(super) left_out: usize,
+}
+
+impl Keys {
+    pub(super) fn of(analysis: &Analysis, at_most: usize) -> Self {
+        Self {
+            rows: KeyRow::of(analysis, at_most),
+            total: counted(analysis.keys.len() as u64, "key"),
+            left_out: analysis.keys.len().saturating_sub(at_most),
+        }
+    }
+}
+
 /// The verdict on one key.
 pub(super) struct KeyRow {
     pub(super) key: String,
@@ -185,8 +226,8 @@ pub(super) struct KeyRow {
 
 impl KeyRow {
     /// The worst keys first, otherwise in order of first appearance.
-    pub(super) fn of(run: &Run<'_>, at_most: usize) -> Vec<Self> {
-        let mut keys: Vec<_> = run.analysis.keys.iter().collect();
+    fn of(analysis: &Analysis, at_most: usize) -> Vec<Self> {
+        let mut keys: Vec<_> = analysis.keys.iter().collect();
         keys.sort_by_key(|key| std::cmp::Reverse(key.verdict));
         let row = |key: &partita_checker::KeyAnalysis| Self {
             key: value(&key.key),
@@ -210,6 +251,9 @@ pub(super) struct ProofView {
     pub(super) steps: Vec<String>,
     pub(super) rows: Vec<ProofRow>,
     pub(super) left_out: usize,
+    /// Where the lines are.
+    pub(super) file: String,
+    /// Prints the lines; empty where there is no such command.
     pub(super) command: String,
     pub(super) nearby: Option<nearby::Nearby>,
 }
@@ -228,7 +272,13 @@ pub(super) struct ProofRow {
 }
 
 impl ProofView {
-    pub(super) fn of(run: &Run<'_>, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Self {
+    pub(super) fn of(
+        history: &History,
+        evidence: &Evidence<'_>,
+        plot: &Plot<'_>,
+        file: &str,
+        command: String,
+    ) -> Self {
         let operations = &evidence.operations;
         Self {
             chart: proof::draw(evidence, plot),
@@ -237,8 +287,9 @@ impl ProofView {
             steps: evidence.steps.iter().map(|step| step.sentence.clone()).collect(),
             rows: operations.iter().map(proof_row).collect(),
             left_out: evidence.left_out,
-            command: lines_command(run, evidence),
-            nearby: nearby::draw(run, evidence, plot),
+            file: visible(file, TEXT_CHARACTERS),
+            command,
+            nearby: nearby::draw(history, evidence, plot),
         }
     }
 }
@@ -261,7 +312,7 @@ fn proof_row(exhibit: &Exhibit<'_>) -> ProofRow {
 }
 
 /// Prints the proof's lines of the history.
-fn lines_command(run: &Run<'_>, evidence: &Evidence<'_>) -> String {
+pub(super) fn lines_command(run: &Run<'_>, evidence: &Evidence<'_>) -> String {
     let mut lines: Vec<_> = evidence
         .operations
         .iter()

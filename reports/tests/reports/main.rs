@@ -1,5 +1,6 @@
 //! The reports of made-up runs, seen from outside.
 
+mod checks;
 mod files;
 mod page;
 mod support;

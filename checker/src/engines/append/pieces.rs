@@ -32,6 +32,8 @@ pub(super) struct Pieces<'a> {
     by_span: Vec<u32>,
     /// Whether the object begins empty, so that contents can begin with an appended piece.
     pub begins_empty: bool,
+    /// The pieces as texts, if they are.
+    texts: Vec<&'a str>,
     finder: Finder<'a>,
 }
 
@@ -70,7 +72,12 @@ impl<'a> Pieces<'a> {
         } else {
             Finder::texts(model, named, first)?
         };
-        Ok(Self { pieces, by_span, begins_empty, finder })
+        let text = |piece: &Piece| match model.value(piece.value) {
+            Value::Text(text) => &**text,
+            _ => "",
+        };
+        let texts = if model.is_list() { Vec::new() } else { pieces.iter().map(text).collect() };
+        Ok(Self { pieces, by_span, begins_empty, texts, finder })
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -86,39 +93,53 @@ impl<'a> Pieces<'a> {
         Some(self.by_span[span as usize]).filter(|&piece| piece != NONE)
     }
 
-    /// The pieces of which the content consists; nothing if no such pieces make it.
-    pub(super) fn take_apart(&self, content: &Value) -> Option<Vec<u32>> {
-        let mut pieces = Vec::new();
-        let mut place = 0;
-        let length = length(content);
-        while place < length {
-            let (piece, size) = self.finder.at(content, place)?;
-            pieces.push(piece);
-            place += size;
+    /// How many bytes or items the piece has.
+    pub(super) fn size(&self, piece: u32) -> usize {
+        match &self.finder {
+            Finder::Texts(_) => self.texts[piece as usize].len(),
+            Finder::Items { bases, .. } => bases.get(&piece).map_or(1, |items| items.len()),
         }
-        let fits = |(place, &piece): (usize, &u32)| {
-            let begins = self.get(piece).is_base;
-            if place == 0 { begins || self.begins_empty } else { !begins }
-        };
-        let begins_right = self.begins_empty || length > 0;
-        (begins_right && pieces.iter().enumerate().all(fits)).then_some(pieces)
     }
 
-    /// All pieces that occur anywhere in the content.
-    pub(super) fn within(&self, content: &Value) -> Vec<u32> {
-        let starts = 0..length(content);
-        let mut found: Vec<u32> = match (content, &self.finder) {
-            // An item can belong to a base that does not stand there as a whole.
-            (Value::List(items), Finder::Items { by_item, .. }) => {
-                items.iter().filter_map(|item| by_item.get(item).copied()).collect()
-            }
-            _ => starts
-                .filter_map(|place| self.finder.at(content, place).map(|(piece, _)| piece))
-                .collect(),
+    /// The pieces of which the content consists, as far as there are such; and where they end.
+    /// `next` says of every piece which one is likely to follow.
+    pub(super) fn take_apart(
+        &self,
+        content: &Value,
+        next: impl Fn(Option<u32>) -> u32,
+    ) -> (Vec<u32>, usize) {
+        let mut pieces = Vec::new();
+        let mut end = 0;
+        while let Some((piece, size)) = self.at(next(pieces.last().copied()), content, end) {
+            pieces.push(piece);
+            end += size;
+        }
+        (pieces, end)
+    }
+
+    /// Whether `end` is all of the content, and the object can be so.
+    pub(super) fn is_whole(&self, content: &Value, end: usize) -> bool {
+        end == length(content) && (end > 0 || self.begins_empty)
+    }
+
+    /// The piece by which the content can go on there, and its length.
+    fn at(&self, likely: u32, content: &Value, place: usize) -> Option<(u32, usize)> {
+        if place == length(content) {
+            return None;
+        }
+        let found = match self.size_if_at(likely, content, place) {
+            Some(size) => (likely, size),
+            None => self.finder.at(content, place)?,
         };
-        found.sort_unstable();
-        found.dedup();
-        found
+        let begins = self.get(found.0).is_base;
+        (if place == 0 { begins || self.begins_empty } else { !begins }).then_some(found)
+    }
+
+    /// The length of the piece, if it is a text and stands there.
+    fn size_if_at(&self, piece: u32, content: &Value, place: usize) -> Option<usize> {
+        let text = *self.texts.get(piece as usize)?;
+        let Value::Text(content) = content else { return None };
+        content.as_bytes()[place..].starts_with(text.as_bytes()).then_some(text.len())
     }
 }
 
@@ -178,6 +199,15 @@ impl<'a> Finder<'a> {
             }
             _ => None,
         }
+    }
+}
+
+/// The first bytes or items of a content.
+pub(super) fn beginning(content: &Value, end: usize) -> Value {
+    match content {
+        Value::Text(text) => Value::text(&text[..end]),
+        Value::List(items) => Value::list(&items[..end]),
+        other => other.clone(),
     }
 }
 

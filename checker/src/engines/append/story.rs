@@ -1,6 +1,9 @@
-//! Puts what reads show wrongly into words that a newcomer understands.
+//! Puts what reads show wrongly into words that a newcomer understands, and picks what proves it.
+//!
+//! Of a content only the end matters: the last piece before what is wrong stands in the proof as
+//! the put of all up to it, which it also is, and the pieces before it are left out.
 
-use super::pieces::Pieces;
+use super::pieces::{NONE, Pieces, beginning};
 use super::versions::{Finding, Versions};
 use crate::engines::narrator::Narrator;
 use crate::engines::{Span, counterexample};
@@ -18,54 +21,162 @@ pub(super) fn tell(
     pieces: &Pieces<'_>,
     finding: &Finding,
 ) -> Counterexample {
-    let narrator = Narrator::new(history, spans);
-    let saw = |read: u32| {
-        let object = narrator.object("key");
-        format!("{} read {} from {object}", narrator.who(read), brief(&narrator.answer(read)))
-    };
-    let name = |piece: u32| brief(model.value(pieces.get(piece).value));
-    let mut cycle = Vec::new();
-    let (reads, anomaly, sentence) = match *finding {
-        Finding::FromNowhere { read } => {
-            let sentence = format!(
-                "{} at {}, which nothing that was put and appended can make: a value from nowhere.",
-                capital(&saw(read)),
-                narrator.until(read),
-            );
-            (vec![read], Anomaly::ValueFromNowhere, sentence)
-        }
-        Finding::Twice { read, piece } => {
-            let sentence = format!(
-                "{} at {}, which shows {} twice, but it was added only once, by {}: applied twice.",
-                capital(&saw(read)),
-                narrator.until(read),
-                name(piece),
-                narrator.who(pieces.get(piece).span),
-            );
-            (vec![read], Anomaly::DuplicateApply, sentence)
-        }
-        Finding::Disagreement { one, other, piece } => {
-            cycle.push((one, other, Relation::OverwrittenBefore));
-            cycle.push((other, one, Relation::OverwrittenBefore));
-            let sentence = format!(
-                "{}, and {}: they show {} after different contents, but it was added only once.",
-                capital(&saw(one)),
-                saw(other),
-                name(piece),
-            );
-            (vec![one, other], Anomaly::ContradictoryOrder, sentence)
-        }
-    };
-    let mut members = reads.clone();
-    for read in reads {
-        if let Some(Response::Value(content)) = spans[read as usize].call.response {
-            let within = pieces.within(model.value(content)).into_iter();
-            members.extend(
-                within.map(|piece| pieces.get(piece).span).filter(|&it| it != super::pieces::NONE),
-            );
+    let teller = Teller { model, pieces, narrator: Narrator::new(history, spans) };
+    let proof = teller.proof(finding);
+    let words = teller.words(finding);
+    let mut found = counterexample::of(history, spans, &proof.members, &proof.cycle, words);
+    for (place, content) in proof.puts {
+        let index = teller.narrator.operation(place).invoked.position;
+        let witness = found.operations.iter_mut().find(|witness| witness.index == index);
+        show_as_put(witness.expect("a put is a member"), content);
+    }
+    found
+}
+
+struct Teller<'a> {
+    model: &'a Append<'a>,
+    pieces: &'a Pieces<'a>,
+    narrator: Narrator<'a>,
+}
+
+/// What proves a violation, by places of spans.
+#[derive(Default)]
+struct Proof {
+    members: Vec<u32>,
+    /// Members that stand for puts of these contents.
+    puts: Vec<(u32, Value)>,
+    cycle: Vec<(u32, u32, Relation)>,
+}
+
+impl Teller<'_> {
+    fn content(&self, read: u32) -> &Value {
+        match self.narrator.spans[read as usize].call.response {
+            Some(Response::Value(content)) => self.model.value(content),
+            _ => &Value::Null,
         }
     }
-    counterexample::of(history, spans, &members, &cycle, (anomaly, sentence))
+
+    /// The pieces that the read shows, and after each how much.
+    fn shown(&self, read: u32) -> Vec<(u32, Value)> {
+        let content = self.content(read);
+        let (found, _) = self.pieces.take_apart(content, |_| NONE);
+        let mut end = 0;
+        found
+            .into_iter()
+            .map(|piece| {
+                end += self.pieces.size(piece);
+                (piece, beginning(content, end))
+            })
+            .collect()
+    }
+
+    fn proof(&self, finding: &Finding) -> Proof {
+        let mut proof = Proof::default();
+        match *finding {
+            Finding::FromNowhere { read } => {
+                proof.members.push(read);
+                if let Some(last) = self.shown(read).pop() {
+                    self.add_put(last, &mut proof);
+                }
+            }
+            Finding::Twice { read, piece } => {
+                proof.members.push(read);
+                let shown = self.shown(read);
+                let mut places = (0..shown.len()).filter(|&place| shown[place].0 == piece);
+                if let (Some(first), Some(second)) = (places.next(), places.next()) {
+                    self.add_put(shown[first].clone(), &mut proof);
+                    self.add(&shown[first + 1..second], &mut proof);
+                }
+            }
+            Finding::Disagreement { one, other, piece } => {
+                use Relation::OverwrittenBefore;
+                proof.cycle =
+                    vec![(one, other, OverwrittenBefore), (other, one, OverwrittenBefore)];
+                for read in [one, other] {
+                    proof.members.push(read);
+                    let mut shown = self.shown(read);
+                    let after = shown.iter().position(|(it, _)| *it == piece).unwrap_or(0);
+                    let rest = shown.split_off(after);
+                    self.add(&rest, &mut proof);
+                    if let Some(last) = shown.pop() {
+                        self.add_put(last, &mut proof);
+                    }
+                }
+                self.undo_puts(&mut proof);
+            }
+        }
+        proof
+    }
+
+    fn add(&self, shown: &[(u32, Value)], proof: &mut Proof) {
+        let spans = shown.iter().map(|(piece, _)| self.pieces.get(*piece).span);
+        proof.members.extend(spans.filter(|&span| span != NONE));
+    }
+
+    fn add_put(&self, (piece, content): (u32, Value), proof: &mut Proof) {
+        let piece = self.pieces.get(piece);
+        if piece.span != NONE {
+            proof.members.push(piece.span);
+            if !piece.is_base {
+                proof.puts.push((piece.span, content));
+            }
+        }
+    }
+
+    /// If a piece would stand for two things, all are what they were.
+    fn undo_puts(&self, proof: &mut Proof) {
+        let count = |span: u32| proof.members.iter().filter(|&&member| member == span).count();
+        if proof.puts.iter().any(|&(span, _)| count(span) > 1) {
+            proof.puts.clear();
+            let reads: Vec<u32> = proof.cycle.iter().map(|&(read, _, _)| read).collect();
+            for read in reads {
+                self.add(&self.shown(read), proof);
+            }
+        }
+    }
+
+    fn words(&self, finding: &Finding) -> (Anomaly, String) {
+        let narrator = &self.narrator;
+        let saw = |read: u32| {
+            let place = match narrator.key {
+                Value::Null => String::new(),
+                key => format!(" from key {key}"),
+            };
+            format!("{} read {}{place}", narrator.who(read), brief(self.content(read)))
+        };
+        let name = |piece: u32| brief(self.model.value(self.pieces.get(piece).value));
+        match *finding {
+            Finding::FromNowhere { read } => (
+                Anomaly::ValueFromNowhere,
+                format!(
+                    "{} at {}, which nothing that was put and appended can make: a value from \
+                     nowhere.",
+                    capital(&saw(read)),
+                    narrator.until(read),
+                ),
+            ),
+            Finding::Twice { read, piece } => (
+                Anomaly::DuplicateApply,
+                format!(
+                    "{} at {}, which shows {} twice, but it was added only once, by {}: applied \
+                     twice.",
+                    capital(&saw(read)),
+                    narrator.until(read),
+                    name(piece),
+                    narrator.who(self.pieces.get(piece).span),
+                ),
+            ),
+            Finding::Disagreement { one, other, piece } => (
+                Anomaly::ContradictoryOrder,
+                format!(
+                    "{}, and {}: they show {} after different contents, but it was added only once.",
+                    capital(&saw(one)),
+                    saw(other),
+                    name(piece),
+                ),
+            ),
+        }
+    }
 }
 
 /// Shows an append as the put of the whole content that it also is.
@@ -77,25 +188,22 @@ pub(super) fn as_put(
     witness: &mut Witness,
 ) {
     let Some(version) = pieces.of_span(span) else { return };
-    let content = versions.content(version, pieces);
-    let values = content.into_iter().map(|piece| model.value(pieces.get(piece).value));
-    witness.function = Function::Write;
-    witness.argument = None;
-    witness.value = if model.is_list() {
-        let items = values.zip(0..).flat_map(|(value, place)| match value {
-            // A base is a list of items; so can a later item be, but then it is one.
-            Value::List(items) if place == 0 && is_base(pieces, versions, version) => {
-                items.to_vec()
-            }
+    let content = versions.content(version, pieces).into_iter().map(|piece| pieces.get(piece));
+    let content = if model.is_list() {
+        let items = content.flat_map(|piece| match model.value(piece.value) {
+            Value::List(items) if piece.is_base => items.to_vec(),
             item => vec![item.clone()],
         });
         Value::list(items.collect::<Vec<_>>())
     } else {
-        Value::text(values.map(ToString::to_string).collect::<String>())
+        let texts = content.map(|piece| model.value(piece.value).to_string());
+        Value::text(texts.collect::<String>())
     };
+    show_as_put(witness, content);
 }
 
-fn is_base(pieces: &Pieces<'_>, versions: &Versions, version: u32) -> bool {
-    let content = versions.content(version, pieces);
-    content.first().is_some_and(|&first| pieces.get(first).is_base)
+fn show_as_put(witness: &mut Witness, content: Value) {
+    witness.function = Function::Write;
+    witness.argument = None;
+    witness.value = content;
 }

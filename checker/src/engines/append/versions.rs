@@ -34,6 +34,14 @@ pub(super) enum Finding {
     Disagreement { one: u32, other: u32, piece: u32 },
 }
 
+/// What is remembered while contents are looked at.
+struct Scratch {
+    /// By piece, the read that was last seen to show it.
+    shown: Vec<u32>,
+    /// By piece, the one that was last seen to follow it.
+    next: Vec<u32>,
+}
+
 impl Versions {
     pub(super) fn of(
         model: &Append<'_>,
@@ -48,8 +56,8 @@ impl Versions {
             read: vec![NONE; spans.len()],
         };
         slots.clear();
-        // By piece, the read that was last seen to show it.
-        let mut shown = vec![NONE; pieces.len()];
+        let mut scratch =
+            Scratch { shown: vec![NONE; pieces.len()], next: vec![NONE; pieces.len()] };
         for (place, span) in (0_u32..).zip(spans) {
             let (Action::Read, Some(Response::Value(id))) = (span.call.action, span.call.response)
             else {
@@ -58,7 +66,7 @@ impl Versions {
             this.read[place as usize] = match slots.get(id) {
                 Some(version) => version,
                 None => {
-                    let version = this.look(place, model.value(id), pieces, &mut shown)?;
+                    let version = this.look(place, model.value(id), pieces, &mut scratch)?;
                     slots.set(id, version);
                     version
                 }
@@ -73,9 +81,11 @@ impl Versions {
         read: u32,
         content: &Value,
         pieces: &Pieces<'_>,
-        shown: &mut [u32],
+        scratch: &mut Scratch,
     ) -> Result<u32, Finding> {
-        let found = pieces.take_apart(content).ok_or(Finding::FromNowhere { read })?;
+        let Scratch { shown, next } = scratch;
+        let likely = |last: Option<u32>| next[last.unwrap_or(INITIAL) as usize];
+        let (found, end) = pieces.take_apart(content, likely);
         let mut version = INITIAL;
         let length = found.len() as u32;
         for piece in found {
@@ -93,7 +103,11 @@ impl Versions {
             if length < self.seen_in[piece as usize] {
                 (*seen_by, self.seen_in[piece as usize]) = (read, length);
             }
+            next[version as usize] = piece;
             version = piece;
+        }
+        if !pieces.is_whole(content, end) {
+            return Err(Finding::FromNowhere { read });
         }
         Ok(version)
     }

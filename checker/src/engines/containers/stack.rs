@@ -16,10 +16,10 @@
 //! is left falls into smaller components, and so on.
 //!
 //! A put of unknown outcome whose item nobody saw is left out. So is a take of unknown outcome
-//! if all items that were surely put in were seen taken. Otherwise these takes are given out to the
-//! items by the order in which the puts came back. If that leads to an order, there is one. If there
-//! is none even if every such item may be gone since the earliest unknown take, there is none. In
-//! between the engine does not know, and says so.
+//! if all items that were surely put in were seen taken. Otherwise these takes are given out, the
+//! earliest to the items that have to be gone first. If that leads to an order, there is one. If
+//! there is none even if every such item may be gone since the earliest unknown take, there is none.
+//! In between the engine does not know, and says so.
 //!
 //! Costs O(n log n): every item is taken out once, and every place between stretches is found once.
 //! Picking one value after the other is the plan of Lee & Mathur, *Efficient Decrease-and-Conquer
@@ -56,14 +56,37 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
     Ok(moments.into_iter().map(|(_, _, place)| place).collect())
 }
 
-/// The items with unknown takes given out.
+/// The items with unknown takes given out: the earliest takes to the items that have to be gone
+/// first. An item has to be gone when one that surely lay below it was taken, or nothing was found.
 pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
-    let Items { items, unknown, .. } = problem.items;
+    let Items { items, empty, unknown } = problem.items;
+    let mut below: Vec<&Item> = items.iter().filter(|item| item.take != NONE).collect();
+    below.sort_unstable_by_key(|item| item.take_from);
+    let mut pushed: Vec<usize> = (0..below.len()).collect();
+    pushed.sort_unstable_by_key(|&place| below[place].put_until);
+    let mut pushed = pushed.into_iter().peekable();
+    let mut popped = Least::new(below.iter().map(|_| NEVER));
+    let mut gone_by = Vec::with_capacity(items.len() - below.len());
+    for (number, item) in items.iter().enumerate().filter(|(_, item)| item.take == NONE) {
+        while let Some(place) = pushed.next_if(|&place| below[place].put_until < item.put_from) {
+            popped.set(place, below[place].take_until);
+        }
+        let first = below.partition_point(|other| other.take_from < item.put_until);
+        let deadline = popped.least(first, below.len());
+        gone_by.push((deadline, number));
+    }
+    let first_empty = |item: &Item| {
+        let later = empty.partition_point(|&it| problem.span(it).invoked < item.put_until);
+        empty.get(later).map_or(NEVER, |&it| problem.span(it).returned)
+    };
+    for (deadline, number) in &mut gone_by {
+        *deadline = (*deadline).min(first_empty(&items[*number]));
+    }
+    gone_by.sort_unstable();
     let mut items = items.clone();
-    let mut left: Vec<&mut Item> = items.iter_mut().filter(|item| item.take == NONE).collect();
-    left.sort_unstable_by_key(|item| item.put_until);
-    for (item, &take) in left.into_iter().zip(unknown) {
-        *item = item.taken_by(take, problem.span(take));
+    let needed = gone_by.iter().filter(|(deadline, _)| *deadline != NEVER);
+    for (&(_, number), &take) in needed.zip(unknown) {
+        items[number] = items[number].taken_by(take, problem.span(take));
     }
     Some(items)
 }

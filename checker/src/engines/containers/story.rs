@@ -255,7 +255,6 @@ impl Teller<'_> {
     /// "the enqueue of 17 by process 3 (via n1)"
     fn the_put(&self, put: u32) -> String {
         let noun = if self.is_queue() { "enqueue" } else { "push" };
-        let Narrator { .. } = self.narrator;
         format!("the {noun} of {} by {}", self.narrator.argument(put), self.narrator.who(put))
     }
 }

@@ -30,6 +30,24 @@ impl Least {
         }
     }
 
+    /// The least key from `from` until, and without, `until`.
+    pub(super) fn least(&self, from: usize, until: usize) -> u64 {
+        let (mut left, mut right) = (self.size + from, self.size + until);
+        let mut least = u64::MAX;
+        while left < right {
+            if left % 2 == 1 {
+                least = least.min(self.nodes[left]);
+                left += 1;
+            }
+            if right % 2 == 1 {
+                right -= 1;
+                least = least.min(self.nodes[right]);
+            }
+            (left, right) = (left / 2, right / 2);
+        }
+        least
+    }
+
     /// A place from `from` until, and without, `until` whose key is below `bound`.
     pub(super) fn below(&self, bound: u64, from: usize, until: usize) -> Option<usize> {
         let (mut left, mut right) = (self.size + from, self.size + until);
@@ -154,6 +172,8 @@ mod tests {
             let found = tree.below(bound, from, until);
             let exists = (from..until).any(|place| keys[place] < bound);
             prop_assert_eq!(found.is_some(), exists);
+            let least = keys.get(from..until).and_then(|keys| keys.iter().copied().min());
+            prop_assert_eq!(tree.least(from, until), least.unwrap_or(u64::MAX));
             if let Some(place) = found {
                 prop_assert!((from..until).contains(&place) && keys[place] < bound);
             }

@@ -21,7 +21,9 @@ pub(super) struct Configuration<const W: usize> {
     pub state: u32,
     /// The interned numbers of unknown operations used.
     pub usage: u32,
+    /// The open operations that were ordered for good.
     pub used: Bits<W>,
+    /// The open operations that have a place and may leave it.
     pub free: Bits<W>,
     /// The last step of its trail.
     pub trail: u32,
@@ -46,6 +48,7 @@ impl<const W: usize> Configuration<W> {
 
 /// A set of configurations.
 pub(super) struct Configurations<const W: usize> {
+    /// The configurations, in no order.
     pub items: Vec<Configuration<W>>,
     keys: FxHashSet<Key<W>>,
 }

@@ -16,8 +16,6 @@ pub(super) const NARROW: usize = 16;
 /// The widths to try again with, and how many returns before the one that was fatal.
 const QUICK: [(usize, usize); 2] = [(64, 128), (256, 256)];
 const THOROUGH: [(usize, usize); 3] = [(256, 2_048), (4_096, 512), (4_096, 8_192)];
-/// The width after the first death that was not quickly repaired.
-const WIDE: usize = 256;
 /// How many returns a sweep stays wide beyond the fatal one.
 const BEYOND: usize = 128;
 /// How many configurations may be looked at before a search counts as hard, per return and besides.
@@ -63,8 +61,8 @@ impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
     }
 
     fn hard(&mut self, limits: &Limits<'_>) -> Search {
-        self.width = self.width.max(WIDE);
         loop {
+            // What easy left behind was tried quickly already.
             if !self.dead {
                 match self.run(self.width, usize::MAX, None, limits) {
                     End::Over => return self.valid(),
@@ -74,8 +72,13 @@ impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
                 if let Some(found) = self.look(0..locate::QUICK, limits) {
                     return found;
                 }
+                if let Some(found) = self.retry(&QUICK, limits) {
+                    return found;
+                }
             }
-            if let Some(found) = self.retry(&THOROUGH[..1], limits) {
+            if self.dead
+                && let Some(found) = self.retry(&THOROUGH[..2], limits)
+            {
                 return found;
             }
             if self.dead
@@ -84,7 +87,7 @@ impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
                 return found;
             }
             if self.dead
-                && let Some(found) = self.retry(&THOROUGH[1..], limits)
+                && let Some(found) = self.retry(&THOROUGH[2..], limits)
             {
                 return found;
             }

@@ -20,7 +20,10 @@ pub(super) struct Layout {
     pub slots: usize,
     /// Whether the span is a blind write.
     pub blind: Vec<bool>,
-    /// Of the completed blind writes from a span on, the first return; one entry more than spans.
+    /// Whatever was invoked before this position may be left out.
+    pub begins_at: u64,
+    /// Of the completed blind writes from a span on that may not be left out, the first return; one
+    /// entry more than spans.
     pub horizon: Vec<u64>,
     /// The unknown operations by what they ask.
     pub kinds: Vec<Kind>,
@@ -28,7 +31,9 @@ pub(super) struct Layout {
 
 /// Unknown operations that all ask the same, so that one is as good as another.
 pub(super) struct Kind {
+    /// What they ask.
     pub call: Call,
+    /// Whether they are blind writes.
     pub blind: bool,
     /// The spans, by invocation.
     pub members: Vec<u32>,
@@ -37,7 +42,8 @@ pub(super) struct Kind {
 }
 
 impl Layout {
-    pub(super) fn new<M: Model>(model: &M, spans: &[Span], forget: bool) -> Self {
+    /// The tables for `spans`, of which those invoked before `begins_at` may be left out.
+    pub(super) fn new<M: Model>(model: &M, spans: &[Span], begins_at: u64, forget: bool) -> Self {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
         let blind: Vec<bool> =
             spans.iter().map(|span| model.overwrites(span.call).is_some()).collect();
@@ -48,7 +54,8 @@ impl Layout {
         let mut layout = Self {
             places: vec![NONE; spans.len()],
             slots: 0,
-            horizon: horizon(spans, &blind),
+            horizon: horizon(spans, &blind, begins_at),
+            begins_at,
             blind,
             returns,
             kinds: Vec::new(),
@@ -110,10 +117,11 @@ impl Layout {
     }
 }
 
-fn horizon(spans: &[Span], blind: &[bool]) -> Vec<u64> {
+fn horizon(spans: &[Span], blind: &[bool], begins_at: u64) -> Vec<u64> {
     let mut horizon = vec![NEVER; spans.len() + 1];
     for number in (0..spans.len()).rev() {
-        let own = if blind[number] { spans[number].returned } else { NEVER };
+        let counts = blind[number] && spans[number].invoked >= begins_at;
+        let own = if counts { spans[number].returned } else { NEVER };
         horizon[number] = horizon[number + 1].min(own);
     }
     horizon

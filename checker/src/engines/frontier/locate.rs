@@ -3,7 +3,7 @@
 //! Cuts everything that returned before some moment, and lets the object begin in any state that
 //! it can ever have: in any linearization of the whole, the cut operations come before all that
 //! were invoked after them, so what is left has an order from *some* state. Operations open at that
-//! moment may have happened before it, so they count as unknown. What plays no part is relaxed
+//! moment may have happened before it, so they may be left out. What plays no part is relaxed
 //! besides: operations without effect are dropped, and others stand as what they are at least
 //! ([`Model::relaxed`]). Each of these only allows more orders; where still none is left, the whole
 //! has none.
@@ -35,18 +35,27 @@ pub(super) fn all_states<M: Model>(model: &M, spans: &[Span]) -> Option<Vec<M::S
     Some(states.into_iter().collect())
 }
 
-/// Whether `part`, sorted by invocation, has no order from any of the `states`. No is not certain:
-/// the search gives up at more than `width` configurations.
+/// A stretch of a history on its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// The spans, by invocation.
+    pub spans: Vec<Span>,
+    /// Where the stretch begins: what was invoked before may have happened before, and be left out.
+    pub begins_at: u64,
+}
+
+/// Whether `part` has no order from any of the `states`. No is not certain: the search gives up at
+/// more than `width` configurations.
 pub(super) fn has_no_order<M: Model>(
     model: &M,
-    part: &[Span],
+    part: &Part,
     states: &[M::State],
     width: usize,
     limits: &Limits<'_>,
 ) -> bool {
-    let layout = Layout::new(model, part, true);
+    let layout = Layout::new(model, &part.spans, part.begins_at, true);
     let observers: Vec<_> =
-        (0..).zip(part).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
+        (0..).zip(&part.spans).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
     let is_seen = |state: &&M::State| {
         observers.iter().any(|(_, span)| model.step(state, span.call).is_some())
     };
@@ -64,7 +73,7 @@ pub(super) fn has_no_order<M: Model>(
         257..=2_048 => dies::<M, 32>,
         _ => return false,
     };
-    run(&Sweeping { model, part, layout: &layout, starts: &starts, width }, limits)
+    run(&Sweeping { model, part: &part.spans, layout: &layout, starts: &starts, width }, limits)
 }
 
 /// A sweep of a stretch.
@@ -108,6 +117,9 @@ pub(super) const QUICK: usize = 4;
 /// The most configurations that a search of a stretch may keep.
 pub(super) const WIDEST: usize = 8_192;
 
+/// How many spans can be searched without meeting any width.
+const SHORT: usize = 8;
+
 /// A stretch of the history that ends with the return at `proven_at` and has no order.
 pub(super) fn find<M: Model>(
     model: &M,
@@ -116,7 +128,7 @@ pub(super) fn find<M: Model>(
     states: &[M::State],
     proven_at: u64,
     limits: &Limits<'_>,
-) -> Option<Vec<Span>> {
+) -> Option<Part> {
     let round = layout
         .returns
         .binary_search_by_key(&proven_at, |&span| spans[span as usize].returned)
@@ -131,7 +143,9 @@ pub(super) fn find<M: Model>(
 
 /// The stretch that ends with a return.
 pub(super) struct Stretch<'a> {
+    /// All spans of the key.
     pub spans: &'a [Span],
+    /// The tables for them.
     pub layout: &'a Layout,
     /// Which return.
     pub round: usize,
@@ -147,17 +161,24 @@ impl Stretch<'_> {
         states: &[M::State],
         looks: Range<usize>,
         limits: &Limits<'_>,
-    ) -> Option<Vec<Span>> {
-        LOOKS[looks].iter().find_map(|&(exact, width)| {
+    ) -> Option<Part> {
+        for &(exact, width) in &LOOKS[looks] {
             let length = exact + 2 * self.layout.slots + 16;
             let part = self.part(model, length, exact);
-            has_no_order(model, &part, states, width, limits).then_some(part)
-        })
+            if has_no_order(model, &part, states, width, limits) {
+                return Some(part);
+            }
+            // All of a short history was looked at as it is.
+            if exact > self.round && part.spans.len() < SHORT {
+                break;
+            }
+        }
+        None
     }
 
     /// The last `exact` returns as they are, and relaxed what came before: back to `length` returns
     /// before the first invocation among them.
-    fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Vec<Span> {
+    fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Part {
         let returns = &self.layout.returns;
         let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
         let earliest = exact.iter().map(|&span| self.spans[span as usize].invoked).min();
@@ -168,12 +189,11 @@ impl Stretch<'_> {
         let exact_from = exact.first().map_or(NEVER, |&span| self.returned(span));
         let mut part = Vec::new();
         for &span in &returns[first..=self.round] {
-            let mut span = self.spans[span as usize];
+            let span = self.spans[span as usize];
             let relax = span.returned < exact_from;
-            if span.invoked < start {
-                span.returned = NEVER;
+            if span.invoked > start || !model.is_pure(span.call) {
+                push(model, &mut part, span, relax);
             }
-            push(model, &mut part, span, relax);
         }
         let end = self.returned(returns[self.round]);
         let unknown = self.layout.kinds.iter().flat_map(|kind| &kind.members);
@@ -185,7 +205,7 @@ impl Stretch<'_> {
             }
         }
         part.sort_unstable_by_key(|span| span.invoked);
-        part
+        Part { spans: part, begins_at: start }
     }
 
     fn returned(&self, span: u32) -> u64 {

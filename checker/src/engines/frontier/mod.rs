@@ -10,15 +10,15 @@
 //!
 //! # What is left out, and why that is exact
 //!
-//! Call a configuration *promising* if the rest of the history can follow it: if the operations that
-//! must still be ordered, and any that may, have an order within their times, from its state. The
-//! history is linearizable exactly if the first configuration is promising. Each rule keeps a
+//! Call a configuration *promising* if the rest of the history can follow it: if the operations
+//! that must still be ordered, and any that may, have an order within their times, from its state.
+//! The history is linearizable exactly if the first configuration is promising. Each rule keeps a
 //! promising configuration wherever there was one, up to every event: that is all that exactness
 //! needs, and it makes the rules independent of one another.
 //!
-//! - **Silent operations** change nothing where they are legal: reads, compare-and-sets that did not
-//!   match, writes of what is there. Wherever an open one is silent it gets its place at once. It
-//!   becomes *free*: its obligation is met, and it may still be ordered later instead, for its
+//! - **Silent operations** change nothing where they are legal: reads, compare-and-sets that did
+//!   not match, writes of what is there. Wherever an open one is silent it gets its place at once.
+//!   It becomes *free*: its obligation is met, and it may still be ordered later instead, for its
 //!   effect. Whatever follows the configuration without that place follows it with it.
 //! - **Burial.** When a *blind write* ([`Model::overwrites`]) is ordered, every other open blind
 //!   write could have come just before it, unseen: it is legal in every state, and the one that
@@ -27,31 +27,31 @@
 //!   one, since it may change the state for a second; and never before an operation that is not
 //!   blind. Free operations do not depend on each other's places, so each can be ordered later
 //!   without disturbing the rest.
-//! - **Useful writes only.** Before its own return, an operation is ordered only if somebody at work
-//!   may notice what it leaves: if that makes an operation silent that is not blind, or another one
-//!   legal that is not blind. Else the next operation with an effect is a blind write, and buries
-//!   it. This holds for blind writes, for what is free or of unknown outcome and can be left out,
-//!   and for the one operation that burial has a place for; any other is always tried.
+//! - **Useful writes only.** Before its own return, an operation is ordered only if somebody at
+//!   work may notice what it leaves: if that makes an operation silent that is not blind, or
+//!   another one legal that is not blind. Else the next operation with an effect is a blind write,
+//!   and buries it. This holds for blind writes, for what is free or of unknown outcome and can be
+//!   left out, and for the one operation that burial has a place for; any other is always tried.
 //! - **Interchangeable operations.** Of open operations that ask and answer the same, and are both
-//!   free or both not, the one that returns first is ordered: in an order that has another one here,
-//!   the two can change places, and both stay within their times. One of unknown outcome comes last:
-//!   where a completed one asks the same and leads to the same state, they can change places too.
-//!   Unknown operations are a count per call.
+//!   free or both not, the one that returns first is ordered: in an order that has another one
+//!   here, the two can change places, and both stay within their times. One of unknown outcome
+//!   comes last: where a completed one asks the same and leads to the same state, they can change
+//!   places too. Unknown operations are a count per call.
 //! - **Dominance.** A configuration is dropped if another one with the same state has used no more
 //!   unknown operations of any kind, and agrees on every open operation or has it free: the same
 //!   rest can follow.
 //! - **Nobody looks any more.** A state is *dead* if no open operation other than blind writes is
 //!   legal in it and changes it, and no operation that is not blind and is invoked before the next
 //!   blind write must have happened (the first return of those yet to be invoked) is legal in it:
-//!   whatever is ordered next is blind, so the state makes no difference. A dead state is covered by
-//!   every other. A free operation that leads to a dead state, and makes nothing silent that is not
-//!   blind, is not ordered at its return. An unknown operation is dropped, and its count
+//!   whatever is ordered next is blind, so the state makes no difference. A dead state is covered
+//!   by every other. A free operation that leads to a dead state, and makes nothing silent that is
+//!   not blind, is not ordered at its return. An unknown operation is dropped, and its count
 //!   forgotten, after the last return of what may notice it ([`Model::demands`]).
 //! - **Widening.** At first at most 16 configurations are kept, chosen by what the near future
 //!   demands, and unknown operations are used only where nothing else helps. What survives to the
-//!   end shows an order, whatever was cut. What dies after a cut proves nothing: the sweep goes back
-//!   some way and comes again with 64, 256, 4,096, and at last, from where nothing had been cut,
-//!   with all.
+//!   end shows an order, whatever was cut. What dies after a cut proves nothing: the sweep goes
+//!   back some way and comes again with 64, 256, 4,096, and at last, from where nothing had been
+//!   cut, with all.
 //! - **Short stretches.** Where a sweep died, a violation may show within the last few returns,
 //!   whatever the object held before; see `locate.rs`. That no sweep could go past this return while
 //!   one came up to it makes it the first to prove the violation.
@@ -59,8 +59,8 @@
 //! # Cost
 //!
 //! A sweep of width w takes O(n·w·c) steps for n operations of which c are open at once, and memory
-//! for c·w, and for the steps of the order: configurations hang on a forest of steps, of which those
-//! that no configuration needs are given up. Uncut, both can be exponential in c.
+//! for c·w, and for the steps of the order: configurations hang on a forest of steps, of which
+//! those that no configuration needs are given up. Uncut, both can be exponential in c.
 //!
 //! Leaves out histories with more than 2,048 completed operations open at once: unknown. Models
 //! that tell nothing of blind writes and demands are searched with less pruning.
@@ -86,6 +86,7 @@ use super::wgl::{Cause, Limits, Search};
 use crate::model::Model;
 use driver::{Driver, NARROW};
 use layout::{Layout, NONE};
+pub(super) use locate::Part;
 use rules::Rules;
 
 /// Searches for an order of `spans`, which are sorted by invocation.
@@ -111,21 +112,21 @@ pub(super) fn locate<M: Model>(
     limits: &Limits<'_>,
 ) -> Option<Locality<M>> {
     let states = locate::all_states(model, spans)?;
-    let layout = Layout::new(model, spans, true);
+    let layout = Layout::new(model, spans, 0, true);
     let part = locate::find(model, spans, &layout, &states, proven_at, limits);
     part.map(|part| Locality { part, states })
 }
 
 /// A violation that does not depend on what came before.
 pub(super) struct Locality<M: Model> {
-    /// The spans, by invocation.
-    pub part: Vec<Span>,
+    /// The spans.
+    pub part: Part,
     states: Vec<M::State>,
 }
 
 impl<M: Model> Locality<M> {
-    /// Whether these spans, too, surely have no order whatever came before.
-    pub(super) fn holds_for(&self, model: &M, part: &[Span], limits: &Limits<'_>) -> bool {
+    /// Whether this part, too, surely has no order whatever came before.
+    pub(super) fn holds_for(&self, model: &M, part: &Part, limits: &Limits<'_>) -> bool {
         locate::has_no_order(model, part, &self.states, locate::WIDEST, limits)
     }
 }
@@ -164,7 +165,7 @@ impl<'a, M: Model> Plan<'a, M> {
         if spans.iter().any(|span| !model.knows(span.call)) {
             return unknown(Cause::NoMeaning);
         }
-        let layout = Layout::new(model, spans, rules.forget);
+        let layout = Layout::new(model, spans, 0, rules.forget);
         if layout.slots > 64 * 32 {
             return unknown(Cause::Memory);
         }

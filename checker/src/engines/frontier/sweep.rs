@@ -33,7 +33,9 @@ pub(super) struct Cursor<const W: usize> {
 /// A moment of a sweep to which it can be put back.
 #[derive(Clone)]
 pub(super) struct Snapshot<const W: usize> {
+    /// Where the sweep stands.
     pub cursor: Cursor<W>,
+    /// What may have happened up to here.
     pub frontier: Vec<Configuration<W>>,
     /// Whether the frontier lacks nothing that is possible.
     pub complete: bool,
@@ -49,17 +51,27 @@ impl<const W: usize> Snapshot<W> {
 }
 
 pub(super) struct Sweep<'a, M: Model, const W: usize> {
+    /// What is correct.
     pub model: &'a M,
+    /// All operations, by invocation.
     pub spans: &'a [Span],
+    /// The tables for them.
     pub layout: &'a Layout,
+    /// How to prune.
     pub rules: Rules,
+    /// The states in configurations and views.
     pub states: Interned<M::State>,
+    /// How often unknown operations were used, in configurations.
     pub usages: Interned<Usage>,
+    /// The steps that led to configurations.
     pub trail: Trail,
+    /// What is open, as seen from states.
     pub views: Views<W>,
+    /// The moment that the sweep has come to.
     pub now: Snapshot<W>,
     /// Configurations in which the operation that returns has yet to be ordered, or may be.
     work: Configurations<W>,
+    /// Configurations beyond the return at hand.
     pub next: Configurations<W>,
     /// Whether unknown operations are used only where nothing survives without.
     pub frugal: bool,
@@ -240,13 +252,21 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         fresh
     }
 
-    /// Orders what was just invoked wherever it changes nothing.
+    /// Orders what was just invoked wherever it changes nothing, or may have happened before.
     fn free_silent(&mut self, fresh: Bits<W>) {
+        let mut before = Bits::EMPTY;
+        if self.layout.begins_at > 0 {
+            for slot in
+                fresh.iter().filter(|&slot| self.open_span(slot).invoked < self.layout.begins_at)
+            {
+                before.insert(slot);
+            }
+        }
         for place in 0..self.now.frontier.len() {
             let view = self.refresh(self.now.frontier[place].state);
             let silent = self.views.get(view).silent.and(&fresh);
             let configuration = &mut self.now.frontier[place];
-            configuration.free = configuration.free.or(&silent);
+            configuration.free = configuration.free.or(&silent).or(&before);
         }
     }
 

@@ -11,6 +11,7 @@ const FIRST_SWEEP: usize = 1 << 16;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     parent: u32,
+    /// What was ordered.
     pub span: u32,
     /// Which return, counted from 0, the step was made for.
     pub round: u32,

@@ -53,7 +53,6 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
-        let Narrator { .. } = self.narrator;
         match finding.fault {
             Fault::FromNowhere { observer } => (
                 Anomaly::ValueFromNowhere,

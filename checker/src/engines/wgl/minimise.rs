@@ -21,7 +21,7 @@
 use std::cell::Cell;
 
 use super::{Limits, Search};
-use crate::engines::frontier::{self, Locality};
+use crate::engines::frontier::{self, Locality, Part};
 use crate::engines::{NEVER, Span};
 use crate::model::Model;
 
@@ -29,6 +29,9 @@ use crate::model::Model;
 /// operations may take a few searches of all.
 const EFFORT: usize = 4_000_000;
 const LARGE_SEARCHES: usize = 64;
+
+/// So few spans are left out one by one.
+const FEW: usize = 8;
 
 /// A small part of `spans` that is not linearizable on its own. `proven_at` is what a search said
 /// of them.
@@ -71,21 +74,25 @@ impl<M: Model> Minimiser<'_, M> {
     /// A part near the end that has no order whatever came before.
     fn near(&self, spans: &[Span], proven_at: u64) -> Option<Vec<Span>> {
         let locality = frontier::locate(self.model, spans, proven_at, self.limits)?;
+        let holds = |part: &Part| locality.holds_for(self.model, part, self.limits);
         let mut base = self.shorten(&locality);
-        let explained = self.with_latest_writers(spans, &base);
-        if locality.holds_for(self.model, &explained, self.limits) {
+        let spans = self.with_latest_writers(spans, &base.spans);
+        let explained = Part { spans, begins_at: base.begins_at };
+        if holds(&explained) {
             base = explained;
         }
-        let relations = Relations::new(self.model, &base);
-        let mut kept = vec![true; base.len()];
-        let mut size = base.len().div_ceil(2).max(1);
+        let relations = Relations::new(self.model, &base.spans);
+        let count = base.spans.len();
+        let mut kept = vec![true; count];
+        // Of a few spans, leaving out half of them is not worth the try.
+        let mut size = if count <= FEW { 1 } else { count.div_ceil(2) };
         loop {
-            for from in (0..base.len()).step_by(size).rev() {
+            for from in (0..count).step_by(size).rev() {
                 let mut fewer = kept.clone();
-                fewer[from..(from + size).min(base.len())].fill(false);
+                fewer[from..(from + size).min(count)].fill(false);
                 relations.drop_observers(&mut fewer);
-                let smaller = select(&base, &fewer);
-                if fewer != kept && locality.holds_for(self.model, &smaller, self.limits) {
+                let smaller = Part { spans: select(&base.spans, &fewer), ..base };
+                if fewer != kept && holds(&smaller) {
                     kept = fewer;
                 }
             }
@@ -94,18 +101,19 @@ impl<M: Model> Minimiser<'_, M> {
             }
             size = size.div_ceil(2);
         }
-        let part = select(&base, &kept);
-        // It holds from any state, so from the first; a search that cannot tell has no say.
+        // Nothing may be left out now that has happened, so all the more there is no order.
+        let part = select(&base.spans, &kept);
         self.is_violation(&part).then_some(part)
     }
 
     /// Cuts off the beginning: as late as there is no order, which the later ones have.
-    fn shorten(&self, locality: &Locality<M>) -> Vec<Span> {
-        let (mut whole, mut cut) = (0, locality.part.len());
+    fn shorten(&self, locality: &Locality<M>) -> Part {
+        let spans = &locality.part.spans;
+        let (mut whole, mut cut) = (0, spans.len());
         let mut best = locality.part.clone();
         while whole + 1 < cut {
             let middle = usize::midpoint(whole, cut);
-            let part = self.cut_before(&locality.part, locality.part[middle].invoked);
+            let part = self.cut_before(spans, spans[middle].invoked.max(best.begins_at));
             if locality.holds_for(self.model, &part, self.limits) {
                 (whole, best) = (middle, part);
             } else {
@@ -115,17 +123,12 @@ impl<M: Model> Minimiser<'_, M> {
         best
     }
 
-    /// What did not return before `moment`. What was open then may have happened before.
-    fn cut_before(&self, part: &[Span], moment: u64) -> Vec<Span> {
-        let mut later: Vec<Span> =
-            part.iter().filter(|span| span.returned >= moment).copied().collect();
-        later.retain_mut(|span| {
-            if span.invoked < moment {
-                (span.returned, span.call.response) = (NEVER, None);
-            }
-            span.is_completed() || !self.model.is_pure(span.call)
-        });
-        later
+    /// What did not return before `moment`, but for what was open then and had no effect.
+    fn cut_before(&self, part: &[Span], moment: u64) -> Part {
+        let is_left = |span: &&Span| {
+            span.invoked >= moment || (span.returned >= moment && !self.model.is_pure(span.call))
+        };
+        Part { spans: part.iter().filter(is_left).copied().collect(), begins_at: moment }
     }
 
     /// With the latest writer of every state that an operation observes and none here leads to.

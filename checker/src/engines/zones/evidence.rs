@@ -82,6 +82,8 @@ pub struct Evidence {
     /// A cycle of what must come before what, as places of spans.
     pub(super) edges: Vec<(u32, u32, Relation)>,
     pub(super) story: Story,
+    /// For what is stale: by how many values.
+    pub(super) versions: Option<u64>,
 }
 
 /// One operation of the evidence.
@@ -113,11 +115,36 @@ struct Side {
 
 impl Blocks<'_> {
     pub(super) fn evidence(&self, finding: &Finding) -> Evidence {
+        let mut evidence = self.prove_finding(finding);
+        if let Story::Stale { reader, .. } | Story::Lost { reader, .. } = evidence.story {
+            evidence.versions = Some(self.newer_versions(reader));
+        }
+        evidence
+    }
+
+    /// How many values had surely come after the one that `reader` saw, and been there, when it was
+    /// invoked.
+    fn newer_versions(&self, reader: u32) -> u64 {
+        let seen = self.observed(reader).and_then(|value| self.block_of(value));
+        let seen = self.block(seen.unwrap_or(self.home[reader as usize]));
+        let invoked = self.span(reader).invoked;
+        let is_newer = |block: &&Block| {
+            block.kept
+                && block.writer != NONE
+                && self.span(block.writer).invoked > seen.first_return
+                && block.first_return < invoked
+        };
+        // The proof shows one.
+        (self.blocks.iter().filter(is_newer).count() as u64).max(1)
+    }
+
+    fn prove_finding(&self, finding: &Finding) -> Evidence {
         match finding {
             &Finding::RefusedItsOwn { cas } => Evidence {
                 members: vec![Member { span: cas, as_write: false }],
                 edges: Vec::new(),
                 story: Story::RefusedItsOwn { cas },
+                versions: None,
             },
             &Finding::FromNowhere { observer } => {
                 self.prove(vec![observer], Vec::new(), Story::FromNowhere { observer })
@@ -334,7 +361,7 @@ impl Blocks<'_> {
             }
         }
         let members = members.into_iter().map(|(span, as_write)| Member { span, as_write });
-        Evidence { members: members.collect(), edges, story }
+        Evidence { members: members.collect(), edges, story, versions: None }
     }
 
     /// Adds a writer with the compare-and-sets that lead to it, or without if these are many.

@@ -6,7 +6,7 @@ use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Edge};
-use crate::words::{brief, capital, duration, seconds};
+use crate::words::{self, brief, capital};
 
 /// The counterexample that `evidence` on `spans` of `history` amounts to.
 pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
@@ -25,12 +25,18 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
         key: teller.key().clone(),
         anomaly,
         sentence,
-        stale_for,
-        stale_by_versions: None,
+        stale_for: stale_for.filter(|_| history.has_clock()),
+        stale_by_versions: evidence.versions,
         operations: operations.collect(),
         cycle: edges
-            .map(|&(from, to, relation)| Edge { from: place(from), to: place(to), relation })
+            .map(|&(from, to, relation)| Edge {
+                from: place(from),
+                to: place(to),
+                relation,
+                given: Vec::new(),
+            })
             .collect(),
+        impasse: None,
     }
 }
 
@@ -89,7 +95,7 @@ impl Teller<'_> {
              it had found {expected}: exactly what it expected.",
             capital(&self.who(cas)),
             self.on_key(),
-            seconds(self.began(cas)),
+            self.instant(self.began(cas)),
         )
     }
 
@@ -143,8 +149,8 @@ impl Teller<'_> {
         format!(
             "{} and was done at {}, {} before {} was even asked for: a read from the future.",
             capital(&self.saw(observer)),
-            seconds(self.ended(observer)),
-            duration(ahead),
+            self.instant(self.ended(observer)),
+            self.duration(ahead),
             self.the_write(writer),
         )
     }
@@ -159,8 +165,8 @@ impl Teller<'_> {
         format!(
             "{} at {}, {} after {newer}: a stale read.",
             capital(&self.saw(reader)),
-            seconds(self.began(reader)),
-            duration(stale_for),
+            self.instant(self.began(reader)),
+            self.duration(stale_for),
         )
     }
 
@@ -169,8 +175,8 @@ impl Teller<'_> {
             "{} at {}, {} after {} had completed and replaced it; nobody ever saw {}: \
              a lost write.",
             capital(&self.saw(reader)),
-            seconds(self.began(reader)),
-            duration(stale_for),
+            self.instant(self.began(reader)),
+            self.duration(stale_for),
             self.the_write(write),
             self.written(write),
         )
@@ -326,6 +332,14 @@ impl Teller<'_> {
                 || matches!(operation.response(), Some(Response::Mismatch(_)));
             refused && operation.key == key && written == Some(value)
         })
+    }
+
+    fn instant(&self, time: Nanoseconds) -> String {
+        words::instant(time, self.history.has_clock())
+    }
+
+    fn duration(&self, time: Nanoseconds) -> String {
+        words::duration(time, self.history.has_clock())
     }
 
     fn began(&self, span: u32) -> Nanoseconds {

@@ -43,7 +43,9 @@ impl Curve {
         let (source, target) = (lanes.bar(step.from), lanes.bar(step.to));
         let (from_x, to_x) = match step.relation {
             Relation::RealTime => (source.right(), target.area.x),
-            Relation::ReadsFrom | Relation::OverwrittenBefore => (source.middle(), target.middle()),
+            Relation::ReadsFrom | Relation::OverwrittenBefore | Relation::Inferred => {
+                (source.middle(), target.middle())
+            }
         };
         let below = source.area.y < target.area.y;
         let same_lane = (source.area.y - target.area.y).abs() < 1.0;
@@ -57,7 +59,7 @@ impl Curve {
             let depth = match step.relation {
                 Relation::RealTime => 22.0,
                 Relation::ReadsFrom => 44.0,
-                Relation::OverwrittenBefore => 66.0,
+                Relation::OverwrittenBefore | Relation::Inferred => 66.0,
             };
             (middle.0, middle.1 + depth)
         } else {
@@ -84,7 +86,7 @@ impl Curve {
         let paint = match relation {
             Relation::RealTime => Paint::RealTime,
             Relation::ReadsFrom => Paint::ReadsFrom,
-            Relation::OverwrittenBefore => Paint::Overwritten,
+            Relation::OverwrittenBefore | Relation::Inferred => Paint::Overwritten,
         };
         let mut line = Path::default();
         line.start(self.from);
@@ -149,7 +151,7 @@ impl Badge {
             return;
         }
         let paint = match relation {
-            Relation::OverwrittenBefore => Ink::Overwritten,
+            Relation::OverwrittenBefore | Relation::Inferred => Ink::Overwritten,
             Relation::RealTime | Relation::ReadsFrom => Ink::Arrow,
         };
         let beside = if self.side == Anchor::End { -DISC - 4.0 } else { DISC + 4.0 };

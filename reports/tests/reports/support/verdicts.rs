@@ -82,9 +82,10 @@ fn stale_read(history: &mut History) -> Counterexample {
         stale_by_versions: None,
         operations: [older, newer, reader].iter().map(|one| history.witness(one)).collect(),
         cycle: vec![
-            Edge { from: 1, to: 2, relation: Relation::RealTime },
-            Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore },
+            Edge { from: 1, to: 2, relation: Relation::RealTime, given: Vec::new() },
+            Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore, given: Vec::new() },
         ],
+        impasse: None,
     }
 }
 
@@ -106,7 +107,7 @@ fn contradiction() -> Counterexample {
         outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
-    let edge = |from, to, relation| Edge { from, to, relation };
+    let edge = |from, to, relation| Edge { from, to, relation, given: Vec::new() };
     Counterexample {
         key: Value::from("k3"),
         anomaly: Anomaly::ContradictoryOrder,
@@ -127,5 +128,6 @@ fn contradiction() -> Counterexample {
             edge(4, 1, Relation::OverwrittenBefore),
             edge(1, 0, Relation::OverwrittenBefore),
         ],
+        impasse: None,
     }
 }

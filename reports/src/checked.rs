@@ -1,0 +1,78 @@
+//! Checked histories that no run of this program recorded: the input of their page.
+
+use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict};
+
+use crate::run::completion;
+
+/// What an event without a clock time is drawn as: one millisecond for each event before it.
+const STEP: u64 = 1_000_000;
+
+/// One checked history.
+#[derive(Debug, Clone)]
+pub struct CheckedHistory {
+    /// The file, as its user named it.
+    pub file: String,
+    /// The model it was checked against.
+    pub model: String,
+    /// What clients did and saw.
+    pub history: History,
+    /// What the checker found.
+    pub analysis: Analysis,
+    /// Where the certificate was written, if it was.
+    pub certificate: Option<String>,
+}
+
+/// Histories that were checked together.
+#[derive(Debug, Clone)]
+pub struct CheckRecord {
+    /// Partita's version.
+    pub version: String,
+    /// When they were checked, UTC, RFC 3339.
+    pub checked_at: String,
+    /// The command that checks them again, as one would type it.
+    pub command: String,
+    /// The histories, in the order in which they were named.
+    pub files: Vec<CheckedHistory>,
+}
+
+impl CheckRecord {
+    /// The worst verdict of all files.
+    pub fn verdict(&self) -> Verdict {
+        let verdicts = self.files.iter().map(|file| file.analysis.verdict);
+        verdicts.max().unwrap_or(Verdict::Unknown)
+    }
+}
+
+impl CheckedHistory {
+    /// When the last thing on record happened.
+    pub(crate) fn end(&self) -> Nanoseconds {
+        let end = self.history.operations.iter().map(|operation| {
+            completion(operation).map_or(operation.invoked.time, |moment| moment.time)
+        });
+        end.max().unwrap_or_default()
+    }
+
+    /// The same with a millisecond between one event and the next, for the eye.
+    pub(crate) fn with_steps_for_times(&self) -> Self {
+        let mut spread = self.clone();
+        let step = |position: u64| Nanoseconds(position * STEP);
+        for operation in &mut spread.history.operations {
+            operation.invoked.time = step(operation.invoked.position);
+            match &mut operation.outcome {
+                Outcome::Ok(moment, _) | Outcome::Fail(moment) | Outcome::Info(Some(moment)) => {
+                    moment.time = step(moment.position);
+                }
+                Outcome::Info(None) => {}
+            }
+        }
+        if let Some(found) = &mut spread.analysis.counterexample {
+            found.stale_for = None;
+            for witness in &mut found.operations {
+                witness.invoked = step(witness.index);
+                let completed = witness.completed_index.map(step);
+                witness.completed = witness.completed.and(completed);
+            }
+        }
+        spread
+    }
+}

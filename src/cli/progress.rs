@@ -1,0 +1,89 @@
+//! Shows how far a long check has come, on standard error.
+//!
+//! A terminal gets one line that is written over and over, and goes away in the end; anything else,
+//! such as the log of a CI job, a line now and then. Short checks say nothing.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use partita_checker::{Progress, ProgressReport};
+
+/// A check that is over by then was not long.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a terminal's line changes.
+const TERMINAL_STEP: Duration = Duration::from_millis(200);
+/// How often a log gets a line.
+const LOG_STEP: Duration = Duration::from_secs(10);
+
+/// Does `work`, a check of the history called `name` that ends at `deadline`, and shows its
+/// `progress` meanwhile.
+pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let budget = deadline.saturating_duration_since(began);
+    // Dropped when the work is over, also if it panics.
+    let (over, is_over) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_over.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::new_spinner()
+                .with_style(ProgressStyle::with_template("{spinner} {msg}").expect("a template"));
+            let step = if bar.is_hidden() { LOG_STEP } else { TERMINAL_STEP };
+            loop {
+                let line = line(name, progress.report(), began.elapsed(), budget);
+                if bar.is_hidden() {
+                    eprintln!("{line}");
+                } else {
+                    bar.set_message(line);
+                    bar.tick();
+                }
+                if is_over.recv_timeout(step) != Err(RecvTimeoutError::Timeout) {
+                    bar.finish_and_clear();
+                    return;
+                }
+            }
+        });
+        let _over = over;
+        work()
+    })
+}
+
+fn line(name: &str, now: ProgressReport, elapsed: Duration, budget: Duration) -> String {
+    format!(
+        "{name}: {} of {} keys decided, with {} of {} operations; {} s of {} s",
+        HumanCount(now.decided_keys as u64),
+        HumanCount(now.keys as u64),
+        HumanCount(now.decided_operations as u64),
+        HumanCount(now.operations as u64),
+        elapsed.as_secs(),
+        budget.as_secs(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_check_is_not_waited_for() {
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(watch("short", &Progress::default(), deadline, || 7), 7);
+    }
+
+    #[test]
+    fn a_line_says_how_far_how_long_and_how_much_longer() {
+        let now = ProgressReport {
+            keys: 12,
+            decided_keys: 3,
+            operations: 2_400,
+            decided_operations: 1_200,
+        };
+        assert_eq!(
+            line("a.edn", now, Duration::from_secs(7), Duration::from_secs(60)),
+            "a.edn: 3 of 12 keys decided, with 1,200 of 2,400 operations; 7 s of 60 s"
+        );
+    }
+}
