@@ -1,5 +1,8 @@
 //! The system under test as the nemesis sees it: a lab, and a process on each of its nodes.
 
+use std::path::PathBuf;
+
+use crate::disk::{Disk, DiskError};
 use crate::lab::process::{NodeProcess, Program};
 use crate::lab::{Lab, Link};
 
@@ -19,6 +22,20 @@ impl Cluster {
         let processes = nodes.iter().map(|host| NodeProcess::new(host, program(host))).collect();
         let names = nodes.iter().map(|host| host.name().to_owned()).collect();
         Cluster { processes, names, lab }
+    }
+
+    /// Watches every node's disk, the directory that `directory` names and makes, so that it can
+    /// have disk faults. Call it before any node is started.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read.
+    pub fn with_disks(mut self, directory: impl Fn(&str) -> PathBuf) -> Result<Cluster, DiskError> {
+        for process in &mut self.processes {
+            let disk = Disk::new(&directory(process.node()))?;
+            process.watch_disk(disk);
+        }
+        Ok(self)
     }
 
     /// The lab.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::catalogue::ROWS as DISK;
 use crate::record::Family;
 
 /// What can befall a cluster.
@@ -24,10 +25,24 @@ pub enum Fault {
     Pause,
     /// A node dies by SIGKILL and is started again.
     Kill,
+    /// A node's machine loses power and is started again.
+    PowerLoss,
+    /// All nodes' machines lose power at once and are started again.
+    PowerLossAll,
+    /// A node's disk fails writes or syncs.
+    DiskError,
+    /// A node's disk has no room.
+    DiskFull,
+    /// A node's disk takes long to sync.
+    DiskSlow,
+    /// A bit of a node's files is wrong.
+    BitFlip,
+    /// A file of a node is cut short.
+    Truncate,
 }
 
 /// What a fault is, for people and for the code that draws and checks schedules.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Description {
     /// The fault.
     pub fault: Fault,
@@ -63,7 +78,7 @@ pub const TARGET: &str = "target";
 /// The name of the parameter that chooses the direction a one-way partition cuts.
 pub const DIRECTION: &str = "direction";
 
-const ONE_TARGET: Parameter = Parameter {
+pub(crate) const ONE_TARGET: Parameter = Parameter {
     name: TARGET,
     summary: "the victim, looked up when the fault begins",
     unit: "leader, follower, random or a node's name",
@@ -71,7 +86,7 @@ const ONE_TARGET: Parameter = Parameter {
 };
 
 /// Every fault there is, in the order in which they are listed.
-pub const FAULTS: [Description; 5] = [
+pub const FAULTS: [Description; 12] = [
     Description {
         fault: Fault::Isolate,
         name: "isolate",
@@ -131,6 +146,13 @@ pub const FAULTS: [Description; 5] = [
         longest_ms: 3_500,
         parameters: &[ONE_TARGET],
     },
+    DISK[0],
+    DISK[1],
+    DISK[2],
+    DISK[3],
+    DISK[4],
+    DISK[5],
+    DISK[6],
 ];
 
 impl Fault {

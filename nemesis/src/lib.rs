@@ -5,6 +5,7 @@
 //! records what it did and what that measurably did.
 
 pub mod cluster;
+pub mod disk;
 pub mod doctor;
 pub mod fault;
 pub mod lab;
@@ -15,6 +16,7 @@ pub mod record;
 pub mod schedule;
 
 pub use cluster::Cluster;
+pub use disk::Disk;
 pub use fault::{FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter};
 pub use lab::process::{NodeProcess, Program};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::disk::catalogue::destroys;
 use crate::fault::{FAULTS, Fault};
 use crate::record::Family;
 
@@ -27,8 +28,13 @@ pub struct MenuDescription {
 }
 
 /// The menus that are not simply one fault's name, in the order in which they are listed.
-pub const MENUS: [MenuDescription; 3] = [
-    MenuDescription { name: "default", summary: "every fault" },
+pub const MENUS: [MenuDescription; 5] = [
+    MenuDescription { name: "default", summary: "every partition and process fault" },
+    MenuDescription { name: "all", summary: "every fault but those that destroy synced data" },
+    MenuDescription {
+        name: "disk",
+        summary: "every disk fault but those that destroy synced data",
+    },
     MenuDescription {
         name: "partition",
         summary: "every partition, above all of the leader: finds reads from stale leaders",
@@ -76,13 +82,12 @@ impl FromStr for Menu {
         for word in words {
             match word {
                 "none" => {}
-                "default" => faults.extend(FAULTS.iter().map(|row| row.fault)),
-                "partition" => faults.extend(
-                    FAULTS
-                        .iter()
-                        .filter(|row| row.family == Family::Partition)
-                        .map(|row| row.fault),
-                ),
+                "default" => {
+                    faults.extend(of(&[Family::Partition, Family::Process]));
+                }
+                "all" => faults.extend(legal()),
+                "disk" => faults.extend(of(&[Family::Disk])),
+                "partition" => faults.extend(of(&[Family::Partition])),
                 name => {
                     faults.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
                 }
@@ -96,6 +101,16 @@ impl fmt::Display for Menu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// The faults that any store must bear on any node. What one owes after its synced data were
+/// destroyed differs: those are drawn only where they are asked for by name.
+fn legal() -> impl Iterator<Item = Fault> {
+    FAULTS.iter().map(|row| row.fault).filter(|fault| !destroys(*fault))
+}
+
+fn of(families: &'static [Family]) -> impl Iterator<Item = Fault> {
+    legal().filter(|fault| families.contains(&fault.family()))
 }
 
 fn unknown(name: &str) -> MenuError {

@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
+use crate::disk::catalogue::in_full;
 use crate::fault::{DIRECTION, Fault};
-use crate::record::FaultRecord;
+use crate::record::{Family, FaultRecord};
 use crate::schedule::{Direction, PlannedFault, Schedule, ScheduleError};
 
 use inject::{InForce, inject};
@@ -120,7 +121,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             effects: Vec::new(),
             error: None,
         };
-        let in_force = match inject(self.cluster, planned, &happened.nodes).await {
+        let in_force = match inject(self.cluster, planned, seed, &happened.nodes).await {
             Ok(in_force) => in_force,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
@@ -175,6 +176,9 @@ fn ending(stop: Stop) -> Ending {
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
     let mut parameters = planned.parameters.clone();
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
+    if planned.fault.family() == Family::Disk {
+        parameters.extend(in_full(planned.fault, &planned.parameters));
+    }
     if planned.fault == Fault::OneWay {
         let direction = match planned.direction() {
             Direction::In => "in",

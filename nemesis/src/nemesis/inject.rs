@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use crate::cluster::Cluster;
+use crate::disk::force::{self, ForceError};
 use crate::fault::Fault;
 use crate::lab::Link;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
@@ -28,6 +29,8 @@ pub(super) enum InjectError {
     Link(#[from] UnknownLink),
     #[error(transparent)]
     Signal(#[from] SignalError),
+    #[error(transparent)]
+    Disk(#[from] ForceError),
 }
 
 /// Why a killed node does not run again.
@@ -44,6 +47,7 @@ pub(super) enum InForce<'a> {
     Partition(Cut<'a>),
     Pause(Paused<'a>),
     Kill(Killed<'a>),
+    Disk(force::InForce<'a>),
 }
 
 /// What a fault did, and what went wrong when it was healed.
@@ -58,6 +62,7 @@ pub(super) struct Healed {
 pub(super) async fn inject<'a>(
     cluster: &'a Cluster,
     planned: &PlannedFault,
+    seed: u64,
     nodes: &[String],
 ) -> Result<InForce<'a>, InjectError> {
     let switch = cluster.lab().switch();
@@ -88,6 +93,17 @@ pub(super) async fn inject<'a>(
             let status = node.kill().await?;
             Ok(InForce::Kill(Killed { node, status, since: Instant::now() }))
         }
+        Fault::PowerLoss
+        | Fault::PowerLossAll
+        | Fault::DiskError
+        | Fault::DiskFull
+        | Fault::DiskSlow
+        | Fault::BitFlip
+        | Fault::Truncate => {
+            victim()?;
+            let nodes = nodes.iter().filter_map(|name| cluster.node(name)).collect();
+            Ok(InForce::Disk(force::inject(planned, seed, nodes).await?))
+        }
     }
 }
 
@@ -97,6 +113,7 @@ impl InForce<'_> {
         match self {
             InForce::Partition(_) | InForce::Pause(_) => Vec::new(),
             InForce::Kill(killed) => vec![killed.effect()],
+            InForce::Disk(disk) => disk.effects_so_far(),
         }
     }
 
@@ -110,6 +127,10 @@ impl InForce<'_> {
                 return Healed { ended_ns: clock(), effects, error: None };
             }
             InForce::Kill(killed) => return killed.heal(effects, clock).await,
+            InForce::Disk(disk) => {
+                let (effects, error) = disk.heal(shutting_down).await;
+                return Healed { ended_ns: clock(), effects, error };
+            }
         };
         let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));
         effects.extend(measured);
