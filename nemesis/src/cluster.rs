@@ -24,8 +24,8 @@ impl Cluster {
         Cluster { processes, names, lab }
     }
 
-    /// Watches every node's disk, the directory that `directory` names and makes, so that it can
-    /// have disk faults. Call it before any node is started.
+    /// Watches every node's disk, the directory that `directory` names, so that it can have disk
+    /// faults. Call it before any node is started.
     ///
     /// # Errors
     ///

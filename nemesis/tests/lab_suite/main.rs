@@ -1,11 +1,13 @@
 //! Labs on this machine's kernel: real namespaces, sockets and processes.
 
+mod disk;
 mod doctor;
 mod harness;
 mod lifetime;
 mod nemesis;
 mod network;
 mod process;
+mod victim;
 
 use harness::Part;
 
@@ -38,6 +40,7 @@ const PARTS: &[Part] = &[
         helpers: &[],
         tests: &[],
     },
+    Part { name: "disk", scenarios: disk::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
     Part {
         name: "nemesis",
         scenarios: nemesis::SCENARIOS,
@@ -48,5 +51,6 @@ const PARTS: &[Part] = &[
 ];
 
 fn main() {
+    victim::run_if_asked();
     harness::main(PARTS);
 }
