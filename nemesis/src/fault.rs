@@ -27,7 +27,7 @@ pub enum Fault {
     Kill,
     /// A node's machine loses power and is started again.
     PowerLoss,
-    /// All nodes' machines lose power at once and are started again.
+    /// All nodes' machines lose power at once, and are started again at once.
     PowerLossAll,
     /// A node's disk fails writes or syncs.
     DiskError,

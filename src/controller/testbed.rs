@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Lab, Program};
+use partita_nemesis::{Cluster, Family, Lab, Program};
 use partita_workloads::client::Dial;
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
@@ -42,7 +42,12 @@ pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
         let data = folder.node(name).join("data");
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
-    let cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    let mut cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    // Watching costs every write some microseconds: only where a disk may be broken.
+    if plan.menu.faults().any(|fault| fault.family() == Family::Disk) {
+        let watched = cluster.with_disks(|node| folder.node(node).join("data"));
+        cluster = watched.or_harness(|| "watching the nodes' disks".to_owned())?;
+    }
     for node in cluster.nodes() {
         node.start().or_harness(|| "starting the nodes".to_owned())?;
     }

@@ -49,7 +49,7 @@ pub(crate) const ROWS: [Description; 7] = [
     row(
         Fault::PowerLossAll,
         "power-loss-all",
-        "take all nodes' power at once, later start them again",
+        "take all nodes' power at once and give it back at once; watch them recover",
         &[HOW_TORN],
     ),
     row(

@@ -78,7 +78,12 @@ pub(crate) async fn inject<'a>(
         Fault::PowerLoss | Fault::PowerLossAll => {
             let tear = given.tear().ok_or_else(unknown)?;
             let rngs = nodes.iter().map(|node| rng(node)).collect();
-            darken(nodes, tear, rngs).await
+            let mut dark = darken(nodes, tear, rngs).await?;
+            // Were all of them down all the time, nobody could do anything under this fault.
+            if fault == Fault::PowerLossAll {
+                dark.power_up()?;
+            }
+            Ok(dark)
         }
         Fault::BitFlip | Fault::Truncate => {
             let node = nodes[0];
@@ -136,6 +141,18 @@ async fn darken(
 }
 
 impl InForce<'_> {
+    /// Starts the nodes that have no power.
+    fn power_up(&mut self) -> Result<(), ForceError> {
+        if let InForce::Dark { nodes, effects, since } = self {
+            for node in nodes.iter() {
+                node.start()?;
+            }
+            let down = since.elapsed().as_secs_f64() * 1_000.0;
+            effects.push(effect("time down", down, "ms"));
+        }
+        Ok(())
+    }
+
     /// What it did up to now, as far as that can no longer change.
     pub(crate) fn effects_so_far(&self) -> Vec<Effect> {
         match self {
@@ -171,7 +188,10 @@ impl InForce<'_> {
             InForce::Damaged { .. } => {}
         }
         let since = match self {
-            InForce::Dark { since, .. } => Some(since),
+            InForce::Dark { since, .. } if down.iter().all(|node| !node.is_running()) => {
+                Some(since)
+            }
+            InForce::Dark { .. } => None,
             // Mends the disk.
             InForce::Troubled { .. } | InForce::Damaged { .. } => None,
         };
