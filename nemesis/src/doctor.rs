@@ -50,7 +50,7 @@ pub enum Outcome {
 
 type Attempt = fn() -> Result<(), String>;
 
-const ATTEMPTS: [(&str, &str, Attempt); 5] = [
+const ATTEMPTS: [(&str, &str, Attempt); 6] = [
     (
         "user namespaces",
         "became root in a user namespace and switched on an interface there",
@@ -67,6 +67,11 @@ const ATTEMPTS: [(&str, &str, Attempt); 5] = [
         "hosts and switch",
         "built a lab of one host: veth pair, addresses, offloads, AF_PACKET socket",
         hosts_and_switch,
+    ),
+    (
+        "disk faults",
+        "watched a process's writes and syncs by seccomp user notification, and took its power",
+        disk_faults,
     ),
 ];
 
@@ -115,6 +120,14 @@ fn hosts_and_switch() -> Result<(), String> {
     in_child(|| {
         mount_proc().map_err(|error| error.refusal())?;
         Lab::build(&["probe"]).map(drop).map_err(|error| error.to_string())
+    })
+}
+
+fn disk_faults() -> Result<(), String> {
+    separate().map_err(|error| error.refusal())?;
+    in_child(|| {
+        mount_proc().map_err(|error| error.refusal())?;
+        crate::disk::probe()
     })
 }
 

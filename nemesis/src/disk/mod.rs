@@ -22,6 +22,7 @@ mod image;
 mod listener;
 mod mapped;
 mod names;
+mod probe;
 mod restore;
 mod supervisor;
 mod trouble;
@@ -39,6 +40,8 @@ use filter::Filter;
 use image::Image;
 use listener::Listener;
 use trouble::Armed;
+
+pub(crate) use probe::probe;
 
 pub use contents::Tear;
 pub use restore::Loss;

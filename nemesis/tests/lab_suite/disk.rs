@@ -1,11 +1,15 @@
 //! Disks that lose power, fail, fill up, slow down and rot, as the node on them sees it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use partita_nemesis::disk::{Loss, Operations, Tear, Trouble};
-use partita_nemesis::{Disk, Lab, NodeProcess, Program};
+use partita_nemesis::{
+    Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Nemesis, NodeProcess,
+    PlannedFault, Program, Roles, Schedule, Stop, Target,
+};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use tempfile::TempDir;
@@ -29,8 +33,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a_full_disk_takes_no_more", run: full },
     Scenario { name: "a_slow_disk_makes_a_sync_wait", run: slow },
     Scenario { name: "what_would_get_past_the_supervisor_is_denied", run: denied },
+    Scenario { name: "every_disk_fault_has_an_effect_and_is_healed", run: every_fault },
+    Scenario { name: "a_node_that_was_not_watched_cannot_have_disk_faults", run: unwatched },
     Scenario { name: "a_busy_disk_loses_only_what_came_after_its_last_sync", run: busy },
 ];
+
+struct LedBy(&'static str);
+
+impl Roles for LedBy {
+    async fn leader(&self) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
 
 /// A node with a disk that is watched.
 struct Ground {
@@ -357,4 +371,95 @@ fn busy() {
         fs::write(ground.file("log"), "").expect("written");
         ground.node.start().expect("starts");
     }
+}
+
+/// Three nodes that append and sync whatever befalls them.
+fn cluster(directory: &TempDir) -> Cluster {
+    let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
+    let home = |node: &str| directory.path().join(node);
+    let data = |node: &str| home(node).join("data");
+    for host in lab.nodes() {
+        fs::create_dir_all(data(host.name())).expect("made");
+    }
+    Cluster::new(lab, |host| Program {
+        path: "/proc/self/exe".into(),
+        arguments: Vec::new(),
+        environment: vec![(SCRIPT.into(), "append log x; fsync .; doggedly log".into())],
+        directory: data(host.name()),
+        stdout: home(host.name()).join("stdout.log"),
+        stderr: home(host.name()).join("stderr.log"),
+    })
+}
+
+fn play(cluster: &Cluster, faults: &[Fault]) -> (Ending, Vec<FaultRecord>) {
+    let mut at_ms = 300;
+    let planned = (0..).zip(faults).map(|(id, fault)| {
+        let planned = PlannedFault {
+            id,
+            at_ms,
+            duration_ms: 400,
+            fault: *fault,
+            target: Target::Leader,
+            parameters: BTreeMap::new(),
+        };
+        at_ms += 1_500;
+        planned
+    });
+    let schedule = Schedule { seed: 3, faults: planned.collect() };
+    let begun = Instant::now();
+    let clock = || u64::try_from(begun.elapsed().as_nanos()).expect("not that late");
+    let mut records = Vec::new();
+    let nemesis = Nemesis::new(cluster, &LedBy("n2"), clock);
+    let never = std::future::pending::<Stop>();
+    let playing = nemesis.play(&schedule, never, |record| records.push(record.clone()));
+    let ending = block_on(playing).expect("fits");
+    (ending, records)
+}
+
+fn every_fault() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = |node: &str| directory.path().join(node).join("data");
+    let cluster = cluster(&directory).with_disks(data).expect("watched");
+    for node in cluster.nodes() {
+        node.start().expect("starts");
+    }
+    let rows = FAULTS.iter().filter(|row| row.family == Family::Disk);
+    let faults: Vec<Fault> = rows.map(|row| row.fault).collect();
+    // Once more than all of them: a victim whose script was carried out only waits.
+    let rearm = || {
+        for node in cluster.names() {
+            let _ = fs::remove_file(directory.path().join(node).join("ran"));
+        }
+    };
+    for fault in faults {
+        rearm();
+        for node in cluster.nodes() {
+            let log = data(node.node()).join("log");
+            assert!(eventually(|| fs::metadata(&log).ok().filter(|it| it.len() > 0)).is_some());
+        }
+        let (ending, records) = play(&cluster, &[fault]);
+        assert_eq!((ending, records.len()), (Ending::Played, 2), "{fault}");
+        let healed = &records[1];
+        assert_eq!(healed.error, None, "{fault}");
+        assert!(healed.had_effect(), "{healed:?}");
+        let parameters = fault.description().parameters.iter().filter(|it| it.name != "target");
+        for parameter in parameters {
+            assert_eq!(healed.parameters[parameter.name], parameter.default, "{fault}");
+        }
+        let nodes = if fault == Fault::PowerLossAll { 3 } else { 1 };
+        assert_eq!(healed.nodes.len(), nodes, "{fault}");
+        assert!(cluster.nodes().iter().all(NodeProcess::is_running), "{fault}");
+    }
+}
+
+fn unwatched() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = cluster(&directory);
+    for node in cluster.nodes() {
+        node.start().expect("starts");
+    }
+    let (_, records) = play(&cluster, &[Fault::PowerLoss]);
+    let error = records[0].error.as_deref().expect("nothing is known of its disk");
+    assert!(error.contains("n2 is not watched"), "{error}");
+    assert!(cluster.nodes().iter().all(NodeProcess::is_running));
 }
