@@ -187,20 +187,20 @@ impl InForce<'_> {
             }
             InForce::Damaged { .. } => {}
         }
-        let since = match self {
+        let dark_since = match &self {
             InForce::Dark { since, .. } if down.iter().all(|node| !node.is_running()) => {
-                Some(since)
+                Some(*since)
             }
-            InForce::Dark { .. } => None,
-            // Mends the disk.
-            InForce::Troubled { .. } | InForce::Damaged { .. } => None,
+            _ => None,
         };
+        // A disk in trouble is whole again before anything is started on it.
+        drop(self);
         if shutting_down {
             return (effects, None);
         }
         let outcomes = all(down.into_iter().map(start_again).collect()).await;
         let errors: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
-        if let Some(since) = since.filter(|_| errors.is_empty()) {
+        if let Some(since) = dark_since.filter(|_| errors.is_empty()) {
             let down = (since.elapsed().saturating_sub(PROOF_OF_LIFE)).as_secs_f64() * 1_000.0;
             effects.push(effect("time down", down, "ms"));
         }

@@ -373,7 +373,7 @@ fn busy() {
     }
 }
 
-/// Three nodes that append and sync whatever befalls them.
+/// Three nodes that append and sync, and end when they cannot.
 fn cluster(directory: &TempDir) -> Cluster {
     let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
     let home = |node: &str| directory.path().join(node);
@@ -384,7 +384,7 @@ fn cluster(directory: &TempDir) -> Cluster {
     Cluster::new(lab, |host| Program {
         path: "/proc/self/exe".into(),
         arguments: Vec::new(),
-        environment: vec![(SCRIPT.into(), "append log x; fsync .; doggedly log".into())],
+        environment: vec![(SCRIPT.into(), "append log x; fsync .; or-end log".into())],
         directory: data(host.name()),
         stdout: home(host.name()).join("stdout.log"),
         stderr: home(host.name()).join("stderr.log"),
@@ -425,14 +425,7 @@ fn every_fault() {
     }
     let rows = FAULTS.iter().filter(|row| row.family == Family::Disk);
     let faults: Vec<Fault> = rows.map(|row| row.fault).collect();
-    // Once more than all of them: a victim whose script was carried out only waits.
-    let rearm = || {
-        for node in cluster.names() {
-            let _ = fs::remove_file(directory.path().join(node).join("ran"));
-        }
-    };
     for fault in faults {
-        rearm();
         for node in cluster.nodes() {
             let log = data(node.node()).join("log");
             assert!(eventually(|| fs::metadata(&log).ok().filter(|it| it.len() > 0)).is_some());
@@ -442,6 +435,9 @@ fn every_fault() {
         let healed = &records[1];
         assert_eq!(healed.error, None, "{fault}");
         assert!(healed.had_effect(), "{healed:?}");
+        let ended = healed.effects.iter().find(|effect| effect.what == "ended by itself");
+        let fatal = matches!(fault, Fault::DiskError | Fault::DiskFull);
+        assert_eq!(ended.is_some_and(|effect| effect.amount > 0.0), fatal, "{healed:?}");
         let parameters = fault.description().parameters.iter().filter(|it| it.name != "target");
         for parameter in parameters {
             assert_eq!(healed.parameters[parameter.name], parameter.default, "{fault}");

@@ -1,6 +1,7 @@
 //! A small program that uses its disk as it is told to: the victim of disk faults.
 //!
-//! It says what it finds in its current directory, a line a file, then carries its script out once,
+//! It says what it finds in its current directory, a line a file, then carries its script out once
+//! (one that has no end, whenever it is started),
 //! says `done`, and waits to be killed.
 
 #![expect(unsafe_code, reason = "writing through mapped memory has no safe interface")]
@@ -29,7 +30,8 @@ pub(crate) fn run_if_asked() {
         say(&format!("found {path}={contents}"));
     }
     say("looked");
-    if fs::metadata(RAN).is_err() {
+    let is_tireless = script.contains("or-end");
+    if fs::metadata(RAN).is_err() || is_tireless {
         File::create(RAN).expect("made");
         for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
             if let Err(error) = obey(line) {
@@ -123,10 +125,12 @@ fn obey(line: &str) -> io::Result<()> {
             log.write_all(b"a line that is not\n")?;
             std::thread::sleep(Duration::from_millis(2));
         },
-        ["doggedly", file] => loop {
-            let kept = open(file, libc::O_APPEND)
-                .and_then(|mut log| log.write_all(b"line\n").and_then(|()| log.sync_data()));
-            std::thread::sleep(Duration::from_millis(if kept.is_ok() { 2 } else { 5 }));
+        ["or-end", file] => loop {
+            let mut log = open(file, libc::O_APPEND)?;
+            if log.write_all(b"line\n").and_then(|()| log.sync_data()).is_err() {
+                exit(7);
+            }
+            std::thread::sleep(Duration::from_millis(2));
         },
         ["uring"] => {
             // SAFETY: the kernel refuses before it reads anything.
