@@ -6,12 +6,14 @@ use std::time::Duration;
 use rand::seq::IndexedRandom;
 
 use super::contents::Tear;
+use super::image::NameModel;
 use super::trouble::{Operations, Trouble};
 use crate::fault::{Description, Fault, ONE_TARGET, Parameter};
 use crate::random::stream;
 use crate::record::Family;
 
 const TEAR: &str = "tear";
+const NAMES: &str = "names";
 const OPERATION: &str = "operation";
 const SHARE: &str = "share";
 const ROOM: &str = "room";
@@ -31,6 +33,14 @@ const HOW_TORN: Parameter = Parameter {
     default: "byte",
 };
 
+const WHICH_NAMES: Parameter = Parameter {
+    name: NAMES,
+    summary: "which names survive: those made before the latest sync of anything, as ext4 and XFS \
+              have it, or those only whose directory was synced, as fsync(2) has it",
+    unit: "journal or posix",
+    default: "journal",
+};
+
 const WHICH_FILE: Parameter = Parameter {
     name: FILE,
     summary: "the file, by its path below the data directory",
@@ -44,13 +54,13 @@ pub(crate) const ROWS: [Description; 7] = [
         Fault::PowerLoss,
         "power-loss",
         "take one node's power: what it had not synced is gone; later start it again",
-        &[ONE_TARGET, HOW_TORN],
+        &[ONE_TARGET, HOW_TORN, WHICH_NAMES],
     ),
     row(
         Fault::PowerLossAll,
         "power-loss-all",
         "take all nodes' power at once and give it back at once; watch them recover",
-        &[HOW_TORN],
+        &[HOW_TORN, WHICH_NAMES],
     ),
     row(
         Fault::DiskError,
@@ -175,6 +185,15 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// Which names survive; none if that is not understood.
+    pub(crate) fn name_model(&self) -> Option<NameModel> {
+        match self.value(Fault::PowerLoss, NAMES) {
+            "journal" => Some(NameModel::Journal),
+            "posix" => Some(NameModel::Posix),
+            _ => None,
+        }
+    }
+
     /// What is wrong with a disk that is not whole; none if that is not understood.
     pub(crate) fn trouble(&self, fault: Fault) -> Option<Trouble> {
         match fault {
@@ -229,6 +248,7 @@ pub(crate) fn misunderstood(fault: Fault, name: &str, value: &str) -> Option<Str
     let given = Given(&only);
     let is_understood = match name {
         TEAR => given.tear().is_some(),
+        NAMES => given.name_model().is_some(),
         FILE => !value.is_empty() && !value.starts_with('/') && !value.contains(".."),
         PLACE => given.spot().is_some(),
         KEEP => given.keep_percent().is_some(),

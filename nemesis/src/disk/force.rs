@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::catalogue::Given;
 use super::damage::{self, Damage};
-use super::{Disk, DiskError, Loss, Tally, Tear, Troubled};
+use super::{Disk, DiskError, Loss, NameModel, Tally, Tear, Troubled};
 use crate::fault::Fault;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::random::stream;
@@ -78,7 +78,8 @@ pub(crate) async fn inject<'a>(
         Fault::PowerLoss | Fault::PowerLossAll => {
             let tear = given.tear().ok_or_else(unknown)?;
             let rngs = nodes.iter().map(|node| rng(node)).collect();
-            let mut dark = darken(nodes, tear, rngs).await?;
+            let model = given.name_model().ok_or_else(unknown)?;
+            let mut dark = darken(nodes, model, tear, rngs).await?;
             // Were all of them down all the time, nobody could do anything under this fault.
             if fault == Fault::PowerLossAll {
                 dark.power_up()?;
@@ -113,6 +114,7 @@ pub(crate) async fn inject<'a>(
 /// Kills all nodes at once, and takes back what their disks do not hold.
 async fn darken(
     nodes: Vec<&NodeProcess>,
+    model: NameModel,
     tear: Tear,
     rngs: Vec<ChaCha8Rng>,
 ) -> Result<InForce<'_>, ForceError> {
@@ -124,7 +126,7 @@ async fn darken(
     let mut lost = Loss::default();
     for (node, mut rng) in nodes.iter().zip(rngs) {
         let disk = disk(node)?.clone();
-        let losing = spawn_blocking(move || disk.lose_power(tear, &mut rng));
+        let losing = spawn_blocking(move || disk.lose_power(model, tear, &mut rng));
         let loss =
             losing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         lost.bytes += loss.bytes;

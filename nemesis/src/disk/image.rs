@@ -11,10 +11,20 @@ use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::identity::Identity;
+use super::journal::Journal;
 use super::names::{self, Kind, Names};
 
 /// How many files without a name are held open. Past that, the loss of a name counts as synced.
 const MOST_HELD: usize = 256;
+
+/// Which changes of names survive a loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameModel {
+    /// Those that were made before the latest sync of anything, as in the journals of ext4 and XFS.
+    Journal,
+    /// Those in directories that were synced afterwards: all that fsync(2) promises.
+    Posix,
+}
 
 /// What a node's disk holds.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub(super) struct Image {
     pub(super) files: HashMap<Identity, Contents>,
     /// By directory; one that is missing was made since and never synced.
     pub(super) directories: HashMap<Identity, Names>,
+    /// All names as they stood at the latest sync of anything.
+    journal: Journal,
     /// Files whose names may come back.
     pub(super) held: HashMap<Identity, File>,
 }
@@ -35,6 +47,7 @@ impl Image {
             root: root.to_owned(),
             files: HashMap::new(),
             directories: HashMap::new(),
+            journal: Journal::read(root)?,
             held: HashMap::new(),
         };
         image.sync_all()?;
@@ -43,7 +56,8 @@ impl Image {
 
     /// Everything is about to be on the disk.
     pub(super) fn sync_all(&mut self) -> io::Result<()> {
-        let live = names::tree(&self.root)?;
+        self.journal = Journal::read(&self.root)?;
+        let live = &self.journal.names;
         let mut mapped: HashMap<Identity, Contents> = std::mem::take(&mut self.files);
         for placed in live.values() {
             for (name, named) in placed.names.iter().filter(|(_, named)| named.kind == Kind::File) {
@@ -60,9 +74,26 @@ impl Image {
             }
         }
         self.directories =
-            live.into_iter().map(|(identity, placed)| (identity, placed.names)).collect();
+            live.iter().map(|(identity, placed)| (*identity, placed.names.clone())).collect();
         self.held.clear();
         Ok(())
+    }
+
+    /// Something is about to be synced, and with it the journal.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
+        if !self.journal.is_current() {
+            self.journal = Journal::read(&self.root)?;
+        }
+        Ok(())
+    }
+
+    /// Makes what the disk has names for that which `model` says it has.
+    pub(super) fn decide_names(&mut self, model: NameModel) {
+        if model == NameModel::Journal {
+            let journal = self.journal.names.iter();
+            self.directories =
+                journal.map(|(identity, placed)| (*identity, placed.names.clone())).collect();
+        }
     }
 
     /// The contents of a file; one that is not known was made since.
@@ -126,14 +157,24 @@ impl Image {
         Ok(())
     }
 
-    /// What the disk has a name for.
+    /// What the disk has a name for, by either model.
     fn named(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.directories.values().flat_map(|names| names.values()).map(|named| named.identity)
+        let journal = self.journal.names.values().map(|placed| &placed.names);
+        let names = self.directories.values().chain(journal);
+        names.flat_map(|names| names.values()).map(|named| named.identity)
     }
 
     /// The name at `path` is about to be taken away: holds the file, if the name may come back.
     pub(super) fn hold(&mut self, path: &Path) -> io::Result<()> {
-        if !fs::symlink_metadata(path)?.is_file() || self.held.len() >= MOST_HELD {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Ok(());
+        }
+        if self.held.len() >= MOST_HELD {
+            let journal = self.journal.names.values().flat_map(|placed| placed.names.values());
+            let named: HashSet<Identity> = journal.map(|named| named.identity).collect();
+            self.held.retain(|identity, _| named.contains(identity));
+        }
+        if self.held.len() >= MOST_HELD {
             return Ok(());
         }
         let identity = Identity::at(path)?;

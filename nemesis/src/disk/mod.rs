@@ -7,8 +7,9 @@
 //! written beside the directory while the node runs: what was replaced and is not synced is kept in
 //! memory, at most 128 MiB a file.
 //!
-//! What is promised is what fsync(2) promises and no more: bytes by an fsync of their file, names by
-//! an fsync of their directory. `docs/faults-disk.md` argues the model, says what it costs, and lists
+//! Bytes are promised by an fsync of their file. Names are promised as the journals of ext4 and XFS
+//! promise them, by any later fsync, or, if asked for, by an fsync of their directory only, which is
+//! all that fsync(2) says. `docs/faults-disk.md` argues the model, says what it costs, and lists
 //! what is not modelled.
 
 mod call;
@@ -19,6 +20,7 @@ pub(crate) mod filter;
 pub(crate) mod force;
 mod identity;
 mod image;
+mod journal;
 mod listener;
 mod mapped;
 mod names;
@@ -44,6 +46,7 @@ use trouble::Armed;
 pub(crate) use probe::probe;
 
 pub use contents::Tear;
+pub use image::NameModel;
 pub use restore::Loss;
 pub use trouble::{Operations, Tally, Trouble};
 
@@ -109,19 +112,24 @@ impl Disk {
         &self.shared.directory
     }
 
-    /// Takes back everything that was not synced, but for what `tear` lets survive. Nobody may have
+    /// Takes back everything that was not synced: names by `model`, bytes but for what `tear` lets survive. Nobody may have
     /// the directory's files open: kill the node first.
     ///
     /// # Errors
     ///
     /// If it is not known what the disk holds, or the directory cannot be changed.
-    pub fn lose_power(&self, tear: Tear, rng: &mut ChaCha8Rng) -> Result<Loss, DiskError> {
+    pub fn lose_power(
+        &self,
+        model: NameModel,
+        tear: Tear,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Loss, DiskError> {
         let directory = || self.shared.directory.clone();
         let mut state = self.shared.state();
         if let Some(problem) = state.problem.clone() {
             return Err(DiskError::Unsure { directory: directory(), problem });
         }
-        restore::lose(&mut state.image, tear, rng)
+        restore::lose(&mut state.image, model, tear, rng)
             .map_err(|source| DiskError::Directory { directory: directory(), source })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::identity::Identity;
@@ -33,9 +33,11 @@ pub(super) enum Kind {
 pub(super) type Names = BTreeMap<OsString, Named>;
 
 /// A directory where it is now.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) path: PathBuf,
+    /// When it was changed last before it was read, in nanoseconds since 1970.
+    pub(super) changed_ns: i128,
     pub(super) names: Names,
 }
 
@@ -65,19 +67,30 @@ fn describe(path: &Path) -> io::Result<Named> {
     Ok(Named { identity, kind, mode: metadata.permissions().mode() & 0o7777 })
 }
 
+/// Which directory it is, when it was changed, and its names, read after that.
+fn look(path: &Path) -> io::Result<(Identity, i128, Names)> {
+    let changed_ns = changed_ns(&fs::symlink_metadata(path)?);
+    Ok((Identity::at(path)?, changed_ns, read(path)?))
+}
+
+/// When something was changed last, in nanoseconds since 1970.
+pub(super) fn changed_ns(metadata: &fs::Metadata) -> i128 {
+    i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
+}
+
 /// Reads a directory and all below it.
 pub(super) fn tree(root: &Path) -> io::Result<HashMap<Identity, Placed>> {
     let mut found = HashMap::new();
     let mut left = vec![root.to_owned()];
     while let Some(path) = left.pop() {
-        let (identity, names) = match Identity::at(&path).and_then(|it| Ok((it, read(&path)?))) {
-            Ok(read) => read,
+        let (identity, changed_ns, names) = match look(&path) {
+            Ok(seen) => seen,
             Err(error) if error.kind() == io::ErrorKind::NotFound && path != root => continue,
             Err(error) => return Err(error),
         };
         let below = names.iter().filter(|(_, named)| named.kind == Kind::Directory);
         left.extend(below.map(|(name, _)| path.join(name)));
-        found.insert(identity, Placed { path, names });
+        found.insert(identity, Placed { path, changed_ns, names });
     }
     Ok(found)
 }

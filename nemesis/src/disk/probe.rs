@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-use super::{Disk, Tear};
+use super::{Disk, NameModel, Tear};
 use crate::random::stream;
 
 /// Lets a process write twice and sync once, takes its power, and looks at what is left. Call it in
@@ -54,7 +54,8 @@ fn lose(directory: &Path) -> Result<(), String> {
         }
     }
     let mut rng = stream(0, "probe");
-    disk.lose_power(Tear::Nothing, &mut rng).map_err(|error| error.to_string())?;
+    disk.lose_power(NameModel::Posix, Tear::Nothing, &mut rng)
+        .map_err(|error| error.to_string())?;
     match fs::read_to_string(directory.join("file")).as_deref() {
         Ok("synced") => Ok(()),
         other => Err(format!("of \"synced\", synced, and \" or not\", {other:?} was left")),

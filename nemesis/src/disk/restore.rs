@@ -15,7 +15,7 @@ use rand::rngs::ChaCha8Rng;
 
 use super::contents::{Contents, Tear};
 use super::identity::Identity;
-use super::image::Image;
+use super::image::{Image, NameModel};
 use super::names::{self, Kind, Named, Names, Placed};
 
 /// What was lost together with the power.
@@ -30,7 +30,13 @@ pub struct Loss {
 }
 
 /// Takes everything back that `image` does not hold.
-pub(super) fn lose(image: &mut Image, tear: Tear, rng: &mut ChaCha8Rng) -> io::Result<Loss> {
+pub(super) fn lose(
+    image: &mut Image,
+    model: NameModel,
+    tear: Tear,
+    rng: &mut ChaCha8Rng,
+) -> io::Result<Loss> {
+    image.decide_names(model);
     let live = names::tree(&image.root)?;
     let mut loss = Loss { names: differences(image, &live), ..Loss::default() };
     let live = if loss.names > 0 {

@@ -81,7 +81,7 @@ impl State {
     }
 
     fn note(&mut self, call: Call) {
-        let is_promise = matches!(call, Call::Sync(_) | Call::SyncAll | Call::SyncMapped);
+        let is_promise = is_promise(&call);
         let noted = self.try_note(call);
         if let Err(error) = noted
             && is_promise
@@ -92,6 +92,9 @@ impl State {
 
     fn try_note(&mut self, call: Call) -> io::Result<()> {
         let image = &mut self.image;
+        if is_promise(&call) {
+            image.commit()?;
+        }
         match call {
             Call::Sync(file) if file.is_directory => {
                 image.sync_directory(file.identity, &file.path)
@@ -119,6 +122,15 @@ impl State {
             Call::Unname(path) => image.hold(&path),
             Call::Make => Ok(()),
         }
+    }
+}
+
+/// Whether something is durable when the call returns.
+fn is_promise(call: &Call) -> bool {
+    match call {
+        Call::Sync(_) | Call::SyncAll | Call::SyncMapped => true,
+        Call::Write(write) => write.is_synced,
+        Call::Cut { .. } | Call::Map(_) | Call::Unname(_) | Call::Make => false,
     }
 }
 

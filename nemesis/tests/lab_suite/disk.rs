@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use partita_nemesis::disk::{Loss, Operations, Tear, Trouble};
+use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Nemesis, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
@@ -21,6 +21,7 @@ use crate::victim::{SCRIPT, Seen, found};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "bytes_that_were_not_synced_are_gone", run: bytes },
     Scenario { name: "names_that_were_not_synced_are_gone", run: names },
+    Scenario { name: "a_journal_holds_the_names_made_before_the_latest_sync", run: journal },
     Scenario { name: "a_move_between_directories_is_whole", run: moves },
     Scenario { name: "what_is_written_through_is_kept", run: written_through },
     Scenario { name: "what_is_mapped_is_kept_once_it_is_synced", run: mapped },
@@ -92,9 +93,13 @@ impl Ground {
     }
 
     fn lose_power(&self, tear: Tear, seed: u64) -> Loss {
+        self.lose_power_by(NameModel::Posix, tear, seed)
+    }
+
+    fn lose_power_by(&self, model: NameModel, tear: Tear, seed: u64) -> Loss {
         self.kill();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        self.disk.lose_power(tear, &mut rng).expect("known what is lost")
+        self.disk.lose_power(model, tear, &mut rng).expect("known what is lost")
     }
 
     /// What the victim finds when it is started again.
@@ -117,17 +122,21 @@ impl Ground {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
 
 /// What is left of a script's work after the power is lost, in words: `a=text d/= d/b=text`.
 fn left(script: &str) -> (String, Loss) {
+    left_by(NameModel::Posix, script)
+}
+
+fn left_by(model: NameModel, script: &str) -> (String, Loss) {
     let ground = Ground::new(script);
     ground.start();
     assert!(!ground.said().contains("os error"), "{}", ground.said());
-    let loss = ground.lose_power(Tear::Nothing, 1);
+    let loss = ground.lose_power_by(model, Tear::Nothing, 1);
     let seen = ground.look();
     assert_eq!(ground.beside(), ["data", "ran", "stderr.log", "stdout.log"]);
     let words: Vec<String> =
@@ -201,6 +210,27 @@ fn names() {
         ("append a x; mkdir d; append d/y z; sync", "a=x d/= d/y=z"),
     ]);
     assert_eq!(left("append a x; mkdir d").1.names, 2);
+}
+
+fn journal() {
+    for (script, expected) in [
+        ("append a x", ""),
+        ("append a x; fsync a", "a=x"),
+        ("append a x; append b y; fsync a", "a=x b="),
+        ("append a x; append b y; fsync b; append c z; rename b d", "a= b=y"),
+        ("append a x; fsync a; unlink a", "a=x"),
+        ("append a x; fsync a; unlink a; append b y; fsync b", "b=y"),
+        ("append a x; fsync a; append t y; rename t a", "a=x"),
+        ("append a x; fsync a; append t y; fsync t; rename t a", "a=x t=y"),
+        ("append a x; fsync a; append t y; fsync t; rename t a; append b z; fsync b", "a=y b=z"),
+        ("mkdir d; append d/x 1; fsync d/x; mkdir e", "d/= d/x=1"),
+        ("mkdir d; mkdir e; append d/x 1; fsync d/x; rename d/x e/y", "d/= d/x=1 e/="),
+        ("mkdir d; mkdir e; append d/x 1; fsync d/x; rename d/x e/y; fsync d", "d/= e/= e/y=1"),
+        ("mkdir d; dsync d/x 1; mkdir e", "d/= d/x=1"),
+    ] {
+        let (left, loss) = left_by(NameModel::Journal, script);
+        assert_eq!(left, expected, "{script} ({loss:?})");
+    }
 }
 
 fn moves() {

@@ -2,6 +2,7 @@
 
 mod disk;
 mod doctor;
+mod etcd;
 mod harness;
 mod lifetime;
 mod nemesis;
@@ -41,6 +42,7 @@ const PARTS: &[Part] = &[
         tests: &[],
     },
     Part { name: "disk", scenarios: disk::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
+    Part { name: "etcd", scenarios: etcd::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
     Part {
         name: "nemesis",
         scenarios: nemesis::SCENARIOS,
