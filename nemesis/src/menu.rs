@@ -134,6 +134,10 @@ mod tests {
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
         assert_eq!(faults("partition,kill"), ["isolate", "halves", "one-way", "kill"]);
         assert!(faults("none").is_empty());
+        let disk = ["power-loss", "power-loss-all", "disk-error", "disk-full", "disk-slow"];
+        assert_eq!(faults("disk"), disk);
+        assert_eq!(faults("default,disk"), faults("all"));
+        assert_eq!(faults("truncate"), ["truncate"]);
     }
 
     #[test]

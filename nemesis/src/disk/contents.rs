@@ -256,3 +256,96 @@ pub(super) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Res
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::stream;
+
+    /// What a program does to its file.
+    #[derive(Debug, Clone)]
+    enum Deed {
+        Write { at: u64, length: usize },
+        Cut { length: u64 },
+        Sync,
+    }
+
+    fn any_deed() -> impl Strategy<Value = Deed> {
+        prop_oneof![
+            4 => (0..3_000_u64, 1..900_usize).prop_map(|(at, length)| Deed::Write { at, length }),
+            1 => (0..3_000_u64).prop_map(|length| Deed::Cut { length }),
+            1 => Just(Deed::Sync),
+        ]
+    }
+
+    /// A file after these deeds, what is known of it, and what it held when it was synced.
+    fn perform(deeds: &[Deed]) -> (File, Contents, Vec<u8>) {
+        let file = tempfile::tempfile().expect("a file");
+        let mut contents = Contents::synced(0);
+        let mut synced = Vec::new();
+        for (number, deed) in (1..).zip(deeds) {
+            match deed {
+                Deed::Write { at, length } => {
+                    let range = *at..at + *length as u64;
+                    contents.save(&file, &range).expect("saved");
+                    file.write_all_at(&vec![number; *length], *at).expect("written");
+                }
+                Deed::Cut { length } => {
+                    contents.save_cut(&file, *length).expect("saved");
+                    file.set_len(*length).expect("cut");
+                }
+                Deed::Sync => {
+                    synced = read(&file);
+                    contents.sync(synced.len() as u64);
+                }
+            }
+        }
+        (file, contents, synced)
+    }
+
+    fn read(file: &File) -> Vec<u8> {
+        let mut bytes = vec![0; file.metadata().expect("a length").len() as usize];
+        read_up_to(file, &mut bytes, 0).expect("readable");
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_synced_is_what_is_left(
+            deeds in proptest::collection::vec(any_deed(), 0..24)
+        ) {
+            let (file, mut contents, synced) = perform(&deeds);
+            contents.lose(&file, Tear::Nothing, &mut stream(1, "tear")).expect("lost");
+            prop_assert_eq!(read(&file), synced);
+        }
+
+        #[test]
+        fn every_byte_left_was_synced_or_written_last(
+            deeds in proptest::collection::vec(any_deed(), 0..24), seed in any::<u64>()
+        ) {
+            let (file, mut contents, synced) = perform(&deeds);
+            let latest = read(&file);
+            contents.lose(&file, Tear::Byte, &mut stream(seed, "tear")).expect("lost");
+            let left = read(&file);
+            prop_assert!(left.len() >= synced.len());
+            prop_assert!(left.len() <= synced.len().max(latest.len()));
+            for (place, byte) in left.iter().enumerate() {
+                let legal = [synced.get(place), latest.get(place)];
+                prop_assert!(legal.contains(&Some(byte)), "at {place}");
+            }
+        }
+
+        #[test]
+        fn what_a_mapping_hides_is_copied_as_it_was_synced(
+            deeds in proptest::collection::vec(any_deed(), 0..12)
+        ) {
+            let (file, mut contents, synced) = perform(&deeds);
+            contents.map(file.try_clone().expect("another")).expect("copied");
+            file.write_all_at(b"stored through memory", 7).expect("written");
+            contents.lose(&file, Tear::Byte, &mut stream(1, "tear")).expect("lost");
+            prop_assert_eq!(read(&file), synced);
+        }
+    }
+}

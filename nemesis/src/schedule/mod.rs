@@ -311,6 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn synced_data_is_destroyed_on_one_minority_only() {
+        let flip = |id, at_ms, target| planned(id, at_ms, Fault::BitFlip, target);
+        assert_eq!(check(vec![flip(0, 0, "n1"), flip(1, 2_000, "n1")]), Ok(()));
+        assert_eq!(check(vec![flip(0, 0, "leader"), flip(1, 2_000, "random")]), Ok(()));
+        let error = check(vec![flip(0, 0, "n1"), flip(1, 2_000, "n2")]).expect_err("two of three");
+        assert_eq!(
+            error,
+            ScheduleError::TooMuchDestroyed { id: 1, fault: Fault::BitFlip, most: 1 }
+        );
+        let pair = ["n1", "n2"].map(String::from);
+        let lone = Schedule { seed: 1, faults: vec![flip(0, 0, "random")] };
+        assert!(lone.check(&pair).is_err(), "there is no minority of two");
+        let dark = planned(0, 0, Fault::PowerLoss, "n1,n2");
+        assert_eq!(check(vec![dark]), Ok(()), "what was synced is not destroyed");
+    }
+
+    #[test]
     fn a_parameter_that_a_fault_does_not_have_is_refused() {
         let mut one_way = planned(0, 0, Fault::OneWay, "leader");
         one_way.parameters.insert("direction".into(), "in".into());
