@@ -56,7 +56,7 @@ pub enum Outcome {
 
 type Attempt = fn() -> Result<(), String>;
 
-const ATTEMPTS: [(&str, &str, Attempt); 6] = [
+const ATTEMPTS: [(&str, &str, Attempt); 7] = [
     (
         "user namespaces",
         "became root in a user namespace and switched on an interface there",
@@ -75,6 +75,11 @@ const ATTEMPTS: [(&str, &str, Attempt); 6] = [
         hosts_and_switch,
     ),
     (CLOCKS, "started date(1) through a shell with a clock an hour ahead", clocks),
+    (
+        "disk faults",
+        "watched a process's writes and syncs by seccomp user notification, and took its power",
+        disk_faults,
+    ),
 ];
 
 /// The name of the probe for clock faults, without which a lab can be had all the same.
@@ -141,6 +146,14 @@ fn clocks() -> Result<(), String> {
 #[cfg(not(target_arch = "x86_64"))]
 fn rehearse() -> Result<(), String> {
     crate::clock::NodeClock::new("rehearsal").map(drop).map_err(|error| error.to_string())
+}
+
+fn disk_faults() -> Result<(), String> {
+    separate().map_err(|error| error.refusal())?;
+    in_child(|| {
+        mount_proc().map_err(|error| error.refusal())?;
+        crate::disk::probe()
+    })
 }
 
 /// Runs `attempt` in a child process; what it returned there.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::parameters as clock;
+use crate::disk::catalogue::ROWS as DISK;
 use crate::record::Family;
 
 /// What can befall a cluster.
@@ -31,10 +32,24 @@ pub enum Fault {
     ClockStrobe,
     /// A node's clocks go too fast or too slowly.
     ClockRate,
+    /// A node's machine loses power and is started again.
+    PowerLoss,
+    /// All nodes' machines lose power at once, and are started again at once.
+    PowerLossAll,
+    /// A node's disk fails writes or syncs.
+    DiskError,
+    /// A node's disk has no room.
+    DiskFull,
+    /// A node's disk takes long to sync.
+    DiskSlow,
+    /// A bit of a node's files is wrong.
+    BitFlip,
+    /// A file of a node is cut short.
+    Truncate,
 }
 
 /// What a fault is, for people and for the code that draws and checks schedules.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Description {
     /// The fault.
     pub fault: Fault,
@@ -70,7 +85,7 @@ pub const TARGET: &str = "target";
 /// The name of the parameter that chooses the direction a one-way partition cuts.
 pub const DIRECTION: &str = "direction";
 
-const ONE_TARGET: Parameter = Parameter {
+pub(crate) const ONE_TARGET: Parameter = Parameter {
     name: TARGET,
     summary: "the victim, looked up when the fault begins",
     unit: "leader, follower, random or a node's name",
@@ -78,7 +93,7 @@ const ONE_TARGET: Parameter = Parameter {
 };
 
 /// Every fault there is, in the order in which they are listed.
-pub const FAULTS: [Description; 8] = [
+pub const FAULTS: [Description; 15] = [
     Description {
         fault: Fault::Isolate,
         name: "isolate",
@@ -201,6 +216,13 @@ pub const FAULTS: [Description; 8] = [
             },
         ],
     },
+    DISK[0],
+    DISK[1],
+    DISK[2],
+    DISK[3],
+    DISK[4],
+    DISK[5],
+    DISK[6],
 ];
 
 impl Fault {

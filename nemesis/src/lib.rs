@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod doctor;
 pub mod fault;
 pub mod lab;
@@ -17,6 +18,7 @@ pub mod schedule;
 
 pub use clock::NodeClock;
 pub use cluster::Cluster;
+pub use disk::Disk;
 pub use fault::{FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter};
 pub use lab::process::{NodeProcess, Program};

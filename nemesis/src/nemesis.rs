@@ -2,10 +2,9 @@
 //!
 //! A record of a fault goes out when it is injected and again when it is healed, so that nothing is
 //! forgotten if the program ends in between. Whatever ends the play, a fault in force is healed:
-//! partitions are lifted, paused processes continued and clocks set right even if the play's future is
-//! dropped;
-//! a killed node is started again unless everything is about to be shut down. Time is the caller's
-//! clock, so that records and history can be laid over each other.
+//! partitions are lifted, paused processes continued, clocks set right and disks mended even if the
+//! play's future is dropped; a killed node is started again unless everything is about to be shut
+//! down. Time is the caller's clock, so that records and history can be laid over each other.
 
 mod inject;
 mod victims;
@@ -19,8 +18,9 @@ use tokio::time::sleep;
 
 use crate::clock::parameters as clock;
 use crate::cluster::Cluster;
+use crate::disk::catalogue::in_full;
 use crate::fault::{DIRECTION, Fault};
-use crate::record::FaultRecord;
+use crate::record::{Family, FaultRecord};
 use crate::schedule::{Direction, PlannedFault, Schedule, ScheduleError};
 
 use inject::{InForce, inject};
@@ -122,7 +122,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             effects: Vec::new(),
             error: None,
         };
-        let in_force = match inject(self.cluster, planned, &happened.nodes).await {
+        let in_force = match inject(self.cluster, planned, seed, &happened.nodes).await {
             Ok(in_force) => in_force,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
@@ -177,6 +177,9 @@ fn ending(stop: Stop) -> Ending {
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
     let mut parameters = clock::in_full(planned.fault, &planned.parameters);
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
+    if planned.fault.family() == Family::Disk {
+        parameters.extend(in_full(planned.fault, &planned.parameters));
+    }
     if planned.fault == Fault::OneWay {
         let direction = match planned.direction() {
             Direction::In => "in",

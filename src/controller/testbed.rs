@@ -43,8 +43,14 @@ pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
     let mut cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    // Both make some calls of the nodes slower: only where such a fault may be drawn.
     if plan.menu.has_any(Family::Clock) {
         cluster.give_clocks().or_harness(|| "clock faults".to_owned())?;
+    }
+    if plan.menu.has_any(Family::Disk) {
+        cluster
+            .watch_disks(|node| folder.node(node).join("data"))
+            .or_harness(|| "watching the nodes' disks".to_owned())?;
     }
     for node in cluster.nodes() {
         node.start().or_harness(|| "starting the nodes".to_owned())?;

@@ -32,6 +32,7 @@ use tokio::time::{sleep, timeout};
 use super::host::Host;
 use super::namespaces::MARKER;
 use crate::clock::NodeClock;
+use crate::disk::{Disk, Watch};
 
 /// How long a killed process may take to end: past it, the kernel itself is stuck.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -68,6 +69,7 @@ pub struct NodeProcess {
     namespace: Arc<OwnedFd>,
     program: Program,
     clock: Option<Arc<NodeClock>>,
+    disk: Option<Disk>,
     latest: Mutex<Option<Arc<Generation>>>,
 }
 
@@ -105,6 +107,14 @@ pub enum StartError {
         node: String,
         /// The file.
         path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The supervisor of its disk.
+    #[error("{node}: watching its disk: {source}")]
+    Disk {
+        /// The node.
+        node: String,
         /// What the kernel said.
         source: io::Error,
     },
@@ -162,7 +172,7 @@ impl NodeProcess {
     pub fn new(host: &Host, program: Program) -> NodeProcess {
         let namespace = Arc::clone(&host.namespace);
         let node = host.name.clone();
-        NodeProcess { node, namespace, program, clock: None, latest: Mutex::default() }
+        NodeProcess { node, namespace, program, clock: None, disk: None, latest: Mutex::default() }
     }
 
     /// Gives every process that is started from now on these clocks instead of the machine's.
@@ -173,6 +183,16 @@ impl NodeProcess {
     /// The clocks that its processes are given, if they are not the machine's.
     pub fn clock(&self) -> Option<&Arc<NodeClock>> {
         self.clock.as_ref()
+    }
+
+    /// From the next start on, watches what the node does to `disk`, so that it can be broken.
+    pub fn watch_disk(&mut self, disk: Disk) {
+        self.disk = Some(disk);
+    }
+
+    /// The node's disk, if it is watched.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// The node's name.
@@ -370,9 +390,16 @@ impl NodeProcess {
             .process_group(0);
         let namespace = Arc::clone(&self.namespace);
         let controller = getpid();
+        let watching = self.disk.as_ref().map(|disk| disk.watch(&self.node)).transpose();
+        let watching =
+            watching.map_err(|source| StartError::Disk { node: self.node.clone(), source })?;
         // SAFETY: between fork and exec, this makes system calls only, and allocates nothing.
         unsafe {
-            command.pre_exec(move || Ok(enter_host(namespace.as_fd(), controller)?));
+            command.pre_exec(move || {
+                enter_host(namespace.as_fd(), controller)?;
+                // Last: from here on, its writes wait for the supervisor.
+                watching.as_ref().map_or(Ok(()), Watch::begin)
+            });
         }
         Ok(command)
     }

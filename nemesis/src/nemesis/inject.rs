@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::clock::in_force::{MoveError, Moved};
 use crate::cluster::Cluster;
+use crate::disk::force::{self, ForceError};
 use crate::fault::Fault;
 use crate::lab::Link;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
@@ -33,6 +34,8 @@ pub(super) enum InjectError {
     Clock(#[from] MoveError),
     #[error(transparent)]
     Parameter(#[from] ScheduleError),
+    #[error(transparent)]
+    Disk(#[from] ForceError),
 }
 
 /// Why a killed node does not run again.
@@ -50,6 +53,7 @@ pub(super) enum InForce<'a> {
     Pause(Paused<'a>),
     Kill(Killed<'a>),
     Clock(Moved),
+    Disk(force::InForce<'a>),
 }
 
 /// What a fault did, and what went wrong when it was healed.
@@ -64,6 +68,7 @@ pub(super) struct Healed {
 pub(super) async fn inject<'a>(
     cluster: &'a Cluster,
     planned: &PlannedFault,
+    seed: u64,
     nodes: &[String],
 ) -> Result<InForce<'a>, InjectError> {
     let switch = cluster.lab().switch();
@@ -97,6 +102,17 @@ pub(super) async fn inject<'a>(
         Fault::ClockStep | Fault::ClockStrobe | Fault::ClockRate => {
             Ok(InForce::Clock(Moved::begin(victim()?, planned.clock_change()?).await?))
         }
+        Fault::PowerLoss
+        | Fault::PowerLossAll
+        | Fault::DiskError
+        | Fault::DiskFull
+        | Fault::DiskSlow
+        | Fault::BitFlip
+        | Fault::Truncate => {
+            victim()?;
+            let nodes = nodes.iter().filter_map(|name| cluster.node(name)).collect();
+            Ok(InForce::Disk(force::inject(planned, seed, nodes).await?))
+        }
     }
 }
 
@@ -106,6 +122,7 @@ impl InForce<'_> {
         match self {
             InForce::Partition(_) | InForce::Pause(_) | InForce::Clock(_) => Vec::new(),
             InForce::Kill(killed) => vec![killed.effect()],
+            InForce::Disk(disk) => disk.effects_so_far(),
         }
     }
 
@@ -122,6 +139,10 @@ impl InForce<'_> {
             InForce::Clock(moved) => {
                 let (seen, error) = moved.heal();
                 effects.extend(seen);
+                return Healed { ended_ns: clock(), effects, error };
+            }
+            InForce::Disk(disk) => {
+                let (effects, error) = disk.heal(shutting_down).await;
                 return Healed { ended_ns: clock(), effects, error };
             }
         };

@@ -14,6 +14,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::{PlannedFault, Schedule};
 use crate::clock::parameters as clock;
+use crate::disk::catalogue::destroys;
 use crate::fault::{DIRECTION, Fault, Target};
 use crate::menu::Menu;
 use crate::random::stream;
@@ -86,7 +87,9 @@ struct Dealer {
 
 impl Dealer {
     fn new(menu: &Menu, nodes: usize, rng: ChaCha8Rng) -> Dealer {
-        let possible = |fault: &Fault| nodes >= 2 || fault.family() != Family::Partition;
+        let possible = |fault: &Fault| {
+            (nodes >= 2 || fault.family() != Family::Partition) && (nodes >= 3 || !destroys(*fault))
+        };
         let menu: Vec<Fault> = menu.faults().filter(possible).collect();
         let menu = if nodes == 0 { Vec::new() } else { menu };
         let mut dealer = Dealer { menu, owed: VecDeque::new(), deck: VecDeque::new(), rng };

@@ -2,12 +2,15 @@
 
 mod clock;
 mod clock_reader;
+mod disk;
 mod doctor;
+mod etcd;
 mod harness;
 mod lifetime;
 mod nemesis;
 mod network;
 mod process;
+mod victim;
 
 use harness::Part;
 
@@ -40,6 +43,8 @@ const PARTS: &[Part] = &[
         helpers: &[],
         tests: &[],
     },
+    Part { name: "disk", scenarios: disk::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
+    Part { name: "etcd", scenarios: etcd::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
     Part {
         name: "clock",
         scenarios: clock::SCENARIOS,
@@ -60,5 +65,6 @@ fn main() {
     if std::env::var_os(clock::READER).is_some() {
         return clock_reader::main();
     }
+    victim::run_if_asked();
     harness::main(PARTS);
 }

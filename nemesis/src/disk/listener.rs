@@ -1,0 +1,94 @@
+//! Hears of a node's calls and answers them: the supervisor's end of a seccomp filter.
+
+#![expect(unsafe_code, reason = "seccomp's ioctls have no safe interface")]
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Lets the kernel carry the call out (`SECCOMP_USER_NOTIF_FLAG_CONTINUE`).
+const CONTINUE: u32 = 1;
+
+nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
+nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub(super) struct Listener(OwnedFd);
+
+/// A call that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Notice {
+    id: u64,
+    /// The thread that called, by its number in the controller's PID namespace.
+    pub(super) thread: u32,
+    /// The call's number.
+    pub(super) number: libc::c_long,
+    /// What it was given.
+    pub(super) arguments: [u64; 6],
+}
+
+/// What a wait came to.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A call.
+    Call(Notice),
+    /// Nothing in time.
+    Nothing,
+    /// No process has the filter any more.
+    End,
+}
+
+impl Listener {
+    pub(super) fn new(listener: OwnedFd) -> Listener {
+        Listener(listener)
+    }
+
+    /// Waits for a call, or until `limit` has passed.
+    pub(super) fn hear(&self, limit: Option<Duration>) -> io::Result<Heard> {
+        let limit = limit.map_or(PollTimeout::NONE, |limit| {
+            // Rounded up, or a wait for less than a millisecond would spin.
+            PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+        });
+        let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ends, limit) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Heard::Nothing),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let events = ends[0].revents().unwrap_or(PollFlags::POLLHUP);
+        if !events.contains(PollFlags::POLLIN) {
+            return Ok(Heard::End);
+        }
+        // SAFETY: all zeros is what the kernel wants to be given.
+        let mut notice: libc::seccomp_notif = unsafe { mem::zeroed() };
+        // SAFETY: the structure is the kernel's own and lives through the call.
+        match unsafe { notif_recv(self.0.as_raw_fd(), &raw mut notice) } {
+            // The caller was killed meanwhile.
+            Err(Errno::ENOENT | Errno::EINTR) => Ok(Heard::Nothing),
+            Err(errno) => Err(errno.into()),
+            Ok(_) => Ok(Heard::Call(Notice {
+                id: notice.id,
+                thread: notice.pid,
+                number: notice.data.nr.into(),
+                arguments: notice.data.args,
+            })),
+        }
+    }
+
+    /// Lets a call go on, or fails it.
+    pub(super) fn answer(&self, notice: &Notice, failure: Option<Errno>) {
+        let (error, flags) = match failure {
+            Some(errno) => (-(errno as i32), 0),
+            None => (0, CONTINUE),
+        };
+        let mut answer = libc::seccomp_notif_resp { id: notice.id, val: 0, error, flags };
+        // SAFETY: the structure is the kernel's own and lives through the call. It fails only if
+        // the caller was killed meanwhile.
+        let _ = unsafe { notif_send(self.0.as_raw_fd(), &raw mut answer) };
+    }
+}

@@ -1,0 +1,167 @@
+//! Watches one node's disk calls for as long as the node lives, on a thread of its own.
+//!
+//! A call is noted in the image, then goes on in the kernel; a sync is noted *before* it goes on,
+//! so that whatever it promises is already held to be durable when it returns. A delayed call waits
+//! in a list, not on the thread. The thread ends with the last process that has the filter.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::call::{self, Call, Write};
+use super::contents::Contents;
+use super::identity::Identity;
+use super::listener::{Heard, Listener, Notice};
+use super::trouble::{Deed, Fate};
+use super::{Shared, State};
+
+/// Watches until the node ends.
+pub(super) fn watch(listener: &Listener, shared: &Arc<Shared>) -> io::Result<()> {
+    // Bounded by the node's threads: each waits for one answer.
+    let mut waiting: Vec<(Instant, Notice)> = Vec::new();
+    loop {
+        let now = Instant::now();
+        for (_, notice) in waiting.extract_if(.., |(due, _)| *due <= now) {
+            let mut state = shared.state();
+            state.note_again(&notice);
+            listener.answer(&notice, None);
+        }
+        let next = waiting.iter().map(|(due, _)| due.saturating_duration_since(now)).min();
+        let notice = match listener.hear(next)? {
+            Heard::Call(notice) => notice,
+            Heard::Nothing => continue,
+            Heard::End => return Ok(()),
+        };
+        match shared.state().take(&notice) {
+            Fate::Pass => listener.answer(&notice, None),
+            Fate::Fail(errno) => listener.answer(&notice, Some(errno)),
+            Fate::Wait(delay) => waiting.push((now + delay.max(Duration::from_millis(1)), notice)),
+        }
+    }
+}
+
+impl State {
+    /// Notes what a call will do, and decides what becomes of it.
+    fn take(&mut self, notice: &Notice) -> Fate {
+        let Some(call) = self.read(notice) else { return Fate::Pass };
+        let fate = match (&mut self.armed, deed(&call)) {
+            (Some(armed), Some(deed)) => armed.judge(deed),
+            _ => Fate::Pass,
+        };
+        if fate == Fate::Pass {
+            self.note(call);
+        }
+        fate
+    }
+
+    /// Notes a delayed call that goes on now.
+    fn note_again(&mut self, notice: &Notice) {
+        if let Some(call) = self.read(notice) {
+            self.note(call);
+        }
+    }
+
+    fn read(&mut self, notice: &Notice) -> Option<Call> {
+        call::read(notice, &self.image.root).unwrap_or_else(|error| {
+            self.miss(&error);
+            None
+        })
+    }
+
+    /// Something promised may have been missed, so that nothing may be taken back any more. A
+    /// caller that has ended meanwhile was promised nothing.
+    fn miss(&mut self, error: &io::Error) {
+        let has_ended =
+            error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH);
+        if !has_ended {
+            self.problem.get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    fn note(&mut self, call: Call) {
+        let is_promise = is_promise(&call);
+        let noted = self.try_note(call);
+        if let Err(error) = noted
+            && is_promise
+        {
+            self.miss(&error);
+        }
+    }
+
+    fn try_note(&mut self, call: Call) -> io::Result<()> {
+        let image = &mut self.image;
+        if is_promise(&call) {
+            image.commit()?;
+        }
+        match call {
+            Call::Sync(file) if file.is_directory => {
+                image.sync_directory(file.identity, &file.path)
+            }
+            Call::Sync(file) => {
+                // Its length now, not as it was when the call was read.
+                let length = fs::metadata(&file.path).map_or(file.length, |found| found.len());
+                image.contents(file.identity).sync(length);
+                Ok(())
+            }
+            Call::SyncAll => image.sync_all(),
+            Call::SyncMapped => {
+                image.sync_mapped();
+                Ok(())
+            }
+            Call::Write(write) => note_write(image.contents(write.file.identity), &write),
+            Call::Cut { file, length } => {
+                let contents = image.contents(identify(&file)?);
+                contents.save_cut(&File::open(&file)?, length)
+            }
+            Call::Map(file) => {
+                let live = file.reopen()?;
+                image.contents(file.identity).map(live)
+            }
+            Call::Unname(path) => image.hold(&path),
+            Call::Make => Ok(()),
+        }
+    }
+}
+
+/// Whether something is durable when the call returns.
+fn is_promise(call: &Call) -> bool {
+    match call {
+        Call::Sync(_) | Call::SyncAll | Call::SyncMapped => true,
+        Call::Write(write) => write.is_synced,
+        Call::Cut { .. } | Call::Map(_) | Call::Unname(_) | Call::Make => false,
+    }
+}
+
+fn note_write(contents: &mut Contents, write: &Write) -> io::Result<()> {
+    if write.is_synced {
+        contents.write_through();
+        return Ok(());
+    }
+    if contents.replaces(&write.range) {
+        contents.save(&write.file.reopen()?, &write.range)?;
+    }
+    if write.moves_blocks {
+        contents.forbid_tearing();
+    }
+    Ok(())
+}
+
+/// Which file stands at `path`, links followed.
+fn identify(path: &Path) -> io::Result<Identity> {
+    Identity::of(path, &fs::metadata(path)?, true)
+}
+
+/// What a call does to the disk, as far as trouble is concerned.
+fn deed(call: &Call) -> Option<Deed> {
+    match call {
+        Call::Sync(_) | Call::SyncAll | Call::SyncMapped => Some(Deed::Sync),
+        Call::Write(write) => {
+            let growth = write.range.end.saturating_sub(write.file.length.max(write.range.start));
+            Some(Deed::Write { growth })
+        }
+        Call::Make => Some(Deed::Make),
+        Call::Cut { .. } | Call::Map(_) | Call::Unname(_) => None,
+    }
+}
