@@ -1,9 +1,9 @@
 //! Disks that lose power, fail, fill up, slow down and rot, without root and without FUSE.
 //!
 //! A node's data directory is its disk. A seccomp filter shows the node's writes, syncs and changes
-//! of names to a supervisor in the controller ([`filter`], [`listener`], [`supervisor`]), which
-//! knows at any time what a loss of power would take back ([`image`]) and takes it back when asked
-//! ([`restore`]). The same notifications are where calls fail or wait ([`trouble`]). Nothing is
+//! of names to a supervisor in the controller (`filter`, `listener`, `supervisor`), which
+//! knows at any time what a loss of power would take back (`image`) and takes it back when asked
+//! (`restore`). The same notifications are where calls fail or wait (`trouble`). Nothing is
 //! written beside the directory while the node runs: what was replaced and is not synced is kept in
 //! memory, at most 128 MiB a file.
 //!
