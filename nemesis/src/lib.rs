@@ -15,6 +15,7 @@ pub mod nemesis;
 mod random;
 pub mod record;
 pub mod schedule;
+mod watch;
 
 pub use clock::NodeClock;
 pub use cluster::Cluster;

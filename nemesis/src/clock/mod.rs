@@ -1,8 +1,8 @@
 //! Gives a node clocks of its own, which can be moved while the machine's stay as they are.
 //!
 //! Every program of a node that is started with a [`NodeClock`] gets the node's clocks before its
-//! first instruction, by way of its vDSO (`install`); execs are followed by a seccomp filter
-//! (`gate`), forks and threads inherit. From then on nothing is traced and nothing is called: the
+//! first instruction, by way of its vDSO (`install`); execs are reported by a seccomp filter
+//! (`crate::watch`) and followed (`gate`), forks and threads inherit. From then on nothing is traced and nothing is called: the
 //! controller writes a page of memory (`page`) that code in the node applies to what the kernel
 //! says (`stub`, `timeline`). Realtime can be stepped and strobed; realtime and monotonic can
 //! go at another rate, the latter without ever going back. Starting a program takes less than 1 ms
@@ -34,8 +34,7 @@ mod vdso;
 
 use std::fs;
 use std::io;
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +44,8 @@ pub use page::Seen;
 use page::{CLOCKS, Page, true_times};
 use parameters::Clocks;
 use timeline::{Rate, Timeline};
+
+use crate::watch::listener::{Listener, Notice};
 
 /// How far the kernel's coarse clocks may lag behind the fine ones: a tick, at 50 Hz and above.
 /// Monotonic clocks are changed less often, for the stub knows only so much of their past.
@@ -207,24 +208,17 @@ impl NodeClock {
         locked(&self.gate).latest_miss.clone()
     }
 
-    /// Sees to it that what `command` will start gets these clocks, and all it will start.
+    /// Answers the report of an exec, and gives the new program these clocks. Blocks until that is
+    /// done; the calling thread must not trace anything else, and another one must answer what
+    /// else is reported meanwhile.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn guard(self: &Arc<Self>, command: &mut Command) -> io::Result<()> {
-        gate::erect(self, command)
+    pub(crate) fn attend(&self, listener: &Listener, exec: &Notice) {
+        self.note(gate::attend(listener, exec, self));
     }
 
     /// There are no clocks elsewhere: [`NodeClock::new`] has refused.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn guard(self: &Arc<Self>, _: &mut Command) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// Answers a report of an exec by the thread `caller`, and gives the new program these clocks.
-    /// Blocks until that is done; the calling thread must not trace anything else.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn attend(&self, listener: std::os::fd::BorrowedFd<'_>, report: u64, caller: u32) {
-        self.note(gate::attend(listener, report, caller, self));
-    }
+    pub(crate) fn attend(&self, _: &Listener, _: &Notice) {}
 
     #[cfg(target_arch = "x86_64")]
     fn note(&self, outcome: Result<bool, install::InstallError>) {

@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 
 use super::NodeClock;
 use crate::lab::process::await_exit;
+use crate::watch::Watch;
 
 /// How far the clock is moved, in seconds.
 const HOUR: u64 = 3_600;
@@ -21,7 +22,8 @@ pub(crate) fn rehearse() -> Result<(), String> {
     clock.set_realtime(HOUR as i64 * 1_000_000_000);
     let mut command = Command::new("sh");
     command.args(["-c", "exec date +%s"]).stdin(Stdio::null()).stdout(Stdio::piped());
-    clock.guard(&mut command).map_err(|error| format!("watching its execs: {error}"))?;
+    let watch = Watch::new("rehearsal", Some(Arc::clone(&clock)), None);
+    watch.map_err(|error| format!("watching its execs: {error}"))?.attach(&mut command);
     let spawned = command.spawn();
     drop(command);
     let child = spawned.map_err(|error| format!("starting a program: {error}"))?;

@@ -16,34 +16,28 @@ mod call;
 pub(crate) mod catalogue;
 mod contents;
 pub(crate) mod damage;
-pub(crate) mod filter;
 pub(crate) mod force;
 mod identity;
 mod image;
 mod journal;
-mod listener;
+mod ledger;
 mod mapped;
 mod names;
 mod probe;
 mod restore;
-mod supervisor;
 mod trouble;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use rand::rngs::ChaCha8Rng;
 
-use filter::Filter;
 use image::Image;
-use listener::Listener;
 use trouble::Armed;
 
 pub(crate) use probe::probe;
+pub(crate) use trouble::Fate;
 
 pub use contents::Tear;
 pub use image::NameModel;
@@ -147,42 +141,12 @@ impl Disk {
         })?;
         Ok(())
     }
-
-    /// Prepares to watch a process that is about to be started.
-    pub(crate) fn watch(&self, node: &str) -> io::Result<Watch> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name(format!("disk {node}")).spawn(move || {
-            let heard = filter::receive(ours.as_fd()).and_then(|listener| match listener {
-                Some(listener) => supervisor::watch(&Listener::new(listener), &shared),
-                None => Ok(()),
-            });
-            if let Err(error) = heard {
-                shared.state().problem.get_or_insert_with(|| error.to_string());
-            }
-        })?;
-        Ok(Watch { filter: Filter::new(), socket: theirs.into() })
-    }
 }
 
 impl Shared {
     /// Locks even after a panic elsewhere: a node must not be left waiting.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a process needs to be watched. Dropping it unused ends the supervisor.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    filter: Filter,
-    socket: OwnedFd,
-}
-
-impl Watch {
-    /// Puts the calling process, between fork and exec, under the supervisor's eyes.
-    pub(crate) fn begin(&self) -> io::Result<()> {
-        self.filter.install(self.socket.as_fd())
     }
 }
 

@@ -11,6 +11,7 @@ use nix::unistd::{ForkResult, fork};
 
 use super::{Disk, NameModel, Tear};
 use crate::random::stream;
+use crate::watch::Watch;
 
 /// Lets a process write twice and sync once, takes its power, and looks at what is left. Call it in
 /// a process without other threads, whose `/proc` shows its own PID namespace.
@@ -29,7 +30,8 @@ pub(crate) fn probe() -> Result<(), String> {
 
 fn lose(directory: &Path) -> Result<(), String> {
     let disk = Disk::new(directory).map_err(|error| error.to_string())?;
-    let watch = disk.watch("probe").map_err(|error| format!("starting a supervisor: {error}"))?;
+    let watch = Watch::new("probe", None, Some(disk.clone()))
+        .map_err(|error| format!("starting a supervisor: {error}"))?;
     // SAFETY: the child makes system calls and small allocations only, and the one other thread
     // waits in the kernel.
     match unsafe { fork() }.map_err(|errno| format!("starting a process: {}", errno.desc()))? {

@@ -63,9 +63,12 @@ pub(super) enum Deed {
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
+    /// It goes on.
     Pass,
+    /// It fails.
     Fail(Errno),
+    /// It goes on after so long.
     Wait(Duration),
 }
 

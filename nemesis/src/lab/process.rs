@@ -32,7 +32,8 @@ use tokio::time::{sleep, timeout};
 use super::host::Host;
 use super::namespaces::MARKER;
 use crate::clock::NodeClock;
-use crate::disk::{Disk, Watch};
+use crate::disk::Disk;
+use crate::watch::Watch;
 
 /// How long a killed process may take to end: past it, the kernel itself is stuck.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -110,9 +111,9 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The supervisor of its disk.
-    #[error("{node}: watching its disk: {source}")]
-    Disk {
+    /// The supervisor of its calls.
+    #[error("{node}: watching its system calls: {source}")]
+    Watch {
         /// The node.
         node: String,
         /// What the kernel said.
@@ -216,10 +217,7 @@ impl NodeProcess {
             program: self.program.path.clone(),
             source,
         };
-        let mut command = self.command()?;
-        if let Some(clock) = &self.clock {
-            clock.guard(&mut command).map_err(failed)?;
-        }
+        let command = self.command()?;
         let (started, outcome) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name(format!("keeper {}", self.node))
@@ -390,16 +388,16 @@ impl NodeProcess {
             .process_group(0);
         let namespace = Arc::clone(&self.namespace);
         let controller = getpid();
-        let watching = self.disk.as_ref().map(|disk| disk.watch(&self.node)).transpose();
-        let watching =
-            watching.map_err(|source| StartError::Disk { node: self.node.clone(), source })?;
         // SAFETY: between fork and exec, this makes system calls only, and allocates nothing.
         unsafe {
-            command.pre_exec(move || {
-                enter_host(namespace.as_fd(), controller)?;
-                // Last: from here on, its writes wait for the supervisor.
-                watching.as_ref().map_or(Ok(()), Watch::begin)
-            });
+            command.pre_exec(move || Ok(enter_host(namespace.as_fd(), controller)?));
+        }
+        if self.clock.is_some() || self.disk.is_some() {
+            let watch = Watch::new(&self.node, self.clock.clone(), self.disk.clone());
+            let watch =
+                watch.map_err(|source| StartError::Watch { node: self.node.clone(), source })?;
+            // Last: from here on, its calls wait for the supervisor.
+            watch.attach(&mut command);
         }
         Ok(command)
     }

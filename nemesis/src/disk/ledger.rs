@@ -1,44 +1,37 @@
-//! Watches one node's disk calls for as long as the node lives, on a thread of its own.
+//! Notes in a disk's image what the node's calls do, and decides what becomes of them.
 //!
-//! A call is noted in the image, then goes on in the kernel; a sync is noted *before* it goes on,
-//! so that whatever it promises is already held to be durable when it returns. A delayed call waits
-//! in a list, not on the thread. The thread ends with the last process that has the filter.
+//! A call is noted, then goes on in the kernel; a sync is noted *before* it goes on, so that
+//! whatever it promises is already held to be durable when it returns.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::call::{self, Call, Write};
 use super::contents::Contents;
 use super::identity::Identity;
-use super::listener::{Heard, Listener, Notice};
 use super::trouble::{Deed, Fate};
-use super::{Shared, State};
+use super::{Disk, State};
+use crate::watch::listener::Notice;
 
-/// Watches until the node ends.
-pub(super) fn watch(listener: &Listener, shared: &Arc<Shared>) -> io::Result<()> {
-    // Bounded by the node's threads: each waits for one answer.
-    let mut waiting: Vec<(Instant, Notice)> = Vec::new();
-    loop {
-        let now = Instant::now();
-        for (_, notice) in waiting.extract_if(.., |(due, _)| *due <= now) {
-            let mut state = shared.state();
-            state.note_again(&notice);
-            listener.answer(&notice, None);
-        }
-        let next = waiting.iter().map(|(due, _)| due.saturating_duration_since(now)).min();
-        let notice = match listener.hear(next)? {
-            Heard::Call(notice) => notice,
-            Heard::Nothing => continue,
-            Heard::End => return Ok(()),
-        };
-        match shared.state().take(&notice) {
-            Fate::Pass => listener.answer(&notice, None),
-            Fate::Fail(errno) => listener.answer(&notice, Some(errno)),
-            Fate::Wait(delay) => waiting.push((now + delay.max(Duration::from_millis(1)), notice)),
-        }
+impl Disk {
+    /// Notes what a call will do. What becomes of it, `answer` is told before anything else is
+    /// noted.
+    pub(crate) fn take(&self, notice: &Notice, answer: impl FnOnce(Fate)) {
+        let mut state = self.shared.state();
+        answer(state.take(notice));
+    }
+
+    /// Notes a call that was delayed and goes on as soon as `answer` returns.
+    pub(crate) fn take_again(&self, notice: &Notice, answer: impl FnOnce()) {
+        let mut state = self.shared.state();
+        state.note_again(notice);
+        answer();
+    }
+
+    /// Calls may have been missed, so that nothing may be taken back any more.
+    pub(crate) fn lose_track(&self, error: &io::Error) {
+        self.shared.state().problem.get_or_insert_with(|| error.to_string());
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,21 +15,22 @@ const CONTINUE: u32 = 1;
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(crate) struct Listener(OwnedFd);
 
 /// A call that waits for its answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     id: u64,
     /// The thread that called, by its number in the controller's PID namespace.
-    pub(super) thread: u32,
+    pub(crate) thread: u32,
     /// The call's number.
-    pub(super) number: libc::c_long,
+    pub(crate) number: libc::c_long,
     /// What it was given.
-    pub(super) arguments: [u64; 6],
+    pub(crate) arguments: [u64; 6],
 }
 
 /// What a wait came to.
@@ -41,6 +42,13 @@ pub(super) enum Heard {
     Nothing,
     /// No process has the filter any more.
     End,
+}
+
+impl Notice {
+    /// Whether the caller is about to become another program.
+    pub(super) fn is_exec(&self) -> bool {
+        matches!(self.number, libc::SYS_execve | libc::SYS_execveat)
+    }
 }
 
 impl Listener {
@@ -81,7 +89,7 @@ impl Listener {
     }
 
     /// Lets a call go on, or fails it.
-    pub(super) fn answer(&self, notice: &Notice, failure: Option<Errno>) {
+    pub(crate) fn answer(&self, notice: &Notice, failure: Option<Errno>) {
         let (error, flags) = match failure {
             Some(errno) => (-(errno as i32), 0),
             None => (0, CONTINUE),
@@ -90,5 +98,19 @@ impl Listener {
         // SAFETY: the structure is the kernel's own and lives through the call. It fails only if
         // the caller was killed meanwhile.
         let _ = unsafe { notif_send(self.0.as_raw_fd(), &raw mut answer) };
+    }
+
+    /// Gives the caller `file`; the descriptor's number there.
+    pub(crate) fn give(&self, notice: &Notice, file: BorrowedFd<'_>) -> Result<u64, Errno> {
+        let gift = libc::seccomp_notif_addfd {
+            id: notice.id,
+            flags: 0,
+            srcfd: file.as_raw_fd().cast_unsigned(),
+            newfd: 0,
+            newfd_flags: 0,
+        };
+        // SAFETY: the structure is the kernel's own and lives through the call.
+        let number = unsafe { notif_addfd(self.0.as_raw_fd(), &raw const gift) }?;
+        Ok(u64::from(number.cast_unsigned()))
     }
 }

@@ -1,10 +1,11 @@
-//! Installs, in a node before its program runs, the filter that shows its disk calls to a supervisor.
+//! Installs, in a node before its program runs, the filter that reports its calls to a supervisor.
 //!
-//! A classic BPF program (seccomp(2)) lets nearly every call pass. It *notifies* of those that
-//! change a file, promise that a change is durable, or take a durable name away, and denies with
-//! ENOSYS those behind which such changes would go unseen (`io_uring`, Linux AIO, `openat2`), as a
-//! kernel without them does: programs fall back. Arguments that are plain numbers are judged here,
-//! so that opening for reading, private mappings and asynchronous `msync` cost nothing more.
+//! A classic BPF program (seccomp(2)) lets nearly every call pass. For clocks it *notifies* of execs
+//! and nothing else. For a disk it notifies of calls that change a file, promise that a change is
+//! durable, or take a durable name away, and denies with ENOSYS those behind which such changes
+//! would go unseen (`io_uring`, Linux AIO, `openat2`), as a kernel without them does: programs fall
+//! back. Arguments that are plain numbers are judged here, so that opening for reading, private
+//! mappings and asynchronous `msync` cost nothing more.
 //!
 //! The filter is inherited by everything the node starts. Calls of another architecture (32-bit
 //! programs on a 64-bit kernel) pass unseen.
@@ -34,7 +35,10 @@ const ARGUMENTS: u32 = 16;
 /// supervisor is at.
 const WAIT_KILLABLE: c_uint = 1 << 5;
 
-/// Calls of which the supervisor hears, whatever their arguments.
+/// Calls after which a thread runs another program.
+const EXECS: &[c_long] = &[libc::SYS_execve, libc::SYS_execveat];
+
+/// Calls on a disk of which the supervisor hears, whatever their arguments.
 const NOTIFIED: &[c_long] = &[
     libc::SYS_write,
     libc::SYS_writev,
@@ -73,33 +77,34 @@ const DENIED: &[c_long] = &[
     libc::SYS_openat2,
 ];
 
+/// Which calls a filter reports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported {
+    /// Execs.
+    pub(crate) execs: bool,
+    /// What changes files and what makes changes durable.
+    pub(crate) disk: bool,
+}
+
 /// The filter, ready to be installed.
 #[derive(Debug)]
 pub(crate) struct Filter(Vec<sock_filter>);
 
 impl Filter {
     /// The program, whose every rule leaves the number in the accumulator or returns.
-    pub(crate) fn new() -> Filter {
+    pub(crate) fn new(reported: Reported) -> Filter {
         let mut rules = vec![
             load(MACHINE),
             jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
             answer(libc::SECCOMP_RET_ALLOW),
             load(NUMBER),
         ];
-        for number in NOTIFIED.iter().chain(NOTIFIED_OLD) {
-            let notify = answer(libc::SECCOMP_RET_USER_NOTIF);
-            rules.extend([jump(libc::BPF_JEQ, *number as u32, 0, 1), notify]);
+        if reported.execs {
+            rules.extend(if_any_of(EXECS, libc::SECCOMP_RET_USER_NOTIF));
         }
-        let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
-        for number in DENIED {
-            rules.extend([jump(libc::BPF_JEQ, *number as u32, 0, 1), answer(refused)]);
+        if reported.disk {
+            rules.extend(disk_rules());
         }
-        let creating = (libc::O_CREAT | libc::O_TRUNC) as u32;
-        rules.extend(if_any(libc::SYS_openat, 2, creating));
-        #[cfg(target_arch = "x86_64")]
-        rules.extend(if_any(libc::SYS_open, 1, creating));
-        rules.extend(if_any(libc::SYS_msync, 2, libc::MS_SYNC as u32));
-        rules.extend(if_shared_and_writable());
         rules.push(answer(libc::SECCOMP_RET_ALLOW));
         Filter(rules)
     }
@@ -138,7 +143,9 @@ impl Filter {
             len: u16::try_from(self.0.len()).expect("a filter holds fewer than 4096 rules"),
             filter: self.0.as_ptr().cast_mut(),
         };
-        let flags = c_long::from(flags) | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as c_long;
+        // Without the second, some kernels guard a filtered program against speculation, at a cost.
+        let always = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+        let flags = c_long::from(flags) | always as c_long;
         let mode = c_long::from(libc::SECCOMP_SET_MODE_FILTER);
         // SAFETY: the program outlives the call, which only reads it.
         let listener = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
@@ -148,6 +155,26 @@ impl Filter {
         // SAFETY: the kernel has just made this descriptor for the caller.
         Ok(unsafe { OwnedFd::from_raw_fd(listener as RawFd) })
     }
+}
+
+/// What a disk's supervisor must hear of, or must not miss.
+fn disk_rules() -> Vec<sock_filter> {
+    let mut rules = if_any_of(NOTIFIED, libc::SECCOMP_RET_USER_NOTIF);
+    rules.extend(if_any_of(NOTIFIED_OLD, libc::SECCOMP_RET_USER_NOTIF));
+    rules.extend(if_any_of(DENIED, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32));
+    let creating = (libc::O_CREAT | libc::O_TRUNC) as u32;
+    rules.extend(if_any(libc::SYS_openat, 2, creating));
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(if_any(libc::SYS_open, 1, creating));
+    rules.extend(if_any(libc::SYS_msync, 2, libc::MS_SYNC as u32));
+    rules.extend(if_shared_and_writable());
+    rules
+}
+
+/// Gives the calls of these numbers that answer.
+fn if_any_of(numbers: &[c_long], with: u32) -> Vec<sock_filter> {
+    let rule = |number: &c_long| [jump(libc::BPF_JEQ, *number as u32, 0, 1), answer(with)];
+    numbers.iter().flat_map(rule).collect()
 }
 
 fn load(offset: u32) -> sock_filter {
