@@ -76,7 +76,7 @@ const ATTEMPTS: [(&str, &str, Attempt); 7] = [
     ),
     (CLOCKS, "started date(1) through a shell with a clock an hour ahead", clocks),
     (
-        "disk faults",
+        DISKS,
         "watched a process's writes and syncs by seccomp user notification, and took its power",
         disk_faults,
     ),
@@ -84,9 +84,11 @@ const ATTEMPTS: [(&str, &str, Attempt); 7] = [
 
 /// The name of the probe for clock faults, without which a lab can be had all the same.
 pub const CLOCKS: &str = "clocks of nodes";
+/// The name of the probe for disk faults, without which a lab can be had as well.
+pub const DISKS: &str = "disks of nodes";
 
-/// Tries everything a lab needs. A lab can be had if all but one of the first two work, clocks left
-/// out.
+/// Tries everything a lab needs. A lab can be had if all but one of the first two work, [`CLOCKS`]
+/// and [`DISKS`] left out.
 ///
 /// Call it before the process has other threads: the probes run in forks of it.
 pub fn probe() -> Vec<Probe> {

@@ -28,9 +28,21 @@ pub(super) fn attend(
     let tracee = Tracee::seize(Pid::from_raw(exec.thread.cast_signed()));
     let page = || listener.give(exec, clock.page.file().as_fd());
     let file = if tracee.is_ok() { page() } else { Err(Errno::EBADF) };
-    listener.answer(exec, None);
+    let interrupted = match &tracee {
+        Ok(tracee) if listener.is_patient() => tracee.interrupt(),
+        _ => Ok(()),
+    };
+    let was_there = listener.answer(exec, None);
+    if tracee.is_err() && !was_there {
+        return Ok(false);
+    }
     let result = at("seizing it", tracee).and_then(|mut tracee| {
-        let result = escort(&mut tracee, file);
+        // A caller whose exec fails stops on its way back, for this; one whose exec succeeds stops
+        // before that, in its new program. If it had gone as far as its next exec (a search along
+        // PATH), whose report has been received, it could not stop any more: so it is told to while
+        // it waits for the answer, where that does not make it turn back.
+        let interrupted = if listener.is_patient() { interrupted } else { tracee.interrupt() };
+        let result = at("interrupting it", interrupted).and_then(|()| escort(&mut tracee, file));
         tracee.detach();
         result
     });
@@ -41,12 +53,9 @@ pub(super) fn attend(
     }
 }
 
-/// Follows a caller into its new program and installs the clocks there. Without a new program, the
+/// Follows an interrupted caller into its new program and installs the clocks there. Without a new program, the
 /// caller is left as it was.
 fn escort(tracee: &mut Tracee, file: Result<u64, Errno>) -> Result<bool, InstallError> {
-    // A caller whose exec fails stops on its way back, for this; one whose exec succeeds stops
-    // before that, in its new program.
-    at("interrupting it", tracee.interrupt())?;
     loop {
         let stop = at("waiting for its exec", tracee.next_stop())?;
         match (stop, file) {

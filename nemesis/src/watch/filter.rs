@@ -21,6 +21,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_long, c_uint, sock_filter};
 
+use super::listener::Listener;
+
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
@@ -116,12 +118,12 @@ impl Filter {
     ///
     /// What the kernel said.
     pub(crate) fn install(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        let listener = self.listen(WAIT_KILLABLE).or_else(|error| match error.raw_os_error() {
+        let (listener, is_patient) = match self.listen(WAIT_KILLABLE) {
             // A kernel before 5.19.
-            Some(libc::EINVAL) => self.listen(0),
-            _ => Err(error),
-        })?;
-        send(socket, listener.as_raw_fd())
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => (self.listen(0)?, false),
+            other => (other?, true),
+        };
+        send(socket, listener.as_raw_fd(), is_patient)
     }
 
     fn listen(&self, flags: c_uint) -> io::Result<OwnedFd> {
@@ -242,8 +244,8 @@ fn message(byte: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
     message
 }
 
-fn send(socket: BorrowedFd<'_>, descriptor: RawFd) -> io::Result<()> {
-    let mut data = [1_u8];
+fn send(socket: BorrowedFd<'_>, descriptor: RawFd, is_patient: bool) -> io::Result<()> {
+    let mut data = [u8::from(is_patient)];
     let mut byte = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = Control::default();
     let message = message(&mut byte, &mut control);
@@ -261,7 +263,7 @@ fn send(socket: BorrowedFd<'_>, descriptor: RawFd) -> io::Result<()> {
 }
 
 /// Waits for the listener that [`Filter::install`] passes; none if the node ended before.
-pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Listener>> {
     let mut data = [0_u8];
     let mut byte = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = Control::default();
@@ -288,6 +290,6 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
             return Ok(None);
         }
         let descriptor = libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned();
-        Ok(Some(OwnedFd::from_raw_fd(descriptor)))
+        Ok(Some(Listener::new(OwnedFd::from_raw_fd(descriptor), data[0] == 1)))
     }
 }

@@ -19,7 +19,10 @@ nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub(crate) struct Listener(OwnedFd);
+pub(crate) struct Listener {
+    listener: OwnedFd,
+    is_patient: bool,
+}
 
 /// A call that waits for its answer.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +55,13 @@ impl Notice {
 }
 
 impl Listener {
-    pub(super) fn new(listener: OwnedFd) -> Listener {
-        Listener(listener)
+    /// Whether a signal does not make a caller turn back whose call was heard of.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
+    pub(super) fn new(listener: OwnedFd, is_patient: bool) -> Listener {
+        Listener { listener, is_patient }
     }
 
     /// Waits for a call, or until `limit` has passed.
@@ -62,7 +70,7 @@ impl Listener {
             // Rounded up, or a wait for less than a millisecond would spin.
             PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
         });
-        let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let mut ends = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ends, limit) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Heard::Nothing),
             Ok(_) => {}
@@ -75,7 +83,7 @@ impl Listener {
         // SAFETY: all zeros is what the kernel wants to be given.
         let mut notice: libc::seccomp_notif = unsafe { mem::zeroed() };
         // SAFETY: the structure is the kernel's own and lives through the call.
-        match unsafe { notif_recv(self.0.as_raw_fd(), &raw mut notice) } {
+        match unsafe { notif_recv(self.listener.as_raw_fd(), &raw mut notice) } {
             // The caller was killed meanwhile.
             Err(Errno::ENOENT | Errno::EINTR) => Ok(Heard::Nothing),
             Err(errno) => Err(errno.into()),
@@ -88,8 +96,8 @@ impl Listener {
         }
     }
 
-    /// Lets a call go on, or fails it.
-    pub(crate) fn answer(&self, notice: &Notice, failure: Option<Errno>) {
+    /// Lets a call go on, or fails it. Whether the caller was still there.
+    pub(crate) fn answer(&self, notice: &Notice, failure: Option<Errno>) -> bool {
         let (error, flags) = match failure {
             Some(errno) => (-(errno as i32), 0),
             None => (0, CONTINUE),
@@ -97,7 +105,7 @@ impl Listener {
         let mut answer = libc::seccomp_notif_resp { id: notice.id, val: 0, error, flags };
         // SAFETY: the structure is the kernel's own and lives through the call. It fails only if
         // the caller was killed meanwhile.
-        let _ = unsafe { notif_send(self.0.as_raw_fd(), &raw mut answer) };
+        unsafe { notif_send(self.listener.as_raw_fd(), &raw mut answer) }.is_ok()
     }
 
     /// Gives the caller `file`; the descriptor's number there.
@@ -110,7 +118,7 @@ impl Listener {
             newfd_flags: 0,
         };
         // SAFETY: the structure is the kernel's own and lives through the call.
-        let number = unsafe { notif_addfd(self.0.as_raw_fd(), &raw const gift) }?;
+        let number = unsafe { notif_addfd(self.listener.as_raw_fd(), &raw const gift) }?;
         Ok(u64::from(number.cast_unsigned()))
     }
 }

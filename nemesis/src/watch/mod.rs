@@ -13,7 +13,7 @@
 
 #![expect(unsafe_code, reason = "what runs between fork and exec has no safe interface")]
 
-pub(crate) mod filter;
+mod filter;
 pub(crate) mod listener;
 mod supervisor;
 
@@ -29,7 +29,6 @@ use crate::clock::NodeClock;
 use crate::disk::Disk;
 
 use filter::{Filter, Reported};
-use listener::Listener;
 
 /// What a process needs to be watched. Dropping it unused ends the supervisor.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl Watch {
             let heard = filter::receive(ours.as_fd()).and_then(|listener| match listener {
                 Some(listener) => {
                     drop(ours);
-                    supervisor::watch(&Listener::new(listener), clock.as_deref(), disk.as_ref())
+                    supervisor::watch(&listener, clock.as_deref(), disk.as_ref())
                 }
                 None => Ok(()),
             });

@@ -49,7 +49,9 @@ fn answer_all(
         let now = Instant::now();
         for (_, notice) in waiting.extract_if(.., |(due, _)| *due <= now) {
             if let Some(disk) = disk {
-                disk.take_again(&notice, || listener.answer(&notice, None));
+                disk.take_again(&notice, || {
+                    listener.answer(&notice, None);
+                });
             }
         }
         let next = waiting.iter().map(|(due, _)| due.saturating_duration_since(now)).min();
@@ -63,10 +65,16 @@ fn answer_all(
             let _ = attendant.send(notice);
             continue;
         }
-        let mut answer = |fate| match fate {
-            Fate::Pass => listener.answer(&notice, None),
-            Fate::Fail(errno) => listener.answer(&notice, Some(errno)),
-            Fate::Wait(delay) => waiting.push((now + delay.max(Duration::from_millis(1)), notice)),
+        let mut answer = |fate| {
+            let failure = match fate {
+                Fate::Pass => None,
+                Fate::Fail(errno) => Some(errno),
+                Fate::Wait(delay) => {
+                    return waiting.push((now + delay.max(Duration::from_millis(1)), notice));
+                }
+            };
+            // A caller that has been killed meanwhile needs no answer.
+            listener.answer(&notice, failure);
         };
         match disk {
             Some(disk) => disk.take(&notice, answer),

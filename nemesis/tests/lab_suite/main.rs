@@ -10,6 +10,7 @@ mod lifetime;
 mod nemesis;
 mod network;
 mod process;
+mod together;
 mod victim;
 
 use harness::Part;
@@ -51,6 +52,13 @@ const PARTS: &[Part] = &[
         unprivileged: &[],
         helpers: clock::HELPERS,
         tests: clock::TESTS,
+    },
+    Part {
+        name: "together",
+        scenarios: together::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
     },
     Part {
         name: "nemesis",
