@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::disk::catalogue::destroys;
+use crate::disk::parameters::destroys;
 use crate::fault::{FAULTS, Fault};
 use crate::record::Family;
 

@@ -16,12 +16,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::clock::parameters as clock;
 use crate::cluster::Cluster;
-use crate::disk::catalogue::in_full;
-use crate::fault::{DIRECTION, Fault};
-use crate::record::{Family, FaultRecord};
-use crate::schedule::{Direction, PlannedFault, Schedule, ScheduleError};
+use crate::record::FaultRecord;
+use crate::schedule::{PlannedFault, Schedule, ScheduleError};
 
 use inject::{InForce, inject};
 
@@ -175,17 +172,7 @@ fn ending(stop: Stop) -> Ending {
 
 /// What the fault was given, defaults included.
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
-    let mut parameters = clock::in_full(planned.fault, &planned.parameters);
+    let mut parameters = planned.fault.in_full(&planned.parameters);
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
-    if planned.fault.family() == Family::Disk {
-        parameters.extend(in_full(planned.fault, &planned.parameters));
-    }
-    if planned.fault == Fault::OneWay {
-        let direction = match planned.direction() {
-            Direction::In => "in",
-            Direction::Out => "out",
-        };
-        parameters.insert(DIRECTION.to_owned(), direction.to_owned());
-    }
     parameters
 }

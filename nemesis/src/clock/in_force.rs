@@ -82,7 +82,7 @@ impl Moved {
             if peak_ns != 0 {
                 furthest[0] = peak_ns;
             }
-            effects.push(effect("jumps of realtime", jumps as f64, "jumps"));
+            effects.push(Effect::new("jumps of realtime", jumps as f64, "jumps"));
         }
         self.bring_back();
         let after = self.clock.seen();
@@ -91,10 +91,10 @@ impl Moved {
         let mut readings = 0;
         for kind in (0..2).filter(|kind| is_asked[*kind]) {
             let milliseconds = furthest[kind].unsigned_abs() as f64 / 1e6;
-            effects.push(effect(what[kind], milliseconds, "ms"));
+            effects.push(Effect::new(what[kind], milliseconds, "ms"));
             readings += after[kind].readings.wrapping_sub(self.before[kind].readings);
         }
-        effects.push(effect("readings of moved clocks", readings as f64, "readings"));
+        effects.push(Effect::new("readings of moved clocks", readings as f64, "readings"));
         // What was moved comes first.
         effects.sort_by_key(|effect| effect.unit != "ms");
         (effects, self.escape())
@@ -141,10 +141,6 @@ impl Drop for Moved {
     fn drop(&mut self) {
         self.bring_back();
     }
-}
-
-fn effect(what: &str, amount: f64, unit: &str) -> Effect {
-    Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
 }
 
 /// Waits until every process of the node sees its clocks.

@@ -89,21 +89,6 @@ const EXPECTED_PERIOD: &str = "a time from 1ms to 10s";
 const EXPECTED_RATE: &str = "a number from 0.5 to 2, other than 1";
 const EXPECTED_CLOCKS: &str = "both, realtime or monotonic";
 
-/// The parameters of `fault` by name, as given or by default: what a record says. Empty if it is no
-/// clock fault.
-pub(crate) fn in_full(fault: Fault, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let defaults: &[(&str, &str)] = match fault {
-        Fault::ClockStep => &[(BY, DEFAULT_STEP)],
-        Fault::ClockStrobe => &[(BY, DEFAULT_STROBE), (PERIOD, DEFAULT_PERIOD)],
-        Fault::ClockRate => &[(RATE, DEFAULT_RATE), (CLOCKS, DEFAULT_CLOCKS)],
-        _ => &[],
-    };
-    let default = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    let mut full: BTreeMap<String, String> = defaults.iter().map(default).collect();
-    full.extend(given.clone());
-    full
-}
-
 /// What a planned clock fault does.
 pub(crate) fn read(
     fault: Fault,
@@ -123,7 +108,7 @@ pub(crate) fn read(
         };
         return Err(misunderstood(name, value, expected));
     }
-    let full = in_full(fault, given);
+    let full = fault.in_full(given);
     let text = |name: &str| full.get(name).map_or("", String::as_str);
     let by_ns = || offset(text(BY)).ok_or_else(|| misunderstood(BY, text(BY), EXPECTED_BY));
     Ok(match fault {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::catalogue::Spot;
+use super::parameters::Spot;
 
 /// The most that is cut off a file, in bytes, so that it can be mended.
 const MOST_CUT: u64 = 256 << 20;

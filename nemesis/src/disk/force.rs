@@ -9,8 +9,8 @@ use rand::rngs::ChaCha8Rng;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::catalogue::Given;
 use super::damage::{self, Damage};
+use super::parameters::Given;
 use super::{Disk, DiskError, Loss, NameModel, Tally, Tear, Troubled};
 use crate::fault::Fault;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
@@ -134,10 +134,10 @@ async fn darken(
         lost.names += loss.names;
     }
     let effects = vec![
-        effect("lost power", killed, "processes"),
-        effect("bytes lost", lost.bytes as f64, "bytes"),
-        effect("unsynced bytes kept", lost.survived as f64, "bytes"),
-        effect("directory entries lost", lost.names as f64, "entries"),
+        Effect::new("lost power", killed, "processes"),
+        Effect::new("bytes lost", lost.bytes as f64, "bytes"),
+        Effect::new("unsynced bytes kept", lost.survived as f64, "bytes"),
+        Effect::new("directory entries lost", lost.names as f64, "entries"),
     ];
     Ok(InForce::Dark { nodes, effects, since })
 }
@@ -150,7 +150,7 @@ impl InForce<'_> {
                 node.start()?;
             }
             let down = since.elapsed().as_secs_f64() * 1_000.0;
-            effects.push(effect("time down", down, "ms"));
+            effects.push(Effect::new("time down", down, "ms"));
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl InForce<'_> {
             InForce::Dark { effects, .. } => effects.clone(),
             InForce::Troubled { .. } => Vec::new(),
             InForce::Damaged { damage, .. } => {
-                vec![effect("bytes damaged", damage.bytes() as f64, "bytes")]
+                vec![Effect::new("bytes damaged", damage.bytes() as f64, "bytes")]
             }
         }
     }
@@ -179,10 +179,10 @@ impl InForce<'_> {
             InForce::Troubled { node, troubled } => {
                 effects.extend(counted(troubled.tally()));
                 let ended = f64::from(u8::from(!node.is_running()));
-                effects.push(effect("ended by itself", ended, "processes"));
+                effects.push(Effect::new("ended by itself", ended, "processes"));
             }
             InForce::Damaged { node, damage } if !node.is_running() => {
-                effects.push(effect("refused to run", 1.0, "processes"));
+                effects.push(Effect::new("refused to run", 1.0, "processes"));
                 if let Err(error) = mend(node, damage) {
                     return (effects, Some(format!("{}: mending: {error}", node.node())));
                 }
@@ -204,7 +204,7 @@ impl InForce<'_> {
         let errors: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
         if let Some(since) = dark_since.filter(|_| errors.is_empty()) {
             let down = (since.elapsed().saturating_sub(PROOF_OF_LIFE)).as_secs_f64() * 1_000.0;
-            effects.push(effect("time down", down, "ms"));
+            effects.push(Effect::new("time down", down, "ms"));
         }
         (effects, (!errors.is_empty()).then(|| errors.join("; ")))
     }
@@ -247,15 +247,11 @@ async fn start_again(node: &NodeProcess) -> Result<(), String> {
 fn counted(tally: Tally) -> Vec<Effect> {
     let added = tally.added.as_secs_f64() * 1_000.0;
     let all = [
-        effect("calls failed", tally.failed as f64, "calls"),
-        effect("syncs delayed", tally.delayed as f64, "calls"),
-        effect("delay added", added, "ms"),
+        Effect::new("calls failed", tally.failed as f64, "calls"),
+        Effect::new("syncs delayed", tally.delayed as f64, "calls"),
+        Effect::new("delay added", added, "ms"),
     ];
     all.into_iter().filter(|effect| effect.amount > 0.0).collect()
-}
-
-fn effect(what: &str, amount: f64, unit: &str) -> Effect {
-    Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
 }
 
 /// Waits for all futures, which begin together.

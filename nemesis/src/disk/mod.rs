@@ -13,7 +13,6 @@
 //! what is not modelled.
 
 mod call;
-pub(crate) mod catalogue;
 mod contents;
 pub(crate) mod damage;
 pub(crate) mod force;
@@ -23,6 +22,7 @@ mod journal;
 mod ledger;
 mod mapped;
 mod names;
+pub(crate) mod parameters;
 mod probe;
 mod restore;
 mod trouble;

@@ -152,10 +152,6 @@ impl InForce<'_> {
     }
 }
 
-fn effect(what: &str, amount: f64, unit: &str) -> Effect {
-    Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
-}
-
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
@@ -196,7 +192,7 @@ impl<'a> Cut<'a> {
     fn heal(mut self) -> Result<Effect, UnknownLink> {
         self.lift()?;
         let frames = self.dropped()? - self.dropped_before;
-        Ok(effect("frames dropped", frames as f64, "frames"))
+        Ok(Effect::new("frames dropped", frames as f64, "frames"))
     }
 }
 
@@ -216,7 +212,7 @@ pub(super) struct Paused<'a> {
 impl Paused<'_> {
     fn heal(mut self) -> Result<Effect, SignalError> {
         self.is_paused = false;
-        Ok(effect("time stopped", milliseconds(self.node.resume()?), "ms"))
+        Ok(Effect::new("time stopped", milliseconds(self.node.resume()?), "ms"))
     }
 }
 
@@ -239,14 +235,14 @@ pub(super) struct Killed<'a> {
 impl Killed<'_> {
     fn effect(&self) -> Effect {
         let killed = self.status.signal() == Some(libc::SIGKILL);
-        effect("killed by signal 9", f64::from(u8::from(killed)), "processes")
+        Effect::new("killed by signal 9", f64::from(u8::from(killed)), "processes")
     }
 
     async fn heal(self, mut effects: Vec<Effect>, clock: &impl Fn() -> u64) -> Healed {
         let started = self.node.start().map_err(RestartError::from);
         // The fault is over now; that the node stays up is only checked.
         let ended_ns = clock();
-        let down = effect("time down", milliseconds(self.since.elapsed()), "ms");
+        let down = Effect::new("time down", milliseconds(self.since.elapsed()), "ms");
         let lives = match started {
             Ok(_) => self.prove_life().await,
             Err(error) => Err(error),

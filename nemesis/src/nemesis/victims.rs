@@ -10,7 +10,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::time::{sleep, timeout};
 
 use super::Roles;
-use crate::disk::catalogue::{destroys, destructible};
+use crate::disk::parameters::{destroys, destructible};
 use crate::fault::{Fault, Target};
 use crate::random::stream;
 use crate::schedule::{PlannedFault, minority};

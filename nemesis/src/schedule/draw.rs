@@ -14,7 +14,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::{PlannedFault, Schedule};
 use crate::clock::parameters as clock;
-use crate::disk::catalogue::destroys;
+use crate::disk::parameters::destroys;
 use crate::fault::{DIRECTION, Fault, Target};
 use crate::menu::Menu;
 use crate::random::stream;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::parameters::{self as clock, Change};
-use crate::disk::catalogue::{destroys, destructible, misunderstood};
+use crate::disk::parameters::{destroys, destructible, misunderstood};
 use crate::fault::{DIRECTION, Fault, Target};
 
 /// The plan of one run's faults.

@@ -1,4 +1,4 @@
-//! Describes the disk faults: their rows in the table of faults, and what they can be given.
+//! Reads what a disk fault is given: what survives, which calls fail, what is damaged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,152 +8,22 @@ use rand::seq::IndexedRandom;
 use super::contents::Tear;
 use super::image::NameModel;
 use super::trouble::{Operations, Trouble};
-use crate::fault::{Description, Fault, ONE_TARGET, Parameter};
+use crate::fault::{Fault, TARGET};
 use crate::random::stream;
-use crate::record::Family;
 
-const TEAR: &str = "tear";
-const NAMES: &str = "names";
-const OPERATION: &str = "operation";
-const SHARE: &str = "share";
-const ROOM: &str = "room";
-const DELAY: &str = "delay";
-const FILE: &str = "file";
-const PLACE: &str = "place";
-const KEEP: &str = "keep";
+/// The names of the parameters.
+pub(crate) const TEAR: &str = "tear";
+pub(crate) const NAMES: &str = "names";
+pub(crate) const OPERATION: &str = "operation";
+pub(crate) const SHARE: &str = "share";
+pub(crate) const ROOM: &str = "room";
+pub(crate) const DELAY: &str = "delay";
+pub(crate) const FILE: &str = "file";
+pub(crate) const PLACE: &str = "place";
+pub(crate) const KEEP: &str = "keep";
 
 /// The longest that a sync can be delayed: a node that is killed or healed meanwhile waits no more.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
-
-const HOW_TORN: Parameter = Parameter {
-    name: TEAR,
-    summary: "what survives of bytes that were not synced: none, or a random part of each file \
-              that ends at a sector of 512 bytes, appended bytes at any byte",
-    unit: "none, sector or byte",
-    default: "byte",
-};
-
-const WHICH_NAMES: Parameter = Parameter {
-    name: NAMES,
-    summary: "which names survive: those made before the latest sync of anything, as ext4 and XFS \
-              have it, or those only whose directory was synced, as fsync(2) has it",
-    unit: "journal or posix",
-    default: "journal",
-};
-
-const WHICH_FILE: Parameter = Parameter {
-    name: FILE,
-    summary: "the file, by its path below the data directory",
-    unit: "a path, or largest",
-    default: "largest",
-};
-
-/// The disk's rows of [`crate::fault::FAULTS`].
-pub(crate) const ROWS: [Description; 7] = [
-    row(
-        Fault::PowerLoss,
-        "power-loss",
-        "take one node's power: what it had not synced is gone; later start it again",
-        &[ONE_TARGET, HOW_TORN, WHICH_NAMES],
-    ),
-    row(
-        Fault::PowerLossAll,
-        "power-loss-all",
-        "take all nodes' power at once and give it back at once; watch them recover",
-        &[HOW_TORN, WHICH_NAMES],
-    ),
-    row(
-        Fault::DiskError,
-        "disk-error",
-        "let one node's writes or syncs fail with EIO; start it again if it ends of that",
-        &[
-            ONE_TARGET,
-            Parameter {
-                name: OPERATION,
-                summary: "which calls fail",
-                unit: "write, sync or both",
-                default: "sync",
-            },
-            Parameter {
-                name: SHARE,
-                summary: "how many of them fail, at random",
-                unit: "percent, 1% to 100%",
-                default: "100%",
-            },
-        ],
-    ),
-    row(
-        Fault::DiskFull,
-        "disk-full",
-        "let what makes one node's files longer or more fail with ENOSPC",
-        &[
-            ONE_TARGET,
-            Parameter {
-                name: ROOM,
-                summary: "how much can still be added before",
-                unit: "a size: B, KiB or MiB",
-                default: "0B",
-            },
-        ],
-    ),
-    row(
-        Fault::DiskSlow,
-        "disk-slow",
-        "let every sync of one node take longer",
-        &[
-            ONE_TARGET,
-            Parameter {
-                name: DELAY,
-                summary: "by how much",
-                unit: "a duration, up to 10s",
-                default: "100ms",
-            },
-        ],
-    ),
-    row(
-        Fault::BitFlip,
-        "bit-flip",
-        "kill one node, flip one bit of a file of its, and start it again",
-        &[
-            ONE_TARGET,
-            WHICH_FILE,
-            Parameter {
-                name: PLACE,
-                summary: "which byte; by default one of the first half, where no store can take \
-                          the damage for a torn end",
-                unit: "a size from the file's start, or random",
-                default: "random",
-            },
-        ],
-    ),
-    row(
-        Fault::Truncate,
-        "truncate",
-        "kill one node, cut a file of its short, and start it again",
-        &[
-            ONE_TARGET,
-            WHICH_FILE,
-            Parameter {
-                name: KEEP,
-                summary: "how much of the file is left",
-                unit: "percent, 0% to 99%",
-                default: "50%",
-            },
-        ],
-    ),
-];
-
-const fn row(
-    fault: Fault,
-    name: &'static str,
-    summary: &'static str,
-    parameters: &'static [Parameter],
-) -> Description {
-    // As long as a node is down after a kill.
-    let (shortest_ms, longest_ms) = (1_500, 3_500);
-    let family = Family::Disk;
-    Description { fault, name, family, summary, shortest_ms, longest_ms, parameters }
-}
 
 /// What a disk fault was given, by name.
 #[derive(Debug, Clone, Copy)]
@@ -238,10 +108,8 @@ impl<'a> Given<'a> {
 /// What `fault` expects of the parameter `name`, if it does not understand `value`.
 pub(crate) fn misunderstood(fault: Fault, name: &str, value: &str) -> Option<String> {
     let parameters = fault.description().parameters;
-    let Some(parameter) =
-        parameters.iter().find(|it| it.name == name && it.name != crate::fault::TARGET)
-    else {
-        let known = parameters.iter().map(|it| it.name).filter(|it| *it != crate::fault::TARGET);
+    let Some(parameter) = parameters.iter().find(|it| it.name == name && it.name != TARGET) else {
+        let known = parameters.iter().map(|it| it.name).filter(|it| *it != TARGET);
         return Some(format!("the parameters {}", known.collect::<Vec<_>>().join(", ")));
     };
     let only = BTreeMap::from([(name.to_owned(), value.to_owned())]);
@@ -255,12 +123,6 @@ pub(crate) fn misunderstood(fault: Fault, name: &str, value: &str) -> Option<Str
         _ => given.trouble(fault).is_some(),
     };
     (!is_understood).then(|| parameter.unit.to_owned())
-}
-
-/// What a disk fault was given, defaults included; for its record.
-pub(crate) fn in_full(fault: Fault, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let named = fault.description().parameters.iter().filter(|it| it.name != crate::fault::TARGET);
-    named.map(|it| (it.name.to_owned(), Given(given).value(fault, it.name).to_owned())).collect()
 }
 
 /// Whether `fault` destroys what was promised to be durable. No store survives that on a majority.
@@ -295,11 +157,14 @@ fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::FAULTS;
+    use crate::record::Family;
 
     #[test]
     fn every_parameter_understands_its_own_default() {
-        for row in &ROWS {
-            for parameter in row.parameters.iter().filter(|it| it.name != crate::fault::TARGET) {
+        let rows = FAULTS.iter().filter(|row| row.family == Family::Disk);
+        for row in rows {
+            for parameter in row.parameters.iter().filter(|it| it.name != TARGET) {
                 let answer = misunderstood(row.fault, parameter.name, parameter.default);
                 assert_eq!(answer, None, "{}: {}", row.name, parameter.name);
                 let answer = misunderstood(row.fault, parameter.name, "");
