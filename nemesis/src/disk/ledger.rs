@@ -12,20 +12,20 @@ use super::contents::Contents;
 use super::identity::Identity;
 use super::trouble::{Deed, Fate};
 use super::{Disk, State};
-use crate::watch::listener::Notice;
+use crate::watch::listener::Report;
 
 impl Disk {
     /// Notes what a call will do. What becomes of it, `answer` is told before anything else is
     /// noted.
-    pub(crate) fn take(&self, notice: &Notice, answer: impl FnOnce(Fate)) {
+    pub(crate) fn take(&self, report: Report<'_>, answer: impl FnOnce(Fate)) {
         let mut state = self.shared.state();
-        answer(state.take(notice));
+        answer(state.take(report));
     }
 
     /// Notes a call that was delayed and goes on as soon as `answer` returns.
-    pub(crate) fn take_again(&self, notice: &Notice, answer: impl FnOnce()) {
+    pub(crate) fn take_again(&self, report: Report<'_>, answer: impl FnOnce()) {
         let mut state = self.shared.state();
-        state.note_again(notice);
+        state.note_again(report);
         answer();
     }
 
@@ -37,49 +37,50 @@ impl Disk {
 
 impl State {
     /// Notes what a call will do, and decides what becomes of it.
-    fn take(&mut self, notice: &Notice) -> Fate {
-        let Some(call) = self.read(notice) else { return Fate::Pass };
+    fn take(&mut self, report: Report<'_>) -> Fate {
+        let Some(call) = self.read(report) else { return Fate::Pass };
         let fate = match (&mut self.armed, deed(&call)) {
             (Some(armed), Some(deed)) => armed.judge(deed),
             _ => Fate::Pass,
         };
         if fate == Fate::Pass {
-            self.note(call);
+            self.note(call, report);
         }
         fate
     }
 
     /// Notes a delayed call that goes on now.
-    fn note_again(&mut self, notice: &Notice) {
-        if let Some(call) = self.read(notice) {
-            self.note(call);
+    fn note_again(&mut self, report: Report<'_>) {
+        if let Some(call) = self.read(report) {
+            self.note(call, report);
         }
     }
 
-    fn read(&mut self, notice: &Notice) -> Option<Call> {
-        call::read(notice, &self.image.root).unwrap_or_else(|error| {
-            self.miss(&error);
+    fn read(&mut self, report: Report<'_>) -> Option<Call> {
+        call::read(report.notice, &self.image.root).unwrap_or_else(|error| {
+            self.miss(&error, report);
             None
         })
     }
 
     /// Something promised may have been missed, so that nothing may be taken back any more. A
-    /// caller that has ended meanwhile was promised nothing.
-    fn miss(&mut self, error: &io::Error) {
+    /// caller that has ended meanwhile was promised nothing; what is asked about it is then refused
+    /// in several ways (EACCES among them).
+    fn miss(&mut self, error: &io::Error, report: Report<'_>) {
         let has_ended =
             error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH);
-        if !has_ended {
+        if !has_ended && report.is_awaited() {
             self.problem.get_or_insert_with(|| error.to_string());
         }
     }
 
-    fn note(&mut self, call: Call) {
+    fn note(&mut self, call: Call, report: Report<'_>) {
         let is_promise = is_promise(&call);
         let noted = self.try_note(call);
         if let Err(error) = noted
             && is_promise
         {
-            self.miss(&error);
+            self.miss(&error, report);
         }
     }
 

@@ -15,6 +15,7 @@ const CONTINUE: u32 = 1;
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+nix::ioctl_write_ptr!(notif_id_valid, b'!', 2, u64);
 nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 /// The supervisor's end.
@@ -36,6 +37,14 @@ pub(crate) struct Notice {
     pub(crate) arguments: [u64; 6],
 }
 
+/// A call, and on whose list it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Report<'a> {
+    pub(super) listener: &'a Listener,
+    /// The call.
+    pub(crate) notice: &'a Notice,
+}
+
 /// What a wait came to.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -45,6 +54,15 @@ pub(super) enum Heard {
     Nothing,
     /// No process has the filter any more.
     End,
+}
+
+impl Report<'_> {
+    /// Whether the caller still waits for the answer: it may have been killed.
+    pub(crate) fn is_awaited(self) -> bool {
+        let listener = self.listener.listener.as_raw_fd();
+        // SAFETY: the number is the caller's own and lives through the call.
+        unsafe { notif_id_valid(listener, &raw const self.notice.id) }.is_ok()
+    }
 }
 
 impl Notice {

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::listener::{Heard, Listener, Notice};
+use super::listener::{Heard, Listener, Notice, Report};
 use crate::clock::NodeClock;
 use crate::disk::{Disk, Fate};
 
@@ -49,7 +49,7 @@ fn answer_all(
         let now = Instant::now();
         for (_, notice) in waiting.extract_if(.., |(due, _)| *due <= now) {
             if let Some(disk) = disk {
-                disk.take_again(&notice, || {
+                disk.take_again(Report { listener, notice: &notice }, || {
                     listener.answer(&notice, None);
                 });
             }
@@ -77,7 +77,7 @@ fn answer_all(
             listener.answer(&notice, failure);
         };
         match disk {
-            Some(disk) => disk.take(&notice, answer),
+            Some(disk) => disk.take(Report { listener, notice: &notice }, answer),
             None => answer(Fate::Pass),
         }
     }
