@@ -10,21 +10,23 @@
 //! unknown, and says so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use crate::constraints::{self, Explanation};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Decision, EngineChoice, Monitored, Span, frontier, spans, witness};
-use crate::history::History;
+use crate::engines::{Decision, EngineChoice, Monitored, Patience, Span, frontier, spans, witness};
+use crate::history::{History, Operation, Outcome};
 use crate::model::{ModelKind, with_model};
-use crate::progress::Progress;
+use crate::progress::{Course, Progress};
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
-use crate::verify::{Expected, verify};
+use crate::verify::{Expected, VerifyError, verify_until};
 use crate::words;
 
 /// What a check assumes and may use.
@@ -74,7 +76,8 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        Checker { history, options, stop, progress, memory: options.memory, model: &model }.check()
+        let (memory, end) = (options.memory, OnceLock::new());
+        Checker { history, options, stop, progress, memory, end, model: &model }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -85,6 +88,9 @@ pub fn check_watched(
 
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
+/// How often the minimisation of a counterexample goes on after it was told to stop: some tens of
+/// milliseconds.
+const GRACE_POLLS: usize = 64;
 
 /// What was found for one object.
 struct Finding {
@@ -111,6 +117,8 @@ struct Checker<'a, M> {
     progress: &'a Progress,
     /// Bytes for one search.
     memory: usize,
+    /// The last position of the history, and whether it has a clock, once asked for.
+    end: OnceLock<(u64, bool)>,
     model: &'a M,
 }
 
@@ -155,6 +163,9 @@ impl<M: Monitored> Checker<'_, M> {
     }
 
     fn check_object(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
+        if (self.stop)() {
+            return self.out_of_time(object, "none");
+        }
         let spans = spans(self.history, &object.places, self.model);
         if let Some(span) = spans.iter().find(|span| !self.model.knows(span.call)) {
             return self.unknown(object, "none", self.without_meaning(span));
@@ -167,8 +178,9 @@ impl<M: Monitored> Checker<'_, M> {
             let model = words::a(self.model.name());
             return self.unknown(object, choice.name(), format!("{model} has no zones"));
         }
-        match self.model.monitor(self.history, &spans, scratch) {
+        match self.model.monitor(self.history, &spans, scratch, &Patience::new(self.stop)) {
             Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
+            Decision::Stopped => self.out_of_time(object, M::ENGINE),
             Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
             Decision::Inexact(_) if choice == EngineChoice::Auto => {
                 self.search(object, &spans, scratch)
@@ -184,38 +196,76 @@ impl<M: Monitored> Checker<'_, M> {
         let limits = self.limits();
         let choice = self.options.engine;
         let by = |search| Found { search, engine: choice };
+        let course = Course::new(self.progress);
+        let watch = Some(&course);
         let Found { search, engine } = match choice {
-            EngineChoice::Frontier => by(frontier::search(self.model, spans, &limits)),
+            EngineChoice::Frontier => by(frontier::search_on(self.model, spans, &limits, watch)),
             EngineChoice::Wgl => by(wgl::search(self.model, spans, &limits)),
-            _ => auto::decide(self.model, spans, &limits),
+            _ => auto::decide_on(self.model, spans, &limits, watch),
         };
         let engine = engine.name();
         match search {
             Search::Valid(order) => self.valid(object, engine, spans, &order),
             Search::Violation { proven_at } => {
+                // A violation found in the last moment is told in a few words, too.
+                let polls = AtomicUsize::new(0);
+                let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= GRACE_POLLS;
+                let limits = Limits { stop: &stop, ..limits };
                 let part = wgl::minimise(self.model, spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
-                let counterexample = match self.model.monitor(self.history, &part, scratch) {
+                let patience = Patience::new(&stop);
+                let found = self.model.monitor(self.history, &part, scratch, &patience);
+                let counterexample = match found {
                     Decision::Violation(found) => *found,
                     _ => self.unnamed(object, &part),
                 };
                 self.violation(object, engine, counterexample)
             }
-            Search::Unknown { cause, ordered, completed, .. } => {
-                let cause = match cause {
-                    Cause::Stopped => "the time ran out".to_owned(),
-                    Cause::Memory => {
-                        format!("the search used up its {} MiB", self.memory >> 20)
-                    }
-                    Cause::NoMeaning => "a call has no meaning".to_owned(),
-                };
-                let reason = format!(
-                    "{cause}; the longest order found holds {ordered} of {completed} completed \
-                     operations"
-                );
+            Search::Unknown { cause, ordered, completed, passed } => {
+                let mut reason = self.ran_out(cause, ordered, completed);
+                reason.extend(self.decided_up_to(object, passed));
                 self.unknown(object, engine, reason)
             }
         }
+    }
+
+    /// The time was up before anything was found about the object.
+    fn out_of_time(&self, object: &Object, engine: &str) -> Finding {
+        let is_ok = |&&place: &&u32| self.history.operations[place as usize].is_ok();
+        let completed = object.places.iter().filter(is_ok).count();
+        self.unknown(object, engine, self.ran_out(Cause::Stopped, 0, completed))
+    }
+
+    /// Which event a search along time had come to when it ended, if it had come to any. `passed` is
+    /// the last return up to which there is an order.
+    fn decided_up_to(&self, object: &Object, passed: u64) -> Option<String> {
+        let position = passed.checked_sub(1)?;
+        let operations = &self.history.operations;
+        let returned = |place: &u32| match operations[*place as usize].outcome {
+            Outcome::Ok(moment, _) if moment.position == position => Some(moment),
+            _ => None,
+        };
+        let at = object.places.iter().find_map(returned)?;
+        let &(last, has_clock) = self.end.get_or_init(|| {
+            let last = |it: &Operation| it.completion().map_or(it.invoked, |(_, moment)| moment);
+            let last = operations.iter().map(|it| last(it).position).max();
+            (last.unwrap_or(0), self.history.has_clock())
+        });
+        let seconds = at.time.as_seconds();
+        let time = if has_clock { format!(" ({seconds:.1} s)") } else { String::new() };
+        Some(format!("; decided up to event {position} of {last}{time}"))
+    }
+
+    /// What ran out, and how far the search had come.
+    fn ran_out(&self, cause: Cause, ordered: usize, completed: usize) -> String {
+        let cause = match cause {
+            Cause::Stopped => "the time ran out".to_owned(),
+            Cause::Memory => format!("the search used up its {} MiB", self.memory >> 20),
+            Cause::NoMeaning => "a call has no meaning".to_owned(),
+        };
+        format!(
+            "{cause}; the longest order found holds {ordered} of {completed} completed operations"
+        )
     }
 
     fn limits(&self) -> Limits<'_> {
@@ -387,11 +437,16 @@ impl<M: Monitored> Checker<'_, M> {
         let Options { model, initial, .. } = self.options.clone();
         let certificate =
             Certificate { model: model.name().to_owned(), initial: initial.clone(), keys };
-        if let Err(error) = verify(self.history, &certificate, &Expected { model, initial }) {
+        let expected = Expected { model, initial };
+        if let Err(error) = verify_until(self.history, &certificate, &expected, self.stop) {
             for key in &mut analysis.keys {
                 key.verdict = Verdict::Unknown;
             }
-            return doubt(analysis, format!("the verifier rejects the order found: {error}"));
+            let what = match error {
+                VerifyError::Stopped { .. } => "the order found was not verified",
+                _ => "the verifier rejects the order found",
+            };
+            return doubt(analysis, format!("{what}: {error}"));
         }
         (analysis, Some(certificate))
     }

@@ -37,4 +37,4 @@ pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
     Verdict, Witness,
 };
-pub use verify::{Expected, VerifyError, verify};
+pub use verify::{Expected, VerifyError, verify, verify_until};

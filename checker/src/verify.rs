@@ -4,7 +4,7 @@
 //! operation stands there once and no failed one does, that the model answers as the clients were
 //! answered, and that no operation stands after one that was invoked after it had returned. Linear
 //! in the size of the history, but for what a step of the model costs. Shares nothing with the
-//! engines but the model.
+//! engines but the model, and how loops end when the time is up.
 //!
 //! What the object is and what it holds at the beginning, the caller says: a certificate that
 //! assumes anything else proves nothing.
@@ -12,6 +12,7 @@
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use crate::engines::{Patience, Stopped};
 use crate::history::{History, KeyId, Operation, Outcome};
 use crate::model::{BadInitial, Call, Model, ModelKind, with_model};
 use crate::value::Value;
@@ -116,6 +117,14 @@ pub enum VerifyError {
         /// The operation that it must come before.
         before: u64,
     },
+    /// It was told to stop before it was through.
+    #[error("the time ran out after {replayed} of {listed} operations")]
+    Stopped {
+        /// How many operations were found in their places.
+        replayed: usize,
+        /// How many there are in the certificate.
+        listed: usize,
+    },
 }
 
 /// Whether `certificate` proves that `history` is linearizable as what is `expected`.
@@ -129,6 +138,21 @@ pub fn verify(
     certificate: &Certificate,
     expected: &Expected,
 ) -> Result<(), VerifyError> {
+    verify_until(history, certificate, expected, &|| false)
+}
+
+/// As [`verify`], unless `stop` says true before it is through; it is asked every few thousand
+/// operations.
+///
+/// # Errors
+///
+/// As [`verify`], and [`VerifyError::Stopped`].
+pub fn verify_until(
+    history: &History,
+    certificate: &Certificate,
+    expected: &Expected,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(), VerifyError> {
     let Expected { model, initial } = expected;
     if certificate.model.parse() != Ok(*model) {
         let found = certificate.model.clone();
@@ -138,11 +162,22 @@ pub fn verify(
         let (expected, found) = (initial.clone(), certificate.initial.clone());
         return Err(VerifyError::OtherInitial { expected, found });
     }
-    let verifier = Verifier::new(history, certificate, model.splits_by_key());
+    let patience = Patience::new(stop);
+    let stopped = |replayed| VerifyError::Stopped { replayed, listed: listed(certificate) };
+    let verifier = Verifier::new(history, certificate, model.splits_by_key(), &patience)
+        .map_err(|Stopped| stopped(0))?;
     with_model!(model, initial, &history.values, model => verifier.run(&model))?
 }
 
+/// How many operations the certificate orders.
+fn listed(certificate: &Certificate) -> usize {
+    certificate.keys.iter().map(|key| key.order.len()).sum()
+}
+
 struct Verifier<'a> {
+    patience: &'a Patience<'a>,
+    /// How many operations were found in their places.
+    replayed: usize,
     history: &'a History,
     certificate: &'a Certificate,
     /// The objects by their names. If there is one only, every key is another name of it.
@@ -155,23 +190,35 @@ struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(history: &'a History, certificate: &'a Certificate, by_key: bool) -> Self {
+    fn new(
+        history: &'a History,
+        certificate: &'a Certificate,
+        by_key: bool,
+        patience: &'a Patience<'a>,
+    ) -> Result<Self, Stopped> {
         let (objects, object_of): (FxHashMap<_, _>, Vec<u32>) = if by_key {
             let numbers = 0..history.keys.len() as u32;
             (history.keys.iter().zip(numbers.clone()).collect(), numbers.collect())
         } else {
             ([(&Value::Null, 0)].into_iter().collect(), vec![0; history.keys.len()])
         };
-        let places = history.operations.iter().enumerate();
-        Self {
+        let mut places = FxHashMap::default();
+        places.reserve(history.operations.len());
+        for (place, operation) in history.operations.iter().enumerate() {
+            patience.step()?;
+            places.insert(operation.invoked.position, place);
+        }
+        Ok(Self {
+            patience,
+            replayed: 0,
             history,
             certificate,
             object_of,
-            places: places.map(|(place, operation)| (operation.invoked.position, place)).collect(),
+            places,
             seen_objects: vec![false; objects.len()],
             objects,
             seen: vec![false; history.operations.len()],
-        }
+        })
     }
 
     fn run<M: Model>(mut self, model: &M) -> Result<(), VerifyError> {
@@ -191,6 +238,11 @@ impl<'a> Verifier<'a> {
         let mut state = model.initial();
         let mut last_invoked = 0;
         for &index in &order.order {
+            if self.patience.step() == Err(Stopped) {
+                let (replayed, listed) = (self.replayed, listed(self.certificate));
+                return Err(VerifyError::Stopped { replayed, listed });
+            }
+            self.replayed += 1;
             let operation = self.admit(index, &order.key, object)?;
             state = self.step(model, &state, operation)?;
             if let Outcome::Ok(returned, _) = operation.outcome

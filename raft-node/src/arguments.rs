@@ -6,17 +6,16 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::Config;
 use crate::core::units::NodeId;
-#[cfg(feature = "mutations")]
-use crate::mutations::Mutation;
-use crate::mutations::Mutations;
+use crate::core::{Compaction, Config, Lease};
+use crate::mutations::{Mutation, Mutations};
 use crate::server::Level;
 
-/// Run one server of a replicated key/value store that speaks RESP2 (redis-cli works).
+/// Run one server of a replicated key/value store that speaks RESP (redis-cli works).
 ///
-/// Reads and writes its data directory, logs to standard error, and runs until SIGTERM or SIGINT.
-/// Exits with 0 after a clean stop, with another status when it cannot start or its disk fails.
+/// Reads and writes its data directory, logs to standard error, and runs until SIGTERM or SIGINT;
+/// a leader then hands over first. Exits with 0 after a clean stop, with another status when it
+/// cannot start or its disk fails.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example, the first of three servers:\n  \
     --id 1 --data /var/lib/store --listen 10.0.0.1:6379 \\\n    \
@@ -41,6 +40,36 @@ pub struct Arguments {
     /// Where clients reach a server, to be named when it leads; this one's is --listen by default
     #[arg(long = "client-address", value_name = "ID=IP:PORT", value_parser = member)]
     pub client_addresses: Vec<(NodeId, SocketAddr)>,
+
+    /// Join a cluster that exists: --peer names some of its servers and this one, which has no vote
+    /// until `RAFT ADD` at any of them makes it a member. Once it is one, the flag changes nothing
+    #[arg(long)]
+    pub join: bool,
+
+    /// Where to serve Prometheus metrics over HTTP, at /metrics; nowhere if not given
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Clients' connections at once; more are told so and closed
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clients)]
+    pub max_clients: u32,
+
+    /// How long a request may take before it is logged as slow
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    pub slow_request: Duration,
+
+    /// Take a snapshot once this much was applied since the last one (more, if that was larger)
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub snapshot_every: u64,
+
+    /// Log entries to keep before a snapshot, for followers that lag a little
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub snapshot_keeps: u64,
+
+    /// Serve reads without asking a quorum while no other server can lead, given that no two
+    /// servers' monotonic clocks run apart by more than this many millionths
+    #[arg(long, value_name = "PPM", value_parser = clap::value_parser!(u32).range(..=500_000))]
+    pub lease_drift: Option<u32>,
 
     /// How often a leader lets the others hear from it
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = duration)]
@@ -83,6 +112,9 @@ pub enum ArgumentsError {
         /// The server's id.
         id: NodeId,
     },
+    /// There is no cluster to join.
+    #[error("--join needs a --peer for a server of the cluster besides this one")]
+    NobodyToJoin,
     /// A server is named twice.
     #[error("{option} names server {id} twice")]
     Twice {
@@ -130,6 +162,12 @@ impl Arguments {
         if !members.contains(&self.id) {
             return Err(ArgumentsError::NotAMember { id: self.id });
         }
+        if self.join {
+            members.remove(&self.id);
+            if members.is_empty() {
+                return Err(ArgumentsError::NobodyToJoin);
+            }
+        }
         let least = *self.election_timeout.start();
         if self.heartbeat.is_zero() || self.heartbeat >= least {
             return Err(ArgumentsError::HeartbeatTooLong { heartbeat: self.heartbeat, least });
@@ -141,6 +179,12 @@ impl Arguments {
             election_timeout: self.election_timeout.clone(),
             request_timeout: self.request_timeout,
             leader_wait: self.leader_wait,
+            compaction: Compaction {
+                log_bytes: self.snapshot_every,
+                keep_entries: self.snapshot_keeps,
+                ..Compaction::default()
+            },
+            lease: self.lease(),
             seed: self.seed,
             mutations: self.mutations(),
         })
@@ -162,6 +206,21 @@ impl Arguments {
         Ok(addresses)
     }
 
+    /// Planted bugs of the lease need one to be wrong about.
+    fn lease(&self) -> Option<Lease> {
+        let mutations = self.mutations();
+        let planted = [
+            Mutation::LeaseWallClock,
+            Mutation::LeaseNoMargin,
+            Mutation::LeaseNotRechecked,
+            Mutation::LeaseKeptOnTransfer,
+        ]
+        .iter()
+        .any(|mutation| mutations.has(*mutation));
+        let asked = self.lease_drift.map(|drift_ppm| Lease { drift_ppm });
+        asked.or(planted.then_some(Lease::ORDINARY))
+    }
+
     #[cfg(feature = "mutations")]
     fn mutations(&self) -> Mutations {
         Mutations::new(&self.mutations)
@@ -178,6 +237,27 @@ fn node_id(text: &str) -> Result<NodeId, String> {
         Ok(0) | Err(_) => Err("expected a number from 1 to 4294967295".to_owned()),
         Ok(number) => Ok(NodeId(number)),
     }
+}
+
+fn clients(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number @ 1..=1_000_000) => Ok(number),
+        _ => Err("expected a number from 1 to 1000000".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let expected = || "expected a number with B, KiB, MiB or GiB, such as 64MiB".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits.parse().map_err(|_| expected())?;
+    let shift = match &text[digits.len()..] {
+        "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(expected()),
+    };
+    Ok(u64::from(number) << shift)
 }
 
 fn member(text: &str) -> Result<(NodeId, SocketAddr), String> {
@@ -237,6 +317,8 @@ mod tests {
         for (more, expected) in [
             ("--peer 2", "expected ID=IP:PORT"),
             ("--peer 0=127.0.0.1:3", "expected a number from 1"),
+            ("--max-clients 0", "expected a number from 1"),
+            ("--snapshot-every 5", "such as 64MiB"),
             ("--heartbeat 5", "such as 100ms"),
             ("--heartbeat ms", "such as 100ms"),
             ("--election-timeout 400ms..250ms", "expected MIN..MAX"),
@@ -256,9 +338,17 @@ mod tests {
         assert_eq!(refused("--peer 2=127.0.0.1:2"), ArgumentsError::SharedAddress { address });
         let error = refused("--heartbeat 300ms");
         assert!(matches!(error, ArgumentsError::HeartbeatTooLong { .. }));
+        assert_eq!(refused("--join"), ArgumentsError::NobodyToJoin);
         let mut stranger = parse("").expect("good");
         stranger.id = NodeId(9);
         assert_eq!(stranger.config().err(), Some(ArgumentsError::NotAMember { id: NodeId(9) }));
+    }
+
+    #[test]
+    fn server_that_joins_is_no_member_yet() {
+        let arguments = parse("--join --peer 2=127.0.0.1:3").expect("good");
+        let config = arguments.config().expect("consistent");
+        assert_eq!(config.members, BTreeSet::from([NodeId(2)]));
     }
 
     #[cfg(feature = "mutations")]
@@ -267,6 +357,9 @@ mod tests {
         let arguments = parse("--mutation no-log-check").expect("known");
         let config = arguments.config().expect("consistent");
         assert!(config.mutations.has(Mutation::NoLogCheck));
+        assert_eq!(config.lease, None);
+        let arguments = parse("--mutation lease-wall-clock").expect("known");
+        assert_eq!(arguments.config().expect("consistent").lease, Some(Lease::ORDINARY));
         let error = parse("--mutation nonsense").expect_err("unknown").to_string();
         assert!(error.contains("leader-local-read"), "{error}");
     }

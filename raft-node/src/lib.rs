@@ -10,6 +10,7 @@ pub mod codec;
 pub mod core;
 pub mod mutations;
 mod server;
+pub mod sim;
 pub mod storage;
 
 pub use self::arguments::Arguments;

@@ -55,25 +55,177 @@ macro_rules! mutations {
 }
 
 mutations! {
-    "leader-local-read" LeaderLocalRead:
-        "a leader reads without asking a quorum",
-        "isolate or pause the leader", [Clients], ["etcd#741", "consul#54"];
-    "stale-append-accepted" StaleAppendAccepted:
-        "the term of AppendEntries is not checked",
-        "pause the old leader, elect, resume", [Clients], [];
+    "vote-not-persisted" VoteNotPersisted:
+        "votedFor lives in memory only",
+        "kill and restart a voter inside one election", [Clients, WhiteBox],
+        ["nodedb#161", "barge#5"];
+    "term-not-persisted" TermNotPersisted:
+        "currentTerm restarts at an old value",
+        "kill, restart", [WhiteBox], ["nodedb#161"];
+    "vote-erased-same-term" VoteErasedSameTerm:
+        "votedFor cleared on step-down in the same term",
+        "two candidates in one term, a late RequestVote", [Clients, WhiteBox],
+        ["redpanda#19", "hazelcast#16643", "camunda#5356", "CCF#8094"];
+    "duplicate-votes-counted" DuplicateVotesCounted:
+        "counts replies, not voters",
+        "connection reset and RPC retry", [Clients, WhiteBox], ["akka-raft"];
     "no-log-check" NoLogCheck:
         "votes are granted whatever the candidate's log",
         "isolate a follower, write, isolate the leader", [Clients], [];
+    "quorum-off-by-one" QuorumOffByOne:
+        "n/2 is enough",
+        "four nodes, split in two", [Clients], [];
+    "no-step-down" NoStepDown:
+        "ignores a higher term in replies",
+        "partition and heal", [Clients], [];
+    "stale-append-accepted" StaleAppendAccepted:
+        "the term of AppendEntries is not checked",
+        "pause the old leader, elect, resume", [Clients], [];
+    "no-prevote" NoPrevote:
+        "a rejoining node deposes the leader again and again",
+        "flapping or one-way link", [Liveness], [];
+    "no-check-quorum" NoCheckQuorum:
+        "a leader that hears no majority stays",
+        "one-way partition", [Liveness, Clients], ["cockroach#79699"];
+    "fixed-timer" FixedTimer:
+        "election timeout not randomised",
+        "kill the leader", [Liveness], [];
+    "timer-reset-on-any-rpc" TimerResetOnAnyRpc:
+        "a refused vote or stale append resets it",
+        "partition with a spamming candidate", [Liveness], [];
+    "term-regress-on-snapshot" TermRegressOnSnapshot:
+        "currentTerm := the snapshot's term",
+        "snapshot, restart", [WhiteBox], ["willemt/raft#118"];
     "commit-prior-term" CommitPriorTerm:
         "replicas of older terms' entries count, so a term begins without an entry of its own",
         "isolate leaders in rotation while writing, five nodes", [Clients],
         ["logcabin#44", "async-raft#108", "canonical/raft#220"];
+    "heartbeat-skips-prevlog" HeartbeatSkipsPrevlog:
+        "an empty AppendEntries always succeeds",
+        "partition, heal", [Clients], [];
+    "truncate-on-stale-append" TruncateOnStaleAppend:
+        "truncates after prevLog without a conflict",
+        "held direction, retry", [Clients], ["raftos#26"];
+    "stale-tail-kept" StaleTailKept:
+        "overwrites the conflict, keeps what follows",
+        "isolate a leader with a long tail", [Clients], ["mofa#1150"];
+    "commit-beyond-last-new" CommitBeyondLastNew:
+        "commit = min(leaderCommit, last index)",
+        "divergent tail, empty heartbeat", [Clients], ["copycat#265", "scylladb#9965"];
+    "optimistic-match" OptimisticMatch:
+        "matchIndex := nextIndex − 1",
+        "fast leader changes", [Clients], [];
+    "ack-before-fsync" AckBeforeFsync:
+        "acknowledges after write(2)",
+        "power loss on a quorum", [Clients], ["nats-server#7564", "hiqlite#361"];
+    "leader-counts-unsynced" LeaderCountsUnsynced:
+        "the leader counts its own unsynced entry",
+        "power loss of the leader, a follower down", [Clients], [];
+    "stale-last-written" StaleLastWritten:
+        "the durable index is not lowered on truncation",
+        "leader changes, power loss", [Clients], ["ra#637"];
+    "reply-by-index-only" ReplyByIndexOnly:
+        "a waiting client is matched by index, not by index and term",
+        "partition the leader with work pending", [Clients], [];
+    "purged-prevlog-conflict" PurgedPrevlogConflict:
+        "a compacted previous entry is taken for a conflict",
+        "snapshot, lagging follower, restart", [Clients], ["openraft#509"];
+    "leader-local-read" LeaderLocalRead:
+        "a leader asks no quorum, neither before it answers a read nor whether it still leads",
+        "isolate or pause the leader", [Clients], ["etcd#741", "consul#54"];
+    "readindex-without-noop" ReadindexWithoutNoop:
+        "a new leader reads before committing in its own term",
+        "kill the leader, read at once", [Clients], ["etcd#7331", "redisraft#19"];
+    "readindex-term-race" ReadindexTermRace:
+        "the confirming round belongs to an older request",
+        "pause, leader change", [Clients], ["etcd#20418"];
+    "readindex-no-round" ReadindexNoRound:
+        "ReadIndex without confirming leadership",
+        "pause, partition", [Clients], [];
+    "lease-wall-clock" LeaseWallClock:
+        "the lease is measured with CLOCK_REALTIME",
+        "clock steps back, isolate the leader", [Clients], ["tikv#964"];
+    "lease-no-margin" LeaseNoMargin:
+        "the lease is as long as the election timeout",
+        "clock rate, isolate the leader", [Clients], ["sofa-jraft#34"];
+    "lease-not-rechecked" LeaseNotRechecked:
+        "the lease is checked, then the read served late",
+        "pause", [Clients], ["etcd#6005"];
+    "lease-kept-on-transfer" LeaseKeptOnTransfer:
+        "the old leader keeps its lease",
+        "leadership transfer", [Clients], [];
+    "no-dedup" NoDedup:
+        "a retried request is applied again",
+        "lost replies, client retry", [Clients], ["ra#145"];
+    "dedup-not-in-snapshot" DedupNotInSnapshot:
+        "the session table is not in the snapshot",
+        "snapshot, retry", [Clients], [];
+    "fail-for-maybe" FailForMaybe:
+        "a definite error while the entry may still commit",
+        "kill, isolate the leader", [Clients], ["redisraft#23"];
+    "apply-twice-on-restart" ApplyTwiceOnRestart:
+        "applied index and state not saved together",
+        "kill", [Clients], ["etcd#13766"];
+    "apply-before-commit" ApplyBeforeCommit:
+        "applied when appended",
+        "isolate the leader", [Clients], [];
+    "nondeterministic-apply" NondeterministicApply:
+        "apply reads the local clock (TTL)",
+        "clock skew", [Clients, WhiteBox], [];
+    "older-snapshot-installed" OlderSnapshotInstalled:
+        "the index is not checked",
+        "held direction, retried InstallSnapshot", [Clients], ["openraft#543"];
+    "install-without-reset" InstallWithoutReset:
+        "the old state is not cleared",
+        "lagging follower, deletes", [Clients], ["jgroups-raft#301"];
+    "snapshot-log-gap" SnapshotLogGap:
+        "a restart between a snapshot and the trim drops the entries after the snapshot",
+        "kill between snapshot and trim", [Clients], ["redisraft#43"];
+    "partial-snapshot-installed" PartialSnapshotInstalled:
+        "a lost chunk goes unnoticed",
+        "reset during the transfer", [Clients], [];
+    "snapshot-not-synced" SnapshotNotSynced:
+        "the log is trimmed before the snapshot is durable",
+        "power loss", [Clients], [];
+    "early-membership-change" EarlyMembershipChange:
+        "a change before committing in one's own term",
+        "membership change, partition", [Clients], ["openraft#2051", "braft#182"];
+    "uncommitted-config-ignored" UncommittedConfigIgnored:
+        "a new leader forgets an uncommitted configuration",
+        "membership change, partition", [Clients], ["NuRaft#67"];
+    "learner-counted" LearnerCounted:
+        "a learner counts towards the quorum",
+        "membership change, partition", [Clients], ["RedisLabs/raft#13"];
+    "joint-left-early" JointLeftEarly:
+        "leaves the joint configuration before it is committed",
+        "membership change, partition", [Clients], ["camunda#60086"];
+    "fsync-error-ignored" FsyncErrorIgnored:
+        "an error from fsync is swallowed",
+        "I/O error on fsync, power loss", [Clients], [];
+    "torn-tail-accepted" TornTailAccepted:
+        "the last batch's checksum is not checked",
+        "power loss, torn write", [Clients], ["canonical/raft#407"];
+    "corruption-truncates-then-votes" CorruptionTruncatesThenVotes:
+        "a bad checksum in the middle truncates the log, then the server votes",
+        "bit flip in the log, restart", [Clients], ["nats-server#7587", "NuRaft#185"];
+    "directory-not-synced" DirectoryNotSynced:
+        "a new segment's directory entry is not synced",
+        "power loss", [Clients], [];
 }
 
 /// Every planted bug, in the order of the table.
 #[must_use]
 pub fn table() -> &'static [MutationInfo] {
     TABLE
+}
+
+impl Mutation {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let row = TABLE.iter().find(|info| info.mutation == self);
+        row.map_or("", |info| info.name)
+    }
 }
 
 /// No planted bug has this name.

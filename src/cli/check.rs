@@ -1,6 +1,6 @@
 //! `partita check`: is this history linearizable?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -81,17 +81,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut worst = Verdict::Valid;
     let mut checked = Vec::new();
     for file in &arguments.files {
-        let deadline = Instant::now() + arguments.timeout;
-        let history = arguments.reading.read(file)?;
-        let model = input::model(arguments.model, &history, file)?;
-        let options = Options {
-            model,
-            initial: arguments.initial.clone(),
-            memory: arguments.max_memory,
-            engine: arguments.engine,
-        };
-        let (analysis, certificate) =
-            judge(&file.display().to_string(), &history, &options, deadline);
+        let Judged { model, history, analysis, certificate } = arguments.judge(file)?;
         worst = worst.max(analysis.verdict);
         if arguments.json {
             let text = serde_json::to_string(&analysis).or_harness(|| "verdict".to_owned())?;
@@ -132,6 +122,46 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             .or_usage(|| path.display().to_string())?;
     }
     Ok(worst.into())
+}
+
+/// A history and what was found.
+struct Judged {
+    model: ModelKind,
+    history: History,
+    analysis: Analysis,
+    certificate: Option<Certificate>,
+}
+
+impl Arguments {
+    /// Reads the file and checks it, in the time that both may take together.
+    fn judge(&self, file: &Path) -> Result<Judged, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let history = match self.reading.read_until(file, deadline)? {
+            Ok(history) => history,
+            Err(line) => {
+                let reason = format!("the time ran out while line {line} was read");
+                let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
+                let analysis =
+                    Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
+                return Ok(Judged {
+                    model: self.model.unwrap_or_default(),
+                    history: History::default(),
+                    analysis,
+                    certificate: None,
+                });
+            }
+        };
+        let model = input::model(self.model, &history, file)?;
+        let options = Options {
+            model,
+            initial: self.initial.clone(),
+            memory: self.max_memory,
+            engine: self.engine,
+        };
+        let (analysis, certificate) =
+            judge(&file.display().to_string(), &history, &options, deadline);
+        Ok(Judged { model, history, analysis, certificate })
+    }
 }
 
 /// The command that was typed, for a POSIX shell.

@@ -1,11 +1,12 @@
 //! History files as commands take them: where they are, and how they are to be read.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, ErrorKind};
 use std::path::Path;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use partita_checker::formats::{self, Format, ReadOptions};
+use partita_checker::formats::{self, Format, ReadError, ReadOptions, ReadProblem};
 use partita_checker::{History, MODELS, ModelKind};
 
 use crate::exit::{Failure, OrFail};
@@ -70,6 +71,34 @@ impl Reading {
     pub fn read(&self, path: &Path) -> Result<History, Failure> {
         let name = path.display().to_string();
         let file = File::open(path).or_usage(|| name.clone())?;
+        self.parse(&name, file).map_err(|error| Failure::usage(miette::miette!("{error}")))
+    }
+
+    /// As [`Self::read`], but gives up at `deadline`; then only the line is known that it had come
+    /// to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_until(
+        &self,
+        path: &Path,
+        deadline: Instant,
+    ) -> Result<Result<History, u64>, Failure> {
+        let name = path.display().to_string();
+        let file = File::open(path).or_usage(|| name.clone())?;
+        match self.parse(&name, Timed { file, deadline }) {
+            Ok(history) => Ok(Ok(history)),
+            Err(ReadError { line, problem: ReadProblem::Io(error), .. })
+                if error.kind() == ErrorKind::TimedOut && Instant::now() >= deadline =>
+            {
+                Ok(Err(line))
+            }
+            Err(error) => Err(Failure::usage(miette::miette!("{error}"))),
+        }
+    }
+
+    fn parse(&self, name: &str, input: impl io::Read) -> Result<History, ReadError> {
         let options = ReadOptions {
             format: self.format,
             failed_cas: self.failed_cas.map(|meaning| match meaning {
@@ -79,7 +108,21 @@ impl Reading {
             independent: self.independent,
             ..ReadOptions::default()
         };
-        formats::read(&name, BufReader::with_capacity(256 * 1024, file), &options)
-            .map_err(|error| Failure::usage(miette::miette!("{error}")))
+        formats::read(name, BufReader::with_capacity(256 * 1024, input), &options)
+    }
+}
+
+/// A file that cannot be read any more after a deadline.
+struct Timed {
+    file: File,
+    deadline: Instant,
+}
+
+impl io::Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.deadline {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.file.read(buffer)
     }
 }

@@ -90,9 +90,9 @@ fn heading(text: &str) {
 }
 
 fn row(name: &str, about: &str) {
-    println!("  {name:<24}{about}");
+    println!("  {name:<33}{about}");
 }
 
 fn note(text: &str) {
-    println!("  {:<24}  {text}", "");
+    println!("  {:<33}  {text}", "");
 }

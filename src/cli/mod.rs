@@ -9,6 +9,7 @@ pub mod list;
 pub mod progress;
 pub mod run;
 pub mod show;
+pub mod simulate;
 pub mod verify;
 
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub enum Command {
     Export(export::Arguments),
     /// Make a history, linearizable or damaged on purpose.
     Generate(generate::Arguments),
+    /// Run clusters of the built-in server in simulated time, and check every step.
+    Simulate(simulate::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults and planted bugs.
@@ -66,12 +69,16 @@ pub enum Command {
 ///
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
+    if !matches!(cli.command, Command::Run(_) | Command::Node(_)) {
+        end_quietly_with_the_reader();
+    }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
+        Command::Simulate(arguments) => simulate::perform(&arguments),
         Command::Node(arguments) => {
             partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
             Ok(Exit::Valid)
@@ -79,6 +86,16 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::List(arguments) => Ok(list::perform(&arguments)),
         Command::Doctor => Ok(doctor::perform()),
     }
+}
+
+/// Lets the program end, as others in a pipe do, when nobody reads its output any more: `partita
+/// check … | head`. Not for commands that have something to heal or to keep.
+#[expect(unsafe_code, reason = "the disposition of a signal belongs to the whole process")]
+fn end_quietly_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default disposition runs no code of ours.
+    let set = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    set.expect("every program may have the default");
 }
 
 /// Reads `30s`, `5m`, `1m 30s`, `250ms`.

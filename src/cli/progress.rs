@@ -52,8 +52,12 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
 }
 
 fn line(name: &str, now: ProgressReport, elapsed: Duration, budget: Duration) -> String {
+    let passed = match now.passed_operations {
+        0 => String::new(),
+        passed => format!(", and {} passed in others", HumanCount(passed as u64)),
+    };
     format!(
-        "{name}: {} of {} keys decided, with {} of {} operations; {} s of {} s",
+        "{name}: {} of {} keys decided, with {} of {} operations{passed}; {} s of {} s",
         HumanCount(now.decided_keys as u64),
         HumanCount(now.keys as u64),
         HumanCount(now.decided_operations as u64),
@@ -80,10 +84,12 @@ mod tests {
             decided_keys: 3,
             operations: 2_400,
             decided_operations: 1_200,
+            passed_operations: 1_100,
         };
         assert_eq!(
             line("a.edn", now, Duration::from_secs(7), Duration::from_secs(60)),
-            "a.edn: 3 of 12 keys decided, with 1,200 of 2,400 operations; 7 s of 60 s"
+            "a.edn: 3 of 12 keys decided, with 1,200 of 2,400 operations, and 1,100 passed in \
+             others; 7 s of 60 s"
         );
     }
 }

@@ -1,3 +1,5 @@
+//! Cycles of small contradictions, and what counts as stale in them.
+
 use super::*;
 use crate::engines::spans;
 use crate::history::History;

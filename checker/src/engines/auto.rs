@@ -6,7 +6,8 @@
 //! histories: a frontier where every short stretch has few orders, a lucky search where unknown
 //! operations pile up. The first answer wins and stops the other.
 //!
-//! Time and memory are one budget for both: each engine has half of the memory.
+//! Time and memory are one budget for both: each engine has half of the memory. Where the frontier
+//! alone has used up its half, it ends, and the depth-first search has all of it.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use super::frontier::{Engine, Plan};
 use super::wgl::{self, Cause, Limits, Search};
 use super::{EngineChoice, Span};
 use crate::model::Model;
+use crate::progress::Course;
 
 /// What was found, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +43,19 @@ pub fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -
 ///
 /// With 2^30 spans or more.
 pub fn decide<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Found {
+    decide_on(model, spans, limits, None)
+}
+
+/// As [`decide`], and says on its `course` how far it has come along time.
+pub(crate) fn decide_on<M: Model + Sync>(
+    model: &M,
+    spans: &[Span],
+    limits: &Limits<'_>,
+    course: Option<&Course<'_>>,
+) -> Found {
     let by = |engine, search| Found { search, engine };
     let plan = match Plan::new(model, spans) {
-        Ok(plan) => plan,
+        Ok(plan) => plan.on(course),
         Err(unknown @ Search::Unknown { cause: Cause::NoMeaning, .. }) => {
             return by(EngineChoice::Frontier, unknown);
         }
@@ -51,11 +63,28 @@ pub fn decide<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -
     };
     let mut frontier = plan.engine();
     let share = Limits { memory: limits.memory / 2, stop: limits.stop };
-    if let Some(found) = frontier.easy(&share) {
-        return by(EngineChoice::Frontier, found);
+    match frontier.easy(&share) {
+        Some(Search::Unknown { cause: Cause::Memory, passed, .. }) => {
+            // What it had is free again for the other one.
+            drop(frontier);
+            return alone(wgl::search(model, spans, limits), passed);
+        }
+        Some(found) => return by(EngineChoice::Frontier, found),
+        None => {}
     }
     let deep = |limits: &Limits<'_>| wgl::search(model, spans, limits);
     race(&mut *frontier, &deep, &share)
+}
+
+/// What the depth-first search found after the frontier had given up beyond `passed`.
+fn alone(deep: Search, passed: u64) -> Found {
+    match deep {
+        Search::Unknown { cause, ordered, completed, .. } => {
+            let search = Search::Unknown { cause, ordered, completed, passed };
+            Found { search, engine: EngineChoice::Auto }
+        }
+        search => Found { search, engine: EngineChoice::Wgl },
+    }
 }
 
 /// Runs both until one has the answer.

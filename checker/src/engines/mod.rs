@@ -9,9 +9,11 @@ mod choice;
 mod containers;
 mod counterexample;
 pub mod frontier;
+mod memory;
 pub mod monitor;
 mod named;
 mod narrator;
+mod patience;
 mod sets;
 mod slots;
 pub mod wgl;
@@ -19,6 +21,7 @@ pub mod zones;
 
 pub use choice::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
 pub use monitor::{Decision, Monitored};
+pub use patience::{Patience, Stopped};
 pub use slots::Slots;
 
 use crate::event::Function;

@@ -3,7 +3,7 @@
 //! A monitor is exact where it applies and says so where it does not. A model without one, or a
 //! history that asks too much of it, is left to a search.
 
-use super::{Span, named, zones};
+use super::{Patience, Span, named, zones};
 use crate::history::History;
 use crate::model::{Counter, Lock, Model, MultiRegister, Register};
 use crate::verdict::{Anomaly, Counterexample};
@@ -17,6 +17,8 @@ pub enum Decision {
     Valid(Vec<u32>),
     /// Not linearizable.
     Violation(Box<Counterexample>),
+    /// The time was up.
+    Stopped,
 }
 
 /// A model that engines can decide on, one object at a time.
@@ -31,8 +33,14 @@ pub trait Monitored: Model + Sync {
     fn scratch(&self, history: &History) -> Self::Scratch;
 
     /// Decides on the spans of one object, by invocation, all of which the model
-    /// [knows](Model::knows).
-    fn monitor(&self, history: &History, spans: &[Span], scratch: &mut Self::Scratch) -> Decision;
+    /// [knows](Model::knows). Ends when `patience` does.
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        scratch: &mut Self::Scratch,
+        patience: &Patience<'_>,
+    ) -> Decision;
 
     /// What is wrong with spans that a search found not to be linearizable, and on which the monitor
     /// did not decide, in the words of the field and in a sentence; nothing if it has no name.
@@ -50,8 +58,15 @@ impl Monitored for Register {
         zones::Slots::new(history.values.len())
     }
 
-    fn monitor(&self, history: &History, spans: &[Span], slots: &mut zones::Slots) -> Decision {
-        match zones::decide(spans, *self, slots) {
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        slots: &mut zones::Slots,
+        patience: &Patience<'_>,
+    ) -> Decision {
+        match zones::decide(spans, *self, slots, patience) {
+            zones::Decision::Stopped => Decision::Stopped,
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
             zones::Decision::Valid(order) => Decision::Valid(order),
             zones::Decision::Violation(evidence) => {
@@ -71,7 +86,7 @@ impl Monitored for Counter<'_> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
         NO_MONITOR
     }
 
@@ -87,7 +102,7 @@ impl Monitored for Lock<'_> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
         NO_MONITOR
     }
 
@@ -103,7 +118,7 @@ impl Monitored for MultiRegister {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut ()) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
         NO_MONITOR
     }
 

@@ -182,6 +182,10 @@ impl<'a> Append<'a> {
 impl Model for Append<'_> {
     type State = AppendState;
 
+    fn heap_bytes(&self, _: &AppendState) -> usize {
+        List::BYTES_PER_CHANGE
+    }
+
     fn name(&self) -> &'static str {
         Self::NAME
     }

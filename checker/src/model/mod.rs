@@ -142,6 +142,12 @@ pub trait Model {
         None
     }
 
+    /// About how many bytes a state and a copy of it take beyond their own sizes, and beyond what
+    /// they share with the states they came from. Searches count it to keep within their memory.
+    fn heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// What the object holds in `state`, for people. `values` are those of the history.
     fn shown(&self, state: &Self::State, _values: &Values) -> Value {
         Value::text(format!("{state:?}"))

@@ -104,6 +104,10 @@ fn parse(step: &Value, number: &mut impl FnMut(&Value) -> u32) -> Option<Step> {
 impl Model for MultiRegister {
     type State = MultiRegisterState;
 
+    fn heap_bytes(&self, state: &MultiRegisterState) -> usize {
+        state.0.bytes_per_change()
+    }
+
     fn name(&self) -> &'static str {
         Self::NAME
     }

@@ -30,7 +30,15 @@ enum Node {
     Leaf { present: u16, values: [u32; WIDTH] },
 }
 
+/// What the allocator adds to a piece of memory, with the counts of an [`Arc`], in bytes.
+const SHARED: usize = 32;
+
 impl Trie {
+    /// Bytes that one change adds: a node of every level.
+    pub(crate) const fn bytes_per_change(&self) -> usize {
+        (self.height as usize + 1) * (size_of::<Node>() + SHARED)
+    }
+
     /// An empty trie for keys below `capacity`; it grows where more are needed.
     pub(crate) const fn new(capacity: usize) -> Self {
         let mut height = 0;
@@ -206,6 +214,11 @@ pub(crate) const fn mix(key: u32, value: u32) -> u64 {
 /// A list of numbers that grows and shrinks at one end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct List(Option<Arc<Cell>>);
+
+impl List {
+    /// Bytes that one change adds.
+    pub(crate) const BYTES_PER_CHANGE: usize = size_of::<Cell>() + SHARED;
+}
 
 #[derive(Debug)]
 struct Cell {

@@ -69,6 +69,10 @@ impl Queue {
 impl Model for Queue {
     type State = QueueState;
 
+    fn heap_bytes(&self, state: &QueueState) -> usize {
+        state.items.bytes_per_change()
+    }
+
     fn name(&self) -> &'static str {
         Self::NAME
     }

@@ -151,6 +151,10 @@ impl Elements {
 impl Model for Set<'_> {
     type State = SetState;
 
+    fn heap_bytes(&self, state: &SetState) -> usize {
+        state.0.bytes_per_change()
+    }
+
     fn name(&self) -> &'static str {
         Self::NAME
     }

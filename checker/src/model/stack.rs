@@ -48,6 +48,10 @@ impl Stack {
 impl Model for Stack {
     type State = StackState;
 
+    fn heap_bytes(&self, _: &StackState) -> usize {
+        List::BYTES_PER_CHANGE
+    }
+
     fn name(&self) -> &'static str {
         Self::NAME
     }

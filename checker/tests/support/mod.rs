@@ -2,7 +2,7 @@
 //! everything that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{NEVER, Span, auto, frontier, spans, zones};
+use partita_checker::engines::{NEVER, Patience, Span, auto, frontier, spans, zones};
 use partita_checker::{
     Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
     Outcome, Register, Response, Value, ValueId, Verdict, check, verify,
@@ -79,8 +79,9 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
     assert_eq!(found, truth, "the search is wrong about {history:#?}");
 
     let mut slots = zones::Slots::new(history.values.len());
-    match zones::decide(&spans, register, &mut slots) {
+    match zones::decide(&spans, register, &mut slots, &Patience::endless()) {
         zones::Decision::Inexact(_) => {}
+        zones::Decision::Stopped => panic!("nothing stops them"),
         zones::Decision::Valid(order) => {
             assert!(truth, "zones find an order for {history:#?}");
             certify(history, initial, &spans, &order);
@@ -202,7 +203,7 @@ fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
         assert!(matches!(found, Search::Violation { .. }), "a search accepts {}", context());
     }
     let mut slots = zones::Slots::new(alone.values.len());
-    let found = zones::decide(&spans, register, &mut slots);
+    let found = zones::decide(&spans, register, &mut slots, &Patience::endless());
     assert!(!matches!(found, zones::Decision::Valid(_)), "zones accept {}", context());
 
     let cycle = &counterexample.cycle;

@@ -2,7 +2,7 @@
 //! that can judge it.
 
 use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{Decision, Monitored, Span, auto, frontier, spans};
+use partita_checker::engines::{Decision, Monitored, Patience, Span, auto, frontier, spans};
 use partita_checker::{
     Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
     Outcome, Relation, Response, Value, verify,
@@ -253,8 +253,9 @@ impl<M: Monitored> Object<'_, M> {
     pub(crate) fn examine_by_monitor(&self, truth: bool) -> bool {
         let (history, spans) = (self.history, self.spans());
         let mut scratch = self.model.scratch(history);
-        match self.model.monitor(history, &spans, &mut scratch) {
+        match self.model.monitor(history, &spans, &mut scratch, &Patience::endless()) {
             Decision::Inexact(_) => return false,
+            Decision::Stopped => panic!("nothing stops it"),
             Decision::Valid(order) => {
                 assert!(truth, "the monitor finds an order for {history:#?}");
                 self.certify(&spans, &order);

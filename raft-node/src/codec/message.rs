@@ -2,22 +2,31 @@
 
 use super::record::{put_entry, put_write};
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
-use crate::core::message::{Append, AppendOutcome, Body};
-use crate::core::operation::Failure;
-use crate::core::units::{Boot, RequestId, Term};
-use crate::core::{Message, Operation, Refusal, Reply};
+use crate::core::message::{Append, AppendOutcome, Ballot, Body, Chunk};
+use crate::core::operation::{Admin, Failure};
+use crate::core::units::{Boot, NodeId, RequestId, Term};
+use crate::core::{Message, Operation, Refusal, Reply, SnapshotId};
 
 /// Appends a message's bytes to `out`.
 pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
     put_u64(out, message.term.0);
     match &message.body {
-        Body::RequestVote { last_index, last_term } => {
+        Body::RequestVote { ballot, last_index, last_term } => {
             put_u8(out, 1);
+            put_u8(
+                out,
+                match ballot {
+                    Ballot::Pre => 0,
+                    Ballot::Vote => 1,
+                    Ballot::Transfer => 2,
+                },
+            );
             put_u64(out, last_index.0);
             put_u64(out, last_term.0);
         }
-        Body::Vote { granted } => {
+        Body::Vote { pre, granted } => {
             put_u8(out, 2);
+            put_u8(out, u8::from(*pre));
             put_u8(out, u8::from(*granted));
         }
         Body::Append(append) => {
@@ -34,16 +43,7 @@ pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
             put_u8(out, 5);
             put_u64(out, boot.0);
             put_u64(out, request.0);
-            match operation {
-                Operation::Read { key } => {
-                    put_u8(out, 0);
-                    put_bytes(out, key);
-                }
-                Operation::Write(write) => {
-                    put_u8(out, 1);
-                    put_write(out, write);
-                }
-            }
+            put_operation(out, operation);
         }
         Body::Answer { boot, request, result } => {
             put_u8(out, 6);
@@ -51,6 +51,54 @@ pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
             put_u64(out, request.0);
             put_result(out, result);
         }
+        Body::Install(chunk) => {
+            put_u8(out, 7);
+            put_snapshot_id(out, chunk.snapshot);
+            put_u64(out, chunk.offset);
+            put_u64(out, chunk.total);
+            put_u32(out, chunk.checksum);
+            put_bytes(out, &chunk.data);
+        }
+        Body::ChunkKept { request_term, snapshot, offset } => {
+            put_u8(out, 8);
+            put_u64(out, request_term.0);
+            put_snapshot_id(out, *snapshot);
+            put_u64(out, *offset);
+        }
+        Body::TimeoutNow => put_u8(out, 9),
+    }
+}
+
+fn put_snapshot_id(out: &mut Vec<u8>, snapshot: SnapshotId) {
+    put_u64(out, snapshot.index.0);
+    put_u64(out, snapshot.term.0);
+}
+
+fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
+    match operation {
+        Operation::Read { key } => {
+            put_u8(out, 0);
+            put_bytes(out, key);
+        }
+        Operation::Write(write) => {
+            put_u8(out, 1);
+            put_write(out, write);
+        }
+        Operation::Admin(Admin::Add { id, address }) => {
+            put_u8(out, 2);
+            put_u32(out, id.0);
+            put_bytes(out, address);
+        }
+        Operation::Admin(Admin::Remove { id }) => {
+            put_u8(out, 3);
+            put_u32(out, id.0);
+        }
+        Operation::Admin(Admin::Transfer { to }) => {
+            put_u8(out, 4);
+            // No server has the number 0.
+            put_u32(out, to.map_or(0, |to| to.0));
+        }
+        Operation::Admin(Admin::Snapshot) => put_u8(out, 5),
     }
 }
 
@@ -83,7 +131,7 @@ fn put_outcome(out: &mut Vec<u8>, outcome: &AppendOutcome) {
     }
 }
 
-fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
+pub(super) fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
     match result {
         Ok(Reply::Ok) => put_u8(out, 0),
         Ok(Reply::Nil) => put_u8(out, 1),
@@ -113,6 +161,8 @@ fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
                 Refusal::Dropped => 22,
                 Refusal::ReadFailed => 23,
                 Refusal::Uncertain => 24,
+                Refusal::Changing => 25,
+                Refusal::NotPossible => 26,
             },
         ),
     }
@@ -127,8 +177,12 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message, DecodeError> {
     let mut reader = Reader::new(bytes);
     let term = reader.term()?;
     let body = match reader.u8()? {
-        1 => Body::RequestVote { last_index: reader.index()?, last_term: reader.term()? },
-        2 => Body::Vote { granted: reader.flag("vote")? },
+        1 => Body::RequestVote {
+            ballot: reader.ballot()?,
+            last_index: reader.index()?,
+            last_term: reader.term()?,
+        },
+        2 => Body::Vote { pre: reader.flag("pre-vote")?, granted: reader.flag("vote")? },
         3 => Body::Append(reader.append()?),
         4 => Body::Appended {
             request_term: reader.term()?,
@@ -138,17 +192,26 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message, DecodeError> {
         5 => Body::Forward {
             boot: Boot(reader.counter()?),
             request: RequestId(reader.counter()?),
-            operation: if reader.flag("operation")? {
-                Operation::Write(reader.write()?)
-            } else {
-                Operation::Read { key: reader.bytes()? }
-            },
+            operation: reader.operation()?,
         },
         6 => Body::Answer {
             boot: Boot(reader.counter()?),
             request: RequestId(reader.counter()?),
             result: reader.result()?,
         },
+        7 => Body::Install(Chunk {
+            snapshot: reader.snapshot_id()?,
+            offset: reader.counter()?,
+            total: reader.counter()?,
+            checksum: reader.u32()?,
+            data: reader.bytes()?,
+        }),
+        8 => Body::ChunkKept {
+            request_term: reader.term()?,
+            snapshot: reader.snapshot_id()?,
+            offset: reader.counter()?,
+        },
+        9 => Body::TimeoutNow,
         tag => return Err(DecodeError::UnknownTag { what: "message", tag }),
     };
     reader.end()?;
@@ -156,6 +219,34 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message, DecodeError> {
 }
 
 impl Reader<'_> {
+    fn ballot(&mut self) -> Result<Ballot, DecodeError> {
+        match self.u8()? {
+            0 => Ok(Ballot::Pre),
+            1 => Ok(Ballot::Vote),
+            2 => Ok(Ballot::Transfer),
+            tag => Err(DecodeError::UnknownTag { what: "ballot", tag }),
+        }
+    }
+
+    fn snapshot_id(&mut self) -> Result<SnapshotId, DecodeError> {
+        Ok(SnapshotId { index: self.index()?, term: self.term()? })
+    }
+
+    fn operation(&mut self) -> Result<Operation, DecodeError> {
+        Ok(match self.u8()? {
+            0 => Operation::Read { key: self.bytes()? },
+            1 => Operation::Write(self.write()?),
+            2 => Operation::Admin(Admin::Add { id: NodeId(self.u32()?), address: self.bytes()? }),
+            3 => Operation::Admin(Admin::Remove { id: NodeId(self.u32()?) }),
+            4 => {
+                let to = self.u32()?;
+                Operation::Admin(Admin::Transfer { to: (to != 0).then_some(NodeId(to)) })
+            }
+            5 => Operation::Admin(Admin::Snapshot),
+            tag => return Err(DecodeError::UnknownTag { what: "operation", tag }),
+        })
+    }
+
     fn append(&mut self) -> Result<Append, DecodeError> {
         let previous_index = self.index()?;
         let previous_term = self.term()?;
@@ -181,7 +272,7 @@ impl Reader<'_> {
         Ok(AppendOutcome::Rejected { previous_index, conflict_term, first_index })
     }
 
-    fn result(&mut self) -> Result<Result<Reply, Refusal>, DecodeError> {
+    pub(super) fn result(&mut self) -> Result<Result<Reply, Refusal>, DecodeError> {
         Ok(match self.u8()? {
             0 => Ok(Reply::Ok),
             1 => Ok(Reply::Nil),
@@ -197,6 +288,8 @@ impl Reader<'_> {
             22 => Err(Refusal::Dropped),
             23 => Err(Refusal::ReadFailed),
             24 => Err(Refusal::Uncertain),
+            25 => Err(Refusal::Changing),
+            26 => Err(Refusal::NotPossible),
             tag => return Err(DecodeError::UnknownTag { what: "result", tag }),
         })
     }
@@ -204,58 +297,52 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::super::{decode_record, encode_record};
     use super::*;
     use crate::core::Record;
     use crate::core::log::{Entry, Payload};
+    use crate::core::membership::Configuration;
     use crate::core::operation::{Command, Write};
-    use crate::core::units::{Index, NodeId, SessionId};
+    use crate::core::units::{Index, SessionId, Timestamp};
 
-    fn messages() -> Vec<Message> {
+    fn writes() -> Vec<Write> {
         let command = Command::Set {
             key: "k".into(),
             value: "v".into(),
             expected: Some("old".into()),
             get: true,
         };
-        let writes = [
+        vec![
             Write::Plain(command.clone()),
             Write::Plain(Command::Append { key: "k".into(), suffix: "s".into() }),
             Write::Plain(Command::Delete { keys: vec!["a".into(), "b".into()] }),
             Write::Once { session: SessionId(7), sequence: 8, command },
             Write::Plain(Command::Increment { key: "n".into() }),
+            Write::Plain(Command::Expire { key: "e".into(), life: Duration::from_millis(70) }),
             Write::OpenSession,
-        ];
-        let payloads = writes.iter().cloned().map(Payload::Write).chain([Payload::Noop]);
-        let entry = |(index, payload)| Entry { index: Index(index), term: Term(3), payload };
-        let entries: Vec<Entry> = (6..).zip(payloads).map(entry).collect();
-        let mut bodies = vec![
-            Body::RequestVote { last_index: Index(9), last_term: Term(2) },
-            Body::Vote { granted: true },
-            Body::Append(Append {
-                previous_index: Index(5),
-                previous_term: Term(2),
-                entries,
-                commit: Index(4),
-                round: 12,
-            }),
-        ];
-        let accepted = AppendOutcome::Accepted { matched: Index(3) };
-        let rejected = |conflict_term| AppendOutcome::Rejected {
-            previous_index: Index(5),
-            conflict_term,
-            first_index: Index(2),
+        ]
+    }
+
+    fn entries() -> Vec<Entry> {
+        let members = Configuration {
+            voters: [NodeId(1), NodeId(2)].into(),
+            outgoing: Some([NodeId(1), NodeId(3)].into()),
+            learners: [NodeId(4)].into(),
+            addresses: [(NodeId(4), "somewhere".into())].into(),
         };
-        for outcome in [accepted, rejected(None), rejected(Some(Term(2)))] {
-            bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
-        }
-        let (boot, request) = (Boot(2), RequestId(77));
-        let operations = writes.into_iter().map(Operation::Write);
-        for operation in operations.chain([Operation::Read { key: "k".into() }]) {
-            bodies.push(Body::Forward { boot, request, operation });
-        }
+        let others = [Payload::Noop, Payload::Configuration(Arc::new(members))];
+        let payloads = writes().into_iter().map(Payload::Write).chain(others);
+        let (term, time) = (Term(3), Timestamp(1234));
+        let entry = |(index, payload)| Entry { index: Index(index), term, time, payload };
+        (6..).zip(payloads).map(entry).collect()
+    }
+
+    fn results() -> Vec<Result<Reply, Refusal>> {
         let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into())];
         let failures = [
             Failure::NotAnInteger,
@@ -270,9 +357,57 @@ mod tests {
             Refusal::Dropped,
             Refusal::ReadFailed,
             Refusal::Uncertain,
+            Refusal::Changing,
+            Refusal::NotPossible,
         ];
         let replies = replies.into_iter().chain(failures.map(Reply::Failure)).map(Ok);
-        for result in replies.chain(refusals.map(Err)) {
+        replies.chain(refusals.map(Err)).collect()
+    }
+
+    fn messages() -> Vec<Message> {
+        let mut bodies = vec![
+            Body::Vote { pre: true, granted: false },
+            Body::Vote { pre: false, granted: true },
+            Body::TimeoutNow,
+            Body::Append(Append {
+                previous_index: Index(5),
+                previous_term: Term(2),
+                entries: entries(),
+                commit: Index(4),
+                round: 12,
+            }),
+        ];
+        let snapshot = SnapshotId { index: Index(8), term: Term(3) };
+        for ballot in [Ballot::Pre, Ballot::Vote, Ballot::Transfer] {
+            let (last_index, last_term) = (Index(9), Term(2));
+            bodies.push(Body::RequestVote { ballot, last_index, last_term });
+        }
+        let (offset, data) = (4096, "piece".into());
+        bodies.push(Body::Install(Chunk { snapshot, offset, total: 9000, checksum: 7, data }));
+        bodies.push(Body::ChunkKept { request_term: Term(2), snapshot, offset });
+        let accepted = AppendOutcome::Accepted { matched: Index(3) };
+        let rejected = |conflict_term| AppendOutcome::Rejected {
+            previous_index: Index(5),
+            conflict_term,
+            first_index: Index(2),
+        };
+        for outcome in [accepted, rejected(None), rejected(Some(Term(2)))] {
+            bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
+        }
+        let (boot, request) = (Boot(2), RequestId(77));
+        let operations = writes().into_iter().map(Operation::Write);
+        let admin = [
+            Admin::Add { id: NodeId(4), address: "somewhere".into() },
+            Admin::Remove { id: NodeId(4) },
+            Admin::Transfer { to: None },
+            Admin::Transfer { to: Some(NodeId(2)) },
+            Admin::Snapshot,
+        ];
+        let admin = admin.into_iter().map(Operation::Admin);
+        for operation in operations.chain(admin).chain([Operation::Read { key: "k".into() }]) {
+            bodies.push(Body::Forward { boot, request, operation });
+        }
+        for result in results() {
             bodies.push(Body::Answer { boot, request, result });
         }
         bodies.into_iter().map(|body| Message { term: Term(4), body }).collect()
@@ -304,6 +439,7 @@ mod tests {
             Record::HardState { term: Term(5), vote: Some(NodeId(3)) },
             Record::Truncate { from: Index(4) },
             Record::Boot(Boot(9)),
+            Record::Trim { to: Index(6), term: Term(2) },
         ]);
         for record in records {
             let mut bytes = Vec::new();

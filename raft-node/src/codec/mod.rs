@@ -1,4 +1,4 @@
-//! Turns records and messages into bytes and back, for the disk and the wire.
+//! Turns records, messages and snapshots into bytes and back, for the disk and the wire.
 //!
 //! Little-endian fixed-width numbers, a length before every string, a tag byte before every choice.
 //! Decoding trusts nothing: lengths are checked against what is there before anything is allocated,
@@ -8,11 +8,13 @@
 
 mod message;
 mod record;
+mod snapshot;
 
 use bytes::Bytes;
 
 pub use self::message::{decode_message, encode_message};
 pub use self::record::{decode_record, encode_record};
+pub use self::snapshot::{SNAPSHOT_BLOCK, SnapshotPieces, SnapshotReader};
 use crate::core::units::{Index, Term};
 
 /// Why bytes do not decode. Only damage, or another version of this program, gets here.
@@ -62,6 +64,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {

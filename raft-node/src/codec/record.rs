@@ -1,10 +1,15 @@
 //! Records of the log on disk, and the entries and writes in them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
 use crate::core::Record;
 use crate::core::log::{Entry, Payload};
+use crate::core::membership::Configuration;
 use crate::core::operation::{Command, Write};
-use crate::core::units::{Boot, NodeId, SessionId};
+use crate::core::units::{Boot, Index, NodeId, SessionId, Timestamp};
 
 /// Appends a record's bytes to `out`.
 pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
@@ -28,6 +33,11 @@ pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
             put_u8(out, 4);
             put_u64(out, boot.0);
         }
+        Record::Trim { to, term } => {
+            put_u8(out, 5);
+            put_u64(out, to.0);
+            put_u64(out, term.0);
+        }
     }
 }
 
@@ -50,6 +60,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
         }
         3 => Record::Truncate { from: reader.index()? },
         4 => Record::Boot(Boot(reader.counter()?)),
+        5 => Record::Trim { to: reader.index()?, term: reader.term()? },
         tag => return Err(DecodeError::UnknownTag { what: "record", tag }),
     };
     reader.end()?;
@@ -59,12 +70,38 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
 /// An entry without its index, which its neighbours or its record tell.
 pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     put_u64(out, entry.term.0);
+    put_u64(out, entry.time.0);
     match &entry.payload {
         Payload::Noop => put_u8(out, 0),
         Payload::Write(write) => {
             put_u8(out, 1);
             put_write(out, write);
         }
+        Payload::Configuration(configuration) => {
+            put_u8(out, 2);
+            put_configuration(out, configuration);
+        }
+    }
+}
+
+pub(super) fn put_configuration(out: &mut Vec<u8>, configuration: &Configuration) {
+    put_ids(out, &configuration.voters);
+    put_u8(out, u8::from(configuration.outgoing.is_some()));
+    if let Some(outgoing) = &configuration.outgoing {
+        put_ids(out, outgoing);
+    }
+    put_ids(out, &configuration.learners);
+    put_u32(out, u32::try_from(configuration.addresses.len()).expect("members are few"));
+    for (id, address) in &configuration.addresses {
+        put_u32(out, id.0);
+        put_bytes(out, address);
+    }
+}
+
+fn put_ids(out: &mut Vec<u8>, ids: &BTreeSet<NodeId>) {
+    put_u32(out, u32::try_from(ids.len()).expect("members are few"));
+    for id in ids {
+        put_u32(out, id.0);
     }
 }
 
@@ -112,15 +149,40 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_u8(out, 3);
             put_bytes(out, key);
         }
+        Command::Expire { key, life } => {
+            put_u8(out, 4);
+            put_bytes(out, key);
+            put_u64(out, u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+        }
     }
 }
 
 impl Reader<'_> {
-    pub(super) fn entry(&mut self, index: crate::core::units::Index) -> Result<Entry, DecodeError> {
+    pub(super) fn entry(&mut self, index: Index) -> Result<Entry, DecodeError> {
         let term = self.term()?;
-        let payload =
-            if self.flag("payload")? { Payload::Write(self.write()?) } else { Payload::Noop };
-        Ok(Entry { index, term, payload })
+        let time = Timestamp(self.u64()?);
+        let payload = match self.u8()? {
+            0 => Payload::Noop,
+            1 => Payload::Write(self.write()?),
+            2 => Payload::Configuration(Arc::new(self.configuration()?)),
+            tag => return Err(DecodeError::UnknownTag { what: "payload", tag }),
+        };
+        Ok(Entry { index, term, time, payload })
+    }
+
+    pub(super) fn configuration(&mut self) -> Result<Configuration, DecodeError> {
+        let voters = self.ids()?;
+        let outgoing = if self.flag("outgoing")? { Some(self.ids()?) } else { None };
+        let learners = self.ids()?;
+        let count = self.u32()?;
+        let addresses = (0..count).map(|_| Ok((NodeId(self.u32()?), self.bytes()?)));
+        let addresses = addresses.collect::<Result<_, DecodeError>>()?;
+        Ok(Configuration { voters, outgoing, learners, addresses })
+    }
+
+    fn ids(&mut self) -> Result<BTreeSet<NodeId>, DecodeError> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.u32().map(NodeId)).collect()
     }
 
     pub(super) fn write(&mut self) -> Result<Write, DecodeError> {
@@ -152,6 +214,10 @@ impl Reader<'_> {
                 Ok(Command::Delete { keys })
             }
             3 => Ok(Command::Increment { key: self.bytes()? }),
+            4 => {
+                let (key, life) = (self.bytes()?, Duration::from_millis(self.u64()?));
+                Ok(Command::Expire { key, life })
+            }
             tag => Err(DecodeError::UnknownTag { what: "command", tag }),
         }
     }

@@ -1,25 +1,70 @@
-//! Decides who leads: timeouts, votes, terms.
+//! Decides who leads: timeouts, pre-votes, votes, terms.
 //!
-//! A follower that hears from no leader for a random time stands for election in the next term
-//! (Raft §5.2). A server votes once per term, durably, and only for a candidate whose log is at
-//! least as up to date as its own (§5.4.1), so that a leader holds every committed entry (Leader
-//! Completeness). The timer restarts only when a vote is granted, when the term's leader is heard,
-//! and when an election begins: a refused candidate must not keep others from standing.
+//! A follower that hears from no leader for a random time asks first whether it *would* be elected
+//! (pre-vote, thesis §9.6), and only if a majority says so begins a term and stands for election
+//! (Raft §5.2): a server that was cut off does not come back with a great term that deposes a
+//! leader who serves everyone else. A server votes once per term, durably, its own vote included,
+//! and only for a candidate whose log is at least as up to date as its own (§5.4.1), so that a
+//! leader holds every committed entry (Leader Completeness).
+//!
+//! Whoever heard from a leader within the least election timeout, or leads, sticks to it and hears
+//! no candidate (thesis §4.2.3), unless the leader itself sent the candidate (§3.10). Leases rest
+//! on this. So that a leader cut off does not stick to itself, it steps down when it has heard of
+//! no majority for the greatest election timeout (check-quorum, §6.2).
+//!
+//! The timer restarts only when a vote is granted, when the term's leader is heard, and when an
+//! election begins: a refused candidate must not keep others from standing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rand::RngExt;
 
-use super::message::Body;
-use super::units::{Index, NodeId, Term};
+use super::message::{Ballot, Body};
+use super::units::{Index, NodeId, RecordId, Term};
 use super::{Change, Core, Output, Role};
 use crate::mutations::Mutation;
+
+/// The votes for one candidate.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Votes {
+    /// Who granted one.
+    pub(super) from: BTreeSet<NodeId>,
+    /// How many grants arrived, repeated ones included.
+    replies: usize,
+}
+
+impl Votes {
+    fn add(&mut self, from: NodeId) {
+        self.from.insert(from);
+        self.replies += 1;
+    }
+}
 
 impl Core {
     /// Draws a new election timeout, from now.
     pub(super) fn reset_election_timer(&mut self) {
-        let timeout = self.random.random_range(self.config.election_timeout.clone());
-        self.election_due = self.now + timeout;
+        let range = self.config.election_timeout.clone();
+        let drawn = self.random.random_range(range.clone());
+        let fixed = self.mutations.has(Mutation::FixedTimer);
+        self.election_due = self.now + if fixed { *range.start() } else { drawn };
+    }
+
+    /// Whether candidates are not to be heard: there is, or may be, a leader.
+    fn sticks_to_leader(&self) -> bool {
+        let least = *self.config.election_timeout.start();
+        match self.role {
+            Role::Leader(_) => true,
+            _ => self.heard.is_some_and(|heard| self.now < heard + least),
+        }
+    }
+
+    /// Whether a message is not to be heard at all, its term included.
+    pub(super) fn ignores(&self, body: &Body) -> bool {
+        match body {
+            Body::RequestVote { ballot: Ballot::Pre | Ballot::Vote, .. } => self.sticks_to_leader(),
+            _ => false,
+        }
     }
 
     /// Becomes a follower of a term seen in a message (Raft §5.1).
@@ -27,52 +72,106 @@ impl Core {
         assert!(term > self.term, "a term never falls");
         let was_leader = matches!(self.role, Role::Leader(_));
         // Requests are settled in the old term, while it is still known what they waited for.
-        self.lose_leadership(out);
+        self.lose_leadership(true, out);
         self.abandon_forwards(out);
         self.term = term;
         self.vote = None;
         self.leader = None;
-        self.persist_hard_state(out);
+        if !self.mutations.has(Mutation::TermNotPersisted) {
+            self.persist_hard_state(out);
+        }
         if was_leader {
             self.reset_election_timer();
             self.changed(Change::SteppedDown, out);
         }
     }
 
-    /// Steps back to a follower within the present term; reads that waited for a quorum fail.
-    pub(super) fn lose_leadership(&mut self, out: &mut Vec<Output>) {
-        if let Role::Leader(leadership) = std::mem::replace(&mut self.role, Role::Follower) {
-            self.fail_reads(leadership.reads, out);
+    /// Becomes a follower within the present term. The vote in it stays given.
+    pub(super) fn follow(&mut self, out: &mut Vec<Output>) {
+        let erases = self.mutations.has(Mutation::VoteErasedSameTerm);
+        if erases && !matches!(self.role, Role::Follower) {
+            self.vote = None;
+            self.persist_hard_state(out);
+        }
+        self.lose_leadership(false, out);
+    }
+
+    /// Leads no more; what waited for a quorum in this term fails. `deposed` says that there is a
+    /// newer term.
+    fn lose_leadership(&mut self, deposed: bool, out: &mut Vec<Output>) {
+        let Role::Leader(leadership) = std::mem::replace(&mut self.role, Role::Follower) else {
+            return;
+        };
+        let leadership = *leadership;
+        self.fail_reads(leadership.reads, out);
+        self.fail_changes(leadership.changes, out);
+        if let Some(transfer) = leadership.transfer {
+            self.end_transfer(&transfer, deposed, out);
+        }
+        if self.mutations.has(Mutation::FailForMaybe) {
+            self.refuse_writes(out);
         }
     }
 
-    /// Begins an election: a new term, a vote for oneself, a request to everyone else.
-    pub(super) fn stand_for_election(&mut self, out: &mut Vec<Output>) {
+    /// Begins, or begins anew, after no leader was heard for too long.
+    pub(super) fn campaign(&mut self, out: &mut Vec<Output>) {
+        self.reset_election_timer();
+        if !self.members.may_lead(self.config.id) {
+            return;
+        }
+        if self.mutations.has(Mutation::NoPrevote) {
+            self.stand_for_election(Ballot::Vote, out);
+            return;
+        }
+        if !matches!(self.role, Role::PreCandidate { .. }) {
+            self.changed(Change::BecamePreCandidate, out);
+        }
+        self.leader = None;
+        let mut votes = Votes::default();
+        votes.add(self.config.id);
+        self.role = Role::PreCandidate { votes };
+        self.request_votes(Ballot::Pre, RecordId::ZERO, out);
+        self.count_votes(out);
+    }
+
+    /// Begins an election: a new term, a vote for oneself, a request to everyone else. The own vote
+    /// counts once it is durable.
+    pub(super) fn stand_for_election(&mut self, ballot: Ballot, out: &mut Vec<Output>) {
         self.abandon_forwards(out);
         self.term = self.term.next();
         self.vote = Some(self.config.id);
         self.leader = None;
         self.persist_hard_state(out);
-        self.role = Role::Candidate { votes: BTreeSet::from([self.config.id]) };
+        self.role = Role::Candidate { votes: Votes::default() };
         self.reset_election_timer();
         self.changed(Change::BecameCandidate, out);
+        self.request_votes(ballot, self.durability.hard_state(), out);
+    }
+
+    fn request_votes(&self, ballot: Ballot, after: RecordId, out: &mut Vec<Output>) {
         let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
         for peer in &self.peers {
-            self.send(*peer, Body::RequestVote { last_index, last_term }, out);
+            let body = Body::RequestVote { ballot, last_index, last_term };
+            self.send_after(after, *peer, body, out);
         }
-        self.count_votes(out);
     }
 
     /// Answers a candidate (RequestVote, Raft Figure 2). `last` is its last entry, term first.
     pub(super) fn receive_request_vote(
         &mut self,
-        from: NodeId,
-        term: Term,
+        (from, term): (NodeId, Term),
+        ballot: Ballot,
         last: (Term, Index),
         out: &mut Vec<Output>,
     ) {
         let own_last = (self.log.last_term(), self.log.last_index());
         let up_to_date = last >= own_last || self.mutations.has(Mutation::NoLogCheck);
+        if ballot == Ballot::Pre {
+            // Binds nobody, so it moves nothing and waits for nothing.
+            let granted = term == self.term && up_to_date;
+            self.send(from, Body::Vote { pre: true, granted }, out);
+            return;
+        }
         let free = self.vote.is_none_or(|vote| vote == from);
         // In a term that has this server as candidate or leader, its vote is its own.
         let granted = term == self.term && free && up_to_date;
@@ -83,32 +182,109 @@ impl Core {
             }
             self.reset_election_timer();
         }
-        self.send(from, Body::Vote { granted }, out);
+        let after = self.durability.hard_state();
+        self.send_after(after, from, Body::Vote { pre: false, granted }, out);
     }
 
     /// Counts a vote, unless it was for another term or an election already decided.
     pub(super) fn receive_vote(
         &mut self,
-        from: NodeId,
-        term: Term,
+        (from, term): (NodeId, Term),
+        pre: bool,
         granted: bool,
         out: &mut Vec<Output>,
     ) {
         if term != self.term || !granted {
             return;
         }
-        if let Role::Candidate { votes } = &mut self.role {
-            votes.insert(from);
+        match (&mut self.role, pre) {
+            (Role::PreCandidate { votes }, true) | (Role::Candidate { votes }, false) => {
+                votes.add(from);
+                self.count_votes(out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts the candidate's own vote once it is durable.
+    pub(super) fn count_own_vote(&mut self, out: &mut Vec<Output>) {
+        let (own, durable) = (self.config.id, self.durability.has_hard_state());
+        if let Role::Candidate { votes } = &mut self.role
+            && durable
+            && !votes.from.contains(&own)
+        {
+            votes.add(own);
             self.count_votes(out);
         }
     }
 
     fn count_votes(&mut self, out: &mut Vec<Output>) {
-        let Role::Candidate { votes } = &self.role else { return };
-        if votes.len() >= self.quorum() {
-            let votes = votes.clone();
+        let (Role::PreCandidate { votes } | Role::Candidate { votes }) = &self.role else { return };
+        let repeated = self.mutations.has(Mutation::DuplicateVotesCounted)
+            && votes.replies > self.configuration().voters.len() / 2;
+        if !repeated && !self.is_quorum(|id| votes.from.contains(&id)) {
+            return;
+        }
+        if matches!(self.role, Role::PreCandidate { .. }) {
+            self.stand_for_election(Ballot::Vote, out);
+        } else {
+            let votes = votes.from.clone();
             self.begin_leadership(out);
             self.changed(Change::BecameLeader { votes }, out);
         }
+    }
+
+    /// Stands for election at once, because the leader asks for it (thesis §3.10).
+    pub(super) fn receive_timeout_now(
+        &mut self,
+        (from, term): (NodeId, Term),
+        out: &mut Vec<Output>,
+    ) {
+        let asked = term == self.term && self.leader == Some(from);
+        let follower = matches!(self.role, Role::Follower);
+        if asked && follower && self.configuration().is_voter(self.config.id) {
+            self.stand_for_election(Ballot::Transfer, out);
+        }
+    }
+
+    /// Steps down if no majority was heard of for too long (check-quorum, thesis §6.2).
+    pub(super) fn check_quorum(&mut self, out: &mut Vec<Output>) {
+        let Role::Leader(leadership) = &self.role else { return };
+        let limit = *self.config.election_timeout.end();
+        let (own, now) = (self.config.id, self.now);
+        let heard = self.is_quorum(|id| {
+            id == own || leadership.silence(id, now).is_some_and(|silent| silent <= limit)
+        });
+        // Where local reads were shipped, nobody asked whether the leader still led, either.
+        let asks = !self.mutations.has(Mutation::NoCheckQuorum)
+            && !self.mutations.has(Mutation::LeaderLocalRead);
+        if !heard && asks {
+            self.changed(Change::LostQuorum, out);
+            self.retire(out);
+        }
+    }
+
+    /// Leads no more within the present term, which has no leader from now on.
+    pub(super) fn retire(&mut self, out: &mut Vec<Output>) {
+        self.follow(out);
+        self.leader = None;
+        self.reset_election_timer();
+    }
+
+    /// Notes that the term's leader was heard.
+    pub(super) fn heard_leader(&mut self, from: NodeId, out: &mut Vec<Output>) {
+        self.follow(out);
+        self.reset_election_timer();
+        self.heard = Some(self.now);
+        if self.leader != Some(from) {
+            self.leader = Some(from);
+            self.changed(Change::FollowsLeader { leader: from }, out);
+        }
+    }
+
+    /// How long ago the leader was last heard of, as a restarted server must assume it: with
+    /// leases it may have promised, in its earlier life, to hear no candidate for a while.
+    pub(super) fn heard_at_start(&self) -> Option<Duration> {
+        self.config.lease.map(|_| self.now)
     }
 }

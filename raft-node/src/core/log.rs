@@ -2,11 +2,16 @@
 //!
 //! The memory copy is what the protocol decides by; every change is also handed out as a
 //! [`Record`](super::Record) for the disk before anything that depends on it is said. Lookups are
-//! O(1), a search for a term's bounds O(log n) since terms never fall along a log. Leaves out
-//! compaction (Raft §7): the log only grows.
+//! O(1), a search for a term's bounds O(log n) since terms never fall along a log. The front of the
+//! log gives way to snapshots (Raft §7): what remains of it is the *base*, the last trimmed index
+//! and its term, by which the first entry is matched.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::membership::Configuration;
 use super::operation::Write;
-use super::units::{Index, Term};
+use super::units::{Index, Term, Timestamp};
 
 /// Bytes of entries that one Append carries, unless its first entry alone is larger.
 const BATCH_BYTES: usize = 256 << 10;
@@ -20,6 +25,8 @@ pub struct Entry {
     pub index: Index,
     /// The term of the leader that made it. Index and term together name an entry (Raft §5.3).
     pub term: Term,
+    /// When the leader made it, in the cluster's time. Never falls along a log.
+    pub time: Timestamp,
     /// What to apply.
     pub payload: Payload,
 }
@@ -31,58 +38,90 @@ pub enum Payload {
     Noop,
     /// Changes the store.
     Write(Write),
+    /// Changes the members, as soon as it is appended (Raft §6).
+    Configuration(Arc<Configuration>),
 }
 
-/// Consecutive entries from index 1.
+/// Consecutive entries from the one after the base.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    entries: Vec<Entry>,
+    base: (Index, Term),
+    entries: VecDeque<Entry>,
 }
 
 impl Log {
-    /// Takes entries as they were read from the disk, which must be consecutive from 1.
-    pub(super) fn new(entries: Vec<Entry>) -> Self {
-        let consecutive = entries.iter().zip(1..).all(|(entry, index)| entry.index.0 == index);
+    /// Takes entries as they were read from the disk, which must be consecutive from the base.
+    pub(super) fn new(base: (Index, Term), entries: Vec<Entry>) -> Self {
+        let first = base.0.next().0;
+        let consecutive = entries.iter().zip(first..).all(|(entry, index)| entry.index.0 == index);
         assert!(consecutive, "a restored log must be consecutive");
-        Self { entries }
+        Self { base, entries: entries.into() }
+    }
+
+    /// The last trimmed index; its term is known, its entry is not.
+    pub(super) fn base(&self) -> Index {
+        self.base.0
     }
 
     pub(super) fn last_index(&self) -> Index {
-        Index(self.entries.len() as u64)
+        self.base.0.plus(self.entries.len())
     }
 
     pub(super) fn last_term(&self) -> Term {
-        self.entries.last().map_or(Term(0), |entry| entry.term)
+        self.entries.back().map_or(self.base.1, |entry| entry.term)
     }
 
-    /// The term at an index; 0 before the first entry, nothing past the last.
+    /// The term at an index: that of an entry, of the base, or 0 at the place before all logs.
     pub(super) fn term_at(&self, index: Index) -> Option<Term> {
-        if index == Index::ZERO { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
+        if index == self.base.0 {
+            Some(self.base.1)
+        } else if index == Index::ZERO {
+            Some(Term(0))
+        } else {
+            self.get(index).map(|entry| entry.term)
+        }
+    }
+
+    /// Where an index after the base is, or would be, among the entries.
+    fn place(&self, index: Index) -> Option<usize> {
+        usize::try_from(index.0.checked_sub(self.base.0.0 + 1)?).ok()
     }
 
     pub(super) fn get(&self, index: Index) -> Option<&Entry> {
-        let position = usize::try_from(index.0.checked_sub(1)?).ok()?;
-        self.entries.get(position)
+        self.entries.get(self.place(index)?)
     }
 
     /// Adds an entry at the end.
     pub(super) fn append(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last_index().next(), "a log has no gaps");
-        self.entries.push(entry);
+        self.entries.push_back(entry);
     }
 
     /// Removes the entry at `from` and all after it.
     pub(super) fn truncate(&mut self, from: Index) {
-        let keep = usize::try_from(from.previous().0).unwrap_or(usize::MAX);
-        self.entries.truncate(keep);
+        self.entries.truncate(self.place(from).unwrap_or(0));
+    }
+
+    /// Forgets the entries up to `to`; all of them, if none of them is `to` in that term.
+    pub(super) fn trim(&mut self, to: Index, term: Term) {
+        if to <= self.base.0 {
+            return;
+        }
+        if self.get(to).is_some_and(|entry| entry.term == term) {
+            let place = self.place(to).expect("it has the entry");
+            self.entries.drain(..=place);
+        } else {
+            self.entries.clear();
+        }
+        self.base = (to, term);
     }
 
     /// Entries from `first` on, as many as one message should carry.
     pub(super) fn batch(&self, first: Index) -> Vec<Entry> {
-        let start = usize::try_from(first.previous().0).unwrap_or(usize::MAX);
+        let start = self.place(first).unwrap_or(usize::MAX).min(self.entries.len());
         let mut bytes = 0;
-        let rest = self.entries.get(start..).unwrap_or_default();
-        let take = rest.iter().take(BATCH_ENTRIES).take_while(|entry| {
+        let rest = self.entries.range(start..);
+        let take = rest.take(BATCH_ENTRIES).take_while(|entry| {
             let fits = bytes < BATCH_BYTES;
             bytes += entry.size();
             fits
@@ -90,16 +129,34 @@ impl Log {
         take.cloned().collect()
     }
 
-    /// The first index whose entry has `term` or a later one.
+    /// The first index after the base whose entry has `term` or a later one.
     pub(super) fn first_of(&self, term: Term) -> Index {
-        Index(self.entries.partition_point(|entry| entry.term < term) as u64 + 1)
+        self.base.0.plus(self.entries.partition_point(|entry| entry.term < term)).next()
     }
 
-    /// The last index of `term`, if it has any entry.
+    /// The last index of `term` that is known, if there is any.
     pub(super) fn last_of(&self, term: Term) -> Option<Index> {
         let end = self.entries.partition_point(|entry| entry.term <= term);
-        let last = self.entries.get(end.checked_sub(1)?)?;
-        (last.term == term).then_some(last.index)
+        match end.checked_sub(1) {
+            None => (self.base.1 == term).then_some(self.base.0),
+            Some(last) => {
+                let last = &self.entries[last];
+                (last.term == term).then_some(last.index)
+            }
+        }
+    }
+
+    /// The configurations after an index, and where they are.
+    pub(super) fn configurations_after(
+        &self,
+        index: Index,
+    ) -> impl Iterator<Item = (Index, Arc<Configuration>)> {
+        self.entries.iter().filter_map(move |entry| match &entry.payload {
+            Payload::Configuration(members) if entry.index > index => {
+                Some((entry.index, Arc::clone(members)))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -107,8 +164,12 @@ impl Entry {
     /// Roughly how many bytes it takes in memory and on the wire.
     #[must_use]
     pub fn size(&self) -> usize {
-        let payload = if let Payload::Write(write) = &self.payload { write.size() } else { 0 };
-        16 + payload
+        24 + match &self.payload {
+            Payload::Noop => 0,
+            Payload::Write(write) => write.size(),
+            // Few and short.
+            Payload::Configuration(_) => 256,
+        }
     }
 }
 
@@ -120,9 +181,10 @@ mod tests {
         let entry = |(term, index): (&u64, u64)| Entry {
             index: Index(index),
             term: Term(*term),
+            time: Timestamp(0),
             payload: Payload::Noop,
         };
-        Log::new(terms.iter().zip(1..).map(entry).collect())
+        Log::new((Index::ZERO, Term(0)), terms.iter().zip(1..).map(entry).collect())
     }
 
     #[test]
@@ -147,5 +209,28 @@ mod tests {
         assert_eq!(indexes(2), [2, 3]);
         assert!(indexes(4).is_empty());
         assert!(indexes(90).is_empty());
+    }
+
+    #[test]
+    fn trimmed_log_still_matches_at_its_base() {
+        let mut log = log(&[1, 1, 3, 3, 3, 6]);
+        log.trim(Index(4), Term(3));
+        assert_eq!((log.base(), log.last_index()), (Index(4), Index(6)));
+        assert_eq!(log.term_at(Index(4)), Some(Term(3)));
+        assert_eq!(log.term_at(Index(3)), None);
+        assert_eq!(log.term_at(Index::ZERO), Some(Term(0)));
+        assert_eq!(log.last_of(Term(3)), Some(Index(5)));
+        assert_eq!(log.first_of(Term(1)), Index(5));
+        assert_eq!(log.batch(Index(5)).len(), 2);
+        assert!(log.batch(Index(3)).is_empty());
+    }
+
+    #[test]
+    fn trim_at_an_entry_of_another_term_forgets_all() {
+        let mut log = log(&[1, 1, 3]);
+        log.trim(Index(2), Term(2));
+        assert_eq!((log.last_index(), log.last_term()), (Index(2), Term(2)));
+        log.trim(Index(9), Term(4));
+        assert_eq!((log.last_index(), log.last_term()), (Index(9), Term(4)));
     }
 }

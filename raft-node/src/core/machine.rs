@@ -1,10 +1,9 @@
 //! Applies committed entries, in log order, to the keys and the sessions.
 //!
 //! A pure function of the log: no clock, no randomness, nothing of the server it runs on, so that
-//! all servers pass through the same states (State Machine Safety, Raft §5.4.3). The index of the
-//! last applied entry is part of the state.
-
-use std::collections::BTreeMap;
+//! all servers pass through the same states (State Machine Safety, Raft §5.4.3). What expires does
+//! so by the time that the leader wrote into the entry. The index of the last applied entry is part
+//! of the state. A clone shares its memory with the original, copy on write.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,14 +11,18 @@ use super::MAX_VALUE_BYTES;
 use super::log::{Entry, Payload};
 use super::operation::{Command, Failure, Reply, Write};
 use super::sessions::{Sessions, Verdict};
-use super::units::Index;
+use super::units::{Index, Timestamp};
+use super::values::Values;
+use crate::mutations::{Mutation, Mutations};
 
 /// The replicated state.
-#[derive(Debug, Default)]
-pub(super) struct Machine {
-    applied: Index,
-    values: BTreeMap<Bytes, Bytes>,
-    sessions: Sessions,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Machine {
+    pub(crate) applied: Index,
+    /// The time of the last entry applied.
+    pub(crate) time: Timestamp,
+    pub(crate) values: Values,
+    pub(crate) sessions: Sessions,
 }
 
 impl Machine {
@@ -33,21 +36,25 @@ impl Machine {
         self.values.get(key).map_or(Reply::Nil, |value| Reply::Value(value.clone()))
     }
 
-    /// Applies the next entry and says what to answer whoever asked for it.
-    pub(super) fn apply(&mut self, entry: &Entry) -> Reply {
+    /// Applies the next entry, at the time given, and says what to answer whoever asked for it.
+    pub(super) fn apply(&mut self, entry: &Entry, time: Timestamp, mutations: Mutations) -> Reply {
         assert_eq!(entry.index, self.applied.next(), "entries are applied in order, once each");
         self.applied = entry.index;
+        self.time = self.time.max(time);
+        self.values.expire(self.time);
+        self.sessions.expire(self.time);
         match &entry.payload {
-            Payload::Noop => Reply::Ok,
+            Payload::Noop | Payload::Configuration(_) => Reply::Ok,
             Payload::Write(Write::Plain(command)) => self.execute(command),
             Payload::Write(Write::OpenSession) => {
-                let id = self.sessions.open(entry.index);
+                let id = self.sessions.open(entry.index, self.time);
                 Reply::Integer(i64::try_from(id.0).expect("an index fits 63 bits"))
             }
             Payload::Write(Write::Once { session, sequence, command }) => {
-                match self.sessions.judge(entry.index, *session, *sequence) {
-                    Verdict::Answer(reply) => reply,
-                    Verdict::Apply => {
+                let verdict = self.sessions.judge(entry.index, self.time, *session, *sequence);
+                match verdict {
+                    Verdict::Answer(reply) if !mutations.has(Mutation::NoDedup) => reply,
+                    _ => {
                         let reply = self.execute(command);
                         self.sessions.store(*session, *sequence, reply.clone());
                         reply
@@ -64,10 +71,17 @@ impl Machine {
             }
             Command::Append { key, suffix } => self.append(key, suffix),
             Command::Delete { keys } => {
-                let existed = keys.iter().filter(|key| self.values.remove(*key).is_some()).count();
+                let existed = keys.iter().filter(|key| self.values.remove(key)).count();
                 Reply::Integer(i64::try_from(existed).expect("a request names few keys"))
             }
             Command::Increment { key } => self.increment(key),
+            Command::Expire { key, life } => {
+                let exists = self.values.get(key).is_some();
+                if exists {
+                    self.values.set_expiry(key, Some(self.time.after(*life)));
+                }
+                Reply::Integer(i64::from(exists))
+            }
         }
     }
 
@@ -75,7 +89,7 @@ impl Machine {
         let seen = self.values.get(key).cloned();
         let set = expected.is_none() || seen.as_ref() == expected;
         if set {
-            self.values.insert(key.clone(), value.clone());
+            self.values.insert(key, value.clone());
         }
         match (get, seen) {
             (true, Some(seen)) => Reply::Value(seen),
@@ -94,7 +108,7 @@ impl Machine {
         let mut value = BytesMut::with_capacity(length);
         value.extend_from_slice(old);
         value.extend_from_slice(suffix);
-        self.values.insert(key.clone(), value.freeze());
+        self.values.replace(key, value.freeze());
         Reply::Integer(i64::try_from(length).expect("a value's length is bounded"))
     }
 
@@ -109,7 +123,7 @@ impl Machine {
         let Some(new) = old.checked_add(1) else {
             return Reply::Failure(Failure::Overflow);
         };
-        self.values.insert(key.clone(), Bytes::from(new.to_string()));
+        self.values.replace(key, Bytes::from(new.to_string()));
         Reply::Integer(new)
     }
 }
@@ -126,8 +140,13 @@ mod tests {
     use super::*;
 
     fn apply(machine: &mut Machine, write: Write) -> Reply {
-        let index = machine.applied().next();
-        machine.apply(&Entry { index, term: Term(1), payload: Payload::Write(write) })
+        apply_at(machine, 0, write)
+    }
+
+    fn apply_at(machine: &mut Machine, time: u64, write: Write) -> Reply {
+        let (index, time) = (machine.applied().next(), Timestamp(time));
+        let entry = Entry { index, term: Term(1), time, payload: Payload::Write(write) };
+        machine.apply(&entry, time, Mutations::default())
     }
 
     fn run(machine: &mut Machine, command: Command) -> Reply {
@@ -203,5 +222,19 @@ mod tests {
         assert_eq!(apply(&mut machine, once(2)), Reply::Integer(2));
         assert_eq!(apply(&mut machine, once(1)), Reply::Failure(Failure::StaleSequence));
         assert_eq!(machine.read(&"k".into()), Reply::Value("2".into()));
+    }
+
+    #[test]
+    fn key_expires_by_the_time_of_the_entries() {
+        let mut machine = Machine::default();
+        let life = std::time::Duration::from_millis(100);
+        let expire = Command::Expire { key: "k".into(), life };
+        assert_eq!(run(&mut machine, expire.clone()), Reply::Integer(0));
+        run(&mut machine, set("k", "a"));
+        assert_eq!(apply_at(&mut machine, 50, Write::Plain(expire)), Reply::Integer(1));
+        apply_at(&mut machine, 149, Write::Plain(set("other", "b")));
+        assert_eq!(machine.read(&"k".into()), Reply::Value("a".into()));
+        apply_at(&mut machine, 150, Write::Plain(set("other", "b")));
+        assert_eq!(machine.read(&"k".into()), Reply::Nil);
     }
 }

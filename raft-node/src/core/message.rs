@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::log::Entry;
 use super::operation::{Operation, Reply};
 use super::refusal::Refusal;
+use super::snapshot::SnapshotId;
 use super::units::{Boot, Index, RequestId, Term};
 
 /// A message between servers: the sender's current term, and what it wants.
@@ -20,8 +23,11 @@ pub struct Message {
 /// The content of a message. Any may be lost, delayed, duplicated and reordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// A candidate asks for a vote (RequestVote, Raft Figure 2).
+    /// A candidate asks for a vote (RequestVote, Raft Figure 2), or a server asks whether it would
+    /// get one in the next term (pre-vote, thesis §9.6).
     RequestVote {
+        /// What is asked for.
+        ballot: Ballot,
         /// The candidate's last log index.
         last_index: Index,
         /// The term of that entry.
@@ -29,6 +35,8 @@ pub enum Body {
     },
     /// The answer to [`Body::RequestVote`].
     Vote {
+        /// Whether this is about a pre-vote, which binds nobody.
+        pre: bool,
         /// Whether the candidate has the vote in `term`.
         granted: bool,
     },
@@ -45,6 +53,22 @@ pub enum Body {
         /// How the request's entries fit the follower's log.
         outcome: AppendOutcome,
     },
+    /// The leader sends a piece of its snapshot to a follower that lacks entries which the leader
+    /// has no more (InstallSnapshot, Raft Figure 13).
+    Install(Chunk),
+    /// The answer to [`Body::Install`], unless the snapshot is complete: then it is a
+    /// [`Body::Appended`] that accepts all that the snapshot covers.
+    ChunkKept {
+        /// The term of the request.
+        request_term: Term,
+        /// Which snapshot.
+        snapshot: SnapshotId,
+        /// How many bytes are there without a gap: the offset to go on from.
+        offset: u64,
+    },
+    /// The leader asks a follower to stand for election at once (leadership transfer, thesis
+    /// §3.10).
+    TimeoutNow,
     /// A client's request, from the server that got it to the leader of `term`.
     Forward {
         /// The sender's present life.
@@ -63,6 +87,40 @@ pub enum Body {
         /// What to tell the client.
         result: Result<Reply, Refusal>,
     },
+}
+
+impl Body {
+    /// Whether it answers another server's message.
+    pub(super) fn is_reply(&self) -> bool {
+        matches!(self, Self::Vote { .. } | Self::Appended { .. } | Self::ChunkKept { .. })
+    }
+}
+
+/// What kind of vote is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ballot {
+    /// Whether the sender would get a vote in the term after its own. Binds nobody.
+    Pre,
+    /// A vote in the sender's term.
+    Vote,
+    /// A vote in the sender's term, which the leader itself asked the sender to stand for: that a
+    /// leader was just heard of is no reason to refuse.
+    Transfer,
+}
+
+/// A piece of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Which snapshot.
+    pub snapshot: SnapshotId,
+    /// Where the data goes.
+    pub offset: u64,
+    /// The length of the whole, in bytes.
+    pub total: u64,
+    /// The CRC32C of the whole.
+    pub checksum: u32,
+    /// The bytes.
+    pub data: Bytes,
 }
 
 /// AppendEntries without the term.
@@ -104,10 +162,12 @@ impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let term = self.term;
         match &self.body {
-            Body::RequestVote { last_index, last_term } => {
-                write!(f, "RequestVote term={term} last={last_index}@{last_term}")
+            Body::RequestVote { ballot, last_index, last_term } => {
+                write!(f, "RequestVote term={term} {ballot:?} last={last_index}@{last_term}")
             }
-            Body::Vote { granted } => write!(f, "Vote term={term} granted={granted}"),
+            Body::Vote { pre, granted } => {
+                write!(f, "Vote term={term} pre={pre} granted={granted}")
+            }
             Body::Append(append) => {
                 let Append { previous_index, previous_term, entries, commit, round } = append;
                 let count = entries.len();
@@ -123,6 +183,16 @@ impl fmt::Display for Message {
                     }
                 }
             }
+            Body::Install(Chunk { snapshot, offset, total, data, .. }) => {
+                let length = data.len();
+                write!(f, "Install term={term} snapshot={snapshot} ")?;
+                write!(f, "offset={offset} length={length} total={total}")
+            }
+            Body::ChunkKept { request_term, snapshot, offset } => {
+                write!(f, "ChunkKept term={term} request term={request_term} ")?;
+                write!(f, "snapshot={snapshot} offset={offset}")
+            }
+            Body::TimeoutNow => write!(f, "TimeoutNow term={term}"),
             Body::Forward { request, .. } => write!(f, "Forward term={term} request={}", request.0),
             Body::Answer { request, result, .. } => {
                 write!(f, "Answer term={term} request={} ok={}", request.0, result.is_ok())

@@ -5,18 +5,25 @@
 //! has one leader (Election Safety) and that servers commit the same entries (State Machine
 //! Safety).
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use self::disk::Disk;
 use super::log::Entry;
+use super::message::Body;
 use super::operation::{Command, Write};
-use super::units::{Boot, Index, NodeId, RequestId, SessionId, Term};
+use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
 use super::{
-    Change, Config, Core, Input, Message, Operation, Output, Record, Refusal, Reply, Restored, Role,
+    Change, Compaction, Config, Core, Input, Message, Operation, Output, Refusal, Reply, Role,
+    Snapshot,
 };
+use crate::codec::{SnapshotPieces, SnapshotReader};
 use crate::mutations::Mutations;
 
 pub(super) type Outcome = Result<Reply, Refusal>;
@@ -28,25 +35,44 @@ pub(super) struct Network {
     pub(super) now: Duration,
     pub(super) random: ChaCha8Rng,
     servers: BTreeMap<NodeId, Server>,
-    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, Message)>,
-    sent: u64,
+    /// What is going to happen, and when.
+    agenda: BTreeMap<(Duration, u64), Event>,
+    planned: u64,
     cut: BTreeSet<(NodeId, NodeId)>,
     paused: BTreeSet<NodeId>,
+    /// Whose messages are held back, and those that are.
+    holding: Option<NodeId>,
+    held: Vec<(NodeId, NodeId, Message)>,
     /// The share of messages that get lost, and that arrive twice.
     pub(super) loss: f64,
     pub(super) duplication: f64,
     /// The longest a message takes, in milliseconds.
     pub(super) delay_ms: u64,
+    /// The longest the disk takes, in milliseconds; with 0 all of a step is durable at its end.
+    pub(super) disk_ms: u64,
     pub(super) outcomes: BTreeMap<Ticket, (Duration, Outcome)>,
     leaders: BTreeMap<Term, NodeId>,
     committed: Vec<Entry>,
     mutations: Mutations,
+    /// What every server is told, but for its id.
+    config: Config,
+}
+
+enum Event {
+    /// A message arrives.
+    Arrival { from: NodeId, to: NodeId, message: Message },
+    /// Records of a life become durable.
+    Sync { id: NodeId, boot: Boot, record: RecordId },
+    /// A snapshot becomes durable, in a life.
+    Written { id: NodeId, boot: Boot, bytes: Vec<u8>, input: Input },
 }
 
 struct Server {
     config: Config,
     core: Option<Core>,
-    disk: Vec<Record>,
+    disk: Disk,
+    /// Up to where its committed entries were compared.
+    checked: Index,
     boot: Boot,
     requests: u64,
     /// What reached it while it was paused: clients' requests first.
@@ -93,46 +119,64 @@ pub(super) fn value(text: &str) -> Outcome {
 impl Network {
     /// A cluster of servers 1 to `size`.
     pub(super) fn new(size: u32, seed: u64, mutations: Mutations) -> Self {
+        Self::configured(size, seed, |config| config.mutations = mutations)
+    }
+
+    /// A cluster whose servers are told something else than usual.
+    pub(super) fn configured(size: u32, seed: u64, adjust: impl Fn(&mut Config)) -> Self {
         let members: BTreeSet<NodeId> = (1..=size).map(NodeId).collect();
+        let mut config = Config {
+            id: NodeId(1),
+            members: members.clone(),
+            heartbeat: ms(100),
+            election_timeout: ms(250)..=ms(400),
+            request_timeout: ms(4000),
+            leader_wait: ms(1000),
+            compaction: Compaction::default(),
+            lease: None,
+            seed,
+            mutations: Mutations::default(),
+        };
+        adjust(&mut config);
         let mut network = Self {
             now: Duration::ZERO,
             random: ChaCha8Rng::seed_from_u64(seed),
             servers: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
-            sent: 0,
+            agenda: BTreeMap::new(),
+            planned: 0,
             cut: BTreeSet::new(),
             paused: BTreeSet::new(),
+            holding: None,
+            held: Vec::new(),
             loss: 0.0,
             duplication: 0.0,
             delay_ms: 5,
+            disk_ms: 0,
             outcomes: BTreeMap::new(),
             leaders: BTreeMap::new(),
             committed: Vec::new(),
-            mutations,
+            mutations: config.mutations,
+            config,
         };
-        for id in &members {
-            let config = Config {
-                id: *id,
-                members: members.clone(),
-                heartbeat: ms(100),
-                election_timeout: ms(250)..=ms(400),
-                request_timeout: ms(4000),
-                leader_wait: ms(1000),
-                seed,
-                mutations,
-            };
-            let server = Server {
-                config,
-                core: None,
-                disk: Vec::new(),
-                boot: Boot(0),
-                requests: 0,
-                backlog: VecDeque::new(),
-            };
-            network.servers.insert(*id, server);
-            network.restart(*id);
+        for id in members {
+            network.start(id);
         }
         network
+    }
+
+    /// Starts a server that was not there before.
+    pub(super) fn start(&mut self, id: NodeId) {
+        let server = Server {
+            config: Config { id, ..self.config.clone() },
+            core: None,
+            disk: Disk::default(),
+            checked: Index::ZERO,
+            boot: Boot(0),
+            requests: 0,
+            backlog: VecDeque::new(),
+        };
+        self.servers.insert(id, server);
+        self.restart(id);
     }
 
     pub(super) fn honest(size: u32, seed: u64) -> Self {
@@ -147,18 +191,25 @@ impl Network {
         self.servers[&id].core.as_ref().expect("the server is up")
     }
 
+    /// A core to be stepped by hand; what it puts out goes nowhere.
+    pub(super) fn core_mut(&mut self, id: NodeId) -> &mut Core {
+        let server = self.servers.get_mut(&id).expect("a member");
+        server.core.as_mut().expect("the server is up")
+    }
+
     pub(super) fn is_up(&self, id: NodeId) -> bool {
         self.servers[&id].core.is_some()
     }
 
     // ---- faults ----
 
-    /// Stops a server; what it persisted remains.
+    /// Stops a server; what is durable remains.
     pub(super) fn crash(&mut self, id: NodeId) {
         self.paused.remove(&id);
         let server = self.servers.get_mut(&id).expect("a member");
         server.core = None;
         server.backlog.clear();
+        server.disk.lose_power();
     }
 
     /// Starts a server from its disk.
@@ -167,11 +218,8 @@ impl Network {
         self.paused.remove(&id);
         let server = self.servers.get_mut(&id).expect("a member");
         server.boot = Boot(server.boot.0 + 1);
-        server.disk.push(Record::Boot(server.boot));
-        let mut restored = Restored::default();
-        for record in &server.disk {
-            restored.replay(record.clone()).expect("records replay in order");
-        }
+        server.checked = Index::ZERO;
+        let restored = server.disk.restore(server.boot, !self.mutations.none());
         server.core = Some(Core::new(server.config.clone(), restored, now));
     }
 
@@ -214,6 +262,18 @@ impl Network {
         let backlog = std::mem::take(&mut self.servers.get_mut(&id).expect("a member").backlog);
         for input in backlog {
             self.step(id, input);
+        }
+    }
+
+    /// Keeps what a server sends on its way until [`Network::release`].
+    pub(super) fn hold(&mut self, from: NodeId) {
+        self.holding = Some(from);
+    }
+
+    pub(super) fn release(&mut self) {
+        self.holding = None;
+        for (from, to, message) in std::mem::take(&mut self.held) {
+            self.deliver(from, to, message);
         }
     }
 
@@ -282,8 +342,11 @@ impl Network {
         ready(self).expect("just seen")
     }
 
-    /// Makes a server stand for election now.
+    /// Makes a server stand for election now, and everyone forget that there was a leader.
     pub(super) fn stand(&mut self, id: NodeId) {
+        for core in self.servers.values_mut().filter_map(|server| server.core.as_mut()) {
+            core.heard = None;
+        }
         let core = self.servers.get_mut(&id).and_then(|server| server.core.as_mut());
         let core = core.expect("the server is up");
         core.election_due = core.now;
@@ -294,7 +357,7 @@ impl Network {
         let timers = self.servers.iter().filter(|(id, _)| !self.paused.contains(id));
         let timers = timers.filter_map(|(id, s)| Some((s.core.as_ref()?.next_due(), *id)));
         let timer = timers.min();
-        let delivery = self.in_flight.first_key_value().map(|(key, _)| key.0);
+        let delivery = self.agenda.first_key_value().map(|(key, _)| key.0);
         let delivery_first = match (delivery, timer) {
             (Some(delivery), Some((timer, _))) => delivery <= timer,
             (delivery, _) => delivery.is_some(),
@@ -303,23 +366,54 @@ impl Network {
         let Some(next) = next.filter(|next| *next <= end) else { return false };
         self.now = self.now.max(next);
         if delivery_first {
-            let (_, (from, to, message)) = self.in_flight.pop_first().expect("just seen");
-            self.deliver(from, to, message);
+            let (_, event) = self.agenda.pop_first().expect("just seen");
+            self.happen(event);
         } else if let Some((_, id)) = timer {
             self.step(id, Input::Now(self.now));
         }
         true
     }
 
-    fn deliver(&mut self, from: NodeId, to: NodeId, message: Message) {
-        if self.cut.contains(&(from, to)) {
-            return;
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrival { from, to, message } => self.deliver(from, to, message),
+            Event::Sync { id, boot, record } if self.lives(id, boot) => {
+                let server = self.servers.get_mut(&id).expect("a member");
+                for (to, message) in server.disk.sync(record) {
+                    self.post(id, to, &message);
+                }
+                self.give(id, Input::Durable(record));
+            }
+            Event::Written { id, boot, bytes, input } if self.lives(id, boot) => {
+                self.servers.get_mut(&id).expect("a member").disk.snapshot = bytes;
+                self.give(id, input);
+            }
+            Event::Sync { .. } | Event::Written { .. } => {}
         }
-        let input = Input::Receive { from, message };
-        if self.paused.contains(&to) {
-            self.servers.get_mut(&to).expect("a member").backlog.push_back(input);
+    }
+
+    fn lives(&self, id: NodeId, boot: Boot) -> bool {
+        self.servers[&id].core.is_some() && self.servers[&id].boot == boot
+    }
+
+    fn plan(&mut self, least_us: u64, most_ms: u64, event: Event) {
+        let micros = self.random.random_range(least_us..=(most_ms * 1000).max(least_us));
+        self.planned += 1;
+        self.agenda.insert((self.now + Duration::from_micros(micros), self.planned), event);
+    }
+
+    fn deliver(&mut self, from: NodeId, to: NodeId, message: Message) {
+        // A server that was never started hears nothing.
+        if !self.cut.contains(&(from, to)) && self.servers.contains_key(&to) {
+            self.give(to, Input::Receive { from, message });
+        }
+    }
+
+    fn give(&mut self, id: NodeId, input: Input) {
+        if self.paused.contains(&id) {
+            self.servers.get_mut(&id).expect("a member").backlog.push_back(input);
         } else {
-            self.step(to, input);
+            self.step(id, input);
         }
     }
 
@@ -330,28 +424,76 @@ impl Network {
         core.step(Input::Now(self.now), &mut out);
         core.step(input, &mut out);
         core.step(Input::Tick, &mut out);
-        for output in out {
-            self.perform(id, output);
+        while !out.is_empty() {
+            let before = self.servers[&id].disk.written;
+            for output in std::mem::take(&mut out) {
+                self.perform(id, output);
+            }
+            let server = self.servers.get_mut(&id).expect("a member");
+            let (boot, record) = (server.boot, server.disk.written);
+            if record == before {
+                break;
+            }
+            if self.disk_ms > 0 {
+                self.plan(50, self.disk_ms, Event::Sync { id, boot, record });
+                break;
+            }
+            let ready = server.disk.sync(record);
+            server.core.as_mut().expect("it just stepped").step(Input::Durable(record), &mut out);
+            for (to, message) in ready {
+                self.post(id, to, &message);
+            }
         }
         self.check(id);
     }
 
     fn perform(&mut self, id: NodeId, output: Output) {
         let server = self.servers.get_mut(&id).expect("a member");
+        let boot = server.boot;
         match output {
-            Output::Persist(record) => server.disk.push(record),
-            Output::Send { to, message } => self.post(id, to, &message),
+            Output::Persist(record) => server.disk.write(record),
+            Output::Send { to, message, after } => {
+                if let Some(message) = server.disk.hold(after, to, message) {
+                    self.post(id, to, &message);
+                }
+            }
+            Output::SendChunk { to, mut message, length } => {
+                let Body::Install(chunk) = &mut message.body else { panic!("{message:?}") };
+                let start = usize::try_from(chunk.offset).expect("small");
+                let data = &server.disk.snapshot[start..][..length as usize];
+                chunk.data = Bytes::copy_from_slice(data);
+                self.post(id, to, &message);
+            }
+            Output::TakeSnapshot(snapshot) => {
+                let bytes: Vec<u8> = SnapshotPieces::new(&snapshot).flatten().collect();
+                let (total, checksum) = (bytes.len() as u64, crc32c::crc32c(&bytes));
+                let input = Input::SnapshotTaken { snapshot: snapshot.id(), total, checksum };
+                self.plan(0, self.disk_ms * 3, Event::Written { id, boot, bytes, input });
+            }
+            Output::KeepChunk { offset, data, .. } => {
+                let offset = usize::try_from(offset).expect("small");
+                server.disk.incoming.resize(offset, 0);
+                server.disk.incoming.extend_from_slice(&data);
+            }
+            Output::InstallReceived { snapshot, .. } => {
+                let bytes = std::mem::take(&mut server.disk.incoming);
+                let input = match decode(&bytes) {
+                    Some(received) => Input::SnapshotReceived(received),
+                    None => Input::SnapshotFailed { snapshot },
+                };
+                self.plan(0, self.disk_ms * 3, Event::Written { id, boot, bytes, input });
+            }
             Output::Answer { request, result } => {
                 let ticket = (id, server.boot, request);
                 let earlier = self.outcomes.insert(ticket, (self.now, result));
-                assert_eq!(earlier, None, "a request is answered once");
+                assert!(earlier.is_none(), "a request is answered once: {earlier:?}");
             }
             Output::Changed(banner, Change::BecameLeader { .. }) => {
                 let other = self.leaders.insert(banner.term, id);
                 let alone = other.is_none() || !self.mutations.none();
                 assert!(alone, "Election Safety: {other:?} and {id} lead term {}", banner.term);
             }
-            Output::Changed(..) => {}
+            Output::Changed(..) | Output::Members(_) => {}
         }
     }
 
@@ -359,12 +501,14 @@ impl Network {
         if self.random.random_bool(self.loss) {
             return;
         }
+        if self.holding == Some(from) {
+            self.held.push((from, to, message.clone()));
+            return;
+        }
         let copies = 1 + u32::from(self.random.random_bool(self.duplication));
         for _ in 0..copies {
-            let micros = self.random.random_range(100..=self.delay_ms * 1000);
-            let at = self.now + Duration::from_micros(micros);
-            self.sent += 1;
-            self.in_flight.insert((at, self.sent), (from, to, message.clone()));
+            let message = message.clone();
+            self.plan(100, self.delay_ms, Event::Arrival { from, to, message });
         }
     }
 
@@ -372,13 +516,21 @@ impl Network {
         if !self.mutations.none() {
             return;
         }
-        let core = self.servers[&id].core.as_ref().expect("it just stepped");
-        for number in 1..=core.commit.0 {
+        let server = self.servers.get_mut(&id).expect("a member");
+        let core = server.core.as_ref().expect("it just stepped");
+        for number in server.checked.max(core.log.base()).0 + 1..=core.commit.0 {
             let entry = core.log.get(Index(number)).expect("committed entries stay in the log");
             match self.committed.get(usize::try_from(number).expect("small") - 1) {
                 Some(other) => assert_eq!(entry, other, "State Machine Safety at {number}"),
                 None => self.committed.push(entry.clone()),
             }
         }
+        server.checked = core.commit;
     }
+}
+
+fn decode(bytes: &[u8]) -> Option<Snapshot> {
+    let mut reader = SnapshotReader::default();
+    reader.push(bytes).ok()?;
+    reader.finish().ok()
 }

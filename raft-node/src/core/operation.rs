@@ -1,10 +1,11 @@
 //! What clients may ask of the store, and what it says when it did as asked.
 
 use std::mem::size_of;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::units::SessionId;
+use super::units::{NodeId, SessionId};
 
 /// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,42 @@ pub enum Operation {
     },
     /// Changes the store by way of the log.
     Write(Write),
+    /// Changes the cluster.
+    Admin(Admin),
+}
+
+/// What an operator may ask of the cluster, at any server. [`Reply::Ok`] says that it is done;
+/// `Uncertain` that it was begun and may still come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Adds a server: first as a learner, and as a voter once it caught up. Done when it is a
+    /// voter. A server that never catches up stays a learner until it is removed.
+    Add {
+        /// The server, which runs with an empty data directory or was a member before.
+        id: NodeId,
+        /// Where it is reached, in the driver's words.
+        address: Bytes,
+    },
+    /// Removes a server, voter or learner. Done when the others decide without it.
+    Remove {
+        /// The server; the leader may remove itself.
+        id: NodeId,
+    },
+    /// Hands the leadership over. Done when the leader saw the next term.
+    Transfer {
+        /// To whom; to the voter that lags least, if none is named.
+        to: Option<NodeId>,
+    },
+    /// Takes a snapshot on the server that got the request, leader or not. Done when it is
+    /// durable.
+    Snapshot,
 }
 
 impl Operation {
     /// Whether it may change the store, so that losing its reply leaves its fate unknown.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        matches!(self, Self::Write(_))
+        matches!(self, Self::Write(_) | Self::Admin(_))
     }
 }
 
@@ -88,6 +118,14 @@ pub enum Command {
         /// The key.
         key: Bytes,
     },
+    /// Lets a key that exists expire after a while, in the cluster's time; setting it anew takes
+    /// that back. Answers 1, or 0 if there is no such key.
+    Expire {
+        /// The key.
+        key: Bytes,
+        /// How long it lasts, in whole milliseconds.
+        life: Duration,
+    },
 }
 
 impl Command {
@@ -98,7 +136,7 @@ impl Command {
             }
             Self::Append { key, suffix } => key.len() + suffix.len(),
             Self::Delete { keys } => keys.iter().map(|key| key.len() + size_of::<Bytes>()).sum(),
-            Self::Increment { key } => key.len(),
+            Self::Increment { key } | Self::Expire { key, .. } => key.len(),
         };
         bytes + size_of::<Self>()
     }

@@ -10,6 +10,8 @@
 //!    existed when the read arrived;
 //! 3. waits until that index is applied, and answers from its state.
 //!
+//! With a lease that holds, steps 1 and 3 are enough; see [`lease`](super::lease).
+//!
 //! One round serves all reads that arrived before it began. A reply is a confirmation only in the
 //! term it was asked in, which [`replication`](super::replication) checks.
 
@@ -38,9 +40,9 @@ pub(super) struct PendingRead {
 }
 
 impl Leadership {
-    /// Begins a new round if a read waits for one; says whether it did.
-    pub(super) fn begin_round(&mut self) -> bool {
-        let wanted = self.reads.back().is_some_and(|read| read.round > self.round);
+    /// Begins a new round if a read waits for one, or if asked; says whether it did.
+    pub(super) fn begin_round(&mut self, asked: bool) -> bool {
+        let wanted = asked || self.reads.back().is_some_and(|read| read.round > self.round);
         if wanted {
             self.round += 1;
         }
@@ -51,6 +53,7 @@ impl Leadership {
 impl Core {
     /// Takes a read as leader.
     pub(super) fn read(&mut self, origin: Origin, key: Bytes, out: &mut Vec<Output>) {
+        let unchecked = self.holds_lease() && self.mutations.has(Mutation::LeaseNotRechecked);
         let Role::Leader(leadership) = &mut self.role else {
             self.reply(origin, Err(Refusal::ReadFailed), out);
             return;
@@ -66,25 +69,38 @@ impl Core {
             return;
         }
         let due = self.now + self.config.request_timeout;
-        let index = self.commit.max(leadership.term_start);
-        let round = leadership.round + 1;
+        let mut index = self.commit.max(leadership.term_start);
+        if self.mutations.has(Mutation::ReadindexWithoutNoop) {
+            index = self.commit;
+        }
+        let mut round = leadership.round + 1;
+        if self.mutations.has(Mutation::ReadindexTermRace) {
+            round = leadership.round;
+        }
+        if unchecked {
+            round = 0;
+        }
         leadership.reads.push_back(PendingRead { origin, key, index, round, due });
     }
 
     /// Answers the reads that are confirmed and whose index is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Output>) {
-        let quorum = self.quorum();
-        let Role::Leader(leadership) = &mut self.role else { return };
-        let confirmed = leadership.confirmed_round(quorum);
-        let applied = self.machine.applied();
-        let mut served = Vec::new();
-        // Rounds and indexes both rise along the queue, so the first that must wait stops all.
-        while let Some(read) =
-            leadership.reads.pop_front_if(|read| read.round <= confirmed && read.index <= applied)
-        {
-            served.push(read);
+        let Role::Leader(leadership) = &self.role else { return };
+        if leadership.reads.is_empty() && leadership.rounds.is_empty() {
+            return;
         }
-        for read in served {
+        let mut confirmed = self.confirmed_round();
+        let Role::Leader(leadership) = &mut self.role else { return };
+        leadership.rounds_confirmed(confirmed);
+        if self.holds_lease() || self.mutations.has(Mutation::ReadindexNoRound) {
+            confirmed = u64::MAX;
+        }
+        let applied = self.machine.applied();
+        // Rounds and indexes both rise along the queue, so the first that must wait stops all.
+        while let Role::Leader(leadership) = &mut self.role
+            && let Some(read) =
+                leadership.reads.pop_front_if(|r| r.round <= confirmed && r.index <= applied)
+        {
             let reply = self.machine.read(&read.key);
             self.reply(read.origin, Ok(reply), out);
         }

@@ -13,6 +13,8 @@
 //!   submitted.
 //! * `BUSY`: too much is waiting: nothing was submitted.
 //! * `DROPPED`: another entry was committed in the place of the request's.
+//! * `CHANGING`: a change of the members or of the leader is under way: nothing was submitted.
+//! * `NOTPOSSIBLE`: the change makes no sense as the members are: nothing was submitted.
 //! * `READFAILED`: a read was not confirmed by a quorum; reads have no effect.
 //!
 //! Indefinite:
@@ -39,6 +41,12 @@ pub enum Refusal {
     /// The log position went to another entry, and that one is committed.
     #[error("another entry was committed in this one's place")]
     Dropped,
+    /// Another change of the members, of the leader or a snapshot is under way.
+    #[error("another change is under way: nothing was submitted")]
+    Changing,
+    /// A member is to be added twice, a stranger removed, or the last voter.
+    #[error("the members do not allow this change: nothing was submitted")]
+    NotPossible,
     /// Leadership could not be confirmed, or was lost, before the read was served.
     #[error("the read was not confirmed by a quorum")]
     ReadFailed,
@@ -61,6 +69,8 @@ impl Refusal {
             Self::NoLeader => "NOLEADER",
             Self::Busy => "BUSY",
             Self::Dropped => "DROPPED",
+            Self::Changing => "CHANGING",
+            Self::NotPossible => "NOTPOSSIBLE",
             Self::ReadFailed => "READFAILED",
             Self::Uncertain => "UNCERTAIN",
         }

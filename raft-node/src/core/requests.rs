@@ -19,9 +19,10 @@ use std::time::Duration;
 
 use super::log::{Entry, Payload};
 use super::message::Body;
-use super::operation::{Operation, Reply, Write};
+use super::operation::{Admin, Operation, Reply, Write};
 use super::units::{Boot, Index, NodeId, RequestId, Term};
 use super::{Core, Output, Refusal, Role};
+use crate::mutations::Mutation;
 
 /// Requests of this server's clients at once; more are refused.
 pub(super) const MAX_REQUESTS: usize = 10_000;
@@ -65,6 +66,11 @@ struct Active {
 }
 
 impl Requests {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.active.len()
+    }
+
     /// When the next request reaches its limit.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let waiting = self.waiting.front().map(|waiting| waiting.due);
@@ -84,6 +90,12 @@ impl Core {
         let Requests { waiting, active, .. } = &mut self.requests;
         if waiting.len() + active.len() >= MAX_REQUESTS {
             out.push(Output::Answer { request, result: Err(Refusal::Busy) });
+            return;
+        }
+        if operation == Operation::Admin(Admin::Snapshot) {
+            let due = self.now + self.config.request_timeout;
+            active.insert(request, Active { is_write: true, forwarded_to: None, due });
+            self.snapshot_on_demand(Origin::Client(request), out);
             return;
         }
         let (arrived, due) = (self.now, self.now + self.config.leader_wait);
@@ -114,18 +126,30 @@ impl Core {
         match operation {
             Operation::Read { key } => self.read(origin, key, out),
             Operation::Write(write) => self.write(origin, write, out),
+            Operation::Admin(admin) => self.administer(origin, &admin, out),
         }
     }
 
     fn write(&mut self, origin: Origin, write: Write, out: &mut Vec<Output>) {
-        assert!(matches!(self.role, Role::Leader(_)), "only a leader adds to the log");
+        let Role::Leader(leadership) = &self.role else {
+            self.reply(origin, Err(Refusal::Busy), out);
+            return;
+        };
+        if leadership.transfer.is_some() {
+            self.reply(origin, Err(Refusal::Changing), out);
+            return;
+        }
         let index = self.log.last_index().next();
         if index.0.saturating_sub(self.commit.0) > MAX_UNCOMMITTED {
             self.reply(origin, Err(Refusal::Busy), out);
             return;
         }
-        self.append_to_log(Entry { index, term: self.term, payload: Payload::Write(write) }, out);
+        let (term, time) = (self.term, self.time());
+        self.append_to_log(Entry { index, term, time, payload: Payload::Write(write) }, out);
         self.writes.insert((index, self.term), origin);
+        if self.mutations.has(Mutation::ApplyBeforeCommit) {
+            self.commit_to(index, out);
+        }
     }
 
     /// Answers those who waited for a log index, now that the entry of `term` was applied there.
@@ -142,8 +166,27 @@ impl Core {
                 break;
             }
             let origin = first.remove();
-            let own = (waited_index, waited_term) == (index, term);
+            let same_term = waited_term == term || self.mutations.has(Mutation::ReplyByIndexOnly);
+            let own = waited_index == index && same_term;
             self.reply(origin, if own { Ok(reply.clone()) } else { Err(Refusal::Dropped) }, out);
+        }
+    }
+
+    /// Says of the writes up to an index that their fate is unknown: a snapshot does not tell which
+    /// entries made it.
+    pub(super) fn lose_writes_until(&mut self, index: Index, out: &mut Vec<Output>) {
+        while let Some(first) = self.writes.first_entry()
+            && first.key().0 <= index
+        {
+            let origin = first.remove();
+            self.reply(origin, Err(Refusal::Uncertain), out);
+        }
+    }
+
+    /// Says of all writes that they did not happen: a planted bug, since they may yet.
+    pub(super) fn refuse_writes(&mut self, out: &mut Vec<Output>) {
+        for origin in std::mem::take(&mut self.writes).into_values() {
+            self.reply(origin, Err(Refusal::NoLeader), out);
         }
     }
 

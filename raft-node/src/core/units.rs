@@ -78,3 +78,27 @@ pub struct Boot(pub u64);
 /// A client session: the index of the log entry that opened it, hence unique for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
+
+/// Counts the records that a server handed out in this life, from 1, in the order of their
+/// `Persist`; 0 stands before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub u64);
+
+impl RecordId {
+    /// Before any record: what waits for this waits for nothing.
+    pub const ZERO: Self = Self(0);
+}
+
+/// Milliseconds of the cluster's own time, which leaders assign to entries. It rises along the log
+/// with the leader's monotonic clock and stands still while there is no leader; it says nothing
+/// about the calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The moment `life` later.
+    #[must_use]
+    pub fn after(self, life: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)))
+    }
+}

@@ -1,145 +1,341 @@
-//! Turns the core: takes what arrived, steps, makes durable, then speaks.
+//! Turns the core: takes what arrived, steps, hands out what the core decided.
 //!
-//! Everything that waits when a turn begins goes into that turn, up to a limit that keeps
-//! heartbeats on time, so that under load one sync serves many requests (group commit). Records are
-//! all made durable before any message or answer of the turn leaves, which is at least as strict as
-//! the order the core asks for.
+//! One task of the sockets' own thread owns the core, so that a request passes from its connection
+//! to the core and back without waking another thread. Everything that waits when a turn begins
+//! goes into that turn, up to a limit that keeps heartbeats on time. The disk has threads of its
+//! own: records go to [`LogThread`], which syncs what has gathered while the sync before it went on
+//! (group commit), snapshots to [`Snapshots`]; what they did comes back as an input. A message that
+//! promises something on the disk is held back here until the record it names is durable.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::admission::Place;
 use super::journal::Journal;
+use super::log_thread::{Done, LogThread};
+use super::metrics::Metrics;
 use super::peers::Links;
+use super::slow::{About, SlowLog, Verdict};
+use super::snapshots::Snapshots;
+use crate::core::membership::Configuration;
 use crate::core::message::Body;
-use crate::core::units::{NodeId, RequestId};
-use crate::core::{Core, Input, Message, Operation, Output, Refusal, Reply};
-use crate::storage::{Storage, StorageError};
+use crate::core::units::{NodeId, RecordId, RequestId};
+use crate::core::{
+    Admin, Banner, Change, Core, FollowerStatus, Input, Message, Operation, Output, Refusal, Reply,
+};
+use crate::storage::StorageError;
 
 /// Events that may wait for a turn.
-const INBOX: usize = 8192;
+pub(super) const INBOX: usize = 8192;
 /// Events that one turn takes.
 const TURN: usize = 1024;
-/// The longest sleep: the engine looks at its clock and at the stop flag this often.
-const NAP: Duration = Duration::from_millis(20);
+/// The longest sleep.
+const NAP: Duration = Duration::from_secs(1);
+/// How long a server that is told to stop tries to hand over and to answer first.
+const RETIREMENT: Duration = Duration::from_millis(1500);
 
 /// What the sockets hand to the engine.
 #[derive(Debug)]
 pub(super) enum Event {
     /// A message from another server.
     Message { from: NodeId, message: Message },
-    /// A client's request, and where its outcome goes.
-    Request { operation: Operation, outcome: oneshot::Sender<Result<Reply, Refusal>> },
+    /// Another server introduced itself, and said where it is reached.
+    Greeted { from: NodeId, address: SocketAddr },
+    /// A client's request, and where its outcome goes. The place is held until then.
+    Request { operation: Operation, answer: oneshot::Sender<Outcome>, place: Place },
+    /// Someone asks who the members are.
+    Members { answer: oneshot::Sender<Members> },
+    /// The server is to stop, after handing over and answering what it can.
+    Retire,
 }
 
-/// The thread that owns the core.
+/// What became of a request.
+pub(super) type Outcome = Result<Reply, Refusal>;
+
+/// The members, and what a leader knows of them.
+#[derive(Debug)]
+pub(super) struct Members {
+    pub(super) configuration: Arc<Configuration>,
+    /// Where each is reached by the others.
+    pub(super) addresses: Vec<(NodeId, String)>,
+    pub(super) followers: Vec<FollowerStatus>,
+}
+
+/// A request whose outcome someone waits for.
+#[derive(Debug)]
+struct Waiting {
+    answer: Option<oneshot::Sender<Outcome>>,
+    about: About,
+    _place: Option<Place>,
+}
+
+/// The owner of the core.
 #[derive(Debug)]
 pub(super) struct Engine {
     core: Core,
-    storage: Storage,
+    log: LogThread,
+    snapshots: Snapshots,
+    done: mpsc::Receiver<Done>,
     links: Links,
-    inbox: Receiver<Event>,
-    /// Who waits for which request.
-    clients: HashMap<RequestId, oneshot::Sender<Result<Reply, Refusal>>>,
+    inbox: mpsc::Receiver<Event>,
+    waiting: HashMap<RequestId, Waiting>,
     last_request: RequestId,
+    /// What is durable.
+    durable: RecordId,
+    /// Messages that wait for a record.
+    held: VecDeque<(RecordId, NodeId, Message)>,
+    slow: SlowLog,
+    /// When to stop at the latest, once told to.
+    retires: Option<Instant>,
     began: Instant,
+    /// Whether bugs are planted: some look at the calendar clock.
+    mutated: bool,
     journal: Journal,
+    metrics: Arc<Metrics>,
+}
+
+/// What an engine is made of. `began` is zero on the core's clock.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) core: Core,
+    pub(super) log: LogThread,
+    pub(super) snapshots: Snapshots,
+    pub(super) done: mpsc::Receiver<Done>,
+    pub(super) links: Links,
+    pub(super) inbox: mpsc::Receiver<Event>,
+    pub(super) slow: SlowLog,
+    pub(super) began: Instant,
+    pub(super) mutated: bool,
+    pub(super) journal: Journal,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Engine {
-    /// An engine and the way into it. `began` is zero on the core's clock.
-    pub(super) fn new(
-        core: Core,
-        storage: Storage,
-        links: Links,
-        began: Instant,
-        journal: Journal,
-    ) -> (Self, SyncSender<Event>) {
-        let (sender, inbox) = sync_channel(INBOX);
-        let (clients, last_request) = (HashMap::new(), RequestId(0));
-        let engine = Self { core, storage, links, inbox, clients, last_request, began, journal };
-        (engine, sender)
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            core,
+            log,
+            snapshots,
+            done,
+            links,
+            inbox,
+            slow,
+            began,
+            mutated,
+            journal,
+            metrics,
+        } = parts;
+        Self {
+            core,
+            log,
+            snapshots,
+            done,
+            links,
+            inbox,
+            waiting: HashMap::new(),
+            last_request: RequestId(0),
+            durable: RecordId::ZERO,
+            held: VecDeque::new(),
+            slow,
+            retires: None,
+            began,
+            mutated,
+            journal,
+            metrics,
+        }
     }
 
     /// Turns until told to stop or until the disk fails; the latter is the only error.
-    pub(super) fn run(mut self, stop: &AtomicBool) -> Result<(), StorageError> {
-        let mut events = Vec::new();
+    pub(super) async fn run(mut self) -> Result<(), StorageError> {
+        let mut events = Vec::with_capacity(TURN);
         let mut out = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            self.wait(&mut events);
-            self.core.step(Input::Now(self.began.elapsed()), &mut out);
-            for event in events.drain(..) {
-                let input = self.input(event);
-                self.core.step(input, &mut out);
+        self.links.follow(&Arc::clone(self.core.configuration()));
+        while !self.may_end() {
+            let due = self.core.next_due().saturating_sub(self.began.elapsed()).min(NAP);
+            let mut finished = None;
+            tokio::select! {
+                biased;
+                done = self.done.recv() => finished = done,
+                _ = self.inbox.recv_many(&mut events, TURN) => {}
+                () = tokio::time::sleep(due) => {}
             }
-            self.core.step(Input::Tick, &mut out);
-            // Forwards that cannot be sent come back as inputs, whose outputs are answers.
-            while !out.is_empty() {
-                let undeliverable = self.perform(std::mem::take(&mut out))?;
-                for request in undeliverable {
-                    self.core.step(Input::Undeliverable { request }, &mut out);
+            while let Ok(event) = self.inbox.try_recv() {
+                events.push(event);
+                if events.len() >= TURN {
+                    break;
                 }
             }
+            let now = Instant::now();
+            self.core.step(Input::Now(now - self.began), &mut out);
+            if self.mutated
+                && let Ok(wall) = SystemTime::now().duration_since(UNIX_EPOCH)
+            {
+                self.core.step(Input::WallClock(wall), &mut out);
+            }
+            while let Some(done) = finished {
+                self.take_done(done, &mut out)?;
+                finished = self.done.try_recv().ok();
+            }
+            for event in events.drain(..) {
+                self.take(event, now, &mut out);
+            }
+            self.core.step(Input::Tick, &mut out);
+            self.perform(&mut out, now);
             self.journal.publish(self.core.status());
         }
-        Ok(())
+        self.log.finish(&mut self.done).await
     }
 
-    /// Collects what arrived, or waits until the core has something to do.
-    fn wait(&self, events: &mut Vec<Event>) {
-        let due = self.core.next_due().saturating_sub(self.began.elapsed());
-        match self.inbox.recv_timeout(due.min(NAP)) {
-            Ok(event) => events.push(event),
-            // Without senders the server is about to be told to stop.
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(NAP),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        events.extend(self.inbox.try_iter().take(TURN));
+    /// Whether a server that was told to stop has nothing left to do, or no time left to do it.
+    fn may_end(&self) -> bool {
+        let Some(at) = self.retires else { return false };
+        let settled = self.waiting.is_empty() && self.held.is_empty() && self.log.is_idle();
+        settled || Instant::now() >= at
     }
 
-    fn input(&mut self, event: Event) -> Input {
+    fn take(&mut self, event: Event, now: Instant, out: &mut Vec<Output>) {
         match event {
             Event::Message { from, message } => {
                 if self.journal.debugs() {
                     self.journal.debug(&format!("from {from}: {message}"));
                 }
-                Input::Receive { from, message }
+                self.metrics.received.increment();
+                self.core.step(Input::Receive { from, message }, out);
             }
-            Event::Request { operation, outcome } => {
-                self.last_request = RequestId(self.last_request.0 + 1);
-                self.clients.insert(self.last_request, outcome);
-                Input::Request { request: self.last_request, operation }
+            Event::Greeted { from, address } => self.links.meet(from, address),
+            Event::Request { operation, answer, place } => {
+                self.request(operation, now, Some(answer), Some(place), out);
+            }
+            Event::Members { answer } => {
+                let configuration = Arc::clone(self.core.configuration());
+                let addresses = self.links.addresses(&configuration);
+                let followers = self.core.followers();
+                // Whoever asked may have gone.
+                let _ = answer.send(Members { configuration, addresses, followers });
+            }
+            Event::Retire => {
+                self.retires = Some(now + RETIREMENT);
+                if self.core.status().role == "leader" {
+                    let transfer = Operation::Admin(Admin::Transfer { to: None });
+                    self.request(transfer, now, None, None, out);
+                }
             }
         }
     }
 
-    /// Performs a turn's outputs; returns the requests whose forwards could not be sent.
-    fn perform(&mut self, out: Vec<Output>) -> Result<Vec<RequestId>, StorageError> {
-        for output in &out {
-            if let Output::Persist(record) = output {
-                self.storage.append(record);
+    fn request(
+        &mut self,
+        operation: Operation,
+        now: Instant,
+        answer: Option<oneshot::Sender<Outcome>>,
+        place: Option<Place>,
+        out: &mut Vec<Output>,
+    ) {
+        let request = RequestId(self.last_request.0 + 1);
+        self.last_request = request;
+        let about = About::new(&operation, now);
+        self.waiting.insert(request, Waiting { answer, about, _place: place });
+        self.core.step(Input::Request { request, operation }, out);
+    }
+
+    /// Takes what the disk's threads did.
+    fn take_done(&mut self, done: Done, out: &mut Vec<Output>) -> Result<(), StorageError> {
+        match done {
+            Done::Durable { last, records, took } => {
+                self.metrics.syncs.record(took);
+                self.metrics.records.add(records);
+                self.durable = last;
+                self.log.synced();
+                self.core.step(Input::Durable(last), out);
             }
+            Done::Failed(error) => return Err(error),
+            Done::Snapshot(input) => self.core.step(input, out),
+            Done::Chunk { to, message } => {
+                self.send(to, message);
+            }
+            Done::Trouble(line) => self.journal.warn(&line),
         }
-        self.storage.commit()?;
+        Ok(())
+    }
+
+    /// Performs what the core decided. Forwards that cannot be sent come back to it as inputs,
+    /// whose outputs are answers.
+    fn perform(&mut self, out: &mut Vec<Output>, now: Instant) {
+        while self.held.front().is_some_and(|(after, ..)| *after <= self.durable) {
+            let Some((_, to, message)) = self.held.pop_front() else { break };
+            self.send(to, message);
+        }
         let mut undeliverable = Vec::new();
-        for output in out {
-            match output {
-                Output::Persist(_) => {}
-                Output::Send { to, message } => undeliverable.extend(self.send(to, message)),
-                Output::Answer { request, result } => {
-                    // The client may have gone meanwhile.
-                    let client = self.clients.remove(&request);
-                    let _ = client.map(|client| client.send(result));
-                }
-                Output::Changed(banner, change) => {
-                    self.journal.info_at(banner, &change.to_string());
+        loop {
+            for output in out.drain(..) {
+                match output {
+                    Output::Persist(record) => self.log.persist(record),
+                    Output::Send { to, message, after } if after <= self.durable => {
+                        undeliverable.extend(self.send(to, message));
+                    }
+                    Output::Send { to, message, after } => {
+                        self.held.push_back((after, to, message));
+                    }
+                    Output::Answer { request, result } => self.answer(request, result, now),
+                    Output::SendChunk { to, message, length } => {
+                        self.snapshots.read(to, message, length);
+                    }
+                    Output::TakeSnapshot(snapshot) => self.snapshots.take(snapshot),
+                    Output::KeepChunk { snapshot, offset, data } => {
+                        self.snapshots.keep(snapshot, offset, data);
+                    }
+                    Output::InstallReceived { snapshot, total } => {
+                        self.snapshots.install(snapshot, total);
+                    }
+                    Output::Members(configuration) => {
+                        self.links.follow(&configuration);
+                        self.journal.publish_members(configuration);
+                    }
+                    Output::Changed(banner, change) => self.changed(banner, &change),
                 }
             }
+            if undeliverable.is_empty() {
+                break;
+            }
+            for request in undeliverable.drain(..) {
+                self.core.step(Input::Undeliverable { request }, out);
+            }
         }
-        Ok(undeliverable)
+        self.log.hand_over();
+    }
+
+    fn answer(&mut self, request: RequestId, result: Outcome, now: Instant) {
+        let Some(waiting) = self.waiting.remove(&request) else { return };
+        let took = now.saturating_duration_since(waiting.about.arrived);
+        let metrics = &self.metrics;
+        if result.is_err() {
+            metrics.refused.increment();
+        }
+        if waiting.about.is_write { &metrics.writes } else { &metrics.reads }.record(took);
+        match self.slow.judge(&waiting.about, took, now, &result) {
+            Verdict::Fast => {}
+            Verdict::Silent => metrics.slow.increment(),
+            Verdict::Line(line) => {
+                metrics.slow.increment();
+                self.journal.info(&line);
+            }
+        }
+        // The client may have gone meanwhile.
+        let _ = waiting.answer.map(|answer| answer.send(result));
+    }
+
+    fn changed(&self, banner: Banner, change: &Change) {
+        match change {
+            Change::BecameLeader { .. } => self.metrics.elections_won.increment(),
+            Change::TookSnapshot { .. } => self.metrics.snapshots.increment(),
+            Change::InstalledSnapshot { .. } => self.metrics.installed.increment(),
+            _ => {}
+        }
+        self.journal.info_at(banner, &change.to_string());
     }
 
     /// Sends a message; returns the request it was to forward if it certainly stays here.
@@ -151,6 +347,8 @@ impl Engine {
             Body::Forward { request, .. } => Some(*request),
             _ => None,
         };
-        if self.links.send(to, message) { None } else { forwarded }
+        let sent = self.links.send(to, message);
+        if sent { &self.metrics.sent } else { &self.metrics.dropped }.increment();
+        if sent { None } else { forwarded }
     }
 }

@@ -7,6 +7,7 @@
 //! more. TCP's own checksum is too weak to rely on where packets get corrupted on purpose.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -20,7 +21,7 @@ const MAX_FRAME_BYTES: usize = 8 << 20;
 const HEADER_BYTES: usize = 8;
 /// Room for one read.
 const READ_BYTES: usize = 16 << 10;
-const GREETING_MAGIC: [u8; 8] = *b"PARTITA1";
+const GREETING_MAGIC: [u8; 8] = *b"PARTITA2";
 
 /// Why a connection between servers ended.
 #[derive(Debug, thiserror::Error)]
@@ -100,19 +101,31 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     }
 }
 
-/// What a dialing server says first: who it is and whom it means.
-pub(super) fn greeting(from: NodeId, to: NodeId) -> [u8; 16] {
-    let mut greeting = [0; 16];
-    greeting[..8].copy_from_slice(&GREETING_MAGIC);
-    greeting[8..12].copy_from_slice(&from.0.to_le_bytes());
-    greeting[12..].copy_from_slice(&to.0.to_le_bytes());
-    greeting
+/// What a dialing server says first: who it is, whom it means, and where it is reached itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Greeting {
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+    pub(super) address: SocketAddr,
 }
 
-/// Who greets, if this is a greeting to `to`.
-pub(super) fn greeted_by(content: &[u8], to: NodeId) -> Option<NodeId> {
-    let from = NodeId(u32::from_le_bytes(*content.get(8..)?.first_chunk()?));
-    (content == greeting(from, to)).then_some(from)
+impl Greeting {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&GREETING_MAGIC);
+        out.extend_from_slice(&self.from.0.to_le_bytes());
+        out.extend_from_slice(&self.to.0.to_le_bytes());
+        out.extend_from_slice(self.address.to_string().as_bytes());
+    }
+
+    /// The greeting that fills `content`, if it is one.
+    pub(super) fn read(content: &[u8]) -> Option<Self> {
+        let rest = content.strip_prefix(&GREETING_MAGIC)?;
+        let (from, rest) = rest.split_first_chunk()?;
+        let (to, address) = rest.split_first_chunk()?;
+        let (from, to) = (NodeId(u32::from_le_bytes(*from)), NodeId(u32::from_le_bytes(*to)));
+        let address = std::str::from_utf8(address).ok()?.parse().ok()?;
+        (from.0 > 0).then_some(Self { from, to, address })
+    }
 }
 
 #[cfg(test)]
@@ -162,10 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn greeting_names_both_ends() {
-        let greeting = greeting(NodeId(2), NodeId(1));
-        assert_eq!(greeted_by(&greeting, NodeId(1)), Some(NodeId(2)));
-        assert_eq!(greeted_by(&greeting, NodeId(3)), None);
-        assert_eq!(greeted_by(&greeting[..15], NodeId(1)), None);
+    fn greeting_survives_the_wire_and_no_part_of_it_is_one() {
+        let address = SocketAddr::from(([10, 0, 0, 1], 7001));
+        let greeting = Greeting { from: NodeId(2), to: NodeId(1), address };
+        let mut bytes = Vec::new();
+        greeting.put(&mut bytes);
+        assert_eq!(Greeting::read(&bytes), Some(greeting));
+        assert_eq!(Greeting::read(&bytes[..16]), None);
+        assert_eq!(Greeting::read(&bytes[1..]), None);
+        bytes.push(b'x');
+        assert_eq!(Greeting::read(&bytes), None);
     }
 }

@@ -1,23 +1,25 @@
 //! Accepts the other servers and receives their messages.
 //!
-//! A connection must greet as a known server that means this one, and must not fall silent.
-//! Anything else costs that connection and no more: garbage, wrong checksums, strangers, wrong
-//! numbers. What arrives while the engine's queue is full is dropped; Raft tolerates loss.
+//! A connection must greet as a server that means this one, and must not fall silent. Anything else
+//! costs that connection and no more: garbage, wrong checksums, wrong numbers. Servers that this one
+//! does not know are let in: a configuration that it has not heard of yet may have them (thesis
+//! §4.1); what they may do is for the core to say. While the engine's queue is full nothing is read,
+//! so that the network holds the others back.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::engine::Event;
-use super::frames::{FrameError, FrameReader, greeted_by};
+use super::frames::{FrameError, FrameReader, Greeting};
 use super::journal::Journal;
+use super::metrics::Metrics;
 use super::peers::configure;
 use crate::codec::{DecodeError, decode_message};
-use crate::core::Config;
+use crate::core::units::NodeId;
 
 /// Connections from other servers at once, those still included that died unnoticed.
 const MAX_CONNECTIONS: usize = 128;
@@ -31,19 +33,35 @@ const LINE_EVERY: Duration = Duration::from_secs(1);
 /// What every connection from another server needs.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    pub(super) config: Config,
+    /// This server.
+    pub(super) own: NodeId,
     pub(super) silence: Duration,
-    pub(super) inbox: SyncSender<Event>,
+    pub(super) inbox: mpsc::Sender<Event>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum InboundError {
     #[error(transparent)]
     Frame(#[from] FrameError),
-    #[error("no greeting from a server of this cluster to this server")]
+    #[error("no greeting from another server to this server")]
     Stranger,
     #[error("a message {0}")]
     Message(#[from] DecodeError),
+    #[error("the server stops")]
+    Stopping,
+}
+
+impl InboundError {
+    /// Whether it is about what the other end sent. A connection that was closed or lost is
+    /// reported by the end that dialed it.
+    fn is_garbage(&self) -> bool {
+        !matches!(
+            self,
+            Self::Stopping
+                | Self::Frame(FrameError::Closed | FrameError::Io(_) | FrameError::Silent)
+        )
+    }
 }
 
 /// Accepts connections for ever.
@@ -59,6 +77,9 @@ pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>, journal
                     let (inbound, refused) = (Arc::clone(&inbound), refused.clone());
                     tokio::spawn(async move {
                         let Err(error) = inbound.receive(stream).await;
+                        if error.is_garbage() {
+                            inbound.metrics.peer_garbage.increment();
+                        }
                         // When the line before is not written yet, this one is too many.
                         let _ = refused.try_send(error);
                         drop(place);
@@ -70,10 +91,7 @@ pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>, journal
                 }
             },
             Some(error) = refusals.recv() => {
-                // A connection that was closed or lost is reported by the end that dialed it.
-                let garbled = !matches!(error, InboundError::Frame(
-                    FrameError::Closed | FrameError::Io(_) | FrameError::Silent));
-                if garbled && Instant::now() >= quiet_until {
+                if error.is_garbage() && Instant::now() >= quiet_until {
                     journal.warn(&format!("closed a connection to the peer port: {error}"));
                     quiet_until = Instant::now() + LINE_EVERY;
                 }
@@ -88,17 +106,22 @@ impl Inbound {
         let mut frames = FrameReader::new(stream);
         let greeting = timeout(GREETING_LIMIT, frames.next(GREETING_LIMIT)).await;
         let greeting = greeting.map_err(|_| InboundError::Stranger)??;
-        let from = greeted_by(&greeting, self.config.id).ok_or(InboundError::Stranger)?;
-        if from == self.config.id || !self.config.members.contains(&from) {
+        let greeting = Greeting::read(&greeting).filter(|greeting| greeting.to == self.own);
+        let Greeting { from, address, .. } = greeting.ok_or(InboundError::Stranger)?;
+        if from == self.own {
             return Err(InboundError::Stranger);
         }
+        self.hand_on(Event::Greeted { from, address }).await?;
         loop {
             let frame = frames.next(self.silence).await?;
-            if frame.is_empty() {
-                continue;
+            if !frame.is_empty() {
+                let message = decode_message(&frame)?;
+                self.hand_on(Event::Message { from, message }).await?;
             }
-            let message = decode_message(&frame)?;
-            let _ = self.inbox.try_send(Event::Message { from, message });
         }
+    }
+
+    async fn hand_on(&self, event: Event) -> Result<(), InboundError> {
+        self.inbox.send(event).await.map_err(|_| InboundError::Stopping)
     }
 }

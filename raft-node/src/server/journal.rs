@@ -3,9 +3,14 @@
 //! The banner is text made when the line is written, from the state that the engine publishes after
 //! each turn. A closed standard error is no reason to stop.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::peers::client_address;
+use crate::core::membership::Configuration;
+use crate::core::units::NodeId;
 use crate::core::{Banner, Status};
 
 /// How much to log.
@@ -13,32 +18,63 @@ use crate::core::{Banner, Status};
 pub enum Level {
     /// What needs a person.
     Warn,
-    /// Changes of state: roles, leaders, connections, start and stop.
+    /// Changes of state: roles, leaders, members, connections, start and stop; slow requests.
     Info,
     /// Each message between servers.
     Debug,
+}
+
+/// What the server last made known of itself.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) status: Status,
+    pub(super) configuration: Arc<Configuration>,
+    /// Where clients reach the servers, as the command line has it.
+    pub(super) addresses: Arc<BTreeMap<NodeId, SocketAddr>>,
+}
+
+impl View {
+    /// Where clients reach a server, if anyone said so.
+    pub(super) fn client_address(&self, id: NodeId) -> Option<SocketAddr> {
+        let told = self.configuration.addresses.get(&id).and_then(|words| client_address(words));
+        self.addresses.get(&id).copied().or(told)
+    }
+
+    /// Where clients reach the leader, if both are known.
+    pub(super) fn leader_address(&self) -> Option<SocketAddr> {
+        self.client_address(self.status.leader?)
+    }
 }
 
 /// The log, and the server's published state. Clones share both.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     level: Level,
-    status: Arc<Mutex<Status>>,
+    view: Arc<Mutex<View>>,
 }
 
 impl Journal {
-    pub(super) fn new(level: Level, status: Status) -> Self {
-        Self { level, status: Arc::new(Mutex::new(status)) }
+    pub(super) fn new(level: Level, view: View) -> Self {
+        Self { level, view: Arc::new(Mutex::new(view)) }
     }
 
     /// Makes a new state known.
     pub(super) fn publish(&self, status: Status) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).status = status;
+    }
+
+    /// Makes new members known.
+    pub(super) fn publish_members(&self, configuration: Arc<Configuration>) {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).configuration = configuration;
     }
 
     /// The state last made known.
-    pub(super) fn status(&self) -> Status {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn view(&self) -> View {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn banner(&self) -> Banner {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).status.banner
     }
 
     /// Whether each message is to be logged.
@@ -47,11 +83,11 @@ impl Journal {
     }
 
     pub(super) fn warn(&self, line: &str) {
-        write(self.status().banner, line);
+        write(self.banner(), line);
     }
 
     pub(super) fn info(&self, line: &str) {
-        self.info_at(self.status().banner, line);
+        self.info_at(self.banner(), line);
     }
 
     /// An `info` line about a moment that may be past.
@@ -63,7 +99,7 @@ impl Journal {
 
     pub(super) fn debug(&self, line: &str) {
         if self.debugs() {
-            write(self.status().banner, line);
+            write(self.banner(), line);
         }
     }
 }

@@ -1,44 +1,70 @@
 //! Runs a [`Core`] on real sockets and a real disk until it is told to stop.
 //!
-//! One thread, the [`engine`], owns the core and the storage: it takes all that has arrived, steps
-//! the core, makes its records durable in one sync, and only then hands out messages and answers.
-//! The other thread runs the sockets: [`peers`] dials the other servers and sends, [`inbound`]
-//! accepts them and receives, [`clients`] speaks RESP2. Between the two are bounded queues; what
-//! does not fit is dropped (messages, which Raft lets get lost) or refused (requests).
+//! One thread runs the sockets and, as a task among theirs, the [`engine`] that owns the core:
+//! [`peers`] dials the other servers and sends, [`inbound`] accepts them and receives, [`clients`]
+//! accepts clients and each [`connection`] speaks RESP, [`scrape`] serves metrics. Threads of their
+//! own write to the disk: [`log_thread`] the log, [`snapshots`] the rest, so that syncs overlap with
+//! everything else. Between tasks and threads are bounded queues. Clients that ask for more than
+//! fits are not read from until it does ([`admission`]); messages between servers that do not fit
+//! are dropped, which Raft lets get lost.
 //!
 //! A disk error ends the server with an error: it promises nothing that it could not keep. SIGTERM
-//! and SIGINT end it cleanly. Every wait here has a limit: connecting, writing, silence of a peer.
+//! and SIGINT end it cleanly: a leader hands over, requests under way are answered, records are
+//! synced, within two seconds. Every wait here has a limit: connecting, writing, silence of a peer.
 //! Leaves out TLS and authentication: run it where only friends can reach it.
 
+mod admission;
 mod clients;
 mod commands;
+mod connection;
 mod engine;
 mod frames;
 mod inbound;
+mod info;
 mod journal;
+mod log_thread;
+mod metrics;
 mod peers;
 mod resp;
+mod scrape;
+mod slow;
+mod snapshots;
 mod writing;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
-use self::engine::Engine;
-use self::journal::Journal;
+use self::clients::Shared;
+use self::engine::{Engine, Event, Parts};
+use self::inbound::Inbound;
 pub use self::journal::Level;
+use self::journal::{Journal, View};
+use self::log_thread::LogThread;
+use self::metrics::Metrics;
+use self::peers::{Dialing, Links};
+use self::slow::SlowLog;
+use self::snapshots::Snapshots;
 use crate::arguments::{Arguments, ArgumentsError};
-use crate::core::Core;
-use crate::storage::{Opened, Storage, StorageError};
+use crate::core::units::NodeId;
+use crate::core::{Config, Core};
+use crate::storage::{self, Directory, Opened, Storage, StorageError};
 
 /// How long answers may take to reach their clients once the server stops.
 const FAREWELL: Duration = Duration::from_millis(50);
+/// What the disk's threads may have to say at once.
+const DONE: usize = 256;
+/// The least time for which another server's connection may be silent before it is given up.
+const LEAST_SILENCE: Duration = Duration::from_millis(500);
+/// Descriptors for everything but clients: files, listeners, the other servers.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Why a server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -89,64 +115,171 @@ pub fn run(arguments: &Arguments) -> Result<(), NodeError> {
     outcome
 }
 
+/// What the server listens to.
+struct Listeners {
+    peers: TcpListener,
+    clients: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
 async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
     let config = arguments.config()?;
-    let client_addresses = arguments.clients_reach()?;
-    let own = arguments.peers.iter().find(|(id, _)| *id == config.id);
-    let own_address = own.map(|(_, address)| *address).expect("a member, as was checked");
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
-    let peer_listener = listen("peers", own_address).await?;
-    let client_listener = listen("clients", arguments.listen).await?;
+    allow_descriptors(arguments.max_clients);
+    let listeners = Listeners::open(arguments, config.id).await?;
+    let node = Node::open(arguments, config)?;
+    let journal = node.journal.clone();
+    let mut running = node.start(arguments, listeners)?;
 
-    let Opened { storage, restored, torn_bytes } = Storage::open(&arguments.data, config.id)?;
-    let (boot, entries) = (restored.boot.0, restored.entries.len());
-    let began = Instant::now();
-    let silence = (config.heartbeat * 5).max(Duration::from_millis(500));
-    let mutated = !config.mutations.none();
-    let core = Core::new(config.clone(), restored, Duration::ZERO);
-    let journal = Journal::new(arguments.log_level, core.status());
-    if torn_bytes > 0 {
-        journal.warn(&format!("removed a torn tail of {torn_bytes} bytes, never acknowledged"));
-    }
-    if mutated {
-        journal.warn("runs with planted bugs: answers may be wrong");
-    }
-    journal.info(&format!("started, life {boot}, {entries} log entries"));
-
-    let members = arguments.peers.iter().copied().filter(|(id, _)| *id != config.id);
-    let links = peers::dial(members, config.id, config.heartbeat, silence, &journal);
-    let stop = Arc::new(AtomicBool::new(false));
-    let (engine, inbox) = Engine::new(core, storage, links, began, journal.clone());
-    let (done, ended) = oneshot::channel();
-    let told = Arc::clone(&stop);
-    let body = move || {
-        // Dropped on a panic too, which the other end then sees.
-        let _ = done.send(engine.run(&told));
-    };
-    thread::Builder::new().name("raft".to_owned()).spawn(body).map_err(system("start a thread"))?;
-
-    let inbound = inbound::Inbound { config, silence, inbox: inbox.clone() };
-    tokio::spawn(inbound::accept(peer_listener, Arc::new(inbound), journal.clone()));
-    let shared = clients::Shared::new(inbox, client_addresses, journal.clone());
-    tokio::spawn(clients::accept(client_listener, Arc::new(shared)));
-
-    let mut ended = ended;
     let early = tokio::select! {
-        outcome = &mut ended => Some(outcome),
+        outcome = &mut running.engine => Some(outcome),
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
     };
-    if early.is_none() {
-        journal.info("stopping");
-        stop.store(true, Ordering::Relaxed);
-    }
     let outcome = match early {
         Some(outcome) => outcome,
-        None => ended.await,
+        None => {
+            journal.info("stopping");
+            running.accepting.abort();
+            running.stopping.send_replace(true);
+            // If the engine is gone, that is what comes out of it.
+            let _ = running.inbox.send(Event::Retire).await;
+            running.engine.await
+        }
     };
     tokio::time::sleep(FAREWELL).await;
     outcome.map_err(|_| NodeError::Broken)?.map_err(NodeError::Storage)
+}
+
+impl Listeners {
+    async fn open(arguments: &Arguments, own: NodeId) -> Result<Self, NodeError> {
+        Ok(Self {
+            peers: listen("peers", own_address(arguments, own)).await?,
+            clients: listen("clients", arguments.listen).await?,
+            metrics: match arguments.metrics_listen {
+                Some(address) => Some(listen("scrapers", address).await?),
+                None => None,
+            },
+        })
+    }
+}
+
+fn own_address(arguments: &Arguments, own: NodeId) -> SocketAddr {
+    let found = arguments.peers.iter().find(|(id, _)| *id == own);
+    found.map(|(_, address)| *address).expect("it names itself, as was checked")
+}
+
+/// A server that knows what it was and does nothing yet.
+struct Node {
+    own: NodeId,
+    heartbeat: Duration,
+    core: Core,
+    storage: Storage,
+    snapshots: storage::Snapshots<Directory>,
+    began: Instant,
+    journal: Journal,
+    mutated: bool,
+}
+
+/// A server at work.
+struct Running {
+    engine: JoinHandle<Result<(), StorageError>>,
+    accepting: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+    inbox: mpsc::Sender<Event>,
+}
+
+impl Node {
+    fn open(arguments: &Arguments, config: Config) -> Result<Self, NodeError> {
+        let addresses = Arc::new(arguments.clients_reach()?);
+        let options =
+            storage::Options { mutations: config.mutations, ..storage::Options::default() };
+        let opened = Storage::open(Directory::new(&arguments.data), config.id, options)?;
+        let Opened { storage, snapshots, restored, torn_bytes } = opened;
+        let (boot, entries) = (restored.boot.0, restored.entries.len());
+        let (own, heartbeat) = (config.id, config.heartbeat);
+        let mutated = !config.mutations.none();
+        let began = Instant::now();
+        let core = Core::new(config, restored, Duration::ZERO);
+        let configuration = Arc::clone(core.configuration());
+        let view = View { status: core.status(), configuration, addresses };
+        let journal = Journal::new(arguments.log_level, view);
+        if torn_bytes > 0 {
+            journal.warn(&format!("removed a torn tail of {torn_bytes} bytes, never acknowledged"));
+        }
+        if mutated {
+            journal.warn("runs with planted bugs: answers may be wrong");
+        }
+        journal.info(&format!("started, life {boot}, {entries} log entries"));
+        Ok(Self { own, heartbeat, core, storage, snapshots, began, journal, mutated })
+    }
+
+    fn start(self, arguments: &Arguments, listeners: Listeners) -> Result<Running, NodeError> {
+        let Self { own, heartbeat, core, storage, snapshots, began, journal, mutated } = self;
+        let metrics = Arc::new(Metrics::default());
+        let (done_sender, done) = mpsc::channel(DONE);
+        let (inbox_sender, inbox) = mpsc::channel(engine::INBOX);
+        let stopping = watch::Sender::new(false);
+        let silence = (heartbeat * 5).max(LEAST_SILENCE);
+        let own_address = own_address(arguments, own);
+        let dialing = Dialing { own, own_address, heartbeat, silence, journal: journal.clone() };
+        let log =
+            LogThread::start(storage, done_sender.clone()).map_err(system("start a thread"))?;
+        let snapshots =
+            Snapshots::start(snapshots, done_sender).map_err(system("start a thread"))?;
+        let engine = Engine::new(Parts {
+            core,
+            log,
+            snapshots,
+            done,
+            links: Links::new(dialing, arguments.peers.iter().copied().collect()),
+            inbox,
+            slow: SlowLog::new(arguments.slow_request),
+            began,
+            mutated,
+            journal: journal.clone(),
+            metrics: Arc::clone(&metrics),
+        });
+        let inbound =
+            Inbound { own, silence, inbox: inbox_sender.clone(), metrics: Arc::clone(&metrics) };
+        let clients = Shared::new(
+            inbox_sender.clone(),
+            journal.clone(),
+            metrics,
+            stopping.subscribe(),
+            usize::try_from(arguments.max_clients).unwrap_or(usize::MAX),
+        );
+        let engine = tokio::spawn(engine.run());
+        let accepting = accept_all(listeners, inbound, clients, &journal);
+        Ok(Running { engine, accepting, stopping, inbox: inbox_sender })
+    }
+}
+
+/// Starts to accept everyone; says how to stop accepting clients.
+fn accept_all(
+    listeners: Listeners,
+    inbound: Inbound,
+    clients: Shared,
+    journal: &Journal,
+) -> JoinHandle<()> {
+    tokio::spawn(inbound::accept(listeners.peers, Arc::new(inbound), journal.clone()));
+    if let Some(listener) = listeners.metrics {
+        let metrics = Arc::clone(&clients.metrics);
+        tokio::spawn(scrape::accept(listener, metrics, journal.clone()));
+    }
+    tokio::spawn(clients::accept(listeners.clients, Arc::new(clients)))
+}
+
+/// Raises the limit on open descriptors, as far as the system lets it, to what the clients may
+/// need. If that is not enough, accepting pauses when they run out.
+fn allow_descriptors(clients: u32) {
+    let wanted = u64::from(clients) + OTHER_DESCRIPTORS;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+    }
 }
 
 async fn listen(whom: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {

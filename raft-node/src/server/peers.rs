@@ -4,6 +4,11 @@
 //! the other's connection. A message is sent at most once: what waits when a connection breaks is
 //! dropped, and so is what comes while there is none.
 //!
+//! Whom to dial changes with the members. A server that is no member may still have to be answered:
+//! a new leader that this server, lagging behind, has not heard of being added, or one that was
+//! removed and does not know it. It says in its greeting where it is reached, and a few such guests
+//! are dialed as well.
+//!
 //! A partition must not outlast its healing. The kernel would go on retransmitting at ever longer
 //! intervals, so a connection whose data is not acknowledged for the silence limit is given up
 //! (`TCP_USER_TIMEOUT`, RFC 5482), and idle connections carry an empty frame every heartbeat so
@@ -18,18 +23,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::frames::{greeting, put_frame};
+use super::frames::{Greeting, put_frame};
 use super::journal::Journal;
 use super::writing::write_all;
 use crate::codec::encode_message;
 use crate::core::Message;
+use crate::core::membership::Configuration;
 use crate::core::units::NodeId;
 
 /// Messages that may wait for one connection.
@@ -44,65 +51,136 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(1);
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// How often one link's troubles are worth a line.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// Servers that are no members but are answered.
+const MAX_GUESTS: usize = 8;
+
+/// The address of a member that was added, as the configuration carries it: where the servers reach
+/// it, then perhaps where clients do.
+pub(super) fn address_words(peers: SocketAddr, clients: Option<SocketAddr>) -> Bytes {
+    let clients = clients.map(|clients| format!(" {clients}")).unwrap_or_default();
+    Bytes::from(format!("{peers}{clients}"))
+}
+
+fn nth_address(words: &[u8], n: usize) -> Option<SocketAddr> {
+    std::str::from_utf8(words).ok()?.split(' ').nth(n)?.parse().ok()
+}
+
+/// Where clients reach the member with these words.
+pub(super) fn client_address(words: &[u8]) -> Option<SocketAddr> {
+    nth_address(words, 1)
+}
+
+/// What every link needs.
+#[derive(Clone, Debug)]
+pub(super) struct Dialing {
+    pub(super) own: NodeId,
+    /// Where this server is reached by the others.
+    pub(super) own_address: SocketAddr,
+    pub(super) heartbeat: Duration,
+    pub(super) silence: Duration,
+    pub(super) journal: Journal,
+}
 
 /// The ways to the other servers.
 #[derive(Debug)]
 pub(super) struct Links {
-    links: BTreeMap<NodeId, Link>,
+    dialing: Dialing,
+    /// Where the servers are reached that the command line names.
+    named: BTreeMap<NodeId, SocketAddr>,
+    members: BTreeMap<NodeId, Link>,
+    guests: BTreeMap<NodeId, Link>,
 }
 
 #[derive(Debug)]
 struct Link {
+    address: SocketAddr,
     queue: Sender<Message>,
     connected: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Links {
+    pub(super) fn new(dialing: Dialing, named: BTreeMap<NodeId, SocketAddr>) -> Self {
+        Self { dialing, named, members: BTreeMap::new(), guests: BTreeMap::new() }
+    }
+
     /// Queues a message; says `false` if it was dropped and thus will certainly never arrive.
     pub(super) fn send(&self, to: NodeId, message: Message) -> bool {
-        self.links.get(&to).is_some_and(|link| {
+        self.members.get(&to).or_else(|| self.guests.get(&to)).is_some_and(|link| {
             link.connected.load(Ordering::Relaxed) && link.queue.try_send(message).is_ok()
         })
     }
+
+    /// Where a member is reached: as the configuration has it, else as the command line does.
+    fn address(&self, id: NodeId, configuration: &Configuration) -> Option<SocketAddr> {
+        let told = configuration.addresses.get(&id).and_then(|words| nth_address(words, 0));
+        told.or_else(|| self.named.get(&id).copied())
+    }
+
+    /// Where the members are reached, in words; empty where nobody said so.
+    pub(super) fn addresses(&self, configuration: &Configuration) -> Vec<(NodeId, String)> {
+        let shown = |id| {
+            let address = self.address(id, configuration);
+            (id, address.map(|address| address.to_string()).unwrap_or_default())
+        };
+        configuration.members().into_iter().map(shown).collect()
+    }
+
+    /// Reaches these members from now on, and nobody else but guests.
+    pub(super) fn follow(&mut self, configuration: &Configuration) {
+        let mut members = BTreeMap::new();
+        for id in configuration.members() {
+            if id == self.dialing.own {
+                continue;
+            }
+            let Some(address) = self.address(id, configuration) else {
+                self.dialing.journal.warn(&format!("nobody said where server {id} is reached"));
+                continue;
+            };
+            let known = self.members.remove(&id).or_else(|| self.guests.remove(&id));
+            let link = known.filter(|link| link.address == address);
+            members.insert(id, link.unwrap_or_else(|| self.dialing.dial(id, address)));
+        }
+        self.members = members;
+    }
+
+    /// Makes sure that a server that introduced itself can be answered.
+    pub(super) fn meet(&mut self, id: NodeId, address: SocketAddr) {
+        let met = self.guests.get(&id).is_some_and(|link| link.address == address);
+        if met || id == self.dialing.own || self.members.contains_key(&id) {
+            return;
+        }
+        if self.guests.len() >= MAX_GUESTS {
+            self.guests.pop_first();
+        }
+        self.guests.insert(id, self.dialing.dial(id, address));
+    }
 }
 
-/// Starts a task per other server that keeps a connection to it.
-pub(super) fn dial(
-    members: impl Iterator<Item = (NodeId, SocketAddr)>,
-    own: NodeId,
-    heartbeat: Duration,
-    silence: Duration,
-    journal: &Journal,
-) -> Links {
-    let mut links = BTreeMap::new();
-    for (peer, address) in members {
+impl Dialing {
+    /// Starts a task that keeps a connection to a server.
+    fn dial(&self, peer: NodeId, address: SocketAddr) -> Link {
         let (sender, queue) = channel(QUEUE);
         let connected = Arc::new(AtomicBool::new(false));
-        let task = Dialer {
-            peer,
-            address,
-            own,
-            heartbeat,
-            silence,
-            queue,
-            connected: Arc::clone(&connected),
-            journal: journal.clone(),
-        };
-        tokio::spawn(task.run());
-        links.insert(peer, Link { queue: sender, connected });
+        let dialing = self.clone();
+        let dialer = Dialer { peer, address, dialing, queue, connected: Arc::clone(&connected) };
+        let task = tokio::spawn(dialer.run()).abort_handle();
+        Link { address, queue: sender, connected, task }
     }
-    Links { links }
 }
 
 struct Dialer {
     peer: NodeId,
     address: SocketAddr,
-    own: NodeId,
-    heartbeat: Duration,
-    silence: Duration,
+    dialing: Dialing,
     queue: Receiver<Message>,
     connected: Arc<AtomicBool>,
-    journal: Journal,
 }
 
 impl Dialer {
@@ -114,13 +192,14 @@ impl Dialer {
             while self.queue.try_recv().is_ok() {}
             self.connected.store(true, Ordering::Relaxed);
             let loud = Instant::now() >= quiet_until;
+            let journal = self.dialing.journal.clone();
             if loud {
-                self.journal.info(&format!("connected to server {}", self.peer));
+                journal.info(&format!("connected to server {}", self.peer));
             }
             let Err(error) = self.converse(stream).await else { return };
             self.connected.store(false, Ordering::Relaxed);
             if loud {
-                self.journal.info(&format!("lost the connection to server {}: {error}", self.peer));
+                journal.info(&format!("lost the connection to server {}: {error}", self.peer));
                 quiet_until = Instant::now() + LINE_EVERY;
             }
             sleep(ATTEMPT_EVERY / 4).await;
@@ -138,7 +217,7 @@ impl Dialer {
                     () = &mut next_attempt => break,
                     Some(attempt) = attempts.join_next() => {
                         if let Ok(Ok(Ok(stream))) = attempt
-                            && configure(&stream, self.silence).is_ok()
+                            && configure(&stream, self.dialing.silence).is_ok()
                         {
                             return stream;
                         }
@@ -152,17 +231,20 @@ impl Dialer {
     async fn converse(&mut self, mut stream: TcpStream) -> io::Result<()> {
         let (mut reader, mut writer) = stream.split();
         let mut bytes = Vec::new();
-        put_frame(&mut bytes, |out| out.extend_from_slice(&greeting(self.own, self.peer)));
+        let Dialing { own, own_address, heartbeat, .. } = self.dialing;
+        let greeting = Greeting { from: own, to: self.peer, address: own_address };
+        put_frame(&mut bytes, |out| greeting.put(out));
         let mut unexpected = [0; 16];
         loop {
             write_all(&mut writer, &bytes, WRITE_LIMIT).await?;
             bytes.clear();
+            bytes.shrink_to(2 * WRITE_BYTES);
             tokio::select! {
                 message = self.queue.recv() => match message {
                     Some(message) => self.gather(&message, &mut bytes),
                     None => return Ok(()),
                 },
-                () = sleep(self.heartbeat) => put_frame(&mut bytes, |_| {}),
+                () = sleep(heartbeat) => put_frame(&mut bytes, |_| {}),
                 read = reader.read(&mut unexpected) => {
                     // The other end says nothing here, so it can only have closed.
                     read?;
@@ -187,4 +269,19 @@ impl Dialer {
 pub(super) fn configure(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_user_timeout(Some(silence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_an_added_member_say_where_servers_and_clients_reach_it() {
+        let (peers, clients) = (SocketAddr::from(([10, 0, 0, 1], 1)), ([10, 0, 0, 2], 2).into());
+        let both = address_words(peers, Some(clients));
+        assert_eq!(nth_address(&both, 0), Some(peers));
+        assert_eq!(client_address(&both), Some(clients));
+        assert_eq!(client_address(&address_words(peers, None)), None);
+        assert_eq!(nth_address(b"nonsense", 0), None);
+    }
 }

@@ -1,6 +1,7 @@
-//! Reads requests and writes replies in RESP2, the protocol of Redis.
+//! Reads requests and writes replies in RESP2 and RESP3, the protocols of Redis.
 //!
-//! A request is an array of bulk strings, or a line of words (inline, for a person with netcat).
+//! Both have the same requests; a client that says `HELLO 3` gets replies with types that RESP2
+//! lacks: null and maps. A request is an array of bulk strings, or a line of words (inline, for a person with netcat).
 //! That is all a server needs to read, so this is a small codec of our own: the general one of the
 //! `redis-protocol` crate recurses as deep as nested arrays go and has no limits on lengths, and
 //! both are an attacker's to choose. Nothing is allocated for what a length only announces.
@@ -14,7 +15,27 @@ const MAX_WORDS: usize = 1024;
 /// The longest inline request, and the longest line that announces a length.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// Why a stream is not RESP2. The connection cannot go on: where the next request begins is
+/// Which replies a client understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// What every client begins with.
+    #[default]
+    Resp2,
+    /// What `HELLO 3` switches to.
+    Resp3,
+}
+
+impl Protocol {
+    /// Its number, as `HELLO` has it.
+    pub(super) fn version(self) -> i64 {
+        match self {
+            Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
+}
+
+/// Why a stream is not RESP. The connection cannot go on: where the next request begins is
 /// unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ProtocolError {
@@ -126,6 +147,8 @@ impl Cursor<'_> {
 
 /// Writes replies.
 pub(super) mod put {
+    use super::Protocol;
+
     pub(crate) fn simple(out: &mut Vec<u8>, text: &str) {
         line(out, b'+', text);
     }
@@ -145,13 +168,24 @@ pub(super) mod put {
         out.extend_from_slice(b"\r\n");
     }
 
-    pub(crate) fn nil(out: &mut Vec<u8>) {
-        line(out, b'$', "-1");
+    pub(crate) fn nil(out: &mut Vec<u8>, protocol: Protocol) {
+        match protocol {
+            Protocol::Resp2 => line(out, b'$', "-1"),
+            Protocol::Resp3 => line(out, b'_', ""),
+        }
     }
 
     /// Begins an array of as many replies.
     pub(crate) fn array(out: &mut Vec<u8>, length: usize) {
         line(out, b'*', &length.to_string());
+    }
+
+    /// Begins a map of as many pairs; in RESP2 an array of keys and values in turn.
+    pub(crate) fn map(out: &mut Vec<u8>, protocol: Protocol, pairs: usize) {
+        match protocol {
+            Protocol::Resp2 => array(out, 2 * pairs),
+            Protocol::Resp3 => line(out, b'%', &pairs.to_string()),
+        }
     }
 
     fn line(out: &mut Vec<u8>, sign: u8, text: &str) {
@@ -207,6 +241,19 @@ mod tests {
         assert_eq!(take(b"*1\r\n:1\r\n"), Err(ProtocolError::NotABulkString));
         assert_eq!(take(b"*1\r\n$1\r\nab\r\n"), Err(ProtocolError::LineEnd));
         assert_eq!(take(&[b'x'; MAX_LINE_BYTES]), Err(ProtocolError::LineTooLong));
+    }
+
+    #[test]
+    fn null_and_maps_have_types_of_their_own_in_resp3_only() {
+        let reply = |protocol| {
+            let mut out = Vec::new();
+            put::map(&mut out, protocol, 1);
+            put::bulk(&mut out, b"k");
+            put::nil(&mut out, protocol);
+            out
+        };
+        assert_eq!(reply(Protocol::Resp2), b"*2\r\n$1\r\nk\r\n$-1\r\n");
+        assert_eq!(reply(Protocol::Resp3), b"%1\r\n$1\r\nk\r\n_\r\n");
     }
 
     #[test]

@@ -1,67 +1,109 @@
-//! Lays out the write-ahead log's bytes.
+//! Lays out the bytes of a log segment.
 //!
 //! | offset | bytes | content |
 //! | --- | --- | --- |
 //! | 0 | 8 | the magic number, with the format's version in it |
-//! | 8 | 4 | the server's id |
-//! | 12 | 4 | CRC32C of the 12 bytes before |
-//! | 16 | 8 | the mark: up to where the file is known to be synced |
-//! | 24 | 4 | CRC32C of the mark |
-//! | 28 | 4 | zero |
-//! | 32 | | batches |
+//! | 8 | 8 | the segment's number, from 1 |
+//! | 16 | 4 | the server's id |
+//! | 20 | 4 | the vote in the term below, or 0 |
+//! | 24 | 8 | the term |
+//! | 32 | 8 | the life |
+//! | 40 | 8 | the index of the last entry before the segment |
+//! | 48 | 8 | the term of that entry |
+//! | 56 | 4 | CRC32C of the 56 bytes before |
+//! | 60 | 8 | the mark: up to where the segment is known to be synced |
+//! | 68 | 4 | CRC32C of the segment's number and the mark |
+//! | 72 | | batches, then zeros |
 //!
-//! A batch is a magic number, the content's length, and the CRC32C of the batch's place in the
-//! file, the length and the content (4 bytes each); the content is records, each with its length
-//! before it. All numbers are little-endian. The place is part of the checksum so that a batch is
-//! valid nowhere but where it was written.
+//! A batch is a magic number, the content's length, and the CRC32C of the segment's number, the
+//! batch's place in the file, the length and the content (4 bytes each); the content is records,
+//! each with its length before it. All numbers are little-endian. The place is part of the checksum
+//! so that a batch is valid nowhere but where it was written.
 
-use crate::core::units::NodeId;
+use super::position::Position;
+use crate::core::units::{Boot, Index, NodeId, Term};
 
-const FILE_MAGIC: [u8; 8] = *b"PRAFTWL1";
+/// How a segment begins, but for the digit of the version.
+const FAMILY: [u8; 7] = *b"PRAFTWL";
+const MAGIC: [u8; 8] = *b"PRAFTWL2";
 const BATCH_MAGIC: [u8; 4] = *b"btch";
 
 /// Where the synced mark is.
-pub(super) const MARK_OFFSET: u64 = 16;
+pub(super) const MARK_OFFSET: u64 = 60;
 /// Where the first batch begins.
-pub(super) const HEADER_BYTES: usize = 32;
+pub(super) const HEADER_BYTES: usize = 72;
 /// What comes before a batch's content.
 pub(super) const BATCH_HEADER_BYTES: usize = 12;
-/// The content of one batch: more becomes several batches, each synced before the next is written.
-const MAX_BATCH_BYTES: usize = 64 << 20;
 
-/// The first bytes of a new file.
-pub(super) fn header(id: NodeId) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(&FILE_MAGIC);
-    header[8..12].copy_from_slice(&id.0.to_le_bytes());
-    let checksum = crc32c::crc32c(&header[..12]);
-    header[12..16].copy_from_slice(&checksum.to_le_bytes());
-    header[16..28].copy_from_slice(&synced_mark(HEADER_BYTES as u64));
-    header
+/// What a segment says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The segment's number, from 1.
+    pub(super) sequence: u64,
+    /// The server it belongs to.
+    pub(super) id: NodeId,
+    /// Where the server stood when the segment began.
+    pub(super) position: Position,
 }
 
-/// The id in a file's header, if the header is whole.
-pub(super) fn header_id(file: &[u8]) -> Option<NodeId> {
-    let header = file.get(..HEADER_BYTES)?;
-    let whole =
-        header.starts_with(&FILE_MAGIC) && crc32c::crc32c(&header[..12]) == u32_at(header, 12);
-    whole.then(|| NodeId(u32_at(header, 8)))
+impl Header {
+    /// The first bytes of a new segment.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Position { boot, term, vote, last_index, last_term } = self.position;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        bytes.extend_from_slice(&self.id.0.to_le_bytes());
+        // No server has the number 0.
+        bytes.extend_from_slice(&vote.map_or(0, |vote| vote.0).to_le_bytes());
+        for number in [term.0, boot.0, last_index.0, last_term.0] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        bytes.extend_from_slice(&synced_mark(self.sequence, HEADER_BYTES as u64));
+        bytes
+    }
+
+    /// What a segment's first bytes say, if they are whole.
+    pub(super) fn decode(segment: &[u8]) -> Option<Self> {
+        let bytes = segment.get(..HEADER_BYTES)?;
+        if !bytes.starts_with(&MAGIC) || crc32c::crc32c(&bytes[..56]) != u32_at(bytes, 56) {
+            return None;
+        }
+        let vote = u32_at(bytes, 20);
+        let position = Position {
+            boot: Boot(u64_at(bytes, 32)),
+            term: Term(u64_at(bytes, 24)),
+            vote: (vote != 0).then_some(NodeId(vote)),
+            last_index: Index(u64_at(bytes, 40)),
+            last_term: Term(u64_at(bytes, 48)),
+        };
+        Some(Self { sequence: u64_at(bytes, 8), id: NodeId(u32_at(bytes, 16)), position })
+    }
 }
 
-/// A mark that says that the file is synced up to `end`.
-pub(super) fn synced_mark(end: u64) -> [u8; 12] {
+/// Whether a file begins as a segment of another version would.
+pub(super) fn is_other_version(segment: &[u8]) -> bool {
+    segment.starts_with(&FAMILY) && !segment.starts_with(&MAGIC)
+}
+
+/// A mark that says that a segment is synced up to `end`.
+pub(super) fn synced_mark(sequence: u64, end: u64) -> [u8; 12] {
+    let end = end.to_le_bytes();
     let mut mark = [0; 12];
-    mark[..8].copy_from_slice(&end.to_le_bytes());
-    let checksum = crc32c::crc32c(&mark[..8]);
-    mark[8..].copy_from_slice(&checksum.to_le_bytes());
+    mark[..8].copy_from_slice(&end);
+    mark[8..].copy_from_slice(&mark_checksum(sequence, &end).to_le_bytes());
     mark
 }
 
-/// Up to where a file with a whole header is known to be synced, if the mark is whole.
-pub(super) fn known_synced(file: &[u8]) -> Option<u64> {
-    let mark = &file[16..28];
-    let whole = crc32c::crc32c(&mark[..8]) == u32_at(mark, 8);
-    whole.then(|| u64::from(u32_at(mark, 0)) | u64::from(u32_at(mark, 4)) << 32)
+/// Up to where a segment with a whole header is known to be synced, if the mark is whole.
+pub(super) fn known_synced(sequence: u64, segment: &[u8]) -> Option<u64> {
+    let mark = &segment[60..72];
+    let whole = mark_checksum(sequence, &mark[..8]) == u32_at(mark, 8);
+    whole.then(|| u64_at(mark, 0))
+}
+
+fn mark_checksum(sequence: u64, mark: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&sequence.to_le_bytes()), mark)
 }
 
 /// Adds a record to a batch's content.
@@ -88,62 +130,63 @@ pub(super) fn records(content: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
-/// Splits records into contents of a size that one batch may have.
-pub(super) fn batches(pending: &[u8]) -> Vec<&[u8]> {
-    let mut batches = Vec::new();
-    let (mut start, mut end) = (0, 0);
-    for record in records(pending) {
-        let size = record.expect("made by put_record").len() + 4;
-        if end > start && end - start + size > MAX_BATCH_BYTES {
-            batches.push(&pending[start..end]);
-            start = end;
-        }
-        end += size;
-    }
-    batches.push(&pending[start..end]);
-    batches
+/// Fills in the header that was left free before a batch's content.
+pub(super) fn seal(sequence: u64, offset: u64, batch: &mut [u8]) {
+    let (header, content) = batch.split_at_mut(BATCH_HEADER_BYTES);
+    let length = u32::try_from(content.len()).expect("a batch is bounded").to_le_bytes();
+    header[..4].copy_from_slice(&BATCH_MAGIC);
+    header[4..8].copy_from_slice(&length);
+    header[8..].copy_from_slice(&checksum(sequence, offset, length, content).to_le_bytes());
 }
 
-/// A batch as it is written at `offset`.
-pub(super) fn frame(offset: u64, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).expect("a batch is bounded").to_le_bytes();
-    let mut framed = Vec::with_capacity(BATCH_HEADER_BYTES + content.len());
-    framed.extend_from_slice(&BATCH_MAGIC);
-    framed.extend_from_slice(&length);
-    framed.extend_from_slice(&checksum(offset, length, content).to_le_bytes());
-    framed.extend_from_slice(content);
-    framed
+/// Why no whole batch begins at a place, and what can be said of one that may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken<'a> {
+    /// What is wrong, for a person.
+    pub(super) reason: &'static str,
+    /// The content as far as it is there, if what begins here looks like a batch.
+    pub(super) content: &'a [u8],
 }
 
 /// The content of the batch at `offset`, or why there is none.
-pub(super) fn unframe(file: &[u8], offset: usize) -> Result<&[u8], &'static str> {
-    let rest = file.get(offset..).unwrap_or_default();
-    let (header, after) =
-        rest.split_at_checked(BATCH_HEADER_BYTES).ok_or("the batch's header is cut short")?;
+pub(super) fn unseal(sequence: u64, segment: &[u8], offset: usize) -> Result<&[u8], Broken<'_>> {
+    let broken = |reason| Broken { reason, content: &[] };
+    let rest = segment.get(offset..).unwrap_or_default();
+    let split = rest.split_at_checked(BATCH_HEADER_BYTES);
+    let (header, after) = split.ok_or(broken("the batch's header is cut short"))?;
     if !header.starts_with(&BATCH_MAGIC) {
-        return Err("no batch begins here");
+        return Err(broken("no batch begins here"));
     }
     let length = [header[4], header[5], header[6], header[7]];
     let size = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    let content = after.get(..size).ok_or("the batch is cut short")?;
-    if checksum(offset as u64, length, content) != u32_at(header, 8) {
-        return Err("the batch's checksum does not match");
+    let Some(content) = after.get(..size) else {
+        return Err(Broken { reason: "the batch is cut short", content: after });
+    };
+    if checksum(sequence, offset as u64, length, content) != u32_at(header, 8) {
+        return Err(Broken { reason: "the batch's checksum does not match", content });
     }
     Ok(content)
 }
 
 /// Where the next whole batch begins, at `from` or later.
-pub(super) fn find_batch(file: &[u8], from: usize) -> Option<usize> {
-    let starts = file.get(from..)?.windows(BATCH_MAGIC.len()).enumerate();
+pub(super) fn find_batch(sequence: u64, segment: &[u8], from: usize) -> Option<usize> {
+    let starts = segment.get(from..)?.windows(BATCH_MAGIC.len()).enumerate();
     let mut starts = starts.filter(|(_, window)| *window == BATCH_MAGIC);
-    starts.find_map(|(at, _)| unframe(file, from + at).is_ok().then_some(from + at))
+    starts.find_map(|(at, _)| unseal(sequence, segment, from + at).is_ok().then_some(from + at))
 }
 
-fn checksum(offset: u64, length: [u8; 4], content: &[u8]) -> u32 {
-    let checksum = crc32c::crc32c(&offset.to_le_bytes());
+fn checksum(sequence: u64, offset: u64, length: [u8; 4], content: &[u8]) -> u32 {
+    let checksum = crc32c::crc32c(&sequence.to_le_bytes());
+    let checksum = crc32c::crc32c_append(checksum, &offset.to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c_append(checksum, &length), content)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+/// The number in four bytes.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+/// The number in eight bytes.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }

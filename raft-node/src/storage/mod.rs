@@ -1,241 +1,393 @@
-//! Keeps what a server must not forget: terms, votes, entries, in one write-ahead log.
+//! Keeps what a server must not forget: terms, votes, entries, snapshots.
 //!
-//! # The file
+//! # The files
 //!
-//! `raft.wal` begins with a [header](mod@format): a magic number, the server's id, and a mark of how
-//! far the file is known to be synced. Batches follow. A batch is everything that was persisted
-//! between two syncs, under one CRC32C over its length, its place in the file and its content: it
-//! counts as a whole or not at all.
+//! The log is cut into segments, `00000000000000000001.wal` and so on. A segment begins with a
+//! [header](mod@format): a magic number, the server's id, where the server stood when the segment
+//! began, and a mark of how far the segment is known to be synced. Batches follow. A batch is
+//! everything that was persisted between two syncs, under one CRC32C over its place, its length and
+//! its content: it counts as a whole or not at all. Behind the last batch the file has zeros, up to
+//! 1 MiB, written ahead because a sync that need not change the file's length takes two thirds of
+//! the time. [Snapshots](mod@snapshot) lie beside the log, one, or two while the newer one takes
+//! the older one's place. All of it is written against [`Disk`], so that a simulator runs this very
+//! code.
 //!
 //! # Promises
 //!
-//! * [`Storage::commit`] returns only after `fdatasync`; one sync serves everything that waits.
+//! * [`Storage::commit`] returns only after `fdatasync`; one sync serves everything that waits. The
+//!   caller may collect records from another thread meanwhile.
 //! * After a failed write or sync nothing more is promised: the kernel may have dropped the pages,
-//!   and a second sync would claim success for nothing. The storage is poisoned for good; the
-//!   server stops, and what a restart finds on the disk is the truth.
+//!   and a second sync would claim success for nothing (Rebello et al., *Can Applications Recover
+//!   from fsync Failures?*, 2020). The storage closes the file and is poisoned for good; the server
+//!   stops. A restart may read from memory what never reached the disk, so it writes everything
+//!   that is not known to be synced once more before it believes it.
 //! * At restart a torn tail, a last batch cut short by a power loss before its sync returned, is
 //!   removed: nothing in it was promised to anyone. Damage anywhere else is refused with the place
-//!   named, and the file is left as it is: a server that dropped synced entries and voted could
-//!   lose writes that clients were told are safe.
-//! * The file is created under another name, synced, renamed, and its directory synced, as is the
-//!   data directory's own parent.
+//!   named, and the files are left as they are: a server that dropped synced entries and voted
+//!   could lose writes that clients were told are safe.
+//! * A segment is created under another name, synced, renamed, and its directory synced, before the
+//!   first batch goes into it. A snapshot likewise, before a [`Record::Trim`] may name it; segments
+//!   go once a durable `Trim` covers all their entries.
 //!
 //! How damage is told from a torn tail: the header's mark follows each sync without a sync of its
 //! own, so that it never claims too much; a bad batch that begins below it was once whole. Above
 //! it, a whole batch after the bad one tells the same, since a batch is written only after the one
-//! before it was synced. What cannot be told is damage to the very last batch in a file whose mark
-//! was lost with the power: it is taken for torn.
+//! before it was synced; and so does another segment. Segments say where the one before must end,
+//! so that a missing or shortened one is noticed. What cannot be told is damage to the very last
+//! batch in a log whose mark was lost with the power: it is taken for torn.
+//!
+//! # A crash at any moment
+//!
+//! Between a snapshot's rename and the `Trim`, a restart finds a snapshot newer than the log's
+//! beginning. If the log has the snapshot's last entry, it stays, and goes on; if not, as when the
+//! snapshot was another server's, the log ends before or contradicts what is committed, and a
+//! `Trim` of the restart's own lets it go on after the snapshot (Raft §7, the rules of
+//! InstallSnapshot). A log that begins after the newest snapshot ends is refused.
 //!
 //! # What is left out
 //!
-//! Compaction (the file only grows), several segments, and preallocation.
+//! Repair from other servers (Alagappan et al., *Protocol-Aware Recovery for Consensus-Based
+//! Storage*, 2018): a damaged server has to be replaced. Scrubbing: damage is found at a restart,
+//! or when a snapshot is sent. Reuse of old segments, and compression.
 
+mod disk;
+mod error;
 pub mod format;
+mod position;
 mod recovery;
+mod segment;
+pub mod simulated;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
 
+pub use self::disk::{Directory, Disk, DiskFile};
+pub use self::error::StorageError;
+use self::error::io_error;
+use self::format::{BATCH_HEADER_BYTES, Header};
+use self::position::{Position, Tracker};
+use self::recovery::Recovered;
+use self::segment::Active;
+pub use self::simulated::SimulatedDisk;
+pub use self::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
 use crate::codec::encode_record;
-use crate::core::units::{Boot, NodeId};
-use crate::core::{Record, Restored};
+use crate::core::units::{Boot, Index, NodeId, Term};
+use crate::core::{Record, Restored, Snapshot, SnapshotId};
+use crate::mutations::{Mutation, Mutations};
 
-/// The log's name in the data directory.
-pub const FILE_NAME: &str = "raft.wal";
+/// What earlier versions called their log.
+const EARLIER_LOG: &str = "raft.wal";
+/// The lock file's name.
+const LOCK: &str = "lock";
+/// The content of one batch, unless its last record makes it longer: more becomes several batches,
+/// each synced before the next is written.
+const BATCH_BYTES: usize = 16 << 20;
 
-/// Why the disk cannot be relied on.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// The operating system refused.
-    #[error("{}: {action}: {source}", path.display())]
-    Io {
-        /// What it was about.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// What it said.
-        source: io::Error,
-    },
-    /// Another process uses the data directory.
-    #[error("{}: in use by another process", path.display())]
-    InUse {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// The file was made by another server.
-    #[error("{}: belongs to server {found}, not to server {expected}", path.display())]
-    OtherServer {
-        /// The log.
-        path: PathBuf,
-        /// The id in its header.
-        found: NodeId,
-        /// This server's id.
-        expected: NodeId,
-    },
-    /// Something that was once written whole no longer is.
-    #[error(
-        "{}: damaged at byte {offset}: {reason}. Entries from there on may have been \
-         acknowledged, so this server must not go on without them. Restore the file from a copy \
-         made after the server last ran. Do not cut it short and do not start the server empty \
-         under the same id: either can lose acknowledged writes",
-        path.display()
-    )]
-    Damaged {
-        /// The log.
-        path: PathBuf,
-        /// Where the damaged part begins, in bytes.
-        offset: u64,
-        /// What was found there.
-        reason: String,
-    },
-    /// An earlier write or sync did not succeed.
-    #[error("{}: an earlier write or sync did not succeed", path.display())]
-    Poisoned {
-        /// The log.
-        path: PathBuf,
-    },
+/// How the log is laid out, and what is wrong with it on purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long a segment gets, in bytes, before another one is begun.
+    pub segment_bytes: u64,
+    /// How many zeros are written ahead, in bytes.
+    pub ahead_bytes: u64,
+    /// The planted bugs that are switched on.
+    pub mutations: Mutations,
 }
 
-/// The open write-ahead log of one server.
+impl Default for Options {
+    fn default() -> Self {
+        let (segment_bytes, ahead_bytes) = (64 << 20, 1 << 20);
+        Self { segment_bytes, ahead_bytes, mutations: Mutations::default() }
+    }
+}
+
+/// The open log of one server.
 #[derive(Debug)]
-pub struct Storage {
-    path: PathBuf,
-    file: File,
-    /// Where the next batch goes.
-    end: u64,
-    /// The records of the next batch, encoded.
-    pending: Vec<u8>,
-    poisoned: bool,
-    /// Held for its lock.
-    _lock: File,
+pub struct Storage<D: Disk = Directory> {
+    disk: D,
+    id: NodeId,
+    options: Options,
+    /// The segment that is written to; none after an error.
+    active: Option<Active<D::File>>,
+    /// The highest entry in it.
+    highest: Index,
+    /// The older segments, oldest first, each with the highest entry in it.
+    closed: VecDeque<(u64, Index)>,
+    /// Where the server stands after everything that is durable.
+    durable: Position,
+    /// Where it stands after the pending records as well.
+    tracker: Tracker,
+    pending: Pending,
+    /// Held until the storage is dropped.
+    _lock: D::Lock,
+}
+
+/// Records that wait for the next commit, encoded.
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// Where in the bytes batches begin; the place of a batch's header is yet empty.
+    starts: Vec<usize>,
+    /// The highest entry among them.
+    highest: Index,
+}
+
+impl Pending {
+    fn push(&mut self, record: &Record) {
+        let full = |start: &usize| self.bytes.len() - start > BATCH_BYTES;
+        if self.starts.last().is_none_or(full) {
+            self.starts.push(self.bytes.len());
+            self.bytes.extend_from_slice(&[0; BATCH_HEADER_BYTES]);
+        }
+        format::put_record(&mut self.bytes, |out| encode_record(record, out));
+        if let Record::Append(entry) = record {
+            self.highest = self.highest.max(entry.index);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
+        self.highest = Index::ZERO;
+    }
 }
 
 /// What opening the storage found.
 #[derive(Debug)]
-pub struct Opened {
+pub struct Opened<D: Disk = Directory> {
     /// The log, ready to be written to.
-    pub storage: Storage,
+    pub storage: Storage<D>,
+    /// The snapshots.
+    pub snapshots: Snapshots<D>,
     /// What the server remembers; its boot number is new and durable.
     pub restored: Restored,
     /// How many bytes of a torn tail were removed.
     pub torn_bytes: u64,
 }
 
-impl Storage {
+impl<D: Disk> Storage<D> {
     /// Opens a server's data directory, creating it if need be, and begins a new life.
     ///
     /// # Errors
     ///
-    /// When the directory is in use, belongs to another server, or is damaged, or the disk fails.
-    pub fn open(directory: &Path, id: NodeId) -> Result<Opened, StorageError> {
-        create_directory(directory)?;
-        let lock = lock(directory)?;
-        let path = directory.join(FILE_NAME);
-        let exists = path.try_exists().map_err(|source| io_error(&path, "stat", source))?;
-        if !exists {
-            create_file(directory, &path, id)?;
+    /// When the directory is in use, belongs to another server or version, or is damaged, or the
+    /// disk fails.
+    pub fn open(disk: D, id: NodeId, options: Options) -> Result<Opened<D>, StorageError> {
+        let path = disk.locate("");
+        disk.prepare().map_err(io_error(path.clone(), "create"))?;
+        let lock = disk.lock(LOCK).map_err(io_error(disk.locate(LOCK), "lock"))?;
+        let lock = lock.ok_or_else(|| StorageError::InUse { path: disk.locate(LOCK) })?;
+        let names = disk.list().map_err(io_error(path.clone(), "list"))?;
+        if names.iter().any(|name| name == EARLIER_LOG) {
+            return Err(StorageError::OtherVersion { path: disk.locate(EARLIER_LOG) });
         }
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let file = opened.map_err(|source| io_error(&path, "open", source))?;
-        let recovered = recovery::recover(&path, &file, id)?;
-        let mut restored = recovered.restored;
-        if recovered.torn_bytes > 0 {
-            let cut = file.set_len(recovered.end).and_then(|()| file.sync_all());
-            cut.map_err(|source| io_error(&path, "remove the torn tail", source))?;
-        }
-        let mut storage = Self {
-            path,
-            file,
-            end: recovered.end,
-            pending: Vec::new(),
-            poisoned: false,
-            _lock: lock,
+        // What a crash left unsynced of the directory is synced before anything relies on it.
+        disk.sync().map_err(io_error(path, "sync"))?;
+        let snapshots = Snapshots::new(disk.clone(), options.mutations);
+        let newest = names.iter().filter_map(|name| snapshot::id(name)).max();
+        let snapshot = match newest.map(|id| snapshots.load(id)).transpose() {
+            Err(_) if options.mutations.has(Mutation::SnapshotNotSynced) => {
+                newest.map_or(Ok(()), |id| snapshots.remove(id))?;
+                None
+            }
+            loaded => loaded?,
         };
-        restored.boot = Boot(restored.boot.0 + 1);
-        storage.append(&Record::Boot(restored.boot));
+        let mut sequences = contiguous(&names);
+        if sequences.is_empty() {
+            if let Some(id) = newest {
+                let reason = format!("the log that goes with snapshot {id} is missing");
+                let path = disk.locate(&segment::name(1));
+                return Err(StorageError::Damaged { path, offset: 0, reason });
+            }
+            let header = Header { sequence: 1, id, position: Position::default() };
+            Active::create(&disk, header, options.mutations)?;
+            sequences.push(1);
+        }
+        let mut recovered = recovery::recover(&disk, &sequences, id, options.mutations)?;
+        let begins = recovered.restored.base.0;
+        let ends = snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.id().index);
+        if begins > ends {
+            if !options.mutations.has(Mutation::SnapshotNotSynced) {
+                let path = disk.locate(&segment::name(sequences[0]));
+                return Err(StorageError::Gap { path, begins, ends });
+            }
+            recovered = start_over(&disk, id, &recovered, options.mutations)?;
+        }
+        let torn_bytes = recovered.last.torn_bytes;
+        let (storage, restored) = Self::begin(disk, (id, options), lock, recovered, snapshot)?;
+        storage.tidy(&names, &snapshots, newest)?;
+        Ok(Opened { storage, snapshots, restored, torn_bytes })
+    }
+
+    /// Makes what was read durable, whatever it was before, and begins a new life.
+    fn begin(
+        disk: D,
+        (id, options): (NodeId, Options),
+        lock: D::Lock,
+        recovered: Recovered<D::File>,
+        snapshot: Option<Snapshot>,
+    ) -> Result<(Self, Restored), StorageError> {
+        let Recovered { mut restored, tracker, mut segments, last } = recovered;
+        let path = || disk.locate(&segment::name(last.sequence));
+        let synced = usize::try_from(last.synced).unwrap_or(usize::MAX).min(last.bytes.len());
+        let end = last.bytes.len() as u64;
+        let rewritten = last.file.write_at(&last.bytes[synced..], synced as u64);
+        rewritten.map_err(io_error(path(), "write"))?;
+        let mut allocated = last.length;
+        if last.torn_bytes > 0 {
+            last.file.truncate(end).map_err(io_error(path(), "remove the torn tail"))?;
+            allocated = end;
+        }
+        last.file.sync().map_err(io_error(path(), "sync"))?;
+        let (sequence, highest) = segments.pop().expect("the last segment");
+        let mut storage = Self {
+            id,
+            options,
+            active: Some(Active { file: last.file, sequence, end, allocated }),
+            highest,
+            closed: segments.into(),
+            durable: tracker.position(),
+            tracker,
+            pending: Pending::default(),
+            _lock: lock,
+            disk,
+        };
+        for record in storage.first_records(&mut restored, snapshot) {
+            storage.append(&record);
+            restored.replay(record).expect("it follows what was read");
+        }
         storage.commit()?;
-        Ok(Opened { storage, restored, torn_bytes: recovered.torn_bytes })
+        Ok((storage, restored))
+    }
+
+    /// What a new life adds to the log before anything else.
+    fn first_records(&self, restored: &mut Restored, snapshot: Option<Snapshot>) -> Vec<Record> {
+        let mut records = vec![Record::Boot(Boot(restored.boot.0 + 1))];
+        let Some(snapshot) = snapshot else { return records };
+        let SnapshotId { index, term } = snapshot.id();
+        if term > restored.term {
+            // It was received in a term whose record was not durable yet.
+            records.push(Record::HardState { term, vote: None });
+        }
+        let mutations = self.options.mutations;
+        if mutations.has(Mutation::SnapshotLogGap) && restored.base.0 < index {
+            records.push(Record::Truncate { from: restored.base.0.next() });
+            records.push(Record::Trim { to: index, term });
+        } else if self.tracker.term_at(index) != Some(term) {
+            records.push(Record::Trim { to: index, term });
+        }
+        let mutated = mutations.has(Mutation::ApplyTwiceOnRestart) && restored.base.0 < index;
+        restored.snapshot =
+            Some(if mutated { claiming(&snapshot, restored.base) } else { snapshot });
+        records
+    }
+
+    /// Removes files that a crash left behind and that nothing needs.
+    fn tidy(
+        &self,
+        names: &[String],
+        snapshots: &Snapshots<D>,
+        newest: Option<SnapshotId>,
+    ) -> Result<(), StorageError> {
+        let active = self.active.as_ref().map_or(0, |active| active.sequence);
+        let oldest = self.closed.front().map_or(active, |(sequence, _)| *sequence);
+        let kept = oldest..=active;
+        let stale = names.iter().filter(|name| {
+            let number = segment::sequence(name);
+            name.ends_with(segment::TEMPORARY) || number.is_some_and(|it| !kept.contains(&it))
+        });
+        for name in stale {
+            // A segment that the first commit covered is gone already.
+            match self.disk.remove(name) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(io_error(self.disk.locate(name), "remove"))?,
+            }
+        }
+        newest.map_or(Ok(()), |newest| snapshots.remove_older(newest))
     }
 
     /// Adds a record to the next batch. Nothing is durable before [`Storage::commit`].
     pub fn append(&mut self, record: &Record) {
-        format::put_record(&mut self.pending, |out| encode_record(record, out));
+        self.pending.push(record);
+        self.tracker.follow(record);
     }
 
-    /// Makes all appended records durable, in one write and one sync.
+    /// Makes all appended records durable, in one write and one sync, unless they are many. Removes
+    /// segments that a [`Record::Trim`] covers.
     ///
     /// # Errors
     ///
-    /// When the disk fails. The caller must then promise nothing more; every later call fails too.
+    /// When the disk is full or fails. The caller must then promise nothing more; every later call
+    /// fails too.
     pub fn commit(&mut self) -> Result<(), StorageError> {
-        if self.poisoned {
-            return Err(StorageError::Poisoned { path: self.path.clone() });
-        }
-        if self.pending.is_empty() {
+        if self.pending.starts.is_empty() && self.active.is_some() {
             return Ok(());
         }
-        self.poisoned = true;
-        for batch in format::batches(&self.pending) {
-            let framed = format::frame(self.end, batch);
-            let written = self.file.write_all_at(&framed, self.end);
-            written.map_err(|source| io_error(&self.path, "write", source))?;
-            let synced = self.file.sync_data();
-            synced.map_err(|source| io_error(&self.path, "sync", source))?;
-            self.end += framed.len() as u64;
+        // Put back only if all goes well: the file is closed, not trusted again, after an error.
+        let active = self.active.take();
+        let mut active =
+            active.ok_or_else(|| StorageError::Poisoned { path: self.disk.locate("") })?;
+        if active.end >= self.options.segment_bytes {
+            let sequence = active.sequence + 1;
+            let header = Header { sequence, id: self.id, position: self.durable };
+            self.closed.push_back((active.sequence, self.highest));
+            self.highest = self.durable.last_index;
+            active = Active::create(&self.disk, header, self.options.mutations)?;
         }
-        let mark = format::synced_mark(self.end);
-        let marked = self.file.write_all_at(&mark, format::MARK_OFFSET);
-        marked.map_err(|source| io_error(&self.path, "write", source))?;
+        let ends = self.pending.starts.iter().copied().skip(1).chain([self.pending.bytes.len()]);
+        for (start, end) in self.pending.starts.iter().copied().zip(ends) {
+            let batch = &mut self.pending.bytes[start..end];
+            active.write(&self.disk, batch, self.options.ahead_bytes, self.options.mutations)?;
+        }
+        self.highest = self.highest.max(self.pending.highest);
+        self.durable = self.tracker.position();
         self.pending.clear();
-        self.poisoned = false;
+        self.remove_trimmed()?;
+        self.active = Some(active);
+        Ok(())
+    }
+
+    fn remove_trimmed(&mut self) -> Result<(), StorageError> {
+        let base = self.tracker.base();
+        while let Some((sequence, _)) = self.closed.pop_front_if(|(_, highest)| *highest <= base) {
+            let name = segment::name(sequence);
+            let removed = self.disk.remove(&name);
+            removed.map_err(io_error(self.disk.locate(&name), "remove"))?;
+        }
         Ok(())
     }
 }
 
-fn io_error(path: &Path, action: &'static str, source: io::Error) -> StorageError {
-    StorageError::Io { path: path.to_owned(), action, source }
+/// The numbers of the newest segments that follow each other. Removals that were not synced may
+/// leave older ones, which nothing needs: the log would not reach its snapshot otherwise.
+fn contiguous(names: &[String]) -> Vec<u64> {
+    let mut sequences: Vec<u64> = names.iter().filter_map(|name| segment::sequence(name)).collect();
+    sequences.sort_unstable();
+    let gap = sequences.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
+    sequences.split_off(gap.map_or(0, |at| at + 1))
 }
 
-fn create_directory(directory: &Path) -> Result<(), StorageError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(directory).map_err(|source| io_error(directory, "create", source))?;
-    let absolute = std::path::absolute(directory);
-    let absolute = absolute.map_err(|source| io_error(directory, "locate", source))?;
-    match absolute.parent() {
-        Some(parent) => sync_directory(parent),
-        None => Ok(()),
-    }
+/// Begins a log anew, without entries: what a server must not do that lost its snapshot.
+fn start_over<D: Disk>(
+    disk: &D,
+    id: NodeId,
+    lost: &Recovered<D::File>,
+    mutations: Mutations,
+) -> Result<Recovered<D::File>, StorageError> {
+    let Restored { boot, term, vote, .. } = lost.restored;
+    let position = Position { boot, term, vote, ..Position::default() };
+    // A number is left out, so that the old segments do not belong to the log.
+    let sequence = lost.last.sequence + 2;
+    Active::create(disk, Header { sequence, id, position }, mutations)?;
+    recovery::recover(disk, &[sequence], id, mutations)
 }
 
-fn sync_directory(directory: &Path) -> Result<(), StorageError> {
-    let synced = File::open(directory).and_then(|opened| opened.sync_all());
-    synced.map_err(|source| io_error(directory, "sync", source))
-}
-
-fn lock(directory: &Path) -> Result<File, StorageError> {
-    let path = directory.join("lock");
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = opened.map_err(|source| io_error(&path, "open", source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { path }),
-        Err(TryLockError::Error(source)) => Err(io_error(&path, "lock", source)),
-    }
-}
-
-fn create_file(directory: &Path, path: &Path, id: NodeId) -> Result<(), StorageError> {
-    let temporary = path.with_extension("new");
-    let created = File::create(&temporary).and_then(|file| {
-        file.write_all_at(&format::header(id), 0)?;
-        file.sync_all()
-    });
-    created.map_err(|source| io_error(&temporary, "create", source))?;
-    fs::rename(&temporary, path).map_err(|source| io_error(path, "create", source))?;
-    sync_directory(directory)
+/// The snapshot under the name of an earlier place in the log, whose entries it holds already.
+fn claiming(snapshot: &Snapshot, (index, term): (Index, Term)) -> Snapshot {
+    let mut machine = snapshot.machine().clone();
+    machine.applied = index;
+    let configuration = (snapshot.configuration().clone(), snapshot.configuration_index());
+    Snapshot::new(SnapshotId { index, term }, configuration.0, configuration.1, machine)
 }

@@ -1,5 +1,6 @@
-//! Starts real servers on loopback and speaks raw RESP2 to them.
+//! Starts real servers on loopback and speaks raw RESP to them.
 
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -22,26 +23,54 @@ pub(crate) fn address() -> SocketAddr {
     SocketAddr::from(([127, 64 + (high & 0x3f), middle, low], port))
 }
 
-/// Servers 1 to n with their data; killed when dropped.
+/// Servers 1 to n with their data and their logs; killed when dropped.
 pub(crate) struct Cluster {
     directory: TempDir,
     peers: Vec<SocketAddr>,
     clients: Vec<SocketAddr>,
+    metrics: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
+    /// How many servers the cluster began with; later ones join.
+    founders: usize,
+    /// What every server is told besides.
+    more: Vec<String>,
 }
 
 impl Cluster {
     pub(crate) fn start(size: usize) -> Self {
-        let mut cluster = Self {
-            directory: TempDir::new().expect("a directory"),
-            peers: (0..size).map(|_| address()).collect(),
-            clients: (0..size).map(|_| address()).collect(),
-            children: (0..size).map(|_| None).collect(),
-        };
+        Self::start_with(size, &[])
+    }
+
+    /// Starts servers with more arguments than usual.
+    pub(crate) fn start_with(size: usize, more: &[&str]) -> Self {
+        let mut cluster = Self::prepare(size, more);
         for server in 0..size {
             cluster.restart(server);
         }
         cluster
+    }
+
+    /// A cluster of which no server runs yet.
+    pub(crate) fn prepare(size: usize, more: &[&str]) -> Self {
+        Self {
+            directory: TempDir::new().expect("a directory"),
+            peers: (0..size).map(|_| address()).collect(),
+            clients: (0..size).map(|_| address()).collect(),
+            metrics: (0..size).map(|_| address()).collect(),
+            children: (0..size).map(|_| None).collect(),
+            founders: size,
+            more: more.iter().map(|&word| word.to_owned()).collect(),
+        }
+    }
+
+    /// Starts another server, which is no member yet.
+    pub(crate) fn join(&mut self) -> usize {
+        for addresses in [&mut self.peers, &mut self.clients, &mut self.metrics] {
+            addresses.push(address());
+        }
+        self.children.push(None);
+        self.restart(self.size() - 1);
+        self.size() - 1
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -56,28 +85,96 @@ impl Cluster {
         self.clients[server]
     }
 
+    pub(crate) fn client_addresses(&self) -> Vec<SocketAddr> {
+        self.clients.clone()
+    }
+
     pub(crate) fn peer_address(&self, server: usize) -> SocketAddr {
         self.peers[server]
     }
 
+    pub(crate) fn metrics_address(&self, server: usize) -> SocketAddr {
+        self.metrics[server]
+    }
+
+    /// What a server wrote to standard error, in all its lives.
+    pub(crate) fn log(&self, server: usize) -> String {
+        fs::read_to_string(self.log_path(server)).unwrap_or_default()
+    }
+
+    fn log_path(&self, server: usize) -> PathBuf {
+        self.directory.path().join(format!("n{}.log", server + 1))
+    }
+
+    /// The words that start a server.
+    pub(crate) fn words(&self, server: usize) -> Vec<String> {
+        let mut words = vec![env!("CARGO_BIN_EXE_raft-node").to_owned()];
+        let id = (server + 1).to_string();
+        let data = self.data(server).display().to_string();
+        let (listen, metrics) =
+            (self.clients[server].to_string(), self.metrics[server].to_string());
+        for (name, value) in [
+            ("--id", &id),
+            ("--data", &data),
+            ("--listen", &listen),
+            ("--metrics-listen", &metrics),
+            ("--seed", &"7".to_owned()),
+        ] {
+            words.extend([name.to_owned(), value.clone()]);
+        }
+        // Founders know each other; whoever joins later knows them and itself.
+        let known = |index: &usize| *index < self.founders || *index == server;
+        for index in (0..self.size()).filter(known) {
+            let id = index + 1;
+            words.extend(["--peer".to_owned(), format!("{id}={}", self.peers[index])]);
+            words.extend(["--client-address".to_owned(), format!("{id}={}", self.clients[index])]);
+        }
+        if server >= self.founders {
+            words.push("--join".to_owned());
+        }
+        words.extend(self.more.iter().cloned());
+        words
+    }
+
     pub(crate) fn command(&self, server: usize) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_raft-node"));
-        command.args(["--id", &(server + 1).to_string(), "--seed", "7"]);
-        command.arg("--data").arg(self.data(server));
-        command.args(["--listen", &self.clients[server].to_string()]);
-        for (id, peer) in (1..).zip(&self.peers) {
-            command.args(["--peer", &format!("{id}={peer}")]);
-        }
-        for (id, client) in (1..).zip(&self.clients) {
-            command.args(["--client-address", &format!("{id}={client}")]);
-        }
-        command.stdin(Stdio::null());
+        let words = self.words(server);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
         command
     }
 
     pub(crate) fn restart(&mut self, server: usize) {
-        let child = self.command(server).spawn().expect("the server starts");
+        let command = self.command(server);
+        self.spawn(server, command);
+    }
+
+    /// Runs a server by a command of the test's own.
+    pub(crate) fn spawn(&mut self, server: usize, mut command: Command) {
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path(server));
+        let child = command.stderr(log.expect("a file")).spawn().expect("the server starts");
         self.children[server] = Some(child);
+    }
+
+    /// Whether a server's process has not ended.
+    pub(crate) fn runs(&mut self, server: usize) -> bool {
+        let child = self.children[server].as_mut().expect("started");
+        child.try_wait().expect("its own child").is_none()
+    }
+
+    /// One number of a server's metrics, if it serves them.
+    pub(crate) fn metric(&self, server: usize, name: &str) -> Option<f64> {
+        let text = http_get(self.metrics[server], "/metrics")?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line?.parse().ok()
+    }
+
+    /// The bytes of memory that a server's process has in use.
+    pub(crate) fn resident_bytes(&self, server: usize) -> u64 {
+        let pid = self.children[server].as_ref().expect("running").id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a field");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes << 10
     }
 
     pub(crate) fn kill(&mut self, server: usize) {
@@ -130,6 +227,21 @@ impl Drop for Cluster {
             self.kill(server);
         }
     }
+}
+
+/// How much more than on an ordinary day is asked for.
+pub(crate) fn soak() -> usize {
+    std::env::var("PARTITA_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// The reply to a GET, head and all.
+pub(crate) fn http_get(address: SocketAddr, target: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// Polls until the condition holds.

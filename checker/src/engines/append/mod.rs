@@ -21,12 +21,12 @@ mod versions;
 use std::collections::BTreeMap;
 
 use super::zones;
-use super::{Decision, Monitored, Slots, Span};
+use super::{Decision, Monitored, Patience, Slots, Span};
 use crate::history::History;
 use crate::model::{Append, Register};
 use crate::value::Value;
-use pieces::Pieces;
-use versions::Versions;
+use pieces::{Pieces, Refusal};
+use versions::{Halt, Versions};
 
 impl Monitored for Append<'_> {
     const ENGINE: &'static str = "zones";
@@ -37,24 +37,33 @@ impl Monitored for Append<'_> {
         Slots::new(history.values.len())
     }
 
-    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
-        let pieces = match Pieces::of(self, spans) {
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Decision {
+        let pieces = match Pieces::of(self, spans, patience) {
             Ok(pieces) => pieces,
-            Err(obstacle) => return Decision::Inexact(obstacle),
+            Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
+            Err(Refusal::Stopped) => return Decision::Stopped,
         };
-        let versions = match Versions::of(self, spans, &pieces, slots) {
+        let versions = match Versions::of(self, spans, &pieces, slots, patience) {
             Ok(versions) => versions,
-            Err(finding) => {
+            Err(Halt::Finding(finding)) => {
                 let found = story::tell(self, history, spans, &pieces, &finding);
                 return Decision::Violation(Box::new(found));
             }
+            Err(Halt::Stopped) => return Decision::Stopped,
         };
         // Null, as the version of number 0, is what the object begins with.
         let register = Register::new(&Value::Null, &history.values);
         let (registers, places) = versions.as_registers(spans, &pieces);
         let mut slots = Slots::new(pieces.len());
-        match zones::decide(&registers, register, &mut slots) {
+        match zones::decide(&registers, register, &mut slots, patience) {
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
+            zones::Decision::Stopped => Decision::Stopped,
             zones::Decision::Valid(order) => {
                 Decision::Valid(order.into_iter().map(|span| places[span as usize]).collect())
             }

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::Span;
+use crate::engines::{Patience, Span, Stopped};
 use crate::event::Function;
 use crate::history::Action;
 use crate::model::Append;
@@ -37,6 +37,20 @@ pub(super) struct Pieces<'a> {
     finder: Finder<'a>,
 }
 
+/// Why there are no pieces.
+pub(super) enum Refusal {
+    /// They cannot be told apart.
+    Inexact(&'static str),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Refusal {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
 /// Finds the one piece that can stand at a place.
 enum Finder<'a> {
     /// Texts in order, none of which begins with another.
@@ -47,19 +61,24 @@ enum Finder<'a> {
 
 impl<'a> Pieces<'a> {
     /// The pieces; or what stands in the way of telling them apart.
-    pub(super) fn of(model: &'a Append<'_>, spans: &[Span]) -> Result<Self, &'static str> {
+    pub(super) fn of(
+        model: &'a Append<'_>,
+        spans: &[Span],
+        patience: &Patience<'_>,
+    ) -> Result<Self, Refusal> {
         let value = model.initial_value();
         let mut pieces = vec![Piece { span: NONE, is_base: true, value }];
         let mut by_span = vec![NONE; spans.len()];
         for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
             let (is_base, value) = match span.call.action {
-                Action::Delete => return Err("a delete"),
+                Action::Delete => return Err(Refusal::Inexact("a delete")),
                 Action::Write(value) => (true, value),
                 Action::Other(Function::Append, value) => (false, value),
                 _ => continue,
             };
             if is_empty(model.value(value)) {
-                return Err("an empty piece");
+                return Err(Refusal::Inexact("an empty piece"));
             }
             by_span[place as usize] = pieces.len() as u32;
             pieces.push(Piece { span: place, is_base, value });
@@ -67,11 +86,14 @@ impl<'a> Pieces<'a> {
         let begins_empty = is_empty(model.value(value));
         let named = &pieces[usize::from(begins_empty)..];
         let first = u32::from(begins_empty);
+        patience.ask()?;
         let finder = if model.is_list() {
-            Finder::items(model, named, first)?
+            Finder::items(model, named, first)
         } else {
-            Finder::texts(model, named, first)?
+            Finder::texts(model, named, first)
         };
+        let finder = finder.map_err(Refusal::Inexact)?;
+        patience.ask()?;
         let text = |piece: &Piece| match model.value(piece.value) {
             Value::Text(text) => &**text,
             _ => "",

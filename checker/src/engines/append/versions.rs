@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashSet;
 
 use super::pieces::{INITIAL, NONE, Pieces};
-use crate::engines::{Slots, Span};
+use crate::engines::{Patience, Slots, Span, Stopped};
 use crate::history::{Action, Response};
 use crate::model::{Append, Call};
 use crate::value::{Value, ValueId};
@@ -34,6 +34,25 @@ pub(super) enum Finding {
     Disagreement { one: u32, other: u32, piece: u32 },
 }
 
+/// Why there are no versions.
+pub(super) enum Halt {
+    Finding(Finding),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Halt {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<Finding> for Halt {
+    fn from(finding: Finding) -> Self {
+        Self::Finding(finding)
+    }
+}
+
 /// What is remembered while contents are looked at.
 struct Scratch {
     /// By piece, the read that was last seen to show it.
@@ -48,7 +67,8 @@ impl Versions {
         spans: &[Span],
         pieces: &Pieces<'_>,
         slots: &mut Slots,
-    ) -> Result<Self, Finding> {
+        patience: &Patience<'_>,
+    ) -> Result<Self, Halt> {
         let mut this = Self {
             previous: vec![NONE; pieces.len()],
             seen_by: vec![NONE; pieces.len()],
@@ -59,6 +79,7 @@ impl Versions {
         let mut scratch =
             Scratch { shown: vec![NONE; pieces.len()], next: vec![NONE; pieces.len()] };
         for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
             let (Action::Read, Some(Response::Value(id))) = (span.call.action, span.call.response)
             else {
                 continue;
@@ -66,7 +87,8 @@ impl Versions {
             this.read[place as usize] = match slots.get(id) {
                 Some(version) => version,
                 None => {
-                    let version = this.look(place, model.value(id), pieces, &mut scratch)?;
+                    let version =
+                        this.look(place, model.value(id), pieces, &mut scratch, patience)?;
                     slots.set(id, version);
                     version
                 }
@@ -82,21 +104,24 @@ impl Versions {
         content: &Value,
         pieces: &Pieces<'_>,
         scratch: &mut Scratch,
-    ) -> Result<u32, Finding> {
+        patience: &Patience<'_>,
+    ) -> Result<u32, Halt> {
         let Scratch { shown, next } = scratch;
         let likely = |last: Option<u32>| next[last.unwrap_or(INITIAL) as usize];
         let (found, end) = pieces.take_apart(content, likely);
         let mut version = INITIAL;
         let length = found.len() as u32;
         for piece in found {
+            patience.step()?;
             if std::mem::replace(&mut shown[piece as usize], read) == read {
-                return Err(Finding::Twice { read, piece });
+                return Err(Finding::Twice { read, piece }.into());
             }
             let seen_by = &mut self.seen_by[piece as usize];
             if !pieces.get(piece).is_base {
                 let previous = &mut self.previous[piece as usize];
                 if *seen_by != NONE && *previous != version {
-                    return Err(Finding::Disagreement { one: *seen_by, other: read, piece });
+                    let one = *seen_by;
+                    return Err(Finding::Disagreement { one, other: read, piece }.into());
                 }
                 *previous = version;
             }
@@ -107,7 +132,7 @@ impl Versions {
             version = piece;
         }
         if !pieces.is_whole(content, end) {
-            return Err(Finding::FromNowhere { read });
+            return Err(Finding::FromNowhere { read }.into());
         }
         Ok(version)
     }

@@ -1,7 +1,7 @@
 //! When a container surely was not empty.
 
 use super::items::Item;
-use crate::engines::Span;
+use crate::engines::{Patience, Span, Stopped};
 
 /// The stretches in which some item surely was there, apart from each other and in order: each from
 /// its first point until, and without, its second.
@@ -38,15 +38,30 @@ impl Cover {
 /// # Panics
 ///
 /// If not even all of them were.
-pub(super) fn chain(items: &[Item], from: u64, until: u64) -> Vec<Item> {
+///
+/// # Errors
+///
+/// [`Stopped`] if the time is up.
+pub(super) fn chain(
+    items: &[Item],
+    from: u64,
+    until: u64,
+    patience: &Patience<'_>,
+) -> Result<Vec<Item>, Stopped> {
     let mut chain = Vec::new();
     let mut reached = from;
     while reached < until {
-        let present = items.iter().filter(|item| item.stays() && item.put_until <= reached);
-        let longest = present.max_by_key(|item| item.take_from).expect("an item is there");
+        let mut longest: Option<&Item> = None;
+        for item in items.iter().filter(|item| item.stays() && item.put_until <= reached) {
+            patience.step()?;
+            if longest.is_none_or(|longest| longest.take_from <= item.take_from) {
+                longest = Some(item);
+            }
+        }
+        let longest = longest.expect("an item is there");
         assert!(longest.take_from > reached, "an item is there at every point");
         reached = longest.take_from;
         chain.push(*longest);
     }
-    chain
+    Ok(chain)
 }

@@ -1,6 +1,6 @@
 //! Groups the operations of a queue or stack by the item that they put in or took out.
 
-use crate::engines::{NEVER, Slots, Span};
+use crate::engines::{NEVER, Patience, Slots, Span, Stopped};
 use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::ValueId;
@@ -90,13 +90,27 @@ pub(super) enum Flaw {
 pub(super) enum Refusal {
     Inexact(&'static str),
     Flaw(Flaw),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Refusal {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 impl Items {
-    pub(super) fn of(spans: &[Span], ends: Ends, slots: &mut Slots) -> Result<Self, Refusal> {
+    pub(super) fn of(
+        spans: &[Span],
+        ends: Ends,
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Refusal> {
         slots.clear();
         let mut items = Vec::with_capacity(spans.len() / 2);
         for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
             let Action::Other(function, value) = span.call.action else { continue };
             if function == ends.put {
                 if slots.get(value).is_some() {
@@ -108,6 +122,7 @@ impl Items {
         }
         let mut this = Self { items, empty: Vec::new(), unknown: Vec::new() };
         for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
             match (span.call.action, span.call.response) {
                 (Action::Other(function, _), _) if function != ends.take => {}
                 (_, None) => this.unknown.push(place),

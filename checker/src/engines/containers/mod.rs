@@ -15,7 +15,7 @@ mod stack;
 mod story;
 mod trees;
 
-use super::{Decision, Monitored, Slots, Span};
+use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
 use crate::event::Function;
 use crate::history::History;
 use crate::model::{Queue, Stack};
@@ -30,10 +30,19 @@ impl Monitored for Queue {
         Slots::new(history.values.len())
     }
 
-    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Decision {
         let ends = Ends { put: Function::Enqueue, take: Function::Dequeue };
         let engine = Engine { ends, solve: queue::solve, give_out: queue::give_out };
-        engine.decide(self.begins_empty(), history, spans, slots)
+        if !self.begins_empty() {
+            return Decision::Inexact("it does not begin empty");
+        }
+        engine.decide(history, spans, slots, patience)
     }
 }
 
@@ -46,10 +55,19 @@ impl Monitored for Stack {
         Slots::new(history.values.len())
     }
 
-    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Decision {
         let ends = Ends { put: Function::Push, take: Function::Pop };
         let engine = Engine { ends, solve: stack::solve, give_out: stack::give_out };
-        engine.decide(self.begins_empty(), history, spans, slots)
+        if !self.begins_empty() {
+            return Decision::Inexact("it does not begin empty");
+        }
+        engine.decide(history, spans, slots, patience)
     }
 }
 
@@ -57,6 +75,7 @@ impl Monitored for Stack {
 struct Problem<'a> {
     spans: &'a [Span],
     items: &'a Items,
+    patience: &'a Patience<'a>,
 }
 
 impl<'a> Problem<'a> {
@@ -83,35 +102,53 @@ enum Finding {
     Crossing { chain: Vec<Item> },
 }
 
+/// Why an order was not found.
+enum Halt {
+    Finding(Finding),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Halt {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<Finding> for Halt {
+    fn from(finding: Finding) -> Self {
+        Self::Finding(finding)
+    }
+}
+
 /// What is different about queues and stacks.
 struct Engine {
     ends: Ends,
     /// An order of the items, each of which was taken by its take or not at all.
-    solve: fn(&Problem<'_>) -> Result<Vec<u32>, Finding>,
+    solve: fn(&Problem<'_>) -> Result<Vec<u32>, Halt>,
     /// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
-    give_out: fn(&Problem<'_>) -> Option<Vec<Item>>,
+    give_out: fn(&Problem<'_>) -> Result<Option<Vec<Item>>, Stopped>,
 }
 
 impl Engine {
     fn decide(
         &self,
-        begins_empty: bool,
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
+        patience: &Patience<'_>,
     ) -> Decision {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
-        if !begins_empty {
-            return Decision::Inexact("it does not begin empty");
-        }
-        let found = match Items::of(spans, self.ends, slots) {
-            Ok(items) => self.order(&Problem { spans, items: &items }),
+        let found = match Items::of(spans, self.ends, slots, patience) {
+            Ok(items) => self.order(&Problem { spans, items: &items, patience }),
             Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
             Err(Refusal::Flaw(flaw)) => Err(Obstacle::Finding(Finding::Flaw(flaw), Vec::new())),
+            Err(Refusal::Stopped) => return Decision::Stopped,
         };
         match found {
             Ok(order) => Decision::Valid(order),
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(Obstacle::Stopped) => Decision::Stopped,
             Err(Obstacle::Finding(finding, unknown)) => {
                 Decision::Violation(Box::new(story::tell(history, spans, &finding, &unknown)))
             }
@@ -122,7 +159,10 @@ impl Engine {
         let Items { items, empty, unknown } = problem.items;
         let earliest = unknown.first().copied();
         let Some(earliest) = earliest.filter(|_| items.iter().any(|item| item.take == NONE)) else {
-            return (self.solve)(problem).map_err(|found| Obstacle::Finding(found, Vec::new()));
+            return (self.solve)(problem).map_err(|halt| match halt {
+                Halt::Finding(found) => Obstacle::Finding(found, Vec::new()),
+                Halt::Stopped => Obstacle::Stopped,
+            });
         };
         let with = |items| Items { items, empty: empty.clone(), unknown: unknown.clone() };
         let span = problem.span(earliest);
@@ -131,19 +171,31 @@ impl Engine {
             _ => *item,
         };
         let relaxed = with(items.iter().map(gone).collect());
-        (self.solve)(&Problem { spans: problem.spans, items: &relaxed })
-            .map_err(|finding| problem.with_unknown(finding))?;
+        (self.solve)(&Problem { items: &relaxed, ..*problem }).map_err(|halt| match halt {
+            Halt::Finding(finding) => problem.with_unknown(finding),
+            Halt::Stopped => Obstacle::Stopped,
+        })?;
         let obstacle = Obstacle::Inexact("a take of unknown outcome");
-        let given = (self.give_out)(problem).map(with).ok_or(obstacle)?;
-        (self.solve)(&Problem { spans: problem.spans, items: &given })
-            .map_err(|_| Obstacle::Inexact("takes of unknown outcome"))
+        let given = (self.give_out)(problem)?.map(with).ok_or(obstacle)?;
+        (self.solve)(&Problem { items: &given, ..*problem }).map_err(|halt| match halt {
+            Halt::Finding(_) => Obstacle::Inexact("takes of unknown outcome"),
+            Halt::Stopped => Obstacle::Stopped,
+        })
     }
 }
 
 enum Obstacle {
     Inexact(&'static str),
+    /// The time is up.
+    Stopped,
     /// With takes of unknown outcome that belong to it.
     Finding(Finding, Vec<u32>),
+}
+
+impl From<Stopped> for Obstacle {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 impl Problem<'_> {

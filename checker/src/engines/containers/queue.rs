@@ -31,26 +31,28 @@ use std::collections::BinaryHeap;
 
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
-use super::{Finding, Problem};
-use crate::engines::{NEVER, Span};
+use super::{Finding, Halt, Problem};
+use crate::engines::{NEVER, Patience, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
-pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
+pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
+    problem.patience.ask()?;
     let Items { items, empty, .. } = problem.items;
     let cover = Cover::of(items);
     let mut gaps = Vec::with_capacity(empty.len());
     for &place in empty {
+        problem.patience.step()?;
         let span = problem.span(place);
         let Some(gap) = cover.gap(span) else {
-            let chain = chain(items, span.invoked, span.returned);
-            return Err(Finding::FalseEmpty { empty: place, chain });
+            let chain = chain(items, span.invoked, span.returned, problem.patience)?;
+            return Err(Finding::FalseEmpty { empty: place, chain }.into());
         };
         gaps.push((gap, place));
     }
     gaps.sort_unstable();
     let mut order = Vec::with_capacity(2 * items.len() + empty.len());
-    for part in parts(items, &gaps) {
-        let sequence = sequence(&part.items, &[], problem.spans)?;
+    for part in parts(items, &gaps, problem.patience)? {
+        let sequence = sequence(&part.items, &[], problem)?;
         lay_out(&sequence, part.begin, &mut order);
         order.extend(part.empty.iter().map(|&(_, place)| place));
     }
@@ -59,9 +61,17 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
 
 /// The items with unknown takes given out as far as they are needed, and then to whom else they
 /// may be of use; or nothing, if that was not enough.
-pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
+///
+/// # Errors
+///
+/// [`Stopped`] if the time is up.
+pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopped> {
     let Items { items, unknown, .. } = problem.items;
-    let mut sequence = sequence(items, unknown, problem.spans).ok()?;
+    let mut sequence = match sequence(items, unknown, problem) {
+        Ok(sequence) => sequence,
+        Err(Halt::Finding(_)) => return Ok(None),
+        Err(Halt::Stopped) => return Err(Stopped),
+    };
     let used = sequence.iter().filter(|item| !problem.was_seen_taken(item)).count();
     let used = used - sequence.iter().filter(|item| item.take == NONE).count();
     let mut left = unknown[used..].iter();
@@ -70,7 +80,7 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
         *item = item.taken_by(take, problem.span(take));
     }
     sequence.sort_unstable_by_key(|item| item.put_from);
-    Some(sequence)
+    Ok(Some(sequence))
 }
 
 /// A part of the history before, between or after takes that found nothing.
@@ -81,7 +91,11 @@ struct Part<'a> {
     empty: &'a [(u64, u32)],
 }
 
-fn parts<'a>(items: &[Item], gaps: &'a [(u64, u32)]) -> Vec<Part<'a>> {
+fn parts<'a>(
+    items: &[Item],
+    gaps: &'a [(u64, u32)],
+    patience: &Patience<'_>,
+) -> Result<Vec<Part<'a>>, Stopped> {
     let mut parts = Vec::new();
     let mut rest = gaps;
     let mut begin = 0;
@@ -92,18 +106,20 @@ fn parts<'a>(items: &[Item], gaps: &'a [(u64, u32)]) -> Vec<Part<'a>> {
     }
     parts.push(Part { begin, items: Vec::new(), empty: &[] });
     for item in items {
+        patience.step()?;
         let invoked = item.put_from.max(item.take_from);
         // The first part that ends after both operations were invoked.
         let part = parts
             .partition_point(|part| part.empty.first().is_some_and(|&(point, _)| point < invoked));
         parts[part].items.push(*item);
     }
-    parts
+    Ok(parts)
 }
 
 /// The items, which are sorted by `put_from`, in an order that keeps to both orders. Those that were
 /// never taken stand last, but for those that one of the `unknown` takes was given to.
-fn sequence(items: &[Item], unknown: &[u32], spans: &[Span]) -> Result<Vec<Item>, Finding> {
+fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Vec<Item>, Halt> {
+    problem.patience.ask()?;
     let sorted = |key: fn(&Item) -> u64| {
         let mut places: Vec<u32> = (0..items.len() as u32).collect();
         places.sort_unstable_by_key(|&place| key(&items[place as usize]));
@@ -119,6 +135,7 @@ fn sequence(items: &[Item], unknown: &[u32], spans: &[Span]) -> Result<Vec<Item>
     let (mut taken, mut left) = (BinaryHeap::new(), BinaryHeap::new());
     let mut sequence: Vec<Item> = Vec::with_capacity(items.len());
     while sequence.len() < items.len() {
+        problem.patience.step()?;
         while by_put.next_if(|&&place| done[place as usize]).is_some() {}
         while by_take.next_if(|&&place| done[place as usize]).is_some() {}
         let (&&first, &&second) = by_put.peek().zip(by_take.peek()).expect("an item is left");
@@ -133,7 +150,7 @@ fn sequence(items: &[Item], unknown: &[u32], spans: &[Span]) -> Result<Vec<Item>
             entered += 1;
         }
         let is_free = |from: u64| from < take_until || take_until == NEVER;
-        let earliest = |take: &&u32| spans[**take as usize].invoked;
+        let earliest = |take: &&u32| problem.span(**take).invoked;
         let (place, take) = if let Some(&Reverse((from, place))) = taken.peek()
             && is_free(from)
         {
@@ -141,15 +158,15 @@ fn sequence(items: &[Item], unknown: &[u32], spans: &[Span]) -> Result<Vec<Item>
             (place, None)
         } else if take_until == NEVER || unknown.peek().is_some_and(|it| is_free(earliest(it))) {
             let Some(Reverse((_, place))) = left.pop() else {
-                return Err(overtaken(items, first, second));
+                return Err(overtaken(items, first, second).into());
             };
             (place, if take_until == NEVER { None } else { unknown.next() })
         } else {
-            return Err(overtaken(items, first, second));
+            return Err(overtaken(items, first, second).into());
         };
         done[place] = true;
         sequence.push(match take {
-            Some(&take) => items[place].taken_by(take, &spans[take as usize]),
+            Some(&take) => items[place].taken_by(take, problem.span(take)),
             None => items[place],
         });
     }

@@ -29,19 +29,21 @@
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
 use super::trees::{Coverage, Least};
-use super::{Finding, Problem};
-use crate::engines::NEVER;
+use super::{Finding, Halt, Problem};
+use crate::engines::{NEVER, Patience, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
-pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
+pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
+    problem.patience.ask()?;
     let Items { items, empty, .. } = problem.items;
     let cover = Cover::of(items);
     let mut moments = Vec::with_capacity(2 * items.len() + empty.len());
     for &place in empty {
+        problem.patience.step()?;
         let span = problem.span(place);
         let Some(point) = cover.gap(span) else {
-            let chain = chain(items, span.invoked, span.returned);
-            return Err(Finding::FalseEmpty { empty: place, chain });
+            let chain = chain(items, span.invoked, span.returned, problem.patience)?;
+            return Err(Finding::FalseEmpty { empty: place, chain }.into());
         };
         moments.push((point, Turn::Whole(place, 0), place));
     }
@@ -51,14 +53,16 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Finding> {
         moments.push((point, Turn::Whole(item.put, 1), item.take));
     }
     let stays = items.iter().copied().filter(Item::stays).collect();
-    Nesting::new(stays).solve(&mut moments)?;
+    Nesting::new(stays, problem.patience)?.solve(&mut moments)?;
+    problem.patience.ask()?;
     moments.sort_unstable();
     Ok(moments.into_iter().map(|(_, _, place)| place).collect())
 }
 
 /// The items with unknown takes given out: the earliest takes to the items that have to be gone
 /// first. An item has to be gone when one that surely lay below it was taken, or nothing was found.
-pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
+pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopped> {
+    problem.patience.ask()?;
     let Items { items, empty, unknown } = problem.items;
     let mut below: Vec<&Item> = items.iter().filter(|item| item.take != NONE).collect();
     below.sort_unstable_by_key(|item| item.take_from);
@@ -68,6 +72,7 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
     let mut popped = Least::new(below.iter().map(|_| NEVER));
     let mut gone_by = Vec::with_capacity(items.len() - below.len());
     for (number, item) in items.iter().enumerate().filter(|(_, item)| item.take == NONE) {
+        problem.patience.step()?;
         while let Some(place) = pushed.next_if(|&place| below[place].put_until < item.put_from) {
             popped.set(place, below[place].take_until);
         }
@@ -80,6 +85,7 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
         empty.get(later).map_or(NEVER, |&it| problem.span(it).returned)
     };
     for (deadline, number) in &mut gone_by {
+        problem.patience.step()?;
         *deadline = (*deadline).min(first_empty(&items[*number]));
     }
     gone_by.sort_unstable();
@@ -88,7 +94,7 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Option<Vec<Item>> {
     for (&(_, number), &take) in needed.zip(unknown) {
         items[number] = items[number].taken_by(take, problem.span(take));
     }
-    Some(items)
+    Ok(Some(items))
 }
 
 /// What comes first at one point: pops of components that end there, the last pushed first; then
@@ -109,7 +115,8 @@ struct Component {
 }
 
 /// The items that stay, and which of them lie on which.
-struct Nesting {
+struct Nesting<'a> {
+    patience: &'a Patience<'a>,
     /// By `put_until`.
     items: Vec<Item>,
     /// All ends of stretches, in order; a place is the stretch from one to the next.
@@ -123,8 +130,8 @@ struct Nesting {
     early: Least,
 }
 
-impl Nesting {
-    fn new(mut items: Vec<Item>) -> Self {
+impl<'a> Nesting<'a> {
+    fn new(mut items: Vec<Item>, patience: &'a Patience<'a>) -> Result<Self, Stopped> {
         items.sort_unstable_by_key(|item| item.put_until);
         let mut ends: Vec<u64> =
             items.iter().flat_map(|item| [item.put_until, item.take_from]).collect();
@@ -133,6 +140,7 @@ impl Nesting {
         let mut begun = vec![0_i32; ends.len()];
         let place = |end: u64| ends.partition_point(|&other| other < end);
         for item in &items {
+            patience.step()?;
             begun[place(item.put_until)] += 1;
             begun[place(item.take_from)] -= 1;
         }
@@ -141,17 +149,19 @@ impl Nesting {
             Some(*open as u32)
         });
         let counters: Vec<u32> = counters.collect();
-        Self {
+        patience.ask()?;
+        Ok(Self {
+            patience,
             coverage: Coverage::new(counters.into_iter()),
             late: Least::new(items.iter().map(|item| item.put_from)),
             early: Least::new(items.iter().map(|_| u64::MAX)),
             items,
             ends,
-        }
+        })
     }
 
     /// Adds the pushes and pops of all items to `moments`.
-    fn solve(&mut self, moments: &mut Vec<(u64, Turn, u32)>) -> Result<(), Finding> {
+    fn solve(&mut self, moments: &mut Vec<(u64, Turn, u32)>) -> Result<(), Halt> {
         let mut components = Vec::new();
         // A first look at all places but the last, which begins where all stretches have ended.
         let places = self.ends.len().saturating_sub(1);
@@ -159,12 +169,13 @@ impl Nesting {
         self.split((0, places), &gaps, &mut components);
         let mut turn = 0;
         while let Some(component) = components.pop() {
+            self.patience.step()?;
             let Some(bottom) = self.bottom(&component) else {
                 let (first, end) = component.items;
                 let left = (first..end).filter(|&place| self.is_left(place));
                 let left: Vec<Item> = left.map(|place| self.items[place]).collect();
-                let chain = chain(&left, component.from, component.until);
-                return Err(Finding::Crossing { chain });
+                let chain = chain(&left, component.from, component.until, self.patience)?;
+                return Err(Finding::Crossing { chain }.into());
             };
             let item = self.items[bottom];
             moments.push((component.from - 1, Turn::Push(turn), item.put));

@@ -5,6 +5,7 @@ use rustc_hash::FxHashSet;
 use super::bits::Bits;
 use super::rules::Rules;
 use super::states::{Interned, Usage, is_within};
+use crate::engines::memory::set_bytes;
 
 /// The state of a configuration whose state nobody will look at before it is overwritten.
 pub(super) const DEAD: u32 = u32::MAX;
@@ -113,7 +114,6 @@ impl<const W: usize> Configurations<W> {
 
     /// Bytes that the set takes.
     pub(super) fn bytes(&self) -> usize {
-        self.items.capacity() * size_of::<Configuration<W>>()
-            + self.keys.capacity() * (size_of::<Key<W>>() + 2)
+        self.items.capacity() * size_of::<Configuration<W>>() + set_bytes(&self.keys)
     }
 }

@@ -140,6 +140,9 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
             let at = self.sweep.now.cursor.round;
             if at.is_multiple_of(SPACING) {
                 self.snapshots.keep(&self.sweep.now);
+                if let Some(course) = self.plan.course {
+                    course.pass(at);
+                }
                 if (limits.stop)() {
                     return End::Early(Cause::Stopped);
                 }
@@ -201,12 +204,14 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
 
     /// Tries to show that the history up to the fatal return is not linearizable.
     fn look(&mut self, looks: std::ops::Range<usize>, limits: &Limits<'_>) -> Option<Search> {
-        let (model, spans) = (self.plan.model, self.plan.spans);
+        let (model, spans, taken) = (self.plan.model, self.plan.spans, self.bytes());
         let states = self.states.get_or_insert_with(|| locate::all_states(model, spans));
         let open: Vec<u32> = self.open.iter().copied().filter(|&it| it != super::NONE).collect();
+        // The sweep, which may go on, keeps what it has.
+        let limits = Limits { memory: limits.memory.saturating_sub(taken), stop: limits.stop };
         let (layout, round) = (&self.plan.layout, self.fatal);
         let stretch = Stretch { spans, layout, round, open: &open };
-        stretch.find(model, states.as_deref()?, looks, limits)?;
+        stretch.find(model, states.as_deref()?, looks, &limits)?;
         Some(self.violation())
     }
 

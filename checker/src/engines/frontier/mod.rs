@@ -84,6 +84,7 @@ mod views;
 use super::Span;
 use super::wgl::{Cause, Limits, Search};
 use crate::model::Model;
+use crate::progress::Course;
 use driver::{Driver, NARROW};
 use layout::{Layout, NONE};
 pub(super) use locate::Part;
@@ -95,8 +96,18 @@ use rules::Rules;
 ///
 /// With 2^32 - 1 spans or more.
 pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+    search_on(model, spans, limits, None)
+}
+
+/// As [`search`], and says on its `course` how far it has come.
+pub(crate) fn search_on<M: Model>(
+    model: &M,
+    spans: &[Span],
+    limits: &Limits<'_>,
+    course: Option<&Course<'_>>,
+) -> Search {
     let plan = match Plan::new(model, spans) {
-        Ok(plan) => plan,
+        Ok(plan) => plan.on(course),
         Err(unknown) => return unknown,
     };
     let mut engine = plan.engine();
@@ -146,12 +157,19 @@ pub(super) struct Plan<'a, M: Model> {
     layout: Layout,
     rules: Rules,
     narrow: usize,
+    /// Where to say how far the search has come.
+    course: Option<&'a Course<'a>>,
 }
 
 impl<'a, M: Model> Plan<'a, M> {
     /// Prepares a search; or says why there can be none.
     pub(super) fn new(model: &'a M, spans: &'a [Span]) -> Result<Self, Search> {
         Self::with_rules(model, spans, Rules::ALL, NARROW)
+    }
+
+    /// The same, to say on `course` how far the search has come.
+    pub(super) fn on(self, course: Option<&'a Course<'a>>) -> Self {
+        Self { course, ..self }
     }
 
     fn with_rules(
@@ -169,7 +187,7 @@ impl<'a, M: Model> Plan<'a, M> {
         if layout.slots > 64 * 32 {
             return unknown(Cause::Memory);
         }
-        Ok(Self { model, spans, layout, rules, narrow })
+        Ok(Self { model, spans, layout, rules, narrow, course: None })
     }
 
     pub(super) fn engine(&self) -> Box<dyn Engine + '_> {

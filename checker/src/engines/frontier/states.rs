@@ -4,26 +4,28 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
+use crate::engines::memory::{ALLOCATION, map_bytes};
+
 /// Gives equal values equal numbers, and reuses the numbers of values that are given up.
 pub(super) struct Interned<T> {
     values: Vec<Option<T>>,
     numbers: FxHashMap<T, u32>,
     spare: Vec<u32>,
-    bytes: usize,
+    /// What the values take beyond their own size.
+    heap: usize,
 }
 
 impl<T: Clone + Eq + Hash> Interned<T> {
     pub(super) fn new() -> Self {
-        Self { values: Vec::new(), numbers: FxHashMap::default(), spare: Vec::new(), bytes: 0 }
+        Self { values: Vec::new(), numbers: FxHashMap::default(), spare: Vec::new(), heap: 0 }
     }
 
-    /// The value's number. `heap` is what a copy of it takes beyond its own size, in bytes.
+    /// The value's number. `heap` is what it and a copy take beyond their own sizes, in bytes.
     pub(super) fn intern(&mut self, value: &T, heap: usize) -> u32 {
         if let Some(&number) = self.numbers.get(value) {
             return number;
         }
-        // Two copies; of the table's entries up to half are empty.
-        self.bytes += 2 * heap + 3 * (size_of::<T>() + size_of::<u32>());
+        self.heap += heap;
         let number = self.spare.pop().unwrap_or_else(|| {
             self.values.push(None);
             u32::try_from(self.values.len() - 1).expect("memory ends before 2^32 values")
@@ -54,16 +56,24 @@ impl<T: Clone + Eq + Hash> Interned<T> {
                 self.spare.push(number);
             }
         }
-        self.bytes = self.bytes / before * self.len();
+        self.heap = self.heap / before * self.len();
     }
 
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn bytes(&self) -> usize {
+        self.heap
+            + self.values.capacity() * size_of::<Option<T>>()
+            + self.spare.capacity() * size_of::<u32>()
+            + map_bytes(&self.numbers)
     }
 }
 
 /// How many unknown operations of which kind were used: kinds ascending, no count 0.
 pub(super) type Usage = Box<[(u32, u32)]>;
+
+/// Bytes of a usage and a copy of it, beyond their own sizes.
+pub(super) const fn usage_bytes(usage: &[(u32, u32)]) -> usize {
+    2 * (size_of_val(usage) + ALLOCATION)
+}
 
 /// The number of the usage of none, in every table of usages.
 pub(super) const UNUSED: u32 = 0;

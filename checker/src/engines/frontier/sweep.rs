@@ -6,10 +6,11 @@ use super::bits::Bits;
 use super::configuration::{Configuration, Configurations, DEAD};
 use super::layout::{Layout, NONE};
 use super::rules::Rules;
-use super::states::{Interned, UNUSED, Usage, count_of, with_one_more};
+use super::states::{Interned, UNUSED, Usage, count_of, usage_bytes, with_one_more};
 use super::trail::{ROOT, Trail};
 use super::views::Views;
 use crate::engines::Span;
+use crate::engines::memory::map_bytes;
 use crate::engines::wgl::{Cause, Limits};
 use crate::model::Model;
 
@@ -83,8 +84,8 @@ pub(super) struct Sweep<'a, M: Model, const W: usize> {
     pub effort: u64,
 }
 
-/// How many configurations are looked at between two questions whether to stop.
-const EXPANSIONS_PER_POLL: usize = 1_024;
+/// How many configurations are expanded between two questions whether to stop.
+const EXPANSIONS_PER_POLL: usize = 64;
 
 /// An operation about to be ordered.
 #[derive(Clone, Copy)]
@@ -158,7 +159,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let fresh = self.invoke_until(self.spans[span as usize].returned);
         self.retire(self.spans[span as usize].returned);
         self.views.begin_round(slot, fresh);
-        self.free_silent(fresh);
+        self.free_silent(fresh, limits)?;
         self.sparing = self.frugal && !self.now.cursor.active.is_empty();
         self.explore(span, slot, width, limits)?;
         if self.sparing {
@@ -188,7 +189,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         width: usize,
         limits: &Limits<'_>,
     ) -> Result<(), Cause> {
-        self.sort_frontier(span, slot);
+        self.sort_frontier(span, slot, limits)?;
         let most = width.saturating_mul(16).saturating_add(256);
         // Unknown operations offer more than is kept in any case.
         let generous = self.frugal && !self.sparing && !self.now.cursor.active.is_empty();
@@ -201,16 +202,18 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             }
             self.expand(&from, span, slot);
             place += 1;
-            if place.is_multiple_of(EXPANSIONS_PER_POLL) {
-                self.poll(limits)?;
-            }
+            self.poll_at(place, limits)?;
         }
         self.effort += (place + self.now.frontier.len()) as u64;
         Ok(())
     }
 
-    fn poll(&self, limits: &Limits<'_>) -> Result<(), Cause> {
-        if (limits.stop)() {
+    /// Keeps to the limits in a loop over configurations that has come to `place`.
+    fn poll_at(&mut self, place: usize, limits: &Limits<'_>) -> Result<(), Cause> {
+        self.views.rein_in();
+        if place == 0 || !place.is_multiple_of(EXPANSIONS_PER_POLL) {
+            Ok(())
+        } else if (limits.stop)() {
             Err(Cause::Stopped)
         } else if self.bytes() > limits.memory {
             Err(Cause::Memory)
@@ -253,7 +256,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     }
 
     /// Orders what was just invoked wherever it changes nothing, or may have happened before.
-    fn free_silent(&mut self, fresh: Bits<W>) {
+    fn free_silent(&mut self, fresh: Bits<W>, limits: &Limits<'_>) -> Result<(), Cause> {
         let mut before = Bits::EMPTY;
         if self.layout.begins_at > 0 {
             for slot in
@@ -263,20 +266,25 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             }
         }
         for place in 0..self.now.frontier.len() {
+            self.poll_at(place, limits)?;
             let view = self.refresh(self.now.frontier[place].state);
             let silent = self.views.get(view).silent.and(&fresh);
             let configuration = &mut self.now.frontier[place];
             configuration.free = configuration.free.or(&silent).or(&before);
         }
+        Ok(())
     }
 
     /// Splits the frontier: what survives the return as it is, and what needs a step for it.
-    fn sort_frontier(&mut self, span: u32, slot: u32) {
+    fn sort_frontier(&mut self, span: u32, slot: u32, limits: &Limits<'_>) -> Result<(), Cause> {
         self.work.clear();
         self.next.clear();
         let wanted = self.may_be_wanted(span);
         let frontier = std::mem::take(&mut self.now.frontier);
-        for configuration in &frontier {
+        let taken = frontier.capacity() * size_of::<Configuration<W>>();
+        let limits = Limits { memory: limits.memory.saturating_sub(taken), ..*limits };
+        for (place, configuration) in frontier.iter().enumerate() {
+            self.poll_at(place, &limits)?;
             if configuration.used.contains(slot) {
                 self.survive(*configuration, slot);
                 continue;
@@ -290,6 +298,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             self.work.add(*configuration);
         }
         self.now.frontier = frontier;
+        Ok(())
     }
 
     /// Whether the operation that returns may be of use besides having its place: whether anybody
@@ -312,7 +321,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     }
 
     pub(super) fn intern(&mut self, state: &M::State) -> u32 {
-        self.states.intern(state, 0)
+        self.states.intern(state, self.model.heap_bytes(state))
     }
 
     /// Takes the configuration past the return.
@@ -486,7 +495,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let Self { usages, more, .. } = self;
         *more.entry((usage, kind)).or_insert_with(|| {
             let usage = with_one_more(usages.get(usage), kind);
-            usages.intern(&usage, size_of_val(&*usage))
+            usages.intern(&usage, usage_bytes(&usage))
         })
     }
 
@@ -495,7 +504,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         self.states.bytes()
             + self.usages.bytes()
             + self.trail.bytes()
-            + self.more.capacity() * 14
+            + map_bytes(&self.more)
+            + self.views.bytes(self.now.cursor.active.len())
             + self.now.bytes()
             + self.work.bytes()
             + self.next.bytes()

@@ -6,13 +6,16 @@ use rustc_hash::FxHashMap;
 use super::bits::Bits;
 use super::configuration::{Configuration, DEAD};
 use super::layout::NONE;
-use super::states::{UNUSED, Usage};
+use super::states::{UNUSED, Usage, usage_bytes};
 use super::sweep::{Snapshot, Sweep};
+use crate::engines::memory::{ALLOCATION, map_bytes};
 use crate::history::Action;
 use crate::model::Model;
 
 /// How many states are kept in view; states that were left stay until there are more.
 const MOST_VIEWS: usize = 256;
+/// How many are within one round, where many are looked at again.
+const MOST_IN_A_ROUND: usize = 1 << 12;
 
 /// The operations at work, seen from one state.
 pub(super) struct View<const W: usize> {
@@ -95,6 +98,20 @@ impl<const W: usize> Views<W> {
         if self.count > MOST_VIEWS {
             self.forget();
         }
+    }
+
+    /// Gives up all views if there are very many. What [`Sweep::refresh`] said holds no more then.
+    pub(super) fn rein_in(&mut self) {
+        if self.count > MOST_IN_A_ROUND {
+            self.forget();
+        }
+    }
+
+    /// Bytes that the views take, of which each sees `kinds` of unknown operations at most.
+    pub(super) fn bytes(&self, kinds: usize) -> usize {
+        let tables = self.slots * 2 * size_of::<u32>() + kinds * size_of::<(u32, u32)>();
+        self.views.len() * (size_of::<View<W>>() + tables + 3 * ALLOCATION)
+            + map_bytes(&self.numbers)
     }
 
     /// Notes that there are unknown operations of other kinds than before.
@@ -303,7 +320,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             if usage.iter().any(|&(kind, _)| is_over(kind)) {
                 let left: Usage =
                     usage.iter().copied().filter(|&(kind, _)| !is_over(kind)).collect();
-                configuration.usage = self.usages.intern(&left, size_of_val(&*left));
+                configuration.usage = self.usages.intern(&left, usage_bytes(&left));
             }
         }
     }

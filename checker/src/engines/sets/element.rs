@@ -9,8 +9,8 @@
 //! With more additions or removals, searches: an element's history is small.
 
 use super::{ByElement, Fault, Finding, Moment, NONE, Obstacle, Role, role};
-use crate::engines::wgl::{self, Limits, Search};
-use crate::engines::{NEVER, Slots, Span};
+use crate::engines::wgl::{self, Cause, Limits, Search};
+use crate::engines::{NEVER, Patience, Slots, Span};
 use crate::model::{Model, Set};
 
 /// Bytes that the search on one element may use.
@@ -20,14 +20,20 @@ pub(super) fn decide(
     set: &Set<'_>,
     spans: &[Span],
     slots: &mut Slots,
+    patience: &Patience<'_>,
 ) -> Result<Vec<Moment>, Obstacle> {
     let mut moments = Vec::with_capacity(spans.len());
-    for (number, places) in (0_u32..).zip(ByElement::of(set, spans, slots).iter()) {
+    let elements = ByElement::of(set, spans, slots, patience)?;
+    for (number, places) in (0_u32..).zip(elements.iter()) {
+        patience.step()?;
         let element = Element::of(set, spans, places);
         match element.map(|element| element.place(spans, number, &mut moments)) {
             Some(true) => {}
             Some(false) => return Err(Obstacle::Finding(explain(set, spans, places))),
-            None => search(set, spans, places, number, &mut moments)?,
+            None => {
+                let element = Searched { set, spans, places, number };
+                element.search(&mut moments, patience)?;
+            }
         }
     }
     Ok(moments)
@@ -139,36 +145,43 @@ impl<'a> Element<'a> {
     }
 }
 
-fn search(
-    set: &Set<'_>,
-    spans: &[Span],
-    places: &[u32],
+/// An element that was added or removed several times.
+struct Searched<'a> {
+    set: &'a Set<'a>,
+    spans: &'a [Span],
+    places: &'a [u32],
     number: u32,
-    moments: &mut Vec<Moment>,
-) -> Result<(), Obstacle> {
-    let own: Vec<Span> = places.iter().map(|&place| spans[place as usize]).collect();
-    let limits = Limits { memory: MEMORY, stop: &|| false };
-    match wgl::search(set, &own, &limits) {
-        Search::Valid(order) => {
-            let mut point = 0;
-            for (rank, &span) in (0..).zip(&order) {
-                point = own[span as usize].invoked.max(point);
-                moments.push((point, rank, number, places[span as usize]));
+}
+
+impl Searched<'_> {
+    /// Adds a moment for every operation, if there is an order of them.
+    fn search(&self, moments: &mut Vec<Moment>, patience: &Patience<'_>) -> Result<(), Obstacle> {
+        let Self { set, spans, places, number } = *self;
+        let own: Vec<Span> = places.iter().map(|&place| spans[place as usize]).collect();
+        let limits = Limits { memory: MEMORY, stop: patience.stop() };
+        match wgl::search(set, &own, &limits) {
+            Search::Valid(order) => {
+                let mut point = 0;
+                for (rank, &span) in (0..).zip(&order) {
+                    point = own[span as usize].invoked.max(point);
+                    moments.push((point, rank, number, places[span as usize]));
+                }
+                Ok(())
             }
-            Ok(())
+            Search::Violation { proven_at } => {
+                let part = wgl::minimise(set, &own, proven_at, &limits);
+                let member = |it: &Span| {
+                    own.iter().position(|own| own.operation == it.operation).map(|own| places[own])
+                };
+                let members: Vec<u32> = part.iter().filter_map(member).collect();
+                Err(Obstacle::Finding(match Element::of(set, spans, &members) {
+                    Some(_) => explain(set, spans, &members),
+                    None => Finding { members, fault: Fault::Contradiction },
+                }))
+            }
+            Search::Unknown { cause: Cause::Stopped, .. } => Err(Obstacle::Stopped),
+            Search::Unknown { .. } => Err(Obstacle::Inexact("a laborious element")),
         }
-        Search::Violation { proven_at } => {
-            let part = wgl::minimise(set, &own, proven_at, &limits);
-            let member = |it: &Span| {
-                own.iter().position(|own| own.operation == it.operation).map(|own| places[own])
-            };
-            let members: Vec<u32> = part.iter().filter_map(member).collect();
-            Err(Obstacle::Finding(match Element::of(set, spans, &members) {
-                Some(_) => explain(set, spans, &members),
-                None => Finding { members, fault: Fault::Contradiction },
-            }))
-        }
-        Search::Unknown { .. } => Err(Obstacle::Inexact("a laborious element")),
     }
 }
 

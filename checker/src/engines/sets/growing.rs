@@ -12,7 +12,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Fault, Finding, Moment, NONE, Obstacle, Role, role};
-use crate::engines::{NEVER, Slots, Span};
+use crate::engines::{NEVER, Patience, Slots, Span, Stopped};
 use crate::history::{Action, Response};
 use crate::model::Set;
 use crate::value::ValueId;
@@ -37,19 +37,26 @@ pub(super) fn decide(
     set: &Set<'_>,
     spans: &[Span],
     slots: &mut Slots,
+    patience: &Patience<'_>,
 ) -> Result<Vec<Moment>, Obstacle> {
-    let elements = elements(set, spans, slots)?;
-    let groups = groups(set, spans);
-    let mut growing = Growing { set, spans, slots, elements, groups };
+    let elements = elements(set, spans, slots, patience)?;
+    let groups = groups(set, spans, patience)?;
+    let mut growing = Growing { set, spans, slots, patience, elements, groups };
     growing.look()?;
     growing.order()
 }
 
 /// The elements that were added, numbered in `slots`.
-fn elements(set: &Set<'_>, spans: &[Span], slots: &mut Slots) -> Result<Vec<Element>, Obstacle> {
+fn elements(
+    set: &Set<'_>,
+    spans: &[Span],
+    slots: &mut Slots,
+    patience: &Patience<'_>,
+) -> Result<Vec<Element>, Obstacle> {
     slots.clear();
     let mut elements = Vec::new();
     for (place, span) in (0_u32..).zip(spans) {
+        patience.step()?;
         match role(set, span.call) {
             Role::Remove => return Err(Obstacle::Inexact("a set that shrinks is read whole")),
             Role::Add => {
@@ -67,9 +74,14 @@ fn elements(set: &Set<'_>, spans: &[Span], slots: &mut Slots) -> Result<Vec<Elem
 }
 
 /// The reads, by how much they show.
-fn groups<'a>(set: &'a Set<'_>, spans: &[Span]) -> Vec<Group<'a>> {
+fn groups<'a>(
+    set: &'a Set<'_>,
+    spans: &[Span],
+    patience: &Patience<'_>,
+) -> Result<Vec<Group<'a>>, Stopped> {
     let mut by_list: FxHashMap<&[u32], Vec<u32>> = FxHashMap::default();
     for (place, span) in (0_u32..).zip(spans) {
+        patience.step()?;
         if let (Action::Read, Some(Response::Value(list))) = (span.call.action, span.call.response)
         {
             let elements = set.elements(list).expect("a list of elements");
@@ -79,13 +91,14 @@ fn groups<'a>(set: &'a Set<'_>, spans: &[Span]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> =
         by_list.into_iter().map(|(elements, reads)| Group { elements, reads }).collect();
     groups.sort_unstable_by_key(|group| (group.elements.len(), group.reads[0]));
-    groups
+    Ok(groups)
 }
 
 struct Growing<'a> {
     set: &'a Set<'a>,
     spans: &'a [Span],
     slots: &'a Slots,
+    patience: &'a Patience<'a>,
     elements: Vec<Element>,
     groups: Vec<Group<'a>>,
 }
@@ -108,6 +121,7 @@ impl Growing<'_> {
     /// other.
     fn look(&mut self) -> Result<(), Obstacle> {
         for place in 0..self.spans.len() as u32 {
+            self.patience.step()?;
             if role(self.set, self.span(place).call) != Role::SawThere {
                 continue;
             }
@@ -123,6 +137,7 @@ impl Growing<'_> {
             let read = reads[0];
             let mut again = 0;
             for &element in elements {
+                self.patience.step()?;
                 let Some(place) = self.number(element) else {
                     let fault = Fault::FromNowhere { observer: read };
                     return Err(self.finding(&[read], fault));
@@ -156,6 +171,7 @@ impl Growing<'_> {
         let mut missed: Vec<Latest> = vec![Latest::default(); self.elements.len()];
         let mut saw: Vec<Vec<u32>> = vec![Vec::new(); self.elements.len()];
         for place in 0..self.spans.len() as u32 {
+            self.patience.step()?;
             match (role(self.set, self.span(place).call), self.touched(place)) {
                 (Role::SawMissing, number) => {
                     let latest = order.put(place, Latest::default(), 0)?;
@@ -172,6 +188,7 @@ impl Growing<'_> {
             let rank = 3 * group as u64 + 1;
             let mut all = reached;
             for &number in adds {
+                self.patience.step()?;
                 let before = reached.max(missed[number]);
                 let add = order.put(self.elements[number].add, before, rank)?;
                 for &observer in &saw[number] {

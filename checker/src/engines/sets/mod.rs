@@ -15,7 +15,7 @@ mod element;
 mod growing;
 mod story;
 
-use super::{Decision, Monitored, Slots, Span};
+use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
 use crate::history::{Action, History};
 use crate::model::{Call, Set};
 
@@ -35,23 +35,31 @@ impl Monitored for Set<'_> {
         Slots::new(history.values.len())
     }
 
-    fn monitor(&self, history: &History, spans: &[Span], slots: &mut Slots) -> Decision {
+    fn monitor(
+        &self,
+        history: &History,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Decision {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
         if !self.begins_empty() {
             return Decision::Inexact("it does not begin empty");
         }
         let reads = spans.iter().any(|span| matches!(span.call.action, Action::Read));
         let found = if reads {
-            growing::decide(self, spans, slots)
+            growing::decide(self, spans, slots, patience)
         } else {
-            element::decide(self, spans, slots)
+            element::decide(self, spans, slots, patience)
         };
+        let found = found.and_then(|moments| Ok(patience.ask().map(|()| moments)?));
         match found {
             Ok(mut moments) => {
                 moments.sort_unstable();
                 Decision::Valid(moments.into_iter().map(|(_, _, _, place)| place).collect())
             }
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(Obstacle::Stopped) => Decision::Stopped,
             Err(Obstacle::Finding(finding)) => {
                 Decision::Violation(Box::new(story::tell(self, history, spans, &finding)))
             }
@@ -63,6 +71,14 @@ impl Monitored for Set<'_> {
 enum Obstacle {
     Inexact(&'static str),
     Finding(Finding),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Obstacle {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 /// A violation. Numbers are places of spans.
@@ -120,11 +136,17 @@ struct ByElement {
 }
 
 impl ByElement {
-    fn of(set: &Set<'_>, spans: &[Span], slots: &mut Slots) -> Self {
+    fn of(
+        set: &Set<'_>,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         slots.clear();
         let mut numbers = Vec::with_capacity(spans.len());
         let mut starts: Vec<u32> = vec![0];
         for span in spans {
+            patience.step()?;
             let number = set.touch(span.call).map(|touch| {
                 slots.get(touch.element).unwrap_or_else(|| {
                     let number = starts.len() as u32 - 1;
@@ -144,13 +166,14 @@ impl ByElement {
         let mut next = starts.clone();
         let mut places = vec![NONE; starts[starts.len() - 1] as usize];
         for (place, number) in (0_u32..).zip(numbers) {
+            patience.step()?;
             if let Some(number) = number {
                 let slot = &mut next[number as usize];
                 places[*slot as usize] = place;
                 *slot += 1;
             }
         }
-        Self { starts, places }
+        Ok(Self { starts, places })
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u32]> {

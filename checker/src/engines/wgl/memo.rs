@@ -139,14 +139,15 @@ impl<S: Clone + Eq + Hash> Memo<S> {
         }
     }
 
-    pub(super) fn intern(&mut self, state: &S) -> u32 {
+    /// The state's number. `heap` is what it and a copy take beyond their own sizes, in bytes.
+    pub(super) fn intern(&mut self, state: &S, heap: usize) -> u32 {
         if let Some(&number) = self.numbers.get(state) {
             return number;
         }
         let number = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
         self.states.push(state.clone());
         self.numbers.insert(state.clone(), number);
-        self.bytes += 4 * size_of::<S>() + ALLOCATION;
+        self.bytes += 4 * size_of::<S>() + ALLOCATION + heap;
         number
     }
 

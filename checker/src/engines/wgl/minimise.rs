@@ -136,7 +136,7 @@ impl<M: Model> Minimiser<'_, M> {
         let mut full = part.to_vec();
         for observer in part.iter().filter(|span| self.model.demands(span.call).is_some()) {
             let writes = |span: &&Span| is_earlier_writer(self.model, observer, span);
-            if full.iter().any(|span| writes(&span)) {
+            if full.iter().any(|span| writes(&span)) || self.is_over() {
                 continue;
             }
             if let Some(writer) = spans.iter().rev().find(writes) {

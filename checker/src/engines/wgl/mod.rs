@@ -39,14 +39,14 @@ use memo::{Memo, Pair};
 use timeline::{Event, Timeline};
 
 /// How many steps go by between two questions whether to stop.
-const STEPS_PER_POLL: u64 = 4096;
+const STEPS_PER_POLL: u64 = 1_024;
 
 /// What a search may use.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
     /// Bytes of memory that the search may use.
     pub memory: usize,
-    /// Asked every few thousand steps; the search ends when it says true.
+    /// Asked every thousand steps or so; the search ends when it says true.
     pub stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -158,7 +158,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         let mut pair = Pair::new(spans, 0);
         let tables = timeline.bytes() + pair.bytes() + 4 * twins.capacity() + STEP * spans.len();
         let mut memo = Memo::new(memory.saturating_sub(tables));
-        pair.state = memo.intern(&model.initial());
+        pair.state = memo.intern(&model.initial(), 0);
         Self {
             model,
             spans,
@@ -219,7 +219,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         if self.has_better_twin(number, &state) {
             return false;
         }
-        let state = self.memo.intern(&state);
+        let state = self.memo.intern(&state, self.model.heap_bytes(&state));
         if state == before && !span.is_completed() {
             return false;
         }

@@ -3,7 +3,7 @@
 
 use super::evidence::{Evidence, Finding};
 use super::{Slots, Span};
-use crate::engines::NEVER;
+use crate::engines::{NEVER, Patience, Stopped};
 use crate::history::{Action, Response};
 use crate::model::{Call, Model, Register};
 use crate::value::ValueId;
@@ -47,18 +47,45 @@ impl Block {
     }
 }
 
-/// Why there are no blocks.
+/// Why there is no order.
 pub(super) enum Refusal {
     /// The engine does not apply.
     Inexact(&'static str),
-    /// A violation that shows before zones do.
+    /// A violation.
     Violation(Box<Evidence>),
+    /// The time is up.
+    Stopped,
+}
+
+impl From<Stopped> for Refusal {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+/// Why a pass over the history ended early.
+pub(super) enum Halt {
+    Finding(Finding),
+    Stopped,
+}
+
+impl From<Stopped> for Halt {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<Finding> for Halt {
+    fn from(finding: Finding) -> Self {
+        Self::Finding(finding)
+    }
 }
 
 /// A key's spans in blocks.
 pub(super) struct Blocks<'a> {
     pub spans: &'a [Span],
     pub register: Register,
+    pub patience: &'a Patience<'a>,
     slots: &'a Slots,
     /// By number; the initial value's is [`INITIAL`].
     pub blocks: Vec<Block>,
@@ -72,14 +99,23 @@ impl<'a> Blocks<'a> {
         spans: &'a [Span],
         register: Register,
         slots: &'a mut Slots,
+        patience: &'a Patience<'a>,
     ) -> Result<Self, Refusal> {
         slots.clear();
-        let (blocks, home) = number(spans, register, slots).map_err(Refusal::Inexact)?;
-        let mut this = Self { spans, register, slots, blocks, home };
+        let (blocks, home) = number(spans, register, slots, patience)?;
+        let mut this = Self { spans, register, patience, slots, blocks, home };
         let found = this.observe().and_then(|()| this.link()).and_then(|()| this.measure());
         match found {
             Ok(()) => Ok(this),
-            Err(finding) => Err(Refusal::Violation(Box::new(this.evidence(&finding)))),
+            Err(halt) => Err(this.refusal(halt)),
+        }
+    }
+
+    /// What a pass that ended early comes to.
+    pub(super) fn refusal(&self, halt: Halt) -> Refusal {
+        match halt {
+            Halt::Finding(finding) => Refusal::Violation(Box::new(self.evidence(&finding))),
+            Halt::Stopped => Refusal::Stopped,
         }
     }
 
@@ -108,20 +144,21 @@ impl<'a> Blocks<'a> {
 
     /// Notes who observed what. A write of unknown outcome counts only if it was observed, by an
     /// operation that counts itself: walks back along compare-and-sets of unknown outcome.
-    fn observe(&mut self) -> Result<(), Finding> {
+    fn observe(&mut self) -> Result<(), Halt> {
         for (place, span) in (0_u32..).zip(self.spans) {
+            self.patience.step()?;
             if !span.is_completed() {
                 continue;
             }
             if let Action::Cas { expected, .. } = span.call.action
                 && span.call.response == Some(Response::Mismatch(Some(expected)))
             {
-                return Err(Finding::RefusedItsOwn { cas: place });
+                return Err(Finding::RefusedItsOwn { cas: place }.into());
             }
             let mut observer = place;
             while let Some(value) = self.observed(observer) {
                 let Some(number) = self.block_of(value) else {
-                    return Err(Finding::FromNowhere { observer });
+                    return Err(Finding::FromNowhere { observer }.into());
                 };
                 if self.home[observer as usize] == NONE {
                     self.home[observer as usize] = number;
@@ -141,8 +178,9 @@ impl<'a> Blocks<'a> {
     }
 
     /// Ties the block of every compare-and-set that counts to the block whose value it replaced.
-    fn link(&mut self) -> Result<(), Finding> {
+    fn link(&mut self) -> Result<(), Halt> {
         for number in INITIAL + 1..self.blocks.len() as u32 {
+            self.patience.step()?;
             let Block { writer, kept, .. } = *self.block(number);
             if !kept {
                 self.home[writer as usize] = NONE;
@@ -153,7 +191,7 @@ impl<'a> Blocks<'a> {
             let next = self.block(previous).next;
             if next != NONE {
                 let first = self.block(next).writer;
-                return Err(Finding::SwappedTwice { first, second: writer });
+                return Err(Finding::SwappedTwice { first, second: writer }.into());
             }
             self.blocks[previous as usize].next = number;
             self.blocks[number as usize].previous = previous;
@@ -163,8 +201,9 @@ impl<'a> Blocks<'a> {
 
     /// Computes when blocks begin and end, and that nobody observed a value before its writer was
     /// invoked.
-    fn measure(&mut self) -> Result<(), Finding> {
+    fn measure(&mut self) -> Result<(), Halt> {
         for (place, span) in (0_u32..).zip(self.spans) {
+            self.patience.step()?;
             let home = self.home[place as usize];
             if home == NONE {
                 continue;
@@ -174,7 +213,7 @@ impl<'a> Blocks<'a> {
             block.last_invocation = block.last_invocation.max(span.invoked);
             let writer = block.writer;
             if writer != NONE && span.returned < self.span(writer).invoked {
-                return Err(Finding::BeforeItsWriter { writer, observer: place });
+                return Err(Finding::BeforeItsWriter { writer, observer: place }.into());
             }
         }
         Ok(())
@@ -186,16 +225,18 @@ fn number(
     spans: &[Span],
     register: Register,
     slots: &mut Slots,
-) -> Result<(Vec<Block>, Vec<u32>), &'static str> {
+    patience: &Patience<'_>,
+) -> Result<(Vec<Block>, Vec<u32>), Refusal> {
     let mut blocks = vec![Block { first_return: 0, ..Block::new(NONE, true) }];
     let mut home = vec![NONE; spans.len()];
     slots.set(register.initial_value(), INITIAL);
     for (place, span) in (0_u32..).zip(spans) {
-        check_applies(register, span.call)?;
+        patience.step()?;
+        check_applies(register, span.call).map_err(Refusal::Inexact)?;
         let Some(value) = register.written(span.call) else { continue };
         match slots.get(value) {
-            Some(INITIAL) => return Err("the initial value was written again"),
-            Some(_) => return Err("a value was written twice"),
+            Some(INITIAL) => return Err(Refusal::Inexact("the initial value was written again")),
+            Some(_) => return Err(Refusal::Inexact("a value was written twice")),
             None => {}
         }
         let number = blocks.len() as u32;

@@ -3,8 +3,9 @@
 //! The operations of a chain can only take effect block by block, the writer of each before its
 //! readers, and with no foreign write in between. So a chain claims the register as a whole.
 
-use super::blocks::{Block, Blocks, INITIAL, NONE};
-use super::evidence::{Evidence, Finding};
+use super::blocks::{Block, Blocks, Halt, INITIAL, NONE, Refusal};
+use super::evidence::Finding;
+use crate::engines::{Patience, Stopped};
 
 /// When a chain holds the register.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +34,17 @@ impl Zone {
 }
 
 /// The zones by their lower ends, which is also an order in which the chains can take effect.
-pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Box<Evidence>> {
+pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Refusal> {
     let found = trace(blocks).and_then(|mut zones| {
+        blocks.patience.ask()?;
         zones.sort_unstable_by_key(|zone| zone.low());
-        sweep(&zones).map(|()| zones)
+        sweep(&zones, blocks.patience).map(|()| zones)
     });
-    found.map_err(|finding| Box::new(blocks.evidence(&finding)))
+    found.map_err(|halt| blocks.refusal(halt))
 }
 
 /// Walks every chain from its head; checks that its operations can take effect block by block.
-fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Finding> {
+fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
     let mut zones = Vec::with_capacity(blocks.blocks.len());
     let mut traced = 0;
     for (head, block) in (INITIAL..).zip(&blocks.blocks) {
@@ -57,20 +59,21 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Finding> {
     }
     // Every block has at most one predecessor, so one that no walk met lies on a circle.
     if traced < blocks.blocks.iter().filter(|block| block.kept).count() {
-        return Err(circle(blocks));
+        return Err(circle(blocks).into());
     }
     Ok(zones)
 }
 
-fn walk(blocks: &Blocks<'_>, head: u32) -> Result<(Zone, usize), Finding> {
+fn walk(blocks: &Blocks<'_>, head: u32) -> Result<(Zone, usize), Halt> {
     let mut zone = Zone { head, first_return: u64::MAX, last_invocation: 0 };
     let mut length = 0;
     let mut number = head;
     while number != NONE {
+        blocks.patience.step()?;
         let block = blocks.block(number);
         // What an earlier block's operation was invoked after has returned too early.
         if block.first_return < zone.last_invocation {
-            return Err(Finding::AgainstChain { block: number });
+            return Err(Finding::AgainstChain { block: number }.into());
         }
         zone.first_return = zone.first_return.min(block.first_return);
         zone.last_invocation = zone.last_invocation.max(block.last_invocation);
@@ -107,10 +110,11 @@ fn circle(blocks: &Blocks<'_>) -> Finding {
 
 /// Looks for zones that exclude each other, in one pass by lower ends. Of several pairs reports the
 /// one whose operations were all invoked earliest.
-fn sweep(zones: &[Zone]) -> Result<(), Finding> {
+fn sweep(zones: &[Zone], patience: &Patience<'_>) -> Result<(), Halt> {
     let mut forward: Option<Zone> = None;
     let mut earliest: Option<(u64, Finding)> = None;
     for &zone in zones {
+        patience.step()?;
         if let Some(last) = forward {
             let overlaps = zone.low() < last.high();
             if overlaps && (zone.is_forward() || zone.high() < last.high()) {
@@ -124,7 +128,7 @@ fn sweep(zones: &[Zone]) -> Result<(), Finding> {
             forward = Some(zone);
         }
     }
-    earliest.map_or(Ok(()), |(_, finding)| Err(finding))
+    earliest.map_or(Ok(()), |(_, finding)| Err(finding.into()))
 }
 
 /// The order of all operations: chain by chain, block by block, each writer before its readers.
@@ -134,12 +138,13 @@ fn sweep(zones: &[Zone]) -> Result<(), Finding> {
 /// since all its operations overlap there: at its lower end if that is in a gap, otherwise just
 /// after the forward zone in which that end lies. Sorted by lower ends, chains already stand in the
 /// order of these places.
-pub(super) fn layout(blocks: &Blocks<'_>, zones: &[Zone]) -> Vec<u32> {
-    let (starts, readers) = readers_by_block(blocks);
+pub(super) fn layout(blocks: &Blocks<'_>, zones: &[Zone]) -> Result<Vec<u32>, Stopped> {
+    let (starts, readers) = readers_by_block(blocks)?;
     let mut order = Vec::with_capacity(blocks.spans.len());
     for zone in zones {
         let mut number = zone.head;
         while number != NONE {
+            blocks.patience.step()?;
             let block = blocks.block(number);
             if block.writer != NONE {
                 order.push(block.writer);
@@ -149,17 +154,18 @@ pub(super) fn layout(blocks: &Blocks<'_>, zones: &[Zone]) -> Vec<u32> {
             number = block.next;
         }
     }
-    order
+    Ok(order)
 }
 
 /// The readers of block `b` in `readers[starts[b]..starts[b + 1]]`, by invocation: a counting sort.
-fn readers_by_block(blocks: &Blocks<'_>) -> (Vec<u32>, Vec<u32>) {
+fn readers_by_block(blocks: &Blocks<'_>) -> Result<(Vec<u32>, Vec<u32>), Stopped> {
     let reads = |span: u32| {
         let home = blocks.home[span as usize];
         (home != NONE && blocks.block(home).writer != span).then_some(home as usize)
     };
     let mut starts = vec![0_u32; blocks.blocks.len() + 2];
     for span in 0..blocks.spans.len() as u32 {
+        blocks.patience.step()?;
         if let Some(home) = reads(span) {
             starts[home + 2] += 1;
         }
@@ -169,10 +175,11 @@ fn readers_by_block(blocks: &Blocks<'_>) -> (Vec<u32>, Vec<u32>) {
     }
     let mut readers = vec![NONE; starts[starts.len() - 1] as usize];
     for span in 0..blocks.spans.len() as u32 {
+        blocks.patience.step()?;
         if let Some(home) = reads(span) {
             readers[starts[home + 1] as usize] = span;
             starts[home + 1] += 1;
         }
     }
-    (starts, readers)
+    Ok((starts, readers))
 }

@@ -24,7 +24,7 @@ pub use super::slots::Slots;
 pub use evidence::{Evidence, Member};
 pub use story::tell;
 
-use super::Span;
+use super::{Patience, Span};
 use crate::model::Register;
 use blocks::{Blocks, Refusal};
 
@@ -37,24 +37,45 @@ pub enum Decision {
     Valid(Vec<u32>),
     /// Not linearizable.
     Violation(Box<Evidence>),
+    /// The time was up.
+    Stopped,
+}
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Inexact(obstacle) => Self::Inexact(obstacle),
+            Refusal::Violation(evidence) => Self::Violation(evidence),
+            Refusal::Stopped => Self::Stopped,
+        }
+    }
 }
 
 /// Decides on the spans of one key.
 ///
-/// `slots` is scratch memory for histories with at most as many values as it was made for.
+/// `slots` is scratch memory for histories with at most as many values as it was made for. Ends
+/// when `patience` does.
 ///
 /// # Panics
 ///
 /// If a value's number is beyond what `slots` was made for, or with 2^32 - 1 spans or more.
-pub fn decide(spans: &[Span], register: Register, slots: &mut Slots) -> Decision {
+pub fn decide(
+    spans: &[Span],
+    register: Register,
+    slots: &mut Slots,
+    patience: &Patience<'_>,
+) -> Decision {
     assert!(spans.len() < blocks::NONE as usize, "at most 2^32 - 2 operations on a key");
-    let blocks = match Blocks::build(spans, register, slots) {
-        Ok(blocks) => blocks,
-        Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
-        Err(Refusal::Violation(evidence)) => return Decision::Violation(evidence),
-    };
-    match chains::zones(&blocks) {
-        Ok(zones) => Decision::Valid(chains::layout(&blocks, &zones)),
-        Err(evidence) => Decision::Violation(evidence),
-    }
+    order(spans, register, slots, patience).map_or_else(Decision::from, Decision::Valid)
+}
+
+fn order(
+    spans: &[Span],
+    register: Register,
+    slots: &mut Slots,
+    patience: &Patience<'_>,
+) -> Result<Vec<u32>, Refusal> {
+    let blocks = Blocks::build(spans, register, slots, patience)?;
+    let zones = chains::zones(&blocks)?;
+    Ok(chains::layout(&blocks, &zones)?)
 }

@@ -12,6 +12,7 @@ use super::super::network::{Network, Outcome, Ticket, append, append_command, ms
 use super::super::operation::{Operation, Reply, Write};
 use super::super::refusal::Refusal;
 use super::super::units::{NodeId, SessionId};
+use super::super::{Admin, Compaction, Lease};
 use crate::mutations::Mutations;
 
 /// One client's operation, as the client saw it.
@@ -48,7 +49,14 @@ struct Pending {
 /// Runs a cluster with random faults for some virtual seconds.
 pub(super) fn history(seed: u64, mutations: Mutations) -> History {
     let size = if seed.is_multiple_of(2) { 3 } else { 5 };
-    let mut network = Network::new(size, seed, mutations);
+    let mut network = Network::configured(size, seed, |config| {
+        config.mutations = mutations;
+        if !seed.is_multiple_of(3) {
+            config.compaction = Compaction { log_bytes: 3000, keep_entries: 3, chunk_bytes: 999 };
+        }
+        config.lease = seed.is_multiple_of(5).then_some(Lease::ORDINARY);
+    });
+    network.disk_ms = seed % 4 * 8;
     network.elect(None);
     let mut run = Run { network, history: History::default(), clients: Vec::new() };
     for client in 0..6 {
@@ -90,7 +98,7 @@ impl Run {
     fn fault(&mut self) {
         let (one, other) = (self.pick(), self.pick());
         let network = &mut self.network;
-        match network.random.random_range(0..14) {
+        match network.random.random_range(0..16) {
             0 => network.isolate(one),
             1 => network.cut(one, other),
             2 => {
@@ -105,7 +113,21 @@ impl Run {
             7 => network.delay_ms = 120,
             8 => (network.loss, network.duplication, network.delay_ms) = (0.0, 0.0, 5),
             9 | 10 => network.heal(),
+            11 => self.administer(one, other),
             _ => self.mend_servers(),
+        }
+    }
+
+    /// Lets a server hand over, go, or come back; nobody waits for it.
+    fn administer(&mut self, at: NodeId, server: NodeId) {
+        let address = "here".into();
+        let admin = match self.network.random.random_range(0..4) {
+            0 => Admin::Transfer { to: None },
+            1 => Admin::Remove { id: server },
+            _ => Admin::Add { id: server, address },
+        };
+        if self.network.is_up(at) {
+            self.network.submit(at, Operation::Admin(admin));
         }
     }
 
@@ -188,7 +210,10 @@ impl Run {
         for server in self.network.ids() {
             let invoked = self.network.now;
             let outcome = self.network.call(server, read("list"));
-            self.history.list = tokens(&outcome);
+            // A server that was removed hears of no leader.
+            if outcome.is_ok() {
+                self.history.list = tokens(&outcome);
+            }
             let returned = Some((self.network.now, outcome));
             self.history.events.push(Event { token: None, invoked, returned });
         }

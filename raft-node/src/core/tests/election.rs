@@ -1,10 +1,10 @@
 //! Facts about elections (Raft §5.2, §5.4.1).
 
-use super::super::message::Body;
+use super::super::message::{Ballot, Body};
 use super::super::network::{Network, id, ms, set, value};
 use super::super::operation::Reply;
-use super::super::units::{Index, Term};
-use super::super::{Input, Message, Output, Record, Role};
+use super::super::units::{Index, RecordId, Term};
+use super::super::{Core, Input, Message, Output, Record, Role};
 use super::scenarios;
 use crate::mutations::Mutations;
 
@@ -74,29 +74,29 @@ fn leader_holds_every_committed_entry() {
 fn vote_is_durable_before_it_is_given() {
     let mut network = Network::honest(3, 2);
     network.run(ms(10));
-    let mut core = super::super::Core::new(
-        network.core(id(2)).config.clone(),
-        super::super::Restored::default(),
-        ms(0),
-    );
+    let mut core =
+        Core::new(network.core(id(2)).config.clone(), super::super::Restored::default(), ms(0));
     let mut out = Vec::new();
-    let body = Body::RequestVote { last_index: Index(0), last_term: Term(0) };
+    let body = Body::RequestVote { ballot: Ballot::Vote, last_index: Index(0), last_term: Term(0) };
     let message = Message { term: Term(4), body };
     core.step(Input::Receive { from: id(1), message: message.clone() }, &mut out);
     let vote = Record::HardState { term: Term(4), vote: Some(id(1)) };
+    // Two records, the new term and the vote: the message waits for the second.
     let persisted = out.iter().position(|output| *output == Output::Persist(vote.clone()));
-    let granted = Message { term: Term(4), body: Body::Vote { granted: true } };
-    let sent = out.iter().position(|o| *o == Output::Send { to: id(1), message: granted.clone() });
+    let granted = Message { term: Term(4), body: Body::Vote { pre: false, granted: true } };
+    let sent = out.iter().position(|o| {
+        *o == Output::Send { to: id(1), message: granted.clone(), after: RecordId(2) }
+    });
     assert!(persisted.is_some() && persisted < sent, "{out:?}");
 
     // The same term's other candidate is refused; the first may ask again (Raft Figure 2).
     out.clear();
     core.step(Input::Receive { from: id(3), message: message.clone() }, &mut out);
-    let refused = Message { term: Term(4), body: Body::Vote { granted: false } };
-    assert_eq!(out, [Output::Send { to: id(3), message: refused }]);
+    let refused = Message { term: Term(4), body: Body::Vote { pre: false, granted: false } };
+    assert_eq!(out, [Output::Send { to: id(3), message: refused, after: RecordId(2) }]);
     out.clear();
     core.step(Input::Receive { from: id(1), message }, &mut out);
-    assert_eq!(out, [Output::Send { to: id(1), message: granted }]);
+    assert_eq!(out, [Output::Send { to: id(1), message: granted, after: RecordId(2) }]);
 }
 
 #[test]
@@ -116,19 +116,23 @@ fn vote_survives_a_restart() {
 
 #[test]
 fn vote_counted_twice_is_one_vote() {
-    let mut network = Network::honest(5, 6);
-    network.run(ms(1));
-    network.isolate(id(1));
-    network.stand(id(1));
+    let network = Network::honest(5, 6);
     let mut core = network.core(id(1)).config.clone();
     core.seed += 1;
-    let mut core = super::super::Core::new(core, super::super::Restored::default(), ms(0));
+    let mut core = Core::new(core, super::super::Restored::default(), ms(0));
     let mut out = Vec::new();
     core.step(Input::Now(ms(1000)), &mut out);
     core.step(Input::Tick, &mut out);
-    for _ in 0..5 {
-        let message = Message { term: core.term, body: Body::Vote { granted: true } };
-        core.step(Input::Receive { from: id(2), message }, &mut out);
-    }
+    let grant = |core: &mut Core, from: u32, pre: bool| {
+        let message = Message { term: core.term, body: Body::Vote { pre, granted: true } };
+        core.step(Input::Receive { from: id(from), message }, &mut Vec::new());
+        core.step(Input::Durable(core.durability.issued()), &mut Vec::new());
+    };
+    (0..5).for_each(|_| grant(&mut core, 2, true));
+    assert!(matches!(core.role, Role::PreCandidate { .. }));
+    grant(&mut core, 3, true);
+    (0..5).for_each(|_| grant(&mut core, 2, false));
     assert!(matches!(core.role, Role::Candidate { .. }));
+    grant(&mut core, 3, false);
+    assert!(matches!(core.role, Role::Leader(_)));
 }

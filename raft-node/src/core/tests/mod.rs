@@ -2,9 +2,12 @@
 
 mod chaos;
 mod election;
+mod leases;
+mod members;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod reads;
 mod replication;
 mod requests;
 mod scenarios;
+mod snapshots;

@@ -3,7 +3,7 @@
 use super::super::network::value;
 use super::chaos;
 use super::scenarios;
-use crate::mutations::{Mutation, Mutations};
+use crate::mutations::{Mutation, Mutations, table};
 
 fn only(mutation: Mutation) -> Mutations {
     Mutations::new(&[mutation])
@@ -48,4 +48,18 @@ fn random_faults_expose_a_local_read() {
         chaos::history(*seed, only(Mutation::LeaderLocalRead)).violation().is_some()
     });
     assert!(exposed.count() > 0);
+}
+
+#[test]
+fn planted_bug_harms_the_cluster_and_not_the_program() {
+    // Whatever a bug does to the history, the server goes on: it is no crash that is to be found.
+    let mut exposed = Vec::new();
+    for info in table() {
+        println!("{}", info.name);
+        let histories = (0..6).map(|seed| chaos::history(seed, only(info.mutation)));
+        let violated = histories.filter(|history| history.violation().is_some()).count();
+        exposed.push((info.name, violated));
+    }
+    println!("{exposed:?}");
+    assert!(exposed.iter().filter(|(_, violated)| *violated > 0).count() > 10, "{exposed:?}");
 }

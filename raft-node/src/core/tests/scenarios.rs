@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::super::log::{Entry, Payload};
 use super::super::network::{Network, Outcome, append, id, ms, read, set};
 use super::super::operation::Reply;
-use super::super::units::{Index, Term};
+use super::super::units::{Index, Term, Timestamp};
 use crate::mutations::Mutations;
 
 pub(super) fn noop(index: u64, term: u64) -> Entry {
-    Entry { index: Index(index), term: Term(term), payload: Payload::Noop }
+    Entry { index: Index(index), term: Term(term), time: Timestamp(0), payload: Payload::Noop }
 }
 
 /// A leader is cut off from its followers, not from its clients; another one takes over and
@@ -24,19 +24,19 @@ pub(super) fn read_at_deposed_leader(seed: u64, mutations: Mutations) -> Outcome
     network.call(old, read("x"))
 }
 
-/// A leader is paused with a client's write in its socket; another one takes over and writes; the
-/// first goes on where it was. What is left of the second's write when all have restarted?
+/// What a leader sends is held back, a client's write in it; another one takes over and writes; then
+/// the first one's messages arrive. What is left of the second's write when all have restarted?
 pub(super) fn resumed_leader(seed: u64, mutations: Mutations) -> Outcome {
     let mut network = Network::new(3, seed, mutations);
     let old = network.elect(None);
     assert_eq!(network.call(old, set("x", "old")), Ok(Reply::Ok));
     network.run(ms(300));
-    network.pause(old);
+    network.hold(old);
     network.submit(old, set("x", "ghost"));
     let new = network.elect(Some(old));
     assert_eq!(network.call(new, set("x", "new")), Ok(Reply::Ok));
     network.run(ms(300));
-    network.resume(old);
+    network.release();
     network.run(ms(30));
     for server in network.ids() {
         network.crash(server);
@@ -109,7 +109,7 @@ pub(super) fn figure_eight(seed: u64, mutations: Mutations) -> FigureEight {
 /// heard yet.
 fn lead(network: &mut Network, leader: u32, group: &[u32]) {
     network.only_join(group);
-    for step in 0..1000 {
+    for step in 0..2000 {
         if step % 200 == 0 {
             network.stand(id(leader));
         }

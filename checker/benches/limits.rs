@@ -1,0 +1,171 @@
+//! How well searches keep to their limits of time and memory.
+//!
+//! Run with `cargo bench -p partita-checker --bench limits`; arguments choose rows by parts of their
+//! names. Every row is a hard history, checked under one limit in a process of its own: it prints
+//! what was used, as a multiple of what was allowed. Of memory, what the process has beyond the
+//! history, at its peak.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use partita_checker::{
+    EngineChoice, Event, EventKind, Function, History, ModelKind, Nanoseconds, Options, ProcessId,
+    Value, check,
+};
+
+/// What a row checks, and what it allows.
+#[derive(Clone, Copy)]
+struct Row {
+    model: ModelKind,
+    engine: EngineChoice,
+    megabytes: usize,
+    milliseconds: u64,
+}
+
+/// No limit of time that matters.
+const LONG: u64 = 50_000;
+/// No limit of memory that matters, in the time that such rows have.
+const MUCH: usize = 4_096;
+/// Operations that are open at once.
+const CLIENTS: u32 = 40;
+/// Values that compare-and-sets lead from and to.
+const VALUES: u32 = 12;
+
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for model in [ModelKind::Counter, ModelKind::Set, ModelKind::Register] {
+        for engine in [EngineChoice::Frontier, EngineChoice::Wgl, EngineChoice::Auto] {
+            let row = |megabytes, milliseconds| Row { model, engine, megabytes, milliseconds };
+            rows.extend([64, 512].map(|megabytes| row(megabytes, LONG)));
+            rows.extend([100, 1_000].map(|milliseconds| row(MUCH, milliseconds)));
+        }
+    }
+    rows
+}
+
+impl Row {
+    fn name(self) -> String {
+        let Self { model, engine, megabytes, milliseconds } = self;
+        let limit = if milliseconds == LONG {
+            format!("{megabytes}MiB")
+        } else {
+            format!("{milliseconds}ms")
+        };
+        format!("{model}-{engine}-{limit}")
+    }
+
+    /// Many operations open at once, none of which a rule can leave out, and at the end an answer
+    /// that none of their orders explains.
+    fn history(self) -> Result<History, Box<dyn Error>> {
+        let mut events = Vec::new();
+        for client in 0..CLIENTS {
+            let (function, value) = self.operation(client);
+            events.push(event(client, EventKind::Invoke, function, value));
+        }
+        for client in 0..CLIENTS {
+            let (function, value) = self.operation(client);
+            events.push(event(client, EventKind::Ok, function, value));
+        }
+        let answer = match self.model {
+            ModelKind::Set => Value::list([Value::Integer(-1)]),
+            _ => Value::Integer(-1),
+        };
+        events.push(event(CLIENTS, EventKind::Invoke, Function::Read, Value::Null));
+        events.push(event(CLIENTS, EventKind::Ok, Function::Read, answer));
+        for (index, event) in (0..).zip(&mut events) {
+            (event.index, event.time) = (index, Nanoseconds(index));
+        }
+        Ok(History::from_events(events)?)
+    }
+
+    fn operation(self, client: u32) -> (Function, Value) {
+        match self.model {
+            ModelKind::Counter => (Function::Add, Value::Integer(1 << client)),
+            ModelKind::Set => (Function::Add, Value::Integer(i64::from(client / 2 * 2))),
+            _ => {
+                let (from, step) = (client * 7 % VALUES, 1 + client * 5 % (VALUES - 1));
+                let pair = [from, (from + step) % VALUES].map(|value| Value::Integer(value.into()));
+                (Function::Cas, Value::list(pair))
+            }
+        }
+    }
+}
+
+fn event(process: u32, kind: EventKind, function: Function, value: Value) -> Event {
+    Event {
+        index: 0,
+        time: Nanoseconds(0),
+        process: ProcessId(process),
+        kind,
+        function,
+        key: Value::text("k"),
+        value,
+        swapped: (kind == EventKind::Ok && function == Function::Cas).then_some(true),
+        saw: None,
+        node: None,
+        error: None,
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    if let [flag, name] = &arguments[..]
+        && flag == "--row"
+    {
+        let row = rows().into_iter().find(|row| row.name() == *name).ok_or("no such row")?;
+        return run(row);
+    }
+    println!("{:<32} {:>8} {:>8} {:>8}  verdict", "row", "s", "MiB", "of limit");
+    for row in rows() {
+        let name = row.name();
+        if !arguments.is_empty() && !arguments.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        let status = Command::new(env::current_exe()?).args(["--row", &name]).status()?;
+        if !status.success() {
+            println!("{name:<32} ended with {status}");
+        }
+    }
+    Ok(())
+}
+
+fn run(row: Row) -> Result<(), Box<dyn Error>> {
+    let history = row.history()?;
+    let before = kibibytes("VmRSS:")?;
+    let options = Options {
+        model: row.model,
+        engine: row.engine,
+        memory: row.megabytes << 20,
+        initial: match row.model {
+            ModelKind::Register => Value::Integer(0),
+            _ => Value::Null,
+        },
+    };
+    let limit = Duration::from_millis(row.milliseconds);
+    let start = Instant::now();
+    let (analysis, _) = check(&history, &options, &|| start.elapsed() >= limit);
+    let seconds = start.elapsed().as_secs_f64();
+    let mebibytes = (kibibytes("VmHWM:")? - before) as f64 / 1_024.0;
+    let used = if row.milliseconds == LONG {
+        mebibytes / row.megabytes as f64
+    } else {
+        seconds / limit.as_secs_f64()
+    };
+    println!(
+        "{:<32} {seconds:>8.3} {mebibytes:>8.1} {used:>8.2}  {}: {}",
+        row.name(),
+        analysis.verdict,
+        analysis.reasons.first().map_or("", String::as_str),
+    );
+    Ok(())
+}
+
+/// A line of what the kernel says of this process.
+fn kibibytes(name: &str) -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with(name)).ok_or("no such line")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
+}

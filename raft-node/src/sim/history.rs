@@ -1,0 +1,135 @@
+//! Records what clients saw, in the order in which they saw it.
+//!
+//! A plain value: who judges it is not this crate's business. [`History::json_lines`] writes it in
+//! the format that the checker reads: one event a line, `invoke`, then `ok`, `fail` (certainly did
+//! not happen) or `info` (nobody can tell).
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+
+use super::moment::Moment;
+
+/// Which object a key is, hence which model the history is to be judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// Read, written, compared and set, deleted; values are integers.
+    Register,
+    /// Read whole and appended to; values are texts.
+    Text,
+}
+
+/// What an event says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The client is about to ask.
+    Invoke,
+    /// The reply came.
+    Ok,
+    /// It certainly did not happen and never will.
+    Fail,
+    /// Nobody can tell.
+    Info,
+}
+
+/// What a client does to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Reads it; holds the value that was seen, once it is known.
+    Read(Option<Bytes>),
+    /// Overwrites it.
+    Write(Bytes),
+    /// Sets it to the second if it holds the first.
+    CompareAndSet(Bytes, Bytes),
+    /// Adds to its end.
+    Append(Bytes),
+    /// Removes it.
+    Delete,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEvent {
+    /// When.
+    pub at: Moment,
+    /// Which logical client; retired by its first [`Kind::Info`].
+    pub process: u32,
+    /// The server that was asked.
+    pub server: u32,
+    /// What it says.
+    pub kind: Kind,
+    /// The key's number.
+    pub key: u32,
+    /// What the operation does.
+    pub action: Action,
+    /// In a completed compare-and-set that did not match: what was found instead.
+    pub saw: Option<Option<Bytes>>,
+}
+
+/// What all clients saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// What the keys are.
+    pub object: Object,
+    /// The events, in real-time order.
+    pub events: Vec<ClientEvent>,
+}
+
+impl History {
+    pub(super) fn new(object: Object) -> Self {
+        Self { object, events: Vec::new() }
+    }
+
+    /// Writes the history as JSON lines.
+    #[must_use]
+    pub fn json_lines(&self) -> String {
+        let mut lines = String::with_capacity(self.events.len() * 96);
+        for (index, event) in self.events.iter().enumerate() {
+            self.line(index, event, &mut lines).expect("memory takes every line");
+        }
+        lines
+    }
+
+    fn line(&self, index: usize, event: &ClientEvent, out: &mut String) -> std::fmt::Result {
+        let kind = match event.kind {
+            Kind::Invoke => "invoke",
+            Kind::Ok => "ok",
+            Kind::Fail => "fail",
+            Kind::Info => "info",
+        };
+        let (function, value) = match &event.action {
+            Action::Read(seen) => ("read", self.value(seen.as_ref())),
+            Action::Write(value) => ("write", self.value(Some(value))),
+            Action::CompareAndSet(expected, new) => {
+                let (expected, new) = (self.value(Some(expected)), self.value(Some(new)));
+                ("cas", format!("[{expected},{new}]"))
+            }
+            Action::Append(suffix) => ("append", self.value(Some(suffix))),
+            Action::Delete => ("delete", "null".to_owned()),
+        };
+        let (time, process, key) = (event.at.0, event.process, event.key);
+        write!(out, r#"{{"index":{index},"time":{time},"process":{process},"type":"{kind}","#)?;
+        write!(out, r#""f":"{function}","key":"k{key}","value":{value}"#)?;
+        if let Some(saw) = &event.saw {
+            write!(out, r#","swapped":false,"saw":{}"#, self.value(saw.as_ref()))?;
+        }
+        writeln!(out, r#","node":"n{}"}}"#, event.server)
+    }
+
+    /// A value as JSON. Clients write digits and commas only, so nothing needs escaping; anything
+    /// else that a damaged store says is shown by its bytes.
+    fn value(&self, value: Option<&Bytes>) -> String {
+        let Some(value) = value else { return "null".to_owned() };
+        let plain = value.iter().all(|byte| byte.is_ascii_digit() || *byte == b',');
+        match std::str::from_utf8(value) {
+            Ok(text) if plain && self.object == Object::Register && !text.is_empty() => {
+                text.to_owned()
+            }
+            Ok(text) if plain => format!("\"{text}\""),
+            _ => {
+                let digits: Vec<String> = value.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("\"bytes {}\"", digits.concat())
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The labs' part 3: clients of the key/value service, whose history must be linearizable.
+
+use rand::RngExt;
+
+use super::super::lab::Done;
+use super::super::load::LoadPlan;
+use super::super::moment::{ms, secs};
+use super::super::network::Weather;
+use super::super::server::Crash;
+use super::super::world::World;
+
+const KEYS: u32 = 3;
+
+fn load() -> LoadPlan {
+    LoadPlan { clients: 5, keys: KEYS, gap: ms(1)..=ms(60), ..LoadPlan::default() }
+}
+
+pub(super) fn reliable(world: &mut World) -> Done {
+    world.start_load(load());
+    world.run(secs(5))?;
+    world.settle(KEYS)
+}
+
+pub(super) fn unreliable(world: &mut World) -> Done {
+    rain(world);
+    world.run(secs(5))?;
+    world.settle(KEYS)
+}
+
+/// Loses a tenth of everything, between servers and between clients and servers.
+fn rain(world: &mut World) {
+    world.network.weather = Weather::unreliable();
+    world.start_load(LoadPlan { loss: 0.1, duplication: 0.05, ..load() });
+}
+
+pub(super) fn restarts(world: &mut World) -> Done {
+    world.start_load(load());
+    for _ in 0..4 {
+        world.run(secs(1))?;
+        restart_all(world)?;
+    }
+    world.run(secs(1))?;
+    world.settle(KEYS)
+}
+
+fn restart_all(world: &mut World) -> Done {
+    for at in 0..world.size() {
+        world.crash(at, Crash::Power);
+    }
+    world.run(ms(100))?;
+    for at in 0..world.size() {
+        world.restart(at)?;
+    }
+    Ok(())
+}
+
+pub(super) fn partitions(world: &mut World) -> Done {
+    world.start_load(load());
+    for _ in 0..6 {
+        split(world);
+        world.run(ms(900))?;
+    }
+    world.settle(KEYS)
+}
+
+/// Puts each server on one side or the other.
+fn split(world: &mut World) {
+    let sides: Vec<bool> = (0..world.size()).map(|_| world.faults.random_bool(0.5)).collect();
+    world.divide(&sides);
+}
+
+pub(super) fn everything(world: &mut World) -> Done {
+    rain(world);
+    for _ in 0..5 {
+        split(world);
+        world.run(ms(900))?;
+        restart_all(world)?;
+    }
+    world.settle(KEYS)
+}
