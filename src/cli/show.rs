@@ -82,7 +82,8 @@ pub fn keys(analysis: &Analysis) {
     for key in &analysis.keys {
         let operations = counted(key.operations, "operation");
         let reason = key.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        println!("  {}: {} ({operations}, {}){reason}", key.key, key.verdict, key.engine);
+        let name = if key.key.is_null() { "the object".to_owned() } else { key.key.to_string() };
+        println!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
     }
 }
 
