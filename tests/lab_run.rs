@@ -93,6 +93,40 @@ fn an_honest_store_under_every_fault_is_proved_valid() {
 }
 
 #[test]
+fn an_honest_store_whose_clocks_are_wrong_is_proved_valid() {
+    let run = Run::new(&["--time", "16s", "--nemesis", "clock", "--seed", "3"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let faults = run.faults();
+    for name in ["clock-step", "clock-strobe", "clock-rate"] {
+        let Some(fault) = faults.iter().find(|fault| fault["fault"] == name) else {
+            panic!("no {name}: {faults:#?}");
+        };
+        assert_eq!(fault["family"], "clock");
+        assert!(fault["error"].is_null(), "{fault:#}");
+        let moved = &fault["effects"][0];
+        assert!(moved["amount"].as_f64() > Some(0.0) && moved["unit"] == "ms", "{fault:#}");
+    }
+    let rate = faults.iter().find(|fault| fault["fault"] == "clock-rate").expect("found above");
+    let readings = rate["effects"].as_array().and_then(|effects| effects.last());
+    // raft-node lives by its monotonic clock.
+    assert!(readings.expect("effects")["amount"].as_f64() > Some(0.0), "{rate:#}");
+}
+
+#[test]
+fn an_honest_store_loses_nothing_it_acknowledged_when_all_nodes_lose_power() {
+    let run = Run::new(&["--nemesis", "power-loss-all", "--time", "8s", "--seed", "3"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let faults = run.faults();
+    assert!(!faults.is_empty());
+    for fault in faults {
+        assert_eq!(fault["nodes"].as_array().map(Vec::len), Some(3), "{fault:#}");
+        let effects = fault["effects"].as_array().expect("effects");
+        assert_eq!(effects[0]["what"], "lost power");
+        assert_eq!(effects[0]["amount"], 3.0, "{fault:#}");
+    }
+}
+
+#[test]
 fn check_and_verify_agree_with_the_run_that_wrote_the_files() {
     let run = Run::new(&["--time", "5s", "--nemesis", "isolate", "--seed", "2"]);
     assert_eq!(run.code(), Some(0), "{}", run.said());

@@ -1,5 +1,10 @@
 //! The system under test as the nemesis sees it: a lab, and a process on each of its nodes.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::{ClockError, NodeClock};
+use crate::disk::{Disk, DiskError};
 use crate::lab::process::{NodeProcess, Program};
 use crate::lab::{Lab, Link};
 
@@ -19,6 +24,33 @@ impl Cluster {
         let processes = nodes.iter().map(|host| NodeProcess::new(host, program(host))).collect();
         let names = nodes.iter().map(|host| host.name().to_owned()).collect();
         Cluster { processes, names, lab }
+    }
+
+    /// Gives every node clocks of its own, for clock faults. Call it before any node is started.
+    ///
+    /// # Errors
+    ///
+    /// If this machine cannot have such clocks.
+    pub fn give_clocks(&mut self) -> Result<(), ClockError> {
+        for process in &mut self.processes {
+            let clock = NodeClock::new(process.node())?;
+            process.give_clock(Arc::new(clock));
+        }
+        Ok(())
+    }
+
+    /// Watches every node's disk, the directory that `directory` names, for disk faults. Call it
+    /// before any node is started.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read.
+    pub fn watch_disks(&mut self, directory: impl Fn(&str) -> PathBuf) -> Result<(), DiskError> {
+        for process in &mut self.processes {
+            let disk = Disk::new(&directory(process.node()))?;
+            process.watch_disk(disk);
+        }
+        Ok(())
     }
 
     /// The lab.

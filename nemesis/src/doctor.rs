@@ -20,9 +20,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, geteuid, getpid, pipe2};
 
+#[cfg(target_arch = "x86_64")]
+use crate::clock::rehearsal::rehearse;
 use crate::lab::Lab;
 use crate::lab::namespaces::{become_root, mount_proc, separate, separate_network};
 
+/// The command that lets processes be traced again where nobody may: that setting cannot be taken
+/// back while the machine runs (Yama's admin guide, `ptrace_scope`).
+const ALLOW_TRACING: &str =
+    "echo kernel.yama.ptrace_scope=1 | sudo tee /etc/sysctl.d/99-ptrace.conf && sudo reboot";
 /// How long a probe may take. None waits for anything but the kernel.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -50,7 +56,7 @@ pub enum Outcome {
 
 type Attempt = fn() -> Result<(), String>;
 
-const ATTEMPTS: [(&str, &str, Attempt); 5] = [
+const ATTEMPTS: [(&str, &str, Attempt); 7] = [
     (
         "user namespaces",
         "became root in a user namespace and switched on an interface there",
@@ -68,9 +74,21 @@ const ATTEMPTS: [(&str, &str, Attempt); 5] = [
         "built a lab of one host: veth pair, addresses, offloads, AF_PACKET socket",
         hosts_and_switch,
     ),
+    (CLOCKS, "started date(1) through a shell with a clock an hour ahead", clocks),
+    (
+        DISKS,
+        "watched a process's writes and syncs by seccomp user notification, and took its power",
+        disk_faults,
+    ),
 ];
 
-/// Tries everything a lab needs. A lab can be had if all but one of the first two work.
+/// The name of the probe for clock faults, without which a lab can be had all the same.
+pub const CLOCKS: &str = "clocks of nodes";
+/// The name of the probe for disk faults, without which a lab can be had as well.
+pub const DISKS: &str = "disks of nodes";
+
+/// Tries everything a lab needs. A lab can be had if all but one of the first two work, [`CLOCKS`]
+/// and [`DISKS`] left out.
 ///
 /// Call it before the process has other threads: the probes run in forks of it.
 pub fn probe() -> Vec<Probe> {
@@ -115,6 +133,28 @@ fn hosts_and_switch() -> Result<(), String> {
     in_child(|| {
         mount_proc().map_err(|error| error.refusal())?;
         Lab::build(&["probe"]).map(drop).map_err(|error| error.to_string())
+    })
+}
+
+fn clocks() -> Result<(), String> {
+    separate().map_err(|error| error.refusal())?;
+    in_child(|| {
+        mount_proc().map_err(|error| error.refusal())?;
+        rehearse()
+    })
+}
+
+/// Says that there are no clocks to move elsewhere.
+#[cfg(not(target_arch = "x86_64"))]
+fn rehearse() -> Result<(), String> {
+    crate::clock::NodeClock::new("rehearsal").map(drop).map_err(|error| error.to_string())
+}
+
+fn disk_faults() -> Result<(), String> {
+    separate().map_err(|error| error.refusal())?;
+    in_child(|| {
+        mount_proc().map_err(|error| error.refusal())?;
+        crate::disk::probe()
     })
 }
 
@@ -185,6 +225,8 @@ fn end(child: Pid) {
 struct Surroundings {
     is_root: bool,
     is_container: bool,
+    /// Whether the kernel lets nobody trace another process, not even root.
+    forbids_tracing: bool,
     /// Kernel settings that forbid namespaces as they are now, with the value that would not.
     forbidding: Vec<(&'static str, &'static str)>,
 }
@@ -206,11 +248,13 @@ impl Surroundings {
             fs::read_to_string(path).is_ok_and(|text| text.trim() == *value)
         };
         let forbidding = SETTINGS.into_iter().filter(forbids);
+        let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
         Surroundings {
             is_root: geteuid().is_root(),
             is_container: ["/.dockerenv", "/run/.containerenv"]
                 .iter()
                 .any(|path| Path::new(path).exists()),
+            forbids_tracing: scope.is_ok_and(|scope| scope.trim() == "3"),
             forbidding: forbidding.map(|(setting, _, allowing)| (setting, allowing)).collect(),
         }
     }
@@ -219,6 +263,12 @@ impl Surroundings {
 /// The command that would allow what the probe of that name was refused.
 fn remedy(surroundings: &Surroundings, probe: &str) -> Option<String> {
     let for_root = probe == "root namespaces";
+    if probe == CLOCKS && !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    if probe == CLOCKS && surroundings.forbids_tracing {
+        return Some(ALLOW_TRACING.to_owned());
+    }
     // These two bind unprivileged users only.
     let applies = |setting: &str| !(for_root && setting.contains("unprivileged"));
     let settings: Vec<String> = surroundings
@@ -256,8 +306,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn forbidden_tracing_stands_in_the_way_of_clocks_alone() {
+        let root = Surroundings { is_root: true, ..Surroundings::default() };
+        let untraceable = Surroundings { forbids_tracing: true, ..root };
+        assert_eq!(remedy(&untraceable, CLOCKS).as_deref(), Some(ALLOW_TRACING));
+        assert_eq!(remedy(&untraceable, "hosts and switch"), None);
+    }
+
+    #[test]
     fn root_in_a_container_needs_a_privileged_one() {
-        let mut container = Surroundings { is_root: true, is_container: true, forbidding: vec![] };
+        let container = Surroundings { is_container: true, ..Surroundings::default() };
+        let mut container = Surroundings { is_root: true, ..container };
         let privileged = remedy(&container, "root namespaces").expect("a command");
         assert!(privileged.contains("--privileged"), "{privileged}");
         container.forbidding.push(("user.max_net_namespaces", "65536"));

@@ -4,7 +4,9 @@
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
 //! records what it did and what that measurably did.
 
+pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod doctor;
 pub mod fault;
 pub mod lab;
@@ -13,8 +15,11 @@ pub mod nemesis;
 mod random;
 pub mod record;
 pub mod schedule;
+mod watch;
 
+pub use clock::NodeClock;
 pub use cluster::Cluster;
+pub use disk::Disk;
 pub use fault::{FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter};
 pub use lab::process::{NodeProcess, Program};

@@ -1,12 +1,14 @@
 //! Decides which faults may be drawn, from the words after `--nemesis`.
 //!
 //! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these
-//! joined by commas, or `none`.
+//! joined by commas, or `none`. `partition`, `clock` and `disk` are the faults of a family; what
+//! destroys synced data is on a menu by its own name only.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::disk::parameters::destroys;
 use crate::fault::{FAULTS, Fault};
 use crate::record::Family;
 
@@ -27,12 +29,18 @@ pub struct MenuDescription {
 }
 
 /// The menus that are not simply one fault's name, in the order in which they are listed.
-pub const MENUS: [MenuDescription; 3] = [
-    MenuDescription { name: "default", summary: "every fault" },
+pub const MENUS: [MenuDescription; 6] = [
+    MenuDescription { name: "default", summary: "every partition and process fault" },
+    MenuDescription { name: "all", summary: "every fault but those that destroy synced data" },
+    MenuDescription {
+        name: "disk",
+        summary: "every disk fault but those that destroy synced data",
+    },
     MenuDescription {
         name: "partition",
         summary: "every partition, above all of the leader: finds reads from stale leaders",
     },
+    MenuDescription { name: "clock", summary: "every fault of clocks" },
     MenuDescription { name: "none", summary: "no fault at all" },
 ];
 
@@ -58,6 +66,11 @@ impl Menu {
         self.faults.iter().copied()
     }
 
+    /// Whether a fault of `family` is on it.
+    pub fn has_any(&self, family: Family) -> bool {
+        self.faults.iter().any(|fault| fault.family() == family)
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
@@ -76,13 +89,11 @@ impl FromStr for Menu {
         for word in words {
             match word {
                 "none" => {}
-                "default" => faults.extend(FAULTS.iter().map(|row| row.fault)),
-                "partition" => faults.extend(
-                    FAULTS
-                        .iter()
-                        .filter(|row| row.family == Family::Partition)
-                        .map(|row| row.fault),
-                ),
+                "default" => faults.extend(of(&[Family::Partition, Family::Process])),
+                "all" => faults.extend(legal()),
+                "partition" => faults.extend(of(&[Family::Partition])),
+                "clock" => faults.extend(of(&[Family::Clock])),
+                "disk" => faults.extend(of(&[Family::Disk])),
                 name => {
                     faults.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
                 }
@@ -96,6 +107,16 @@ impl fmt::Display for Menu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// The faults that any store must bear on any node. What one owes after its synced data were
+/// destroyed differs: those are drawn only where they are asked for by name.
+fn legal() -> impl Iterator<Item = Fault> {
+    FAULTS.iter().map(|row| row.fault).filter(|fault| !destroys(*fault))
+}
+
+fn of(families: &'static [Family]) -> impl Iterator<Item = Fault> {
+    legal().filter(|fault| families.contains(&fault.family()))
 }
 
 fn unknown(name: &str) -> MenuError {
@@ -115,10 +136,15 @@ mod tests {
     #[test]
     fn menus_hold_the_faults_they_promise() {
         assert_eq!(faults("default"), ["isolate", "halves", "one-way", "pause", "kill"]);
+        assert_eq!(faults("clock"), ["clock-step", "clock-strobe", "clock-rate"]);
+        assert_eq!(faults("all"), faults("default,clock,disk"));
         assert_eq!(faults("partition"), ["isolate", "halves", "one-way"]);
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
         assert_eq!(faults("partition,kill"), ["isolate", "halves", "one-way", "kill"]);
         assert!(faults("none").is_empty());
+        let disk = ["power-loss", "power-loss-all", "disk-error", "disk-full", "disk-slow"];
+        assert_eq!(faults("disk"), disk);
+        assert_eq!(faults("truncate"), ["truncate"]);
     }
 
     #[test]

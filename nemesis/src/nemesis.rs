@@ -2,9 +2,9 @@
 //!
 //! A record of a fault goes out when it is injected and again when it is healed, so that nothing is
 //! forgotten if the program ends in between. Whatever ends the play, a fault in force is healed:
-//! partitions are lifted and paused processes continued even if the play's future is dropped;
-//! a killed node is started again unless everything is about to be shut down. Time is the caller's
-//! clock, so that records and history can be laid over each other.
+//! partitions are lifted, paused processes continued, clocks set right and disks mended even if the
+//! play's future is dropped; a killed node is started again unless everything is about to be shut
+//! down. Time is the caller's clock, so that records and history can be laid over each other.
 
 mod inject;
 mod victims;
@@ -17,9 +17,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
-use crate::fault::{DIRECTION, Fault};
 use crate::record::FaultRecord;
-use crate::schedule::{Direction, PlannedFault, Schedule, ScheduleError};
+use crate::schedule::{PlannedFault, Schedule, ScheduleError};
 
 use inject::{InForce, inject};
 
@@ -120,7 +119,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             effects: Vec::new(),
             error: None,
         };
-        let in_force = match inject(self.cluster, planned, &happened.nodes).await {
+        let in_force = match inject(self.cluster, planned, seed, &happened.nodes).await {
             Ok(in_force) => in_force,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
@@ -173,14 +172,7 @@ fn ending(stop: Stop) -> Ending {
 
 /// What the fault was given, defaults included.
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
-    let mut parameters = planned.parameters.clone();
+    let mut parameters = planned.fault.in_full(&planned.parameters);
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
-    if planned.fault == Fault::OneWay {
-        let direction = match planned.direction() {
-            Direction::In => "in",
-            Direction::Out => "out",
-        };
-        parameters.insert(DIRECTION.to_owned(), direction.to_owned());
-    }
     parameters
 }

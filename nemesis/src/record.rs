@@ -65,3 +65,9 @@ pub struct Effect {
     /// The unit: `frames`, `ms`, `processes`.
     pub unit: String,
 }
+
+impl Effect {
+    pub(crate) fn new(what: &str, amount: f64, unit: &str) -> Effect {
+        Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
+    }
+}

@@ -1,11 +1,14 @@
 //! `partita doctor`: what this machine can do.
 
-use partita_nemesis::doctor::{Outcome, Probe, probe};
+use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, Probe, probe};
 
 use crate::exit::Exit;
 
 /// Either of these kinds of namespaces carries a lab.
 const ALTERNATIVES: [&str; 2] = ["user namespaces", "root namespaces"];
+
+/// What a lab can do without, by probe, and which faults it then does without.
+const SPECIAL: [(&str, &str); 2] = [(CLOCKS, "clock faults"), (DISKS, "disk faults")];
 
 /// Tries, in child processes that leave nothing behind, every kernel mechanism that the lab needs,
 /// and prints what works and what would allow more. Exits with 0 if a lab can be built, else 4.
@@ -26,7 +29,14 @@ pub fn perform() -> Exit {
         }
     }
     if can_have_a_lab(&probes) {
-        println!("\nThis machine can have the full lab: `partita run` works here.");
+        let is_missing = |name| probes.iter().any(|probe| probe.name == name && !works(probe));
+        let missing = SPECIAL.iter().filter(|(name, _)| is_missing(*name)).map(|(_, what)| *what);
+        let missing: Vec<&str> = missing.collect();
+        let without = match missing.is_empty() {
+            true => String::new(),
+            false => format!(", but for {}", missing.join(" and ")),
+        };
+        println!("\nThis machine can have the full lab{without}: `partita run` works here.");
         Exit::Valid
     } else {
         println!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
@@ -44,10 +54,14 @@ fn is_spare(probe: &Probe, probes: &[Probe]) -> bool {
     is_kind(probe) && probes.iter().any(|other| is_kind(other) && works(other))
 }
 
+fn is_special(probe: &Probe) -> bool {
+    SPECIAL.iter().any(|(name, _)| *name == probe.name)
+}
+
 fn can_have_a_lab(probes: &[Probe]) -> bool {
     let (kinds, needs): (Vec<&Probe>, Vec<&Probe>) =
         probes.iter().partition(|probe| ALTERNATIVES.contains(&probe.name));
-    kinds.into_iter().any(works) && needs.into_iter().all(works)
+    kinds.into_iter().any(works) && needs.into_iter().filter(|probe| !is_special(probe)).all(works)
 }
 
 #[cfg(test)]
@@ -73,6 +87,14 @@ mod tests {
         assert!(!can_have_a_lab(&probes([false, false, true, true])));
         assert!(!can_have_a_lab(&probes([true, true, false, true])));
         assert!(!can_have_a_lab(&probes([true, true, true, false])));
+    }
+
+    #[test]
+    fn a_lab_can_be_had_without_clock_and_disk_faults() {
+        let mut probes = probes([true, true, false, false]);
+        probes[2].name = CLOCKS;
+        probes[3].name = DISKS;
+        assert!(can_have_a_lab(&probes));
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub struct Arguments {
     /// What the clients do.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// Which faults to draw: `default`, `partition`, `none`, or names joined by commas.
+    /// Which faults to draw: `default`, `all`, `partition`, `clock`, `disk`, `none`, or names joined
+    /// by commas.
     #[arg(long, default_value = "default", value_name = "FAULTS")]
     nemesis: String,
     /// How long clients and faults are at work.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use partita_nemesis::{Effect, FaultRecord};
+use partita_nemesis::{Effect, Family, FaultRecord};
 
 use super::folder::ScheduleFile;
 use super::status::StatusLine;
@@ -56,7 +56,7 @@ impl FaultLog {
         let inner = self.lock();
         inner.faults.values().any(|fault| {
             fault.ended_ns.is_none()
-                && fault.fault == "kill"
+                && (fault.fault == "kill" || fault.family == Family::Disk)
                 && fault.nodes.iter().any(|victim| victim == node)
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Lab, Program};
+use partita_nemesis::{Cluster, Family, Lab, Program};
 use partita_workloads::client::Dial;
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
@@ -42,7 +42,16 @@ pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
         let data = folder.node(name).join("data");
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
-    let cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    let mut cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    // Both make some calls of the nodes slower: only where such a fault may be drawn.
+    if plan.menu.has_any(Family::Clock) {
+        cluster.give_clocks().or_harness(|| "clock faults".to_owned())?;
+    }
+    if plan.menu.has_any(Family::Disk) {
+        cluster
+            .watch_disks(|node| folder.node(node).join("data"))
+            .or_harness(|| "watching the nodes' disks".to_owned())?;
+    }
     for node in cluster.nodes() {
         node.start().or_harness(|| "starting the nodes".to_owned())?;
     }

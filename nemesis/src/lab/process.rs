@@ -24,13 +24,16 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::host::Host;
 use super::namespaces::MARKER;
+use crate::clock::NodeClock;
+use crate::disk::Disk;
+use crate::watch::Watch;
 
 /// How long a killed process may take to end: past it, the kernel itself is stuck.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -40,6 +43,8 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(2);
 const PAUSE_STEP: Duration = Duration::from_millis(1);
 /// How many looks it gets before it is let go for a moment and stopped again.
 const PAUSE_STEPS: u32 = 50;
+/// How often a process that is held still while its clocks are put in is looked at.
+const HELD_STEP: Duration = Duration::from_millis(1);
 
 /// What to run as a node, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +69,8 @@ pub struct NodeProcess {
     node: String,
     namespace: Arc<OwnedFd>,
     program: Program,
+    clock: Option<Arc<NodeClock>>,
+    disk: Option<Disk>,
     latest: Mutex<Option<Arc<Generation>>>,
 }
 
@@ -101,6 +108,14 @@ pub enum StartError {
         node: String,
         /// The file.
         path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The supervisor of its calls.
+    #[error("{node}: watching its system calls: {source}")]
+    Watch {
+        /// The node.
+        node: String,
         /// What the kernel said.
         source: io::Error,
     },
@@ -157,7 +172,28 @@ impl NodeProcess {
     /// A node on `host` that will run `program`; nothing is started yet.
     pub fn new(host: &Host, program: Program) -> NodeProcess {
         let namespace = Arc::clone(&host.namespace);
-        NodeProcess { node: host.name.clone(), namespace, program, latest: Mutex::default() }
+        let node = host.name.clone();
+        NodeProcess { node, namespace, program, clock: None, disk: None, latest: Mutex::default() }
+    }
+
+    /// Gives every process that is started from now on these clocks instead of the machine's.
+    pub fn give_clock(&mut self, clock: Arc<NodeClock>) {
+        self.clock = Some(clock);
+    }
+
+    /// The clocks that its processes are given, if they are not the machine's.
+    pub fn clock(&self) -> Option<&Arc<NodeClock>> {
+        self.clock.as_ref()
+    }
+
+    /// From the next start on, watches what the node does to `disk`, so that it can be broken.
+    pub fn watch_disk(&mut self, disk: Disk) {
+        self.disk = Some(disk);
+    }
+
+    /// The node's disk, if it is watched.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// The node's name.
@@ -292,6 +328,12 @@ impl NodeProcess {
         }
     }
 
+    /// The numbers of the living processes of its group.
+    pub(crate) fn members(&self) -> Vec<i32> {
+        let Ok(generation) = self.running() else { return Vec::new() };
+        group_members(generation.pid).into_iter().map(|(pid, _)| pid).collect()
+    }
+
     fn latest(&self) -> Option<Arc<Generation>> {
         locked(&self.latest).clone()
     }
@@ -349,6 +391,13 @@ impl NodeProcess {
         // SAFETY: between fork and exec, this makes system calls only, and allocates nothing.
         unsafe {
             command.pre_exec(move || Ok(enter_host(namespace.as_fd(), controller)?));
+        }
+        if self.clock.is_some() || self.disk.is_some() {
+            let watch = Watch::new(&self.node, self.clock.clone(), self.disk.clone());
+            let watch =
+                watch.map_err(|source| StartError::Watch { node: self.node.clone(), source })?;
+            // Last: from here on, its calls wait for the supervisor.
+            watch.attach(&mut command);
         }
         Ok(command)
     }
@@ -430,9 +479,17 @@ fn keep(mut command: Command, started: &mpsc::SyncSender<io::Result<Arc<Generati
 }
 
 /// Waits for a child to end, but leaves it to be reaped.
-fn await_exit(pid: Pid) {
+pub(crate) fn await_exit(pid: Pid) {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-    while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+    loop {
+        match waitid(Id::Pid(pid), flags) {
+            Err(Errno::EINTR) => {}
+            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD) => return,
+            // Its clocks are being put in: while another thread of this program holds a child
+            // still, the kernel shows that to every thread that waits for it (ptrace(2)).
+            Ok(_) | Err(_) => thread::sleep(HELD_STEP),
+        }
+    }
 }
 
 fn reap(child: &mut Child) -> ExitStatus {
@@ -442,20 +499,20 @@ fn reap(child: &mut Child) -> ExitStatus {
 
 /// Whether every process of a group is stopped, and there is one.
 fn is_stopped(group: Pid) -> bool {
-    let states = group_states(group);
-    !states.is_empty() && states.iter().all(|state| *state == 'T')
+    let members = group_members(group);
+    !members.is_empty() && members.iter().all(|(_, state)| *state == 'T')
 }
 
-/// The states of a group's processes, those left out that have ended.
-fn group_states(group: Pid) -> Vec<char> {
+/// The numbers and states of a group's processes, those left out that have ended.
+fn group_members(group: Pid) -> Vec<(i32, char)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
-        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
-        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
-        .filter_map(|stat| state_and_group(&stat))
-        .filter(|(state, of)| *of == group.as_raw() && *state != 'Z' && *state != 'X')
-        .map(|(state, _)| state)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid: i32| Some((pid, fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)))
+        .filter_map(|(pid, stat)| Some((pid, state_and_group(&stat)?)))
+        .filter(|(_, (state, of))| *of == group.as_raw() && *state != 'Z' && *state != 'X')
+        .map(|(pid, (state, _))| (pid, state))
         .collect()
 }
 

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use crate::clock::in_force::{MoveError, Moved};
 use crate::cluster::Cluster;
+use crate::disk::force::{self, ForceError};
 use crate::fault::Fault;
 use crate::lab::Link;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::lab::switch::{Switch, UnknownLink};
 use crate::record::Effect;
-use crate::schedule::{Direction, PlannedFault};
+use crate::schedule::{Direction, PlannedFault, ScheduleError};
 
 /// How long a node that was started again must stay up to count as running.
 const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
@@ -28,6 +30,12 @@ pub(super) enum InjectError {
     Link(#[from] UnknownLink),
     #[error(transparent)]
     Signal(#[from] SignalError),
+    #[error(transparent)]
+    Clock(#[from] MoveError),
+    #[error(transparent)]
+    Parameter(#[from] ScheduleError),
+    #[error(transparent)]
+    Disk(#[from] ForceError),
 }
 
 /// Why a killed node does not run again.
@@ -44,6 +52,8 @@ pub(super) enum InForce<'a> {
     Partition(Cut<'a>),
     Pause(Paused<'a>),
     Kill(Killed<'a>),
+    Clock(Moved),
+    Disk(force::InForce<'a>),
 }
 
 /// What a fault did, and what went wrong when it was healed.
@@ -58,6 +68,7 @@ pub(super) struct Healed {
 pub(super) async fn inject<'a>(
     cluster: &'a Cluster,
     planned: &PlannedFault,
+    seed: u64,
     nodes: &[String],
 ) -> Result<InForce<'a>, InjectError> {
     let switch = cluster.lab().switch();
@@ -88,6 +99,20 @@ pub(super) async fn inject<'a>(
             let status = node.kill().await?;
             Ok(InForce::Kill(Killed { node, status, since: Instant::now() }))
         }
+        Fault::ClockStep | Fault::ClockStrobe | Fault::ClockRate => {
+            Ok(InForce::Clock(Moved::begin(victim()?, planned.clock_change()?).await?))
+        }
+        Fault::PowerLoss
+        | Fault::PowerLossAll
+        | Fault::DiskError
+        | Fault::DiskFull
+        | Fault::DiskSlow
+        | Fault::BitFlip
+        | Fault::Truncate => {
+            victim()?;
+            let nodes = nodes.iter().filter_map(|name| cluster.node(name)).collect();
+            Ok(InForce::Disk(force::inject(planned, seed, nodes).await?))
+        }
     }
 }
 
@@ -95,8 +120,9 @@ impl InForce<'_> {
     /// What it did up to now, as far as that can no longer change.
     pub(super) fn effects_so_far(&self) -> Vec<Effect> {
         match self {
-            InForce::Partition(_) | InForce::Pause(_) => Vec::new(),
+            InForce::Partition(_) | InForce::Pause(_) | InForce::Clock(_) => Vec::new(),
             InForce::Kill(killed) => vec![killed.effect()],
+            InForce::Disk(disk) => disk.effects_so_far(),
         }
     }
 
@@ -110,15 +136,20 @@ impl InForce<'_> {
                 return Healed { ended_ns: clock(), effects, error: None };
             }
             InForce::Kill(killed) => return killed.heal(effects, clock).await,
+            InForce::Clock(moved) => {
+                let (seen, error) = moved.heal();
+                effects.extend(seen);
+                return Healed { ended_ns: clock(), effects, error };
+            }
+            InForce::Disk(disk) => {
+                let (effects, error) = disk.heal(shutting_down).await;
+                return Healed { ended_ns: clock(), effects, error };
+            }
         };
         let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));
         effects.extend(measured);
         Healed { ended_ns: clock(), effects, error }
     }
-}
-
-fn effect(what: &str, amount: f64, unit: &str) -> Effect {
-    Effect { what: what.to_owned(), amount, unit: unit.to_owned() }
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -161,7 +192,7 @@ impl<'a> Cut<'a> {
     fn heal(mut self) -> Result<Effect, UnknownLink> {
         self.lift()?;
         let frames = self.dropped()? - self.dropped_before;
-        Ok(effect("frames dropped", frames as f64, "frames"))
+        Ok(Effect::new("frames dropped", frames as f64, "frames"))
     }
 }
 
@@ -181,7 +212,7 @@ pub(super) struct Paused<'a> {
 impl Paused<'_> {
     fn heal(mut self) -> Result<Effect, SignalError> {
         self.is_paused = false;
-        Ok(effect("time stopped", milliseconds(self.node.resume()?), "ms"))
+        Ok(Effect::new("time stopped", milliseconds(self.node.resume()?), "ms"))
     }
 }
 
@@ -204,14 +235,14 @@ pub(super) struct Killed<'a> {
 impl Killed<'_> {
     fn effect(&self) -> Effect {
         let killed = self.status.signal() == Some(libc::SIGKILL);
-        effect("killed by signal 9", f64::from(u8::from(killed)), "processes")
+        Effect::new("killed by signal 9", f64::from(u8::from(killed)), "processes")
     }
 
     async fn heal(self, mut effects: Vec<Effect>, clock: &impl Fn() -> u64) -> Healed {
         let started = self.node.start().map_err(RestartError::from);
         // The fault is over now; that the node stays up is only checked.
         let ended_ns = clock();
-        let down = effect("time down", milliseconds(self.since.elapsed()), "ms");
+        let down = Effect::new("time down", milliseconds(self.since.elapsed()), "ms");
         let lives = match started {
             Ok(_) => self.prove_life().await,
             Err(error) => Err(error),

@@ -10,6 +10,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::time::{sleep, timeout};
 
 use super::Roles;
+use crate::disk::parameters::{destroys, destructible};
 use crate::fault::{Fault, Target};
 use crate::random::stream;
 use crate::schedule::{PlannedFault, minority};
@@ -34,6 +35,13 @@ pub(super) async fn choose(
     roles: &impl Roles,
 ) -> Victims {
     let mut rng = stream(seed, &format!("victims of fault {}", planned.id));
+    if planned.fault == Fault::PowerLossAll {
+        return Victims { how: "all nodes".to_owned(), nodes: names.to_vec() };
+    }
+    if destroys(planned.fault) && !matches!(planned.target, Target::Nodes(_)) {
+        let spared = "a node of the minority whose disks may be destroyed";
+        return random(&destructible(seed, names), spared, &mut rng);
+    }
     let mut victims = match &planned.target {
         Target::Nodes(nodes) => Victims { how: nodes.join(", "), nodes: nodes.clone() },
         Target::Random => random(names, "a random node", &mut rng),

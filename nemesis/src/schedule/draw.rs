@@ -13,6 +13,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::{PlannedFault, Schedule};
+use crate::clock::parameters as clock;
+use crate::disk::parameters::destroys;
 use crate::fault::{DIRECTION, Fault, Target};
 use crate::menu::Menu;
 use crate::random::stream;
@@ -24,6 +26,14 @@ const LEAD_IN_MS: u64 = 2_000;
 const SHORTEST_GAP_MS: u64 = 500;
 /// The most time between two faults, in milliseconds.
 const LONGEST_GAP_MS: u64 = 1_500;
+
+/// How far clocks are stepped: past every timeout, and past no more than a few of them.
+const STEPS: [&str; 6] = ["-1h", "-10s", "-500ms", "500ms", "10s", "1h"];
+/// How far clocks jump to and fro, and for how long they stay.
+const STROBES: [&str; 4] = ["-2s", "-100ms", "100ms", "2s"];
+const PERIODS: [&str; 3] = ["5ms", "50ms", "200ms"];
+/// How fast clocks go.
+const RATES: [&str; 4] = ["0.5", "0.8", "1.25", "2"];
 
 /// A fault with its victim, before it has a time.
 #[derive(Clone)]
@@ -77,7 +87,9 @@ struct Dealer {
 
 impl Dealer {
     fn new(menu: &Menu, nodes: usize, rng: ChaCha8Rng) -> Dealer {
-        let possible = |fault: &Fault| nodes >= 2 || fault.family() != Family::Partition;
+        let possible = |fault: &Fault| {
+            (nodes >= 2 || fault.family() != Family::Partition) && (nodes >= 3 || !destroys(*fault))
+        };
         let menu: Vec<Fault> = menu.faults().filter(possible).collect();
         let menu = if nodes == 0 { Vec::new() } else { menu };
         let mut dealer = Dealer { menu, owed: VecDeque::new(), deck: VecDeque::new(), rng };
@@ -156,12 +168,18 @@ impl Dealer {
     }
 
     fn parameters(&mut self, fault: Fault) -> BTreeMap<String, String> {
-        let mut parameters = BTreeMap::new();
-        if fault == Fault::OneWay {
-            let direction = if self.rng.random() { "in" } else { "out" };
-            parameters.insert(DIRECTION.to_owned(), direction.to_owned());
-        }
-        parameters
+        let words: &[(&str, &[&str])] = match fault {
+            Fault::OneWay => &[(DIRECTION, &["in", "out"])],
+            Fault::ClockStep => &[(clock::BY, &STEPS)],
+            Fault::ClockStrobe => &[(clock::BY, &STROBES), (clock::PERIOD, &PERIODS)],
+            Fault::ClockRate => &[(clock::RATE, &RATES)],
+            _ => &[],
+        };
+        let mut draw = |(name, words): &(&str, &[&str])| {
+            let word = words.choose(&mut self.rng).expect("words to choose from");
+            ((*name).to_owned(), (*word).to_owned())
+        };
+        words.iter().map(&mut draw).collect()
     }
 }
 
@@ -196,6 +214,8 @@ mod tests {
             "pause",
             "kill",
             "kill,halves",
+            "clock",
+            "all",
             "pause,one-way",
             "none",
         ])

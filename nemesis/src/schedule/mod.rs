@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::parameters::{self as clock, Change};
+use crate::disk::parameters::{destroys, destructible, misunderstood};
 use crate::fault::{DIRECTION, Fault, Target};
 
 /// The plan of one run's faults.
@@ -115,6 +117,19 @@ pub enum ScheduleError {
         /// How many it may name.
         most: usize,
     },
+    /// Synced data destroyed on so many nodes that no store could bear it.
+    #[error(
+        "fault {id} ({fault}) would destroy synced data on more nodes than a minority: over a \
+         whole schedule, {most} can be destroyed here"
+    )]
+    TooMuchDestroyed {
+        /// The fault.
+        id: u32,
+        /// Its name.
+        fault: Fault,
+        /// On how many nodes data may be destroyed.
+        most: usize,
+    },
     /// A partition of a cluster of one.
     #[error("fault {id} ({fault}) needs at least two nodes")]
     TooFewNodes {
@@ -159,6 +174,23 @@ impl Schedule {
             planned.check(nodes)?;
             until_ms = planned.until_ms().ok_or(ScheduleError::TooLate { id })?;
         }
+        self.check_destruction(nodes)
+    }
+
+    /// Synced data may be destroyed on a minority of the nodes only, all faults taken together.
+    fn check_destruction(&self, nodes: &[String]) -> Result<(), ScheduleError> {
+        let mut victims = std::collections::BTreeSet::new();
+        let most = nodes.len().saturating_sub(1) / 2;
+        for planned in self.faults.iter().filter(|planned| destroys(planned.fault)) {
+            match &planned.target {
+                Target::Nodes(names) => victims.extend(names.iter().cloned()),
+                _ => victims.extend(destructible(self.seed, nodes)),
+            }
+            if victims.len() > most || most == 0 {
+                let (id, fault) = (planned.id, planned.fault);
+                return Err(ScheduleError::TooMuchDestroyed { id, fault, most });
+            }
+        }
         Ok(())
     }
 
@@ -185,9 +217,30 @@ impl PlannedFault {
         }
     }
 
+    /// What a clock fault does, as planned, with defaults.
+    ///
+    /// # Errors
+    ///
+    /// If a parameter is not understood, or this is no clock fault.
+    pub fn clock_change(&self) -> Result<Change, ScheduleError> {
+        let (id, fault) = (self.id, self.fault);
+        let error = |clock::Misunderstood { name, value, expected }| ScheduleError::Parameter {
+            id,
+            fault,
+            name,
+            value,
+            expected: expected.to_owned(),
+        };
+        clock::read(fault, &self.parameters).map_err(error)
+    }
+
     fn check_names(&self, names: &[String], nodes: &[String]) -> Result<(), ScheduleError> {
         let (id, fault) = (self.id, self.fault);
-        let most = if fault == Fault::Halves { minority(nodes.len()) } else { 1 };
+        let most = match fault {
+            Fault::Halves => minority(nodes.len()),
+            Fault::PowerLoss | Fault::PowerLossAll => nodes.len(),
+            _ => 1,
+        };
         if names.is_empty() {
             return Err(ScheduleError::NoVictim { id });
         }
@@ -215,7 +268,15 @@ impl PlannedFault {
         if let Target::Nodes(names) = &self.target {
             self.check_names(names, nodes)?;
         }
+        if fault.family() == crate::record::Family::Clock {
+            return self.clock_change().map(drop);
+        }
         for (name, value) in &self.parameters {
+            if fault.family() == crate::record::Family::Disk {
+                let Some(expected) = misunderstood(fault, name, value) else { continue };
+                let (name, value) = (name.clone(), value.clone());
+                return Err(ScheduleError::Parameter { id, fault, name, value, expected });
+            }
             let expected = match (fault, name.as_str(), value.as_str()) {
                 (Fault::OneWay, DIRECTION, "in" | "out") => continue,
                 (Fault::OneWay, DIRECTION, _) => "in or out".to_owned(),
@@ -268,6 +329,23 @@ mod tests {
             let error = check(faults).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn synced_data_is_destroyed_on_one_minority_only() {
+        let flip = |id, at_ms, target| planned(id, at_ms, Fault::BitFlip, target);
+        assert_eq!(check(vec![flip(0, 0, "n1"), flip(1, 2_000, "n1")]), Ok(()));
+        assert_eq!(check(vec![flip(0, 0, "leader"), flip(1, 2_000, "random")]), Ok(()));
+        let error = check(vec![flip(0, 0, "n1"), flip(1, 2_000, "n2")]).expect_err("two of three");
+        assert_eq!(
+            error,
+            ScheduleError::TooMuchDestroyed { id: 1, fault: Fault::BitFlip, most: 1 }
+        );
+        let pair = ["n1", "n2"].map(String::from);
+        let lone = Schedule { seed: 1, faults: vec![flip(0, 0, "random")] };
+        assert!(lone.check(&pair).is_err(), "there is no minority of two");
+        let dark = planned(0, 0, Fault::PowerLoss, "n1,n2");
+        assert_eq!(check(vec![dark]), Ok(()), "what was synced is not destroyed");
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn surroundings() -> (Vec<PathBuf>, String, String) {
 fn able() {
     let before = surroundings();
     let probes = probe();
-    assert_eq!(probes.len(), 5);
+    assert_eq!(probes.len(), 7);
     for Probe { name, outcome, remedy, .. } in &probes {
         assert_eq!((outcome, remedy), (&Outcome::Works, &None), "{name}");
     }

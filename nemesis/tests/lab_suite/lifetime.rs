@@ -13,8 +13,13 @@ use std::time::Duration;
 use crate::harness::{Account, Scenario, Test, command, eventually, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use partita_nemesis::disk::Trouble;
 use partita_nemesis::lab::namespaces::{Entered, LabKind, enter};
-use partita_nemesis::{Lab, NodeProcess, Program};
+use partita_nemesis::{Disk, Lab, NodeProcess, Program};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::victim::SCRIPT;
 
 /// Carries a mark that tells one lab's processes from all others.
 const MARK: &str = "PARTITA_TEST_MARK";
@@ -35,6 +40,7 @@ pub(crate) const UNPRIVILEGED: &[Scenario] =
 /// What the tests start.
 pub(crate) const HELPERS: &[Scenario] = &[
     Scenario { name: "linger", run: linger },
+    Scenario { name: "linger_in_a_sync", run: linger_in_sync },
     Scenario { name: "count_interrupts", run: count_interrupts },
     Scenario { name: "end_with_7", run: || exit(7) },
     Scenario { name: "be_killed", run: be_killed },
@@ -46,13 +52,14 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "killing_the_outer_process_leaves_nothing", run: kill_outer },
     Test { name: "killing_init_leaves_nothing", run: kill_init },
     Test { name: "killing_the_controller_leaves_nothing", run: kill_controller },
+    Test { name: "killing_the_controller_leaves_no_node_waiting_for_its_disk", run: kill_in_sync },
     Test { name: "killing_the_outer_process_early_leaves_nothing", run: kill_early },
     Test { name: "an_interrupt_reaches_the_controller_once", run: interrupt },
     Test { name: "a_terminals_interrupt_reaches_the_controller_once", run: ctrl_c },
 ];
 
 /// A lab that was started and can be found in `/proc`.
-struct Started {
+pub(crate) struct Started {
     child: Child,
     output: BufReader<ChildStdout>,
     mark: String,
@@ -69,7 +76,7 @@ fn marked(scenario: &str, account: Account) -> (Command, String) {
 
 impl Started {
     /// Starts a scenario and waits until it says that it is ready.
-    fn new(scenario: &str, account: Account) -> Started {
+    pub(crate) fn new(scenario: &str, account: Account) -> Started {
         let (mut command, mark) = marked(scenario, account);
         let mut child = command.process_group(0).spawn().expect("starts");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -97,8 +104,19 @@ impl Started {
         *child
     }
 
+    /// The child of init that runs this program.
+    pub(crate) fn controller(&self) -> Pid {
+        let init = self.child_of(self.outer());
+        let pids = processes(&self.mark);
+        let is_named = |pid: &&Pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            parent_of(**pid) == Some(init) && !line.starts_with(b"sleep")
+        };
+        *pids.iter().find(is_named).expect("a controller")
+    }
+
     /// Waits until nothing is left of the lab.
-    fn assert_gone(mut self) {
+    pub(crate) fn assert_gone(mut self) {
         wait(&mut self.child);
         let left = || Some(processes(&self.mark)).filter(BTreeSet::is_empty);
         assert!(eventually(left).is_some(), "left: {:?}", processes(&self.mark));
@@ -135,7 +153,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     use std::io::Write;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).expect("somebody listens");
@@ -167,6 +185,50 @@ fn linger() {
     assert!(mounts.contains(&mark));
     say("ready");
     std::thread::sleep(crate::harness::LIMIT);
+}
+
+/// A node that waits for a sync that takes longer than any test. Says where its files are.
+fn linger_in_sync() {
+    let lab = Lab::build(&["n1"]).expect("a lab");
+    let home = tempfile::tempdir().expect("a directory").keep();
+    let data = home.join("data");
+    fs::create_dir(&data).expect("made");
+    let program = Program {
+        path: "/proc/self/exe".into(),
+        arguments: Vec::new(),
+        environment: vec![(SCRIPT.into(), "append a x; fsync a".into())],
+        directory: data.clone(),
+        stdout: "/dev/null".into(),
+        stderr: "/dev/null".into(),
+    };
+    let disk = Disk::new(&data).expect("a disk");
+    let trouble = Trouble::Slow { delay: crate::harness::LIMIT * 10 };
+    let troubled = disk.trouble(trouble, ChaCha8Rng::seed_from_u64(1));
+    let mut node = NodeProcess::new(&lab.nodes()[0], program);
+    node.watch_disk(disk);
+    node.start().expect("starts");
+    let waits = || (troubled.tally().delayed > 0).then_some(());
+    assert!(eventually(waits).is_some());
+    say("ready");
+    say(home.to_str().expect("text"));
+    std::thread::sleep(crate::harness::LIMIT);
+}
+
+fn kill_in_sync(account: Account) {
+    let mut started = Started::new("linger_in_a_sync", account);
+    let home = started.line();
+    let init = started.child_of(started.outer());
+    // The node, which is the same program, is the controller's child.
+    kill(started.child_of(init), Signal::SIGKILL).expect("killed");
+    started.assert_gone();
+    let left = |folder: &str| -> BTreeSet<String> {
+        let entries = fs::read_dir(folder).expect("readable").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    // The program's own files, and no other.
+    assert_eq!(left(&home), ["data", "ran"].map(String::from).into());
+    assert_eq!(left(&format!("{home}/data")), ["a".to_owned()].into());
+    fs::remove_dir_all(home).expect("removed");
 }
 
 fn count_interrupts() {
@@ -212,14 +274,7 @@ fn kill_init(account: Account) {
 
 fn kill_controller(account: Account) {
     let mut started = Started::new("linger", account);
-    let init = started.child_of(started.outer());
-    let pids = processes(&started.mark);
-    let is_named = |pid: &&Pid| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        parent_of(**pid) == Some(init) && !line.starts_with(b"sleep")
-    };
-    let controller = *pids.iter().find(is_named).expect("a controller");
-    kill(controller, Signal::SIGKILL).expect("killed");
+    kill(started.controller(), Signal::SIGKILL).expect("killed");
     assert_eq!(wait(&mut started.child).code(), Some(128 + 9));
     started.assert_gone();
 }

@@ -1,11 +1,17 @@
 //! Labs on this machine's kernel: real namespaces, sockets and processes.
 
+mod clock;
+mod clock_reader;
+mod disk;
 mod doctor;
+mod etcd;
 mod harness;
 mod lifetime;
 mod nemesis;
 mod network;
 mod process;
+mod together;
+mod victim;
 
 use harness::Part;
 
@@ -38,6 +44,22 @@ const PARTS: &[Part] = &[
         helpers: &[],
         tests: &[],
     },
+    Part { name: "disk", scenarios: disk::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
+    Part { name: "etcd", scenarios: etcd::SCENARIOS, unprivileged: &[], helpers: &[], tests: &[] },
+    Part {
+        name: "clock",
+        scenarios: clock::SCENARIOS,
+        unprivileged: &[],
+        helpers: clock::HELPERS,
+        tests: clock::TESTS,
+    },
+    Part {
+        name: "together",
+        scenarios: together::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
+    },
     Part {
         name: "nemesis",
         scenarios: nemesis::SCENARIOS,
@@ -48,5 +70,9 @@ const PARTS: &[Part] = &[
 ];
 
 fn main() {
+    if std::env::var_os(clock::READER).is_some() {
+        return clock_reader::main();
+    }
+    victim::run_if_asked();
     harness::main(PARTS);
 }

@@ -1,0 +1,164 @@
+//! Decides which of a node's disk calls fail or wait while a fault is in force.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+/// What is wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Calls fail with EIO.
+    Error {
+        /// Which calls.
+        on: Operations,
+        /// How many in a hundred.
+        share_percent: u8,
+    },
+    /// No more than this can be added, in bytes: what needs more fails with ENOSPC.
+    Full {
+        /// The room that is left.
+        room: u64,
+    },
+    /// Every sync takes so much longer.
+    Slow {
+        /// How much.
+        delay: Duration,
+    },
+}
+
+/// Which calls fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operations {
+    /// Those that write.
+    Write,
+    /// Those that sync.
+    Sync,
+    /// All of these.
+    Both,
+}
+
+/// What trouble did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls that failed.
+    pub failed: u64,
+    /// Calls that were delayed.
+    pub delayed: u64,
+    /// By how much, all calls together.
+    pub added: Duration,
+}
+
+/// What a call would do to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Change bytes, and make a file longer by so many.
+    Write { growth: u64 },
+    /// Make a file or directory.
+    Make,
+    /// Promise that changes are durable.
+    Sync,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Pass,
+    /// It fails.
+    Fail(Errno),
+    /// It goes on after so long.
+    Wait(Duration),
+}
+
+/// Trouble in force.
+#[derive(Debug)]
+pub(super) struct Armed {
+    trouble: Trouble,
+    rng: ChaCha8Rng,
+    pub(super) tally: Tally,
+}
+
+impl Armed {
+    pub(super) fn new(trouble: Trouble, rng: ChaCha8Rng) -> Armed {
+        Armed { trouble, rng, tally: Tally::default() }
+    }
+
+    /// What becomes of a call that does `deed`; counts it.
+    pub(super) fn judge(&mut self, deed: Deed) -> Fate {
+        match (&mut self.trouble, deed) {
+            (Trouble::Error { on, share_percent }, deed) => {
+                let meant = match deed {
+                    Deed::Write { .. } => *on != Operations::Sync,
+                    Deed::Sync => *on != Operations::Write,
+                    Deed::Make => false,
+                };
+                if !meant || self.rng.random_range(0..100) >= *share_percent {
+                    return Fate::Pass;
+                }
+                self.fail(Errno::EIO)
+            }
+            (Trouble::Full { .. }, Deed::Make) => self.fail(Errno::ENOSPC),
+            (Trouble::Full { room }, Deed::Write { growth }) => match room.checked_sub(growth) {
+                Some(left) => {
+                    *room = left;
+                    Fate::Pass
+                }
+                None => self.fail(Errno::ENOSPC),
+            },
+            (Trouble::Slow { delay }, Deed::Sync) => {
+                self.tally.delayed += 1;
+                self.tally.added += *delay;
+                Fate::Wait(*delay)
+            }
+            (Trouble::Full { .. }, Deed::Sync) | (Trouble::Slow { .. }, _) => Fate::Pass,
+        }
+    }
+
+    fn fail(&mut self, errno: Errno) -> Fate {
+        self.tally.failed += 1;
+        Fate::Fail(errno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+
+    fn armed(trouble: Trouble) -> Armed {
+        Armed::new(trouble, stream(1, "a disk"))
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits_and_what_needs_no_room() {
+        let mut full = armed(Trouble::Full { room: 10 });
+        assert_eq!(full.judge(Deed::Write { growth: 8 }), Fate::Pass);
+        assert_eq!(full.judge(Deed::Write { growth: 3 }), Fate::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(Deed::Write { growth: 2 }), Fate::Pass);
+        assert_eq!(full.judge(Deed::Write { growth: 0 }), Fate::Pass);
+        assert_eq!(full.judge(Deed::Sync), Fate::Pass);
+        assert_eq!(full.judge(Deed::Make), Fate::Fail(Errno::ENOSPC));
+        assert_eq!(full.tally.failed, 2);
+    }
+
+    #[test]
+    fn an_error_hits_its_share_of_the_calls_it_is_meant_for() {
+        let mut broken = armed(Trouble::Error { on: Operations::Sync, share_percent: 30 });
+        for _ in 0..1_000 {
+            broken.judge(Deed::Sync);
+            assert_eq!(broken.judge(Deed::Write { growth: 1 }), Fate::Pass);
+        }
+        assert!((200..400).contains(&broken.tally.failed), "{:?}", broken.tally);
+    }
+
+    #[test]
+    fn a_slow_disk_delays_syncs_only() {
+        let delay = Duration::from_millis(5);
+        let mut slow = armed(Trouble::Slow { delay });
+        assert_eq!(slow.judge(Deed::Write { growth: 1 }), Fate::Pass);
+        assert_eq!(slow.judge(Deed::Sync), Fate::Wait(delay));
+        assert_eq!(slow.tally, Tally { failed: 0, delayed: 1, added: delay });
+    }
+}

@@ -1,0 +1,135 @@
+//! Describes the faults of disks: what is lost, what fails, and what is damaged.
+
+use super::{Description, Fault, ONE_TARGET, Parameter};
+use crate::disk::parameters as disk;
+use crate::record::Family;
+
+const HOW_TORN: Parameter = Parameter {
+    name: disk::TEAR,
+    summary: "what survives of bytes that were not synced: none, or a random part of each file \
+              that ends at a sector of 512 bytes, appended bytes at any byte",
+    unit: "none, sector or byte",
+    default: "byte",
+};
+
+const WHICH_NAMES: Parameter = Parameter {
+    name: disk::NAMES,
+    summary: "which names survive: those made before the latest sync of anything, as ext4 and XFS \
+              have it, or those only whose directory was synced, as fsync(2) has it",
+    unit: "journal or posix",
+    default: "journal",
+};
+
+const WHICH_FILE: Parameter = Parameter {
+    name: disk::FILE,
+    summary: "the file, by its path below the data directory",
+    unit: "a path, or largest",
+    default: "largest",
+};
+
+/// Their rows of [`super::FAULTS`], in its order.
+pub(super) const ROWS: [Description; 7] = [
+    row(
+        Fault::PowerLoss,
+        "power-loss",
+        "take one node's power: what it had not synced is gone; later start it again",
+        &[ONE_TARGET, HOW_TORN, WHICH_NAMES],
+    ),
+    row(
+        Fault::PowerLossAll,
+        "power-loss-all",
+        "take all nodes' power at once and give it back at once; watch them recover",
+        &[HOW_TORN, WHICH_NAMES],
+    ),
+    row(
+        Fault::DiskError,
+        "disk-error",
+        "let one node's writes or syncs fail with EIO; start it again if it ends of that",
+        &[
+            ONE_TARGET,
+            Parameter {
+                name: disk::OPERATION,
+                summary: "which calls fail",
+                unit: "write, sync or both",
+                default: "sync",
+            },
+            Parameter {
+                name: disk::SHARE,
+                summary: "how many of them fail, at random",
+                unit: "percent, 1% to 100%",
+                default: "100%",
+            },
+        ],
+    ),
+    row(
+        Fault::DiskFull,
+        "disk-full",
+        "let what makes one node's files longer or more fail with ENOSPC",
+        &[
+            ONE_TARGET,
+            Parameter {
+                name: disk::ROOM,
+                summary: "how much can still be added before",
+                unit: "a size: B, KiB or MiB",
+                default: "0B",
+            },
+        ],
+    ),
+    row(
+        Fault::DiskSlow,
+        "disk-slow",
+        "let every sync of one node take longer",
+        &[
+            ONE_TARGET,
+            Parameter {
+                name: disk::DELAY,
+                summary: "by how much",
+                unit: "a duration, up to 10s",
+                default: "100ms",
+            },
+        ],
+    ),
+    row(
+        Fault::BitFlip,
+        "bit-flip",
+        "kill one node, flip one bit of a file of its, and start it again",
+        &[
+            ONE_TARGET,
+            WHICH_FILE,
+            Parameter {
+                name: disk::PLACE,
+                summary: "which byte; by default one of the first half, where no store can take \
+                          the damage for a torn end",
+                unit: "a size from the file's start, or random",
+                default: "random",
+            },
+        ],
+    ),
+    row(
+        Fault::Truncate,
+        "truncate",
+        "kill one node, cut a file of its short, and start it again",
+        &[
+            ONE_TARGET,
+            WHICH_FILE,
+            Parameter {
+                name: disk::KEEP,
+                summary: "how much of the file is left",
+                unit: "percent, 0% to 99%",
+                default: "50%",
+            },
+        ],
+    ),
+];
+
+const fn row(
+    fault: Fault,
+    name: &'static str,
+    summary: &'static str,
+    parameters: &'static [Parameter],
+) -> Description {
+    // As long as a node is down after a kill.
+    let (shortest_ms, longest_ms) = (1_500, 3_500);
+    let family = Family::Disk;
+    Description { fault, name, family, summary, shortest_ms, longest_ms, parameters }
+}
