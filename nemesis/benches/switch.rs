@@ -1,0 +1,266 @@
+//! Compares the switch with the kernel's own bridge, in one run on one machine.
+//!
+//! Two hosts joined by the lab's switch, then two joined by veth pairs and a bridge: the time of a
+//! TCP round trip of 64 bytes, and the bytes per second of one long TCP transfer. The two take turns,
+//! so that whatever else the machine does befalls both. The bridge is skipped, saying so, where `ip`
+//! or the kernel cannot make one. Run it with `cargo bench -p partita-nemesis --bench switch`.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::{Command, exit};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use partita_nemesis::Lab;
+use partita_nemesis::lab::Host;
+use partita_nemesis::lab::namespaces::{Entered, enter};
+
+/// How often the two take turns.
+const ROUNDS: usize = 5;
+const ROUND_TRIPS: usize = 8_000;
+/// Round trips with a pause before each, and that pause: what a client does that has other work.
+const PACED_TRIPS: usize = 800;
+const PAUSE: Duration = Duration::from_micros(500);
+/// What one transfer moves, in bytes.
+const TRANSFER: usize = 384 << 20;
+/// How many times the bridge's round trip the switch's may take.
+const MOST_TIMES_THE_BRIDGE: f64 = 1.3;
+/// What one link must carry, in bytes per second.
+const LEAST_BYTES_PER_SECOND: f64 = 150e6;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() {
+    match enter() {
+        Ok(Entered::Inside(_)) => match compare() {
+            Ok(within) => exit(i32::from(!within)),
+            Err(error) => {
+                eprintln!("{error}");
+                exit(4)
+            }
+        },
+        Ok(Entered::Finished(code)) => exit(i32::from(code)),
+        Err(error) => {
+            eprintln!("{error}");
+            exit(4)
+        }
+    }
+}
+
+/// Measures both and prints what it found; whether the switch is within its limits.
+fn compare() -> Result<bool, Failure> {
+    let lab = Lab::build(&["n1", "n2"])?;
+    let (one, two) = (Site::of(&lab.nodes()[0])?, Site::of(&lab.nodes()[1])?);
+    let bridge = Bridge::make();
+    let (mut by_switch, mut by_bridge) = (Measured::default(), Measured::default());
+    for _ in 0..ROUNDS {
+        by_switch.measure(&one, &two)?;
+        if let Ok(bridge) = &bridge {
+            by_bridge.measure(&bridge.one, &bridge.two)?;
+        }
+    }
+    by_switch.print("switch");
+    let ratio = match &bridge {
+        Ok(_) => {
+            by_bridge.print("bridge");
+            let ratio = by_switch.round_trip().as_secs_f64() / by_bridge.round_trip().as_secs_f64();
+            println!("round trip: {ratio:.2} times the bridge's (limit {MOST_TIMES_THE_BRIDGE})");
+            ratio
+        }
+        Err(reason) => {
+            println!("bridge  skipped: {reason}");
+            1.0
+        }
+    };
+    if let Some(failure) = lab.switch().failure() {
+        return Err(failure.into());
+    }
+    Ok(ratio <= MOST_TIMES_THE_BRIDGE && by_switch.rate() >= LEAST_BYTES_PER_SECOND)
+}
+
+/// What was measured on one kind of network, all rounds together.
+#[derive(Default)]
+struct Measured {
+    /// One after the other.
+    round_trips: Vec<Duration>,
+    /// After a pause each.
+    paced: Vec<Duration>,
+    bytes_per_second: Vec<f64>,
+}
+
+impl Measured {
+    fn measure(&mut self, from: &Site, to: &Site) -> Result<(), Failure> {
+        self.round_trips.extend(round_trips(from, to, ROUND_TRIPS, Duration::ZERO)?);
+        self.round_trips.sort();
+        self.paced.extend(round_trips(from, to, PACED_TRIPS, PAUSE)?);
+        self.paced.sort();
+        self.bytes_per_second.push(transfer(from, to)?);
+        self.bytes_per_second.sort_by(f64::total_cmp);
+        Ok(())
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.paced[self.paced.len() / 2]
+    }
+
+    fn rate(&self) -> f64 {
+        self.bytes_per_second[self.bytes_per_second.len() / 2]
+    }
+
+    fn print(&self, name: &str) {
+        let of = |times: &[Duration]| {
+            let (median, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+            format!("median {median:?}, 99 % {most:?}")
+        };
+        println!(
+            "{name:<7} round trip after a pause: {}; back to back: {}; one transfer: {:.0} MB/s",
+            of(&self.paced),
+            of(&self.round_trips),
+            self.rate() / 1e6,
+        );
+    }
+}
+
+/// A network namespace with an address in it.
+struct Site {
+    namespace: File,
+    address: Ipv4Addr,
+}
+
+impl Site {
+    fn of(host: &Host) -> Result<Site, Failure> {
+        let namespace = host.enter(|| File::open("/proc/thread-self/ns/net"))??;
+        Ok(Site { namespace, address: host.address() })
+    }
+
+    /// Runs `work` on a thread of its own inside.
+    fn run<T: Send>(&self, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+        let inside = || {
+            setns(&self.namespace, CloneFlags::CLONE_NEWNET)?;
+            work()
+        };
+        thread::scope(|scope| scope.spawn(inside).join().expect("no panic inside"))
+    }
+
+    fn listen(&self) -> Result<TcpListener, Failure> {
+        self.run(|| Ok(TcpListener::bind((self.address, 0))?))
+    }
+
+    fn connect(&self, to: SocketAddr) -> Result<TcpStream, Failure> {
+        let limit = Duration::from_secs(5);
+        let stream = self.run(|| Ok(TcpStream::connect_timeout(&to, limit)?))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// The times of many round trips of 64 bytes over one connection.
+fn round_trips(
+    from: &Site,
+    to: &Site,
+    count: usize,
+    pause: Duration,
+) -> Result<Vec<Duration>, Failure> {
+    let listener = to.listen()?;
+    let address = listener.local_addr()?;
+    let server = thread::spawn(move || -> Result<(), Failure> {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let mut buffer = [0; 64];
+        while stream.read_exact(&mut buffer).is_ok() {
+            stream.write_all(&buffer)?;
+        }
+        Ok(())
+    });
+    let mut stream = from.connect(address)?;
+    let mut times = Vec::with_capacity(count);
+    let warm_up = count / 8;
+    for turn in 0..warm_up + count {
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
+        let sent = Instant::now();
+        let mut answer = [0; 64];
+        stream.write_all(&[7; 64])?;
+        stream.read_exact(&mut answer)?;
+        if turn >= warm_up {
+            times.push(sent.elapsed());
+        }
+    }
+    drop(stream);
+    server.join().expect("no panic in the server")?;
+    Ok(times)
+}
+
+/// The bytes per second of one long transfer.
+fn transfer(from: &Site, to: &Site) -> Result<f64, Failure> {
+    let listener = to.listen()?;
+    let address = listener.local_addr()?;
+    let server = thread::spawn(move || -> Result<usize, Failure> {
+        let (mut stream, _) = listener.accept()?;
+        let (mut buffer, mut received) = (vec![0; 256 << 10], 0);
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(received),
+                length => received += length,
+            }
+        }
+    });
+    let start = Instant::now();
+    let mut stream = from.connect(address)?;
+    let chunk = vec![7; 256 << 10];
+    for _ in 0..TRANSFER / chunk.len() {
+        stream.write_all(&chunk)?;
+    }
+    drop(stream);
+    let received = server.join().expect("no panic in the server")?;
+    Ok(received as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Two hosts joined by veth pairs and the kernel's bridge.
+struct Bridge {
+    one: Site,
+    two: Site,
+}
+
+impl Bridge {
+    fn make() -> Result<Bridge, Failure> {
+        ip(&["link", "add", "bench", "type", "bridge"])?;
+        ip(&["link", "set", "bench", "up"])?;
+        Ok(Bridge { one: Bridge::join(1)?, two: Bridge::join(2)? })
+    }
+
+    /// Makes a host and joins it to the bridge, with the kernel's usual settings.
+    fn join(number: u8) -> Result<Site, Failure> {
+        let make = || -> Result<File, Failure> {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            Ok(File::open("/proc/thread-self/ns/net")?)
+        };
+        let namespace = thread::scope(|scope| scope.spawn(make).join().expect("no panic inside"))?;
+        let site = Site { namespace, address: Ipv4Addr::new(198, 18, 1, number) };
+        let path = format!("/proc/{}/fd/{}", std::process::id(), site.namespace.as_raw_fd());
+        let port = format!("bench-{number}");
+        let peer = ["peer", "name", "eth0", "netns", &path];
+        ip(&[&["link", "add", &port, "type", "veth"][..], &peer].concat())?;
+        ip(&["link", "set", &port, "master", "bench", "up"])?;
+        let address = format!("{}/24", site.address);
+        site.run(|| {
+            ip(&["address", "add", &address, "dev", "eth0"])?;
+            ip(&["link", "set", "eth0", "up"])
+        })?;
+        Ok(site)
+    }
+}
+
+/// Runs `ip` in the calling thread's network namespace.
+fn ip(arguments: &[&str]) -> Result<(), Failure> {
+    let output = Command::new("ip").args(arguments).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(format!("ip {}: {said}", arguments.join(" ")).into())
+}
