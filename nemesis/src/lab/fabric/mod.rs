@@ -107,7 +107,7 @@ impl Fabric {
     /// became of the frame: [`Fabric::delivered`] or [`Fabric::lost`].
     pub(crate) fn admit(&mut self, from: Port, to: Port, frame: &[u8], now_ns: u64) -> Decision {
         if let Some(segment) = Segment::read(frame)
-            && let Some(again) = self.connections.sent((from, to), &segment)
+            && let Some(again) = self.connections.sent((from, to), &segment, now_ns)
         {
             self.forge(again);
         }
@@ -167,7 +167,7 @@ impl Fabric {
 
     /// Makes up resets for both ends of every connection seen on a link; how many connections.
     pub(crate) fn reset(&mut self, from: Port, to: Port, now_ns: u64) -> u64 {
-        let (resets, connections) = self.connections.reset(from, to);
+        let (resets, connections) = self.connections.reset(from, to, now_ns);
         for reset in resets {
             self.forge(reset);
         }
