@@ -1,7 +1,8 @@
 //! Compares the switch with the kernel's own bridge, in one run on one machine.
 //!
 //! Two hosts joined by the lab's switch, then two joined by veth pairs and a bridge: the time of a
-//! TCP round trip of 64 bytes, and the bytes per second of one long TCP transfer. The two take turns,
+//! TCP round trip of 64 bytes, with the two ends on processors of their own, as nodes are, and on one
+//! together, which shows the cost of the detour; and the bytes per second of one long TCP transfer. The two take turns,
 //! so that whatever else the machine does befalls both. The bridge is skipped, saying so, where `ip`
 //! or the kernel cannot make one. Run it with `cargo bench -p partita-nemesis --bench switch`.
 
@@ -13,17 +14,16 @@ use std::process::{Command, exit};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, setns, unshare};
+use nix::unistd::Pid;
 use partita_nemesis::Lab;
 use partita_nemesis::lab::Host;
 use partita_nemesis::lab::namespaces::{Entered, enter};
 
 /// How often the two take turns.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const ROUND_TRIPS: usize = 8_000;
-/// Round trips with a pause before each, and that pause: what a client does that has other work.
-const PACED_TRIPS: usize = 800;
-const PAUSE: Duration = Duration::from_micros(500);
+const WARM_UP: usize = 1_000;
 /// What one transfer moves, in bytes.
 const TRANSFER: usize = 384 << 20;
 /// How many times the bridge's round trip the switch's may take.
@@ -67,7 +67,12 @@ fn compare() -> Result<bool, Failure> {
         Ok(_) => {
             by_bridge.print("bridge");
             let ratio = by_switch.round_trip().as_secs_f64() / by_bridge.round_trip().as_secs_f64();
-            println!("round trip: {ratio:.2} times the bridge's (limit {MOST_TIMES_THE_BRIDGE})");
+            let one = median(&by_switch.together).as_secs_f64()
+                / median(&by_bridge.together).as_secs_f64();
+            println!(
+                "round trip: {ratio:.2} times the bridge's on two processors (limit \
+                 {MOST_TIMES_THE_BRIDGE}), {one:.2} times on one"
+            );
             ratio
         }
         Err(reason) => {
@@ -84,26 +89,27 @@ fn compare() -> Result<bool, Failure> {
 /// What was measured on one kind of network, all rounds together.
 #[derive(Default)]
 struct Measured {
-    /// One after the other.
-    round_trips: Vec<Duration>,
-    /// After a pause each.
-    paced: Vec<Duration>,
+    /// Both ends on processors of their own.
+    apart: Vec<Duration>,
+    /// Both ends on one processor.
+    together: Vec<Duration>,
     bytes_per_second: Vec<f64>,
 }
 
 impl Measured {
     fn measure(&mut self, from: &Site, to: &Site) -> Result<(), Failure> {
-        self.round_trips.extend(round_trips(from, to, ROUND_TRIPS, Duration::ZERO)?);
-        self.round_trips.sort();
-        self.paced.extend(round_trips(from, to, PACED_TRIPS, PAUSE)?);
-        self.paced.sort();
+        let (first, second) = processors()?;
+        self.apart.extend(round_trips((from, first), (to, second))?);
+        self.apart.sort();
+        self.together.extend(round_trips((from, second), (to, second))?);
+        self.together.sort();
         self.bytes_per_second.push(transfer(from, to)?);
         self.bytes_per_second.sort_by(f64::total_cmp);
         Ok(())
     }
 
     fn round_trip(&self) -> Duration {
-        self.paced[self.paced.len() / 2]
+        median(&self.apart)
     }
 
     fn rate(&self) -> f64 {
@@ -112,16 +118,35 @@ impl Measured {
 
     fn print(&self, name: &str) {
         let of = |times: &[Duration]| {
-            let (median, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-            format!("median {median:?}, 99 % {most:?}")
+            format!("median {:?}, 99 % {:?}", median(times), times[times.len() * 99 / 100])
         };
         println!(
-            "{name:<7} round trip after a pause: {}; back to back: {}; one transfer: {:.0} MB/s",
-            of(&self.paced),
-            of(&self.round_trips),
+            "{name}: round trip on two processors: {}; on one: {}; one transfer: {:.0} MB/s",
+            of(&self.apart),
+            of(&self.together),
             self.rate() / 1e6,
         );
     }
+}
+
+/// The middle one of some times in order.
+fn median(times: &[Duration]) -> Duration {
+    times[times.len() / 2]
+}
+
+/// Two processors that this program may use; the same twice if there is only one.
+fn processors() -> Result<(usize, usize), Failure> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    let mut numbers = (0..CpuSet::count()).filter(|n| allowed.is_set(*n).unwrap_or(false));
+    let first = numbers.next().ok_or("no processor to run on")?;
+    Ok((first, numbers.next().unwrap_or(first)))
+}
+
+/// Keeps the calling thread on one processor.
+fn stay_on(processor: usize) -> Result<(), Failure> {
+    let mut set = CpuSet::new();
+    set.set(processor)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 /// A network namespace with an address in it.
@@ -157,16 +182,13 @@ impl Site {
     }
 }
 
-/// The times of many round trips of 64 bytes over one connection.
-fn round_trips(
-    from: &Site,
-    to: &Site,
-    count: usize,
-    pause: Duration,
-) -> Result<Vec<Duration>, Failure> {
-    let listener = to.listen()?;
+/// The times of many round trips of 64 bytes over one connection, each end on its processor. Where
+/// the scheduler would put them is luck that changes the result tenfold, on either network.
+fn round_trips(from: (&Site, usize), to: (&Site, usize)) -> Result<Vec<Duration>, Failure> {
+    let listener = to.0.listen()?;
     let address = listener.local_addr()?;
-    let server = thread::spawn(move || -> Result<(), Failure> {
+    let serve = || -> Result<(), Failure> {
+        stay_on(to.1)?;
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         let mut buffer = [0; 64];
@@ -174,25 +196,27 @@ fn round_trips(
             stream.write_all(&buffer)?;
         }
         Ok(())
-    });
-    let mut stream = from.connect(address)?;
-    let mut times = Vec::with_capacity(count);
-    let warm_up = count / 8;
-    for turn in 0..warm_up + count {
-        if !pause.is_zero() {
-            thread::sleep(pause);
-        }
-        let sent = Instant::now();
-        let mut answer = [0; 64];
-        stream.write_all(&[7; 64])?;
-        stream.read_exact(&mut answer)?;
-        if turn >= warm_up {
+    };
+    let ask = || -> Result<Vec<Duration>, Failure> {
+        stay_on(from.1)?;
+        let mut stream = from.0.connect(address)?;
+        let mut times = Vec::with_capacity(WARM_UP + ROUND_TRIPS);
+        for _ in 0..WARM_UP + ROUND_TRIPS {
+            let sent = Instant::now();
+            let mut answer = [0; 64];
+            stream.write_all(&[7; 64])?;
+            stream.read_exact(&mut answer)?;
             times.push(sent.elapsed());
         }
-    }
-    drop(stream);
-    server.join().expect("no panic in the server")?;
-    Ok(times)
+        Ok(times.split_off(WARM_UP))
+    };
+    thread::scope(|scope| {
+        let server = scope.spawn(serve);
+        // Threads of their own, since this one goes on to other processors.
+        let times = scope.spawn(ask).join().expect("no panic in the client")?;
+        server.join().expect("no panic in the server")?;
+        Ok(times)
+    })
 }
 
 /// The bytes per second of one long transfer.
