@@ -1,10 +1,10 @@
 //! Compares the switch with the kernel's own bridge, in one run on one machine.
 //!
 //! Two hosts joined by the lab's switch, then two joined by veth pairs and a bridge: the time of a
-//! TCP round trip of 64 bytes, with the two ends on processors of their own, as nodes are, and on one
-//! together, which shows the cost of the detour; and the bytes per second of one long TCP transfer. The two take turns,
-//! so that whatever else the machine does befalls both. The bridge is skipped, saying so, where `ip`
-//! or the kernel cannot make one. Run it with `cargo bench -p partita-nemesis --bench switch`.
+//! TCP round trip of 64 bytes, with the ends on processors of their own, as nodes are, and on one
+//! together, which shows the cost of the detour; and the bytes per second of one long transfer. The
+//! two networks take turns, so that whatever else the machine does befalls both. The bridge is
+//! skipped, saying so, where `ip` or the kernel cannot make one. Run it with `cargo bench -p partita-nemesis --bench switch`.
 
 use std::fs::File;
 use std::io::{Read, Write};

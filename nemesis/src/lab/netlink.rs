@@ -42,8 +42,8 @@ impl Netlink {
         Ok(Netlink { socket, sequence: 0 })
     }
 
-    /// Makes a pair of joined interfaces: `near` here and `far` in the namespace `there`. Both carry
-    /// `mtu` bytes in a frame, Ethernet's header not counted.
+    /// Makes a pair of joined interfaces: `near` here and `far` in the namespace `there`. Both
+    /// carry `mtu` bytes in a frame, Ethernet's header not counted.
     pub(crate) fn add_veth(
         &mut self,
         near: (&str, Mac),

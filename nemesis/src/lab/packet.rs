@@ -54,8 +54,8 @@ impl PacketSocket {
             header.msg_hdr.msg_iov = piece;
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: every header names one buffer, which is writable for the length given and outlives
-        // the call, as do the headers.
+        // SAFETY: every header names one buffer, which is writable for the length given and
+        // outlives the call, as do the headers.
         let received = retry(|| unsafe {
             let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
             let (first, count) = (headers.as_mut_ptr(), BATCH as libc::c_uint);

@@ -1,8 +1,8 @@
 //! Reads TCP and UDP inside an Ethernet frame, damages it, and makes up TCP resets.
 //!
-//! Understands IPv4 without fragments (RFC 791), TCP (RFC 9293) and UDP (RFC 768), which is all that
-//! hosts of a lab exchange as long as datagrams fit into a frame. Checksums: RFC 1071, and RFC 1624
-//! for mending one after a change.
+//! Understands IPv4 without fragments (RFC 791), TCP (RFC 9293) and UDP (RFC 768), which is all
+//! that hosts of a lab exchange as long as datagrams fit into a frame. Checksums: RFC 1071, and RFC
+//! 1624 for mending one after a change.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;

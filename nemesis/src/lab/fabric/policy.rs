@@ -167,8 +167,8 @@ pub struct Reorder {
     pub by: Duration,
 }
 
-/// Which frames arrive with one bit flipped, somewhere in what TCP or UDP carries. Frames that carry
-/// nothing, as bare acknowledgements, are left alone.
+/// Which frames arrive with one bit flipped, somewhere in what TCP or UDP carries. Frames that
+/// carry nothing, as bare acknowledgements, are left alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Corruption {
     /// How likely a frame is corrupted.

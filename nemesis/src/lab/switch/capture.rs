@@ -2,9 +2,9 @@
 //!
 //! One file per directed link, `n1-to-n2.pcap`, in the classic format of libpcap with nanoseconds
 //! (draft-ietf-opsawg-pcap); a link that carries nothing has none. Holds frames as the receiver got
-//! them, at the moment its interface took them, so that what a policy dropped is missing and what it
-//! did to the rest can be seen; resets that the switch made up are there too. The switch only copies
-//! a frame into a bounded queue: if the disk is slower than the network, frames are missing and
+//! them, at the moment its interface took them: what a policy dropped is missing, and what it did
+//! to the rest can be seen; resets that the switch made up are there too. The switch only copies a
+//! frame into a bounded queue: if the disk is slower than the network, frames are missing and
 //! counted, and no other frame is late.
 
 use std::collections::HashMap;

@@ -2,8 +2,8 @@
 //!
 //! It waits for frames on all sockets and takes them in batches. Frames of a batch that pass
 //! unhindered to one receiver leave together: the cost of a system call is shared by as many frames
-//! as there are. Before it sleeps it looks around for a few microseconds more: the answer to a frame
-//! often comes sooner than a sleeper wakes up, which measurably shortens a round trip by a third.
+//! as there are. Before it sleeps it looks around for a few microseconds more: the answer to a
+//! frame often comes sooner than a sleeper wakes up, which measurably shortens a round trip.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -158,8 +158,8 @@ impl Shared {
         });
     }
 
-    /// Offers frames to the receiver's interface, which is given a few milliseconds to make room, and
-    /// tells of each whether it was taken.
+    /// Offers frames to the receiver's interface, which is given a few milliseconds to make room,
+    /// and tells of each whether it was taken.
     fn offer(&self, to: Port, frames: &[&[u8]], mut tell: impl FnMut(&[u8], bool)) {
         let socket = &self.sockets[to];
         let (mut rest, mut refusals) = (frames, 0);

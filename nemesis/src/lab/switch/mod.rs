@@ -1,9 +1,9 @@
 //! Carries frames between the hosts, as far as each link's policy lets them.
 //!
-//! One thread, the [`carrier`], waits on a packet socket per host and asks the fabric what to do with
-//! every frame. It sends while it holds the fabric's lock: once a change of policy has returned, not
-//! one frame passes by the old policy. A full receiver is waited for, but not for long, since every
-//! other link waits too.
+//! One thread, the `carrier`, waits on a packet socket per host and asks the fabric what to do
+//! with every frame. It sends while it holds the fabric's lock: once a change of policy has
+//! returned, not one frame passes by the old policy. A full receiver is waited for, but not for
+//! long, since every other link waits too.
 
 mod capture;
 mod carrier;
