@@ -15,13 +15,16 @@ pub mod network;
 mod offload;
 mod packet;
 pub mod process;
+mod segment;
 pub mod switch;
 
 use std::io;
 
-pub use fabric::{Counters, Policy};
+pub use fabric::{
+    Corruption, Counters, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder,
+};
 pub use host::Host;
-pub use switch::{Link, Switch};
+pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Link, Sample, Series, Switch};
 
 use network::{Cable, NetworkError};
 use packet::PacketSocket;
@@ -83,6 +86,16 @@ impl Lab {
     ///
     /// If the names do not fit, or the kernel refuses an operation; the error says which.
     pub fn build<S: AsRef<str>>(nodes: &[S]) -> Result<Lab, BuildError> {
+        Lab::build_with_seed(nodes, 0)
+    }
+
+    /// As [`Lab::build`], with the seed that decides what chance does to frames: which are lost,
+    /// doubled or late, link by link and frame by frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::build`].
+    pub fn build_with_seed<S: AsRef<str>>(nodes: &[S], seed: u64) -> Result<Lab, BuildError> {
         let numbered = numbered(nodes)?;
         let (hosts, cables): (Vec<Host>, Vec<Cable>) =
             network::build(&numbered)?.into_iter().unzip();
@@ -92,7 +105,7 @@ impl Lab {
                 .map_err(|source| BuildError::Socket { host: host.name.clone(), source })?;
             ports.push((host.name.clone(), host.mac, socket));
         }
-        Ok(Lab { hosts, switch: Switch::start(ports)?, _cables: cables })
+        Ok(Lab { hosts, switch: Switch::start(ports, seed)?, _cables: cables })
     }
 
     /// The nodes' hosts, in order.

@@ -42,18 +42,20 @@ impl Netlink {
         Ok(Netlink { socket, sequence: 0 })
     }
 
-    /// Makes a pair of joined interfaces: `near` here and `far` in the namespace `there`.
+    /// Makes a pair of joined interfaces: `near` here and `far` in the namespace `there`. Both
+    /// carry `mtu` bytes in a frame, Ethernet's header not counted.
     pub(crate) fn add_veth(
         &mut self,
         near: (&str, Mac),
         far: (&str, Mac),
         there: Option<BorrowedFd<'_>>,
+        mtu: u32,
     ) -> io::Result<()> {
-        let mut peer = link(far);
+        let mut peer = link(far, mtu);
         if let Some(namespace) = there {
             peer.attributes.push(LinkAttribute::NetNsFd(namespace.as_raw_fd()));
         }
-        let mut message = link(near);
+        let mut message = link(near, mtu);
         message.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
@@ -145,9 +147,12 @@ impl Netlink {
     }
 }
 
-fn link((name, mac): (&str, Mac)) -> LinkMessage {
+fn link((name, mac): (&str, Mac), mtu: u32) -> LinkMessage {
     let mut message = LinkMessage::default();
-    message.attributes =
-        vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::Address(mac.0.to_vec())];
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Address(mac.0.to_vec()),
+        LinkAttribute::Mtu(mtu),
+    ];
     message
 }

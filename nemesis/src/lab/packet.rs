@@ -1,7 +1,7 @@
 //! Takes whole Ethernet frames from an interface and puts them on it.
 //!
 //! One AF_PACKET socket per interface (packet(7)). It does not see what it sends itself, and never
-//! blocks.
+//! blocks. Frames move in batches, a system call for many (recvmmsg(2), sendmmsg(2)).
 
 #![expect(unsafe_code, reason = "neither std nor nix binds a packet socket to an interface")]
 
@@ -10,12 +10,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
 /// What each socket may buffer in either direction, in bytes: some thousand full frames.
 const BUFFER: usize = 8 << 20;
+
+/// The most frames that one call moves: more would be no faster, and others wait meanwhile.
+pub(crate) const BATCH: usize = 32;
+/// Room for the longest frame that hosts send: the MTU and an Ethernet header.
+const FRAME_ROOM: usize = super::network::MTU as usize + 18;
 
 /// A raw socket on one interface.
 #[derive(Debug)]
@@ -38,27 +41,58 @@ impl PacketSocket {
         Ok(socket)
     }
 
-    /// The next frame, cut off at the end of `buffer`; its length, or none if none is waiting.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC) {
-                Ok(length) => return Ok(Some(length)),
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
+    /// Takes the frames that wait, as many as fit; none if none is waiting.
+    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<()> {
+        batch.frames = 0;
+        // SAFETY: an mmsghdr without name, buffers and control data is all zeros.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+        let mut pieces = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+        for ((header, piece), room) in
+            headers.iter_mut().zip(&mut pieces).zip(batch.storage.chunks_exact_mut(FRAME_ROOM))
+        {
+            *piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+            header.msg_hdr.msg_iov = piece;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: every header names one buffer, which is writable for the length given and
+        // outlives the call, as do the headers.
+        let received = retry(|| unsafe {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+            let (first, count) = (headers.as_mut_ptr(), BATCH as libc::c_uint);
+            libc::recvmmsg(self.0.as_raw_fd(), first, count, flags as _, std::ptr::null_mut())
+        });
+        match received {
+            Ok(count) => {
+                for (length, header) in batch.lengths.iter_mut().zip(&headers[..count]) {
+                    *length = header.msg_len as usize;
+                }
+                batch.frames = count;
+                Ok(())
             }
+            Err(Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Puts a frame on the interface.
-    pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Errno> {
-        loop {
-            match send(self.0.as_raw_fd(), frame, MsgFlags::empty()) {
-                Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
+    /// Puts frames on the interface, at most a batch; how many of them, counted from the first, it
+    /// took.
+    pub(crate) fn send(&self, frames: &[&[u8]]) -> Result<usize, Errno> {
+        // SAFETY: an mmsghdr without name, buffers and control data is all zeros.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+        let mut pieces = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+        for ((header, piece), frame) in headers.iter_mut().zip(&mut pieces).zip(frames) {
+            *piece =
+                libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
+            header.msg_hdr.msg_iov = piece;
+            header.msg_hdr.msg_iovlen = 1;
         }
+        let count = frames.len().min(BATCH);
+        // SAFETY: every header names one frame, which sending only reads and which outlives the
+        // call, as do the headers.
+        retry(|| unsafe {
+            let flags = libc::MSG_DONTWAIT;
+            libc::sendmmsg(self.0.as_raw_fd(), headers.as_mut_ptr(), count as _, flags as _)
+        })
     }
 
     fn switch_on(&self, option: libc::c_int) -> io::Result<()> {
@@ -108,6 +142,44 @@ impl PacketSocket {
         };
         Errno::result(result)?;
         Ok(())
+    }
+}
+
+/// Calls the kernel until no signal comes in between; the count it returned.
+fn retry(mut call: impl FnMut() -> libc::c_int) -> Result<usize, Errno> {
+    loop {
+        match Errno::result(call()) {
+            Ok(count) => return Ok(usize::try_from(count).unwrap_or(0)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Frames as they came from one socket.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    storage: Vec<u8>,
+    lengths: [usize; BATCH],
+    frames: usize,
+}
+
+impl Batch {
+    /// Room for a batch of frames.
+    pub(crate) fn new() -> Batch {
+        Batch { storage: vec![0; BATCH * FRAME_ROOM], lengths: [0; BATCH], frames: 0 }
+    }
+
+    /// The frames received last, without any that did not fit.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let rooms = self.storage.chunks_exact(FRAME_ROOM);
+        let lengths = &self.lengths[..self.frames];
+        rooms.zip(lengths).filter_map(|(room, length)| room.get(..*length))
+    }
+
+    /// Whether none were received.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames == 0
     }
 }
 

@@ -1,5 +1,8 @@
 //! Real sockets on real hosts: what the switch carries, and what it does not.
 
+mod policies;
+mod records;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::panic::AssertUnwindSafe;
@@ -12,7 +15,7 @@ use partita_nemesis::{Lab, Policy};
 
 /// Long enough for what is under way to arrive, if it arrives at all.
 const SILENCE: Duration = Duration::from_millis(300);
-const BLOCK: Policy = Policy { block: true, delay: Duration::ZERO };
+const BLOCK: Policy = Policy { block: true, ..Policy::OPEN };
 
 /// What is tested inside a lab.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -26,6 +29,26 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "hosts_have_loopback_and_no_ipv6", run: interfaces },
     Scenario { name: "a_link_of_an_unknown_host_is_refused", run: unknown_host },
     Scenario { name: "a_second_lab_may_follow_the_first", run: twice },
+    Scenario { name: "a_lossy_link_loses_its_share_and_tcp_makes_up_for_it", run: policies::loss },
+    Scenario { name: "a_bursty_link_loses_frames_in_bursts", run: policies::bursty_loss },
+    Scenario { name: "one_seed_loses_the_same_frames_again", run: policies::seed },
+    Scenario { name: "a_duplicated_datagram_arrives_twice", run: policies::duplicate },
+    Scenario { name: "a_reordered_datagram_arrives_late_but_once", run: policies::reorder },
+    Scenario { name: "a_mended_corruption_reaches_the_program", run: policies::corrupt_mended },
+    Scenario {
+        name: "an_unmended_corruption_stops_at_the_kernel",
+        run: policies::corrupt_unmended,
+    },
+    Scenario { name: "a_rate_slows_a_transfer_down", run: policies::rate },
+    Scenario { name: "jitter_varies_the_delay_and_keeps_the_order", run: policies::jitter },
+    Scenario { name: "a_held_link_keeps_everything_and_releases_it_in_order", run: policies::hold },
+    Scenario { name: "a_reset_ends_a_links_connections_at_both_ends", run: policies::reset },
+    Scenario { name: "a_reset_ends_a_connection_under_load", run: policies::reset_under_load },
+    Scenario { name: "a_reset_passes_a_partition", run: policies::reset_while_cut },
+    Scenario { name: "a_clients_link_is_a_link_like_any_other", run: policies::clients },
+    Scenario { name: "counters_are_kept_in_periods_of_100_ms", run: records::series },
+    Scenario { name: "a_capture_holds_what_a_link_delivered", run: records::capture },
+    Scenario { name: "a_capture_keeps_within_its_limits", run: records::limited_capture },
 ];
 
 fn lab() -> Lab {
@@ -183,7 +206,7 @@ fn delay() {
     let (n1, n2) = (host(&lab, "n1"), host(&lab, "n2"));
     let (one, two) = (udp(n1), udp(n2));
     let held = Duration::from_millis(80);
-    lab.switch().set("n1", "n2", Policy { block: false, delay: held }).expect("a link");
+    lab.switch().set("n1", "n2", Policy { delay: held, ..Policy::OPEN }).expect("a link");
     let sent = Instant::now();
     for number in 0..50 {
         send(&one, n2, number);
