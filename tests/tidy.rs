@@ -42,6 +42,7 @@ const SANS_IO: &[&str] = &[
     "checker/src",
     "raft-node/src/core",
     "raft-node/src/sim",
+    "nemesis/src/lab/fabric",
     "nemesis/src/schedule",
     "workloads/src/register.rs",
 ];

@@ -34,7 +34,7 @@ const LAST_WORDS: usize = 5;
 /// [`Failure`] if the lab cannot be built or a program cannot be run.
 pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
     let names: Vec<String> = (1..=plan.nodes).map(|number| format!("n{number}")).collect();
-    let lab = Lab::build(&names).or_harness(|| "the lab".to_owned())?;
+    let lab = Lab::build_with_seed(&names, plan.seed).or_harness(|| "the lab".to_owned())?;
     let partita = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
     let addresses: Vec<(String, Ipv4Addr)> =
         lab.nodes().iter().map(|host| (host.name().to_owned(), host.address())).collect();
