@@ -14,13 +14,11 @@ use nix::unistd::Pid;
 
 use super::page::PAGE;
 use super::stub::{self, Addresses};
-use super::tracee::Tracee;
+use super::tracee::{RESTART, Tracee};
 use super::vdso::{self, Function, Layout};
 
 /// The code segment of a 64-bit program.
 const USER_CODE_64: u64 = 0x33;
-/// What a call that was interrupted, to be begun anew, has for an answer inside the kernel.
-const RESTART: [i64; 3] = [-512, -513, -514];
 /// The largest vDSO there may be, in bytes: today's have two or three pages.
 const LARGEST_VDSO: u64 = 1 << 20;
 

@@ -18,6 +18,9 @@ use nix::unistd::{Pid, getpid};
 
 /// How often a foreign process's end that hides this one's is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// What a call that was interrupted, to be begun anew, has for an answer inside the kernel:
+/// `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND` and `ERESTART_RESTARTBLOCK`.
+pub(super) const RESTART: [i64; 4] = [-512, -513, -514, -516];
 /// Every signal that can be blocked.
 const ALL_SIGNALS: u64 = u64::MAX;
 
@@ -122,12 +125,31 @@ impl Tracee {
     /// Makes it do a system call, by a `syscall` instruction at `site`; the kernel's answer. It
     /// must stand at the end of a system call or on its way out of the kernel, and does so
     /// afterwards, but with other registers.
+    ///
+    /// A stop signal cannot be blocked, and one that arrives while the call waits for a supervisor
+    /// interrupts it: the signal is kept for the end, and the call is made anew.
     pub(super) fn call(
         &mut self,
         site: u64,
         number: libc::c_long,
         arguments: [u64; 6],
     ) -> Result<u64, Errno> {
+        loop {
+            let answer = self.try_call(site, number, arguments)?;
+            match answer {
+                _ if RESTART.contains(&answer) => {}
+                -4_095..=-1 => return Err(Errno::from_raw(-(answer as i32))),
+                _ => return Ok(answer.cast_unsigned()),
+            }
+        }
+    }
+
+    fn try_call(
+        &mut self,
+        site: u64,
+        number: libc::c_long,
+        arguments: [u64; 6],
+    ) -> Result<i64, Errno> {
         let mut registers = self.registers()?;
         registers.rip = site;
         registers.rax = number.cast_unsigned();
@@ -138,11 +160,7 @@ impl Tracee {
         self.set_registers(registers)?;
         self.run_to_system_call()?;
         self.run_to_system_call()?;
-        let answer = self.registers()?.rax.cast_signed();
-        match answer {
-            -4_095..=-1 => Err(Errno::from_raw(-(answer as i32))),
-            _ => Ok(answer.cast_unsigned()),
-        }
+        Ok(self.registers()?.rax.cast_signed())
     }
 
     /// Writes into its memory, whatever the protection, a multiple of eight bytes.
