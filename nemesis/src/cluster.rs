@@ -7,6 +7,7 @@ use crate::clock::{ClockError, NodeClock};
 use crate::disk::{Disk, DiskError};
 use crate::lab::process::{NodeProcess, Program};
 use crate::lab::{Lab, Link};
+use crate::schedule::Direction;
 
 /// A lab with a program for every node. Dropping it kills the nodes and ends the switch.
 #[derive(Debug)]
@@ -71,6 +72,20 @@ impl Cluster {
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&NodeProcess> {
         self.processes.iter().find(|process| process.node() == name)
+    }
+
+    /// For each node in `of`, its links to all others, or theirs to it.
+    pub(crate) fn links_of_each(&self, of: &[String], direction: Direction) -> Vec<Link> {
+        let mut links = Vec::new();
+        for node in of {
+            for other in self.names.iter().filter(|name| *name != node) {
+                links.push(match direction {
+                    Direction::Out => Link::new(node, other),
+                    Direction::In => Link::new(other, node),
+                });
+            }
+        }
+        links
     }
 
     /// Every link from a node in `from` to a node that is not, the clients' host left out.

@@ -1,26 +1,35 @@
 //! Plays a schedule on a cluster: looks the victims up, injects each fault, waits, heals, measures.
 //!
-//! A record of a fault goes out when it is injected and again when it is healed, so that nothing is
-//! forgotten if the program ends in between. Whatever ends the play, a fault in force is healed:
-//! partitions are lifted, paused processes continued, clocks set right and disks mended even if the
-//! play's future is dropped; a killed node is started again unless everything is about to be shut
-//! down. Time is the caller's clock, so that records and history can be laid over each other.
+//! Every fault has its own course from its time on, and faults may overlap: what they do to links is
+//! put together ([`alterations`]), and what they need of a node's process, clock or disk they have
+//! to themselves ([`claims`]). A record of a fault goes out just before it is injected, when it is
+//! in force and again when it is healed, so that nothing is forgotten if the program ends in
+//! between. Whatever ends the play, a fault in force is healed: partitions are lifted, paused
+//! processes continued, clocks set right and disks mended even if the play's future is dropped; a
+//! killed node is started again unless everything is about to be shut down. Time is the caller's
+//! clock, so that records and history can be laid over each other.
 
+mod alterations;
+mod claims;
 mod inject;
 mod victims;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 use crate::record::FaultRecord;
 use crate::schedule::{PlannedFault, Schedule, ScheduleError};
+use crate::together::all;
 
-use inject::{InForce, inject};
+use alterations::Alterations;
+use claims::Claims;
+use inject::{InForce, InjectError, inject};
 
 /// What the nemesis must ask about the system under test.
 pub trait Roles {
@@ -48,12 +57,39 @@ pub enum Stop {
     ShutDown,
 }
 
+/// At which point of a fault's course a record of it goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Its victims are chosen, and it is about to be injected.
+    Coming,
+    /// It is in force.
+    Begun,
+    /// It is over, or could not be injected.
+    Over,
+}
+
 /// A cluster's nemesis. `clock` yields nanoseconds since the run began.
 #[derive(Debug)]
 pub struct Nemesis<'a, R, C> {
     cluster: &'a Cluster,
     roles: &'a R,
     clock: C,
+}
+
+/// What the faults of one play share.
+struct Stage<'a, F> {
+    seed: u64,
+    origin_ns: u64,
+    alterations: &'a Alterations<'a>,
+    claims: &'a Claims,
+    record: Mutex<F>,
+}
+
+impl<F: FnMut(Moment, &FaultRecord)> Stage<'_, F> {
+    fn record(&self, moment: Moment, happened: &FaultRecord) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record(moment, happened);
+    }
 }
 
 impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
@@ -63,8 +99,8 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
     }
 
     /// Plays `schedule`, whose time begins now, until its end or until `stop` is ready. `record` is
-    /// given every fault when it is in force and again when it is healed; a fault that could not be
-    /// injected is given once, with the reason. Returns once nothing is in force any more.
+    /// given every fault just before it is injected, when it is in force and when it is over.
+    /// Returns once nothing is in force any more.
     ///
     /// # Errors
     ///
@@ -73,39 +109,53 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         &self,
         schedule: &Schedule,
         stop: impl Future<Output = Stop>,
-        mut record: impl FnMut(&FaultRecord),
+        record: impl FnMut(Moment, &FaultRecord),
     ) -> Result<Ending, ScheduleError> {
         schedule.check(self.cluster.names())?;
-        let origin_ns = (self.clock)();
-        let mut stop = std::pin::pin!(stop);
-        for planned in &schedule.faults {
-            let at_ns = origin_ns.saturating_add(planned.at_ms * 1_000_000);
-            if let Some(stop) = self.wait(at_ns, stop.as_mut()).await {
-                return Ok(ending(stop));
-            }
-            let until_ns = at_ns.saturating_add(planned.duration_ms * 1_000_000);
-            let seed = schedule.seed;
-            let stopped = self.befall(planned, seed, until_ns, stop.as_mut(), &mut record).await;
-            if let Some(stop) = stopped {
-                return Ok(ending(stop));
-            }
-        }
-        Ok(Ending::Played)
+        let alterations = Alterations::new(self.cluster.lab().switch());
+        let stage = Stage {
+            seed: schedule.seed,
+            origin_ns: (self.clock)(),
+            alterations: &alterations,
+            claims: &Claims::default(),
+            record: Mutex::new(record),
+        };
+        let (stopper, stopping) = watch::channel(None);
+        let courses = schedule.faults.iter();
+        let courses = courses.map(|planned| self.befall(planned, &stage, stopping.clone()));
+        let mut played = std::pin::pin!(all(courses.collect()));
+        let stop = tokio::select! {
+            biased;
+            stop = stop => stop,
+            _ = &mut played => return Ok(Ending::Played),
+        };
+        // Every course has a receiver as long as it is under way.
+        let _ = stopper.send(Some(stop));
+        played.await;
+        Ok(match stop {
+            Stop::Heal => Ending::Stopped,
+            Stop::ShutDown => Ending::ShutDown,
+        })
     }
 
-    /// Injects one fault, waits until `until_ns` and heals it. How it was stopped, if it was.
-    async fn befall(
+    /// The course of one fault: waits for its time, injects it, waits until it is over and heals it.
+    async fn befall<F: FnMut(Moment, &FaultRecord)>(
         &self,
         planned: &PlannedFault,
-        seed: u64,
-        until_ns: u64,
-        mut stop: Pin<&mut impl Future<Output = Stop>>,
-        record: &mut impl FnMut(&FaultRecord),
-    ) -> Option<Stop> {
+        stage: &Stage<'_, F>,
+        mut stopping: watch::Receiver<Option<Stop>>,
+    ) {
+        let at_ns = stage.origin_ns.saturating_add(planned.at_ms * 1_000_000);
+        let until_ns = at_ns.saturating_add(planned.duration_ms * 1_000_000);
+        if self.wait(at_ns, &mut stopping).await.is_some() {
+            return;
+        }
+        let is_free = |node: &str| stage.claims.is_free(planned.fault, node);
+        let names = self.cluster.names();
         let victims = tokio::select! {
             biased;
-            stop = stop.as_mut() => return Some(stop),
-            victims = victims::choose(planned, seed, self.cluster.names(), self.roles) => victims,
+            _ = stopped(&mut stopping) => return,
+            victims = victims::choose(planned, stage.seed, names, self.roles, is_free) => victims,
         };
         let mut happened = FaultRecord {
             id: planned.id,
@@ -119,21 +169,29 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             effects: Vec::new(),
             error: None,
         };
-        let in_force = match inject(self.cluster, planned, seed, &happened.nodes).await {
+        let claim = stage.claims.take(planned.id, planned.fault, &happened.nodes);
+        let injected = match &claim {
+            Ok(_) => {
+                stage.record(Moment::Coming, &happened);
+                let (links, seed) = (stage.alterations, stage.seed);
+                inject(self.cluster, links, planned, seed, &happened.nodes).await
+            }
+            Err((node, by)) => Err(InjectError::Taken { node: node.clone(), by: *by }),
+        };
+        let in_force = match injected {
             Ok(in_force) => in_force,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
                 happened.error = Some(error.to_string());
-                record(&happened);
-                return None;
+                stage.record(Moment::Over, &happened);
+                return;
             }
         };
         happened.effects = in_force.effects_so_far();
-        record(&happened);
-        let stopped = self.wait(until_ns, stop).await;
-        self.heal(in_force, stopped, &mut happened).await;
-        record(&happened);
-        stopped
+        stage.record(Moment::Begun, &happened);
+        let stop = self.wait(until_ns, &mut stopping).await;
+        self.heal(in_force, stop, &mut happened).await;
+        stage.record(Moment::Over, &happened);
     }
 
     async fn heal(&self, in_force: InForce<'_>, stopped: Option<Stop>, happened: &mut FaultRecord) {
@@ -147,26 +205,32 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
     async fn wait(
         &self,
         until_ns: u64,
-        mut stop: Pin<&mut impl Future<Output = Stop>>,
+        stopping: &mut watch::Receiver<Option<Stop>>,
     ) -> Option<Stop> {
         loop {
             let left_ns = until_ns.saturating_sub((self.clock)());
             if left_ns == 0 {
-                return None;
+                return *stopping.borrow();
             }
             tokio::select! {
                 biased;
-                stop = stop.as_mut() => return Some(stop),
+                stop = stopped(stopping) => return Some(stop),
                 () = sleep(Duration::from_nanos(left_ns)) => {}
             }
         }
     }
 }
 
-fn ending(stop: Stop) -> Ending {
-    match stop {
-        Stop::Heal => Ending::Stopped,
-        Stop::ShutDown => Ending::ShutDown,
+/// Waits until the play is stopped, and says how.
+async fn stopped(stopping: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    loop {
+        let stop = *stopping.borrow_and_update();
+        match stop {
+            Some(stop) => return stop,
+            None if stopping.changed().await.is_ok() => {}
+            // The play is being dropped, and this with it.
+            None => std::future::pending().await,
+        }
     }
 }
 

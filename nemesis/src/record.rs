@@ -49,6 +49,15 @@ pub struct FaultRecord {
 }
 
 impl FaultRecord {
+    /// Whether it accounts for a victim having no process while it is in force.
+    pub fn may_end_processes(&self) -> bool {
+        match self.family {
+            Family::Process | Family::Disk => self.fault != "pause",
+            Family::Membership => true,
+            Family::Partition | Family::Link | Family::Clock => false,
+        }
+    }
+
     /// Whether anything at all was measured: a fault without effect tested nothing.
     pub fn had_effect(&self) -> bool {
         self.effects.iter().any(|effect| effect.amount > 0.0)

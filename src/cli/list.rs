@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use partita_checker::model::MODELS;
 use partita_nemesis::fault::FAULTS;
 use partita_nemesis::menu::MENUS;
+use partita_nemesis::recipes::{self, RECIPES};
 use partita_workloads::catalogue::WORKLOADS;
 
 use crate::exit::Exit;
@@ -28,6 +29,8 @@ enum Kind {
     Models,
     /// What befalls nodes, for `--nemesis`.
     Faults,
+    /// Schedules that come with the program, for `--schedule`.
+    Recipes,
     /// Planted bugs of raft-node, for `--mutation`.
     Mutations,
 }
@@ -58,6 +61,12 @@ pub fn perform(arguments: &Arguments) -> Exit {
     }
     if wanted(Kind::Faults) {
         faults();
+    }
+    if wanted(Kind::Recipes) {
+        heading("recipes (--schedule)");
+        for (name, _) in RECIPES {
+            row(name, &recipes::find(name).map_or_else(String::new, |recipe| recipe.about));
+        }
     }
     if wanted(Kind::Mutations) {
         heading("planted bugs of raft-node (--mutation)");

@@ -1,13 +1,14 @@
 //! `partita run`: one run, from start to report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use partita_nemesis::{Entered, Menu, enter};
+use partita_nemesis::recipes::{self, RECIPES};
+use partita_nemesis::{Entered, Menu, Script, enter};
 use partita_workloads::catalogue;
 
-use crate::controller::{self, Plan};
+use crate::controller::{self, Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::target::Target;
 
@@ -25,9 +26,13 @@ pub struct Arguments {
     /// The system under test: a built-in name or a TOML file.
     #[arg(long, default_value = "raft-node")]
     target: String,
-    /// How many nodes.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
-    nodes: u32,
+    /// How many nodes: 3, or as many as the schedule is meant for.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: Option<u32>,
+    /// A word to add to every node's command, such as `--node-argument=--snapshot-every=64KiB`; may
+    /// be repeated.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    node_argument: Vec<String>,
     /// What the clients do.
     #[arg(long, default_value = "register")]
     workload: String,
@@ -35,10 +40,13 @@ pub struct Arguments {
     /// by commas.
     #[arg(long, default_value = "default", value_name = "FAULTS")]
     nemesis: String,
-    /// How long clients and faults are at work.
-    #[arg(long, default_value = "20s", value_name = "DURATION",
-          value_parser = super::positive_duration)]
-    time: Duration,
+    /// Play this schedule instead of drawing faults: the name of a recipe (`partita list recipes`) or
+    /// a TOML file, such as the `schedule.toml` of an earlier run.
+    #[arg(long, value_name = "RECIPE|FILE", conflicts_with = "nemesis")]
+    schedule: Option<String>,
+    /// How long clients and faults are at work: 20s, or as long as the schedule needs.
+    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
+    time: Option<Duration>,
     /// Where everything random comes from; drawn from the time of day if not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -69,6 +77,12 @@ pub struct Arguments {
     #[arg(long)]
     keep_data: bool,
 }
+
+/// How long a run takes if nobody says.
+const ORDINARY_TIME: Duration = Duration::from_secs(20);
+
+/// How many nodes it has then.
+const ORDINARY_NODES: u32 = 3;
 
 /// Operations a second that one client is good for when the cluster is healthy.
 const RATE_OF_A_CLIENT: f64 = 40.0;
@@ -109,18 +123,26 @@ fn code_of(code: u8) -> Exit {
 fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let target = Target::find(&arguments.target).or_usage(|| "--target".to_owned())?;
     let workload = catalogue::find(&arguments.workload).or_usage(|| "--workload".to_owned())?;
-    let menu: Menu = arguments.nemesis.parse().or_usage(|| "--nemesis".to_owned())?;
+    let faults = faults(arguments)?;
     check_mutations(&target, &arguments.mutation)?;
     let clients = arguments.clients.unwrap_or_else(|| {
         let wanted = (arguments.rate / RATE_OF_A_CLIENT).ceil().min(2_000.0);
         (wanted as u32).max(FEWEST_CLIENTS)
     });
+    let (mut node_arguments, mut nodes, mut time) = (Vec::new(), None, ORDINARY_TIME);
+    if let Faults::Written(script) = &faults {
+        node_arguments.extend(script.arguments.get(&target.name).cloned().unwrap_or_default());
+        nodes = script.nodes;
+        time = time.max(script.needs());
+    }
+    node_arguments.extend(arguments.node_argument.iter().cloned());
     Ok(Plan {
         target,
-        nodes: arguments.nodes,
+        nodes: arguments.nodes.or(nodes).unwrap_or(ORDINARY_NODES),
         workload,
-        menu,
-        time: arguments.time,
+        faults,
+        node_arguments,
+        time: arguments.time.unwrap_or(time),
         seed: arguments.seed.unwrap_or_else(seed_of_the_day),
         rate: arguments.rate,
         clients,
@@ -131,6 +153,26 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         out: arguments.out.clone(),
         keep_data: arguments.keep_data,
     })
+}
+
+/// The faults asked for.
+fn faults(arguments: &Arguments) -> Result<Faults, Failure> {
+    let Some(name) = &arguments.schedule else {
+        let menu: Menu = arguments.nemesis.parse().or_usage(|| "--nemesis".to_owned())?;
+        return Ok(Faults::Drawn(menu));
+    };
+    if let Some(recipe) = recipes::find(name) {
+        return Ok(Faults::Written(recipe));
+    }
+    if !Path::new(name).exists() {
+        let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::usage(miette::miette!(
+            "--schedule: there is no recipe `{name}`; there are: {}; or name a TOML file",
+            known.join(", ")
+        )));
+    }
+    let text = std::fs::read_to_string(name).or_usage(|| name.clone())?;
+    Script::parse(name, &text).map(Faults::Written).or_usage(|| "--schedule".to_owned())
 }
 
 fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {

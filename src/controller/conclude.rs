@@ -11,7 +11,7 @@ use partita_reports::{HostRecord, Run, RunRecord};
 
 use super::course::Course;
 use super::folder::RunFolder;
-use super::plan::Plan;
+use super::plan::{Faults, Plan};
 use super::vacuity;
 use crate::cli::input::Reading;
 use crate::cli::{check, show};
@@ -49,7 +49,10 @@ fn record(
     analysis: &Analysis,
 ) -> RunRecord {
     let counts = vacuity::count(history, &course.faults);
-    let wants_faults = plan.menu.faults().next().is_some();
+    let wants_faults = match &plan.faults {
+        Faults::Drawn(menu) => menu.faults().next().is_some(),
+        Faults::Written(script) => !script.faults.is_empty(),
+    };
     let mut remarks = course.remarks.clone();
     remarks.extend(course.failure.clone());
     remarks.extend(vacuity::reasons(history, &course.faults, &counts, wants_faults));
@@ -69,7 +72,7 @@ fn record(
         seed: plan.seed,
         target: plan.target.name.clone(),
         workload: plan.workload.name.to_owned(),
-        nemesis: plan.menu.to_string(),
+        nemesis: plan.faults.name(),
         mutation: (!plan.mutations.is_empty()).then(|| plan.mutations.join(", ")),
         clients: plan.clients,
         rate: plan.rate,

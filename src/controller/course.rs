@@ -68,7 +68,10 @@ pub async fn carry_out(
 ) -> Result<Course, Failure> {
     let mut interrupts = Interrupts::install()?;
     let mut phases = Phases::new(clock, "start");
-    let cluster = testbed::build(plan, folder)?;
+    let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
+    schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
+    folder.write("schedule.toml", &schedule.written(&plan.command()))?;
+    let cluster = testbed::build(plan, &schedule, folder)?;
     let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
     tokio::select! {
         ready = testbed::await_ready(&cluster, folder, &observer) => ready?,
@@ -90,7 +93,7 @@ pub async fn carry_out(
         folder: folder.clone(),
     };
     let load = load(plan, &cluster, recorder);
-    let stage = Stage { plan, watch, observer, faults, load, clock, status };
+    let stage = Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status };
     let trouble = stage.play(&mut phases, &mut interrupts).await;
 
     let Stage { watch, observer, faults, load, .. } = stage;
@@ -171,6 +174,7 @@ impl Troubles {
 /// Everything that the phases under load work with.
 struct Stage<'a> {
     plan: &'a Plan,
+    schedule: &'a Schedule,
     watch: Watch,
     observer: Observer,
     faults: FaultLog,
@@ -229,14 +233,12 @@ impl Stage<'_> {
     ) -> Option<Trouble> {
         let plan = self.plan;
         let until = Instant::now() + plan.time;
-        let names = self.watch.cluster.names();
-        let schedule = Schedule::draw(&plan.menu, names, plan.time, plan.seed);
         let nemesis = Nemesis::new(&self.watch.cluster, &self.observer, || self.clock.now().0);
         let (stop, stopping) = tokio::sync::oneshot::channel();
         let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
-        let play = nemesis.play(&schedule, stopping, |record| {
+        let play = nemesis.play(self.schedule, stopping, |moment, record| {
             phases.begin_once("faults");
-            self.faults.take(record, self.status);
+            self.faults.take(moment, record, self.status);
         });
         let mut play = std::pin::pin!(play);
         tokio::select! {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use partita_nemesis::{Effect, Family, FaultRecord};
+use partita_nemesis::{Effect, FaultRecord, Moment};
 
 use super::folder::ScheduleFile;
 use super::status::StatusLine;
@@ -28,15 +28,17 @@ impl FaultLog {
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    /// Takes a fault that was injected or healed.
-    pub fn take(&self, record: &FaultRecord, status: &StatusLine) {
+    /// Takes a fault that is about to be injected, was injected, or is over.
+    pub fn take(&self, moment: Moment, record: &FaultRecord, status: &StatusLine) {
         let mut inner = self.lock();
         if let Err(failure) = inner.file.append(record) {
             inner.failure.get_or_insert(failure);
         }
         inner.faults.insert(record.id, record.clone());
         drop(inner);
-        status.say(&sentence(record));
+        if moment != Moment::Coming {
+            status.say(&sentence(record));
+        }
     }
 
     /// All faults, as far as is known, by number.
@@ -56,7 +58,7 @@ impl FaultLog {
         let inner = self.lock();
         inner.faults.values().any(|fault| {
             fault.ended_ns.is_none()
-                && (fault.fault == "kill" || fault.family == Family::Disk)
+                && fault.may_end_processes()
                 && fault.nodes.iter().any(|victim| victim == node)
         })
     }

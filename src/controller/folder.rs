@@ -63,6 +63,16 @@ impl RunFolder {
         let mut text =
             serde_json::to_string_pretty(content).or_harness(|| format!("{}", path.display()))?;
         text.push('\n');
+        self.write(name, &text)
+    }
+
+    /// Writes a text.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; the message names the file.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.file(name);
         std::fs::write(&path, text).or_harness(|| format!("{}", path.display()))
     }
 
@@ -83,8 +93,8 @@ impl RunFolder {
     }
 }
 
-/// `schedule.jsonl`: a line when a fault begins and another when it ends, so that a controller that
-/// dies leaves behind what it was doing. A fault's last line counts.
+/// `schedule.jsonl`: a line just before a fault is injected, when it is in force and when it is over,
+/// so that a controller that dies leaves behind what it was doing. A fault's last line counts.
 pub struct ScheduleFile {
     path: PathBuf,
     file: std::fs::File,

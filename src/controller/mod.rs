@@ -17,7 +17,7 @@ pub mod vacuity;
 
 use partita_nemesis::LabKind;
 
-pub use self::plan::Plan;
+pub use self::plan::{Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
 use clock::RunClock;
 use folder::RunFolder;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use partita_nemesis::Menu;
+use partita_nemesis::{Menu, Schedule, Script, ScriptError};
 use partita_workloads::WorkloadInfo;
 
 use crate::target::Target;
@@ -17,8 +17,10 @@ pub struct Plan {
     pub nodes: u32,
     /// What clients do.
     pub workload: &'static WorkloadInfo,
-    /// Which faults may be drawn.
-    pub menu: Menu,
+    /// Where its faults come from.
+    pub faults: Faults,
+    /// What every node's command is given beside what the target says.
+    pub node_arguments: Vec<String>,
     /// How long clients and faults are at work.
     pub time: Duration,
     /// Where everything random comes from.
@@ -41,7 +43,57 @@ pub struct Plan {
     pub keep_data: bool,
 }
 
+/// Where a run's faults come from.
+#[derive(Debug, Clone)]
+pub enum Faults {
+    /// They are drawn from a menu.
+    Drawn(Menu),
+    /// Somebody wrote them down.
+    Written(Script),
+}
+
+impl Faults {
+    /// The faults of a run on `nodes`.
+    ///
+    /// # Errors
+    ///
+    /// If one that was written down does not fit into the run.
+    pub fn schedule(
+        &self,
+        nodes: &[String],
+        duration: Duration,
+        seed: u64,
+    ) -> Result<Schedule, ScriptError> {
+        match self {
+            Self::Drawn(menu) => Ok(Schedule::draw(menu, nodes, duration, seed)),
+            Self::Written(script) => script.for_run(duration, seed),
+        }
+    }
+
+    /// What they are called in reports.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Drawn(menu) => menu.to_string(),
+            Self::Written(script) => script.name.clone(),
+        }
+    }
+}
+
 impl Plan {
+    /// The names of the nodes.
+    pub fn names(&self) -> Vec<String> {
+        (1..=self.nodes).map(|number| format!("n{number}")).collect()
+    }
+
+    /// The faults of the run.
+    ///
+    /// # Errors
+    ///
+    /// If one that was written down does not fit into the run.
+    pub fn schedule(&self) -> Result<Schedule, ScriptError> {
+        self.faults.schedule(&self.names(), self.time, self.seed)
+    }
+
     /// The command that does this run again, as one would type it. Defaults are left out where they
     /// do not depend on anything.
     pub fn command(&self) -> String {
@@ -54,7 +106,12 @@ impl Plan {
         option("target", self.target.name.clone(), "raft-node");
         option("nodes", self.nodes.to_string(), "3");
         option("workload", self.workload.name.to_owned(), "register");
-        option("nemesis", self.menu.to_string().replace(' ', ""), "default");
+        match &self.faults {
+            Faults::Drawn(menu) => {
+                option("nemesis", menu.to_string().replace(' ', ""), "default");
+            }
+            Faults::Written(script) => option("schedule", script.name.clone(), ""),
+        }
         option("time", in_words(self.time), "");
         option("seed", self.seed.to_string(), "");
         option("rate", self.rate.to_string(), "500");
@@ -62,6 +119,9 @@ impl Plan {
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
+        }
+        for argument in &self.node_arguments {
+            option("node-argument", format!("'{argument}'"), "");
         }
         if self.stop_on_violation {
             words.push("--stop-on-violation".to_owned());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Family, Lab, Program};
+use partita_nemesis::{Cluster, Family, Lab, Program, Schedule};
 use partita_workloads::client::Dial;
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
@@ -32,9 +32,12 @@ const LAST_WORDS: usize = 5;
 /// # Errors
 ///
 /// [`Failure`] if the lab cannot be built or a program cannot be run.
-pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
-    let names: Vec<String> = (1..=plan.nodes).map(|number| format!("n{number}")).collect();
-    let lab = Lab::build_with_seed(&names, plan.seed).or_harness(|| "the lab".to_owned())?;
+pub fn build(
+    plan: &Plan,
+    schedule: &Schedule,
+    folder: &RunFolder,
+) -> Result<Arc<Cluster>, Failure> {
+    let lab = Lab::build_with_seed(&plan.names(), plan.seed).or_harness(|| "the lab".to_owned())?;
     let partita = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
     let addresses: Vec<(String, Ipv4Addr)> =
         lab.nodes().iter().map(|host| (host.name().to_owned(), host.address())).collect();
@@ -43,11 +46,11 @@ pub fn build(plan: &Plan, folder: &RunFolder) -> Result<Arc<Cluster>, Failure> {
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
     let mut cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
-    // Both make some calls of the nodes slower: only where such a fault may be drawn.
-    if plan.menu.has_any(Family::Clock) {
+    // Both make some calls of the nodes slower: only where such a fault is planned.
+    if schedule.has_any(Family::Clock) {
         cluster.give_clocks().or_harness(|| "clock faults".to_owned())?;
     }
-    if plan.menu.has_any(Family::Disk) {
+    if schedule.has_any(Family::Disk) {
         cluster
             .watch_disks(|node| folder.node(node).join("data"))
             .or_harness(|| "watching the nodes' disks".to_owned())?;
@@ -73,6 +76,7 @@ fn program(
         data: &home.join("data"),
         seed: plan.seed,
         mutations: &plan.mutations,
+        arguments: &plan.node_arguments,
     };
     let mut words = plan
         .target

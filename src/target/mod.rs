@@ -61,6 +61,8 @@ pub struct Launch<'a> {
     pub seed: u64,
     /// The planted bugs to switch on.
     pub mutations: &'a [String],
+    /// What the command is given at its end.
+    pub arguments: &'a [String],
 }
 
 /// Why there is no such target.
@@ -175,6 +177,7 @@ impl Target {
             names.insert("mutation", mutation.clone());
             words.extend(self.each_mutation.iter().map(|word| fill(word, &names)));
         }
+        words.extend(launch.arguments.iter().cloned());
         words
     }
 
@@ -216,6 +219,7 @@ mod tests {
             data: Path::new("/run/n2/data"),
             seed: 7,
             mutations: &["no-log-check".to_owned()],
+            arguments: &["--heartbeat=50ms".to_owned()],
         };
         let words = target.command_line(1, &launch).join(" ");
         assert_eq!(
@@ -223,7 +227,7 @@ mod tests {
             "/bin/partita node --id 2 --data /run/n2/data --listen 198.18.0.2:6379 --seed 7 \
              --peer 1=198.18.0.1:7000 --client-address 1=198.18.0.1:6379 \
              --peer 2=198.18.0.2:7000 --client-address 2=198.18.0.2:6379 \
-             --mutation no-log-check"
+             --mutation no-log-check --heartbeat=50ms"
         );
     }
 

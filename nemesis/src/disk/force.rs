@@ -1,8 +1,5 @@
 //! Does disk faults to nodes, undoes them, and measures what they did.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rand::rngs::ChaCha8Rng;
@@ -10,13 +7,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::damage::{self, Damage};
-use super::parameters::Given;
+use super::parameters;
 use super::{Disk, DiskError, Loss, NameModel, Tally, Tear, Troubled};
 use crate::fault::Fault;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::random::stream;
 use crate::record::Effect;
 use crate::schedule::PlannedFault;
+use crate::together::all;
 
 /// How long a node that was started again must stay up to count as running.
 const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
@@ -67,7 +65,7 @@ pub(crate) async fn inject<'a>(
     nodes: Vec<&'a NodeProcess>,
 ) -> Result<InForce<'a>, ForceError> {
     let fault = planned.fault;
-    let given = Given(&planned.parameters);
+    let word = |name| planned.word(name);
     let unknown = || ForceError::Parameters(fault);
     let rng =
         |node: &NodeProcess| stream(seed, &format!("disk of {}: {}", node.node(), planned.id));
@@ -76,9 +74,9 @@ pub(crate) async fn inject<'a>(
     }
     match fault {
         Fault::PowerLoss | Fault::PowerLossAll => {
-            let tear = given.tear().ok_or_else(unknown)?;
+            let tear = parameters::tear(word(parameters::TEAR)).ok_or_else(unknown)?;
             let rngs = nodes.iter().map(|node| rng(node)).collect();
-            let model = given.name_model().ok_or_else(unknown)?;
+            let model = parameters::name_model(word(parameters::NAMES)).ok_or_else(unknown)?;
             let mut dark = darken(nodes, model, tear, rngs).await?;
             // Were all of them down all the time, nobody could do anything under this fault.
             if fault == Fault::PowerLossAll {
@@ -91,11 +89,19 @@ pub(crate) async fn inject<'a>(
             let disk = disk(node)?.clone();
             kill(node).await?;
             let failed = |source| ForceError::Damage { node: node.node().to_owned(), source };
-            let path = damage::find(disk.directory(), given.file()).map_err(failed)?;
+            let path = damage::find(disk.directory(), parameters::file(word(parameters::FILE)))
+                .map_err(failed)?;
             let damaged = if fault == Fault::BitFlip {
-                Damage::flip(path, given.spot().ok_or_else(unknown)?, &mut rng(node))
+                Damage::flip(
+                    path,
+                    parameters::spot(word(parameters::PLACE)).ok_or_else(unknown)?,
+                    &mut rng(node),
+                )
             } else {
-                Damage::cut(path, given.keep_percent().ok_or_else(unknown)?)
+                Damage::cut(
+                    path,
+                    parameters::keep_percent(word(parameters::KEEP)).ok_or_else(unknown)?,
+                )
             };
             let damage = damaged.map_err(failed)?;
             disk.settle()?;
@@ -104,7 +110,7 @@ pub(crate) async fn inject<'a>(
         }
         _ => {
             let node = nodes[0];
-            let trouble = given.trouble(fault).ok_or_else(unknown)?;
+            let trouble = parameters::trouble(planned).ok_or_else(unknown)?;
             let troubled = disk(node)?.trouble(trouble, rng(node));
             Ok(InForce::Troubled { node, troubled })
         }
@@ -252,22 +258,4 @@ fn counted(tally: Tally) -> Vec<Effect> {
         Effect::new("delay added", added, "ms"),
     ];
     all.into_iter().filter(|effect| effect.amount > 0.0).collect()
-}
-
-/// Waits for all futures, which begin together.
-async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
-    let mut outcomes: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        for (future, outcome) in running.iter_mut().zip(&mut outcomes) {
-            if outcome.is_none()
-                && let Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *outcome = Some(ready);
-            }
-        }
-        if outcomes.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    outcomes.into_iter().flatten().collect()
 }

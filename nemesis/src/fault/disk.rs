@@ -1,6 +1,7 @@
 //! Describes the faults of disks: what is lost, what fails, and what is damaged.
 
-use super::{Description, Fault, ONE_TARGET, Parameter};
+use super::units::size;
+use super::{ANY_TARGET, Description, Fault, ONE_TARGET, Parameter, Reach};
 use crate::disk::parameters as disk;
 use crate::record::Family;
 
@@ -10,6 +11,7 @@ const HOW_TORN: Parameter = Parameter {
               that ends at a sector of 512 bytes, appended bytes at any byte",
     unit: "none, sector or byte",
     default: "byte",
+    accepts: |text| disk::tear(text).is_some(),
 };
 
 const WHICH_NAMES: Parameter = Parameter {
@@ -18,6 +20,7 @@ const WHICH_NAMES: Parameter = Parameter {
               have it, or those only whose directory was synced, as fsync(2) has it",
     unit: "journal or posix",
     default: "journal",
+    accepts: |text| disk::name_model(text).is_some(),
 };
 
 const WHICH_FILE: Parameter = Parameter {
@@ -25,6 +28,7 @@ const WHICH_FILE: Parameter = Parameter {
     summary: "the file, by its path below the data directory",
     unit: "a path, or largest",
     default: "largest",
+    accepts: disk::is_file,
 };
 
 /// Their rows of [`super::FAULTS`], in its order.
@@ -32,8 +36,8 @@ pub(super) const ROWS: [Description; 7] = [
     row(
         Fault::PowerLoss,
         "power-loss",
-        "take one node's power: what it had not synced is gone; later start it again",
-        &[ONE_TARGET, HOW_TORN, WHICH_NAMES],
+        "take power from nodes at once: what they had not synced is gone; later start it again",
+        &[ANY_TARGET, HOW_TORN, WHICH_NAMES],
     ),
     row(
         Fault::PowerLossAll,
@@ -52,12 +56,14 @@ pub(super) const ROWS: [Description; 7] = [
                 summary: "which calls fail",
                 unit: "write, sync or both",
                 default: "sync",
+                accepts: |text| disk::operations(text).is_some(),
             },
             Parameter {
                 name: disk::SHARE,
                 summary: "how many of them fail, at random",
                 unit: "percent, 1% to 100%",
                 default: "100%",
+                accepts: |text| disk::share(text).is_some(),
             },
         ],
     ),
@@ -72,6 +78,7 @@ pub(super) const ROWS: [Description; 7] = [
                 summary: "how much can still be added before",
                 unit: "a size: B, KiB or MiB",
                 default: "0B",
+                accepts: |text| size(text).is_some(),
             },
         ],
     ),
@@ -86,6 +93,7 @@ pub(super) const ROWS: [Description; 7] = [
                 summary: "by how much",
                 unit: "a duration, up to 10s",
                 default: "100ms",
+                accepts: |text| disk::delay(text).is_some(),
             },
         ],
     ),
@@ -102,6 +110,7 @@ pub(super) const ROWS: [Description; 7] = [
                           the damage for a torn end",
                 unit: "a size from the file's start, or random",
                 default: "random",
+                accepts: |text| disk::spot(text).is_some(),
             },
         ],
     ),
@@ -117,6 +126,7 @@ pub(super) const ROWS: [Description; 7] = [
                 summary: "how much of the file is left",
                 unit: "percent, 0% to 99%",
                 default: "50%",
+                accepts: |text| disk::keep_percent(text).is_some(),
             },
         ],
     ),
@@ -131,5 +141,9 @@ const fn row(
     // As long as a node is down after a kill.
     let (shortest_ms, longest_ms) = (1_500, 3_500);
     let family = Family::Disk;
-    Description { fault, name, family, summary, shortest_ms, longest_ms, parameters }
+    let reach = match fault {
+        Fault::PowerLoss | Fault::PowerLossAll => Reach::Any,
+        _ => Reach::One,
+    };
+    Description { fault, name, family, summary, reach, shortest_ms, longest_ms, parameters }
 }

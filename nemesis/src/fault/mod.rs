@@ -8,20 +8,18 @@ mod clock;
 mod disk;
 mod partition;
 mod process;
-mod target;
+pub(crate) mod target;
+pub(crate) mod units;
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use crate::record::Family;
 
 pub use target::{Target, TargetError};
 
 /// What can befall a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// One node and its peers cannot hear each other.
     Isolate,
@@ -66,12 +64,25 @@ pub struct Description {
     pub family: Family,
     /// What it does, in one line.
     pub summary: &'static str,
+    /// How many victims it can have.
+    pub reach: Reach,
     /// The shortest time it is drawn for, in milliseconds.
     pub shortest_ms: u64,
     /// The longest time it is drawn for, in milliseconds.
     pub longest_ms: u64,
     /// What a planned fault can say about it beside its time and duration.
     pub parameters: &'static [Parameter],
+}
+
+/// How many victims a fault can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// One node.
+    One,
+    /// Fewer nodes than would keep the others from a majority.
+    Minority,
+    /// Any number of nodes.
+    Any,
 }
 
 /// One thing a fault can be given.
@@ -85,6 +96,8 @@ pub struct Parameter {
     pub unit: &'static str,
     /// What holds if a schedule does not say.
     pub default: &'static str,
+    /// Whether it can have a value. Victims are read as a [`Target`] instead.
+    pub(crate) accepts: fn(&str) -> bool,
 }
 
 /// The name of the parameter that chooses the victims.
@@ -97,7 +110,21 @@ pub(crate) const ONE_TARGET: Parameter = Parameter {
     summary: "the victim, looked up when the fault begins",
     unit: "leader, follower, random or a node's name",
     default: "random",
+    accepts: is_target,
 };
+
+pub(crate) const ANY_TARGET: Parameter = Parameter {
+    name: TARGET,
+    summary: "the victims, looked up when the fault begins",
+    unit: "leader, follower, followers, random, minority, majority, all or names of nodes",
+    default: "random",
+    accepts: is_target,
+};
+
+/// Whether a text names victims.
+pub(crate) fn is_target(text: &str) -> bool {
+    text.parse::<Target>().is_ok()
+}
 
 /// Every fault there is, in the order in which they are listed.
 pub const FAULTS: [Description; 15] = [
@@ -117,6 +144,14 @@ pub const FAULTS: [Description; 15] = [
     disk::ROWS[5],
     disk::ROWS[6],
 ];
+
+impl Description {
+    /// Whom it befalls if nobody says: all nodes if that cannot be said at all.
+    pub(crate) fn default_target(&self) -> Target {
+        let target = self.parameters.iter().find(|it| it.name == TARGET);
+        target.map_or(Target::All, |it| it.default.parse().expect("a default is a target"))
+    }
+}
 
 impl Fault {
     /// Its row of [`FAULTS`].
@@ -164,9 +199,18 @@ mod tests {
         for row in &FAULTS {
             assert_eq!(row.fault.name(), row.name);
             assert_eq!(Fault::named(row.name), Some(row.fault));
-            let in_files = serde_json::to_string(&row.fault).expect("a name serialises");
-            assert_eq!(in_files, format!("\"{}\"", row.name));
             assert!(row.shortest_ms <= row.longest_ms);
+        }
+    }
+
+    #[test]
+    fn every_parameter_accepts_its_own_default_and_not_everything() {
+        for row in &FAULTS {
+            for parameter in row.parameters {
+                let accepts = parameter.accepts;
+                assert!(accepts(parameter.default), "{}: {}", row.name, parameter.name);
+                assert!(!accepts(""), "{}: {}", row.name, parameter.name);
+            }
         }
     }
 }

@@ -1,69 +1,89 @@
-//! Says how the victims of a fault are chosen: by role, at random or by name.
+//! Says how the victims of a fault are chosen: by role, at random, by number or by name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// How a fault's victims are chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Whoever leads when the fault begins.
     Leader,
     /// One that does not lead when the fault begins.
     Follower,
+    /// All that do not lead when the fault begins.
+    Followers,
     /// Any node.
     Random,
+    /// As many as can be lost while a majority remains, drawn at random.
+    Minority,
+    /// As few as make a majority, drawn at random.
+    Majority,
+    /// Every node.
+    All,
     /// These nodes.
     Nodes(Vec<String>),
 }
 
+/// The words that stand for nodes.
+const ROLES: [(&str, Target); 7] = [
+    ("leader", Target::Leader),
+    ("follower", Target::Follower),
+    ("followers", Target::Followers),
+    ("random", Target::Random),
+    ("minority", Target::Minority),
+    ("majority", Target::Majority),
+    ("all", Target::All),
+];
+
+/// Whether a node cannot be called this, because it means something else where nodes are named.
+pub(crate) fn is_role(name: &str) -> bool {
+    ROLES.iter().any(|(role, _)| *role == name)
+}
+
 /// A target that names nobody.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("target {0:?} names no node: expected leader, follower, random or names like n1,n2")]
+#[error(
+    "target {0:?} names no node: expected leader, follower, followers, random, minority, majority, \
+     all or names like n1,n2"
+)]
 pub struct TargetError(String);
+
+impl Target {
+    /// How many of `nodes` nodes it is.
+    pub(crate) fn size(&self, nodes: usize) -> usize {
+        match self {
+            Target::Leader | Target::Follower | Target::Random => 1,
+            Target::Followers => nodes.saturating_sub(1).max(1),
+            Target::Minority => crate::schedule::minority(nodes),
+            Target::Majority => nodes / 2 + 1,
+            Target::All => nodes,
+            Target::Nodes(names) => names.len(),
+        }
+    }
+}
 
 impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Target, TargetError> {
-        match text.trim() {
-            "leader" => return Ok(Target::Leader),
-            "follower" => return Ok(Target::Follower),
-            "random" => return Ok(Target::Random),
-            _ => {}
+        if let Some((_, role)) = ROLES.iter().find(|(role, _)| *role == text.trim()) {
+            return Ok(role.clone());
         }
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-        if names.iter().any(String::is_empty) {
+        if names.iter().any(|name| name.is_empty() || is_role(name)) {
             return Err(TargetError(text.to_owned()));
         }
         Ok(Target::Nodes(names))
     }
 }
 
-impl TryFrom<String> for Target {
-    type Error = TargetError;
-
-    fn try_from(text: String) -> Result<Target, TargetError> {
-        text.parse()
-    }
-}
-
-impl From<Target> for String {
-    fn from(target: Target) -> String {
-        target.to_string()
-    }
-}
-
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Leader => f.write_str("leader"),
-            Target::Follower => f.write_str("follower"),
-            Target::Random => f.write_str("random"),
-            Target::Nodes(names) => f.write_str(&names.join(",")),
+        if let Target::Nodes(names) = self {
+            return f.write_str(&names.join(","));
         }
+        let role = ROLES.iter().find(|(_, role)| role == self);
+        f.write_str(role.map_or("", |(role, _)| role))
     }
 }
 
@@ -73,10 +93,12 @@ mod tests {
 
     #[test]
     fn a_target_reads_back_as_it_was_written() {
-        for text in ["leader", "follower", "random", "n1", "n1,n3"] {
+        let roles = ROLES.iter().map(|(role, _)| *role);
+        for text in roles.chain(["n1", "n1,n3"]) {
             assert_eq!(text.parse::<Target>().map(|target| target.to_string()), Ok(text.into()));
         }
         assert!("n1,,n2".parse::<Target>().is_err());
         assert!("".parse::<Target>().is_err());
+        assert!("n1,leader".parse::<Target>().is_err());
     }
 }

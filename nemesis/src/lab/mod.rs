@@ -26,6 +26,7 @@ pub use fabric::{
 pub use host::Host;
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Link, Sample, Series, Switch};
 
+use crate::fault::target::is_role;
 use network::{Cable, NetworkError};
 use packet::PacketSocket;
 use switch::SwitchError;
@@ -36,8 +37,6 @@ pub const CLIENTS: &str = "clients";
 pub const MOST_NODES: usize = 99;
 /// What the clients' address ends in.
 const CLIENTS_NUMBER: u8 = 100;
-/// Names that mean something else where nodes are named.
-const RESERVED: [&str; 4] = [CLIENTS, "leader", "follower", "random"];
 
 /// Hosts joined by a switch.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ pub enum BuildError {
     /// A name that a node cannot have.
     #[error(
         "a node cannot be called {0:?}: names are distinct, are made of letters, digits, - and _, \
-         and are none of clients, leader, follower, random"
+         and are neither `clients` nor a role such as `leader`"
     )]
     Name(String),
     /// Too many nodes.
@@ -139,7 +138,8 @@ fn numbered<S: AsRef<str>>(nodes: &[S]) -> Result<Vec<(String, u8)>, BuildError>
         let name = name.as_ref();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let taken = numbered.iter().any(|(other, _)| other == name);
-        let fits = !name.is_empty() && name.chars().all(is_plain) && !RESERVED.contains(&name);
+        let fits =
+            !name.is_empty() && name.chars().all(is_plain) && name != CLIENTS && !is_role(name);
         if taken || !fits {
             return Err(BuildError::Name(name.to_owned()));
         }

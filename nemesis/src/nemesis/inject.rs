@@ -12,9 +12,12 @@ use crate::disk::force::{self, ForceError};
 use crate::fault::Fault;
 use crate::lab::Link;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
-use crate::lab::switch::{Switch, UnknownLink};
+use crate::lab::switch::UnknownLink;
 use crate::record::Effect;
-use crate::schedule::{Direction, PlannedFault, ScheduleError};
+use crate::schedule::{Direction, PlannedFault};
+use crate::together::all;
+
+use super::alterations::{Alterations, Altered};
 
 /// How long a node that was started again must stay up to count as running.
 const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
@@ -32,8 +35,10 @@ pub(super) enum InjectError {
     Signal(#[from] SignalError),
     #[error(transparent)]
     Clock(#[from] MoveError),
-    #[error(transparent)]
-    Parameter(#[from] ScheduleError),
+    #[error("{0} was given parameters that it does not understand")]
+    Parameters(Fault),
+    #[error("{node} is hit by fault {by} already")]
+    Taken { node: String, by: u32 },
     #[error(transparent)]
     Disk(#[from] ForceError),
 }
@@ -49,9 +54,9 @@ enum RestartError {
 
 /// A fault that was injected and is not healed yet.
 pub(super) enum InForce<'a> {
-    Partition(Cut<'a>),
-    Pause(Paused<'a>),
-    Kill(Killed<'a>),
+    Partition(Altered<'a>),
+    Pause(Vec<Paused<'a>>),
+    Kill(Vec<Killed<'a>>),
     Clock(Moved),
     Disk(force::InForce<'a>),
 }
@@ -67,40 +72,42 @@ pub(super) struct Healed {
 /// Does `planned` to `nodes`.
 pub(super) async fn inject<'a>(
     cluster: &'a Cluster,
+    links: &'a Alterations<'a>,
     planned: &PlannedFault,
     seed: u64,
     nodes: &[String],
 ) -> Result<InForce<'a>, InjectError> {
-    let switch = cluster.lab().switch();
-    let out = || cluster.links_out_of(nodes);
-    let back = || out().into_iter().map(|link| Link::new(link.to, link.from));
-    let victim = || {
-        let name = nodes.first().ok_or(InjectError::NoVictim)?;
-        cluster.node(name).ok_or_else(|| InjectError::UnknownNode(name.clone()))
-    };
+    let named =
+        |name: &String| cluster.node(name).ok_or_else(|| InjectError::UnknownNode(name.clone()));
+    let victims: Vec<&NodeProcess> = nodes.iter().map(named).collect::<Result<_, _>>()?;
+    let first = *victims.first().ok_or(InjectError::NoVictim)?;
+    let block = |cut: Vec<Link>| links.begin(cut, |policy| policy.block = true);
     match planned.fault {
-        Fault::Isolate | Fault::Halves => {
-            Ok(InForce::Partition(Cut::make(switch, out().into_iter().chain(back()).collect())?))
+        Fault::Isolate => {
+            let cut = cluster.links_of_each(nodes, Direction::Out);
+            let back = cluster.links_of_each(nodes, Direction::In);
+            Ok(InForce::Partition(block(cut.into_iter().chain(back).collect())?))
+        }
+        Fault::Halves => {
+            let out = cluster.links_out_of(nodes);
+            let back = out.iter().map(|link| Link::new(&link.to, &link.from));
+            Ok(InForce::Partition(block(back.chain(out.clone()).collect())?))
         }
         Fault::OneWay => {
-            let links = match planned.direction() {
-                Direction::In => back().collect(),
-                Direction::Out => out(),
-            };
-            Ok(InForce::Partition(Cut::make(switch, links)?))
+            let cut = cluster.links_of_each(nodes, planned.direction());
+            Ok(InForce::Partition(block(cut)?))
         }
         Fault::Pause => {
-            let node = victim()?;
-            node.pause().await?;
-            Ok(InForce::Pause(Paused { node, is_paused: true }))
+            let pauses = all(victims.into_iter().map(Paused::begin).collect()).await;
+            Ok(InForce::Pause(pauses.into_iter().collect::<Result<_, _>>()?))
         }
         Fault::Kill => {
-            let node = victim()?;
-            let status = node.kill().await?;
-            Ok(InForce::Kill(Killed { node, status, since: Instant::now() }))
+            let kills = all(victims.into_iter().map(Killed::begin).collect()).await;
+            Ok(InForce::Kill(kills.into_iter().collect::<Result<_, _>>()?))
         }
         Fault::ClockStep | Fault::ClockStrobe | Fault::ClockRate => {
-            Ok(InForce::Clock(Moved::begin(victim()?, planned.clock_change()?).await?))
+            let change = planned.clock_change().ok_or(InjectError::Parameters(planned.fault))?;
+            Ok(InForce::Clock(Moved::begin(first, change).await?))
         }
         Fault::PowerLoss
         | Fault::PowerLossAll
@@ -108,11 +115,7 @@ pub(super) async fn inject<'a>(
         | Fault::DiskFull
         | Fault::DiskSlow
         | Fault::BitFlip
-        | Fault::Truncate => {
-            victim()?;
-            let nodes = nodes.iter().filter_map(|name| cluster.node(name)).collect();
-            Ok(InForce::Disk(force::inject(planned, seed, nodes).await?))
-        }
+        | Fault::Truncate => Ok(InForce::Disk(force::inject(planned, seed, victims).await?)),
     }
 }
 
@@ -121,7 +124,7 @@ impl InForce<'_> {
     pub(super) fn effects_so_far(&self) -> Vec<Effect> {
         match self {
             InForce::Partition(_) | InForce::Pause(_) | InForce::Clock(_) => Vec::new(),
-            InForce::Kill(killed) => vec![killed.effect()],
+            InForce::Kill(killed) => vec![Killed::effect(killed)],
             InForce::Disk(disk) => disk.effects_so_far(),
         }
     }
@@ -129,78 +132,41 @@ impl InForce<'_> {
     /// Undoes it. A killed node stays dead if everything is about to be shut down.
     pub(super) async fn heal(self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
         let mut effects = self.effects_so_far();
-        let measured = match self {
-            InForce::Partition(cut) => cut.heal().map_err(|error| error.to_string()),
-            InForce::Pause(paused) => paused.heal().map_err(|error| error.to_string()),
-            InForce::Kill(_) if shutting_down => {
-                return Healed { ended_ns: clock(), effects, error: None };
+        let (measured, error) = match self {
+            InForce::Partition(mut cut) => {
+                let frames = cut.end().and_then(|()| cut.grown(|counters| counters.blocked));
+                let effect = |frames| Effect::new("frames dropped", frames as f64, "frames");
+                result(frames.map(effect))
             }
-            InForce::Kill(killed) => return killed.heal(effects, clock).await,
-            InForce::Clock(moved) => {
-                let (seen, error) = moved.heal();
-                effects.extend(seen);
-                return Healed { ended_ns: clock(), effects, error };
-            }
+            InForce::Pause(paused) => Paused::heal(paused),
+            InForce::Kill(_) if shutting_down => (Vec::new(), None),
+            InForce::Kill(killed) => return Killed::heal(killed, effects, clock).await,
+            InForce::Clock(moved) => moved.heal(),
             InForce::Disk(disk) => {
                 let (effects, error) = disk.heal(shutting_down).await;
                 return Healed { ended_ns: clock(), effects, error };
             }
         };
-        let (measured, error) = measured.map_or_else(|e| (None, Some(e)), |m| (Some(m), None));
         effects.extend(measured);
         Healed { ended_ns: clock(), effects, error }
     }
 }
 
+/// What was measured, or what went wrong.
+fn result(measured: Result<Effect, impl std::fmt::Display>) -> (Vec<Effect>, Option<String>) {
+    match measured {
+        Ok(effect) => (vec![effect], None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    }
+}
+
+/// Several errors as one, if there are any.
+fn joined(errors: &[String]) -> Option<String> {
+    (!errors.is_empty()).then(|| errors.join("; "))
+}
+
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
-}
-
-/// Links that carry nothing until this is dropped.
-pub(super) struct Cut<'a> {
-    switch: &'a Switch,
-    links: Vec<Link>,
-    /// What had been dropped on the links before.
-    dropped_before: u64,
-    is_cut: bool,
-}
-
-impl<'a> Cut<'a> {
-    fn make(switch: &'a Switch, links: Vec<Link>) -> Result<Cut<'a>, UnknownLink> {
-        let mut cut = Cut { switch, links, dropped_before: 0, is_cut: false };
-        cut.dropped_before = cut.dropped()?;
-        switch.change(&cut.links, |policy| policy.block = true)?;
-        cut.is_cut = true;
-        Ok(cut)
-    }
-
-    fn dropped(&self) -> Result<u64, UnknownLink> {
-        let dropped = |link: &Link| {
-            self.switch.counters(&link.from, &link.to).map(|counters| counters.blocked)
-        };
-        self.links.iter().map(dropped).sum()
-    }
-
-    fn lift(&mut self) -> Result<(), UnknownLink> {
-        if self.is_cut {
-            self.switch.change(&self.links, |policy| policy.block = false)?;
-            self.is_cut = false;
-        }
-        Ok(())
-    }
-
-    fn heal(mut self) -> Result<Effect, UnknownLink> {
-        self.lift()?;
-        let frames = self.dropped()? - self.dropped_before;
-        Ok(Effect::new("frames dropped", frames as f64, "frames"))
-    }
-}
-
-impl Drop for Cut<'_> {
-    fn drop(&mut self) {
-        // The links were known when they were cut.
-        let _ = self.lift();
-    }
 }
 
 /// A node that is stopped until this is dropped.
@@ -209,10 +175,24 @@ pub(super) struct Paused<'a> {
     is_paused: bool,
 }
 
-impl Paused<'_> {
-    fn heal(mut self) -> Result<Effect, SignalError> {
-        self.is_paused = false;
-        Ok(Effect::new("time stopped", milliseconds(self.node.resume()?), "ms"))
+impl<'a> Paused<'a> {
+    async fn begin(node: &'a NodeProcess) -> Result<Paused<'a>, SignalError> {
+        node.pause().await?;
+        Ok(Paused { node, is_paused: true })
+    }
+
+    /// Continues them; how long the one that was stopped least was stopped.
+    fn heal(paused: Vec<Paused<'_>>) -> (Vec<Effect>, Option<String>) {
+        let (mut least, mut errors) = (Duration::MAX, Vec::new());
+        for mut paused in paused {
+            paused.is_paused = false;
+            match paused.node.resume() {
+                Ok(stopped) => least = least.min(stopped),
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        let stopped = if errors.is_empty() { milliseconds(least) } else { 0.0 };
+        (vec![Effect::new("time stopped", stopped, "ms")], joined(&errors))
     }
 }
 
@@ -232,26 +212,37 @@ pub(super) struct Killed<'a> {
     since: Instant,
 }
 
-impl Killed<'_> {
-    fn effect(&self) -> Effect {
-        let killed = self.status.signal() == Some(libc::SIGKILL);
-        Effect::new("killed by signal 9", f64::from(u8::from(killed)), "processes")
+impl<'a> Killed<'a> {
+    async fn begin(node: &'a NodeProcess) -> Result<Killed<'a>, SignalError> {
+        let status = node.kill().await?;
+        Ok(Killed { node, status, since: Instant::now() })
     }
 
-    async fn heal(self, mut effects: Vec<Effect>, clock: &impl Fn() -> u64) -> Healed {
-        let started = self.node.start().map_err(RestartError::from);
-        // The fault is over now; that the node stays up is only checked.
+    fn effect(killed: &[Killed<'_>]) -> Effect {
+        let by_us = killed.iter().filter(|it| it.status.signal() == Some(libc::SIGKILL)).count();
+        Effect::new("killed by signal 9", by_us as f64, "processes")
+    }
+
+    /// Starts them again, and sees whether they stay up.
+    async fn heal(
+        killed: Vec<Killed<'_>>,
+        mut effects: Vec<Effect>,
+        clock: &impl Fn() -> u64,
+    ) -> Healed {
+        let started: Vec<_> = killed.iter().map(|killed| killed.node.start()).collect();
+        // The fault is over now; that the nodes stay up is only checked.
         let ended_ns = clock();
-        let down = Effect::new("time down", milliseconds(self.since.elapsed()), "ms");
-        let lives = match started {
-            Ok(_) => self.prove_life().await,
-            Err(error) => Err(error),
-        };
-        if lives.is_ok() {
-            effects.push(down);
+        let least = killed.iter().map(|killed| killed.since.elapsed()).min().unwrap_or_default();
+        let lives = all(killed.iter().map(Killed::prove_life).collect()).await;
+        let mut errors = Vec::new();
+        for ((killed, started), lives) in killed.iter().zip(started).zip(lives) {
+            let outcome = started.map_err(RestartError::from).and(lives);
+            errors.extend(outcome.err().map(|error| format!("{}: {error}", killed.node.node())));
         }
-        let error = lives.err().map(|error| format!("{}: {error}", self.node.node()));
-        Healed { ended_ns, effects, error }
+        if errors.is_empty() {
+            effects.push(Effect::new("time down", milliseconds(least), "ms"));
+        }
+        Healed { ended_ns, effects, error: joined(&errors) }
     }
 
     /// Waits to see whether the node that was started again stays up.

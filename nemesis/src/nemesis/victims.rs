@@ -27,41 +27,72 @@ pub(super) struct Victims {
     pub(super) nodes: Vec<String>,
 }
 
-/// Chooses the victims of `planned` among `names`.
+/// Chooses the victims of `planned` among `names`, where they are not named themselves only such as
+/// `is_free` allows.
 pub(super) async fn choose(
     planned: &PlannedFault,
     seed: u64,
     names: &[String],
     roles: &impl Roles,
+    is_free: impl Fn(&str) -> bool,
 ) -> Victims {
     let mut rng = stream(seed, &format!("victims of fault {}", planned.id));
-    if planned.fault == Fault::PowerLossAll {
+    if planned.fault == Fault::PowerLossAll || planned.target == Target::All {
         return Victims { how: "all nodes".to_owned(), nodes: names.to_vec() };
     }
-    if destroys(planned.fault) && !matches!(planned.target, Target::Nodes(_)) {
-        let spared = "a node of the minority whose disks may be destroyed";
-        return random(&destructible(seed, names), spared, &mut rng);
+    if let Target::Nodes(nodes) = &planned.target {
+        let mut victims = Victims { how: nodes.join(", "), nodes: nodes.clone() };
+        if planned.fault == Fault::Halves {
+            fill_up(&mut victims, names, &mut rng);
+        }
+        return victims;
     }
-    let mut victims = match &planned.target {
-        Target::Nodes(nodes) => Victims { how: nodes.join(", "), nodes: nodes.clone() },
-        Target::Random => random(names, "a random node", &mut rng),
-        Target::Leader => match leader(names, roles).await {
-            Some(leader) => Victims { how: "leader".to_owned(), nodes: vec![leader] },
-            None => random(names, "a random node, no leader being known", &mut rng),
-        },
-        Target::Follower => match leader(names, roles).await {
-            Some(leader) => {
-                let others: Vec<String> =
-                    names.iter().filter(|name| **name != leader).cloned().collect();
-                random(&others, "a follower", &mut rng)
-            }
-            None => random(names, "a random node, no leader being known", &mut rng),
-        },
+    let asks = matches!(planned.target, Target::Leader | Target::Follower | Target::Followers);
+    let leader = if asks && !destroys(planned.fault) { leader(names, roles).await } else { None };
+    let free: Vec<String> = names.iter().filter(|name| is_free(name)).cloned().collect();
+    if destroys(planned.fault) {
+        let spared = "a node of the minority whose disks may be destroyed";
+        let mut candidates = destructible(seed, names);
+        candidates.retain(|name| free.contains(name));
+        return random(&candidates, spared, &mut rng);
+    }
+    let mut victims = match (&planned.target, leader) {
+        (Target::Minority, _) => sample(&free, minority(names.len()), "a minority", &mut rng),
+        (Target::Majority, _) => sample(&free, names.len() / 2 + 1, "a majority", &mut rng),
+        (Target::Leader, Some(leader)) if free.contains(&leader) => {
+            Victims { how: "leader".to_owned(), nodes: vec![leader] }
+        }
+        (Target::Follower, Some(leader)) => {
+            let others: Vec<String> = free.into_iter().filter(|name| *name != leader).collect();
+            random(&others, "a follower", &mut rng)
+        }
+        (Target::Followers, Some(leader)) => {
+            let nodes = free.into_iter().filter(|name| *name != leader).collect();
+            Victims { how: "all followers".to_owned(), nodes }
+        }
+        (Target::Followers, None) => {
+            let how = "all nodes but one, no leader being known";
+            sample(&free, names.len() - 1, how, &mut rng)
+        }
+        (Target::Leader, Some(_)) => {
+            random(&free, "a random node, the leader being hit already", &mut rng)
+        }
+        (Target::Leader | Target::Follower, None) => {
+            random(&free, "a random node, no leader being known", &mut rng)
+        }
+        _ => random(&free, "a random node", &mut rng),
     };
     if planned.fault == Fault::Halves {
         fill_up(&mut victims, names, &mut rng);
     }
     victims
+}
+
+/// So many of `names`, or all if they are fewer.
+fn sample(names: &[String], count: usize, how: &str, rng: &mut ChaCha8Rng) -> Victims {
+    let mut nodes: Vec<String> = names.sample(rng, count).cloned().collect();
+    nodes.sort();
+    Victims { how: how.to_owned(), nodes }
 }
 
 /// Adds random nodes until the victims are as many as can be cut off from a majority.
@@ -127,7 +158,7 @@ mod tests {
         let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target, parameters };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(choose(&planned, seed, &names(nodes), roles))
+        runtime.block_on(choose(&planned, seed, &names(nodes), roles, |_| true))
     }
 
     #[test]
@@ -163,5 +194,29 @@ mod tests {
             let distinct: BTreeSet<&String> = victims.nodes.iter().collect();
             assert_eq!(distinct.len(), victims.nodes.len());
         }
+    }
+
+    #[test]
+    fn numbers_of_nodes_are_drawn_from_those_that_are_free() {
+        let among = |target: &str, taken: &'static str| {
+            let planned = PlannedFault {
+                id: 1,
+                at_ms: 0,
+                duration_ms: 1,
+                fault: Fault::Kill,
+                target: target.parse().expect("a target"),
+                parameters: BTreeMap::new(),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let free = move |name: &str| name != taken;
+            let names = names(5);
+            let chosen = choose(&planned, 1, &names, &Led(Some("n2")), free);
+            runtime.expect("a runtime").block_on(chosen).nodes
+        };
+        assert_eq!(among("majority", "").len(), 3);
+        assert_eq!(among("minority", "").len(), 2);
+        assert_eq!(among("followers", "n5"), ["n1", "n3", "n4"]);
+        assert!(!among("leader", "n2").contains(&"n2".to_owned()));
+        assert_eq!(among("all", "").len(), 5);
     }
 }

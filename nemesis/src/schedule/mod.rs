@@ -1,24 +1,27 @@
 //! Lists the faults of one run with their times: the plan that the nemesis plays.
 //!
-//! A schedule is drawn from a seed ([`Schedule::draw`]), written beside the run, and can be edited
-//! and played again: everything still open in it (who leads, who is random) is settled by the
-//! cluster and by one random stream *per fault*, so that leaving one fault out does not change the
-//! others. Faults come one after another; overlapping ones are refused ([`Schedule::check`]).
+//! A schedule is drawn from a seed ([`Schedule::draw`]) or comes from a [`Script`] that a person
+//! wrote; either way it is written beside the run as a script without anything open but the victims
+//! ([`Schedule::written`]), and can be edited and played again. Who leads and who is random is
+//! settled by the cluster and by one random stream *per fault*, so that leaving one fault out does
+//! not change the others. Faults may overlap; two that need one thing of one node may not, as far
+//! as that can be told beforehand ([`Schedule::check`]).
 
 mod draw;
+mod script;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::parameters::{self as clock, Change};
-use crate::disk::parameters::{destroys, destructible, misunderstood};
-use crate::fault::{DIRECTION, Fault, Target};
+use crate::disk::parameters::{destroys, destructible};
+use crate::fault::{DIRECTION, Fault, Reach, TARGET, Target};
+use crate::record::Family;
+
+pub use script::{Script, ScriptError};
 
 /// The plan of one run's faults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// What victims are drawn from where the plan leaves them open.
     pub seed: u64,
@@ -27,8 +30,7 @@ pub struct Schedule {
 }
 
 /// One fault to come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFault {
     /// Its number in the schedule; also names the random stream its victims are drawn from.
     pub id: u32,
@@ -41,7 +43,6 @@ pub struct PlannedFault {
     /// How its victims are chosen.
     pub target: Target,
     /// What else it is given, by name. What is absent has the default of [`crate::fault::FAULTS`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -63,16 +64,23 @@ pub enum ScheduleError {
         /// The number.
         id: u32,
     },
-    /// A fault that would begin while another is in force.
+    /// Two faults at one time that need the same thing of the same node.
     #[error(
-        "fault {id} begins at {at_ms} ms, before the fault listed ahead of it ends at {until_ms} ms"
+        "fault {id} needs the {what} of {node} at {at_ms} ms, which fault {by} holds until \
+         {until_ms} ms"
     )]
-    Overlap {
+    Conflict {
         /// The later fault.
         id: u32,
-        /// When it begins.
+        /// The node.
+        node: String,
+        /// What of it.
+        what: Resource,
+        /// When the later fault begins.
         at_ms: u64,
-        /// When the earlier one ends.
+        /// The earlier fault.
+        by: u32,
+        /// When it ends.
         until_ms: u64,
     },
     /// Times past what a clock can say.
@@ -106,15 +114,15 @@ pub enum ScheduleError {
         id: u32,
     },
     /// More victims than the fault can have.
-    #[error("fault {id} ({fault}) names {named} nodes, but can have {most} here")]
+    #[error("fault {id} ({fault}) targets {target}, but can have at most {most} here")]
     TooManyVictims {
         /// The fault.
         id: u32,
         /// Its name.
         fault: Fault,
-        /// How many it names.
-        named: usize,
-        /// How many it may name.
+        /// Whom it targets.
+        target: Target,
+        /// How many it may have.
         most: usize,
     },
     /// Synced data destroyed on so many nodes that no store could bear it.
@@ -154,6 +162,39 @@ pub enum ScheduleError {
     },
 }
 
+/// What a fault has to itself of a node while it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resource {
+    /// Whether its process runs.
+    Process,
+    /// Its clocks.
+    Clock,
+    /// Its disk.
+    Disk,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Resource::Process => "process",
+            Resource::Clock => "clock",
+            Resource::Disk => "disk",
+        })
+    }
+}
+
+/// What `fault` has to itself of each of its victims. Links are shared: what several faults do to
+/// one is put together.
+pub(crate) fn holds(fault: Fault) -> &'static [Resource] {
+    match fault.family() {
+        Family::Partition | Family::Link | Family::Membership => &[],
+        Family::Process => &[Resource::Process],
+        Family::Clock => &[Resource::Clock],
+        // A node may end of what its disk says, and is started again.
+        Family::Disk => &[Resource::Disk, Resource::Process],
+    }
+}
+
 impl Schedule {
     /// Checks that the schedule can be played on a cluster of these nodes.
     ///
@@ -161,25 +202,48 @@ impl Schedule {
     ///
     /// The first reason, in the order of the faults, why it cannot.
     pub fn check(&self, nodes: &[String]) -> Result<(), ScheduleError> {
-        let mut seen = std::collections::BTreeSet::new();
-        let mut until_ms = 0;
+        let mut seen = BTreeSet::new();
         for planned in &self.faults {
-            let (id, at_ms) = (planned.id, planned.at_ms);
+            let id = planned.id;
             if !seen.insert(id) {
                 return Err(ScheduleError::DuplicateId { id });
             }
-            if at_ms < until_ms {
-                return Err(ScheduleError::Overlap { id, at_ms, until_ms });
-            }
             planned.check(nodes)?;
-            until_ms = planned.until_ms().ok_or(ScheduleError::TooLate { id })?;
         }
+        self.check_conflicts()?;
         self.check_destruction(nodes)
+    }
+
+    /// No two faults with named victims need the same thing at one time. Where victims are drawn,
+    /// those that are free are chosen.
+    fn check_conflicts(&self) -> Result<(), ScheduleError> {
+        let mut faults: Vec<&PlannedFault> = self.faults.iter().collect();
+        faults.sort_by_key(|planned| planned.at_ms);
+        for (place, later) in faults.iter().enumerate() {
+            let Target::Nodes(names) = &later.target else { continue };
+            for earlier in &faults[..place] {
+                let until_ms = earlier.until_ms().unwrap_or(u64::MAX);
+                let Target::Nodes(others) = &earlier.target else { continue };
+                let what = holds(later.fault).iter().find(|it| holds(earlier.fault).contains(it));
+                let node = names.iter().find(|name| others.contains(name));
+                if let (Some(what), Some(node), true) = (what, node, later.at_ms < until_ms) {
+                    return Err(ScheduleError::Conflict {
+                        id: later.id,
+                        node: node.clone(),
+                        what: *what,
+                        at_ms: later.at_ms,
+                        by: earlier.id,
+                        until_ms,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Synced data may be destroyed on a minority of the nodes only, all faults taken together.
     fn check_destruction(&self, nodes: &[String]) -> Result<(), ScheduleError> {
-        let mut victims = std::collections::BTreeSet::new();
+        let mut victims = BTreeSet::new();
         let most = nodes.len().saturating_sub(1) / 2;
         for planned in self.faults.iter().filter(|planned| destroys(planned.fault)) {
             match &planned.target {
@@ -199,6 +263,11 @@ impl Schedule {
         let last = self.faults.iter().filter_map(PlannedFault::until_ms).max();
         Duration::from_millis(last.unwrap_or(0))
     }
+
+    /// Whether a fault of `family` is planned.
+    pub fn has_any(&self, family: Family) -> bool {
+        self.faults.iter().any(|planned| planned.fault.family() == family)
+    }
 }
 
 impl PlannedFault {
@@ -209,38 +278,28 @@ impl PlannedFault {
         until_ms.checked_mul(1_000_000).map(|_| until_ms)
     }
 
+    /// What it is given as the parameter `name`: as planned, or by default.
+    pub(crate) fn word<'a>(&'a self, name: &str) -> &'a str {
+        let parameters = self.fault.description().parameters;
+        let default = || parameters.iter().find(|it| it.name == name).map_or("", |it| it.default);
+        self.parameters.get(name).map_or_else(default, String::as_str)
+    }
+
     /// What a one-way partition cuts: as planned, or the default.
     pub fn direction(&self) -> Direction {
-        match self.parameters.get(DIRECTION).map(String::as_str) {
-            Some("in") => Direction::In,
+        match self.word(DIRECTION) {
+            "in" => Direction::In,
             _ => Direction::Out,
         }
     }
 
-    /// What a clock fault does, as planned, with defaults.
-    ///
-    /// # Errors
-    ///
-    /// If a parameter is not understood, or this is no clock fault.
-    pub fn clock_change(&self) -> Result<Change, ScheduleError> {
-        let (id, fault) = (self.id, self.fault);
-        let error = |clock::Misunderstood { name, value, expected }| ScheduleError::Parameter {
-            id,
-            fault,
-            name,
-            value,
-            expected: expected.to_owned(),
-        };
-        clock::read(fault, &self.parameters).map_err(error)
+    /// What a clock fault does, as planned, with defaults; none if this is another fault.
+    pub fn clock_change(&self) -> Option<Change> {
+        clock::read(self.fault, &self.fault.in_full(&self.parameters))
     }
 
     fn check_names(&self, names: &[String], nodes: &[String]) -> Result<(), ScheduleError> {
-        let (id, fault) = (self.id, self.fault);
-        let most = match fault {
-            Fault::Halves => minority(nodes.len()),
-            Fault::PowerLoss | Fault::PowerLossAll => nodes.len(),
-            _ => 1,
-        };
+        let id = self.id;
         if names.is_empty() {
             return Err(ScheduleError::NoVictim { id });
         }
@@ -253,40 +312,51 @@ impl PlannedFault {
                 return Err(ScheduleError::RepeatedNode { id, node });
             }
         }
-        if names.len() > most {
-            return Err(ScheduleError::TooManyVictims { id, fault, named: names.len(), most });
-        }
         Ok(())
     }
 
     fn check(&self, nodes: &[String]) -> Result<(), ScheduleError> {
         let (id, fault) = (self.id, self.fault);
-        let is_partition = fault.family() == crate::record::Family::Partition;
+        self.until_ms().ok_or(ScheduleError::TooLate { id })?;
+        let is_partition = fault.family() == Family::Partition;
         if is_partition && nodes.len() < 2 {
             return Err(ScheduleError::TooFewNodes { id, fault });
         }
         if let Target::Nodes(names) = &self.target {
             self.check_names(names, nodes)?;
         }
-        if fault.family() == crate::record::Family::Clock {
-            return self.clock_change().map(drop);
+        let most = match fault.description().reach {
+            Reach::One => 1,
+            Reach::Minority => minority(nodes.len()),
+            Reach::Any => nodes.len(),
+        };
+        if self.target.size(nodes.len()) > most {
+            let target = self.target.clone();
+            return Err(ScheduleError::TooManyVictims { id, fault, target, most });
         }
         for (name, value) in &self.parameters {
-            if fault.family() == crate::record::Family::Disk {
-                let Some(expected) = misunderstood(fault, name, value) else { continue };
-                let (name, value) = (name.clone(), value.clone());
-                return Err(ScheduleError::Parameter { id, fault, name, value, expected });
-            }
-            let expected = match (fault, name.as_str(), value.as_str()) {
-                (Fault::OneWay, DIRECTION, "in" | "out") => continue,
-                (Fault::OneWay, DIRECTION, _) => "in or out".to_owned(),
-                (Fault::OneWay, _, _) => format!("the parameter {DIRECTION}"),
-                _ => "no parameters".to_owned(),
-            };
-            let (name, value) = (name.clone(), value.clone());
-            return Err(ScheduleError::Parameter { id, fault, name, value, expected });
+            self.check_parameter(name, value)?;
         }
         Ok(())
+    }
+
+    fn check_parameter(&self, name: &str, value: &str) -> Result<(), ScheduleError> {
+        let (id, fault) = (self.id, self.fault);
+        let parameters = fault.description().parameters;
+        let parameter = parameters.iter().find(|it| it.name == name && it.name != TARGET);
+        let expected = match parameter {
+            Some(parameter) if (parameter.accepts)(value) => return Ok(()),
+            Some(parameter) => parameter.unit.to_owned(),
+            None => {
+                let known = parameters.iter().map(|it| it.name).filter(|it| *it != TARGET);
+                match known.collect::<Vec<_>>().join(", ") {
+                    known if known.is_empty() => "no parameters".to_owned(),
+                    known => format!("the parameters {known}"),
+                }
+            }
+        };
+        let (name, value) = (name.to_owned(), value.to_owned());
+        Err(ScheduleError::Parameter { id, fault, name, value, expected })
     }
 }
 
@@ -319,9 +389,14 @@ mod tests {
         assert_eq!(check(vec![ok.clone(), planned(1, 1_000, Fault::Halves, "leader")]), Ok(()));
         let cases = [
             (vec![ok.clone(), planned(0, 5_000, Fault::Kill, "n1")], "occurs twice"),
-            (vec![ok.clone(), planned(1, 999, Fault::Kill, "n1")], "ends at 1000 ms"),
+            (vec![ok.clone(), planned(1, 999, Fault::Pause, "n1")], "holds until 1000 ms"),
+            (
+                vec![planned(1, 999, Fault::PowerLoss, "n1"), ok.clone()],
+                "fault 1 needs the process",
+            ),
             (vec![planned(0, 0, Fault::Kill, "n9")], "the nodes are n1, n2, n3"),
-            (vec![planned(0, 0, Fault::Isolate, "n1,n2")], "names 2 nodes"),
+            (vec![planned(0, 0, Fault::ClockStep, "n1,n2")], "targets n1,n2"),
+            (vec![planned(0, 0, Fault::Halves, "majority")], "at most 1"),
             (vec![planned(0, 0, Fault::Halves, "n1,n1")], "twice"),
             (vec![planned(0, u64::MAX / 1_000, Fault::Kill, "n1")], "later than a clock"),
         ];
@@ -329,6 +404,19 @@ mod tests {
             let error = check(faults).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn faults_overlap_unless_they_need_the_same_of_a_node() {
+        let overlapping = vec![
+            planned(0, 0, Fault::Isolate, "n1"),
+            planned(1, 500, Fault::Kill, "n1"),
+            planned(2, 500, Fault::ClockStep, "n1"),
+            planned(3, 500, Fault::Kill, "n2"),
+            planned(4, 700, Fault::Kill, "random"),
+            planned(5, 1_500, Fault::Kill, "n1"),
+        ];
+        assert_eq!(check(overlapping), Ok(()));
     }
 
     #[test]
@@ -361,28 +449,10 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_is_refused() {
-        let text = r#"{"seed":9,"faults":[{"id":0,"at_ms":1,"duration":3,"fault":"kill",
-            "target":"n1"}]}"#;
-        let error = serde_json::from_str::<Schedule>(text).expect_err("no such field");
-        assert!(error.to_string().contains("duration_ms"), "{error}");
-    }
-
-    #[test]
     fn the_larger_half_keeps_a_majority() {
         for nodes in 3..12 {
             assert!(nodes - minority(nodes) > nodes / 2);
             assert!(minority(nodes) >= 1);
         }
-    }
-
-    #[test]
-    fn a_schedule_reads_back_as_it_was_written() {
-        let text = r#"{"seed":9,"faults":[{"id":0,"at_ms":2500,"duration_ms":3000,
-            "fault":"one-way","target":"leader","parameters":{"direction":"in"}}]}"#;
-        let schedule: Schedule = serde_json::from_str(text).expect("a schedule");
-        let written = serde_json::to_string(&schedule).expect("serialises");
-        assert_eq!(serde_json::from_str::<Schedule>(&written).expect("reads back"), schedule);
-        assert_eq!(schedule.end(), Duration::from_millis(5_500));
     }
 }

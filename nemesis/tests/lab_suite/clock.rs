@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::sys::signal::{Signal, kill};
 use partita_nemesis::clock::parameters::Clocks;
 use partita_nemesis::{
-    Cluster, Fault, FaultRecord, Lab, Nemesis, NodeClock, NodeProcess, PlannedFault, Program,
-    Roles, Schedule,
+    Cluster, Fault, FaultRecord, Lab, Moment, Nemesis, NodeClock, NodeProcess, PlannedFault,
+    Program, Roles, Schedule,
 };
 use tempfile::TempDir;
 
@@ -398,8 +398,11 @@ fn play(cluster: &Cluster, faults: &[Planned<'_>]) -> Vec<FaultRecord> {
     let start = Instant::now();
     let nemesis = Nemesis::new(cluster, &NoRoles, || start.elapsed().as_nanos() as u64);
     let schedule = schedule(faults);
-    let played =
-        nemesis.play(&schedule, pending(), |record| records.borrow_mut().push(record.clone()));
+    let played = nemesis.play(&schedule, pending(), |moment, record| {
+        if moment != Moment::Coming {
+            records.borrow_mut().push(record.clone());
+        }
+    });
     block_on(played).expect("the schedule fits");
     records.into_inner()
 }
@@ -459,7 +462,7 @@ fn dropped() {
         block_on(async {
             let nemesis = Nemesis::new(&cluster, &NoRoles, || 0);
             // The play's clock stands still, so it goes on until it is given up.
-            let playing = nemesis.play(&schedule, pending(), |_| {});
+            let playing = nemesis.play(&schedule, pending(), |_, _| {});
             let limit = Duration::from_millis(300);
             assert!(tokio::time::timeout(limit, playing).await.is_err());
         });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble};
 use partita_nemesis::{
-    Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Nemesis, NodeProcess,
+    Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Moment, Nemesis, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
 };
 use rand::SeedableRng;
@@ -441,7 +441,11 @@ fn play(cluster: &Cluster, faults: &[Fault]) -> (Ending, Vec<FaultRecord>) {
     let mut records = Vec::new();
     let nemesis = Nemesis::new(cluster, &LedBy("n2"), clock);
     let never = std::future::pending::<Stop>();
-    let playing = nemesis.play(&schedule, never, |record| records.push(record.clone()));
+    let playing = nemesis.play(&schedule, never, |moment, record| {
+        if moment != Moment::Coming {
+            records.push(record.clone());
+        }
+    });
     let ending = block_on(playing).expect("fits");
     (ending, records)
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Scenario, eventually};
 use partita_nemesis::{
-    Cluster, Ending, Fault, FaultRecord, Lab, Nemesis, PlannedFault, Policy, Program, Roles,
-    Schedule, Stop,
+    Cluster, Ending, Fault, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy, Program,
+    Roles, Schedule, Stop,
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -154,7 +154,11 @@ async fn play(
     let records = RefCell::new(Vec::new());
     let roles = LedBy("n2");
     let nemesis = Nemesis::new(&ground.cluster, &roles, clock());
-    let played = nemesis.play(schedule, stop, |record| records.borrow_mut().push(record.clone()));
+    let played = nemesis.play(schedule, stop, |moment, record| {
+        if moment != Moment::Coming {
+            records.borrow_mut().push(record.clone());
+        }
+    });
     let ending = played.await.expect("the schedule fits");
     (ending, records.into_inner())
 }
@@ -278,7 +282,7 @@ fn misfit() {
     let ground = Ground::new();
     let schedule = schedule(&[(Fault::Kill, "n9", 10)]);
     let nemesis = Nemesis::new(&ground.cluster, &LedBy("n2"), clock());
-    let playing = nemesis.play(&schedule, pending(), |_| panic!("nothing happens"));
+    let playing = nemesis.play(&schedule, pending(), |_, _| panic!("nothing happens"));
     let played = block_on(movable(playing));
     assert!(played.expect_err("no such node").to_string().contains("n1, n2, n3"));
     ground.assert_whole();

@@ -1,0 +1,94 @@
+//! Puts together what several faults do to one link, and takes each away by itself.
+//!
+//! A link's policy is what all alterations in force, in the order in which they began, make of the
+//! open policy. An alteration begins on all of its links at one moment and ends on them one by one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::lab::switch::{Switch, UnknownLink};
+use crate::lab::{Counters, Link, Policy};
+
+type Change = Arc<dyn Fn(&mut Policy) + Send + Sync>;
+
+/// What faults in force do to links.
+pub(super) struct Alterations<'a> {
+    switch: &'a Switch,
+    in_force: Mutex<BTreeMap<u64, (Vec<Link>, Change)>>,
+}
+
+impl<'a> Alterations<'a> {
+    /// No alteration of the links of `switch`.
+    pub(super) fn new(switch: &'a Switch) -> Alterations<'a> {
+        Alterations { switch, in_force: Mutex::default() }
+    }
+
+    /// Alters the policies of `links` until the result is dropped.
+    pub(super) fn begin(
+        &'a self,
+        links: Vec<Link>,
+        change: impl Fn(&mut Policy) + Send + Sync + 'static,
+    ) -> Result<Altered<'a>, UnknownLink> {
+        let before = self.counters(&links)?;
+        let mut in_force = self.lock();
+        self.switch.change(&links, &change)?;
+        let number = in_force.last_key_value().map_or(0, |(last, _)| last + 1);
+        in_force.insert(number, (links.clone(), Arc::new(change)));
+        Ok(Altered { all: self, number, links, before, is_over: false })
+    }
+
+    fn end(&self, number: u64) -> Result<(), UnknownLink> {
+        let mut in_force = self.lock();
+        let Some((links, _)) = in_force.remove(&number) else { return Ok(()) };
+        for link in links {
+            let changes = in_force.values().filter(|(links, _)| links.contains(&link));
+            let changes: Vec<Change> = changes.map(|(_, change)| Arc::clone(change)).collect();
+            self.switch.change(&[link], |policy| {
+                *policy = Policy::OPEN;
+                changes.iter().for_each(|change| change(policy));
+            })?;
+        }
+        Ok(())
+    }
+
+    fn counters(&self, links: &[Link]) -> Result<Vec<Counters>, UnknownLink> {
+        links.iter().map(|link| self.switch.counters(&link.from, &link.to)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vec<Link>, Change)>> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Links that carry differently until this is dropped.
+pub(super) struct Altered<'a> {
+    all: &'a Alterations<'a>,
+    number: u64,
+    links: Vec<Link>,
+    /// What the links had done before.
+    before: Vec<Counters>,
+    is_over: bool,
+}
+
+impl Altered<'_> {
+    /// How much `count` of all its links has grown since it began.
+    pub(super) fn grown(&self, count: impl Fn(&Counters) -> u64) -> Result<u64, UnknownLink> {
+        let now = self.all.counters(&self.links)?;
+        Ok(now.iter().zip(&self.before).map(|(now, before)| count(now) - count(before)).sum())
+    }
+
+    /// Ends it.
+    pub(super) fn end(&mut self) -> Result<(), UnknownLink> {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
+        self.all.end(self.number)
+    }
+}
+
+impl Drop for Altered<'_> {
+    fn drop(&mut self) {
+        // The links were known when they were altered.
+        let _ = self.end();
+    }
+}

@@ -1,0 +1,239 @@
+//! A schedule as a person writes it, in TOML, and what it comes to in one run.
+//!
+//!     about = "isolates the leader again and again while clients write"
+//!     every = "6s"
+//!     faults = [
+//!       { at = "1s", for = "2s..3s", fault = "isolate", target = "leader" },
+//!     ]
+//!
+//! `at` counts from the moment at which clients begin. A range stands for a time in it that the
+//! run's seed draws. With `every`, the list is played again and again until the run's time is over.
+//! What else stands in a fault are its parameters; `partita list faults` names them. A run writes
+//! its schedule in the same language, with every time settled, so that it can be played again as it
+//! was, edited, and cut down.
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::{PlannedFault, Schedule};
+use crate::fault::units::written;
+use crate::fault::{Fault, TARGET, Target};
+use crate::random::stream;
+
+pub use read::ScriptError;
+
+/// How long before the end of the run the last fault is healed.
+const BEFORE_THE_END: Duration = Duration::from_millis(500);
+
+/// A schedule as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Script {
+    /// Where it was read: a file, or the name of a recipe.
+    pub name: String,
+    /// What it is for, in a line.
+    pub about: String,
+    /// How many nodes it is meant for.
+    pub nodes: Option<u32>,
+    /// What the nodes' command is given beside what the target says, by the target's name.
+    pub arguments: BTreeMap<String, Vec<String>>,
+    /// What victims are drawn from, if that is not the run's seed.
+    pub seed: Option<u64>,
+    /// How often the list is played, if it is not played once.
+    pub every: Option<Duration>,
+    /// The list.
+    pub faults: Vec<ScriptedFault>,
+}
+
+/// One fault of a [`Script`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptedFault {
+    /// Its number, if it has one of its own.
+    id: Option<u32>,
+    /// When it begins.
+    at: Span,
+    /// For how long it is in force.
+    duration: Span,
+    fault: Fault,
+    target: Target,
+    parameters: BTreeMap<String, String>,
+    /// The line it begins in.
+    line: usize,
+}
+
+/// A time, or two between which one is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    least: Duration,
+    most: Duration,
+}
+
+impl Span {
+    fn draw(self, rng: &mut impl rand::Rng) -> Duration {
+        rng.random_range(self.least..=self.most)
+    }
+}
+
+impl Script {
+    /// What it comes to in a run of `duration` with this seed: every time settled, and every fault
+    /// over half a second before the run's time is.
+    ///
+    /// # Errors
+    ///
+    /// If a fault of a list that is played once does not fit into the run.
+    pub fn for_run(&self, duration: Duration, seed: u64) -> Result<Schedule, ScriptError> {
+        let end = duration.saturating_sub(BEFORE_THE_END.min(duration / 20));
+        let mut faults = Vec::new();
+        for round in 0.. {
+            let base = self.every.unwrap_or_default() * round;
+            if base >= end {
+                break;
+            }
+            for (place, scripted) in (0..).zip(&self.faults) {
+                let number = |id| round * u32::try_from(self.faults.len()).unwrap_or(u32::MAX) + id;
+                let id = scripted.id.unwrap_or_else(|| number(place));
+                let mut rng = stream(seed, &format!("times of fault {id} of a script"));
+                let at = base + scripted.at.draw(&mut rng);
+                let lasts = scripted.duration.draw(&mut rng);
+                if at + lasts <= end {
+                    faults.push(scripted.planned(id, at, lasts));
+                } else if self.every.is_none() {
+                    return Err(self.too_late(scripted, at + lasts, duration));
+                } else if at < end && lasts.min(end - at) * 2 >= scripted.duration.least {
+                    faults.push(scripted.planned(id, at, end - at));
+                }
+            }
+            if self.every.is_none() {
+                break;
+            }
+        }
+        faults.sort_by_key(|planned| (planned.at_ms, planned.id));
+        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults })
+    }
+
+    /// The least time of a run in which a list that is played once has room.
+    pub fn needs(&self) -> Duration {
+        let ends = self.faults.iter().map(|scripted| scripted.at.most + scripted.duration.most);
+        let end = ends.max().unwrap_or_default();
+        if self.every.is_some() { Duration::ZERO } else { end + 2 * BEFORE_THE_END }
+    }
+
+    fn too_late(
+        &self,
+        scripted: &ScriptedFault,
+        ends: Duration,
+        duration: Duration,
+    ) -> ScriptError {
+        ScriptError::new(
+            &self.name,
+            scripted.line,
+            format!(
+                "this fault ends {} after clients begin, but the run lasts {}: give it more --time",
+                written(ends),
+                written(duration)
+            ),
+        )
+    }
+}
+
+impl ScriptedFault {
+    fn planned(&self, id: u32, at: Duration, lasts: Duration) -> PlannedFault {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        PlannedFault {
+            id,
+            at_ms: ms(at),
+            duration_ms: ms(lasts),
+            fault: self.fault,
+            target: self.target.clone(),
+            parameters: self.parameters.clone(),
+        }
+    }
+}
+
+impl Schedule {
+    /// The schedule as a script that comes to the very same, with `about` as its first line.
+    pub fn written(&self, about: &str) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = format!("about = {}\nseed = {}\nfaults = [\n", quoted(about), self.seed);
+        for planned in &self.faults {
+            let time = |ms| written(Duration::from_millis(ms));
+            let _ = write!(
+                text,
+                "  {{ id = {}, at = \"{}\", for = \"{}\", fault = \"{}\"",
+                planned.id,
+                time(planned.at_ms),
+                time(planned.duration_ms),
+                planned.fault
+            );
+            if planned.fault.description().parameters.iter().any(|it| it.name == TARGET) {
+                let _ = write!(text, ", target = {}", quoted(&planned.target.to_string()));
+            }
+            for (name, value) in &planned.parameters {
+                let _ = write!(text, ", {name} = {}", quoted(value));
+            }
+            text.push_str(" },\n");
+        }
+        text.push_str("]\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY_FOUR: &str = "about = \"rotates\"\nnodes = 5\nevery = \"4s\"\nfaults = [\n  \
+        { at = \"1s..2s\", for = \"1s\", fault = \"isolate\", target = \"leader\" },\n  \
+        { at = \"1s\", for = \"500ms\", fault = \"one-way\", direction = \"in\" },\n]\n";
+
+    fn script(text: &str) -> Script {
+        Script::parse("mine.toml", text).expect(text)
+    }
+
+    #[test]
+    fn a_list_is_played_until_the_time_is_over() {
+        let script = script(EVERY_FOUR);
+        assert_eq!((script.nodes, script.about.as_str()), (Some(5), "rotates"));
+        let schedule = script.for_run(Duration::from_secs(10), 7).expect("fits");
+        let isolates = schedule.faults.iter().filter(|planned| planned.fault == Fault::Isolate);
+        let begin: Vec<u64> = isolates.map(|planned| planned.at_ms).collect();
+        assert_eq!(begin.len(), 2, "{schedule:?}");
+        assert!((1_000..=2_000).contains(&begin[0]) && (5_000..=6_000).contains(&begin[1]));
+        assert_ne!(begin[0] + 4_000, begin[1], "each round draws its own times");
+        assert_eq!(schedule, script.for_run(Duration::from_secs(10), 7).expect("fits"));
+        let nodes: Vec<String> = (1..=5).map(|i| format!("n{i}")).collect();
+        assert_eq!(schedule.check(&nodes), Ok(()));
+        let end = schedule.faults.iter().map(|it| it.at_ms + it.duration_ms).max();
+        assert!(end <= Some(9_500));
+    }
+
+    #[test]
+    fn a_fault_that_does_not_fit_into_the_run_is_named_with_its_line() {
+        let once = script("faults = [\n\n  { at = \"9s\", for = \"2s\", fault = \"kill\" },\n]\n");
+        assert_eq!(once.needs(), Duration::from_secs(12));
+        let error = once.for_run(Duration::from_secs(10), 1).expect_err("too late").to_string();
+        assert!(error.starts_with("mine.toml:3: ") && error.contains("11s"), "{error}");
+        assert!(once.for_run(once.needs(), 1).is_ok());
+    }
+
+    #[test]
+    fn a_schedule_reads_back_as_it_was_written() {
+        for menu in ["all", "default", "bit-flip", "none"] {
+            let nodes: Vec<String> = (1..=3).map(|i| format!("n{i}")).collect();
+            let menu = menu.parse().expect("a menu");
+            let drawn = Schedule::draw(&menu, &nodes, Duration::from_secs(60), 11);
+            let text = drawn.written("as it was \"drawn\"");
+            let again = script(&text).for_run(Duration::from_secs(60), 99).expect("fits");
+            // Faults without victims of their own choosing have no target to write.
+            let targets = |schedule: &Schedule| {
+                schedule.faults.iter().map(|it| (it.id, it.fault, it.at_ms)).collect::<Vec<_>>()
+            };
+            assert_eq!((again.seed, targets(&again)), (drawn.seed, targets(&drawn)));
+            assert_eq!(again.written("as it was \"drawn\""), text);
+        }
+    }
+}
