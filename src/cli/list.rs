@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use partita_checker::model::MODELS;
+use partita_nemesis::Family;
 use partita_nemesis::fault::FAULTS;
 use partita_nemesis::menu::MENUS;
 use partita_nemesis::recipes::{self, RECIPES};
@@ -79,11 +80,15 @@ pub fn perform(arguments: &Arguments) -> Exit {
 }
 
 fn faults() {
-    heading("faults (--nemesis, one or several joined by commas)");
+    heading("menus and faults (--nemesis, one or several joined by commas)");
     for menu in &MENUS {
         row(menu.name, menu.summary);
     }
+    let mut family = None;
     for fault in &FAULTS {
+        if family.replace(fault.family) != Some(fault.family) {
+            heading(&format!("faults: {}", heading_of(fault.family)));
+        }
         row(fault.name, fault.summary);
         for parameter in fault.parameters {
             note(&format!(
@@ -91,6 +96,18 @@ fn faults() {
                 parameter.name, parameter.summary, parameter.unit, parameter.default
             ));
         }
+    }
+}
+
+/// What a family of faults breaks.
+const fn heading_of(family: Family) -> &'static str {
+    match family {
+        Family::Partition => "partitions (who hears whom)",
+        Family::Link => "links (how well they carry)",
+        Family::Process => "processes (who runs)",
+        Family::Clock => "clocks (what time it is)",
+        Family::Disk => "disks (what is kept)",
+        Family::Membership => "membership (who belongs to the cluster)",
     }
 }
 

@@ -36,8 +36,8 @@ pub struct Arguments {
     /// What the clients do.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// Which faults to draw: `default`, `all`, `partition`, `clock`, `disk`, `none`, or names joined
-    /// by commas.
+    /// Which faults to draw: `default`, `all`, a family (`partition`, `link`, `process`, `clock`,
+    /// `disk`), `none`, or names joined by commas.
     #[arg(long, default_value = "default", value_name = "FAULTS")]
     nemesis: String,
     /// Play this schedule instead of drawing faults: the name of a recipe (`partita list recipes`) or

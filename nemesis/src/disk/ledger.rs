@@ -153,7 +153,8 @@ fn deed(call: &Call) -> Option<Deed> {
         Call::Sync(_) | Call::SyncAll | Call::SyncMapped => Some(Deed::Sync),
         Call::Write(write) => {
             let growth = write.range.end.saturating_sub(write.file.length.max(write.range.start));
-            Some(Deed::Write { growth })
+            let bytes = write.range.end.saturating_sub(write.range.start);
+            Some(Deed::Write { bytes, growth })
         }
         Call::Make => Some(Deed::Make),
         Call::Cut { .. } | Call::Map(_) | Call::Unname(_) => None,

@@ -42,7 +42,7 @@ pub(crate) use trouble::Fate;
 pub use contents::Tear;
 pub use image::NameModel;
 pub use restore::Loss;
-pub use trouble::{Operations, Tally, Trouble};
+pub use trouble::{Operations, Tally, Trouble, Writes};
 
 /// A node's disk: a directory whose node is watched. Clones are the same disk.
 #[derive(Debug, Clone)]

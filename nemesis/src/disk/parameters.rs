@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 
 use super::contents::Tear;
 use super::image::NameModel;
-use super::trouble::{Operations, Trouble};
+use super::trouble::{Operations, Trouble, Writes};
 use crate::fault::Fault;
 use crate::fault::units::{duration_in, percent, size};
 use crate::random::stream;
@@ -18,6 +18,7 @@ pub(crate) const NAMES: &str = "names";
 pub(crate) const OPERATION: &str = "operation";
 pub(crate) const SHARE: &str = "share";
 pub(crate) const ROOM: &str = "room";
+pub(crate) const WRITES: &str = "writes";
 pub(crate) const DELAY: &str = "delay";
 pub(crate) const FILE: &str = "file";
 pub(crate) const PLACE: &str = "place";
@@ -64,6 +65,15 @@ pub(crate) fn operations(text: &str) -> Option<Operations> {
     }
 }
 
+/// What of a write needs room.
+pub(crate) fn writes(text: &str) -> Option<Writes> {
+    match text {
+        "in-place" => Some(Writes::InPlace),
+        "copy-on-write" => Some(Writes::CopyOnWrite),
+        _ => None,
+    }
+}
+
 /// How many of them fail, in percent: some.
 pub(crate) fn share(text: &str) -> Option<u8> {
     percent(text).filter(|percent| *percent > 0)
@@ -105,7 +115,10 @@ pub(crate) fn trouble(planned: &PlannedFault) -> Option<Trouble> {
             let on = operations(planned.word(OPERATION))?;
             Some(Trouble::Error { on, share_percent: share(planned.word(SHARE))? })
         }
-        Fault::DiskFull => Some(Trouble::Full { room: size(planned.word(ROOM))? }),
+        Fault::DiskFull => {
+            let room = size(planned.word(ROOM))?;
+            Some(Trouble::Full { room, writes: writes(planned.word(WRITES))? })
+        }
         Fault::DiskSlow => Some(Trouble::Slow { delay: delay(planned.word(DELAY))? }),
         _ => None,
     }

@@ -20,12 +20,24 @@ pub enum Trouble {
     Full {
         /// The room that is left.
         room: u64,
+        /// What needs room.
+        writes: Writes,
     },
     /// Every sync takes so much longer.
     Slow {
         /// How much.
         delay: Duration,
     },
+}
+
+/// What of a write needs room that was not taken before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// What makes a file longer: the rest is written where it stood, as by ext4 and XFS.
+    InPlace,
+    /// All of it: even what is overwritten or was allocated ahead goes to new blocks first, as by
+    /// btrfs and ZFS, on snapshots and on thin volumes.
+    CopyOnWrite,
 }
 
 /// Which calls fail.
@@ -53,8 +65,8 @@ pub struct Tally {
 /// What a call would do to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
-    /// Change bytes, and make a file longer by so many.
-    Write { growth: u64 },
+    /// Change so many bytes, and make a file longer by so many.
+    Write { bytes: u64, growth: u64 },
     /// Make a file or directory.
     Make,
     /// Promise that changes are durable.
@@ -100,13 +112,16 @@ impl Armed {
                 self.fail(Errno::EIO)
             }
             (Trouble::Full { .. }, Deed::Make) => self.fail(Errno::ENOSPC),
-            (Trouble::Full { room }, Deed::Write { growth }) => match room.checked_sub(growth) {
-                Some(left) => {
-                    *room = left;
-                    Fate::Pass
+            (Trouble::Full { room, writes }, Deed::Write { bytes, growth }) => {
+                let needed = if *writes == Writes::InPlace { growth } else { bytes };
+                match room.checked_sub(needed) {
+                    Some(left) => {
+                        *room = left;
+                        Fate::Pass
+                    }
+                    None => self.fail(Errno::ENOSPC),
                 }
-                None => self.fail(Errno::ENOSPC),
-            },
+            }
             (Trouble::Slow { delay }, Deed::Sync) => {
                 self.tally.delayed += 1;
                 self.tally.added += *delay;
@@ -133,14 +148,25 @@ mod tests {
 
     #[test]
     fn a_full_disk_takes_what_fits_and_what_needs_no_room() {
-        let mut full = armed(Trouble::Full { room: 10 });
-        assert_eq!(full.judge(Deed::Write { growth: 8 }), Fate::Pass);
-        assert_eq!(full.judge(Deed::Write { growth: 3 }), Fate::Fail(Errno::ENOSPC));
-        assert_eq!(full.judge(Deed::Write { growth: 2 }), Fate::Pass);
-        assert_eq!(full.judge(Deed::Write { growth: 0 }), Fate::Pass);
+        let mut full = armed(Trouble::Full { room: 10, writes: Writes::InPlace });
+        let write = |growth| Deed::Write { bytes: 50, growth };
+        assert_eq!(full.judge(write(8)), Fate::Pass);
+        assert_eq!(full.judge(write(3)), Fate::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(write(2)), Fate::Pass);
+        assert_eq!(full.judge(write(0)), Fate::Pass);
         assert_eq!(full.judge(Deed::Sync), Fate::Pass);
         assert_eq!(full.judge(Deed::Make), Fate::Fail(Errno::ENOSPC));
         assert_eq!(full.tally.failed, 2);
+    }
+
+    #[test]
+    fn where_nothing_is_written_in_place_a_full_disk_takes_no_overwriting_either() {
+        let mut full = armed(Trouble::Full { room: 10, writes: Writes::CopyOnWrite });
+        let write = |bytes| Deed::Write { bytes, growth: 0 };
+        assert_eq!(full.judge(write(8)), Fate::Pass);
+        assert_eq!(full.judge(write(3)), Fate::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(write(2)), Fate::Pass);
+        assert_eq!(full.tally.failed, 1);
     }
 
     #[test]
@@ -148,7 +174,7 @@ mod tests {
         let mut broken = armed(Trouble::Error { on: Operations::Sync, share_percent: 30 });
         for _ in 0..1_000 {
             broken.judge(Deed::Sync);
-            assert_eq!(broken.judge(Deed::Write { growth: 1 }), Fate::Pass);
+            assert_eq!(broken.judge(Deed::Write { bytes: 1, growth: 1 }), Fate::Pass);
         }
         assert!((200..400).contains(&broken.tally.failed), "{:?}", broken.tally);
     }
@@ -157,7 +183,7 @@ mod tests {
     fn a_slow_disk_delays_syncs_only() {
         let delay = Duration::from_millis(5);
         let mut slow = armed(Trouble::Slow { delay });
-        assert_eq!(slow.judge(Deed::Write { growth: 1 }), Fate::Pass);
+        assert_eq!(slow.judge(Deed::Write { bytes: 1, growth: 1 }), Fate::Pass);
         assert_eq!(slow.judge(Deed::Sync), Fate::Wait(delay));
         assert_eq!(slow.tally, Tally { failed: 0, delayed: 1, added: delay });
     }

@@ -70,7 +70,7 @@ pub(super) const ROWS: [Description; 7] = [
     row(
         Fault::DiskFull,
         "disk-full",
-        "let what makes one node's files longer or more fail with ENOSPC",
+        "let what needs room on one node's disk fail with ENOSPC",
         &[
             ONE_TARGET,
             Parameter {
@@ -79,6 +79,14 @@ pub(super) const ROWS: [Description; 7] = [
                 unit: "a size: B, KiB or MiB",
                 default: "0B",
                 accepts: |text| size(text).is_some(),
+            },
+            Parameter {
+                name: disk::WRITES,
+                summary: "what needs room: what makes a file longer (in-place), or every write, what \
+                          is overwritten or was allocated ahead as well (copy-on-write)",
+                unit: "in-place, as ext4 and XFS, or copy-on-write, as btrfs and ZFS",
+                default: "in-place",
+                accepts: |text| disk::writes(text).is_some(),
             },
         ],
     ),

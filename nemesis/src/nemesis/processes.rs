@@ -432,7 +432,10 @@ impl<'a> Restarts<'a> {
             for place in self.down.clone() {
                 match self.nodes[place].kill().await {
                     Ok(status) => self.count(status),
-                    Err(SignalError::NotRunning { .. }) => {}
+                    // Nobody can signal it any more, but its end may not be known yet.
+                    Err(SignalError::NotRunning { .. }) => {
+                        self.nodes[place].ended().await;
+                    }
                     Err(error) => self.errors.push(RestartError::from(error).to_string()),
                 }
             }

@@ -513,6 +513,41 @@ mod tests {
     }
 
     #[test]
+    fn damage_that_programs_see_never_reaches_a_client() {
+        let corrupt = |words: &[(&str, &str)]| {
+            let mut corrupt = planned(0, 0, Fault::Corrupt, "leader");
+            let words = words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned()));
+            corrupt.parameters = words.collect();
+            check(vec![corrupt])
+        };
+        let refused = Err(ScheduleError::DamagesHistory { id: 0, fault: Fault::Corrupt });
+        for links in ["n1>clients", "n1>n2,clients<>n2"] {
+            assert_eq!(corrupt(&[("mend", "yes"), ("links", links)]), refused);
+            assert_eq!(corrupt(&[("mend", "no"), ("links", links)]), Ok(()));
+        }
+        for clients in ["too", "only"] {
+            assert_eq!(corrupt(&[("mend", "yes"), ("clients", clients)]), refused);
+            assert_eq!(corrupt(&[("clients", clients)]), Ok(()));
+        }
+        assert_eq!(corrupt(&[("mend", "yes")]), Ok(()));
+        assert_eq!(corrupt(&[("mend", "yes"), ("links", "n1<>n2"), ("clients", "too")]), Ok(()));
+    }
+
+    #[test]
+    fn links_and_sizes_must_be_those_of_the_cluster() {
+        let with = |fault, name: &str, word: &str| {
+            let mut it = planned(0, 0, fault, "random");
+            it.parameters.insert(name.to_owned(), word.to_owned());
+            check(vec![it])
+        };
+        assert_eq!(with(Fault::Cut, "links", "n1>n3,clients>n2"), Ok(()));
+        let error = with(Fault::Cut, "links", "n1>n9").expect_err("no such node").to_string();
+        assert!(error.contains("\"n9\"; the hosts are n1, n2, n3 and clients"), "{error}");
+        assert_eq!(with(Fault::MajorityMinority, "size", "1"), Ok(()));
+        assert!(with(Fault::MajorityMinority, "size", "2").is_err());
+    }
+
+    #[test]
     fn the_larger_half_keeps_a_majority() {
         for nodes in 3..12 {
             assert!(nodes - minority(nodes) > nodes / 2);

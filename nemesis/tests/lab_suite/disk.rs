@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble};
+use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble, Writes};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Moment, Nemesis, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
@@ -32,6 +32,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a_second_loss_takes_what_came_after_the_first", run: twice },
     Scenario { name: "a_disk_error_reaches_the_calls_it_is_meant_for", run: errors },
     Scenario { name: "a_full_disk_takes_no_more", run: full },
+    Scenario { name: "a_full_disk_that_copies_on_write_overwrites_nothing", run: copied },
     Scenario { name: "a_slow_disk_makes_a_sync_wait", run: slow },
     Scenario { name: "what_would_get_past_the_supervisor_is_denied", run: denied },
     Scenario { name: "every_disk_fault_has_an_effect_and_is_healed", run: every_fault },
@@ -358,7 +359,7 @@ fn full() {
     );
     let rng = ChaCha8Rng::seed_from_u64(1);
     fs::write(ground.file("a"), "").expect("written");
-    let troubled = ground.disk.trouble(Trouble::Full { room: 5 }, rng);
+    let troubled = ground.disk.trouble(Trouble::Full { room: 5, writes: Writes::InPlace }, rng);
     ground.start();
     let said = ground.said();
     let errors: Vec<&str> =
@@ -366,6 +367,26 @@ fn full() {
     assert_eq!(errors, ["append a 6", "mkdir d", "append b x", "reserve a 64"]);
     assert_eq!(fs::read_to_string(ground.file("a")).expect("readable"), "abc45");
     assert_eq!(troubled.tally().failed, 4);
+}
+
+fn copied() {
+    let ground = Ground::new("append a 12345; put a 0 abc; fsync a; put a 3 xy; append a 6");
+    let rng = ChaCha8Rng::seed_from_u64(1);
+    fs::write(ground.file("a"), "").expect("written");
+    let full = Trouble::Full { room: 7, writes: Writes::CopyOnWrite };
+    let troubled = ground.disk.trouble(full, rng);
+    ground.start();
+    let said = ground.said();
+    let errors: Vec<&str> =
+        said.lines().filter_map(|line| line.strip_suffix(": os error 28")).collect();
+    assert_eq!(errors, ["put a 0 abc", "append a 6"]);
+    assert_eq!(fs::read_to_string(ground.file("a")).expect("readable"), "123xy");
+    assert_eq!(troubled.tally().failed, 2);
+    drop(troubled);
+    fs::remove_file(ground.directory.path().join("ran")).expect("removed");
+    ground.kill();
+    ground.start();
+    assert_eq!(ground.said().matches("os error").count(), 2, "there is room again");
 }
 
 fn slow() {

@@ -5,10 +5,12 @@ mod clock_reader;
 mod disk;
 mod doctor;
 mod etcd;
+mod faults;
 mod harness;
 mod lifetime;
 mod nemesis;
 mod network;
+mod probe;
 mod process;
 mod together;
 mod victim;
@@ -61,6 +63,13 @@ const PARTS: &[Part] = &[
         tests: &[],
     },
     Part {
+        name: "faults",
+        scenarios: faults::SCENARIOS,
+        unprivileged: &[],
+        helpers: faults::HELPERS,
+        tests: faults::TESTS,
+    },
+    Part {
         name: "nemesis",
         scenarios: nemesis::SCENARIOS,
         unprivileged: &[],
@@ -74,5 +83,6 @@ fn main() {
         return clock_reader::main();
     }
     victim::run_if_asked();
+    probe::run_if_asked();
     harness::main(PARTS);
 }

@@ -47,6 +47,8 @@ pub(super) fn words(fault: Fault) -> &'static [(&'static str, &'static [&'static
         Fault::DiskError => {
             &[(disk::OPERATION, &["write", "sync", "both"]), (disk::SHARE, &["100%", "30%"])]
         }
+        // A store that allocates ahead needs no room in place for longer than such a spell lasts.
+        Fault::DiskFull => &[(disk::WRITES, &["copy-on-write"]), (disk::ROOM, &["0B", "16KiB"])],
         Fault::DiskSlow => &[(disk::DELAY, &["20ms", "100ms", "300ms"])],
         _ => &[],
     }
