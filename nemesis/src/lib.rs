@@ -16,6 +16,7 @@ mod random;
 pub mod recipes;
 pub mod record;
 pub mod schedule;
+pub mod shrink;
 mod together;
 mod watch;
 

@@ -106,18 +106,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = plan(arguments)?;
     // Nothing above starts a thread: entering namespaces needs a process that has only one.
     match enter().or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())? {
-        Entered::Finished(code) => Ok(code_of(code)),
+        Entered::Finished(code) => Ok(Exit::of_code(code.into())),
         Entered::Inside(kind) => controller::run(&plan, kind),
     }
-}
-
-/// The exit of the inner process, which the outer one repeats.
-fn code_of(code: u8) -> Exit {
-    [Exit::Valid, Exit::Violation, Exit::Usage, Exit::Unknown]
-        .into_iter()
-        .find(|exit| exit.code() == code)
-        // Killed, or anything else that no command ends with: the harness failed.
-        .unwrap_or(Exit::Harness)
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, Failure> {

@@ -17,7 +17,7 @@ use super::fault_log::FaultLog;
 use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
 use super::observer::Observer;
-use super::plan::Plan;
+use super::plan::{Plan, PlanRecord};
 use super::recorder::Recorder;
 use super::status::{REFRESH, StatusLine};
 use super::testbed;
@@ -70,6 +70,8 @@ pub async fn carry_out(
     let mut phases = Phases::new(clock, "start");
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
+    // Before anything is started, so that a run whose controller dies can be played again.
+    folder.write_json("plan.json", &PlanRecord::of(plan))?;
     folder.write("schedule.toml", &schedule.written(&plan.command()))?;
     let cluster = testbed::build(plan, &schedule, folder)?;
     let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);

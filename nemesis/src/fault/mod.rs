@@ -146,6 +146,11 @@ pub const FAULTS: [Description; 15] = [
 ];
 
 impl Description {
+    /// Whether its victims can be chosen.
+    pub(crate) fn has_target(&self) -> bool {
+        self.parameters.iter().any(|it| it.name == TARGET)
+    }
+
     /// Whom it befalls if nobody says: all nodes if that cannot be said at all.
     pub(crate) fn default_target(&self) -> Target {
         let target = self.parameters.iter().find(|it| it.name == TARGET);

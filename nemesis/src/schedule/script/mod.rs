@@ -22,7 +22,7 @@ use rand::RngExt;
 
 use super::{PlannedFault, Schedule};
 use crate::fault::units::written;
-use crate::fault::{Fault, TARGET, Target};
+use crate::fault::{Fault, Target};
 use crate::random::stream;
 
 pub use read::ScriptError;
@@ -115,6 +115,17 @@ impl Script {
         Ok(Schedule { seed: self.seed.unwrap_or(seed), faults })
     }
 
+    /// Names the victims of the faults whose numbers `victims` has, in place of how they were chosen.
+    pub fn name_victims(&mut self, victims: &BTreeMap<u32, Vec<String>>) {
+        for scripted in &mut self.faults {
+            let takes_target = scripted.fault.description().has_target();
+            let named = scripted.id.and_then(|id| victims.get(&id));
+            if let Some(named) = named.filter(|named| takes_target && !named.is_empty()) {
+                scripted.target = Target::Nodes(named.clone());
+            }
+        }
+    }
+
     /// The least time of a run in which a list that is played once has room.
     pub fn needs(&self) -> Duration {
         let ends = self.faults.iter().map(|scripted| scripted.at.most + scripted.duration.most);
@@ -169,7 +180,7 @@ impl Schedule {
                 time(planned.duration_ms),
                 planned.fault
             );
-            if planned.fault.description().parameters.iter().any(|it| it.name == TARGET) {
+            if planned.fault.description().has_target() {
                 let _ = write!(text, ", target = {}", quoted(&planned.target.to_string()));
             }
             for (name, value) in &planned.parameters {
