@@ -8,6 +8,7 @@ use clap::Args;
 use partita_nemesis::Schedule;
 use partita_nemesis::shrink::shrink;
 
+use super::show::counted;
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// In how many of how many trials the result must.
     #[arg(long, default_value = "4/5", value_name = "K/N", value_parser = quota)]
     confirm: Quota,
+    /// How many trials of a candidate are played at a time; as many as there are cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: Option<u32>,
 }
 
 /// At least `wanted` of `trials`.
@@ -68,8 +72,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let count = schedule.faults.len();
-    println!("shrinking {} faults of: {}", count, original.plan.command);
-    let mut trials = Trials::new(&original)?;
+    println!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let mut trials = Trials::new(&original, arguments.jobs.unwrap_or_else(cores))?;
     if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
         println!("unknown: the run's own schedule does not give the violation often enough");
         return Ok(Exit::Unknown);
@@ -82,7 +87,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok::<bool, Failure>(reproduces)
     })?;
     for candidate in shrunk.steps.iter().rev() {
-        let what = format!("the result, {} faults", candidate.faults.len());
+        let what = format!("the result, {}", counted(candidate.faults.len(), "fault"));
         let (seen, outcomes) = trials.count(candidate, arguments.confirm.trials, &what)?;
         if seen >= arguments.confirm.wanted {
             let path = trials.keep(candidate)?;
@@ -99,8 +104,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
     let total_ms: u64 = result.faults.iter().map(|planned| planned.duration_ms).sum();
     println!(
-        "shrunk: {} faults, {total_ms} ms in all, give a violation in {seen} of {} replays",
-        result.faults.len(),
+        "shrunk: {}, {total_ms} ms in all; a violation in {seen} of {} replays",
+        counted(result.faults.len(), "fault"),
         outcomes.len()
     );
     for line in result.written("").lines().filter(|line| line.starts_with("  {")) {
@@ -141,11 +146,13 @@ fn trial_words(original: &Original) -> String {
 struct Trials<'a> {
     original: &'a Original,
     folder: PathBuf,
+    /// How many are played at a time.
+    jobs: u32,
     played: u32,
 }
 
 impl<'a> Trials<'a> {
-    fn new(original: &'a Original) -> Result<Self, Failure> {
+    fn new(original: &'a Original, jobs: u32) -> Result<Self, Failure> {
         let folder = original.folder.join("shrink");
         // What an earlier search left behind.
         match std::fs::remove_dir_all(&folder) {
@@ -155,7 +162,7 @@ impl<'a> Trials<'a> {
             _ => {}
         }
         std::fs::create_dir(&folder).or_usage(|| folder.display().to_string())?;
-        Ok(Self { original, folder, played: 0 })
+        Ok(Self { original, folder, jobs, played: 0 })
     }
 
     /// Whether a candidate gives a violation in as many trials as are wanted; stops when that is
@@ -168,15 +175,15 @@ impl<'a> Trials<'a> {
     ) -> Result<bool, Failure> {
         let (mut seen, mut missed) = (0, 0);
         while seen < quota.wanted && missed <= quota.trials - quota.wanted {
-            let outcome = self.play(candidate)?;
-            *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
+            // No more at a time than could decide it.
+            let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
+            for outcome in self.play(candidate, open.min(self.jobs))? {
+                *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
+            }
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
-        println!(
-            "{:3} faults, {what}: {decided} ({seen} of {})",
-            candidate.faults.len(),
-            seen + missed
-        );
+        let faults = counted(candidate.faults.len(), "fault");
+        println!("{faults}, {what}: {decided} ({seen} of {})", seen + missed);
         Ok(seen >= quota.wanted)
     }
 
@@ -187,16 +194,33 @@ impl<'a> Trials<'a> {
         trials: u32,
         what: &str,
     ) -> Result<(u32, Vec<Outcome>), Failure> {
-        let outcomes: Vec<Outcome> =
-            (0..trials).map(|_| self.play(candidate)).collect::<Result<_, _>>()?;
+        let mut outcomes = Vec::new();
+        while outcomes.len() < trials as usize {
+            let open = trials - u32::try_from(outcomes.len()).unwrap_or(trials);
+            outcomes.extend(self.play(candidate, open.min(self.jobs))?);
+        }
         let seen = outcomes.iter().filter(|outcome| outcome.exit == Exit::Violation).count();
         println!("{what}: a violation in {seen} of {trials}");
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
 
-    fn play(&mut self, candidate: &Schedule) -> Result<Outcome, Failure> {
-        self.played += 1;
-        let home = self.folder.join(format!("{:03}", self.played));
+    /// Plays a candidate so many times at once.
+    fn play(&mut self, candidate: &Schedule, times: u32) -> Result<Vec<Outcome>, Failure> {
+        let first = self.played + 1;
+        self.played += times;
+        let trials = &*self;
+        std::thread::scope(|scope| {
+            let one = |number| scope.spawn(move || trials.play_once(candidate, number));
+            let running: Vec<_> = (first..first + times).map(one).collect();
+            let finish = |trial: std::thread::ScopedJoinHandle<'_, _>| {
+                trial.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().map(finish).collect()
+        })
+    }
+
+    fn play_once(&self, candidate: &Schedule, number: u32) -> Result<Outcome, Failure> {
+        let home = self.folder.join(format!("{number:03}"));
         std::fs::create_dir(&home).or_harness(|| home.display().to_string())?;
         let path = home.join("schedule.toml");
         let about = format!("a trial of: {}", self.original.plan.command);
@@ -205,11 +229,9 @@ impl<'a> Trials<'a> {
         let time = format!("{}ms", (candidate.end() + AFTERWARDS).as_millis());
         let outcome =
             self.original.play(&path, &home, &["--time", &time, "--stop-on-violation"])?;
-        if outcome.exit != Exit::Violation {
-            // What proves nothing is not worth its space; a failure is.
-            if matches!(outcome.exit, Exit::Valid | Exit::Unknown) {
-                std::fs::remove_dir_all(&home).or_harness(|| home.display().to_string())?;
-            }
+        // What proves nothing is not worth its space; a failure is.
+        if matches!(outcome.exit, Exit::Valid | Exit::Unknown) {
+            std::fs::remove_dir_all(&home).or_harness(|| home.display().to_string())?;
         }
         Ok(outcome)
     }
