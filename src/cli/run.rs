@@ -73,6 +73,10 @@ pub struct Arguments {
     /// The folder that run folders go into.
     #[arg(long, default_value = "partita-runs", value_name = "FOLDER")]
     out: PathBuf,
+    /// Capture what every link delivers: `pcap/n1-to-n2.pcap` and so on in the run's folder, for
+    /// tshark or Wireshark.
+    #[arg(long)]
+    pcap: bool,
     /// Keep the nodes' data even if nothing went wrong.
     #[arg(long)]
     keep_data: bool,
@@ -142,6 +146,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         stop_on_violation: arguments.stop_on_violation,
         mutations: arguments.mutation.clone(),
         out: arguments.out.clone(),
+        pcap: arguments.pcap,
         keep_data: arguments.keep_data,
     })
 }

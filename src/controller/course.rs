@@ -21,6 +21,7 @@ use super::plan::{Plan, PlanRecord};
 use super::recorder::Recorder;
 use super::status::{REFRESH, StatusLine};
 use super::testbed;
+use super::traffic::Traffic;
 use super::trouble::{Interrupts, Trouble, Watch};
 use crate::exit::{Failure, OrFail};
 
@@ -74,6 +75,7 @@ pub async fn carry_out(
     folder.write_json("plan.json", &PlanRecord::of(plan))?;
     folder.write("schedule.toml", &schedule.written(&plan.command()))?;
     let cluster = testbed::build(plan, &schedule, folder)?;
+    let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
     let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
     tokio::select! {
         ready = testbed::await_ready(&cluster, folder, &observer) => ready?,
@@ -117,6 +119,7 @@ pub async fn carry_out(
     };
     drop((watch, load));
     testbed::shut_down(&cluster).await;
+    traffic.finish(folder, clock, status)?;
     drop(cluster);
     if let Some(failure) = faults.failure() {
         course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod recorder;
 pub mod status;
 pub mod testbed;
+pub mod traffic;
 pub mod trouble;
 pub mod vacuity;
 

@@ -40,6 +40,8 @@ pub struct Plan {
     pub mutations: Vec<String>,
     /// Where run folders go.
     pub out: PathBuf,
+    /// Whether to capture what links deliver.
+    pub pcap: bool,
     /// Whether to keep the nodes' data in any case.
     pub keep_data: bool,
 }
