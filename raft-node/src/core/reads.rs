@@ -51,15 +51,22 @@ impl Leadership {
 }
 
 impl Core {
+    /// Whether a leader asks a quorum if it still leads: before it answers a read, and from time to
+    /// time. Where local reads were shipped, nobody asked either.
+    pub(super) fn asks_a_quorum(&self) -> bool {
+        !self.mutations.has(Mutation::LeaderLocalRead)
+    }
+
     /// Takes a read as leader.
     pub(super) fn read(&mut self, origin: Origin, key: Bytes, out: &mut Vec<Output>) {
         let unchecked = self.holds_lease() && self.mutations.has(Mutation::LeaseNotRechecked);
+        let asks = self.asks_a_quorum();
         let Role::Leader(leadership) = &mut self.role else {
             self.reply(origin, Err(Refusal::ReadFailed), out);
             return;
         };
         let settled = self.commit >= leadership.term_start;
-        if settled && self.mutations.has(Mutation::LeaderLocalRead) {
+        if settled && !asks {
             let reply = self.machine.read(&key);
             self.reply(origin, Ok(reply), out);
             return;

@@ -84,6 +84,12 @@ impl Leadership {
 }
 
 impl Core {
+    /// Whether replicas of earlier terms' entries commit them, so that a term needs none of its
+    /// own. They do not (Raft Figure 8).
+    fn prior_terms_count(&self) -> bool {
+        self.mutations.has(Mutation::CommitPriorTerm)
+    }
+
     /// Takes office after an election was won: opens the term with a no-op (Raft §8).
     pub(super) fn begin_leadership(&mut self, out: &mut Vec<Output>) {
         self.forget_uncommitted_members(out);
@@ -103,7 +109,7 @@ impl Core {
             yielded: false,
         };
         leadership.set_followers(&self.peers, self.log.last_index(), self.now);
-        if self.mutations.has(Mutation::CommitPriorTerm) {
+        if self.prior_terms_count() {
             leadership.term_start = self.log.last_index();
             self.role = Role::Leader(Box::new(leadership));
         } else {
@@ -306,7 +312,7 @@ impl Core {
         });
         let held = Index(held);
         let own_term = self.log.term_at(held) == Some(self.term);
-        if own_term || self.mutations.has(Mutation::CommitPriorTerm) {
+        if own_term || self.prior_terms_count() {
             self.commit_to(held, out);
         }
     }

@@ -188,7 +188,7 @@ impl<D: Disk> Storage<D> {
         let snapshots = Snapshots::new(disk.clone(), options.mutations);
         let newest = names.iter().filter_map(|name| snapshot::id(name)).max();
         let snapshot = match newest.map(|id| snapshots.load(id)).transpose() {
-            Err(_) if options.mutations.has(Mutation::SnapshotNotSynced) => {
+            Err(_) if !snapshots.are_synced() => {
                 newest.map_or(Ok(()), |id| snapshots.remove(id))?;
                 None
             }
@@ -209,7 +209,7 @@ impl<D: Disk> Storage<D> {
         let begins = recovered.restored.base.0;
         let ends = snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.id().index);
         if begins > ends {
-            if !options.mutations.has(Mutation::SnapshotNotSynced) {
+            if snapshots.are_synced() {
                 let path = disk.locate(&segment::name(sequences[0]));
                 return Err(StorageError::Gap { path, begins, ends });
             }

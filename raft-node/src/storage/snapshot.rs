@@ -74,6 +74,12 @@ impl<D: Disk> Snapshots<D> {
         Self { disk, mutations }
     }
 
+    /// Whether a snapshot is synced before anything relies on it. Where it is not, a restart has to
+    /// make do with what the power left of it.
+    pub(super) fn are_synced(&self) -> bool {
+        !self.mutations.has(Mutation::SnapshotNotSynced)
+    }
+
     /// Writes a snapshot of the server's own making. Takes as long as the disk takes: leave the
     /// log's thread alone with it.
     ///
@@ -370,14 +376,14 @@ impl<D: Disk> SnapshotWriter<D> {
         if !self.block.is_empty() {
             self.write_block()?;
         }
-        let Snapshots { disk, mutations } = &self.snapshots;
+        let disk = &self.snapshots.disk;
         let path = || disk.locate(&self.temporary);
         if self.snapshots.newest()?.is_some_and(|newest| newest > self.about.id) {
             return Err(StorageError::Superseded { path: path() });
         }
         let header = encode_header(&self.about);
         self.file.write_at(&header, 0).map_err(io_error(path(), "write"))?;
-        let synced = !mutations.has(Mutation::SnapshotNotSynced);
+        let synced = self.snapshots.are_synced();
         if synced {
             self.file.sync().map_err(io_error(path(), "sync"))?;
         }
