@@ -165,6 +165,8 @@ use crate::mutations::{Mutation, Mutations};
 pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The most that one read of several keys answers, in bytes.
+pub const MAX_READ_BYTES: usize = 4 << 20;
 
 #[derive(Debug)]
 enum Role {

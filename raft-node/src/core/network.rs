@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use self::disk::Disk;
 use super::log::Entry;
 use super::message::Body;
-use super::operation::{Command, Write};
+use super::operation::{Command, Query, Write};
 use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
 use super::{
     Change, Compaction, Config, Core, Input, Message, Operation, Output, Refusal, Reply, Role,
@@ -86,12 +86,8 @@ pub(super) fn ms(milliseconds: u64) -> Duration {
 }
 
 pub(super) fn set(key: &str, value: &str) -> Operation {
-    Operation::Write(Write::Plain(Command::Set {
-        key: key.to_owned().into(),
-        value: value.to_owned().into(),
-        expected: None,
-        get: false,
-    }))
+    let (key, value) = (key.to_owned().into(), value.to_owned().into());
+    Operation::Write(Write::Plain(Command::set(key, value)))
 }
 
 pub(super) fn append_command(suffix: &str) -> Command {
@@ -107,7 +103,7 @@ pub(super) fn once(session: SessionId, sequence: u64, command: Command) -> Opera
 }
 
 pub(super) fn read(key: &str) -> Operation {
-    Operation::Read { key: key.to_owned().into() }
+    Operation::Read(Query::Value(key.to_owned().into()))
 }
 
 pub(super) fn value(text: &str) -> Outcome {

@@ -18,8 +18,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-
+use super::operation::Query;
 use super::replication::Leadership;
 use super::requests::{MAX_REQUESTS, Origin};
 use super::units::Index;
@@ -30,7 +29,7 @@ use crate::mutations::Mutation;
 #[derive(Debug)]
 pub(super) struct PendingRead {
     origin: Origin,
-    key: Bytes,
+    query: Query,
     /// What must be applied before it may be answered.
     index: Index,
     /// The round, begun after it arrived, that must be confirmed.
@@ -58,7 +57,7 @@ impl Core {
     }
 
     /// Takes a read as leader.
-    pub(super) fn read(&mut self, origin: Origin, key: Bytes, out: &mut Vec<Output>) {
+    pub(super) fn read(&mut self, origin: Origin, query: Query, out: &mut Vec<Output>) {
         let unchecked = self.holds_lease() && self.mutations.has(Mutation::LeaseNotRechecked);
         let asks = self.asks_a_quorum();
         let Role::Leader(leadership) = &mut self.role else {
@@ -67,7 +66,7 @@ impl Core {
         };
         let settled = self.commit >= leadership.term_start;
         if settled && !asks {
-            let reply = self.machine.read(&key);
+            let reply = self.machine.read(&query, self.time());
             self.reply(origin, Ok(reply), out);
             return;
         }
@@ -87,7 +86,7 @@ impl Core {
         if unchecked {
             round = 0;
         }
-        leadership.reads.push_back(PendingRead { origin, key, index, round, due });
+        leadership.reads.push_back(PendingRead { origin, query, index, round, due });
     }
 
     /// Answers the reads that are confirmed and whose index is applied.
@@ -102,13 +101,13 @@ impl Core {
         if self.holds_lease() || self.mutations.has(Mutation::ReadindexNoRound) {
             confirmed = u64::MAX;
         }
-        let applied = self.machine.applied();
+        let (applied, now) = (self.machine.applied(), self.time());
         // Rounds and indexes both rise along the queue, so the first that must wait stops all.
         while let Role::Leader(leadership) = &mut self.role
             && let Some(read) =
                 leadership.reads.pop_front_if(|r| r.round <= confirmed && r.index <= applied)
         {
-            let reply = self.machine.read(&read.key);
+            let reply = self.machine.read(&read.query, now);
             self.reply(read.origin, Ok(reply), out);
         }
     }

@@ -88,7 +88,7 @@ impl Failure {
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
-            Self::NotAnInteger | Self::Overflow | Self::ValueTooLong => "ERR",
+            Self::NotAnInteger | Self::Overflow | Self::ValueTooLong | Self::ReadTooLong => "ERR",
             Self::NoSession => "NOSESSION",
             Self::StaleSequence => "STALESEQUENCE",
         }

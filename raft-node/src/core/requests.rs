@@ -124,7 +124,7 @@ impl Core {
 
     fn carry_out(&mut self, origin: Origin, operation: Operation, out: &mut Vec<Output>) {
         match operation {
-            Operation::Read { key } => self.read(origin, key, out),
+            Operation::Read(query) => self.read(origin, query, out),
             Operation::Write(write) => self.write(origin, write, out),
             Operation::Admin(admin) => self.administer(origin, &admin, out),
         }

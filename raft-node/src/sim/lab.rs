@@ -12,7 +12,7 @@ use super::load::{conclude, key};
 use super::moment::{Moment, ms, secs};
 use super::server::{Asker, Crash, DiskSpeed, Outcome};
 use super::world::World;
-use crate::core::operation::{Command, Write};
+use crate::core::operation::{Command, Query, Write};
 use crate::core::units::{Index, Term};
 use crate::core::{Input, Operation};
 
@@ -215,29 +215,10 @@ impl World {
     /// Asks a server as a client would, on the record.
     pub(super) fn ask(&mut self, to: usize, number: u32, action: Action) -> Done<Kind> {
         let process = self.spare_process();
-        let operation = match &action {
-            Action::Read(_) => Operation::Read { key: key(number) },
-            Action::Write(value) => Operation::Write(Write::Plain(Command::Set {
-                key: key(number),
-                value: value.clone(),
-                expected: None,
-                get: false,
-            })),
-            Action::CompareAndSet(expected, value) => {
-                Operation::Write(Write::Plain(Command::Set {
-                    key: key(number),
-                    value: value.clone(),
-                    expected: Some(expected.clone()),
-                    get: true,
-                }))
-            }
-            Action::Append(suffix) => Operation::Write(Write::Plain(Command::Append {
-                key: key(number),
-                suffix: suffix.clone(),
-            })),
-            Action::Delete => {
-                Operation::Write(Write::Plain(Command::Delete { keys: vec![key(number)] }))
-            }
+        let command = super::load::command(number, &action);
+        let operation = match command {
+            None => Operation::Read(Query::Value(key(number))),
+            Some(command) => Operation::Write(Write::Plain(command)),
         };
         let server = to as u32;
         self.record(process, server, Kind::Invoke, (number, action.clone()), None);
@@ -286,12 +267,7 @@ impl World {
         }
         let mut text = value.to_string();
         text.extend(std::iter::repeat_n('x', bytes));
-        let command = Command::Set {
-            key: Bytes::from_static(b"lab"),
-            value: text.into(),
-            expected: None,
-            get: false,
-        };
+        let command = Command::set(Bytes::from_static(b"lab"), text.into());
         let before = self.invariants.last(at);
         self.submit(at, Operation::Write(Write::Plain(command)))?;
         let index = self.invariants.last(at);

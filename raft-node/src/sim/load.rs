@@ -18,7 +18,7 @@ use super::moment::{Moment, ms};
 use super::random::{between, chance};
 use super::server::Outcome;
 use super::world::{Event, World};
-use crate::core::operation::{Command, Failure, Write};
+use crate::core::operation::{Command, Failure, Query, Write};
 use crate::core::units::SessionId;
 use crate::core::{Operation, Reply};
 
@@ -167,22 +167,17 @@ pub(super) fn key(number: u32) -> Bytes {
     Bytes::from(format!("k{number}"))
 }
 
-fn command(number: u32, action: &Action) -> Option<Command> {
+/// The command that an action is; none if it reads.
+pub(super) fn command(number: u32, action: &Action) -> Option<Command> {
     let key = key(number);
-    let set = |value: &Bytes, expected: Option<&Bytes>| Command::Set {
-        key: key.clone(),
-        value: value.clone(),
-        expected: expected.cloned(),
-        get: expected.is_some(),
-    };
     match action {
         Action::Read(_) => None,
-        Action::Write(value) => Some(set(value, None)),
-        Action::CompareAndSet(expected, value) => Some(set(value, Some(expected))),
-        Action::Append(suffix) => {
-            Some(Command::Append { key: key.clone(), suffix: suffix.clone() })
+        Action::Write(value) => Some(Command::set(key, value.clone())),
+        Action::CompareAndSet(expected, value) => {
+            Some(Command::compare_and_set(key, expected.clone(), value.clone()))
         }
-        Action::Delete => Some(Command::Delete { keys: vec![key.clone()] }),
+        Action::Append(suffix) => Some(Command::Append { key, suffix: suffix.clone() }),
+        Action::Delete => Some(Command::Delete { keys: vec![key] }),
     }
 }
 
@@ -243,7 +238,7 @@ impl World {
         let (number, action) = self.load.draw(object);
         let state = &mut self.load.clients[client as usize];
         let operation = match (command(number, &action), state.session) {
-            (None, _) => Operation::Read { key: key(number) },
+            (None, _) => Operation::Read(Query::Value(key(number))),
             (Some(command), None) => Operation::Write(Write::Plain(command)),
             (Some(command), Some(session)) => {
                 state.sequence += 1;

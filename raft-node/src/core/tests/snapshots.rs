@@ -53,7 +53,7 @@ fn lagging_follower_gets_the_snapshot_although_chunks_are_lost() {
         let (first, last) = (network.core(leader).status(), network.core(lagging).status());
         assert_eq!((first.applied, first.last), (last.applied, last.last), "seed {seed}");
         let machine = &network.core(lagging).machine;
-        assert_eq!(machine.read(&"list".into()), Reply::Value(list.into()));
+        assert_eq!(machine.value(&"list".into()), Reply::Value(list.into()));
     }
 }
 
