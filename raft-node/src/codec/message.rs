@@ -265,7 +265,7 @@ impl Reader<'_> {
     fn operation(&mut self) -> Result<Operation, DecodeError> {
         Ok(match self.u8()? {
             0 => Operation::Read(self.query()?),
-            1 => Operation::Write(self.write()?),
+            1 => self.write()?.into(),
             2 => Operation::Admin(Admin::Add { id: NodeId(self.u32()?), address: self.bytes()? }),
             3 => Operation::Admin(Admin::Remove { id: NodeId(self.u32()?) }),
             4 => {
@@ -392,7 +392,8 @@ mod tests {
             addresses: [(NodeId(4), "somewhere".into())].into(),
         };
         let others = [Payload::Noop, Payload::Configuration(Arc::new(members))];
-        let payloads = writes().into_iter().map(Payload::Write).chain(others);
+        let payloads =
+            writes().into_iter().map(|write| Payload::Write(Arc::new(write))).chain(others);
         let (term, time) = (Term(3), Timestamp(1234));
         let entry = |(index, payload)| Entry { index: Index(index), term, time, payload };
         (6..).zip(payloads).map(entry).collect()
@@ -453,7 +454,7 @@ mod tests {
             bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
         }
         let (boot, request) = (Boot(2), RequestId(77));
-        let operations = writes().into_iter().map(Operation::Write);
+        let operations = writes().into_iter().map(Operation::from);
         let admin = [
             Admin::Add { id: NodeId(4), address: "somewhere".into() },
             Admin::Remove { id: NodeId(4) },

@@ -24,8 +24,7 @@ pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
         }
         Record::Append(entry) => {
             put_u8(out, 2);
-            put_u64(out, entry.index.0);
-            put_entry(out, entry);
+            encode_entry(entry, out);
         }
         Record::Truncate { from } => {
             put_u8(out, 3);
@@ -67,6 +66,12 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
     };
     reader.end()?;
     Ok(record)
+}
+
+/// Appends an entry's bytes to `out`.
+pub(crate) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+    put_u64(out, entry.index.0);
+    put_entry(out, entry);
 }
 
 /// An entry without its index, which its neighbours or its record tell.
@@ -217,7 +222,7 @@ impl Reader<'_> {
         let time = Timestamp(self.u64()?);
         let payload = match self.u8()? {
             0 => Payload::Noop,
-            1 => Payload::Write(self.write()?),
+            1 => Payload::Write(Arc::new(self.write()?)),
             2 => Payload::Configuration(Arc::new(self.configuration()?)),
             tag => return Err(DecodeError::UnknownTag { what: "payload", tag }),
         };

@@ -76,14 +76,19 @@ impl Machine {
         self.sessions.expire(self.time);
         match &entry.payload {
             Payload::Noop | Payload::Configuration(_) => Reply::Ok,
-            Payload::Write(Write::Plain(command)) => self.execute(command),
-            Payload::Write(Write::OpenSession) => {
-                let id = self.sessions.open(entry.index, self.time);
+            Payload::Write(write) => self.write(entry.index, write, mutations),
+        }
+    }
+
+    fn write(&mut self, index: Index, write: &Write, mutations: Mutations) -> Reply {
+        match write {
+            Write::Plain(command) => self.execute(command),
+            Write::OpenSession => {
+                let id = self.sessions.open(index, self.time);
                 Reply::Integer(i64::try_from(id.0).expect("an index fits 63 bits"))
             }
-            Payload::Write(Write::Once { session, sequence, command }) => {
-                let verdict = self.sessions.judge(entry.index, self.time, *session, *sequence);
-                match verdict {
+            Write::Once { session, sequence, command } => {
+                match self.sessions.judge(index, self.time, *session, *sequence) {
                     Verdict::Answer(reply) if !mutations.has(Mutation::NoDedup) => reply,
                     _ => {
                         let reply = self.execute(command);
@@ -201,6 +206,8 @@ fn decimal(bytes: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::units::{SessionId, Term};
     use super::*;
 
@@ -210,7 +217,7 @@ mod tests {
 
     fn apply_at(machine: &mut Machine, time: u64, write: Write) -> Reply {
         let (index, time) = (machine.applied().next(), Timestamp(time));
-        let entry = Entry { index, term: Term(1), time, payload: Payload::Write(write) };
+        let entry = Entry { index, term: Term(1), time, payload: Payload::Write(Arc::new(write)) };
         machine.apply(&entry, time, Mutations::default())
     }
 

@@ -130,8 +130,6 @@ pub mod units;
 pub(crate) mod values;
 
 #[cfg(test)]
-mod network;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

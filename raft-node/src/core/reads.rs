@@ -95,7 +95,11 @@ impl Core {
         if leadership.reads.is_empty() && leadership.rounds.is_empty() {
             return;
         }
-        let mut confirmed = self.confirmed_round();
+        // Nobody asks about rounds before the first that is waited for.
+        let read = leadership.reads.front().map(|read| read.round);
+        let first =
+            leadership.rounds.front().map(|(round, _)| *round).into_iter().chain(read).min();
+        let mut confirmed = self.confirmed_round(first.unwrap_or(0).saturating_sub(1));
         let Role::Leader(leadership) = &mut self.role else { return };
         leadership.rounds_confirmed(confirmed);
         if self.holds_lease() || self.mutations.has(Mutation::ReadindexNoRound) {

@@ -305,11 +305,12 @@ impl Core {
         let Role::Leader(leadership) = &self.role else { return };
         let unsynced = self.mutations.has(Mutation::LeaderCountsUnsynced);
         let own = if unsynced { self.log.last_index() } else { self.durability.log() };
-        let held = self.reached_by_quorum(|id| match leadership.followers.get(&id) {
-            Some(progress) => progress.matched.0,
-            None if id == self.config.id => own.0,
-            None => 0,
-        });
+        let held =
+            self.reached_by_quorum(self.commit.0, |id| match leadership.followers.get(&id) {
+                Some(progress) => progress.matched.0,
+                None if id == self.config.id => own.0,
+                None => 0,
+            });
         let held = Index(held);
         let own_term = self.log.term_at(held) == Some(self.term);
         if own_term || self.prior_terms_count() {
@@ -317,10 +318,11 @@ impl Core {
         }
     }
 
-    /// The latest round that a majority, the leader included, has confirmed.
-    pub(super) fn confirmed_round(&self) -> u64 {
-        let Role::Leader(leadership) = &self.role else { return 0 };
-        self.reached_by_quorum(|id| match leadership.followers.get(&id) {
+    /// The latest round that a majority, the leader included, has confirmed, if it is later than one
+    /// that is known to be; else that.
+    pub(super) fn confirmed_round(&self, known: u64) -> u64 {
+        let Role::Leader(leadership) = &self.role else { return known };
+        self.reached_by_quorum(known, |id| match leadership.followers.get(&id) {
             Some(progress) => progress.round,
             None if id == self.config.id => leadership.round,
             None => 0,

@@ -15,6 +15,7 @@
 //! as soon as the term changes. Reads are simply refused.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::{Entry, Payload};
@@ -130,7 +131,7 @@ impl Core {
         }
     }
 
-    fn write(&mut self, origin: Origin, write: Write, out: &mut Vec<Output>) {
+    fn write(&mut self, origin: Origin, write: Arc<Write>, out: &mut Vec<Output>) {
         let Role::Leader(leadership) = &self.role else {
             self.reply(origin, Err(Refusal::Busy), out);
             return;

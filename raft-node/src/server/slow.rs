@@ -26,8 +26,10 @@ impl About {
     pub(super) fn new(operation: &Operation, arrived: Instant) -> Self {
         let (name, key) = match operation {
             Operation::Read(query) => name_read(query),
-            Operation::Write(Write::Plain(command) | Write::Once { command, .. }) => name(command),
-            Operation::Write(_) => ("SESSION", None),
+            Operation::Write(write) => match &**write {
+                Write::Plain(command) | Write::Once { command, .. } => name(command),
+                Write::OpenSession => ("SESSION", None),
+            },
             Operation::Admin(admin) => (name_admin(admin), None),
         };
         Self { is_write: operation.is_write(), arrived, name, key: key.cloned() }
@@ -156,9 +158,12 @@ mod tests {
     fn line_says_why_a_slow_request_was_refused() {
         let now = Instant::now();
         let command = Command::Add { key: "n".into(), amount: 1 };
-        let about = About::new(&Operation::Write(Write::Plain(command)), now);
+        let about = About::new(&Operation::from(Write::Plain(command)), now);
         let mut log = SlowLog::new(Duration::ZERO);
         let verdict = log.judge(&about, Duration::ZERO, now, &Err(Refusal::Uncertain));
-        assert_eq!(verdict, Verdict::Line("slow request: INCRBY n took 0 ms, UNCERTAIN".to_owned()));
+        assert_eq!(
+            verdict,
+            Verdict::Line("slow request: INCRBY n took 0 ms, UNCERTAIN".to_owned())
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! the format that the checker reads: one event a line, `invoke`, then `ok`, `fail` (certainly did
 //! not happen) or `info` (nobody can tell).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -102,10 +103,10 @@ impl History {
             Action::Write(value) => ("write", self.value(Some(value))),
             Action::CompareAndSet(expected, new) => {
                 let (expected, new) = (self.value(Some(expected)), self.value(Some(new)));
-                ("cas", format!("[{expected},{new}]"))
+                ("cas", format!("[{expected},{new}]").into())
             }
             Action::Append(suffix) => ("append", self.value(Some(suffix))),
-            Action::Delete => ("delete", "null".to_owned()),
+            Action::Delete => ("delete", "null".into()),
         };
         let (time, process, key) = (event.at.0, event.process, event.key);
         write!(out, r#"{{"index":{index},"time":{time},"process":{process},"type":"{kind}","#)?;
@@ -118,17 +119,15 @@ impl History {
 
     /// A value as JSON. Clients write digits and commas only, so nothing needs escaping; anything
     /// else that a damaged store says is shown by its bytes.
-    fn value(&self, value: Option<&Bytes>) -> String {
-        let Some(value) = value else { return "null".to_owned() };
+    fn value<'a>(&self, value: Option<&'a Bytes>) -> Cow<'a, str> {
+        let Some(value) = value else { return "null".into() };
         let plain = value.iter().all(|byte| byte.is_ascii_digit() || *byte == b',');
         match std::str::from_utf8(value) {
-            Ok(text) if plain && self.object == Object::Register && !text.is_empty() => {
-                text.to_owned()
-            }
-            Ok(text) if plain => format!("\"{text}\""),
+            Ok(text) if plain && self.object == Object::Register && !text.is_empty() => text.into(),
+            Ok(text) if plain => format!("\"{text}\"").into(),
             _ => {
                 let digits: Vec<String> = value.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("\"bytes {}\"", digits.concat())
+                format!("\"bytes {}\"", digits.concat()).into()
             }
         }
     }

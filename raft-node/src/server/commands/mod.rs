@@ -188,7 +188,7 @@ fn read(query: Query, shape: Shape) -> Result<Request, CommandError> {
 }
 
 fn operation(write: Write, shape: Shape) -> Request {
-    Request::Operation(Operation::Write(write), shape)
+    Request::Operation(Operation::from(write), shape)
 }
 
 fn once(session: &Bytes, sequence: &Bytes, words: &[Bytes]) -> Result<Request, CommandError> {

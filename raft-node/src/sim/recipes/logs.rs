@@ -120,10 +120,10 @@ pub(super) fn expiring_keys(world: &mut World) -> Done {
         let key = Bytes::from(format!("brief{}", round % 4));
         let value = Bytes::from_static(b"1");
         let set = Command::set(key.clone(), value);
-        world.submit(leader, Operation::Write(Write::Plain(set)))?;
+        world.submit(leader, Operation::from(Write::Plain(set)))?;
         let life = ms(world.faults.random_range(20..200));
         let expire = Command::Expire { key, life };
-        world.submit(leader, Operation::Write(Write::Plain(expire)))?;
+        world.submit(leader, Operation::from(Write::Plain(expire)))?;
         pause_up_to(world, 150)?;
     }
     world.settle(KEYS)
