@@ -6,7 +6,7 @@
 //! Definite:
 //!
 //! * `ERR`: the request is malformed or over a limit, or the command changed nothing by its own
-//!   rules; also `NOPROTO`, which `HELLO` alone answers.
+//!   rules; also `NOPROTO`, which `HELLO` alone answers, and `EXECABORT`, which `EXEC` does.
 //! * `NOSESSION`, `STALESEQUENCE`: `ONCE` refused this attempt. Earlier attempts under the same
 //!   number may have been applied.
 //! * `NOLEADER`: no leader was known for too long, or it could not be reached: nothing was

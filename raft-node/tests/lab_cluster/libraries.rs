@@ -87,6 +87,12 @@ fn library_pipelines_and_is_told_what_there_is_not() {
         let mut pipeline = redis::pipe();
         pipeline.set(&key, 40).ignore().incr(&key, 2).get(&key).del(&key);
         assert_eq!(pipeline.query(&mut it), Ok((42, 42, 1)), "{name}");
+        let mut transaction = redis::pipe();
+        transaction.atomic().set(&key, 1).ignore().get(&key);
+        let refused: redis::RedisResult<(i64,)> = transaction.query(&mut it);
+        let text = refused.expect_err("there are none").to_string();
+        assert!(text.contains("nothing was done"), "{name}: {text}");
+        assert_eq!(it.get(&key), Ok(None::<i64>), "{name}");
         let refused: redis::RedisResult<f64> = it.incr(&key, 0.5);
         let text = refused.expect_err("numbers are whole").to_string();
         assert!(text.contains("unknown command"), "{name}: {text}");

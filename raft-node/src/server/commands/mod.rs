@@ -17,8 +17,9 @@
 //!   password, so `AUTH` is refused.
 //!
 //! What is left out is refused in words, never ignored: other types than strings, absolute expiry
-//! times, since the cluster's time is its own, and `MULTI`: several reads and writes at one moment
-//! would all have to go through the log.
+//! times, since the cluster's time is its own, and transactions: several reads and writes at one
+//! moment would all have to go through the log. `MULTI` begins one that fails at `EXEC` with nothing
+//! done, so that a library that pipelines one does not see its commands carried out one by one.
 //!
 //! `ONCE` makes a retry safe: a client opens a session, numbers its writes with rising sequences,
 //! one at a time, and repeats a write whose fate it does not know with the same number, at any
@@ -100,10 +101,12 @@ enum CommandError {
     NotAnInteger,
     #[error("ERR invalid expire time in '{0}' command")]
     ExpireTime(&'static str),
-    #[error(
-        "ERR there are no transactions and no scripts: send the commands in a pipeline instead"
-    )]
+    #[error("ERR there are no transactions and no scripts here: nothing was done")]
     Transaction,
+    #[error("EXECABORT Transaction discarded: there are none here, and nothing was done")]
+    Aborted,
+    #[error("ERR EXEC and DISCARD end a transaction, and MULTI began none")]
+    NoTransaction,
     #[error(
         "ERR RAFT takes STATUS, MEMBERS, SNAPSHOT, TRANSFER [id], REMOVE id, or ADD id ip:port [ip:port]"
     )]
@@ -132,17 +135,16 @@ pub(super) fn understand(words: &[Bytes], caller: &mut Caller) -> Request {
     parse(words, caller).unwrap_or_else(|error| answered(|out| put::error(out, &error.to_string())))
 }
 
-/// What libraries send without being asked to, such as for pipelines, and is told more than that it
-/// is unknown.
-const TRANSACTIONS: [&[u8]; 7] =
-    [b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"UNWATCH", b"EVAL", b"EVALSHA"];
-
 fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> {
     let (name, arguments) = words.split_first().expect("a request has words");
-    let Some(row) = table::find(name) else {
-        let transaction = TRANSACTIONS.iter().any(|it| name.eq_ignore_ascii_case(it));
-        let unknown = || CommandError::UnknownCommand(shown(name));
-        return Err(if transaction { CommandError::Transaction } else { unknown() });
+    let row = table::find(name);
+    if (row.is_none() || caller.in_transaction())
+        && let Some(told) = caller.transaction(name)
+    {
+        return told;
+    }
+    let Some(row) = row else {
+        return Err(CommandError::UnknownCommand(shown(name)));
     };
     if !row.takes(words.len()) {
         return Err(CommandError::WrongNumber(row.name));
@@ -337,7 +339,6 @@ mod tests {
         assert!(error(&format!("GET {}", "k".repeat(MAX_KEY_BYTES + 1))).contains("key is longer"));
         let long = "v".repeat(MAX_VALUE_BYTES + 1);
         assert!(error(&format!("SET k {long}")).contains("value is longer"));
-        assert!(error("MULTI").starts_with("-ERR there are no transactions"));
         assert!(error("HELLO 4").starts_with("-NOPROTO"));
         assert!(error("AUTH secret").starts_with("-ERR AUTH <password> called without"));
         assert!(error("COMMAND NONSENSE").contains("unknown subcommand"));
@@ -373,6 +374,31 @@ mod tests {
         assert_eq!(show(values, Shape::Whole), "*2\r\n$2\r\nab\r\n_\r\n");
         assert_eq!(show(Reply::Ok, Shape::Done), ":1\r\n");
         assert_eq!(show(Reply::Nil, Shape::Done), ":0\r\n");
+    }
+
+    #[test]
+    fn nothing_is_done_between_multi_and_exec() {
+        let mut caller = Caller::new(7);
+        let mut told = |line: &'static str| {
+            let words: Vec<Bytes> = line.split(' ').map(Bytes::from).collect();
+            match understand(&words, &mut caller) {
+                Request::Answered(bytes) => String::from_utf8(bytes).expect("text"),
+                other => format!("{other:?}"),
+            }
+        };
+        assert!(told("EXEC").starts_with("-ERR EXEC and DISCARD"));
+        for (end, answer) in [("exec", "-EXECABORT "), ("discard", "+OK")] {
+            assert_eq!(told("multi"), "+OK\r\n");
+            for within in ["SET k v", "GET k", "MULTI", "WATCH k", "PING", "NONSENSE"] {
+                assert!(told(within).starts_with("-ERR there are no transactions"), "{within}");
+            }
+            assert!(told(end).starts_with(answer), "{end}");
+            assert!(told("SET k v").contains("Set"), "after {end}");
+        }
+        told("MULTI");
+        assert_eq!(told("RESET"), "+RESET\r\n");
+        assert_eq!(told("PING"), "+PONG\r\n");
+        assert!(told("EVAL x 0").starts_with("-ERR there are no transactions"));
     }
 
     #[test]
