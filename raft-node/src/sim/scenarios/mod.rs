@@ -168,10 +168,14 @@ catalogue! {
     Snapshots "snapshot-install-unreliable-crash"
         three_compacting, snapshots::install_unreliable_crash,
         "the same over a network that loses a tenth";
+    Snapshots "snapshot-init" three_compacting, snapshots::init,
+        "all servers restart right after their first snapshot, twice";
     Snapshots "snapshot-all-crash" three_compacting, snapshots::all_crash,
         "all servers restart from snapshots and logs";
     Service "service" five, service::reliable,
         "clients of the key/value service, and nothing goes wrong";
+    Service "service-speed" three, service::speed,
+        "a thousand writes, one after another, three or more to a heartbeat";
     Service "service-unreliable" five, service::unreliable,
         "clients over a network that loses a tenth";
     Service "service-restarts" five, service::restarts,
