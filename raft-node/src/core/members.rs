@@ -127,15 +127,16 @@ impl Core {
     /// nobody has, and nothing need be counted.
     pub(super) fn reached_by_quorum(&self, floor: u64, value: impl Fn(NodeId) -> u64) -> u64 {
         let configuration = self.configuration();
-        let outgoing = configuration.outgoing.iter().flatten();
-        let counted = configuration.voters.iter().chain(outgoing).chain(&configuration.learners);
         let mut best = floor;
-        for id in counted {
+        let mut consider = |id: &NodeId| {
             let candidate = value(*id);
             if candidate > best && self.is_quorum(|other| value(other) >= candidate) {
                 best = candidate;
             }
-        }
+        };
+        configuration.voters.iter().for_each(&mut consider);
+        configuration.outgoing.iter().flatten().for_each(&mut consider);
+        configuration.learners.iter().for_each(&mut consider);
         best
     }
 

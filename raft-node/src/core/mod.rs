@@ -308,6 +308,19 @@ impl Core {
         }
     }
 
+    /// Whether the server leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// What changes of [`Core::status`] from step to step, for whoever looks after every one: the
+    /// banner, the last index of the log, and the last index applied.
+    #[must_use]
+    pub fn standing(&self) -> (Banner, Index, Index) {
+        (self.banner(), self.log.last_index(), self.machine.applied())
+    }
+
     /// What this server, if it leads, knows of the other members, in id order; else nothing.
     #[must_use]
     pub fn followers(&self) -> Vec<FollowerStatus> {

@@ -14,7 +14,7 @@ use super::server::{Asker, Crash, DiskSpeed, Outcome};
 use super::world::World;
 use crate::core::operation::{Command, Query, Write};
 use crate::core::units::{Index, Term};
-use crate::core::{Input, Operation};
+use crate::core::{Core, Input, Operation};
 
 /// Within this time there must be a leader.
 pub(super) const ELECTION_LIMIT: Duration = secs(5);
@@ -63,16 +63,13 @@ impl World {
     }
 
     pub(super) fn leads(&self, at: usize) -> bool {
-        self.status(at).is_some_and(|status| status.role == "leader")
+        self.servers[at].core.as_ref().is_some_and(Core::leads)
     }
 
     /// The leader with the greatest term among the servers that run and are not cut off.
     pub(super) fn leader(&self) -> Option<usize> {
         let running = (0..self.size()).filter(|at| self.servers[*at].runs() && self.connected[*at]);
-        let leaders = running.filter_map(|at| {
-            let status = self.status(at)?;
-            (status.role == "leader").then_some((status.banner.term, at))
-        });
+        let leaders = running.filter(|at| self.leads(*at)).map(|at| (self.banner(at).term, at));
         leaders.max().map(|(_, at)| at)
     }
 

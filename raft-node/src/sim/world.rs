@@ -289,13 +289,13 @@ impl World {
 
     fn show(&mut self, at: usize) -> Result<(), Failure> {
         let Some(core) = &self.servers[at].core else { return Ok(()) };
-        let status = core.status();
-        let Banner { term, commit, .. } = status.banner;
-        self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, status.last.0]);
-        let verdict = self.invariants.shown(at, &status.banner, status.role == "leader");
+        let (banner, last, applied) = core.standing();
+        let Banner { term, commit, .. } = banner;
+        self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, last.0]);
+        let verdict = self.invariants.shown(at, &banner, core.leads());
         self.judge(at, verdict)?;
         let Some(core) = &self.servers[at].core else { return Ok(()) };
-        let verdict = self.invariants.applied(at, status.applied, || core.state_digest());
+        let verdict = self.invariants.applied(at, applied, || core.state_digest());
         self.judge(at, verdict)
     }
 
@@ -450,7 +450,7 @@ impl World {
         let server = &self.servers[at];
         let down =
             Banner { server: server.id(), term: Term(0), commit: crate::core::units::Index(0) };
-        server.core.as_ref().map_or(down, |core| core.status().banner)
+        server.core.as_ref().map_or(down, |core| core.standing().0)
     }
 
     /// Where a server stands, if it is up.
