@@ -240,11 +240,13 @@ impl World {
     /// Puts an input into a server's inbox and lets it take a turn.
     pub(super) fn give(&mut self, to: usize, input: Input) -> Result<(), Failure> {
         let server = &mut self.servers[to];
-        if !server.is_up() {
+        if !server.runs() {
+            if server.is_up() {
+                server.inbox.push_back(input);
+            }
             return Ok(());
         }
-        server.inbox.push_back(input);
-        self.turn(to)
+        self.turn_with(to, Some(input))
     }
 
     fn timer(&mut self, at: usize, life: u64) -> Result<(), Failure> {
@@ -258,6 +260,11 @@ impl World {
 
     /// Puts a server's inbox into its core and performs what comes out.
     pub(super) fn turn(&mut self, at: usize) -> Result<(), Failure> {
+        self.turn_with(at, None)
+    }
+
+    /// The same with an input more, which need not go through the inbox.
+    fn turn_with(&mut self, at: usize, last: Option<Input>) -> Result<(), Failure> {
         let server = &mut self.servers[at];
         if server.paused {
             return Ok(());
@@ -269,6 +276,9 @@ impl World {
             core.step(Input::WallClock(server.clock.wall(self.now)), &mut out);
         }
         for input in server.inbox.drain(..) {
+            core.step(input, &mut out);
+        }
+        if let Some(input) = last {
             core.step(input, &mut out);
         }
         core.step(Input::Tick, &mut out);
