@@ -7,7 +7,6 @@ use partita_checker::{Nanoseconds, Value};
 use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
 use partita_reports::{NodeRecord, Phase, RoleChange};
 use partita_workloads::client::Limits;
-use partita_workloads::{Register, RegisterOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -83,7 +82,7 @@ pub async fn carry_out(
     status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
 
     let history = folder.file("history.jsonl");
-    let (recorder, writer) = Recorder::create(&history, clock, plan.stop_on_violation)
+    let (recorder, writer) = Recorder::create(&history, clock, plan.stop_on_violation.then(|| plan.options()))
         .or_harness(|| history.display().to_string())?;
     let faults = FaultLog::new(ScheduleFile::create(folder)?);
     let watch = Watch {
@@ -130,7 +129,8 @@ fn load(
     recorder: Arc<Recorder>,
 ) -> Arc<Load> {
     Arc::new(Load {
-        generator: Mutex::new(Register::new(RegisterOptions::default(), plan.seed)),
+        generator: Mutex::new(plan.workload.generator(plan.seed)),
+        asking: plan.workload.asking,
         recorder,
         endpoints: testbed::endpoints(plan, cluster),
         dial: testbed::clients_dial(cluster),

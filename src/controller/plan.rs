@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use partita_checker::Options;
 use partita_nemesis::{Menu, Schedule, Script, ScriptError};
 use partita_workloads::WorkloadInfo;
 
@@ -94,6 +95,11 @@ impl Plan {
         self.faults.schedule(&self.names(), self.time, self.seed)
     }
 
+    /// What its history is checked against.
+    pub fn options(&self) -> Options {
+        Options { model: self.workload.model, ..Options::default() }
+    }
+
     /// The command that does this run again, as one would type it. Defaults are left out where they
     /// do not depend on anything.
     pub fn command(&self) -> String {
@@ -104,8 +110,12 @@ impl Plan {
             }
         };
         option("target", self.target.name.clone(), "raft-node");
-        option("nodes", self.nodes.to_string(), "3");
-        option("workload", self.workload.name.to_owned(), "register");
+        // What a schedule says for itself is left out as well.
+        let drawn = Script::default();
+        let script = if let Faults::Written(script) = &self.faults { script } else { &drawn };
+        option("nodes", self.nodes.to_string(), &script.nodes.unwrap_or(3).to_string());
+        let workload = script.workload.as_deref().unwrap_or("register");
+        option("workload", self.workload.name.to_owned(), workload);
         match &self.faults {
             Faults::Drawn(menu) => {
                 option("nemesis", menu.to_string().replace(' ', ""), "default");
@@ -114,13 +124,14 @@ impl Plan {
         }
         option("time", in_words(self.time), "");
         option("seed", self.seed.to_string(), "");
-        option("rate", self.rate.to_string(), "500");
-        option("clients", self.clients.to_string(), "15");
+        option("rate", self.rate.to_string(), &script.rate.unwrap_or(500).to_string());
+        option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
         }
-        for argument in &self.node_arguments {
+        let written = script.arguments.get(&self.target.name).map_or(0, Vec::len);
+        for argument in self.node_arguments.iter().skip(written) {
             option("node-argument", format!("'{argument}'"), "");
         }
         if self.stop_on_violation {

@@ -167,6 +167,8 @@ pub enum ScheduleError {
 pub enum Resource {
     /// Whether its process runs.
     Process,
+    /// Whether it has power.
+    Power,
     /// Its clocks.
     Clock,
     /// Its disk.
@@ -177,6 +179,7 @@ impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Resource::Process => "process",
+            Resource::Power => "power",
             Resource::Clock => "clock",
             Resource::Disk => "disk",
         })
@@ -188,10 +191,20 @@ impl std::fmt::Display for Resource {
 pub(crate) fn holds(fault: Fault) -> &'static [Resource] {
     match fault.family() {
         Family::Partition | Family::Link | Family::Membership => &[],
-        Family::Process => &[Resource::Process],
+        Family::Process => &[Resource::Process, Resource::Power],
         Family::Clock => &[Resource::Clock],
+        Family::Disk => disk_holds(fault),
+    }
+}
+
+/// Power may go while a disk is in trouble: what such a disk holds shows only then.
+fn disk_holds(fault: Fault) -> &'static [Resource] {
+    match fault {
+        Fault::PowerLoss | Fault::PowerLossAll => &[Resource::Power],
+        Fault::DiskSlow => &[Resource::Disk],
         // A node may end of what its disk says, and is started again.
-        Family::Disk => &[Resource::Disk, Resource::Process],
+        Fault::DiskError | Fault::DiskFull => &[Resource::Disk, Resource::Process],
+        _ => &[Resource::Disk, Resource::Process, Resource::Power],
     }
 }
 

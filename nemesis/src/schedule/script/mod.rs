@@ -41,6 +41,12 @@ pub struct Script {
     pub nodes: Option<u32>,
     /// What the nodes' command is given beside what the target says, by the target's name.
     pub arguments: BTreeMap<String, Vec<String>>,
+    /// What clients do under it, by the name of a workload.
+    pub workload: Option<String>,
+    /// How many clients there are.
+    pub clients: Option<u32>,
+    /// The rate that all clients together aim at, in operations a second.
+    pub rate: Option<u32>,
     /// What victims are drawn from, if that is not the run's seed.
     pub seed: Option<u64>,
     /// How often the list is played, if it is not played once.

@@ -32,7 +32,8 @@ impl ScriptError {
 /// A problem and the place of the text that has it.
 type Problem = (Range<usize>, String);
 
-const KNOWN: &str = "about, nodes, every, seed, arguments or faults";
+const KNOWN: &str =
+    "about, nodes, every, seed, workload, clients, rate, arguments or faults";
 
 impl Script {
     /// Reads a script that was found in the file, or under the name, `name`.
@@ -62,6 +63,11 @@ fn read(table: &DeTable<'_>, text: &str) -> Result<Script, Problem> {
         match key.get_ref().as_ref() {
             "about" => word(value, "a line of text")?.clone_into(&mut script.about),
             "nodes" => script.nodes = Some(number(value, "a number of nodes, 1 to 99")?),
+            "workload" => {
+                script.workload = Some(word(value, "the name of a workload")?.to_owned());
+            }
+            "clients" => script.clients = Some(number(value, "a number of clients")?),
+            "rate" => script.rate = Some(number(value, "a number of operations a second")?),
             "seed" => script.seed = Some(number(value, "a whole number")?),
             "every" => {
                 let every = time(value)?;
