@@ -82,8 +82,9 @@ pub async fn carry_out(
     status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
 
     let history = folder.file("history.jsonl");
-    let (recorder, writer) = Recorder::create(&history, clock, plan.stop_on_violation.then(|| plan.options()))
-        .or_harness(|| history.display().to_string())?;
+    let (recorder, writer) =
+        Recorder::create(&history, clock, plan.stop_on_violation.then(|| plan.options()))
+            .or_harness(|| history.display().to_string())?;
     let faults = FaultLog::new(ScheduleFile::create(folder)?);
     let watch = Watch {
         cluster: Arc::clone(&cluster),
@@ -91,7 +92,7 @@ pub async fn carry_out(
         recorder: Arc::clone(&recorder),
         folder: folder.clone(),
     };
-    let load = load(plan, &cluster, recorder);
+    let load = load(plan, &schedule, &cluster, recorder);
     let stage = Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status };
     let trouble = stage.play(&mut phases, &mut interrupts).await;
 
@@ -125,11 +126,14 @@ pub async fn carry_out(
 
 fn load(
     plan: &Plan,
+    schedule: &Schedule,
     cluster: &Arc<partita_nemesis::Cluster>,
     recorder: Arc<Recorder>,
 ) -> Arc<Load> {
     Arc::new(Load {
         generator: Mutex::new(plan.workload.generator(plan.seed)),
+        lulls: schedule.lulls.clone(),
+        began: Instant::now(),
         asking: plan.workload.asking,
         recorder,
         endpoints: testbed::endpoints(plan, cluster),

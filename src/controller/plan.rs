@@ -66,7 +66,7 @@ impl Faults {
         seed: u64,
     ) -> Result<Schedule, ScriptError> {
         match self {
-            Self::Drawn(menu) => Ok(Schedule::draw(menu, nodes, duration, seed)),
+            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, duration, seed)),
             Self::Written(script) => script.for_run(duration, seed),
         }
     }

@@ -54,7 +54,8 @@ impl Append {
         assert!(options.operations_per_key > 0, "a key needs operations");
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(STREAM);
-        let mut append = Self { random, options, live: Vec::new(), keys: Vec::new(), next_token: 1 };
+        let mut append =
+            Self { random, options, live: Vec::new(), keys: Vec::new(), next_token: 1 };
         for _ in 0..options.live_keys {
             // Staggered, so that keys do not all retire in the same moment.
             let remaining = append.random.random_range(1..=options.operations_per_key);
@@ -87,6 +88,11 @@ impl Generator for Append {
             self.live[slot] = (self.fresh_key(), self.options.operations_per_key);
         }
         invocation
+    }
+
+    fn next_read(&mut self) -> Invocation {
+        let slot = self.random.random_range(0..self.live.len());
+        Invocation::read(self.live[slot].0.clone())
     }
 
     fn completed(&mut self, _: &Invocation, _: &Completion) {}

@@ -13,6 +13,9 @@ pub trait Generator: Send {
     /// The next operation.
     fn next_invocation(&mut self) -> Invocation;
 
+    /// A read, where no update is wanted.
+    fn next_read(&mut self) -> Invocation;
+
     /// Hears what came of an operation.
     fn completed(&mut self, invocation: &Invocation, completion: &Completion);
 
@@ -108,10 +111,7 @@ mod tests {
     fn an_unknown_workload_is_told_the_known_ones() {
         let message = find("regsiter").expect_err("misspelt").to_string();
         let known = "register, append, retry, delete, expire";
-        assert_eq!(
-            message,
-            format!("there is no workload `regsiter`; the workloads are: {known}")
-        );
+        assert_eq!(message, format!("there is no workload `regsiter`; the workloads are: {known}"));
     }
 
     #[test]

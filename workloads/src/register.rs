@@ -72,7 +72,8 @@ impl RegisterOptions {
     /// try it everywhere: keys are shorter still.
     pub fn expiring() -> Self {
         let mix = Mix { read: 80, write: 14, cas: 0, delete: 0, expire: 6 };
-        Self { live_keys: 4, operations_per_key: 60, mix }
+        // Many at a time, so that each is in use when another node has come to lead.
+        Self { live_keys: 32, operations_per_key: 60, mix }
     }
 }
 
@@ -161,6 +162,11 @@ impl Generator for Register {
             self.live[slot] = self.fresh_key(self.options.operations_per_key);
         }
         invocation
+    }
+
+    fn next_read(&mut self) -> Invocation {
+        let slot = self.random.random_range(0..self.live.len());
+        Invocation::read(self.live[slot].name.clone())
     }
 
     /// Aims compare-and-sets.

@@ -5,7 +5,11 @@
 use crate::schedule::Script;
 
 /// The recipes: name and text.
-pub const RECIPES: &[(&str, &str)] = &[("leader-rotation", include_str!("leader-rotation.toml"))];
+pub const RECIPES: &[(&str, &str)] = &[
+    ("figure-8", include_str!("figure-8.toml")),
+    ("leader-rotation", include_str!("leader-rotation.toml")),
+    ("quorum-power-loss", include_str!("quorum-power-loss.toml")),
+];
 
 /// The recipe of that name.
 ///

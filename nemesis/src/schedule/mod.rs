@@ -8,6 +8,7 @@
 //! as that can be told beforehand ([`Schedule::check`]).
 
 mod draw;
+mod scenes;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,25 @@ pub struct Schedule {
     pub seed: u64,
     /// The faults, by time.
     pub faults: Vec<PlannedFault>,
+    /// When clients only read, by time.
+    pub lulls: Vec<Lull>,
+}
+
+/// A time in which clients write nothing: what a new leader does when nobody asks it to write, and
+/// what readers see of entries that are nobody's any more, shows only then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lull {
+    /// When it begins, in milliseconds since the schedule began.
+    pub at_ms: u64,
+    /// How long it lasts, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Lull {
+    /// Whether it is on, so long after the schedule began.
+    pub const fn is_on(&self, at_ms: u64) -> bool {
+        self.at_ms <= at_ms && at_ms - self.at_ms < self.duration_ms
+    }
 }
 
 /// One fault to come.
@@ -393,7 +413,7 @@ mod tests {
     }
 
     fn check(faults: Vec<PlannedFault>) -> Result<(), ScheduleError> {
-        Schedule { seed: 1, faults }.check(&nodes())
+        Schedule { seed: 1, faults, lulls: Vec::new() }.check(&nodes())
     }
 
     #[test]
@@ -443,7 +463,8 @@ mod tests {
             ScheduleError::TooMuchDestroyed { id: 1, fault: Fault::BitFlip, most: 1 }
         );
         let pair = ["n1", "n2"].map(String::from);
-        let lone = Schedule { seed: 1, faults: vec![flip(0, 0, "random")] };
+        let faults = vec![flip(0, 0, "random")];
+        let lone = Schedule { seed: 1, faults, lulls: Vec::new() };
         assert!(lone.check(&pair).is_err(), "there is no minority of two");
         let dark = planned(0, 0, Fault::PowerLoss, "n1,n2");
         assert_eq!(check(vec![dark]), Ok(()), "what was synced is not destroyed");

@@ -7,7 +7,7 @@
 //!     ]
 //!
 //! `at` counts from the moment at which clients begin. A range stands for a time in it that the
-//! run's seed draws. With `every`, the list is played again and again until the run's time is over.
+//! run's seed draws. `lulls` lists times in which clients only read. With `every`, the list is played again and again until the run's time is over.
 //! What else stands in a fault are its parameters; `partita list faults` names them. A run writes
 //! its schedule in the same language, with every time settled, so that it can be played again as it
 //! was, edited, and cut down.
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{PlannedFault, Schedule};
+use super::{Lull, PlannedFault, Schedule};
 use crate::fault::units::written;
 use crate::fault::{Fault, TARGET, Target};
 use crate::random::stream;
@@ -53,6 +53,17 @@ pub struct Script {
     pub every: Option<Duration>,
     /// The list.
     pub faults: Vec<ScriptedFault>,
+    /// When clients only read.
+    pub lulls: Vec<ScriptedLull>,
+}
+
+/// One lull of a [`Script`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptedLull {
+    /// When it begins.
+    at: Span,
+    /// How long it lasts.
+    duration: Span,
 }
 
 /// One fault of a [`Script`].
@@ -118,7 +129,23 @@ impl Script {
             }
         }
         faults.sort_by_key(|planned| (planned.at_ms, planned.id));
-        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults })
+        let lulls = self.lulls_until(end, seed);
+        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults, lulls })
+    }
+
+    /// When clients only read, in a run of which the last fault ends before `end`.
+    fn lulls_until(&self, end: Duration, seed: u64) -> Vec<Lull> {
+        let rounds = self.every.map_or(1, |every| end.as_nanos() / every.as_nanos().max(1) + 1);
+        let mut lulls = Vec::new();
+        for round in 0..u32::try_from(rounds).unwrap_or(u32::MAX) {
+            let base = self.every.unwrap_or_default() * round;
+            for (place, lull) in self.lulls.iter().enumerate() {
+                let mut rng = stream(seed, &format!("times of lull {place}, round {round}"));
+                let at_ms = milliseconds(base + lull.at.draw(&mut rng));
+                lulls.push(Lull { at_ms, duration_ms: milliseconds(lull.duration.draw(&mut rng)) });
+            }
+        }
+        lulls
     }
 
     /// The least time of a run in which a list that is played once has room.
@@ -146,13 +173,16 @@ impl Script {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl ScriptedFault {
     fn planned(&self, id: u32, at: Duration, lasts: Duration) -> PlannedFault {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         PlannedFault {
             id,
-            at_ms: ms(at),
-            duration_ms: ms(lasts),
+            at_ms: milliseconds(at),
+            duration_ms: milliseconds(lasts),
             fault: self.fault,
             target: self.target.clone(),
             parameters: self.parameters.clone(),
@@ -184,6 +214,18 @@ impl Schedule {
             text.push_str(" },\n");
         }
         text.push_str("]\n");
+        if !self.lulls.is_empty() {
+            let time = |ms| written(Duration::from_millis(ms));
+            let lull = |it: &Lull| {
+                format!(
+                    "  {{ at = \"{}\", for = \"{}\" }},\n",
+                    time(it.at_ms),
+                    time(it.duration_ms)
+                )
+            };
+            let lulls: String = self.lulls.iter().map(lull).collect();
+            let _ = write!(text, "lulls = [\n{lulls}]\n");
+        }
         text
     }
 }
@@ -224,6 +266,22 @@ mod tests {
         let error = once.for_run(Duration::from_secs(10), 1).expect_err("too late").to_string();
         assert!(error.starts_with("mine.toml:3: ") && error.contains("11s"), "{error}");
         assert!(once.for_run(once.needs(), 1).is_ok());
+    }
+
+    #[test]
+    fn lulls_are_played_with_the_list_and_read_back() {
+        let script = script(
+            "every = \"2s\"\nlulls = [{ at = \"500ms..700ms\", for = \"1s\" }]\nfaults = []\n",
+        );
+        let schedule = script.for_run(Duration::from_secs(6), 7).expect("fits");
+        assert_eq!(schedule.lulls.len(), 3);
+        for (round, lull) in (0..).zip(&schedule.lulls) {
+            assert!((2_000 * round + 500..=2_000 * round + 700).contains(&lull.at_ms));
+            assert!(lull.is_on(lull.at_ms + 999) && !lull.is_on(lull.at_ms + 1_000));
+            assert!(!lull.is_on(lull.at_ms - 1));
+        }
+        let again = Script::parse("mine.toml", &schedule.written("it")).expect("a script");
+        assert_eq!(again.for_run(Duration::from_secs(6), 9).expect("fits").lulls, schedule.lulls);
     }
 
     #[test]

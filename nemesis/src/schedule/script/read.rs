@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Script, ScriptedFault, Span};
+use super::{Script, ScriptedFault, ScriptedLull, Span};
 use crate::fault::units::duration;
 use crate::fault::{FAULTS, Fault, TARGET, Target};
 
@@ -33,7 +33,7 @@ impl ScriptError {
 type Problem = (Range<usize>, String);
 
 const KNOWN: &str =
-    "about, nodes, every, seed, workload, clients, rate, arguments or faults";
+    "about, nodes, every, seed, workload, clients, rate, arguments, lulls or faults";
 
 impl Script {
     /// Reads a script that was found in the file, or under the name, `name`.
@@ -68,6 +68,11 @@ fn read(table: &DeTable<'_>, text: &str) -> Result<Script, Problem> {
             }
             "clients" => script.clients = Some(number(value, "a number of clients")?),
             "rate" => script.rate = Some(number(value, "a number of operations a second")?),
+            "lulls" => {
+                let list = value.get_ref().as_array();
+                let list = list.ok_or_else(|| expected(value, "a list of lulls"))?;
+                script.lulls = list.iter().map(scripted_lull).collect::<Result<_, _>>()?;
+            }
             "seed" => script.seed = Some(number(value, "a whole number")?),
             "every" => {
                 let every = time(value)?;
@@ -113,6 +118,15 @@ fn arguments(value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, Vec<String
         Ok((target.to_string(), list.collect::<Result<_, Problem>>()?))
     };
     table.iter().map(list).collect()
+}
+
+fn scripted_lull(value: &Spanned<DeValue<'_>>) -> Result<ScriptedLull, Problem> {
+    let what = "a lull, such as { at = \"2s\", for = \"3s\" }";
+    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+    let (Some(at), Some(duration), 2) = (table.get("at"), table.get("for"), table.len()) else {
+        return Err(expected(value, what));
+    };
+    Ok(ScriptedLull { at: span(at)?, duration: span(duration)? })
 }
 
 fn scripted(value: &Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Problem> {
