@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::{ClockError, NodeClock};
 use crate::disk::{Disk, DiskError};
+use crate::lab::Lab;
 use crate::lab::process::{NodeProcess, Program};
-use crate::lab::{Lab, Link};
-use crate::schedule::Direction;
 
 /// A lab with a program for every node. Dropping it kills the nodes and ends the switch.
 #[derive(Debug)]
@@ -72,25 +71,5 @@ impl Cluster {
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&NodeProcess> {
         self.processes.iter().find(|process| process.node() == name)
-    }
-
-    /// For each node in `of`, its links to all others, or theirs to it.
-    pub(crate) fn links_of_each(&self, of: &[String], direction: Direction) -> Vec<Link> {
-        let mut links = Vec::new();
-        for node in of {
-            for other in self.names.iter().filter(|name| *name != node) {
-                links.push(match direction {
-                    Direction::Out => Link::new(node, other),
-                    Direction::In => Link::new(other, node),
-                });
-            }
-        }
-        links
-    }
-
-    /// Every link from a node in `from` to a node that is not, the clients' host left out.
-    pub(crate) fn links_out_of(&self, from: &[String]) -> Vec<Link> {
-        let others = self.names.iter().filter(|name| !from.contains(name));
-        others.flat_map(|to| from.iter().map(move |from| Link::new(from, to))).collect()
     }
 }

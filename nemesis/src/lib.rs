@@ -22,7 +22,7 @@ mod watch;
 pub use clock::NodeClock;
 pub use cluster::Cluster;
 pub use disk::Disk;
-pub use fault::{FAULTS, Fault, Target};
+pub use fault::{Direction, FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter};
 pub use lab::process::{NodeProcess, Program};
 pub use lab::{Lab, Policy, Switch};

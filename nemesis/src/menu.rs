@@ -1,8 +1,9 @@
 //! Decides which faults may be drawn, from the words after `--nemesis`.
 //!
-//! A menu is a set of faults: `default`, `partition`, the name of one fault, several of these
-//! joined by commas, or `none`. `partition`, `clock` and `disk` are the faults of a family; what
-//! destroys synced data is on a menu by its own name only.
+//! A menu is a set of faults: `default`, `all`, the name of a family or of one fault, several of
+//! these joined by commas, or `none`. What destroys synced data is on a menu by its own name only.
+//! What is named by itself or with its family is meant; of what `default` and `all` hold, each seed
+//! leaves some out (see [`crate::schedule`]).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,6 +18,8 @@ use crate::record::Family;
 pub struct Menu {
     text: String,
     faults: BTreeSet<Fault>,
+    /// Those of them that a schedule may do without.
+    optional: BTreeSet<Fault>,
 }
 
 /// A name for a set of faults, beside the names of the faults themselves.
@@ -29,18 +32,26 @@ pub struct MenuDescription {
 }
 
 /// The menus that are not simply one fault's name, in the order in which they are listed.
-pub const MENUS: [MenuDescription; 6] = [
-    MenuDescription { name: "default", summary: "every partition and process fault" },
-    MenuDescription { name: "all", summary: "every fault but those that destroy synced data" },
+pub const MENUS: [MenuDescription; 8] = [
     MenuDescription {
-        name: "disk",
-        summary: "every disk fault but those that destroy synced data",
+        name: "default",
+        summary: "partitions, above all of the leader, and process faults; each seed picks some",
+    },
+    MenuDescription {
+        name: "all",
+        summary: "every fault but those that destroy synced data; each seed picks some",
     },
     MenuDescription {
         name: "partition",
         summary: "every partition, above all of the leader: finds reads from stale leaders",
     },
+    MenuDescription { name: "link", summary: "every fault of links" },
+    MenuDescription { name: "process", summary: "every fault of processes" },
     MenuDescription { name: "clock", summary: "every fault of clocks" },
+    MenuDescription {
+        name: "disk",
+        summary: "every disk fault but those that destroy synced data",
+    },
     MenuDescription { name: "none", summary: "no fault at all" },
 ];
 
@@ -71,6 +82,11 @@ impl Menu {
         self.faults.iter().any(|fault| fault.family() == family)
     }
 
+    /// Those of its faults that a schedule may do without: they came with `default` or `all`.
+    pub(crate) fn optional(&self) -> &BTreeSet<Fault> {
+        &self.optional
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
@@ -85,21 +101,25 @@ impl FromStr for Menu {
         if words.contains(&"none") && words.len() > 1 {
             return Err(MenuError::NoneCombined(text.to_owned()));
         }
-        let mut faults = BTreeSet::new();
+        let (mut meant, mut optional) = (BTreeSet::new(), BTreeSet::new());
         for word in words {
             match word {
                 "none" => {}
-                "default" => faults.extend(of(&[Family::Partition, Family::Process])),
-                "all" => faults.extend(legal()),
-                "partition" => faults.extend(of(&[Family::Partition])),
-                "clock" => faults.extend(of(&[Family::Clock])),
-                "disk" => faults.extend(of(&[Family::Disk])),
+                "default" => optional.extend(of(&[Family::Partition, Family::Process])),
+                "all" => optional.extend(legal()),
+                "partition" => meant.extend(of(&[Family::Partition])),
+                "link" => meant.extend(of(&[Family::Link])),
+                "process" => meant.extend(of(&[Family::Process])),
+                "clock" => meant.extend(of(&[Family::Clock])),
+                "disk" => meant.extend(of(&[Family::Disk])),
                 name => {
-                    faults.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
+                    meant.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
                 }
             }
         }
-        Ok(Menu { text: text.trim().to_owned(), faults })
+        optional.retain(|fault| !meant.contains(fault));
+        let faults = meant.union(&optional).copied().collect();
+        Ok(Menu { text: text.trim().to_owned(), faults, optional })
     }
 }
 
@@ -135,16 +155,29 @@ mod tests {
 
     #[test]
     fn menus_hold_the_faults_they_promise() {
-        assert_eq!(faults("default"), ["isolate", "halves", "one-way", "pause", "kill"]);
         assert_eq!(faults("clock"), ["clock-step", "clock-strobe", "clock-rate"]);
-        assert_eq!(faults("all"), faults("default,clock,disk"));
-        assert_eq!(faults("partition"), ["isolate", "halves", "one-way"]);
+        assert_eq!(faults("default"), faults("partition,process"));
+        assert_eq!(faults("all"), faults("default,link,clock,disk"));
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
-        assert_eq!(faults("partition,kill"), ["isolate", "halves", "one-way", "kill"]);
+        assert_eq!(faults("clock,kill"), ["kill", "clock-step", "clock-strobe", "clock-rate"]);
+        for name in ["isolate", "halves", "majorities-ring", "flapping", "cut"] {
+            assert!(faults("partition").contains(&name), "{name}");
+        }
+        for name in ["delay", "burst-loss", "hold", "reset"] {
+            assert!(faults("link").contains(&name), "{name}");
+        }
         assert!(faults("none").is_empty());
         let disk = ["power-loss", "power-loss-all", "disk-error", "disk-full", "disk-slow"];
         assert_eq!(faults("disk"), disk);
         assert_eq!(faults("truncate"), ["truncate"]);
+    }
+
+    #[test]
+    fn what_is_asked_for_by_name_is_no_option() {
+        let optional = |text: &str| text.parse::<Menu>().expect(text).optional().len();
+        assert_eq!(optional("partition,kill"), 0);
+        assert_eq!(optional("default"), faults("default").len());
+        assert_eq!(optional("all,kill,clock"), faults("all").len() - 4);
     }
 
     #[test]

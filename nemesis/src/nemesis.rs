@@ -4,7 +4,7 @@
 //! put together ([`alterations`]), and what they need of a node's process, clock or disk they have
 //! to themselves ([`claims`]). A record of a fault goes out just before it is injected, when it is
 //! in force and again when it is healed, so that nothing is forgotten if the program ends in
-//! between. Whatever ends the play, a fault in force is healed: partitions are lifted, paused
+//! between. A fault that does something again and again does so until it is healed. Whatever ends the play, a fault in force is healed: partitions are lifted, paused
 //! processes continued, clocks set right and disks mended even if the play's future is dropped; a
 //! killed node is started again unless everything is about to be shut down. Time is the caller's
 //! clock, so that records and history can be laid over each other.
@@ -12,6 +12,9 @@
 mod alterations;
 mod claims;
 mod inject;
+mod links;
+mod network;
+mod processes;
 mod victims;
 
 use std::collections::BTreeMap;
@@ -178,7 +181,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             }
             Err((node, by)) => Err(InjectError::Taken { node: node.clone(), by: *by }),
         };
-        let in_force = match injected {
+        let mut in_force = match injected {
             Ok(in_force) => in_force,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
@@ -189,7 +192,11 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         };
         happened.effects = in_force.effects_so_far();
         stage.record(Moment::Begun, &happened);
-        let stop = self.wait(until_ns, &mut stopping).await;
+        let stop = tokio::select! {
+            biased;
+            stop = self.wait(until_ns, &mut stopping) => stop,
+            never = in_force.act() => match never {},
+        };
         self.heal(in_force, stop, &mut happened).await;
         stage.record(Moment::Over, &happened);
     }

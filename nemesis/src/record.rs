@@ -34,7 +34,7 @@ pub struct FaultRecord {
     /// How the victims were chosen: `leader`, `a follower`, `n2`.
     pub target: String,
     /// The victims, as looked up when the fault began. A one-way partition or a link fault names
-    /// the host whose links it breaks.
+    /// the nodes whose links it breaks; where links were named, all nodes that have one of them.
     pub nodes: Vec<String>,
     /// What it was given, by name, with units: `delay` → `50ms`.
     pub parameters: BTreeMap<String, String>,
@@ -52,7 +52,8 @@ impl FaultRecord {
     /// Whether it accounts for a victim having no process while it is in force.
     pub fn may_end_processes(&self) -> bool {
         match self.family {
-            Family::Process | Family::Disk => self.fault != "pause",
+            Family::Process => !["pause", "stutter"].contains(&self.fault.as_str()),
+            Family::Disk => true,
             Family::Membership => true,
             Family::Partition | Family::Link | Family::Clock => false,
         }

@@ -6,8 +6,10 @@
 
 mod clock;
 mod disk;
-mod partition;
-mod process;
+pub(crate) mod link;
+pub(crate) mod links;
+pub(crate) mod partition;
+pub(crate) mod process;
 pub(crate) mod target;
 pub(crate) mod units;
 
@@ -16,6 +18,7 @@ use std::fmt;
 
 use crate::record::Family;
 
+pub use links::Direction;
 pub use target::{Target, TargetError};
 
 /// What can befall a cluster.
@@ -23,14 +26,56 @@ pub use target::{Target, TargetError};
 pub enum Fault {
     /// One node and its peers cannot hear each other.
     Isolate,
-    /// A minority and the majority cannot hear each other.
+    /// Two halves of the nodes cannot hear each other.
     Halves,
+    /// A minority and the majority cannot hear each other.
+    MajorityMinority,
+    /// Every node hears a majority, each another one.
+    MajoritiesRing,
+    /// Two halves cannot hear each other, but one node hears both.
+    Bridge,
     /// One node and its peers hear each other in one direction only.
     OneWay,
+    /// The leader and its followers cannot hear each other.
+    LeaderFromFollowers,
+    /// The clients and the leader cannot hear each other.
+    ClientsFromLeader,
+    /// One node and its peers cannot hear each other again and again.
+    Flapping,
+    /// Some links carry nothing.
+    Cut,
+    /// Links take long.
+    Delay,
+    /// Links lose frames.
+    Loss,
+    /// Links lose frames in bursts.
+    BurstLoss,
+    /// Links deliver frames twice.
+    Duplicate,
+    /// Links deliver frames out of order.
+    Reorder,
+    /// Links flip bits.
+    Corrupt,
+    /// Links carry little in a second.
+    Rate,
+    /// Links keep everything for a while.
+    Hold,
+    /// Connections are reset again and again.
+    Reset,
     /// A node stops in its tracks and later goes on.
     Pause,
+    /// A node stops and goes on again and again.
+    Stutter,
     /// A node dies by SIGKILL and is started again.
     Kill,
+    /// A node is asked to end and is started again.
+    Terminate,
+    /// All nodes die at once and are started again.
+    KillAll,
+    /// Nodes are restarted one after the other.
+    RollingRestart,
+    /// Nodes are restarted at moments within an election.
+    RestartVoters,
     /// A node's realtime clock is set wrong.
     ClockStep,
     /// A node's realtime clock jumps there and back again.
@@ -81,12 +126,14 @@ pub enum Reach {
     One,
     /// Fewer nodes than would keep the others from a majority.
     Minority,
+    /// Half of the nodes, rounded down, but at least one.
+    Half,
     /// Any number of nodes.
     Any,
 }
 
 /// One thing a fault can be given.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     /// Its name in a schedule.
     pub name: &'static str,
@@ -102,7 +149,7 @@ pub struct Parameter {
 
 /// The name of the parameter that chooses the victims.
 pub const TARGET: &str = "target";
-/// The name of the parameter that chooses the direction a one-way partition cuts.
+/// The name of the parameter that chooses the direction in which links are hit.
 pub const DIRECTION: &str = "direction";
 
 pub(crate) const ONE_TARGET: Parameter = Parameter {
@@ -126,30 +173,41 @@ pub(crate) fn is_target(text: &str) -> bool {
     text.parse::<Target>().is_ok()
 }
 
-/// Every fault there is, in the order in which they are listed.
-pub const FAULTS: [Description; 15] = [
-    partition::ROWS[0],
-    partition::ROWS[1],
-    partition::ROWS[2],
-    process::ROWS[0],
-    process::ROWS[1],
-    clock::ROWS[0],
-    clock::ROWS[1],
-    clock::ROWS[2],
-    disk::ROWS[0],
-    disk::ROWS[1],
-    disk::ROWS[2],
-    disk::ROWS[3],
-    disk::ROWS[4],
-    disk::ROWS[5],
-    disk::ROWS[6],
-];
+/// The rows of each family, in the order of [`Fault`].
+const FAMILIES: [&[Description]; 5] =
+    [&partition::ROWS, &link::ROWS, &process::ROWS, &clock::ROWS, &disk::ROWS];
+
+const COUNT: usize = {
+    let (mut count, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        count += FAMILIES[family].len();
+        family += 1;
+    }
+    count
+};
+
+/// Every fault there is, in the order in which they are listed: family by family.
+pub const FAULTS: [Description; COUNT] = {
+    let mut rows = [FAMILIES[0][0]; COUNT];
+    let (mut count, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        let mut place = 0;
+        while place < FAMILIES[family].len() {
+            rows[count] = FAMILIES[family][place];
+            count += 1;
+            place += 1;
+        }
+        family += 1;
+    }
+    rows
+};
 
 impl Description {
-    /// Whom it befalls if nobody says: all nodes if that cannot be said at all.
+    /// Whom it befalls if nobody says, or if that cannot be said at all.
     pub(crate) fn default_target(&self) -> Target {
-        let target = self.parameters.iter().find(|it| it.name == TARGET);
-        target.map_or(Target::All, |it| it.default.parse().expect("a default is a target"))
+        let named = self.parameters.iter().find(|it| it.name == TARGET);
+        let default = named.map(|it| it.default.parse().expect("a default is a target"));
+        default.or_else(|| self.fault.fixed_target()).unwrap_or(Target::All)
     }
 }
 
@@ -168,6 +226,26 @@ impl Fault {
     /// What part of a machine it breaks.
     pub fn family(self) -> Family {
         self.description().family
+    }
+
+    /// Whom it befalls whatever a schedule says, if it is such a fault.
+    pub(crate) fn fixed_target(self) -> Option<Target> {
+        match self {
+            Fault::LeaderFromFollowers | Fault::ClientsFromLeader => Some(Target::Leader),
+            Fault::MajoritiesRing | Fault::KillAll | Fault::PowerLossAll => Some(Target::All),
+            _ => None,
+        }
+    }
+
+    /// The fewest nodes that it makes sense for, its parameters being the defaults.
+    pub(crate) fn least_nodes(self) -> usize {
+        match (self, self.family()) {
+            (Fault::MajoritiesRing, _) => 4,
+            (Fault::Bridge, _) => 3,
+            (Fault::ClientsFromLeader, _) => 1,
+            (_, Family::Partition | Family::Link) => 2,
+            _ => 1,
+        }
     }
 
     /// What it is given if a schedule says `given`: that, and the defaults of all else but the
@@ -196,8 +274,8 @@ mod tests {
 
     #[test]
     fn every_fault_has_the_row_of_its_own_name() {
-        for row in &FAULTS {
-            assert_eq!(row.fault.name(), row.name);
+        for (place, row) in FAULTS.iter().enumerate() {
+            assert_eq!((row.fault as usize, row.fault.name()), (place, row.name));
             assert_eq!(Fault::named(row.name), Some(row.fault));
             assert!(row.shortest_ms <= row.longest_ms);
         }

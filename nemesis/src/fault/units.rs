@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::lab::Probability;
+
 /// Units of time, the longer names first where one ends in another, with their nanoseconds.
 const TIMES: [(&str, f64); 6] =
     [("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)];
@@ -51,6 +53,14 @@ pub(crate) fn percent(text: &str) -> Option<u8> {
     text.trim().strip_suffix('%')?.trim().parse().ok().filter(|percent| *percent <= 100)
 }
 
+/// A share of a hundred, decimals included: `0.5%`, `20%`.
+pub(crate) fn percent_of(text: &str) -> Option<Probability> {
+    let number = text.trim().strip_suffix('%')?.trim();
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let percent: f64 = number.parse().ok().filter(|_| is_plain)?;
+    Probability::new(percent / 100.0).ok()
+}
+
 /// A time as [`duration`] reads it: whole milliseconds if it is that.
 pub(crate) fn written(time: Duration) -> String {
     let ns = time.as_nanos();
@@ -89,6 +99,11 @@ mod tests {
         assert_eq!(
             (percent("7%"), percent("100 %"), percent("101%"), percent("7")),
             (Some(7), Some(100), None, None)
+        );
+        let millionths = |text| percent_of(text).map(|share| (share.get() * 1e6).round() as u64);
+        assert_eq!(
+            (millionths("0.5%"), millionths("100 %"), millionths("101%"), millionths("-1%")),
+            (Some(5_000), Some(1_000_000), None, None)
         );
     }
 

@@ -37,6 +37,11 @@ impl<'a> Alterations<'a> {
         Ok(Altered { all: self, number, links, before, is_over: false })
     }
 
+    /// Resets the connections of `links`, which has no end; how many there were.
+    pub(super) fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
+        self.switch.reset(links)
+    }
+
     fn end(&self, number: u64) -> Result<(), UnknownLink> {
         let mut in_force = self.lock();
         let Some((links, _)) = in_force.remove(&number) else { return Ok(()) };

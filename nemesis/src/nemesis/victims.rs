@@ -5,13 +5,18 @@
 
 use std::time::Duration;
 
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::time::{sleep, timeout};
 
 use super::Roles;
+use super::links::sides;
 use crate::disk::parameters::{destroys, destructible};
+use crate::fault::links::LINKS;
+use crate::fault::partition::{self, Size};
 use crate::fault::{Fault, Target};
+use crate::lab::Link;
 use crate::random::stream;
 use crate::schedule::{PlannedFault, minority};
 
@@ -36,54 +41,111 @@ pub(super) async fn choose(
     roles: &impl Roles,
     is_free: impl Fn(&str) -> bool,
 ) -> Victims {
+    if let Some(links) = planned.links() {
+        return ends(&links, planned.word(LINKS), names);
+    }
     let mut rng = stream(seed, &format!("victims of fault {}", planned.id));
-    if planned.fault == Fault::PowerLossAll || planned.target == Target::All {
-        return Victims { how: "all nodes".to_owned(), nodes: names.to_vec() };
-    }
-    if let Target::Nodes(nodes) = &planned.target {
-        let mut victims = Victims { how: nodes.join(", "), nodes: nodes.clone() };
-        if planned.fault == Fault::Halves {
-            fill_up(&mut victims, names, &mut rng);
-        }
-        return victims;
-    }
-    let asks = matches!(planned.target, Target::Leader | Target::Follower | Target::Followers);
-    let leader = if asks && !destroys(planned.fault) { leader(names, roles).await } else { None };
+    let fixed = planned.fault.fixed_target();
+    let target = fixed.as_ref().unwrap_or(&planned.target);
     let free: Vec<String> = names.iter().filter(|name| is_free(name)).cloned().collect();
-    if destroys(planned.fault) {
-        let spared = "a node of the minority whose disks may be destroyed";
-        let mut candidates = destructible(seed, names);
-        candidates.retain(|name| free.contains(name));
-        return random(&candidates, spared, &mut rng);
-    }
-    let mut victims = match (&planned.target, leader) {
-        (Target::Minority, _) => sample(&free, minority(names.len()), "a minority", &mut rng),
-        (Target::Majority, _) => sample(&free, names.len() / 2 + 1, "a majority", &mut rng),
+    let victims = match target {
+        Target::All if planned.fault == Fault::MajoritiesRing => {
+            let mut ring = names.to_vec();
+            ring.shuffle(&mut rng);
+            Victims { how: "all nodes, in the order of the ring".to_owned(), nodes: ring }
+        }
+        Target::All if spares_the_taken(planned.fault) && free.len() < names.len() => {
+            Victims { how: "all nodes that are not hit already".to_owned(), nodes: free }
+        }
+        Target::All => Victims { how: "all nodes".to_owned(), nodes: names.to_vec() },
+        Target::Nodes(nodes) => Victims { how: nodes.join(", "), nodes: nodes.clone() },
+        _ if destroys(planned.fault) => {
+            let spared = "a node of the minority whose disks may be destroyed";
+            let mut candidates = destructible(seed, names);
+            candidates.retain(|name| free.contains(name));
+            random(&candidates, spared, &mut rng)
+        }
+        role => {
+            let asks = matches!(role, Target::Leader | Target::Follower | Target::Followers);
+            let leader = if asks { leader(names, roles).await } else { None };
+            by_role(role, leader, names, &free, &mut rng)
+        }
+    };
+    completed(victims, planned, seed, names, &mut rng)
+}
+
+/// Whether its target `all` leaves out nodes that another fault holds.
+fn spares_the_taken(fault: Fault) -> bool {
+    matches!(fault, Fault::RollingRestart | Fault::RestartVoters)
+}
+
+/// The nodes that have one of these links.
+fn ends(links: &[Link], how: &str, names: &[String]) -> Victims {
+    let is_end = |name: &&String| links.iter().any(|it| it.from == **name || it.to == **name);
+    Victims { how: how.to_owned(), nodes: names.iter().filter(is_end).cloned().collect() }
+}
+
+fn by_role(
+    role: &Target,
+    leader: Option<String>,
+    names: &[String],
+    free: &[String],
+    rng: &mut ChaCha8Rng,
+) -> Victims {
+    match (role, leader) {
+        (Target::Minority, _) => sample(free, minority(names.len()), "a minority", rng),
+        (Target::Majority, _) => sample(free, names.len() / 2 + 1, "a majority", rng),
         (Target::Leader, Some(leader)) if free.contains(&leader) => {
             Victims { how: "leader".to_owned(), nodes: vec![leader] }
         }
         (Target::Follower, Some(leader)) => {
-            let others: Vec<String> = free.into_iter().filter(|name| *name != leader).collect();
-            random(&others, "a follower", &mut rng)
+            let others: Vec<String> =
+                free.iter().filter(|name| **name != leader).cloned().collect();
+            random(&others, "a follower", rng)
         }
         (Target::Followers, Some(leader)) => {
-            let nodes = free.into_iter().filter(|name| *name != leader).collect();
+            let nodes = free.iter().filter(|name| **name != leader).cloned().collect();
             Victims { how: "all followers".to_owned(), nodes }
         }
         (Target::Followers, None) => {
             let how = "all nodes but one, no leader being known";
-            sample(&free, names.len() - 1, how, &mut rng)
+            sample(free, names.len() - 1, how, rng)
         }
         (Target::Leader, Some(_)) => {
-            random(&free, "a random node, the leader being hit already", &mut rng)
+            random(free, "a random node, the leader being hit already", rng)
         }
         (Target::Leader | Target::Follower, None) => {
-            random(&free, "a random node, no leader being known", &mut rng)
+            random(free, "a random node, no leader being known", rng)
         }
-        _ => random(&free, "a random node", &mut rng),
-    };
-    if planned.fault == Fault::Halves {
-        fill_up(&mut victims, names, &mut rng);
+        _ => random(free, "a random node", rng),
+    }
+}
+
+/// Adds what the fault needs beside its target: the rest of a half, the sides of a bridge.
+fn completed(
+    mut victims: Victims,
+    planned: &PlannedFault,
+    seed: u64,
+    names: &[String],
+    rng: &mut ChaCha8Rng,
+) -> Victims {
+    match planned.fault {
+        Fault::Halves => fill_up(&mut victims, (names.len() / 2).max(1), names, rng),
+        Fault::MajorityMinority => {
+            let most = minority(names.len());
+            let size = match partition::size(planned.word(partition::SIZE)) {
+                Some(Size::Exactly(size)) => size,
+                Some(Size::Random) => rng.random_range(1..=most),
+                Some(Size::Largest) | None => most,
+            };
+            fill_up(&mut victims, size, names, rng);
+        }
+        Fault::Bridge => {
+            let [one, other] = sides(seed, planned.id, names, &victims.nodes);
+            let joins = format!(", joining {} and {}", one.join(" "), other.join(" "));
+            victims.how.push_str(&joins);
+        }
+        _ => {}
     }
     victims
 }
@@ -95,12 +157,12 @@ fn sample(names: &[String], count: usize, how: &str, rng: &mut ChaCha8Rng) -> Vi
     Victims { how: how.to_owned(), nodes }
 }
 
-/// Adds random nodes until the victims are as many as can be cut off from a majority.
-fn fill_up(victims: &mut Victims, names: &[String], rng: &mut ChaCha8Rng) {
+/// Adds random nodes until the victims are so many.
+fn fill_up(victims: &mut Victims, size: usize, names: &[String], rng: &mut ChaCha8Rng) {
     let mut others: Vec<String> =
         names.iter().filter(|name| !victims.nodes.contains(name)).cloned().collect();
     others.shuffle(rng);
-    let missing = minority(names.len()).saturating_sub(victims.nodes.len());
+    let missing = size.saturating_sub(victims.nodes.len());
     if missing > 0 && !others.is_empty() {
         victims.how.push_str(" and random others");
     }
@@ -186,10 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn halves_leave_a_majority_and_contain_their_target() {
-        for nodes in 2..8 {
-            let victims = chosen(Fault::Halves, "leader", 1, nodes, &Led(Some("n2")));
-            assert_eq!(victims.nodes.len(), minority(nodes));
+    fn halves_are_even_minorities_leave_a_majority_and_both_contain_their_target() {
+        for (nodes, fault) in
+            (2..8).flat_map(|nodes| [(nodes, Fault::Halves), (nodes, Fault::MajorityMinority)])
+        {
+            let victims = chosen(fault, "leader", 1, nodes, &Led(Some("n2")));
+            let size = if fault == Fault::Halves { nodes / 2 } else { minority(nodes) };
+            assert_eq!(victims.nodes.len(), size);
             assert!(victims.nodes.contains(&"n2".to_owned()), "{victims:?}");
             let distinct: BTreeSet<&String> = victims.nodes.iter().collect();
             assert_eq!(distinct.len(), victims.nodes.len());

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use crate::clock::parameters::{self as clock, Change};
 use crate::disk::parameters::{destroys, destructible};
-use crate::fault::{DIRECTION, Fault, Reach, TARGET, Target};
+use crate::fault::links::{self, Clients};
+use crate::fault::{DIRECTION, Direction, Fault, Reach, TARGET, Target, link, partition};
+use crate::lab::{CLIENTS, Link};
 use crate::record::Family;
 
 pub use script::{Script, ScriptError};
@@ -64,15 +66,6 @@ pub struct PlannedFault {
     pub target: Target,
     /// What else it is given, by name. What is absent has the default of [`crate::fault::FAULTS`].
     pub parameters: BTreeMap<String, String>,
-}
-
-/// Which of a node's directions a one-way partition cuts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The node does not hear its peers.
-    In,
-    /// The node is not heard by its peers.
-    Out,
 }
 
 /// Why a schedule cannot be played.
@@ -158,9 +151,32 @@ pub enum ScheduleError {
         /// On how many nodes data may be destroyed.
         most: usize,
     },
-    /// A partition of a cluster of one.
-    #[error("fault {id} ({fault}) needs at least two nodes")]
+    /// A partition of too few nodes.
+    #[error("fault {id} ({fault}) needs at least {least} nodes")]
     TooFewNodes {
+        /// The fault.
+        id: u32,
+        /// Its name.
+        fault: Fault,
+        /// How many it needs.
+        least: usize,
+    },
+    /// A link of a host that this cluster does not have.
+    #[error("fault {id} names a link of {host:?}; the hosts are {known} and {CLIENTS}")]
+    UnknownHost {
+        /// The fault.
+        id: u32,
+        /// The name.
+        host: String,
+        /// The nodes' names, joined by commas.
+        known: String,
+    },
+    /// Damage that would make clients report what no node has said.
+    #[error(
+        "fault {id} ({fault}) would reach the clients with mended checksums: their history would \
+         say what no node has said"
+    )]
+    DamagesHistory {
         /// The fault.
         id: u32,
         /// Its name.
@@ -318,12 +334,19 @@ impl PlannedFault {
         self.parameters.get(name).map_or_else(default, String::as_str)
     }
 
-    /// What a one-way partition cuts: as planned, or the default.
+    /// In which direction it hits its victims' links: as planned, or by default.
     pub fn direction(&self) -> Direction {
-        match self.word(DIRECTION) {
-            "in" => Direction::In,
-            _ => Direction::Out,
-        }
+        links::direction(self.word(DIRECTION)).unwrap_or(Direction::Both)
+    }
+
+    /// Whether it hits its victims' links to clients.
+    pub(crate) fn clients(&self) -> Clients {
+        links::clients(self.word(links::CLIENTS)).unwrap_or(Clients::No)
+    }
+
+    /// The links it hits, if it names them.
+    pub(crate) fn links(&self) -> Option<Vec<Link>> {
+        links::links(self.word(links::LINKS))
     }
 
     /// What a clock fault does, as planned, with defaults; none if this is another fault.
@@ -351,9 +374,9 @@ impl PlannedFault {
     fn check(&self, nodes: &[String]) -> Result<(), ScheduleError> {
         let (id, fault) = (self.id, self.fault);
         self.until_ms().ok_or(ScheduleError::TooLate { id })?;
-        let is_partition = fault.family() == Family::Partition;
-        if is_partition && nodes.len() < 2 {
-            return Err(ScheduleError::TooFewNodes { id, fault });
+        let least = self.least_nodes();
+        if nodes.len() < least {
+            return Err(ScheduleError::TooFewNodes { id, fault, least });
         }
         if let Target::Nodes(names) = &self.target {
             self.check_names(names, nodes)?;
@@ -361,6 +384,7 @@ impl PlannedFault {
         let most = match fault.description().reach {
             Reach::One => 1,
             Reach::Minority => minority(nodes.len()),
+            Reach::Half => (nodes.len() / 2).max(1),
             Reach::Any => nodes.len(),
         };
         if self.target.size(nodes.len()) > most {
@@ -369,6 +393,45 @@ impl PlannedFault {
         }
         for (name, value) in &self.parameters {
             self.check_parameter(name, value)?;
+        }
+        self.check_size(nodes.len())?;
+        self.check_links(nodes)
+    }
+
+    /// The fewest nodes on which it does anything.
+    fn least_nodes(&self) -> usize {
+        let names_links = self.links().is_some();
+        if names_links || self.clients() != Clients::No { 1 } else { self.fault.least_nodes() }
+    }
+
+    fn check_size(&self, nodes: usize) -> Result<(), ScheduleError> {
+        match partition::size(self.word(partition::SIZE)) {
+            Some(partition::Size::Exactly(size)) if size > minority(nodes) => {
+                Err(ScheduleError::TooManyVictims {
+                    id: self.id,
+                    fault: self.fault,
+                    target: self.target.clone(),
+                    most: minority(nodes),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_links(&self, nodes: &[String]) -> Result<(), ScheduleError> {
+        let id = self.id;
+        let named = self.links().unwrap_or_default();
+        for host in named.iter().flat_map(|link| [&link.from, &link.to]) {
+            if host != CLIENTS && !nodes.contains(host) {
+                let (host, known) = (host.clone(), nodes.join(", "));
+                return Err(ScheduleError::UnknownHost { id, host, known });
+            }
+        }
+        let by_name =
+            named.iter().any(|link| [&link.from, &link.to].contains(&&CLIENTS.to_owned()));
+        let by_target = named.is_empty() && self.clients() != Clients::No;
+        if self.word(link::MEND) == "yes" && (by_name || by_target) {
+            return Err(ScheduleError::DamagesHistory { id, fault: self.fault });
         }
         Ok(())
     }
@@ -430,6 +493,7 @@ mod tests {
             (vec![planned(0, 0, Fault::Kill, "n9")], "the nodes are n1, n2, n3"),
             (vec![planned(0, 0, Fault::ClockStep, "n1,n2")], "targets n1,n2"),
             (vec![planned(0, 0, Fault::Halves, "majority")], "at most 1"),
+            (vec![planned(0, 0, Fault::MajoritiesRing, "all")], "at least 4 nodes"),
             (vec![planned(0, 0, Fault::Halves, "n1,n1")], "twice"),
             (vec![planned(0, u64::MAX / 1_000, Fault::Kill, "n1")], "later than a clock"),
         ];
