@@ -4,11 +4,41 @@
 
 use crate::schedule::Script;
 
-/// The recipes: name and text.
-pub const RECIPES: &[(&str, &str)] = &[
-    ("figure-8", include_str!("figure-8.toml")),
-    ("leader-rotation", include_str!("leader-rotation.toml")),
-    ("quorum-power-loss", include_str!("quorum-power-loss.toml")),
+macro_rules! recipes {
+    ($($name:literal),+ $(,)?) => {
+        /// The recipes: name and text.
+        pub const RECIPES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!($name, ".toml")))),+];
+    };
+}
+
+recipes![
+    "cut-off-leaders",
+    "delayed-links",
+    "expiring-keys",
+    "failing-syncs",
+    "failing-writes",
+    "figure-8",
+    "flipped-bit",
+    "four-in-turn",
+    "held-leader",
+    "killed-leaders",
+    "lagging-candidate",
+    "lagging-follower",
+    "leader-rotation",
+    "overlapping-isolations",
+    "paused-leaders",
+    "quorum-power-loss",
+    "restarts-and-snapshots",
+    "retries",
+    "retries-and-snapshots",
+    "sleeping-successor",
+    "slow-clock",
+    "slow-leader-disk",
+    "snapshots-and-power-loss",
+    "soon-back",
+    "unsynced-directories",
+    "wall-clock-set-back",
 ];
 
 /// The recipe of that name.

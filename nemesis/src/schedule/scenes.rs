@@ -14,7 +14,7 @@ use crate::menu::Menu;
 use crate::recipes;
 
 /// The shortest run that has scenes.
-const LEAST_RUN: Duration = Duration::from_secs(40);
+const LEAST_RUN: Duration = Duration::from_secs(50);
 /// How long clients are alone before the first scene, in milliseconds.
 const LEAD_IN_MS: u64 = 2_000;
 /// How long clients are alone between two scenes, in milliseconds.
@@ -24,7 +24,7 @@ const FEWEST_NODES: usize = 3;
 
 /// The scenes, in the order in which they are played: a recipe, and for how long it is.
 const SCENES: [(&str, Duration); 2] =
-    [("figure-8", Duration::from_millis(9_500)), ("quorum-power-loss", Duration::from_secs(6))];
+    [("figure-8", Duration::from_millis(18_500)), ("quorum-power-loss", Duration::from_secs(6))];
 
 impl Schedule {
     /// Draws the faults of a run as [`Schedule::draw`] does, after the scenes if it has some.
@@ -90,9 +90,9 @@ mod tests {
                 assert_eq!((first.fault, first.at_ms), (Fault::Isolate, LEAD_IN_MS));
                 let blackouts = schedule.faults.iter().filter(|it| it.fault == Fault::PowerLossAll);
                 assert!(blackouts.count() >= 2);
-                assert!(schedule.faults.iter().any(|it| it.fault == Fault::Kill));
+                assert!(schedule.faults.len() > 16, "{schedule:?}");
                 assert!(!schedule.lulls.is_empty());
-                assert!(schedule.lulls.iter().all(|lull| lull.at_ms < 14_000), "{schedule:?}");
+                assert!(schedule.lulls.iter().all(|lull| lull.at_ms < 23_000), "{schedule:?}");
             }
         }
         assert_eq!(draw("default", 3, 60, 7), draw("default", 3, 60, 7));
