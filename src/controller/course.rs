@@ -16,6 +16,7 @@ use super::fault_log::FaultLog;
 use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
 use super::observer::Observer;
+use super::operator;
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::status::{REFRESH, StatusLine};
@@ -245,6 +246,11 @@ impl Stage<'_> {
             self.faults.take(moment, record, self.status);
         });
         let mut play = std::pin::pin!(play);
+        let commands = plan.commands();
+        let nodes = testbed::watched(plan, &self.watch.cluster);
+        let giving = operator::give(&commands, &nodes, &self.observer, &self.watch.folder);
+        let mut giving = std::pin::pin!(giving);
+        let mut play = std::pin::pin!(async { tokio::join!(&mut play, &mut giving).0 });
         tokio::select! {
             ended = &mut play => match ended {
                 Ok(_) => self.sleep_until(until, interrupts).await,

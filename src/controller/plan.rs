@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use partita_checker::Options;
-use partita_nemesis::{Menu, Schedule, Script, ScriptError};
+use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError};
 use partita_workloads::WorkloadInfo;
 
 use crate::target::Target;
@@ -93,6 +93,16 @@ impl Plan {
     /// If one that was written down does not fit into the run.
     pub fn schedule(&self) -> Result<Schedule, ScriptError> {
         self.faults.schedule(&self.names(), self.time, self.seed)
+    }
+
+    /// What an operator says meanwhile.
+    pub fn commands(&self) -> Vec<PlannedCommand> {
+        match &self.faults {
+            Faults::Drawn(_) => Vec::new(),
+            Faults::Written(script) => {
+                script.commands_for_run(&self.target.name, self.time, self.seed)
+            }
+        }
     }
 
     /// What its history is checked against.

@@ -21,7 +21,7 @@ use crate::fault::{DIRECTION, Direction, Fault, Reach, TARGET, Target, link, par
 use crate::lab::{CLIENTS, Link};
 use crate::record::Family;
 
-pub use script::{Script, ScriptError};
+pub use script::{PlannedCommand, Script, ScriptError};
 
 /// The plan of one run's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]

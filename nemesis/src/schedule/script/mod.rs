@@ -55,6 +55,26 @@ pub struct Script {
     pub faults: Vec<ScriptedFault>,
     /// When clients only read.
     pub lulls: Vec<ScriptedLull>,
+    /// What an operator tells the store meanwhile, by the target's name.
+    pub commands: BTreeMap<String, Vec<ScriptedCommand>>,
+}
+
+/// One command of a [`Script`], in the words of the target's protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptedCommand {
+    /// When it is given.
+    at: Span,
+    /// The words, separated by blanks.
+    say: String,
+}
+
+/// One command to come, for whoever leads then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCommand {
+    /// When it is given, since the schedule began.
+    pub at: Duration,
+    /// Its words.
+    pub words: Vec<String>,
 }
 
 /// One lull of a [`Script`].
@@ -135,9 +155,8 @@ impl Script {
 
     /// When clients only read, in a run of which the last fault ends before `end`.
     fn lulls_until(&self, end: Duration, seed: u64) -> Vec<Lull> {
-        let rounds = self.every.map_or(1, |every| end.as_nanos() / every.as_nanos().max(1) + 1);
         let mut lulls = Vec::new();
-        for round in 0..u32::try_from(rounds).unwrap_or(u32::MAX) {
+        for round in 0..self.rounds(end) {
             let base = self.every.unwrap_or_default() * round;
             for (place, lull) in self.lulls.iter().enumerate() {
                 let mut rng = stream(seed, &format!("times of lull {place}, round {round}"));
@@ -146,6 +165,35 @@ impl Script {
             }
         }
         lulls
+    }
+
+    /// What an operator of `target` says in a run of `duration` with this seed, by time.
+    pub fn commands_for_run(
+        &self,
+        target: &str,
+        duration: Duration,
+        seed: u64,
+    ) -> Vec<PlannedCommand> {
+        let end = duration.saturating_sub(BEFORE_THE_END.min(duration / 20));
+        let scripted = self.commands.get(target).map_or(&[][..], Vec::as_slice);
+        let mut planned = Vec::new();
+        for round in 0..self.rounds(end) {
+            let base = self.every.unwrap_or_default() * round;
+            for (place, command) in scripted.iter().enumerate() {
+                let mut rng = stream(seed, &format!("time of command {place}, round {round}"));
+                let words = command.say.split_whitespace().map(str::to_owned).collect();
+                planned.push(PlannedCommand { at: base + command.at.draw(&mut rng), words });
+            }
+        }
+        planned.retain(|command| command.at < end);
+        planned.sort_by_key(|command| command.at);
+        planned
+    }
+
+    /// How often the list is begun in a run of which the last fault ends before `end`.
+    fn rounds(&self, end: Duration) -> u32 {
+        let rounds = self.every.map_or(1, |every| end.as_nanos() / every.as_nanos().max(1) + 1);
+        u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 
     /// The least time of a run in which a list that is played once has room.
@@ -282,6 +330,22 @@ mod tests {
         }
         let again = Script::parse("mine.toml", &schedule.written("it")).expect("a script");
         assert_eq!(again.for_run(Duration::from_secs(6), 9).expect("fits").lulls, schedule.lulls);
+    }
+
+    #[test]
+    fn commands_are_for_one_target_and_given_in_every_round() {
+        let script = script(
+            "every = \"2s\"\nfaults = []\n\
+             commands = { mine = [{ at = \"500ms..700ms\", say = \"HAND OVER\" }] }\n",
+        );
+        let commands = script.commands_for_run("mine", Duration::from_secs(5), 7);
+        assert_eq!(commands.len(), 2, "the third would come after the end");
+        for (round, command) in (0..).zip(&commands) {
+            let at = command.at.checked_sub(Duration::from_secs(2) * round).expect("its round");
+            assert!((500..=700).contains(&at.as_millis()));
+            assert_eq!(command.words, ["HAND", "OVER"]);
+        }
+        assert!(script.commands_for_run("other", Duration::from_secs(5), 7).is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Script, ScriptedFault, ScriptedLull, Span};
+use super::{Script, ScriptedCommand, ScriptedFault, ScriptedLull, Span};
 use crate::fault::units::duration;
 use crate::fault::{FAULTS, Fault, TARGET, Target};
 
@@ -33,7 +33,7 @@ impl ScriptError {
 type Problem = (Range<usize>, String);
 
 const KNOWN: &str =
-    "about, nodes, every, seed, workload, clients, rate, arguments, lulls or faults";
+    "about, nodes, every, seed, workload, clients, rate, arguments, commands, lulls or faults";
 
 impl Script {
     /// Reads a script that was found in the file, or under the name, `name`.
@@ -68,6 +68,7 @@ fn read(table: &DeTable<'_>, text: &str) -> Result<Script, Problem> {
             }
             "clients" => script.clients = Some(number(value, "a number of clients")?),
             "rate" => script.rate = Some(number(value, "a number of operations a second")?),
+            "commands" => script.commands = commands(value)?,
             "lulls" => {
                 let list = value.get_ref().as_array();
                 let list = list.ok_or_else(|| expected(value, "a list of lulls"))?;
@@ -116,6 +117,27 @@ fn arguments(value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, Vec<String
         let list = list.iter().map(|it| word(it, what).map(str::to_owned));
         let target: &std::borrow::Cow<'_, str> = target.get_ref();
         Ok((target.to_string(), list.collect::<Result<_, Problem>>()?))
+    };
+    table.iter().map(list).collect()
+}
+
+fn commands(
+    value: &Spanned<DeValue<'_>>,
+) -> Result<BTreeMap<String, Vec<ScriptedCommand>>, Problem> {
+    let what = "a list of commands for each target, such as \
+                { raft-node = [{ at = \"2s\", say = \"RAFT TRANSFER\" }] }";
+    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+    let command = |value: &Spanned<DeValue<'_>>| {
+        let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+        let (Some(at), Some(say), 2) = (table.get("at"), table.get("say"), table.len()) else {
+            return Err(expected(value, what));
+        };
+        Ok(ScriptedCommand { at: span(at)?, say: word(say, what)?.to_owned() })
+    };
+    let list = |(target, list): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+        let list = list.get_ref().as_array().ok_or_else(|| expected(list, what))?;
+        let target: &std::borrow::Cow<'_, str> = target.get_ref();
+        Ok((target.to_string(), list.iter().map(command).collect::<Result<_, Problem>>()?))
     };
     table.iter().map(list).collect()
 }
