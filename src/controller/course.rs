@@ -249,10 +249,9 @@ impl Stage<'_> {
         let commands = plan.commands();
         let nodes = testbed::watched(plan, &self.watch.cluster);
         let giving = operator::give(&commands, &nodes, &self.observer, &self.watch.folder);
-        let mut giving = std::pin::pin!(giving);
-        let mut play = std::pin::pin!(async { tokio::join!(&mut play, &mut giving).0 });
         tokio::select! {
-            ended = &mut play => match ended {
+            // Whoever has trouble does not wait for commands to come.
+            ended = async { tokio::join!(&mut play, giving).0 } => match ended {
                 Ok(_) => self.sleep_until(until, interrupts).await,
                 Err(error) => Some(Trouble::Failed(error.to_string())),
             },
