@@ -30,4 +30,4 @@ pub use lab::{Lab, Policy, Switch};
 pub use menu::{MENUS, Menu};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{PlannedFault, Schedule, Script, ScriptError};
+pub use schedule::{Lull, PlannedCommand, PlannedFault, Schedule, Script, ScriptError};

@@ -203,7 +203,7 @@ mod tests {
             target: Target::Random,
             parameters: BTreeMap::new(),
         };
-        Schedule { seed: 1, faults: (0..faults).map(planned).collect() }
+        Schedule { seed: 1, faults: (0..faults).map(planned).collect(), lulls: Vec::new() }
     }
 
     fn ids(schedule: &Schedule) -> Vec<u32> {

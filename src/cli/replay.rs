@@ -46,7 +46,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.exact {
         original.script.name_victims(&victims(&original.folder)?);
         schedule = original.folder.join("schedule-exact.toml");
-        let text = original.schedule()?.written(&original.plan.command);
+        let text = original.written(&original.schedule()?, &original.plan.command);
         std::fs::write(&schedule, text).or_harness(|| schedule.display().to_string())?;
     }
     println!("replaying: {}", original.plan.command);

@@ -224,7 +224,7 @@ impl<'a> Trials<'a> {
         std::fs::create_dir(&home).or_harness(|| home.display().to_string())?;
         let path = home.join("schedule.toml");
         let about = format!("a trial of: {}", self.original.plan.command);
-        std::fs::write(&path, candidate.written(&about))
+        std::fs::write(&path, self.original.written(candidate, &about))
             .or_harness(|| path.display().to_string())?;
         let time = format!("{}ms", (candidate.end() + AFTERWARDS).as_millis());
         let outcome =
@@ -240,7 +240,7 @@ impl<'a> Trials<'a> {
     fn keep(&self, schedule: &Schedule) -> Result<PathBuf, Failure> {
         let path = self.original.folder.join("shrunk.toml");
         let about = format!("shrunk from: {}", self.original.plan.command);
-        std::fs::write(&path, schedule.written(&about))
+        std::fs::write(&path, self.original.written(schedule, &about))
             .or_harness(|| path.display().to_string())?;
         Ok(path)
     }

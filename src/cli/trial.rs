@@ -6,6 +6,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -74,6 +75,16 @@ impl Original {
         let seed = self.script.seed.unwrap_or_default();
         let time = self.script.needs();
         self.script.for_run(time, seed).or_usage(|| "the run's schedule".to_owned())
+    }
+
+    /// Another schedule for the run, with the commands that an operator gave in it.
+    pub fn written(&self, schedule: &Schedule, about: &str) -> String {
+        let commands = self.script.commands.keys().map(|target| {
+            // Past any run, so that none is left out.
+            let all = self.script.commands_for_run(target, Duration::from_secs(1 << 24), 0);
+            Script::commands_written(target, &all)
+        });
+        commands.fold(schedule.written(about), |text, commands| text + &commands)
     }
 
     /// When the operations of the violation were over, in milliseconds after the schedule began; if

@@ -8,6 +8,7 @@ pub mod fault_log;
 pub mod final_reads;
 pub mod folder;
 pub mod observer;
+pub mod operator;
 pub mod plan;
 pub mod recorder;
 pub mod status;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use partita_nemesis::{Menu, Schedule, Script, ScriptError};
+use partita_checker::Options;
+use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError};
 use partita_workloads::WorkloadInfo;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ impl Faults {
         seed: u64,
     ) -> Result<Schedule, ScriptError> {
         match self {
-            Self::Drawn(menu) => Ok(Schedule::draw(menu, nodes, duration, seed)),
+            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, duration, seed)),
             Self::Written(script) => script.for_run(duration, seed),
         }
     }
@@ -97,6 +98,21 @@ impl Plan {
         self.faults.schedule(&self.names(), self.time, self.seed)
     }
 
+    /// What an operator says meanwhile.
+    pub fn commands(&self) -> Vec<PlannedCommand> {
+        match &self.faults {
+            Faults::Drawn(_) => Vec::new(),
+            Faults::Written(script) => {
+                script.commands_for_run(&self.target.name, self.time, self.seed)
+            }
+        }
+    }
+
+    /// What its history is checked against.
+    pub fn options(&self) -> Options {
+        Options { model: self.workload.model, ..Options::default() }
+    }
+
     /// The command that does this run again, as one would type it. Defaults are left out where they
     /// do not depend on anything.
     pub fn command(&self) -> String {
@@ -104,21 +120,24 @@ impl Plan {
         std::iter::once("partita run".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
-    /// What `partita run` is given to do this run again.
+    /// What `partita run` is given to do this run again. What a schedule says for itself is left out.
     pub fn arguments(&self) -> Vec<String> {
         match &self.faults {
             Faults::Drawn(menu) => {
                 let menu = menu.to_string().replace(' ', "");
-                self.arguments_with(&["--nemesis".to_owned(), menu])
+                self.arguments_with(("nemesis", &menu), &Script::default())
             }
-            Faults::Written(script) => {
-                self.arguments_with(&["--schedule".to_owned(), script.name.clone()])
-            }
+            Faults::Written(script) => self.arguments_with(("schedule", &script.name), script),
         }
     }
 
-    /// What `partita run` is given to do the same with the faults that `faults` says.
-    pub fn arguments_with(&self, faults: &[String]) -> Vec<String> {
+    /// What `partita run` is given, beside a schedule of its own that says nothing but its faults, to
+    /// do the same.
+    fn bare_arguments(&self) -> Vec<String> {
+        self.arguments_with(("nemesis", "default"), &Script::default())
+    }
+
+    fn arguments_with(&self, (kind, faults): (&str, &str), script: &Script) -> Vec<String> {
         let mut words = Vec::new();
         let mut option = |name: &str, value: String, default: &str| {
             if value != default {
@@ -126,21 +145,21 @@ impl Plan {
             }
         };
         option("target", self.target.source.clone(), "raft-node");
-        option("nodes", self.nodes.to_string(), "3");
-        option("workload", self.workload.name.to_owned(), "register");
-        if let [name, value] = faults {
-            option(name.trim_start_matches("--"), value.clone(), "default");
-        }
+        option("nodes", self.nodes.to_string(), &script.nodes.unwrap_or(3).to_string());
+        let workload = script.workload.as_deref().unwrap_or("register");
+        option("workload", self.workload.name.to_owned(), workload);
+        option(kind, faults.to_owned(), "default");
         option("time", in_words(self.time), "");
         option("seed", self.seed.to_string(), "");
-        option("rate", self.rate.to_string(), "500");
-        option("clients", self.clients.to_string(), "15");
+        option("rate", self.rate.to_string(), &script.rate.unwrap_or(500).to_string());
+        option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         option("check-timeout", in_words(self.check_timeout), "60s");
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
         }
-        for argument in &self.node_arguments {
+        let written = script.arguments.get(&self.target.name).map_or(0, Vec::len);
+        for argument in self.node_arguments.iter().skip(written) {
             words.push(format!("--node-argument={argument}"));
         }
         if self.stop_on_violation {
@@ -167,7 +186,7 @@ impl PlanRecord {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: plan.command(),
-            arguments: plan.arguments_with(&[]),
+            arguments: plan.bare_arguments(),
         }
     }
 }
