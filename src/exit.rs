@@ -32,6 +32,17 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// How a process of this program ended that ended with `code`: killed, or with anything else
+    /// that no command ends with, means that the harness failed.
+    pub fn of_code(code: i32) -> Self {
+        [Self::Valid, Self::Violation, Self::Usage, Self::Unknown]
+            .into_iter()
+            .find(|exit| i32::from(exit.code()) == code)
+            .unwrap_or(Self::Harness)
+    }
+}
+
 impl From<Verdict> for Exit {
     fn from(verdict: Verdict) -> Self {
         match verdict {

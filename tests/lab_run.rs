@@ -305,3 +305,32 @@ fn an_interrupted_run_heals_tears_down_and_is_unknown() {
     assert!(run.contains("\"verdict\": \"unknown\""), "{run}");
     assert!(out.path().join("latest/report.html").exists());
 }
+
+#[test]
+fn a_recipe_brings_its_workload_and_finds_what_it_is_for() {
+    let run = Run::new(&[
+        "--schedule",
+        "retries",
+        "--mutation",
+        "no-dedup",
+        "--time",
+        "40s",
+        "--seed",
+        "1",
+        "--stop-on-violation",
+    ]);
+    assert_eq!(run.code(), Some(1), "{}", run.said());
+    let record = run.json("run.json");
+    assert_eq!((&record["workload"], &record["nemesis"]), (&"retry".into(), &"retries".into()));
+    let command = record["command"].as_str().expect("a command");
+    assert!(!command.contains("--workload"), "the recipe says it: {command}");
+}
+
+#[test]
+fn an_honest_store_whose_members_change_under_faults_is_proved_valid() {
+    let run = Run::new(&["--schedule", "changing-members", "--time", "9s", "--seed", "2"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let answers = run.text("commands.jsonl");
+    assert!(answers.lines().count() >= 10, "{answers}");
+    assert!(answers.contains("RAFT REMOVE 1") && answers.contains("OK"), "{answers}");
+}

@@ -169,6 +169,27 @@ fn sans_io_rooms_read_no_clock_and_open_nothing() {
 }
 
 #[test]
+fn every_planted_bug_is_one_branch_at_one_place() {
+    // Tests switch bugs on; they plant none.
+    let server = |path: &PathBuf| {
+        path.starts_with("raft-node/src") && !path.iter().any(|folder| folder == "tests")
+    };
+    let code: Vec<(PathBuf, String)> = rust_files()
+        .into_iter()
+        .filter(server)
+        .map(|path| (path.clone(), read(&path).split_whitespace().collect()))
+        .collect();
+    for info in partita_raft_node::mutations::table() {
+        let branch = format!("has(Mutation::{:?})", info.mutation);
+        let places: Vec<_> = code
+            .iter()
+            .flat_map(|(path, text)| text.matches(&branch).map(move |_| path.display()))
+            .collect();
+        assert_eq!(places.len(), 1, "{} is planted at {places:?}", info.name);
+    }
+}
+
+#[test]
 fn every_public_item_and_every_file_is_documented() {
     let mut bare = Vec::new();
     for path in rust_files() {

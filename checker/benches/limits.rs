@@ -1,9 +1,10 @@
-//! How well searches keep to their limits of time and memory.
+//! How well checks keep to their limits of time and memory.
 //!
 //! Run with `cargo bench -p partita-checker --bench limits`; arguments choose rows by parts of their
-//! names. Every row is a hard history, checked under one limit in a process of its own: it prints
-//! what was used, as a multiple of what was allowed. Of memory, what the process has beyond the
-//! history, at its peak.
+//! names. Every row is a history, checked under one limit in a process of its own: it prints what
+//! was used, as a multiple of what was allowed. Of memory, what the process has beyond the history,
+//! at its peak. Most rows are searches that no limit is enough for. Rows called `monitor` are long
+//! histories that a monitor decides, or would in more time.
 
 use std::env;
 use std::error::Error;
@@ -11,6 +12,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use partita_checker::generate::{Recipe, Shape};
 use partita_checker::{
     EngineChoice, Event, EventKind, Function, History, ModelKind, Nanoseconds, Options, ProcessId,
     Value, check,
@@ -34,14 +36,36 @@ const CLIENTS: u32 = 40;
 /// Values that compare-and-sets lead from and to.
 const VALUES: u32 = 12;
 
+/// Models whose histories are searched. Of a lock, one operation at most is legal at a time, so that
+/// no search for it takes long.
+const SEARCHED: [ModelKind; 7] = [
+    ModelKind::Counter,
+    ModelKind::Set,
+    ModelKind::Register,
+    ModelKind::Queue,
+    ModelKind::Stack,
+    ModelKind::Append,
+    ModelKind::MultiRegister,
+];
+/// Models whose histories a monitor decides, if values are all new.
+const MONITORED: [ModelKind; 5] =
+    [ModelKind::Register, ModelKind::Append, ModelKind::Queue, ModelKind::Stack, ModelKind::Set];
+/// Operations of a history that a monitor decides.
+const OPERATIONS: usize = 2_000_000;
+
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for model in [ModelKind::Counter, ModelKind::Set, ModelKind::Register] {
+    for model in SEARCHED {
         for engine in [EngineChoice::Frontier, EngineChoice::Wgl, EngineChoice::Auto] {
             let row = |megabytes, milliseconds| Row { model, engine, megabytes, milliseconds };
             rows.extend([64, 512].map(|megabytes| row(megabytes, LONG)));
-            rows.extend([100, 1_000].map(|milliseconds| row(MUCH, milliseconds)));
+            rows.extend([100, 1_000, 10_000].map(|milliseconds| row(MUCH, milliseconds)));
         }
+    }
+    for model in MONITORED {
+        let engine = EngineChoice::Monitor;
+        let row = |milliseconds| Row { model, engine, megabytes: MUCH, milliseconds };
+        rows.extend([100, 300, 1_000].map(row));
     }
     rows
 }
@@ -57,9 +81,18 @@ impl Row {
         format!("{model}-{engine}-{limit}")
     }
 
+    fn history(self) -> Result<History, Box<dyn Error>> {
+        if self.engine != EngineChoice::Monitor {
+            return self.laborious();
+        }
+        let recipe = Recipe::of(self.model.name(), Shape::Steady)?;
+        let recipe = Recipe { operations: OPERATIONS, clients: 100, ..recipe };
+        Ok(History::from_events(recipe.events()?)?)
+    }
+
     /// Many operations open at once, none of which a rule can leave out, and at the end an answer
     /// that none of their orders explains.
-    fn history(self) -> Result<History, Box<dyn Error>> {
+    fn laborious(self) -> Result<History, Box<dyn Error>> {
         let mut events = Vec::new();
         for client in 0..CLIENTS {
             let (function, value) = self.operation(client);
@@ -69,22 +102,45 @@ impl Row {
             let (function, value) = self.operation(client);
             events.push(event(client, EventKind::Ok, function, value));
         }
-        let answer = match self.model {
-            ModelKind::Set => Value::list([Value::Integer(-1)]),
-            _ => Value::Integer(-1),
-        };
-        events.push(event(CLIENTS, EventKind::Invoke, Function::Read, Value::Null));
-        events.push(event(CLIENTS, EventKind::Ok, Function::Read, answer));
+        let (function, asked, answer) = self.last();
+        events.push(event(CLIENTS, EventKind::Invoke, function, asked));
+        events.push(event(CLIENTS, EventKind::Ok, function, answer));
         for (index, event) in (0..).zip(&mut events) {
             (event.index, event.time) = (index, Nanoseconds(index));
         }
         Ok(History::from_events(events)?)
     }
 
+    /// What is asked last, and the answer that nothing explains.
+    fn last(self) -> (Function, Value, Value) {
+        let strange = Value::Integer(-1);
+        match self.model {
+            ModelKind::Set => (Function::Read, Value::Null, Value::list([strange])),
+            ModelKind::Append => (Function::Read, Value::Null, Value::text("strange")),
+            ModelKind::Queue => (Function::Dequeue, Value::Null, strange),
+            ModelKind::Stack => (Function::Pop, Value::Null, strange),
+            ModelKind::MultiRegister => {
+                let read = |value| Value::list([step("r", 0, value)]);
+                (Function::Txn, read(Value::Null), read(strange))
+            }
+            _ => (Function::Read, Value::Null, strange),
+        }
+    }
+
     fn operation(self, client: u32) -> (Function, Value) {
+        // Two clients each, so that no monitor decides.
+        let twin = Value::Integer((client / 2).into());
         match self.model {
             ModelKind::Counter => (Function::Add, Value::Integer(1 << client)),
-            ModelKind::Set => (Function::Add, Value::Integer(i64::from(client / 2 * 2))),
+            ModelKind::Set => (Function::Add, twin),
+            ModelKind::Queue => (Function::Enqueue, twin),
+            ModelKind::Stack => (Function::Push, twin),
+            ModelKind::Append => (Function::Append, Value::text(format!("{},", client / 2))),
+            ModelKind::MultiRegister => {
+                let (register, value) = (client % VALUES, Value::Integer(client.into()));
+                let read = step("r", client * 7 % VALUES, Value::Null);
+                (Function::Txn, Value::list([read, step("w", register, value)]))
+            }
             _ => {
                 let (from, step) = (client * 7 % VALUES, 1 + client * 5 % (VALUES - 1));
                 let pair = [from, (from + step) % VALUES].map(|value| Value::Integer(value.into()));
@@ -92,6 +148,11 @@ impl Row {
             }
         }
     }
+}
+
+/// A step of a transaction.
+fn step(function: &str, register: u32, value: Value) -> Value {
+    Value::list([Value::text(function), Value::Integer(register.into()), value])
 }
 
 fn event(process: u32, kind: EventKind, function: Function, value: Value) -> Event {
@@ -140,7 +201,7 @@ fn run(row: Row) -> Result<(), Box<dyn Error>> {
         engine: row.engine,
         memory: row.megabytes << 20,
         initial: match row.model {
-            ModelKind::Register => Value::Integer(0),
+            ModelKind::Register if row.engine != EngineChoice::Monitor => Value::Integer(0),
             _ => Value::Null,
         },
     };

@@ -10,7 +10,6 @@
 //! unknown, and says so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -18,8 +17,11 @@ use rayon::prelude::*;
 use crate::constraints::{self, Explanation};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{Decision, EngineChoice, Monitored, Patience, Span, frontier, spans, witness};
-use crate::history::{History, Operation, Outcome};
+use crate::engines::{
+    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans, spans_until,
+    witness,
+};
+use crate::history::{History, OperationCounts, Outcome};
 use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
 use crate::value::Value;
@@ -76,8 +78,15 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        let (memory, end) = (options.memory, OnceLock::new());
-        Checker { history, options, stop, progress, memory, end, model: &model }.check()
+        let polls = AtomicUsize::new(0);
+        let stop = || {
+            polls.fetch_add(1, Ordering::Relaxed);
+            stop()
+        };
+        let (memory, end) = (options.memory, End::default());
+        let stop = &stop;
+        let polls = &polls;
+        Checker { history, options, stop, polls, progress, memory, end, model: &model }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -88,9 +97,12 @@ pub fn check_watched(
 
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
-/// How often the minimisation of a counterexample goes on after it was told to stop: some tens of
-/// milliseconds.
-const GRACE_POLLS: usize = 64;
+/// How often the minimisation of a counterexample goes on after it was told to stop: this share of
+/// what was asked before, within bounds, and, for the tables, so often per so many operations. That
+/// is a few hundredths of the time.
+const GRACE_SHARE: usize = 16;
+const GRACE_POLLS: std::ops::RangeInclusive<usize> = 4..=64;
+const GRACE_PER_OPERATIONS: (usize, usize) = (8, 1 << 14);
 
 /// What was found for one object.
 struct Finding {
@@ -104,36 +116,51 @@ enum Proof {
     None,
 }
 
-/// One object: its key, or null if all keys are one, and the places of its operations.
+/// One object: its key, or null if all keys are one, and its operations.
 struct Object {
     key: Value,
+    /// Their places.
     places: Vec<u32>,
+    counts: OperationCounts,
+}
+
+/// What the history's last event is like.
+#[derive(Default)]
+struct End {
+    position: u64,
+    /// Whether times are those of a clock.
+    has_clock: bool,
 }
 
 struct Checker<'a, M> {
     history: &'a History,
     options: &'a Options,
     stop: &'a (dyn Fn() -> bool + Sync),
+    /// How often that was asked.
+    polls: &'a AtomicUsize,
     progress: &'a Progress,
     /// Bytes for one search.
     memory: usize,
-    /// The last position of the history, and whether it has a clock, once asked for.
-    end: OnceLock<(u64, bool)>,
+    end: End,
     model: &'a M,
 }
 
 impl<M: Monitored> Checker<'_, M> {
     fn check(mut self) -> (Analysis, Option<Certificate>) {
-        let objects = self.objects();
+        let mut objects = self.objects();
         self.memory /= objects.len().clamp(1, rayon::current_num_threads());
-        self.progress.begin(objects.iter().map(|object| object.places.len()));
+        self.progress.begin(objects.iter().map(|object| object.counts.invoked));
+        if self.place(&mut objects) == Err(Stopped) {
+            let findings = objects.iter().map(|object| self.out_of_time(object, "none"));
+            return self.merge(findings.collect());
+        }
         let findings: Vec<Finding> = objects
             .par_iter()
             .map_init(
                 || self.model.scratch(self.history),
                 |scratch, object| {
                     let finding = self.guarded(object, scratch);
-                    self.progress.decide(object.places.len());
+                    self.progress.decide(object.counts.invoked);
                     finding
                 },
             )
@@ -141,13 +168,41 @@ impl<M: Monitored> Checker<'_, M> {
         self.merge(findings)
     }
 
-    fn objects(&self) -> Vec<Object> {
-        if !self.options.model.splits_by_key() {
-            let places = (0..self.history.operations.len() as u32).collect();
-            return vec![Object { key: Value::Null, places }];
+    /// The objects, each with the numbers of its operations. Those are said of it in any case, so
+    /// there is no end to this, but it is one quick pass.
+    fn objects(&mut self) -> Vec<Object> {
+        let by_key = self.options.model.splits_by_key();
+        let keys = if by_key { &self.history.keys[..] } else { &[Value::Null] };
+        let object = |key: &Value| Object {
+            key: key.clone(),
+            places: Vec::new(),
+            counts: OperationCounts::default(),
+        };
+        let mut objects: Vec<Object> = keys.iter().map(object).collect();
+        for operation in &self.history.operations {
+            let number = if by_key { operation.key.0 as usize } else { 0 };
+            objects[number].counts.add(operation);
+            let last = operation.completion().map_or(operation.invoked, |(_, moment)| moment);
+            self.end.position = self.end.position.max(last.position);
+            self.end.has_clock = self.end.has_clock || operation.has_clock();
         }
-        let split = self.history.operations_by_key().into_iter().zip(&self.history.keys);
-        split.map(|(places, key)| Object { key: key.clone(), places }).collect()
+        objects
+    }
+
+    /// Says of all objects where their operations are.
+    fn place(&self, objects: &mut [Object]) -> Result<(), Stopped> {
+        let patience = Patience::new(self.stop);
+        let by_key = self.options.model.splits_by_key();
+        for object in &mut *objects {
+            object.places.reserve_exact(object.counts.invoked);
+        }
+        for (place, operation) in self.history.operations.iter().enumerate() {
+            patience.step()?;
+            let number = if by_key { operation.key.0 as usize } else { 0 };
+            let place = u32::try_from(place).expect("at most 2^32 operations");
+            objects[number].places.push(place);
+        }
+        Ok(())
     }
 
     fn guarded(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
@@ -163,11 +218,16 @@ impl<M: Monitored> Checker<'_, M> {
     }
 
     fn check_object(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
-        if (self.stop)() {
-            return self.out_of_time(object, "none");
-        }
-        let spans = spans(self.history, &object.places, self.model);
-        if let Some(span) = spans.iter().find(|span| !self.model.knows(span.call)) {
+        let patience = Patience::new(self.stop);
+        let begun = patience.ask().and_then(|()| {
+            let spans = spans_until(self.history, &object.places, self.model, &patience)?;
+            let unknown = patience.count(&spans, |span| !self.model.knows(span.call))?;
+            Ok((spans, unknown))
+        });
+        let Ok((spans, unknown)) = begun else { return self.out_of_time(object, "none") };
+        if unknown > 0 {
+            let span = spans.iter().find(|span| !self.model.knows(span.call));
+            let span = span.expect("one was counted");
             return self.unknown(object, "none", self.without_meaning(span));
         }
         let choice = self.options.engine;
@@ -178,7 +238,7 @@ impl<M: Monitored> Checker<'_, M> {
             let model = words::a(self.model.name());
             return self.unknown(object, choice.name(), format!("{model} has no zones"));
         }
-        match self.model.monitor(self.history, &spans, scratch, &Patience::new(self.stop)) {
+        match self.model.monitor(self.history, &spans, scratch, &patience) {
             Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
             Decision::Stopped => self.out_of_time(object, M::ENGINE),
             Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
@@ -208,8 +268,8 @@ impl<M: Monitored> Checker<'_, M> {
             Search::Valid(order) => self.valid(object, engine, spans, &order),
             Search::Violation { proven_at } => {
                 // A violation found in the last moment is told in a few words, too.
-                let polls = AtomicUsize::new(0);
-                let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= GRACE_POLLS;
+                let (grace, polls) = (self.grace(spans.len()), AtomicUsize::new(0));
+                let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
                 let limits = Limits { stop: &stop, ..limits };
                 let part = wgl::minimise(self.model, spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
@@ -229,11 +289,16 @@ impl<M: Monitored> Checker<'_, M> {
         }
     }
 
+    /// How often a violation among so many spans may go on after it was told to stop.
+    fn grace(&self, spans: usize) -> usize {
+        let (often, operations) = GRACE_PER_OPERATIONS;
+        let share = self.polls.load(Ordering::Relaxed) / GRACE_SHARE;
+        share.clamp(*GRACE_POLLS.start(), *GRACE_POLLS.end()) + often * (spans / operations)
+    }
+
     /// The time was up before anything was found about the object.
     fn out_of_time(&self, object: &Object, engine: &str) -> Finding {
-        let is_ok = |&&place: &&u32| self.history.operations[place as usize].is_ok();
-        let completed = object.places.iter().filter(is_ok).count();
-        self.unknown(object, engine, self.ran_out(Cause::Stopped, 0, completed))
+        self.unknown(object, engine, self.ran_out(Cause::Stopped, 0, object.counts.ok))
     }
 
     /// Which event a search along time had come to when it ended, if it had come to any. `passed` is
@@ -245,12 +310,11 @@ impl<M: Monitored> Checker<'_, M> {
             Outcome::Ok(moment, _) if moment.position == position => Some(moment),
             _ => None,
         };
-        let at = object.places.iter().find_map(returned)?;
-        let &(last, has_clock) = self.end.get_or_init(|| {
-            let last = |it: &Operation| it.completion().map_or(it.invoked, |(_, moment)| moment);
-            let last = operations.iter().map(|it| last(it).position).max();
-            (last.unwrap_or(0), self.history.has_clock())
-        });
+        // It was not invoked long before, as a rule.
+        let before = |&place: &u32| operations[place as usize].invoked.position < position;
+        let until = object.places.partition_point(before);
+        let at = object.places[..until].iter().rev().find_map(returned)?;
+        let End { position: last, has_clock } = self.end;
         let seconds = at.time.as_seconds();
         let time = if has_clock { format!(" ({seconds:.1} s)") } else { String::new() };
         Some(format!("; decided up to event {position} of {last}{time}"))
@@ -311,7 +375,15 @@ impl<M: Monitored> Checker<'_, M> {
             let operation = spans[span as usize].operation as usize;
             self.history.operations[operation].invoked.position
         };
-        let proof = Proof::Order(order.iter().map(position).collect());
+        let Ok(order) = Patience::new(self.stop).collect(order.iter().map(position)) else {
+            let completed = object.counts.ok;
+            return self.unknown(
+                object,
+                engine,
+                self.ran_out(Cause::Stopped, completed, completed),
+            );
+        };
+        let proof = Proof::Order(order);
         Finding { analysis: self.analysis(object, engine, Verdict::Valid, None), proof }
     }
 
@@ -380,12 +452,11 @@ impl<M: Monitored> Checker<'_, M> {
         verdict: Verdict,
         reason: Option<String>,
     ) -> KeyAnalysis {
-        let failed = |&&place: &&u32| self.history.operations[place as usize].is_failed();
         KeyAnalysis {
             key: object.key.clone(),
             verdict,
             engine: engine.to_owned(),
-            operations: object.places.len() - object.places.iter().filter(failed).count(),
+            operations: object.counts.invoked - object.counts.fail,
             reason,
         }
     }

@@ -128,6 +128,13 @@ impl Operation {
         matches!(self.outcome, Outcome::Ok(..))
     }
 
+    /// Whether one of its events bears another time than its number.
+    pub(crate) fn has_clock(&self) -> bool {
+        let is_number = |moment: Moment| moment.time.0 == moment.position;
+        let completed = self.completion().map(|(_, moment)| moment);
+        !is_number(self.invoked) || completed.is_some_and(|moment| !is_number(moment))
+    }
+
     /// Whether it certainly did not happen.
     pub const fn is_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Fail(_))
@@ -145,6 +152,18 @@ pub struct OperationCounts {
     pub fail: usize,
     /// Unknown, those still open at the end included.
     pub info: usize,
+}
+
+impl OperationCounts {
+    /// Counts one more.
+    pub(crate) const fn add(&mut self, operation: &Operation) {
+        self.invoked += 1;
+        *match operation.outcome {
+            Outcome::Ok(..) => &mut self.ok,
+            Outcome::Fail(_) => &mut self.fail,
+            Outcome::Info(_) => &mut self.info,
+        } += 1;
+    }
 }
 
 /// A validated history: every completion has its invocation, every process does one thing at a
@@ -178,11 +197,7 @@ impl History {
     /// Whether events carry the time of a clock. Where a format has none, events are numbered
     /// instead, and their times are those numbers.
     pub fn has_clock(&self) -> bool {
-        let is_number = |moment: Moment| moment.time.0 == moment.position;
-        self.operations.iter().any(|operation| {
-            let completed = operation.completion().map(|(_, moment)| moment);
-            !is_number(operation.invoked) || completed.is_some_and(|moment| !is_number(moment))
-        })
+        self.operations.iter().any(Operation::has_clock)
     }
 
     /// The key that `key` names.
@@ -240,33 +255,11 @@ impl History {
 
     /// How the operations ended.
     pub fn counts(&self) -> OperationCounts {
-        let mut counts = OperationCounts { invoked: self.operations.len(), ..Default::default() };
+        let mut counts = OperationCounts::default();
         for operation in &self.operations {
-            match operation.outcome {
-                Outcome::Ok(..) => counts.ok += 1,
-                Outcome::Fail(_) => counts.fail += 1,
-                Outcome::Info(_) => counts.info += 1,
-            }
+            counts.add(operation);
         }
         counts
-    }
-
-    /// For every key, by its [`KeyId`], the places of its operations, in order.
-    ///
-    /// # Panics
-    ///
-    /// With more than 2^32 operations.
-    pub fn operations_by_key(&self) -> Vec<Vec<u32>> {
-        let mut sizes = vec![0_usize; self.keys.len()];
-        for operation in &self.operations {
-            sizes[operation.key.0 as usize] += 1;
-        }
-        let mut split: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
-        for (place, operation) in self.operations.iter().enumerate() {
-            let place = u32::try_from(place).expect("at most 2^32 operations");
-            split[operation.key.0 as usize].push(place);
-        }
-        split
     }
 
     /// The argument of an action as it stands in files; null where it has none.

@@ -238,10 +238,7 @@ impl<'a> Verifier<'a> {
         let mut state = model.initial();
         let mut last_invoked = 0;
         for &index in &order.order {
-            if self.patience.step() == Err(Stopped) {
-                let (replayed, listed) = (self.replayed, listed(self.certificate));
-                return Err(VerifyError::Stopped { replayed, listed });
-            }
+            self.keep_on()?;
             self.replayed += 1;
             let operation = self.admit(index, &order.key, object)?;
             state = self.step(model, &state, operation)?;
@@ -253,6 +250,14 @@ impl<'a> Verifier<'a> {
             last_invoked = last_invoked.max(index);
         }
         Ok(())
+    }
+
+    /// Takes a step, if there is time.
+    fn keep_on(&self) -> Result<(), VerifyError> {
+        self.patience.step().map_err(|Stopped| {
+            let (replayed, listed) = (self.replayed, listed(self.certificate));
+            VerifyError::Stopped { replayed, listed }
+        })
     }
 
     fn admit(
@@ -301,15 +306,15 @@ impl<'a> Verifier<'a> {
     }
 
     fn demand_all(&self) -> Result<(), VerifyError> {
-        let unseen =
-            |(place, operation): &(usize, &Operation)| operation.is_ok() && !self.seen[*place];
-        match self.history.operations.iter().enumerate().find(unseen) {
-            None => Ok(()),
-            Some((_, operation)) => Err(VerifyError::MissingOperation {
-                index: operation.invoked.position,
-                key: self.key(operation.key),
-            }),
+        for (operation, seen) in self.history.operations.iter().zip(&self.seen) {
+            self.keep_on()?;
+            if operation.is_ok() && !seen {
+                let index = operation.invoked.position;
+                let key = self.key(operation.key);
+                return Err(VerifyError::MissingOperation { index, key });
+            }
         }
+        Ok(())
     }
 
     fn key(&self, key: KeyId) -> Value {

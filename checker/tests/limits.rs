@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use partita_checker::engines::wgl::{self, Cause, Limits, Search};
+use partita_checker::engines::{Span, auto, frontier, spans};
 use partita_checker::generate::{Recipe, Shape};
+use partita_checker::model::{Call, Model, Register};
 use partita_checker::{
     Analysis, EngineChoice, Event, EventKind, Function, History, ModelKind, Nanoseconds, Options,
     ProcessId, Progress, Value, Verdict, check, check_watched,
@@ -144,4 +147,123 @@ fn reason_names_the_event_up_to_which_there_is_an_order() {
     assert_eq!(analysis.verdict, Verdict::Valid);
     assert!(seen.into_inner() > 0);
     assert_eq!(progress.report().passed_operations, 0);
+}
+
+/// A register that counts what is asked of it.
+struct Metered<'a> {
+    register: Register,
+    calls: &'a AtomicU64,
+}
+
+impl Metered<'_> {
+    fn register(&self) -> &Register {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.register
+    }
+}
+
+impl Model for Metered<'_> {
+    type State = <Register as Model>::State;
+
+    fn name(&self) -> &'static str {
+        self.register.name()
+    }
+
+    fn initial(&self) -> Self::State {
+        self.register.initial()
+    }
+
+    fn knows(&self, call: Call) -> bool {
+        self.register().knows(call)
+    }
+
+    fn step(&self, state: &Self::State, call: Call) -> Option<Self::State> {
+        self.register().step(state, call)
+    }
+
+    fn is_pure(&self, call: Call) -> bool {
+        self.register().is_pure(call)
+    }
+
+    fn relies_on(&self, observer: Call, writer: Call) -> bool {
+        self.register().relies_on(observer, writer)
+    }
+
+    fn relaxed(&self, call: Call) -> Option<Call> {
+        self.register().relaxed(call)
+    }
+
+    fn overwrites(&self, call: Call) -> Option<Self::State> {
+        self.register().overwrites(call)
+    }
+
+    fn demands(&self, call: Call) -> Option<Self::State> {
+        self.register().demands(call)
+    }
+}
+
+/// One write of every value, then reads of the last one and a write now and then.
+fn mostly_reads(operations: u64) -> History {
+    let events = (0..operations).flat_map(|number| {
+        let (function, value) = match number {
+            0..5 => (Function::Write, number),
+            _ if number.is_multiple_of(5_000) => (Function::Write, 4),
+            _ => (Function::Read, 4),
+        };
+        let value = Value::Integer(value as i64);
+        let asked = if function == Function::Read { Value::Null } else { value.clone() };
+        [(EventKind::Invoke, function, asked), (EventKind::Ok, function, value)]
+    });
+    let events = (0..).zip(events).map(|(index, (kind, function, value))| Event {
+        index,
+        time: Nanoseconds(index),
+        process: ProcessId(0),
+        kind,
+        function,
+        key: Value::text("k"),
+        value,
+        swapped: None,
+        saw: None,
+        node: None,
+        error: None,
+    });
+    History::from_events(events).unwrap()
+}
+
+#[test]
+fn search_asks_whether_to_stop_after_few_calls_to_the_model() {
+    /// How many calls may go by between two questions, and after the last.
+    const MOST: u64 = 50_000;
+    const ENOUGH: u64 = 400;
+    let steady = Recipe::of("cas-register", Shape::Steady).unwrap();
+    let steady = Recipe { operations: 100_000, clients: 60, values: Some(5), ..steady };
+    let unsure = Recipe { unknown: 0.01, ..steady.clone() };
+    let bursts = Recipe { clients: 100, shape: Shape::Bursts, ..steady.clone() };
+    let made = [steady, unsure, bursts].map(|it| History::from_events(it.events().unwrap()));
+    let mut histories = made.map(Result::unwrap).to_vec();
+    histories.push(mostly_reads(100_000));
+    for (number, history) in histories.iter().enumerate() {
+        let calls = AtomicU64::new(0);
+        let register = Register::new(&Value::Null, &history.values);
+        let model = Metered { register, calls: &calls };
+        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+        let all: Vec<Span> = spans(history, &places, &model);
+        let searches = [wgl::search::<Metered<'_>>, frontier::search, auto::search];
+        for (search, name) in searches.into_iter().zip(["wgl", "frontier", "auto"]) {
+            for enough in [3, ENOUGH] {
+                let (asked, most) = (AtomicU64::new(0), AtomicU64::new(0));
+                calls.store(0, Ordering::Relaxed);
+                let stop = || {
+                    most.fetch_max(calls.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+                    asked.fetch_add(1, Ordering::Relaxed) >= enough
+                };
+                let found = search(&model, &all, &Limits { memory: usize::MAX, stop: &stop });
+                let last = calls.load(Ordering::Relaxed);
+                let most = most.load(Ordering::Relaxed).max(last);
+                assert!(most <= MOST, "{name} on {number}: {most} calls, {last} of them last");
+                let is_stopped = matches!(found, Search::Unknown { cause: Cause::Stopped, .. });
+                assert_eq!(is_stopped, asked.into_inner() > enough, "{name} on {number}");
+            }
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod random;
 pub mod recipes;
 pub mod record;
 pub mod schedule;
+pub mod shrink;
 mod together;
 mod watch;
 
@@ -29,4 +30,4 @@ pub use lab::{Lab, Policy, Switch};
 pub use menu::{MENUS, Menu};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{PlannedFault, Schedule, Script, ScriptError};
+pub use schedule::{Lull, PlannedCommand, PlannedFault, Schedule, Script, ScriptError};

@@ -356,7 +356,7 @@ mod tests {
     fn mutations_are_switched_on_by_name() {
         let arguments = parse("--mutation no-log-check").expect("known");
         let config = arguments.config().expect("consistent");
-        assert!(config.mutations.has(Mutation::NoLogCheck));
+        assert_eq!(config.mutations, Mutations::new(&[Mutation::NoLogCheck]));
         assert_eq!(config.lease, None);
         let arguments = parse("--mutation lease-wall-clock").expect("known");
         assert_eq!(arguments.config().expect("consistent").lease, Some(Lease::ORDINARY));

@@ -2,7 +2,8 @@
 //! tester can show that it finds them.
 //!
 //! One table, below, makes the enum, its names and the texts of `partita list mutations`. Each bug
-//! is one branch at one named place of the server, `if self.mutations.has(Mutation::…)`. Without
+//! is one branch at one named place of the server, `if self.mutations.has(Mutation::…)`; where more
+//! than one place must decide alike, a function names the decision and holds the branch. Without
 //! the cargo feature `mutations`, [`Mutations::has`] is the constant `false` and the branches are
 //! compiled out; with it, a server without `--mutation` still takes none of them.
 

@@ -37,7 +37,8 @@ pub struct Arguments {
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
-    /// How long one history may take, from when it is opened, before it is given up as unknown.
+    /// How long one history may take, from when it is opened to the verdict, reading included,
+    /// before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
           value_parser = super::positive_duration)]
     timeout: Duration,

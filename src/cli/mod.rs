@@ -7,9 +7,12 @@ pub mod generate;
 pub mod input;
 pub mod list;
 pub mod progress;
+pub mod replay;
 pub mod run;
 pub mod show;
+pub mod shrink;
 pub mod simulate;
+pub mod trial;
 pub mod verify;
 
 use std::time::Duration;
@@ -45,6 +48,10 @@ Start here:
 pub enum Command {
     /// Start a store, break what it runs on, and judge what its clients saw.
     Run(run::Arguments),
+    /// Play an earlier run again, with the faults it had.
+    Replay(replay::Arguments),
+    /// Find the fewest and shortest faults that still give a run's violation.
+    Shrink(shrink::Arguments),
     /// Decide whether recorded histories are linearizable.
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
@@ -74,6 +81,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
+        Command::Replay(arguments) => replay::perform(&arguments),
+        Command::Shrink(arguments) => shrink::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),

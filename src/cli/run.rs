@@ -33,9 +33,9 @@ pub struct Arguments {
     /// be repeated.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     node_argument: Vec<String>,
-    /// What the clients do.
-    #[arg(long, default_value = "register")]
-    workload: String,
+    /// What the clients do (`partita list workloads`): register, or what the schedule says.
+    #[arg(long, value_name = "NAME")]
+    workload: Option<String>,
     /// Which faults to draw: `default`, `all`, a family (`partition`, `link`, `process`, `clock`,
     /// `disk`), `none`, or names joined by commas.
     #[arg(long, default_value = "default", value_name = "FAULTS")]
@@ -50,10 +50,11 @@ pub struct Arguments {
     /// Where everything random comes from; drawn from the time of day if not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The rate that all clients together aim at, in operations a second.
-    #[arg(long, default_value_t = 500.0, value_parser = rate)]
-    rate: f64,
-    /// How many clients; enough for the rate if not given.
+    /// The rate that all clients together aim at, in operations a second: 500, or what the schedule
+    /// says.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<f64>,
+    /// How many clients: as the schedule says, or enough for the rate.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     clients: Option<u32>,
     /// How long a client waits for a reply before the outcome is unknown.
@@ -73,6 +74,10 @@ pub struct Arguments {
     /// The folder that run folders go into.
     #[arg(long, default_value = "partita-runs", value_name = "FOLDER")]
     out: PathBuf,
+    /// Capture what every link delivers: `pcap/n1-to-n2.pcap` and so on in the run's folder, for
+    /// tshark or Wireshark.
+    #[arg(long)]
+    pcap: bool,
     /// Keep the nodes' data even if nothing went wrong.
     #[arg(long)]
     keep_data: bool,
@@ -80,6 +85,12 @@ pub struct Arguments {
 
 /// How long a run takes if nobody says.
 const ORDINARY_TIME: Duration = Duration::from_secs(20);
+
+/// What its clients do then.
+const ORDINARY_WORKLOAD: &str = "register";
+
+/// The rate they aim at then, in operations a second.
+const ORDINARY_RATE: f64 = 500.0;
 
 /// How many nodes it has then.
 const ORDINARY_NODES: u32 = 3;
@@ -106,35 +117,27 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = plan(arguments)?;
     // Nothing above starts a thread: entering namespaces needs a process that has only one.
     match enter().or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())? {
-        Entered::Finished(code) => Ok(code_of(code)),
+        Entered::Finished(code) => Ok(Exit::of_code(code.into())),
         Entered::Inside(kind) => controller::run(&plan, kind),
     }
 }
 
-/// The exit of the inner process, which the outer one repeats.
-fn code_of(code: u8) -> Exit {
-    [Exit::Valid, Exit::Violation, Exit::Usage, Exit::Unknown]
-        .into_iter()
-        .find(|exit| exit.code() == code)
-        // Killed, or anything else that no command ends with: the harness failed.
-        .unwrap_or(Exit::Harness)
-}
-
 fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let target = Target::find(&arguments.target).or_usage(|| "--target".to_owned())?;
-    let workload = catalogue::find(&arguments.workload).or_usage(|| "--workload".to_owned())?;
     let faults = faults(arguments)?;
     check_mutations(&target, &arguments.mutation)?;
-    let clients = arguments.clients.unwrap_or_else(|| {
-        let wanted = (arguments.rate / RATE_OF_A_CLIENT).ceil().min(2_000.0);
+    let drawn = Script::default();
+    let script = if let Faults::Written(script) = &faults { script } else { &drawn };
+    let workload = arguments.workload.as_deref().or(script.workload.as_deref());
+    let workload = catalogue::find(workload.unwrap_or(ORDINARY_WORKLOAD))
+        .or_usage(|| "--workload".to_owned())?;
+    let rate = arguments.rate.or(script.rate.map(f64::from)).unwrap_or(ORDINARY_RATE);
+    let clients = arguments.clients.or(script.clients).unwrap_or_else(|| {
+        let wanted = (rate / RATE_OF_A_CLIENT).ceil().min(2_000.0);
         (wanted as u32).max(FEWEST_CLIENTS)
     });
-    let (mut node_arguments, mut nodes, mut time) = (Vec::new(), None, ORDINARY_TIME);
-    if let Faults::Written(script) = &faults {
-        node_arguments.extend(script.arguments.get(&target.name).cloned().unwrap_or_default());
-        nodes = script.nodes;
-        time = time.max(script.needs());
-    }
+    let (nodes, time) = (script.nodes, script.needs().max(ORDINARY_TIME));
+    let mut node_arguments = script.arguments.get(&target.name).cloned().unwrap_or_default();
     node_arguments.extend(arguments.node_argument.iter().cloned());
     Ok(Plan {
         target,
@@ -144,13 +147,14 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         node_arguments,
         time: arguments.time.unwrap_or(time),
         seed: arguments.seed.unwrap_or_else(seed_of_the_day),
-        rate: arguments.rate,
+        rate,
         clients,
         reply_timeout: arguments.reply_timeout,
         check_timeout: arguments.check_timeout,
         stop_on_violation: arguments.stop_on_violation,
         mutations: arguments.mutation.clone(),
         out: arguments.out.clone(),
+        pcap: arguments.pcap,
         keep_data: arguments.keep_data,
     })
 }

@@ -13,6 +13,7 @@ use partita_checker::formats::jsonl::read_history;
 use partita_checker::{ModelKind, Options, Verdict, check};
 use partita_raft_node::mutations::{Mutation, Mutations};
 use partita_raft_node::sim::{self, Object, Property, Run, Scenario, Wanted};
+use rayon::ThreadPoolBuilder;
 
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -166,6 +167,9 @@ impl Batch {
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
+                    // Histories are short: to wake other threads for one costs more than it saves.
+                    let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+                    let _alone = alone.build().expect("the thread is new, and in no other pool");
                     while !tally.stop.load(Ordering::Relaxed) {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= self.total {

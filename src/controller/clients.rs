@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partita_checker::{EventKind, ProcessId};
-use partita_workloads::client::{Dial, Limits, RespClient};
-use partita_workloads::{Completion, Invocation, Register};
+use partita_nemesis::Lull;
+use partita_workloads::client::{Asking, Dial, Limits, RespClient};
+use partita_workloads::{Completion, Generator, Invocation};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
@@ -37,7 +38,13 @@ pub struct Endpoint {
 /// What all clients share.
 pub struct Load {
     /// The source of operations.
-    pub generator: Mutex<Register>,
+    pub generator: Mutex<Box<dyn Generator>>,
+    /// When clients only read, from `began` on.
+    pub lulls: Vec<Lull>,
+    /// When clients, and the schedule, began.
+    pub began: Instant,
+    /// How clients ask for updates.
+    pub asking: Asking,
     /// Where events go.
     pub recorder: Arc<Recorder>,
     /// The nodes; client `i` is bound to node `i` modulo their number.
@@ -58,7 +65,10 @@ pub struct Load {
 
 impl Load {
     fn next_invocation(&self) -> Invocation {
-        self.generator.lock().unwrap_or_else(PoisonError::into_inner).next_invocation()
+        let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let only_reads = self.lulls.iter().any(|lull| lull.is_on(at_ms));
+        let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
+        if only_reads { generator.next_read() } else { generator.next_invocation() }
     }
 
     fn completed(&self, invocation: &Invocation, completion: &Completion) {
@@ -131,7 +141,8 @@ pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
 
 async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool>) {
     let endpoint = load.endpoints[number as usize % load.endpoints.len()].clone();
-    let mut client = RespClient::new(Arc::clone(&load.dial), endpoint.address, load.limits);
+    let mut client =
+        RespClient::new(Arc::clone(&load.dial), endpoint.address, load.limits).asking(load.asking);
     let mut processes = Processes::of(number, load.all_processes);
     let mut pacing = Pacing::new(&load, number);
     while !*stop.borrow() && !load.recorder.is_broken() {

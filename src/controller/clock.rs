@@ -23,7 +23,16 @@ impl RunClock {
     ///
     /// After 584 years.
     pub fn now(&self) -> Nanoseconds {
-        let elapsed = self.began.elapsed().as_nanos();
-        Nanoseconds(u64::try_from(elapsed).expect("a run ends within centuries"))
+        self.at(Instant::now())
+    }
+
+    /// A moment on this clock; its beginning for all that was before.
+    ///
+    /// # Panics
+    ///
+    /// After 584 years.
+    pub fn at(&self, moment: Instant) -> Nanoseconds {
+        let since = moment.saturating_duration_since(self.began).as_nanos();
+        Nanoseconds(u64::try_from(since).expect("a run ends within centuries"))
     }
 }

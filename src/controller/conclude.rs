@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use indicatif::HumanCount;
-use partita_checker::{Analysis, Certificate, History, Options, Verdict};
+use partita_checker::{Analysis, Certificate, History, Verdict};
 use partita_reports::{HostRecord, Run, RunRecord};
 
 use super::course::Course;
@@ -26,7 +26,7 @@ pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit
     let deadline = Instant::now() + plan.check_timeout;
     let history = Reading::default().read(&folder.file("history.jsonl"))?;
     let (analysis, certificate) =
-        check::judge("history.jsonl", &history, &Options::default(), deadline);
+        check::judge("history.jsonl", &history, &plan.options(), deadline);
     let failed = course.failure.is_some();
     let record = record(plan, folder, course, &history, &analysis);
     write(folder, &record, &history, course, &analysis, certificate.as_ref())?;

@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use partita_checker::{Nanoseconds, Value};
-use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
+use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Script, Stop};
 use partita_reports::{NodeRecord, Phase, RoleChange};
 use partita_workloads::client::Limits;
-use partita_workloads::{Register, RegisterOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -17,10 +16,12 @@ use super::fault_log::FaultLog;
 use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
 use super::observer::Observer;
-use super::plan::Plan;
+use super::operator;
+use super::plan::{Plan, PlanRecord};
 use super::recorder::Recorder;
 use super::status::{REFRESH, StatusLine};
 use super::testbed;
+use super::traffic::Traffic;
 use super::trouble::{Interrupts, Trouble, Watch};
 use crate::exit::{Failure, OrFail};
 
@@ -70,8 +71,12 @@ pub async fn carry_out(
     let mut phases = Phases::new(clock, "start");
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
-    folder.write("schedule.toml", &schedule.written(&plan.command()))?;
+    // Before anything is started, so that a run whose controller dies can be played again.
+    folder.write_json("plan.json", &PlanRecord::of(plan))?;
+    let commands = Script::commands_written(&plan.target.name, &plan.commands());
+    folder.write("schedule.toml", &(schedule.written(&plan.command()) + &commands))?;
     let cluster = testbed::build(plan, &schedule, folder)?;
+    let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
     let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
     tokio::select! {
         ready = testbed::await_ready(&cluster, folder, &observer) => ready?,
@@ -83,8 +88,9 @@ pub async fn carry_out(
     status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
 
     let history = folder.file("history.jsonl");
-    let (recorder, writer) = Recorder::create(&history, clock, plan.stop_on_violation)
-        .or_harness(|| history.display().to_string())?;
+    let (recorder, writer) =
+        Recorder::create(&history, clock, plan.stop_on_violation.then(|| plan.options()))
+            .or_harness(|| history.display().to_string())?;
     let faults = FaultLog::new(ScheduleFile::create(folder)?);
     let watch = Watch {
         cluster: Arc::clone(&cluster),
@@ -92,7 +98,7 @@ pub async fn carry_out(
         recorder: Arc::clone(&recorder),
         folder: folder.clone(),
     };
-    let load = load(plan, &cluster, recorder);
+    let load = load(plan, &schedule, &cluster, recorder);
     let stage = Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status };
     let trouble = stage.play(&mut phases, &mut interrupts).await;
 
@@ -115,6 +121,7 @@ pub async fn carry_out(
     };
     drop((watch, load));
     testbed::shut_down(&cluster).await;
+    traffic.finish(folder, clock, status)?;
     drop(cluster);
     if let Some(failure) = faults.failure() {
         course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
@@ -126,11 +133,15 @@ pub async fn carry_out(
 
 fn load(
     plan: &Plan,
+    schedule: &Schedule,
     cluster: &Arc<partita_nemesis::Cluster>,
     recorder: Arc<Recorder>,
 ) -> Arc<Load> {
     Arc::new(Load {
-        generator: Mutex::new(Register::new(RegisterOptions::default(), plan.seed)),
+        generator: Mutex::new(plan.workload.generator(plan.seed)),
+        lulls: schedule.lulls.clone(),
+        began: Instant::now(),
+        asking: plan.workload.asking,
         recorder,
         endpoints: testbed::endpoints(plan, cluster),
         dial: testbed::clients_dial(cluster),
@@ -241,8 +252,12 @@ impl Stage<'_> {
             self.faults.take(moment, record, self.status);
         });
         let mut play = std::pin::pin!(play);
+        let commands = plan.commands();
+        let nodes = testbed::watched(plan, &self.watch.cluster);
+        let giving = operator::give(&commands, &nodes, &self.observer, &self.watch.folder);
         tokio::select! {
-            ended = &mut play => match ended {
+            // Whoever has trouble does not wait for commands to come.
+            ended = async { tokio::join!(&mut play, giving).0 } => match ended {
                 Ok(_) => self.sleep_until(until, interrupts).await,
                 Err(error) => Some(Trouble::Failed(error.to_string())),
             },

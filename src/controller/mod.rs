@@ -8,10 +8,12 @@ pub mod fault_log;
 pub mod final_reads;
 pub mod folder;
 pub mod observer;
+pub mod operator;
 pub mod plan;
 pub mod recorder;
 pub mod status;
 pub mod testbed;
+pub mod traffic;
 pub mod trouble;
 pub mod vacuity;
 

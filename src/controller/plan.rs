@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use partita_nemesis::{Menu, Schedule, Script, ScriptError};
+use partita_checker::Options;
+use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError};
 use partita_workloads::WorkloadInfo;
+use serde::{Deserialize, Serialize};
 
 use crate::target::Target;
 
@@ -39,6 +41,8 @@ pub struct Plan {
     pub mutations: Vec<String>,
     /// Where run folders go.
     pub out: PathBuf,
+    /// Whether to capture what links deliver.
+    pub pcap: bool,
     /// Whether to keep the nodes' data in any case.
     pub keep_data: bool,
 }
@@ -65,7 +69,7 @@ impl Faults {
         seed: u64,
     ) -> Result<Schedule, ScriptError> {
         match self {
-            Self::Drawn(menu) => Ok(Schedule::draw(menu, nodes, duration, seed)),
+            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, duration, seed)),
             Self::Written(script) => script.for_run(duration, seed),
         }
     }
@@ -94,40 +98,106 @@ impl Plan {
         self.faults.schedule(&self.names(), self.time, self.seed)
     }
 
+    /// What an operator says meanwhile.
+    pub fn commands(&self) -> Vec<PlannedCommand> {
+        match &self.faults {
+            Faults::Drawn(_) => Vec::new(),
+            Faults::Written(script) => {
+                script.commands_for_run(&self.target.name, self.time, self.seed)
+            }
+        }
+    }
+
+    /// What its history is checked against.
+    pub fn options(&self) -> Options {
+        Options { model: self.workload.model, ..Options::default() }
+    }
+
     /// The command that does this run again, as one would type it. Defaults are left out where they
     /// do not depend on anything.
     pub fn command(&self) -> String {
-        let mut words = vec!["partita run".to_owned()];
-        let mut option = |name: &str, value: String, default: &str| {
-            if value != default {
-                words.push(format!("--{name} {value}"));
-            }
-        };
-        option("target", self.target.name.clone(), "raft-node");
-        option("nodes", self.nodes.to_string(), "3");
-        option("workload", self.workload.name.to_owned(), "register");
+        let words = self.arguments().into_iter().map(|word| quoted(&word));
+        std::iter::once("partita run".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What `partita run` is given to do this run again. What a schedule says for itself is left out.
+    pub fn arguments(&self) -> Vec<String> {
         match &self.faults {
             Faults::Drawn(menu) => {
-                option("nemesis", menu.to_string().replace(' ', ""), "default");
+                let menu = menu.to_string().replace(' ', "");
+                self.arguments_with(("nemesis", &menu), &Script::default())
             }
-            Faults::Written(script) => option("schedule", script.name.clone(), ""),
+            Faults::Written(script) => self.arguments_with(("schedule", &script.name), script),
         }
+    }
+
+    /// What `partita run` is given, beside a schedule of its own that says nothing but its faults, to
+    /// do the same.
+    fn bare_arguments(&self) -> Vec<String> {
+        self.arguments_with(("nemesis", "default"), &Script::default())
+    }
+
+    fn arguments_with(&self, (kind, faults): (&str, &str), script: &Script) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut option = |name: &str, value: String, default: &str| {
+            if value != default {
+                words.extend([format!("--{name}"), value]);
+            }
+        };
+        option("target", self.target.source.clone(), "raft-node");
+        option("nodes", self.nodes.to_string(), &script.nodes.unwrap_or(3).to_string());
+        let workload = script.workload.as_deref().unwrap_or("register");
+        option("workload", self.workload.name.to_owned(), workload);
+        option(kind, faults.to_owned(), "default");
         option("time", in_words(self.time), "");
         option("seed", self.seed.to_string(), "");
-        option("rate", self.rate.to_string(), "500");
-        option("clients", self.clients.to_string(), "15");
+        option("rate", self.rate.to_string(), &script.rate.unwrap_or(500).to_string());
+        option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
         option("reply-timeout", in_words(self.reply_timeout), "1s");
+        option("check-timeout", in_words(self.check_timeout), "60s");
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
         }
-        for argument in &self.node_arguments {
-            option("node-argument", format!("'{argument}'"), "");
+        let written = script.arguments.get(&self.target.name).map_or(0, Vec::len);
+        for argument in self.node_arguments.iter().skip(written) {
+            words.push(format!("--node-argument={argument}"));
         }
         if self.stop_on_violation {
             words.push("--stop-on-violation".to_owned());
         }
-        words.join(" ")
+        words
     }
+}
+
+/// What was asked: the content of `plan.json`, which is there from a run's beginning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// Partita's version.
+    pub version: String,
+    /// The command that does this run again, as one would type it.
+    pub command: String,
+    /// What `partita run` is given to play the run's own `schedule.toml`, which goes after it.
+    pub arguments: Vec<String>,
+}
+
+impl PlanRecord {
+    /// The record of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: plan.command(),
+            arguments: plan.bare_arguments(),
+        }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:%+@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// A duration as the command line takes it.
@@ -136,5 +206,21 @@ fn in_words(duration: Duration) -> String {
         format!("{}s", duration.as_secs())
     } else {
         format!("{}ms", duration.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(
+            quoted("--node-argument=--snapshot-every=64KiB"),
+            "--node-argument=--snapshot-every=64KiB"
+        );
+        assert_eq!(quoted("my store.toml"), "'my store.toml'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
     }
 }

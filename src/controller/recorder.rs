@@ -77,7 +77,7 @@ pub struct Writer {
 
 impl Recorder {
     /// Creates the history file at `path` and starts its writer, which looks for violations if
-    /// `watch` says so.
+    /// it is told against what.
     ///
     /// # Errors
     ///
@@ -85,14 +85,14 @@ impl Recorder {
     pub fn create(
         path: &Path,
         clock: RunClock,
-        watch: bool,
+        watch: Option<Options>,
     ) -> std::io::Result<(Arc<Self>, Writer)> {
         let file = std::fs::File::create(path)?;
         let (queue, events) = sync_channel(QUEUE);
         let signs = Arc::new(Signs::default());
         let theirs = Arc::clone(&signs);
         let thread = std::thread::Builder::new().name("history".to_owned()).spawn(move || {
-            let checker = watch.then(|| StreamingChecker::new(Options::default(), WATCHED_KEYS));
+            let checker = watch.map(|options| StreamingChecker::new(options, WATCHED_KEYS));
             let result = write_all(file, &events, checker, &theirs);
             theirs.broken.store(result.is_err(), Ordering::Release);
             result

@@ -18,6 +18,9 @@ const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml")
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Target {
+    /// Where it was found: its name, if it is built in, or the absolute path of its file.
+    #[serde(skip)]
+    pub source: String,
     /// The target's name; run folders bear it.
     pub name: String,
     /// What it is, in a line.
@@ -133,13 +136,15 @@ impl Target {
             let known = BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
             return Err(TargetError::Unknown { name: name.to_owned(), known });
         }
-        let text = std::fs::read_to_string(name)
-            .map_err(|source| TargetError::Read { path: name.to_owned(), source })?;
-        Self::parse(name, &text)
+        let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
+        let text = std::fs::read_to_string(name).map_err(unreadable)?;
+        let mut target = Self::parse(name, &text)?;
+        target.source = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
+        Ok(target)
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
-        let target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
+        let mut target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
@@ -157,6 +162,7 @@ impl Target {
                 });
             }
         }
+        path.clone_into(&mut target.source);
         Ok(target)
     }
 

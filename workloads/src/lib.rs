@@ -1,14 +1,16 @@
 //! Operation generators and protocol clients: what clients ask of a store, and how they ask it.
 //!
 //! A generator is a pure function of its seed and of what it was told came back; a client turns one
-//! [`Invocation`] into one [`Completion`] over one bare connection. Pacing, recording and binding
+//! [`Invocation`] into one [`Completion`] over one bare connection at a time. Pacing, recording and binding
 //! clients to nodes is the controller's part.
 
+pub mod append;
 pub mod catalogue;
 pub mod client;
 pub mod operation;
 pub mod register;
 
-pub use catalogue::{UnknownWorkload, WorkloadInfo};
+pub use append::{Append, AppendOptions};
+pub use catalogue::{Generator, UnknownWorkload, WorkloadInfo};
 pub use operation::{Completion, Invocation};
 pub use register::{Mix, Register, RegisterOptions};

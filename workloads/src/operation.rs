@@ -1,6 +1,7 @@
 //! One operation as a client sees it: what it asks for, and what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value};
 
@@ -13,22 +14,44 @@ pub struct Invocation {
     pub key: Value,
     /// The argument; null for a read, `[expected, new]` for a compare-and-set.
     pub value: Value,
+    /// For a delete: it is to happen once this much time has passed, not now. When it does, if it
+    /// does, nobody is told; so such a delete is one whose outcome stays open.
+    pub after: Option<Duration>,
 }
 
 impl Invocation {
     /// A read of `key`.
     pub fn read(key: Value) -> Self {
-        Self { function: Function::Read, key, value: Value::Null }
+        Self::of(Function::Read, key, Value::Null)
     }
 
     /// A write of `value` to `key`.
     pub fn write(key: Value, value: Value) -> Self {
-        Self { function: Function::Write, key, value }
+        Self::of(Function::Write, key, value)
     }
 
     /// A compare-and-set of `key` from `expected` to `new`.
     pub fn cas(key: Value, expected: Value, new: Value) -> Self {
-        Self { function: Function::Cas, key, value: Value::list([expected, new]) }
+        Self::of(Function::Cas, key, Value::list([expected, new]))
+    }
+
+    /// An append of `token` to `key`.
+    pub fn append(key: Value, token: Value) -> Self {
+        Self::of(Function::Append, key, token)
+    }
+
+    /// A delete of `key`.
+    pub fn delete(key: Value) -> Self {
+        Self::of(Function::Delete, key, Value::Null)
+    }
+
+    /// Lets `key` expire `after` so long.
+    pub fn expire(key: Value, after: Duration) -> Self {
+        Self { after: Some(after), ..Self::delete(key) }
+    }
+
+    const fn of(function: Function, key: Value, value: Value) -> Self {
+        Self { function, key, value, after: None }
     }
 
     /// The event that records this invocation.
@@ -103,7 +126,7 @@ impl Completion {
     pub fn observed<'a>(&'a self, invocation: &'a Invocation) -> Option<&'a Value> {
         match (self, &invocation.value) {
             (Self::Read(value) | Self::Mismatch(value), _) => Some(value),
-            (Self::Done, value) => Some(value),
+            (Self::Done, value) if !matches!(invocation.function, Function::Append) => Some(value),
             (Self::Swapped, Value::List(operands)) => operands.get(1),
             _ => None,
         }

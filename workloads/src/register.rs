@@ -9,16 +9,19 @@
 //! A compare-and-set expects the value that was last seen on its key, so that most of them match
 //! when nobody else is at it and mismatch under contention; both outcomes are evidence.
 
+use std::time::Duration;
+
 use partita_checker::Value;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use crate::catalogue::Generator;
 use crate::operation::{Completion, Invocation};
 
 /// The stream of the run's seed that this generator draws from.
 const STREAM: u64 = 0x7265_6769_7374_6572; // "register"
 
-/// The shares of the three operations, in any unit.
+/// The shares of the operations, in any unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mix {
     /// Reads.
@@ -27,6 +30,16 @@ pub struct Mix {
     pub write: u32,
     /// Compare-and-sets.
     pub cas: u32,
+    /// Deletes.
+    pub delete: u32,
+    /// Deletes that happen after a while, as keys expire.
+    pub expire: u32,
+}
+
+impl Mix {
+    const fn sum(self) -> u32 {
+        self.read + self.write + self.cas + self.delete + self.expire
+    }
 }
 
 /// How a [`Register`] workload behaves.
@@ -42,9 +55,30 @@ pub struct RegisterOptions {
 
 impl Default for RegisterOptions {
     fn default() -> Self {
-        Self { live_keys: 4, operations_per_key: 400, mix: Mix { read: 50, write: 30, cas: 20 } }
+        let mix = Mix { read: 50, write: 30, cas: 20, delete: 0, expire: 0 };
+        Self { live_keys: 4, operations_per_key: 400, mix }
     }
 }
+
+impl RegisterOptions {
+    /// Registers that are deleted now and then. Several deletes leave the same behind, so that a
+    /// read of nothing does not name the one it saw, and a check is a search: keys are shorter.
+    pub fn deleting() -> Self {
+        let mix = Mix { read: 55, write: 28, cas: 5, delete: 12, expire: 0 };
+        Self { live_keys: 6, operations_per_key: 120, mix }
+    }
+
+    /// Registers that expire now and then. Each such end stays open for the checker, which must
+    /// try it everywhere: keys are shorter still.
+    pub fn expiring() -> Self {
+        let mix = Mix { read: 80, write: 14, cas: 0, delete: 0, expire: 6 };
+        // Many at a time, so that each is in use when another node has come to lead.
+        Self { live_keys: 32, operations_per_key: 60, mix }
+    }
+}
+
+/// How long keys live that are to expire, in milliseconds: about as long as they are in use.
+const LIFE_MS: std::ops::RangeInclusive<u64> = 20..=400;
 
 /// A key in use.
 #[derive(Debug)]
@@ -73,8 +107,7 @@ impl Register {
     pub fn new(options: RegisterOptions, seed: u64) -> Self {
         assert!(options.live_keys > 0, "a register workload needs a key");
         assert!(options.operations_per_key > 0, "a key needs operations");
-        let Mix { read, write, cas } = options.mix;
-        assert!(read + write + cas > 0, "a mix needs a share");
+        assert!(options.mix.sum() > 0, "a mix needs a share");
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(STREAM);
         let mut register =
@@ -88,25 +121,42 @@ impl Register {
         register
     }
 
-    /// The next operation.
-    pub fn next_invocation(&mut self) -> Invocation {
-        let slot = self.random.random_range(0..self.live.len());
-        let Mix { read, write, cas } = self.options.mix;
-        let draw = self.random.random_range(0..read + write + cas);
-        let key = self.live[slot].name.clone();
-        let invocation = if draw < read {
-            Invocation::read(key)
-        } else {
+    fn fresh_key(&mut self, remaining: u32) -> LiveKey {
+        let name = Value::from(format!("k{}", self.keys.len() + 1).as_str());
+        self.keys.push(name.clone());
+        LiveKey { name, remaining, last_seen: Value::Null }
+    }
+
+    /// An operation on a key on which `last_seen` was seen last.
+    fn draw(&mut self, key: Value, last_seen: Value) -> Invocation {
+        let Mix { read, write, cas, delete, .. } = self.options.mix;
+        let draw = self.random.random_range(0..self.options.mix.sum());
+        if draw < read {
+            return Invocation::read(key);
+        }
+        let draw = draw - read;
+        if draw < write + cas {
             let new = Value::Integer(self.next_value);
             self.next_value += 1;
-            let expected = self.live[slot].last_seen.clone();
             // Redis' SET … IFEQ cannot expect a missing key, so a first write comes before a swap.
-            if draw < read + write || expected.is_null() {
+            return if draw < write || last_seen.is_null() {
                 Invocation::write(key, new)
             } else {
-                Invocation::cas(key, expected, new)
-            }
-        };
+                Invocation::cas(key, last_seen, new)
+            };
+        }
+        if draw < write + cas + delete {
+            return Invocation::delete(key);
+        }
+        Invocation::expire(key, Duration::from_millis(self.random.random_range(LIFE_MS)))
+    }
+}
+
+impl Generator for Register {
+    fn next_invocation(&mut self) -> Invocation {
+        let slot = self.random.random_range(0..self.live.len());
+        let (key, last_seen) = (self.live[slot].name.clone(), self.live[slot].last_seen.clone());
+        let invocation = self.draw(key, last_seen);
         self.live[slot].remaining -= 1;
         if self.live[slot].remaining == 0 {
             self.live[slot] = self.fresh_key(self.options.operations_per_key);
@@ -114,23 +164,21 @@ impl Register {
         invocation
     }
 
-    /// Tells the generator what came of an operation, so that it can aim compare-and-sets.
-    pub fn completed(&mut self, invocation: &Invocation, completion: &Completion) {
+    fn next_read(&mut self) -> Invocation {
+        let slot = self.random.random_range(0..self.live.len());
+        Invocation::read(self.live[slot].name.clone())
+    }
+
+    /// Aims compare-and-sets.
+    fn completed(&mut self, invocation: &Invocation, completion: &Completion) {
         let Some(seen) = completion.observed(invocation) else { return };
         if let Some(key) = self.live.iter_mut().find(|key| key.name == invocation.key) {
             key.last_seen = seen.clone();
         }
     }
 
-    /// Every key that was ever in use, in order.
-    pub fn keys(&self) -> &[Value] {
+    fn keys(&self) -> &[Value] {
         &self.keys
-    }
-
-    fn fresh_key(&mut self, remaining: u32) -> LiveKey {
-        let name = Value::from(format!("k{}", self.keys.len() + 1).as_str());
-        self.keys.push(name.clone());
-        LiveKey { name, remaining, last_seen: Value::Null }
     }
 }
 
@@ -205,6 +253,22 @@ mod tests {
             }
         }
         assert!(swaps > 500, "{swaps} swaps of 5,000 operations");
+    }
+
+    #[test]
+    fn a_delete_is_for_now_and_an_expiry_for_later() {
+        let count = |options: RegisterOptions| {
+            let mut register = Register::new(options, 5);
+            let drawn: Vec<Invocation> = (0..2_000).map(|_| register.next_invocation()).collect();
+            let deletes = drawn.iter().filter(|it| it.function == Function::Delete);
+            let expiries = deletes.clone().filter(|it| it.after.is_some()).count();
+            (deletes.count() - expiries, expiries)
+        };
+        let (deletes, expiries) = count(RegisterOptions::deleting());
+        assert!(deletes > 100 && expiries == 0, "{deletes} {expiries}");
+        let (deletes, expiries) = count(RegisterOptions::expiring());
+        assert!(deletes == 0 && expiries > 60, "{deletes} {expiries}");
+        assert_eq!(count(RegisterOptions::default()), (0, 0));
     }
 
     #[test]

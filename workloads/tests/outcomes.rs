@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_workloads::client::{Dial, Limits, RespClient};
+use partita_workloads::client::{Asking, Dial, Limits, RespClient};
 use partita_workloads::{Completion, Invocation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -117,4 +117,73 @@ async fn garbage_instead_of_a_reply_leaves_the_outcome_open() {
     let completion = client_of(address).invoke(&write()).await;
     assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
     server.await.expect("served");
+}
+
+/// Answers one request on a new connection: with these bytes, or by closing it. What was asked.
+async fn serve(listener: &TcpListener, answer: Option<&str>) -> String {
+    let (mut stream, _) = listener.accept().await.expect("a client");
+    answer_on(&mut stream, answer).await
+}
+
+async fn answer_on(stream: &mut TcpStream, answer: Option<&str>) -> String {
+    let mut buffer = [0; 1024];
+    let count = stream.read(&mut buffer).await.expect("a request");
+    if let Some(answer) = answer {
+        stream.write_all(answer.as_bytes()).await.expect("answered");
+    }
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+fn append() -> Invocation {
+    Invocation::append("k1".into(), "7,".into())
+}
+
+#[tokio::test]
+async fn in_a_session_a_lost_answer_is_asked_for_again_under_the_same_number() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        assert!(answer_on(&mut stream, Some(":42\r\n")).await.contains("SESSION"));
+        let first = answer_on(&mut stream, None).await;
+        drop(stream);
+        // The store cannot say whether the first arrived either; the third answers for all.
+        let second = serve(&listener, Some("-UNCERTAIN lost\r\n"));
+        let second = second.await;
+        let third = serve(&listener, Some(":2\r\n")).await;
+        (first, second, third)
+    });
+    let mut client = client_of(address).asking(Asking::InSessions);
+    // The second answer came on a connection that is closed by now, so each asks on a new one.
+    assert_eq!(client.invoke(&append()).await, Completion::Done);
+    let (first, second, third) = server.await.expect("served");
+    assert!(first.contains("ONCE\r\n$2\r\n42\r\n$1\r\n1\r\n$6\r\nAPPEND"), "{first}");
+    assert_eq!((&first, &first), (&second, &third));
+}
+
+#[tokio::test]
+async fn in_a_session_a_refusal_after_a_lost_answer_leaves_the_outcome_open() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        answer_on(&mut stream, Some(":42\r\n")).await;
+        answer_on(&mut stream, None).await;
+        drop(stream);
+        loop {
+            serve(&listener, Some("-NOLEADER nobody leads\r\n")).await;
+        }
+    });
+    let mut client = client_of(address).asking(Asking::InSessions);
+    let completion = client.invoke(&append()).await;
+    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    server.abort();
+}
+
+#[tokio::test]
+async fn without_a_session_nothing_was_asked_for_in_one() {
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move { serve(&listener, Some("-UNCERTAIN lost\r\n")).await });
+    let mut client = client_of(address).asking(Asking::InSessions);
+    let completion = client.invoke(&append()).await;
+    assert!(matches!(completion, Completion::Fail(_)), "{completion:?}");
+    assert!(server.await.expect("served").contains("SESSION"));
 }

@@ -54,9 +54,9 @@ pub(crate) fn decide_on<M: Model + Sync>(
     course: Option<&Course<'_>>,
 ) -> Found {
     let by = |engine, search| Found { search, engine };
-    let plan = match Plan::new(model, spans) {
+    let plan = match Plan::new(model, spans, limits) {
         Ok(plan) => plan.on(course),
-        Err(unknown @ Search::Unknown { cause: Cause::NoMeaning, .. }) => {
+        Err(unknown @ Search::Unknown { cause: Cause::NoMeaning | Cause::Stopped, .. }) => {
             return by(EngineChoice::Frontier, unknown);
         }
         Err(_) => return by(EngineChoice::Wgl, wgl::search(model, spans, limits)),

@@ -16,6 +16,7 @@ mod narrator;
 mod patience;
 mod sets;
 mod slots;
+mod sorting;
 pub mod wgl;
 pub mod zones;
 
@@ -55,8 +56,23 @@ impl Span {
 /// The spans of the operations at `places` of the history, by invocation. Leaves out the failed
 /// ones, and those of unknown outcome that change nothing: whether they happened cannot be seen.
 pub fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span> {
+    spans_until(history, places, model, &Patience::endless()).expect("nothing tells it to stop")
+}
+
+/// As [`spans`].
+///
+/// # Errors
+///
+/// [`Stopped`] if the time is up.
+pub(crate) fn spans_until<M: Model>(
+    history: &History,
+    places: &[u32],
+    model: &M,
+    patience: &Patience<'_>,
+) -> Result<Vec<Span>, Stopped> {
     let mut spans = Vec::with_capacity(places.len());
     for &place in places {
+        patience.step()?;
         let operation = &history.operations[place as usize];
         let (response, returned) = match operation.outcome {
             Outcome::Ok(moment, response) => (Some(response), moment.position + 1),
@@ -69,7 +85,7 @@ pub fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span
             spans.push(Span { call, invoked, returned, operation: place });
         }
     }
-    spans
+    Ok(spans)
 }
 
 /// The operation of `span` as a counterexample shows it: a compare-and-set of which only what it

@@ -1,14 +1,15 @@
 //! Ends long loops when the time is up.
 //!
 //! A monitor is done with an object in time linear or nearly so, but an object may have ten million
-//! operations. Its loops take a [step](Patience::step) per operation; every so many of them it is
-//! asked whether to stop. What is not asked about are sorts, which take some tenths of a second for
-//! ten million operations.
+//! operations. Its loops take a [step](Patience::step) per operation, searches some per
+//! configuration; every so many of them it is asked whether to stop. [Sorts](super::sorting) ask,
+//! too. What is not asked about is memory that is filled with one value, moved or let go of as a
+//! whole: some milliseconds per hundred megabytes.
 
 use std::cell::Cell;
 
 /// How many steps go by between two questions whether to stop: less than a millisecond.
-const STEPS_PER_POLL: u32 = 1 << 14;
+pub(super) const STEPS_PER_POLL: usize = 1 << 14;
 
 /// What the work was to be ended by.
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -16,7 +17,7 @@ type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 /// How long one thread goes on with its work.
 pub struct Patience<'a> {
     stop: Stop<'a>,
-    steps: Cell<u32>,
+    steps: Cell<usize>,
 }
 
 /// The time is up.
@@ -46,12 +47,56 @@ impl<'a> Patience<'a> {
     /// [`Stopped`] if the work is to end.
     #[inline]
     pub(crate) fn step(&self) -> Result<(), Stopped> {
-        let steps = self.steps.get() + 1;
-        if steps < STEPS_PER_POLL {
-            self.steps.set(steps);
-            return Ok(());
+        self.spend(1)
+    }
+
+    /// Takes as much as so many steps of a loop.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the work is to end.
+    #[inline]
+    pub(crate) fn spend(&self, steps: usize) -> Result<(), Stopped> {
+        self.charge(steps);
+        if self.steps.get() < STEPS_PER_POLL { Ok(()) } else { self.ask() }
+    }
+
+    /// Notes so many steps where the work cannot end. The next that can, asks if it is time.
+    #[inline]
+    pub(crate) fn charge(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_add(steps));
+    }
+
+    /// Counts the items of which `holds` is true.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the work is to end.
+    pub(crate) fn count<T>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        holds: impl Fn(T) -> bool,
+    ) -> Result<usize, Stopped> {
+        let mut count = 0;
+        for item in items {
+            self.step()?;
+            count += usize::from(holds(item));
         }
-        self.ask()
+        Ok(count)
+    }
+
+    /// Collects the items, of which there are about as many as their iterator says.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the work is to end.
+    pub(crate) fn collect<T>(&self, items: impl Iterator<Item = T>) -> Result<Vec<T>, Stopped> {
+        let mut collected = Vec::with_capacity(items.size_hint().0);
+        for item in items {
+            self.step()?;
+            collected.push(item);
+        }
+        Ok(collected)
     }
 
     /// Asks now, before what takes long and cannot be ended.

@@ -178,6 +178,8 @@ impl InForce<'_> {
         let mut effects = self.effects_so_far();
         let down: Vec<&NodeProcess> = match &self {
             InForce::Dark { nodes, .. } => nodes.clone(),
+            // Nobody ends of that; what is down is so by another fault.
+            InForce::Troubled { troubled, .. } if troubled.is_slowness() => Vec::new(),
             InForce::Troubled { node, .. } | InForce::Damaged { node, .. } => vec![*node],
         };
         match &self {

@@ -157,6 +157,11 @@ pub struct Troubled {
 }
 
 impl Troubled {
+    /// Whether the disk is only slow.
+    pub(crate) fn is_slowness(&self) -> bool {
+        self.disk.shared.state().armed.as_ref().is_some_and(trouble::Armed::is_slowness)
+    }
+
     /// What the trouble did up to now.
     pub fn tally(&self) -> Tally {
         self.disk.shared.state().armed.as_ref().map(|armed| armed.tally).unwrap_or_default()

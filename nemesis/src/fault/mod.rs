@@ -203,6 +203,11 @@ pub const FAULTS: [Description; COUNT] = {
 };
 
 impl Description {
+    /// Whether its victims can be chosen.
+    pub(crate) fn has_target(&self) -> bool {
+        self.parameters.iter().any(|it| it.name == TARGET)
+    }
+
     /// Whom it befalls if nobody says, or if that cannot be said at all.
     pub(crate) fn default_target(&self) -> Target {
         let named = self.parameters.iter().find(|it| it.name == TARGET);

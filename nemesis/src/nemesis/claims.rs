@@ -24,8 +24,11 @@ impl Claims {
         let held = self.lock();
         let holder = |what| held.get(&(node.to_owned(), what)).copied();
         // Clocks are moved in a process that runs, and go on being moved in the next one.
-        let runs = (fault.family() == Family::Clock).then_some(Resource::Process);
-        holds(fault).iter().copied().chain(runs).find_map(holder)
+        let runs: &[Resource] = match fault.family() {
+            Family::Clock => &[Resource::Process, Resource::Power],
+            _ => &[],
+        };
+        holds(fault).iter().chain(runs).copied().find_map(holder)
     }
 
     /// Takes what `fault`, number `id`, needs of `nodes` until the claim is dropped.
@@ -88,6 +91,9 @@ mod tests {
         let taken = claims.take(1, Fault::PowerLoss, &nodes[1..]).expect_err("taken");
         assert_eq!(taken, ("n2".to_owned(), 0));
         drop(killed);
+        let _slow = claims.take(3, Fault::DiskSlow, &nodes[1..]).expect("free");
+        assert!(claims.is_free(Fault::PowerLoss, "n2"), "power goes while a disk is slow");
+        assert!(!claims.is_free(Fault::DiskError, "n2"), "a disk has one trouble at a time");
         let _moved = claims.take(2, Fault::ClockStep, &nodes[..1]).expect("free");
         assert!(claims.is_free(Fault::Kill, "n1") && !claims.is_free(Fault::ClockRate, "n1"));
     }

@@ -4,8 +4,46 @@
 
 use crate::schedule::Script;
 
-/// The recipes: name and text.
-pub const RECIPES: &[(&str, &str)] = &[("leader-rotation", include_str!("leader-rotation.toml"))];
+macro_rules! recipes {
+    ($($name:literal),+ $(,)?) => {
+        /// The recipes: name and text.
+        pub const RECIPES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!($name, ".toml")))),+];
+    };
+}
+
+recipes![
+    "changing-members",
+    "cut-off-leaders",
+    "delayed-links",
+    "expiring-keys",
+    "failing-syncs",
+    "failing-writes",
+    "figure-8",
+    "flipped-bit",
+    "two-and-two",
+    "handed-over",
+    "held-leader",
+    "killed-leaders",
+    "lagging-candidate",
+    "lagging-follower",
+    "leader-rotation",
+    "learner-with-leader",
+    "overlapping-isolations",
+    "paused-leaders",
+    "quorum-power-loss",
+    "restarts-and-snapshots",
+    "retries",
+    "retries-and-snapshots",
+    "shrinking-minority",
+    "sleeping-successor",
+    "slow-clock",
+    "slow-leader-disk",
+    "snapshots-and-power-loss",
+    "soon-back",
+    "unsynced-directories",
+    "wall-clock-set-back",
+];
 
 /// The recipe of that name.
 ///

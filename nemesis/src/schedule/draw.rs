@@ -74,7 +74,7 @@ impl Schedule {
             faults.push(PlannedFault { id, at_ms, duration_ms, fault, target, parameters });
             at_ms += duration_ms + gap_ms;
         }
-        Schedule { seed, faults }
+        Schedule { seed, faults, lulls: Vec::new() }
     }
 }
 

@@ -8,6 +8,7 @@
 //! as that can be told beforehand ([`Schedule::check`]).
 
 mod draw;
+mod scenes;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use crate::fault::{DIRECTION, Direction, Fault, Reach, TARGET, Target, link, par
 use crate::lab::{CLIENTS, Link};
 use crate::record::Family;
 
-pub use script::{Script, ScriptError};
+pub use script::{PlannedCommand, Script, ScriptError};
 
 /// The plan of one run's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,25 @@ pub struct Schedule {
     pub seed: u64,
     /// The faults, by time.
     pub faults: Vec<PlannedFault>,
+    /// When clients only read, by time.
+    pub lulls: Vec<Lull>,
+}
+
+/// A time in which clients write nothing: what a new leader does when nobody asks it to write, and
+/// what readers see of entries that are nobody's any more, shows only then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lull {
+    /// When it begins, in milliseconds since the schedule began.
+    pub at_ms: u64,
+    /// How long it lasts, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Lull {
+    /// Whether it is on, so long after the schedule began.
+    pub const fn is_on(&self, at_ms: u64) -> bool {
+        self.at_ms <= at_ms && at_ms - self.at_ms < self.duration_ms
+    }
 }
 
 /// One fault to come.
@@ -183,6 +203,8 @@ pub enum ScheduleError {
 pub enum Resource {
     /// Whether its process runs.
     Process,
+    /// Whether it has power.
+    Power,
     /// Its clocks.
     Clock,
     /// Its disk.
@@ -193,6 +215,7 @@ impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Resource::Process => "process",
+            Resource::Power => "power",
             Resource::Clock => "clock",
             Resource::Disk => "disk",
         })
@@ -204,10 +227,20 @@ impl std::fmt::Display for Resource {
 pub(crate) fn holds(fault: Fault) -> &'static [Resource] {
     match fault.family() {
         Family::Partition | Family::Link | Family::Membership => &[],
-        Family::Process => &[Resource::Process],
+        Family::Process => &[Resource::Process, Resource::Power],
         Family::Clock => &[Resource::Clock],
+        Family::Disk => disk_holds(fault),
+    }
+}
+
+/// Power may go while a disk is in trouble: what such a disk holds shows only then.
+fn disk_holds(fault: Fault) -> &'static [Resource] {
+    match fault {
+        Fault::PowerLoss | Fault::PowerLossAll => &[Resource::Power],
+        Fault::DiskSlow => &[Resource::Disk],
         // A node may end of what its disk says, and is started again.
-        Family::Disk => &[Resource::Disk, Resource::Process],
+        Fault::DiskError | Fault::DiskFull => &[Resource::Disk, Resource::Process],
+        _ => &[Resource::Disk, Resource::Process, Resource::Power],
     }
 }
 
@@ -443,7 +476,7 @@ mod tests {
     }
 
     fn check(faults: Vec<PlannedFault>) -> Result<(), ScheduleError> {
-        Schedule { seed: 1, faults }.check(&nodes())
+        Schedule { seed: 1, faults, lulls: Vec::new() }.check(&nodes())
     }
 
     #[test]
@@ -494,7 +527,8 @@ mod tests {
             ScheduleError::TooMuchDestroyed { id: 1, fault: Fault::BitFlip, most: 1 }
         );
         let pair = ["n1", "n2"].map(String::from);
-        let lone = Schedule { seed: 1, faults: vec![flip(0, 0, "random")] };
+        let faults = vec![flip(0, 0, "random")];
+        let lone = Schedule { seed: 1, faults, lulls: Vec::new() };
         assert!(lone.check(&pair).is_err(), "there is no minority of two");
         let dark = planned(0, 0, Fault::PowerLoss, "n1,n2");
         assert_eq!(check(vec![dark]), Ok(()), "what was synced is not destroyed");

@@ -390,7 +390,7 @@ fn schedule(faults: &[Planned<'_>]) -> Schedule {
         at_ms += duration_ms + 1_000;
         planned
     });
-    Schedule { seed: 1, faults: planned.collect() }
+    Schedule { seed: 1, faults: planned.collect(), lulls: Vec::new() }
 }
 
 fn play(cluster: &Cluster, faults: &[Planned<'_>]) -> Vec<FaultRecord> {

@@ -456,7 +456,7 @@ fn play(cluster: &Cluster, faults: &[Fault]) -> (Ending, Vec<FaultRecord>) {
         at_ms += 1_500;
         planned
     });
-    let schedule = Schedule { seed: 3, faults: planned.collect() };
+    let schedule = Schedule { seed: 3, faults: planned.collect(), lulls: Vec::new() };
     let begun = Instant::now();
     let clock = || u64::try_from(begun.elapsed().as_nanos()).expect("not that late");
     let mut records = Vec::new();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use partita_nemesis::lab::CLIENTS;
+use partita_nemesis::lab::{CLIENTS, Host};
 use partita_nemesis::{
     Cluster, Ending, Family, Fault, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy,
     Program, Roles, Schedule, Stop,
@@ -114,7 +114,7 @@ impl Ground {
         let names: Vec<String> = (1..=nodes).map(|number| format!("n{number}")).collect();
         let lab = Lab::build_with_seed(&names, 3).expect("a lab");
         let all: Vec<Ipv4Addr> =
-            lab.nodes().iter().chain([lab.clients()]).map(|host| host.address()).collect();
+            lab.nodes().iter().chain([lab.clients()]).map(Host::address).collect();
         let out = |node: &str| directory.path().join(node);
         let cluster = Cluster::new(lab, |host| {
             let others = all.iter().filter(|address| **address != host.address());
@@ -224,7 +224,7 @@ impl Ground {
             words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
         let target = target.parse().expect("a target");
         let planned = PlannedFault { id: 0, at_ms: 50, duration_ms: ms, fault, target, parameters };
-        let schedule = Schedule { seed: 5, faults: vec![planned] };
+        let schedule = Schedule { seed: 5, faults: vec![planned], lulls: Vec::new() };
         let nemesis = Nemesis::new(&self.cluster, &LedBy("n2"), now_ns);
         let lives = self.lives_of_both();
         // Never healed before that.
@@ -251,7 +251,7 @@ impl Ground {
                 assert_eq!(policy, Policy::OPEN, "{from} to {to}");
             }
         }
-        assert!(self.cluster.nodes().iter().all(|node| node.is_running()));
+        assert!(self.cluster.nodes().iter().all(partita_nemesis::NodeProcess::is_running));
     }
 
     /// The pairs, as `n1>n2`, of which the second heard nothing of the first.
@@ -448,7 +448,7 @@ fn five() {
     assert_eq!(heard_by(&played, "n3").len(), 1);
     let sizes: Vec<usize> =
         ground.cluster.names().iter().map(|node| heard_by(&played, node).len()).collect();
-    assert_eq!(sizes.iter().sum::<usize>(), 2 * 1 + 3 * 2, "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 2 + 3 * 2, "{sizes:?}");
 
     let played = ground.play(Fault::MajorityMinority, "n3", &[("size", "1")], 700);
     assert_eq!(heard_by(&played, "n3").len(), 0);
@@ -546,7 +546,7 @@ fn linger(fault: Fault, words: &[(&str, &str)]) {
     let target = "n2".parse().expect("a target");
     let planned =
         PlannedFault { id: 0, at_ms: 100, duration_ms: 600_000, fault, target, parameters };
-    let schedule = Schedule { seed: 5, faults: vec![planned] };
+    let schedule = Schedule { seed: 5, faults: vec![planned], lulls: Vec::new() };
     let nemesis = Nemesis::new(&cluster, &LedBy("n2"), now_ns);
     let never = std::future::pending::<Stop>();
     let played = nemesis.play(&schedule, never, |moment, record| {

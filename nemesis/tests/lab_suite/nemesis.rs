@@ -132,7 +132,7 @@ fn schedule(faults: &[(Fault, &str, u64)]) -> Schedule {
         at_ms += duration_ms + 400;
         planned
     });
-    Schedule { seed: 5, faults: planned.collect() }
+    Schedule { seed: 5, faults: planned.collect(), lulls: Vec::new() }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

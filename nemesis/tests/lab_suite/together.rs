@@ -169,7 +169,7 @@ fn every_fault() {
         parameters: BTreeMap::new(),
     };
     let faults = (0..).zip(faults).map(planned).collect();
-    let schedule = Schedule { seed: 5, faults };
+    let schedule = Schedule { seed: 5, faults, lulls: Vec::new() };
     let begun = Instant::now();
     let clock = || u64::try_from(begun.elapsed().as_nanos()).expect("not that late");
     let nemesis = Nemesis::new(&cluster, &LedByFirst, clock);

@@ -1,9 +1,9 @@
 //! Messages between servers.
 
-use super::record::{put_entry, put_write};
+use super::record::{put_entry, put_keys, put_write};
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
 use crate::core::message::{Append, AppendOutcome, Ballot, Body, Chunk};
-use crate::core::operation::{Admin, Failure};
+use crate::core::operation::{Admin, Failure, Query};
 use crate::core::units::{Boot, NodeId, RequestId, Term};
 use crate::core::{Message, Operation, Refusal, Reply, SnapshotId};
 
@@ -76,9 +76,9 @@ fn put_snapshot_id(out: &mut Vec<u8>, snapshot: SnapshotId) {
 
 fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
     match operation {
-        Operation::Read { key } => {
+        Operation::Read(query) => {
             put_u8(out, 0);
-            put_bytes(out, key);
+            put_query(out, query);
         }
         Operation::Write(write) => {
             put_u8(out, 1);
@@ -99,6 +99,27 @@ fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
             put_u32(out, to.map_or(0, |to| to.0));
         }
         Operation::Admin(Admin::Snapshot) => put_u8(out, 5),
+    }
+}
+
+fn put_query(out: &mut Vec<u8>, query: &Query) {
+    match query {
+        Query::Value(key) => {
+            put_u8(out, 0);
+            put_bytes(out, key);
+        }
+        Query::Values(keys) => {
+            put_u8(out, 1);
+            put_keys(out, keys);
+        }
+        Query::Count(keys) => {
+            put_u8(out, 2);
+            put_keys(out, keys);
+        }
+        Query::Expiry(key) => {
+            put_u8(out, 3);
+            put_bytes(out, key);
+        }
     }
 }
 
@@ -143,6 +164,14 @@ pub(super) fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
             put_u8(out, 3);
             put_bytes(out, value);
         }
+        Ok(Reply::Values(values)) => {
+            put_u8(out, 4);
+            put_u32(out, u32::try_from(values.len()).expect("a request names few keys"));
+            for value in values {
+                put_u8(out, u8::from(value.is_some()));
+                value.iter().for_each(|value| put_bytes(out, value));
+            }
+        }
         Ok(Reply::Failure(failure)) => put_u8(
             out,
             match failure {
@@ -151,6 +180,7 @@ pub(super) fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
                 Failure::ValueTooLong => 12,
                 Failure::NoSession => 13,
                 Failure::StaleSequence => 14,
+                Failure::ReadTooLong => 15,
             },
         ),
         Err(refusal) => put_u8(
@@ -234,8 +264,8 @@ impl Reader<'_> {
 
     fn operation(&mut self) -> Result<Operation, DecodeError> {
         Ok(match self.u8()? {
-            0 => Operation::Read { key: self.bytes()? },
-            1 => Operation::Write(self.write()?),
+            0 => Operation::Read(self.query()?),
+            1 => self.write()?.into(),
             2 => Operation::Admin(Admin::Add { id: NodeId(self.u32()?), address: self.bytes()? }),
             3 => Operation::Admin(Admin::Remove { id: NodeId(self.u32()?) }),
             4 => {
@@ -244,6 +274,16 @@ impl Reader<'_> {
             }
             5 => Operation::Admin(Admin::Snapshot),
             tag => return Err(DecodeError::UnknownTag { what: "operation", tag }),
+        })
+    }
+
+    fn query(&mut self) -> Result<Query, DecodeError> {
+        Ok(match self.u8()? {
+            0 => Query::Value(self.bytes()?),
+            1 => Query::Values(self.keys()?),
+            2 => Query::Count(self.keys()?),
+            3 => Query::Expiry(self.bytes()?),
+            tag => return Err(DecodeError::UnknownTag { what: "query", tag }),
         })
     }
 
@@ -278,11 +318,17 @@ impl Reader<'_> {
             1 => Ok(Reply::Nil),
             2 => Ok(Reply::Integer(self.u64()?.cast_signed())),
             3 => Ok(Reply::Value(self.bytes()?)),
+            4 => {
+                let count = self.u32()?;
+                let value = |_| self.flag("value")?.then(|| self.bytes()).transpose();
+                Ok(Reply::Values((0..count).map(value).collect::<Result<_, _>>()?))
+            }
             10 => Ok(Reply::Failure(Failure::NotAnInteger)),
             11 => Ok(Reply::Failure(Failure::Overflow)),
             12 => Ok(Reply::Failure(Failure::ValueTooLong)),
             13 => Ok(Reply::Failure(Failure::NoSession)),
             14 => Ok(Reply::Failure(Failure::StaleSequence)),
+            15 => Ok(Reply::Failure(Failure::ReadTooLong)),
             20 => Err(Refusal::NoLeader),
             21 => Err(Refusal::Busy),
             22 => Err(Refusal::Dropped),
@@ -307,23 +353,33 @@ mod tests {
     use crate::core::Record;
     use crate::core::log::{Entry, Payload};
     use crate::core::membership::Configuration;
-    use crate::core::operation::{Command, Write};
+    use crate::core::operation::{Command, Condition, Expiry, Write};
     use crate::core::units::{Index, SessionId, Timestamp};
 
     fn writes() -> Vec<Write> {
-        let command = Command::Set {
+        let set = |condition, expiry, get| Command::Set {
             key: "k".into(),
             value: "v".into(),
-            expected: Some("old".into()),
-            get: true,
+            condition,
+            expiry,
+            get,
         };
+        let command = set(Condition::Equals("old".into()), Expiry::Never, true);
+        let life = Duration::from_millis(70);
         vec![
             Write::Plain(command.clone()),
             Write::Plain(Command::Append { key: "k".into(), suffix: "s".into() }),
             Write::Plain(Command::Delete { keys: vec!["a".into(), "b".into()] }),
             Write::Once { session: SessionId(7), sequence: 8, command },
-            Write::Plain(Command::Increment { key: "n".into() }),
-            Write::Plain(Command::Expire { key: "e".into(), life: Duration::from_millis(70) }),
+            Write::Plain(set(Condition::Missing, Expiry::After(life), false)),
+            Write::Plain(set(Condition::Exists, Expiry::Kept, true)),
+            Write::Plain(set(Condition::Missing, Expiry::Never, false)),
+            Write::Plain(Command::SetMany { pairs: vec![("a".into(), "b".into())] }),
+            Write::Plain(Command::Take { key: "k".into() }),
+            Write::Plain(Command::Add { key: "n".into(), amount: 1 }),
+            Write::Plain(Command::Add { key: "n".into(), amount: -7 }),
+            Write::Plain(Command::Expire { key: "e".into(), life }),
+            Write::Plain(Command::Persist { key: "e".into() }),
             Write::OpenSession,
         ]
     }
@@ -336,20 +392,23 @@ mod tests {
             addresses: [(NodeId(4), "somewhere".into())].into(),
         };
         let others = [Payload::Noop, Payload::Configuration(Arc::new(members))];
-        let payloads = writes().into_iter().map(Payload::Write).chain(others);
+        let payloads =
+            writes().into_iter().map(|write| Payload::Write(Arc::new(write))).chain(others);
         let (term, time) = (Term(3), Timestamp(1234));
         let entry = |(index, payload)| Entry { index: Index(index), term, time, payload };
         (6..).zip(payloads).map(entry).collect()
     }
 
     fn results() -> Vec<Result<Reply, Refusal>> {
-        let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into())];
+        let values = Reply::Values(vec![Some("v".into()), None]);
+        let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into()), values];
         let failures = [
             Failure::NotAnInteger,
             Failure::Overflow,
             Failure::ValueTooLong,
             Failure::NoSession,
             Failure::StaleSequence,
+            Failure::ReadTooLong,
         ];
         let refusals = [
             Refusal::NoLeader,
@@ -395,7 +454,7 @@ mod tests {
             bodies.push(Body::Appended { request_term: Term(1), round: 6, outcome });
         }
         let (boot, request) = (Boot(2), RequestId(77));
-        let operations = writes().into_iter().map(Operation::Write);
+        let operations = writes().into_iter().map(Operation::from);
         let admin = [
             Admin::Add { id: NodeId(4), address: "somewhere".into() },
             Admin::Remove { id: NodeId(4) },
@@ -404,7 +463,14 @@ mod tests {
             Admin::Snapshot,
         ];
         let admin = admin.into_iter().map(Operation::Admin);
-        for operation in operations.chain(admin).chain([Operation::Read { key: "k".into() }]) {
+        let reads = [
+            Query::Value("k".into()),
+            Query::Values(vec!["k".into(), "l".into()]),
+            Query::Count(vec!["k".into()]),
+            Query::Expiry("k".into()),
+        ];
+        let reads = reads.into_iter().map(Operation::Read);
+        for operation in operations.chain(admin).chain(reads) {
             bodies.push(Body::Forward { boot, request, operation });
         }
         for result in results() {

@@ -13,6 +13,7 @@ mod snapshot;
 use bytes::Bytes;
 
 pub use self::message::{decode_message, encode_message};
+pub(crate) use self::record::encode_entry;
 pub use self::record::{decode_record, encode_record};
 pub use self::snapshot::{SNAPSHOT_BLOCK, SnapshotPieces, SnapshotReader};
 use crate::core::units::{Index, Term};

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
 use crate::core::Record;
 use crate::core::log::{Entry, Payload};
 use crate::core::membership::Configuration;
-use crate::core::operation::{Command, Write};
+use crate::core::operation::{Command, Condition, Expiry, Write};
 use crate::core::units::{Boot, Index, NodeId, SessionId, Timestamp};
 
 /// Appends a record's bytes to `out`.
@@ -22,8 +24,7 @@ pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
         }
         Record::Append(entry) => {
             put_u8(out, 2);
-            put_u64(out, entry.index.0);
-            put_entry(out, entry);
+            encode_entry(entry, out);
         }
         Record::Truncate { from } => {
             put_u8(out, 3);
@@ -65,6 +66,12 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
     };
     reader.end()?;
     Ok(record)
+}
+
+/// Appends an entry's bytes to `out`.
+pub(crate) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+    put_u64(out, entry.index.0);
+    put_entry(out, entry);
 }
 
 /// An entry without its index, which its neighbours or its record tell.
@@ -123,15 +130,15 @@ pub(super) fn put_write(out: &mut Vec<u8>, write: &Write) {
 
 fn put_command(out: &mut Vec<u8>, command: &Command) {
     match command {
-        Command::Set { key, value, expected, get } => {
-            put_u8(out, 0);
+        Command::Set { key, value, condition, expiry, get } => {
+            // Two tags, so that the common case has no byte more and logs from before there was a
+            // choice are read.
+            put_u8(out, if *expiry == Expiry::Never { 0 } else { 5 });
             put_bytes(out, key);
             put_bytes(out, value);
             put_u8(out, u8::from(*get));
-            put_u8(out, u8::from(expected.is_some()));
-            if let Some(expected) = expected {
-                put_bytes(out, expected);
-            }
+            put_condition(out, condition);
+            put_expiry(out, *expiry);
         }
         Command::Append { key, suffix } => {
             put_u8(out, 1);
@@ -140,20 +147,72 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
         }
         Command::Delete { keys } => {
             put_u8(out, 2);
-            put_u32(out, u32::try_from(keys.len()).expect("a request names few keys"));
-            for key in keys {
-                put_bytes(out, key);
-            }
+            put_keys(out, keys);
         }
-        Command::Increment { key } => {
-            put_u8(out, 3);
+        // As with a key that is set: one is what is added most.
+        Command::Add { key, amount } => {
+            put_u8(out, if *amount == 1 { 3 } else { 6 });
             put_bytes(out, key);
+            if *amount != 1 {
+                put_u64(out, amount.cast_unsigned());
+            }
         }
         Command::Expire { key, life } => {
             put_u8(out, 4);
             put_bytes(out, key);
-            put_u64(out, u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+            put_millis(out, *life);
         }
+        Command::SetMany { pairs } => {
+            put_u8(out, 7);
+            put_u32(out, u32::try_from(pairs.len()).expect("a request names few keys"));
+            for (key, value) in pairs {
+                put_bytes(out, key);
+                put_bytes(out, value);
+            }
+        }
+        Command::Take { key } => {
+            put_u8(out, 8);
+            put_bytes(out, key);
+        }
+        Command::Persist { key } => {
+            put_u8(out, 9);
+            put_bytes(out, key);
+        }
+    }
+}
+
+fn put_condition(out: &mut Vec<u8>, condition: &Condition) {
+    match condition {
+        Condition::Always => put_u8(out, 0),
+        Condition::Equals(expected) => {
+            put_u8(out, 1);
+            put_bytes(out, expected);
+        }
+        Condition::Missing => put_u8(out, 2),
+        Condition::Exists => put_u8(out, 3),
+    }
+}
+
+fn put_expiry(out: &mut Vec<u8>, expiry: Expiry) {
+    match expiry {
+        // The command's tag says it.
+        Expiry::Never => {}
+        Expiry::Kept => put_u8(out, 0),
+        Expiry::After(life) => {
+            put_u8(out, 1);
+            put_millis(out, life);
+        }
+    }
+}
+
+fn put_millis(out: &mut Vec<u8>, life: Duration) {
+    put_u64(out, u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+}
+
+pub(super) fn put_keys(out: &mut Vec<u8>, keys: &[Bytes]) {
+    put_u32(out, u32::try_from(keys.len()).expect("a request names few keys"));
+    for key in keys {
+        put_bytes(out, key);
     }
 }
 
@@ -163,7 +222,7 @@ impl Reader<'_> {
         let time = Timestamp(self.u64()?);
         let payload = match self.u8()? {
             0 => Payload::Noop,
-            1 => Payload::Write(self.write()?),
+            1 => Payload::Write(Arc::new(self.write()?)),
             2 => Payload::Configuration(Arc::new(self.configuration()?)),
             tag => return Err(DecodeError::UnknownTag { what: "payload", tag }),
         };
@@ -199,26 +258,55 @@ impl Reader<'_> {
     }
 
     fn command(&mut self) -> Result<Command, DecodeError> {
-        match self.u8()? {
-            0 => {
+        Ok(match self.u8()? {
+            tag @ (0 | 5) => {
                 let (key, value) = (self.bytes()?, self.bytes()?);
                 let get = self.flag("get")?;
-                let expected = if self.flag("expected")? { Some(self.bytes()?) } else { None };
-                Ok(Command::Set { key, value, expected, get })
+                let condition = self.condition()?;
+                let expiry = if tag == 0 { Expiry::Never } else { self.expiry()? };
+                Command::Set { key, value, condition, expiry, get }
             }
-            1 => Ok(Command::Append { key: self.bytes()?, suffix: self.bytes()? }),
-            2 => {
+            1 => Command::Append { key: self.bytes()?, suffix: self.bytes()? },
+            2 => Command::Delete { keys: self.keys()? },
+            3 => Command::Add { key: self.bytes()?, amount: 1 },
+            4 => Command::Expire { key: self.bytes()?, life: self.millis()? },
+            6 => Command::Add { key: self.bytes()?, amount: self.u64()?.cast_signed() },
+            7 => {
                 let count = self.u32()?;
-                // Grows with what is there, not with what the count claims.
-                let keys = (0..count).map(|_| self.bytes()).collect::<Result<Vec<_>, _>>()?;
-                Ok(Command::Delete { keys })
+                let pair = |_| Ok((self.bytes()?, self.bytes()?));
+                Command::SetMany { pairs: (0..count).map(pair).collect::<Result<_, _>>()? }
             }
-            3 => Ok(Command::Increment { key: self.bytes()? }),
-            4 => {
-                let (key, life) = (self.bytes()?, Duration::from_millis(self.u64()?));
-                Ok(Command::Expire { key, life })
-            }
-            tag => Err(DecodeError::UnknownTag { what: "command", tag }),
+            8 => Command::Take { key: self.bytes()? },
+            9 => Command::Persist { key: self.bytes()? },
+            tag => return Err(DecodeError::UnknownTag { what: "command", tag }),
+        })
+    }
+
+    fn condition(&mut self) -> Result<Condition, DecodeError> {
+        match self.u8()? {
+            0 => Ok(Condition::Always),
+            1 => self.bytes().map(Condition::Equals),
+            2 => Ok(Condition::Missing),
+            3 => Ok(Condition::Exists),
+            tag => Err(DecodeError::UnknownTag { what: "condition", tag }),
         }
+    }
+
+    fn expiry(&mut self) -> Result<Expiry, DecodeError> {
+        match self.u8()? {
+            0 => Ok(Expiry::Kept),
+            1 => self.millis().map(Expiry::After),
+            tag => Err(DecodeError::UnknownTag { what: "expiry", tag }),
+        }
+    }
+
+    fn millis(&mut self) -> Result<Duration, DecodeError> {
+        self.u64().map(Duration::from_millis)
+    }
+
+    /// Grows with what is there, not with what the count claims.
+    pub(super) fn keys(&mut self) -> Result<Vec<Bytes>, DecodeError> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.bytes()).collect()
     }
 }

@@ -140,10 +140,10 @@ impl Core {
     }
 
     /// Goes on without the records that a failed write lost, and uses their indexes again in the
-    /// same term, though followers may have the entries: a planted bug.
+    /// same term, though followers may have the entries: what follows from the planted bug that
+    /// keeps the storage in use after such an error.
     pub(super) fn not_written(&mut self, out: &mut Vec<Output>) {
-        let reuses = self.mutations.has(Mutation::DiskErrorIndexReuse);
-        assert!(reuses, "a server whose disk failed stops");
+        assert!(!self.mutations.none(), "a server whose disk failed stops");
         let kept = self.commit.max(self.durability.log);
         self.log.truncate(kept.next());
         self.forget_members_from(kept.next(), out);

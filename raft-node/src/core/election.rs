@@ -255,9 +255,7 @@ impl Core {
         let heard = self.is_quorum(|id| {
             id == own || leadership.silence(id, now).is_some_and(|silent| silent <= limit)
         });
-        // Where local reads were shipped, nobody asked whether the leader still led, either.
-        let asks = !self.mutations.has(Mutation::NoCheckQuorum)
-            && !self.mutations.has(Mutation::LeaderLocalRead);
+        let asks = !self.mutations.has(Mutation::NoCheckQuorum) && self.asks_a_quorum();
         if !heard && asks {
             self.changed(Change::LostQuorum, out);
             self.retire(out);

@@ -36,8 +36,8 @@ pub struct Entry {
 pub enum Payload {
     /// Nothing: a leader opens its term with it to learn what is committed (Raft §8).
     Noop,
-    /// Changes the store.
-    Write(Write),
+    /// Changes the store. All that have the entry share it: the log, messages, the disk's queue.
+    Write(Arc<Write>),
     /// Changes the members, as soon as it is appended (Raft §6).
     Configuration(Arc<Configuration>),
 }

@@ -7,12 +7,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::MAX_VALUE_BYTES;
 use super::log::{Entry, Payload};
-use super::operation::{Command, Failure, Reply, Write};
+use super::operation::{Command, Condition, Expiry, Failure, Query, Reply, Write};
 use super::sessions::{Sessions, Verdict};
 use super::units::{Index, Timestamp};
 use super::values::Values;
+use super::{MAX_READ_BYTES, MAX_VALUE_BYTES};
 use crate::mutations::{Mutation, Mutations};
 
 /// The replicated state.
@@ -31,9 +31,40 @@ impl Machine {
         self.applied
     }
 
-    /// Reads a key's present value.
-    pub(super) fn read(&self, key: &Bytes) -> Reply {
+    /// Reads the present state, at a moment of the cluster's time.
+    pub(super) fn read(&self, query: &Query, now: Timestamp) -> Reply {
+        match query {
+            Query::Value(key) => self.value(key),
+            Query::Values(keys) => self.values_of(keys),
+            Query::Count(keys) => {
+                count(keys.iter().filter(|key| self.values.get(key).is_some()).count())
+            }
+            Query::Expiry(key) => Reply::Integer(match self.values.expiry(key) {
+                // Until an entry comes that says so, a key whose time is over is still there.
+                Some(at) => i64::try_from(at.millis_since(now)).unwrap_or(i64::MAX),
+                None if self.values.get(key).is_some() => -1,
+                None => -2,
+            }),
+        }
+    }
+
+    /// A key's present value.
+    pub(super) fn value(&self, key: &Bytes) -> Reply {
         self.values.get(key).map_or(Reply::Nil, |value| Reply::Value(value.clone()))
+    }
+
+    fn values_of(&self, keys: &[Bytes]) -> Reply {
+        let mut bytes = 0;
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.values.get(key).cloned();
+            bytes += value.as_ref().map_or(0, Bytes::len);
+            if bytes > MAX_READ_BYTES {
+                return Reply::Failure(Failure::ReadTooLong);
+            }
+            values.push(value);
+        }
+        Reply::Values(values)
     }
 
     /// Applies the next entry, at the time given, and says what to answer whoever asked for it.
@@ -45,14 +76,19 @@ impl Machine {
         self.sessions.expire(self.time);
         match &entry.payload {
             Payload::Noop | Payload::Configuration(_) => Reply::Ok,
-            Payload::Write(Write::Plain(command)) => self.execute(command),
-            Payload::Write(Write::OpenSession) => {
-                let id = self.sessions.open(entry.index, self.time);
+            Payload::Write(write) => self.write(entry.index, write, mutations),
+        }
+    }
+
+    fn write(&mut self, index: Index, write: &Write, mutations: Mutations) -> Reply {
+        match write {
+            Write::Plain(command) => self.execute(command),
+            Write::OpenSession => {
+                let id = self.sessions.open(index, self.time);
                 Reply::Integer(i64::try_from(id.0).expect("an index fits 63 bits"))
             }
-            Payload::Write(Write::Once { session, sequence, command }) => {
-                let verdict = self.sessions.judge(entry.index, self.time, *session, *sequence);
-                match verdict {
+            Write::Once { session, sequence, command } => {
+                match self.sessions.judge(index, self.time, *session, *sequence) {
                     Verdict::Answer(reply) if !mutations.has(Mutation::NoDedup) => reply,
                     _ => {
                         let reply = self.execute(command);
@@ -66,36 +102,66 @@ impl Machine {
 
     fn execute(&mut self, command: &Command) -> Reply {
         match command {
-            Command::Set { key, value, expected, get } => {
-                self.set(key, value, expected.as_ref(), *get)
+            Command::Set { key, value, condition, expiry, get } => {
+                let before = if *get { self.value(key) } else { Reply::Ok };
+                if self.holds(key, condition) {
+                    self.set(key, value, *expiry);
+                    before
+                } else if *get {
+                    before
+                } else {
+                    Reply::Nil
+                }
+            }
+            Command::SetMany { pairs } => {
+                pairs.iter().for_each(|(key, value)| self.values.insert(key, value.clone()));
+                Reply::Ok
             }
             Command::Append { key, suffix } => self.append(key, suffix),
             Command::Delete { keys } => {
-                let existed = keys.iter().filter(|key| self.values.remove(key)).count();
-                Reply::Integer(i64::try_from(existed).expect("a request names few keys"))
+                count(keys.iter().filter(|key| self.values.remove(key)).count())
             }
-            Command::Increment { key } => self.increment(key),
+            Command::Take { key } => {
+                let before = self.value(key);
+                self.values.remove(key);
+                before
+            }
+            Command::Add { key, amount } => self.add(key, *amount),
             Command::Expire { key, life } => {
                 let exists = self.values.get(key).is_some();
-                if exists {
+                if life.is_zero() {
+                    self.values.remove(key);
+                } else if exists {
                     self.values.set_expiry(key, Some(self.time.after(*life)));
                 }
                 Reply::Integer(i64::from(exists))
             }
+            Command::Persist { key } => {
+                let expires = self.values.expiry(key).is_some();
+                self.values.set_expiry(key, None);
+                Reply::Integer(i64::from(expires))
+            }
         }
     }
 
-    fn set(&mut self, key: &Bytes, value: &Bytes, expected: Option<&Bytes>, get: bool) -> Reply {
-        let seen = self.values.get(key).cloned();
-        let set = expected.is_none() || seen.as_ref() == expected;
-        if set {
-            self.values.insert(key, value.clone());
+    fn holds(&self, key: &Bytes, condition: &Condition) -> bool {
+        let value = self.values.get(key);
+        match condition {
+            Condition::Always => true,
+            Condition::Equals(expected) => value == Some(expected),
+            Condition::Missing => value.is_none(),
+            Condition::Exists => value.is_some(),
         }
-        match (get, seen) {
-            (true, Some(seen)) => Reply::Value(seen),
-            (true, None) => Reply::Nil,
-            (false, _) if set => Reply::Ok,
-            (false, _) => Reply::Nil,
+    }
+
+    fn set(&mut self, key: &Bytes, value: &Bytes, expiry: Expiry) {
+        match expiry {
+            Expiry::Never => self.values.insert(key, value.clone()),
+            Expiry::Kept => self.values.replace(key, value.clone()),
+            Expiry::After(life) => {
+                self.values.replace(key, value.clone());
+                self.values.set_expiry(key, Some(self.time.after(life)));
+            }
         }
     }
 
@@ -112,7 +178,7 @@ impl Machine {
         Reply::Integer(i64::try_from(length).expect("a value's length is bounded"))
     }
 
-    fn increment(&mut self, key: &Bytes) -> Reply {
+    fn add(&mut self, key: &Bytes, amount: i64) -> Reply {
         let old = match self.values.get(key) {
             None => 0,
             Some(value) => match decimal(value) {
@@ -120,12 +186,16 @@ impl Machine {
                 None => return Reply::Failure(Failure::NotAnInteger),
             },
         };
-        let Some(new) = old.checked_add(1) else {
+        let Some(new) = old.checked_add(amount) else {
             return Reply::Failure(Failure::Overflow);
         };
         self.values.replace(key, Bytes::from(new.to_string()));
         Reply::Integer(new)
     }
+}
+
+fn count(of: usize) -> Reply {
+    Reply::Integer(i64::try_from(of).expect("a request names few keys"))
 }
 
 /// Parses a number as Redis stores it: no sign but a minus, no leading zeros, no spaces.
@@ -136,6 +206,8 @@ fn decimal(bytes: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::units::{SessionId, Term};
     use super::*;
 
@@ -145,7 +217,7 @@ mod tests {
 
     fn apply_at(machine: &mut Machine, time: u64, write: Write) -> Reply {
         let (index, time) = (machine.applied().next(), Timestamp(time));
-        let entry = Entry { index, term: Term(1), time, payload: Payload::Write(write) };
+        let entry = Entry { index, term: Term(1), time, payload: Payload::Write(Arc::new(write)) };
         machine.apply(&entry, time, Mutations::default())
     }
 
@@ -154,26 +226,44 @@ mod tests {
     }
 
     fn set(key: &'static str, value: &'static str) -> Command {
-        Command::Set { key: key.into(), value: value.into(), expected: None, get: false }
+        Command::set(key.into(), value.into())
+    }
+
+    fn set_if(value: &'static str, condition: Condition, get: bool) -> Command {
+        let expiry = Expiry::Never;
+        Command::Set { key: "k".into(), value: value.into(), condition, expiry, get }
     }
 
     fn swap(value: &'static str, expected: &'static str, get: bool) -> Command {
-        Command::Set { key: "k".into(), value: value.into(), expected: Some(expected.into()), get }
+        set_if(value, Condition::Equals(expected.into()), get)
+    }
+
+    fn set_until(value: &'static str, expiry: Expiry) -> Command {
+        let (key, condition) = ("k".into(), Condition::Always);
+        Command::Set { key, value: value.into(), condition, expiry, get: false }
     }
 
     fn increment() -> Command {
-        Command::Increment { key: "k".into() }
+        Command::Add { key: "k".into(), amount: 1 }
+    }
+
+    fn read(machine: &Machine, key: &'static str) -> Reply {
+        machine.read(&Query::Value(key.into()), machine.time)
+    }
+
+    fn expiry(machine: &Machine, now: u64) -> Reply {
+        machine.read(&Query::Expiry("k".into()), Timestamp(now))
     }
 
     #[test]
     fn compare_and_set_answers_the_value_it_saw() {
         let mut machine = Machine::default();
         assert_eq!(run(&mut machine, swap("b", "a", true)), Reply::Nil);
-        assert_eq!(machine.read(&"k".into()), Reply::Nil);
+        assert_eq!(read(&machine, "k"), Reply::Nil);
         run(&mut machine, set("k", "a"));
         assert_eq!(run(&mut machine, swap("b", "a", true)), Reply::Value("a".into()));
         assert_eq!(run(&mut machine, swap("c", "a", true)), Reply::Value("b".into()));
-        assert_eq!(machine.read(&"k".into()), Reply::Value("b".into()));
+        assert_eq!(read(&machine, "k"), Reply::Value("b".into()));
     }
 
     #[test]
@@ -201,7 +291,7 @@ mod tests {
         let append = Command::Append { key: "k".into(), suffix: half.clone() };
         assert!(matches!(run(&mut machine, append.clone()), Reply::Integer(_)));
         assert_eq!(run(&mut machine, append), Reply::Failure(Failure::ValueTooLong));
-        assert_eq!(machine.read(&"k".into()), Reply::Value(half));
+        assert_eq!(read(&machine, "k"), Reply::Value(half));
     }
 
     #[test]
@@ -221,7 +311,7 @@ mod tests {
         assert_eq!(apply(&mut machine, once(1)), Reply::Integer(1));
         assert_eq!(apply(&mut machine, once(2)), Reply::Integer(2));
         assert_eq!(apply(&mut machine, once(1)), Reply::Failure(Failure::StaleSequence));
-        assert_eq!(machine.read(&"k".into()), Reply::Value("2".into()));
+        assert_eq!(read(&machine, "k"), Reply::Value("2".into()));
     }
 
     #[test]
@@ -233,8 +323,115 @@ mod tests {
         run(&mut machine, set("k", "a"));
         assert_eq!(apply_at(&mut machine, 50, Write::Plain(expire)), Reply::Integer(1));
         apply_at(&mut machine, 149, Write::Plain(set("other", "b")));
-        assert_eq!(machine.read(&"k".into()), Reply::Value("a".into()));
+        assert_eq!(read(&machine, "k"), Reply::Value("a".into()));
         apply_at(&mut machine, 150, Write::Plain(set("other", "b")));
-        assert_eq!(machine.read(&"k".into()), Reply::Nil);
+        assert_eq!(read(&machine, "k"), Reply::Nil);
+    }
+
+    #[test]
+    fn condition_on_a_missing_or_existing_key_decides_whether_it_is_set() {
+        let mut machine = Machine::default();
+        assert_eq!(run(&mut machine, set_if("a", Condition::Exists, false)), Reply::Nil);
+        assert_eq!(read(&machine, "k"), Reply::Nil);
+        assert_eq!(run(&mut machine, set_if("a", Condition::Missing, true)), Reply::Nil);
+        assert_eq!(read(&machine, "k"), Reply::Value("a".into()));
+        assert_eq!(run(&mut machine, set_if("b", Condition::Missing, false)), Reply::Nil);
+        let seen = run(&mut machine, set_if("b", Condition::Missing, true));
+        assert_eq!(seen, Reply::Value("a".into()));
+        assert_eq!(read(&machine, "k"), Reply::Value("a".into()));
+        assert_eq!(run(&mut machine, set_if("b", Condition::Exists, false)), Reply::Ok);
+        assert_eq!(read(&machine, "k"), Reply::Value("b".into()));
+    }
+
+    #[test]
+    fn setting_a_key_says_when_it_expires() {
+        let mut machine = Machine::default();
+        let brief = Expiry::After(std::time::Duration::from_millis(100));
+        assert_eq!(expiry(&machine, 0), Reply::Integer(-2));
+        apply_at(&mut machine, 10, Write::Plain(set_until("a", brief)));
+        assert_eq!(expiry(&machine, 40), Reply::Integer(70));
+        assert_eq!(expiry(&machine, 1_000), Reply::Integer(0), "no entry came that removes it");
+        apply_at(&mut machine, 50, Write::Plain(set_until("b", Expiry::Kept)));
+        assert_eq!(expiry(&machine, 50), Reply::Integer(60));
+        run(&mut machine, set_until("c", Expiry::Never));
+        assert_eq!(expiry(&machine, 50), Reply::Integer(-1));
+        apply_at(&mut machine, 60, Write::Plain(set_until("d", brief)));
+        apply_at(&mut machine, 160, Write::Plain(set("other", "b")));
+        assert_eq!(read(&machine, "k"), Reply::Nil);
+        run(&mut machine, set_until("e", Expiry::Kept));
+        assert_eq!(expiry(&machine, 160), Reply::Integer(-1), "there was nothing to keep");
+    }
+
+    #[test]
+    fn key_that_persists_does_not_expire() {
+        let mut machine = Machine::default();
+        let persist = || Command::Persist { key: "k".into() };
+        assert_eq!(run(&mut machine, persist()), Reply::Integer(0));
+        let life = std::time::Duration::from_millis(100);
+        run(&mut machine, set_until("a", Expiry::After(life)));
+        assert_eq!(run(&mut machine, persist()), Reply::Integer(1));
+        assert_eq!(run(&mut machine, persist()), Reply::Integer(0));
+        apply_at(&mut machine, 200, Write::Plain(set("other", "b")));
+        assert_eq!(read(&machine, "k"), Reply::Value("a".into()));
+    }
+
+    #[test]
+    fn key_that_is_to_live_no_longer_is_gone_at_once() {
+        let mut machine = Machine::default();
+        run(&mut machine, set("k", "a"));
+        let expire = || Command::Expire { key: "k".into(), life: std::time::Duration::ZERO };
+        assert_eq!(run(&mut machine, expire()), Reply::Integer(1));
+        assert_eq!(read(&machine, "k"), Reply::Nil);
+        assert_eq!(run(&mut machine, expire()), Reply::Integer(0));
+    }
+
+    #[test]
+    fn several_keys_are_set_and_read_at_one_moment() {
+        let mut machine = Machine::default();
+        let life = std::time::Duration::from_millis(100);
+        run(&mut machine, set_until("a", Expiry::After(life)));
+        let pairs =
+            vec![("k".into(), "b".into()), ("l".into(), "c".into()), ("l".into(), "d".into())];
+        assert_eq!(run(&mut machine, Command::SetMany { pairs }), Reply::Ok);
+        assert_eq!(expiry(&machine, 0), Reply::Integer(-1));
+        let keys = || vec!["k".into(), "missing".into(), "l".into(), "k".into()];
+        let values = vec![Some("b".into()), None, Some("d".into()), Some("b".into())];
+        let now = machine.time;
+        assert_eq!(machine.read(&Query::Values(keys()), now), Reply::Values(values));
+        assert_eq!(machine.read(&Query::Count(keys()), now), Reply::Integer(3));
+    }
+
+    #[test]
+    fn read_of_more_than_a_reply_may_carry_is_refused() {
+        let mut machine = Machine::default();
+        let value = Bytes::from(vec![b'x'; MAX_VALUE_BYTES]);
+        run(&mut machine, Command::set("k".into(), value));
+        let read = |count| machine.read(&Query::Values(vec!["k".into(); count]), machine.time);
+        let most = MAX_READ_BYTES / MAX_VALUE_BYTES;
+        assert!(matches!(read(most), Reply::Values(_)));
+        assert_eq!(read(most + 1), Reply::Failure(Failure::ReadTooLong));
+    }
+
+    #[test]
+    fn taken_key_is_answered_once() {
+        let mut machine = Machine::default();
+        run(&mut machine, set("k", "a"));
+        let take = || Command::Take { key: "k".into() };
+        assert_eq!(apply(&mut machine, Write::OpenSession), Reply::Integer(2));
+        let once = |sequence| Write::Once { session: SessionId(2), sequence, command: take() };
+        assert_eq!(apply(&mut machine, once(1)), Reply::Value("a".into()));
+        assert_eq!(apply(&mut machine, once(1)), Reply::Value("a".into()), "the stored answer");
+        assert_eq!(apply(&mut machine, once(2)), Reply::Nil);
+    }
+
+    #[test]
+    fn numbers_fall_as_they_rise_and_stop_at_the_least() {
+        let mut machine = Machine::default();
+        let add = |amount| Command::Add { key: "k".into(), amount };
+        assert_eq!(run(&mut machine, add(-7)), Reply::Integer(-7));
+        assert_eq!(run(&mut machine, add(10)), Reply::Integer(3));
+        assert_eq!(run(&mut machine, add(i64::MIN)), Reply::Integer(i64::MIN + 3));
+        assert_eq!(run(&mut machine, add(-4)), Reply::Failure(Failure::Overflow));
+        assert_eq!(read(&machine, "k"), Reply::Value((i64::MIN + 3).to_string().into()));
     }
 }

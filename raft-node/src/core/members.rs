@@ -123,18 +123,20 @@ impl Core {
         })
     }
 
-    /// The greatest number that a quorum has reached; 0 if there is none.
-    pub(super) fn reached_by_quorum(&self, value: impl Fn(NodeId) -> u64) -> u64 {
+    /// The greatest number that a quorum has reached, if it is beyond `floor`; else that. Most often
+    /// nobody has, and nothing need be counted.
+    pub(super) fn reached_by_quorum(&self, floor: u64, value: impl Fn(NodeId) -> u64) -> u64 {
         let configuration = self.configuration();
-        let outgoing = configuration.outgoing.iter().flatten();
-        let counted = configuration.voters.iter().chain(outgoing).chain(&configuration.learners);
-        let mut best = 0;
-        for id in counted {
+        let mut best = floor;
+        let mut consider = |id: &NodeId| {
             let candidate = value(*id);
             if candidate > best && self.is_quorum(|other| value(other) >= candidate) {
                 best = candidate;
             }
-        }
+        };
+        configuration.voters.iter().for_each(&mut consider);
+        configuration.outgoing.iter().flatten().for_each(&mut consider);
+        configuration.learners.iter().for_each(&mut consider);
         best
     }
 

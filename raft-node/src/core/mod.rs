@@ -130,8 +130,6 @@ pub mod units;
 pub(crate) mod values;
 
 #[cfg(test)]
-mod network;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -165,6 +163,8 @@ use crate::mutations::{Mutation, Mutations};
 pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The most that one read of several keys answers, in bytes.
+pub const MAX_READ_BYTES: usize = 4 << 20;
 
 #[derive(Debug)]
 enum Role {
@@ -306,6 +306,19 @@ impl Core {
             sessions: self.machine.sessions.len(),
             requests: self.requests.len(),
         }
+    }
+
+    /// Whether the server leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// What changes of [`Core::status`] from step to step, for whoever looks after every one: the
+    /// banner, the last index of the log, and the last index applied.
+    #[must_use]
+    pub fn standing(&self) -> (Banner, Index, Index) {
+        (self.banner(), self.log.last_index(), self.machine.applied())
     }
 
     /// What this server, if it leads, knows of the other members, in id order; else nothing.

@@ -1,24 +1,41 @@
 //! What clients may ask of the store, and what it says when it did as asked.
 
 use std::mem::size_of;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::units::{NodeId, SessionId};
 
+/// What a command takes besides its keys and values, about; the handle of one of them in a list.
+/// Fixed, since snapshots are taken by it, and runs of the simulator repeat.
+const COMMAND_BYTES: usize = 104;
+const HANDLE_BYTES: usize = 32;
+
 /// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Reads a key by way of ReadIndex; never enters the log.
-    Read {
-        /// The key to read.
-        key: Bytes,
-    },
-    /// Changes the store by way of the log.
-    Write(Write),
+    /// Reads by way of ReadIndex; never enters the log.
+    Read(Query),
+    /// Changes the store by way of the log, which shares it.
+    Write(Arc<Write>),
     /// Changes the cluster.
     Admin(Admin),
+}
+
+/// What to read, all of it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// A key's value.
+    Value(Bytes),
+    /// The values of several keys, in their order.
+    Values(Vec<Bytes>),
+    /// How many of the keys exist; one that is named twice counts twice.
+    Count(Vec<Bytes>),
+    /// In how many milliseconds a key expires, by the cluster's time: -1 if it does not, -2 if
+    /// there is no such key.
+    Expiry(Bytes),
 }
 
 /// What an operator may ask of the cluster, at any server. [`Reply::Ok`] says that it is done;
@@ -56,6 +73,12 @@ impl Operation {
     }
 }
 
+impl From<Write> for Operation {
+    fn from(write: Write) -> Self {
+        Self::Write(Arc::new(write))
+    }
+}
+
 /// A change as the log carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -89,16 +112,24 @@ impl Write {
 /// A change to the store's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Sets a key, whatever it held. Answers `Ok`, or with `get` the value seen before.
+    /// Sets a key, if the condition holds. Answers `Ok` if it does and `Nil` if not, or with `get`
+    /// the value seen before.
     Set {
         /// The key.
         key: Bytes,
         /// The new value.
         value: Bytes,
-        /// Set only if the key exists and holds exactly this (compare-and-set).
-        expected: Option<Bytes>,
+        /// What must hold before.
+        condition: Condition,
+        /// When the key expires.
+        expiry: Expiry,
         /// Answer the value seen before, whether or not the key was set.
         get: bool,
+    },
+    /// Sets keys, whatever they held, all at once; they do not expire. Answers `Ok`.
+    SetMany {
+        /// The keys and their new values; of a key named twice the last value stays.
+        pairs: Vec<(Bytes, Bytes)>,
     },
     /// Adds to the end of a value, a missing one counting as empty. Answers the new length in
     /// bytes.
@@ -113,32 +144,91 @@ pub enum Command {
         /// The keys; one that is named twice counts once.
         keys: Vec<Bytes>,
     },
-    /// Adds one to a decimal number, a missing one counting as 0. Answers the new number.
-    Increment {
+    /// Removes a key. Answers the value it had, or `Nil`.
+    Take {
         /// The key.
         key: Bytes,
+    },
+    /// Adds to a decimal number, a missing one counting as 0. Answers the new number.
+    Add {
+        /// The key.
+        key: Bytes,
+        /// What to add.
+        amount: i64,
     },
     /// Lets a key that exists expire after a while, in the cluster's time; setting it anew takes
     /// that back. Answers 1, or 0 if there is no such key.
     Expire {
         /// The key.
         key: Bytes,
-        /// How long it lasts, in whole milliseconds.
+        /// How long it lasts, in whole milliseconds; with 0 it is gone at once.
         life: Duration,
+    },
+    /// Lets a key expire no more. Answers 1, or 0 if there is no such key or it did not expire.
+    Persist {
+        /// The key.
+        key: Bytes,
     },
 }
 
+/// What must hold for a key to be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    Always,
+    /// The key exists and holds exactly this (compare-and-set).
+    Equals(Bytes),
+    /// There is no such key.
+    Missing,
+    /// The key exists.
+    Exists,
+}
+
+/// When a key expires that is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never, even if it was to expire before.
+    Never,
+    /// When it was to expire before, if it was.
+    Kept,
+    /// After this long, in whole milliseconds of the cluster's time.
+    After(Duration),
+}
+
 impl Command {
+    /// Sets a key, whatever it held.
+    #[must_use]
+    pub fn set(key: Bytes, value: Bytes) -> Self {
+        let (condition, expiry) = (Condition::Always, Expiry::Never);
+        Self::Set { key, value, condition, expiry, get: false }
+    }
+
+    /// Sets a key if it holds what is expected, and answers what it held.
+    #[must_use]
+    pub fn compare_and_set(key: Bytes, expected: Bytes, value: Bytes) -> Self {
+        let (condition, expiry) = (Condition::Equals(expected), Expiry::Never);
+        Self::Set { key, value, condition, expiry, get: true }
+    }
+
     fn size(&self) -> usize {
         let bytes = match self {
-            Self::Set { key, value, expected, .. } => {
-                key.len() + value.len() + expected.as_ref().map_or(0, Bytes::len)
+            Self::Set { key, value, condition, .. } => {
+                let expected =
+                    if let Condition::Equals(expected) = condition { expected.len() } else { 0 };
+                key.len() + value.len() + expected
+            }
+            Self::SetMany { pairs } => {
+                let size = |(key, value): &(Bytes, Bytes)| key.len() + value.len();
+                pairs.iter().map(|pair| size(pair) + 2 * HANDLE_BYTES).sum()
             }
             Self::Append { key, suffix } => key.len() + suffix.len(),
-            Self::Delete { keys } => keys.iter().map(|key| key.len() + size_of::<Bytes>()).sum(),
-            Self::Increment { key } | Self::Expire { key, .. } => key.len(),
+            Self::Delete { keys } => keys.iter().map(|key| key.len() + HANDLE_BYTES).sum(),
+            Self::Take { key }
+            | Self::Add { key, .. }
+            | Self::Expire { key, .. }
+            | Self::Persist { key } => key.len(),
         };
-        bytes + size_of::<Self>()
+        bytes + COMMAND_BYTES
     }
 }
 
@@ -153,6 +243,8 @@ pub enum Reply {
     Integer(i64),
     /// A key's value.
     Value(Bytes),
+    /// Several keys' values, where there are any.
+    Values(Vec<Option<Bytes>>),
     /// The command was applied and, by its own rules, changed nothing.
     Failure(Failure),
 }
@@ -161,23 +253,34 @@ impl Reply {
     /// How many bytes it keeps alive when stored for a session.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Self>() + if let Self::Value(value) = self { value.len() } else { 0 }
+        let bytes = match self {
+            Self::Value(value) => value.len(),
+            Self::Values(values) => {
+                let size = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+                values.iter().map(|value| size(value) + size_of::<Option<Bytes>>()).sum()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + bytes
     }
 }
 
-/// Why an applied command changed nothing. Every server decides the same, since it depends on the
-/// replicated state alone. All are definite: see [`Refusal`](super::Refusal) for the table.
+/// Why an applied command changed nothing, or a confirmed read has no answer. Every server decides
+/// the same, since it depends on the replicated state alone. All are definite: see [`Refusal`](super::Refusal) for the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// `INCR` of something else than a 64-bit decimal number.
     #[error("value is not an integer or out of range")]
     NotAnInteger,
-    /// `INCR` of the greatest number.
+    /// `INCR` past the greatest number, or `DECR` past the least.
     #[error("increment or decrement would overflow")]
     Overflow,
     /// `APPEND` past the limit on a value's length.
     #[error("string exceeds maximum allowed size ({} bytes)", super::MAX_VALUE_BYTES)]
     ValueTooLong,
+    /// `MGET` of more than a reply may carry.
+    #[error("the values together are longer than {} bytes", super::MAX_READ_BYTES)]
+    ReadTooLong,
     /// The session was never opened, or was forgotten because others were used since.
     #[error(
         "the session does not exist, or expired: this attempt had no effect; earlier ones may have"

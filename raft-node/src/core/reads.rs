@@ -18,8 +18,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-
+use super::operation::Query;
 use super::replication::Leadership;
 use super::requests::{MAX_REQUESTS, Origin};
 use super::units::Index;
@@ -30,7 +29,7 @@ use crate::mutations::Mutation;
 #[derive(Debug)]
 pub(super) struct PendingRead {
     origin: Origin,
-    key: Bytes,
+    query: Query,
     /// What must be applied before it may be answered.
     index: Index,
     /// The round, begun after it arrived, that must be confirmed.
@@ -51,16 +50,23 @@ impl Leadership {
 }
 
 impl Core {
+    /// Whether a leader asks a quorum if it still leads: before it answers a read, and from time to
+    /// time. Where local reads were shipped, nobody asked either.
+    pub(super) fn asks_a_quorum(&self) -> bool {
+        !self.mutations.has(Mutation::LeaderLocalRead)
+    }
+
     /// Takes a read as leader.
-    pub(super) fn read(&mut self, origin: Origin, key: Bytes, out: &mut Vec<Output>) {
+    pub(super) fn read(&mut self, origin: Origin, query: Query, out: &mut Vec<Output>) {
         let unchecked = self.holds_lease() && self.mutations.has(Mutation::LeaseNotRechecked);
+        let asks = self.asks_a_quorum();
         let Role::Leader(leadership) = &mut self.role else {
             self.reply(origin, Err(Refusal::ReadFailed), out);
             return;
         };
         let settled = self.commit >= leadership.term_start;
-        if settled && self.mutations.has(Mutation::LeaderLocalRead) {
-            let reply = self.machine.read(&key);
+        if settled && !asks {
+            let reply = self.machine.read(&query, self.time());
             self.reply(origin, Ok(reply), out);
             return;
         }
@@ -80,7 +86,7 @@ impl Core {
         if unchecked {
             round = 0;
         }
-        leadership.reads.push_back(PendingRead { origin, key, index, round, due });
+        leadership.reads.push_back(PendingRead { origin, query, index, round, due });
     }
 
     /// Answers the reads that are confirmed and whose index is applied.
@@ -89,19 +95,23 @@ impl Core {
         if leadership.reads.is_empty() && leadership.rounds.is_empty() {
             return;
         }
-        let mut confirmed = self.confirmed_round();
+        // Nobody asks about rounds before the first that is waited for.
+        let read = leadership.reads.front().map(|read| read.round);
+        let first =
+            leadership.rounds.front().map(|(round, _)| *round).into_iter().chain(read).min();
+        let mut confirmed = self.confirmed_round(first.unwrap_or(0).saturating_sub(1));
         let Role::Leader(leadership) = &mut self.role else { return };
         leadership.rounds_confirmed(confirmed);
         if self.holds_lease() || self.mutations.has(Mutation::ReadindexNoRound) {
             confirmed = u64::MAX;
         }
-        let applied = self.machine.applied();
+        let (applied, now) = (self.machine.applied(), self.time());
         // Rounds and indexes both rise along the queue, so the first that must wait stops all.
         while let Role::Leader(leadership) = &mut self.role
             && let Some(read) =
                 leadership.reads.pop_front_if(|r| r.round <= confirmed && r.index <= applied)
         {
-            let reply = self.machine.read(&read.key);
+            let reply = self.machine.read(&read.query, now);
             self.reply(read.origin, Ok(reply), out);
         }
     }

@@ -6,7 +6,7 @@
 //! Definite:
 //!
 //! * `ERR`: the request is malformed or over a limit, or the command changed nothing by its own
-//!   rules; also `NOPROTO`, which `HELLO` alone answers.
+//!   rules; also `NOPROTO`, which `HELLO` alone answers, and `EXECABORT`, which `EXEC` does.
 //! * `NOSESSION`, `STALESEQUENCE`: `ONCE` refused this attempt. Earlier attempts under the same
 //!   number may have been applied.
 //! * `NOLEADER`: no leader was known for too long, or it could not be reached: nothing was
@@ -88,7 +88,7 @@ impl Failure {
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
-            Self::NotAnInteger | Self::Overflow | Self::ValueTooLong => "ERR",
+            Self::NotAnInteger | Self::Overflow | Self::ValueTooLong | Self::ReadTooLong => "ERR",
             Self::NoSession => "NOSESSION",
             Self::StaleSequence => "STALESEQUENCE",
         }

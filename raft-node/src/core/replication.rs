@@ -84,6 +84,12 @@ impl Leadership {
 }
 
 impl Core {
+    /// Whether replicas of earlier terms' entries commit them, so that a term needs none of its
+    /// own. They do not (Raft Figure 8).
+    fn prior_terms_count(&self) -> bool {
+        self.mutations.has(Mutation::CommitPriorTerm)
+    }
+
     /// Takes office after an election was won: opens the term with a no-op (Raft §8).
     pub(super) fn begin_leadership(&mut self, out: &mut Vec<Output>) {
         self.forget_uncommitted_members(out);
@@ -103,7 +109,7 @@ impl Core {
             yielded: false,
         };
         leadership.set_followers(&self.peers, self.log.last_index(), self.now);
-        if self.mutations.has(Mutation::CommitPriorTerm) {
+        if self.prior_terms_count() {
             leadership.term_start = self.log.last_index();
             self.role = Role::Leader(Box::new(leadership));
         } else {
@@ -299,22 +305,24 @@ impl Core {
         let Role::Leader(leadership) = &self.role else { return };
         let unsynced = self.mutations.has(Mutation::LeaderCountsUnsynced);
         let own = if unsynced { self.log.last_index() } else { self.durability.log() };
-        let held = self.reached_by_quorum(|id| match leadership.followers.get(&id) {
-            Some(progress) => progress.matched.0,
-            None if id == self.config.id => own.0,
-            None => 0,
-        });
+        let held =
+            self.reached_by_quorum(self.commit.0, |id| match leadership.followers.get(&id) {
+                Some(progress) => progress.matched.0,
+                None if id == self.config.id => own.0,
+                None => 0,
+            });
         let held = Index(held);
         let own_term = self.log.term_at(held) == Some(self.term);
-        if own_term || self.mutations.has(Mutation::CommitPriorTerm) {
+        if own_term || self.prior_terms_count() {
             self.commit_to(held, out);
         }
     }
 
-    /// The latest round that a majority, the leader included, has confirmed.
-    pub(super) fn confirmed_round(&self) -> u64 {
-        let Role::Leader(leadership) = &self.role else { return 0 };
-        self.reached_by_quorum(|id| match leadership.followers.get(&id) {
+    /// The latest round that a majority, the leader included, has confirmed, if it is later than one
+    /// that is known to be; else that.
+    pub(super) fn confirmed_round(&self, known: u64) -> u64 {
+        let Role::Leader(leadership) = &self.role else { return known };
+        self.reached_by_quorum(known, |id| match leadership.followers.get(&id) {
             Some(progress) => progress.round,
             None if id == self.config.id => leadership.round,
             None => 0,

@@ -15,6 +15,7 @@
 //! as soon as the term changes. Reads are simply refused.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::{Entry, Payload};
@@ -124,13 +125,13 @@ impl Core {
 
     fn carry_out(&mut self, origin: Origin, operation: Operation, out: &mut Vec<Output>) {
         match operation {
-            Operation::Read { key } => self.read(origin, key, out),
+            Operation::Read(query) => self.read(origin, query, out),
             Operation::Write(write) => self.write(origin, write, out),
             Operation::Admin(admin) => self.administer(origin, &admin, out),
         }
     }
 
-    fn write(&mut self, origin: Origin, write: Write, out: &mut Vec<Output>) {
+    fn write(&mut self, origin: Origin, write: Arc<Write>, out: &mut Vec<Output>) {
         let Role::Leader(leadership) = &self.role else {
             self.reply(origin, Err(Refusal::Busy), out);
             return;

@@ -101,4 +101,10 @@ impl Timestamp {
     pub fn after(self, life: std::time::Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)))
     }
+
+    /// How many milliseconds it is after another moment; 0 if it is none.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
 }

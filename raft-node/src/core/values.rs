@@ -1,14 +1,16 @@
 //! Holds the keys and their values, shared with the snapshots that were taken of them.
 //!
 //! Keys are spread by hash over a fixed number of shards, each an ordered map behind a reference
-//! count. Cloning the whole copies one pointer per shard; the first write to a shard after that
-//! copies the shard, but none of the bytes in it. With a million keys a shard holds about 250, and
-//! a copy takes some microseconds: a snapshot makes no one wait, and costs at most one copy of the
-//! map, without the keys' and values' bytes, spread over the writes that follow it.
+//! count, and the shards over groups, which are shared as well. Cloning the whole copies one pointer
+//! per group; the first write to a shard after that copies its group's pointers and the shard, but
+//! none of the bytes in it. With a million keys a shard holds about 250, and a copy takes some
+//! microseconds: a snapshot makes no one wait, and costs at most one copy of the map, without the
+//! keys' and values' bytes, spread over the writes that follow it.
 //!
 //! A key takes about 100 bytes in its map (two 32-byte handles at the usual fill of a B-tree), and
 //! two allocations with its own bytes and its value's: some 300 bytes in all for a key of 10 and a
-//! value of 100 bytes. Shards come into being with their first key.
+//! value of 100 bytes. Groups and shards come into being with their first key, so that a store of a
+//! few keys is small and quick to walk through.
 //!
 //! Keys that expire are indexed by their time besides. Iteration is in shard order, then key order:
 //! the same contents give the same bytes on every server.
@@ -21,15 +23,17 @@ use bytes::Bytes;
 
 use super::units::Timestamp;
 
-/// How many shards there are; a power of two.
+/// How many shards there are, and how many of them make a group; powers of two.
 const SHARDS: usize = 4096;
+const GROUP: usize = 64;
 
 type Shard = BTreeMap<Bytes, Bytes>;
+type Group = [Option<Arc<Shard>>; GROUP];
 
 /// The keys and their values.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
-    shards: Vec<Option<Arc<Shard>>>,
+    groups: Box<[Option<Arc<Group>>; SHARDS / GROUP]>,
     count: usize,
     expiries: Arc<Expiries>,
 }
@@ -43,7 +47,11 @@ struct Expiries {
 
 impl Default for Values {
     fn default() -> Self {
-        Self { shards: vec![None; SHARDS], count: 0, expiries: Arc::default() }
+        Self {
+            groups: Box::new([const { None }; SHARDS / GROUP]),
+            count: 0,
+            expiries: Arc::default(),
+        }
     }
 }
 
@@ -69,11 +77,17 @@ impl Values {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        self.shards[shard_of(key)].as_ref()?.get(key)
+        self.shard(shard_of(key))?.get(key)
     }
 
-    fn shard(&mut self, key: &[u8]) -> &mut Shard {
-        Arc::make_mut(self.shards[shard_of(key)].get_or_insert_default())
+    fn shard(&self, number: usize) -> Option<&Shard> {
+        self.groups[number / GROUP].as_ref()?[number % GROUP].as_deref()
+    }
+
+    fn shard_mut(&mut self, number: usize) -> &mut Shard {
+        let group = &mut self.groups[number / GROUP];
+        let group = group.get_or_insert_with(|| Arc::new([const { None }; GROUP]));
+        Arc::make_mut(Arc::make_mut(group)[number % GROUP].get_or_insert_default())
     }
 
     /// Sets a value and forgets when the key was to expire.
@@ -84,7 +98,7 @@ impl Values {
 
     /// Sets a value; if the key is to expire, it still is.
     pub(crate) fn replace(&mut self, key: &Bytes, value: Bytes) {
-        let added = self.shard(key).insert(key.clone(), value).is_none();
+        let added = self.shard_mut(shard_of(key)).insert(key.clone(), value).is_none();
         self.count += usize::from(added);
     }
 
@@ -94,7 +108,7 @@ impl Values {
         if self.get(key).is_none() {
             return false;
         }
-        self.shard(key).remove(key);
+        self.shard_mut(shard_of(key)).remove(key);
         self.count -= 1;
         self.set_expiry(key, None);
         true
@@ -139,7 +153,8 @@ impl Values {
 
     /// Adds all keys of `others`, over those of the same name.
     pub(crate) fn merge(&mut self, others: &Self) {
-        for (key, value) in others.shards.iter().flatten().flat_map(|shard| shard.iter()) {
+        let shards = others.groups.iter().flatten().flat_map(|group| group.iter().flatten());
+        for (key, value) in shards.flat_map(|shard| shard.iter()) {
             self.insert(key, value.clone());
             self.set_expiry(key, others.expiry(key));
         }
@@ -148,14 +163,17 @@ impl Values {
     /// The next key in the order of the iteration, and its value.
     pub(crate) fn next_after(&self, place: &mut Place) -> Option<(&Bytes, &Bytes)> {
         loop {
-            let shard = self.shards.get(place.shard)?;
-            let lower = place.key.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let next = shard
-                .as_ref()
-                .and_then(|shard| shard.range::<Bytes, _>((lower, Bound::Unbounded)).next());
-            if let Some((key, value)) = next {
-                place.key = Some(key.clone());
-                return Some((key, value));
+            let Some(group) = self.groups.get(place.shard / GROUP)? else {
+                *place = Place { shard: (place.shard / GROUP + 1) * GROUP, key: None };
+                continue;
+            };
+            if let Some(shard) = &group[place.shard % GROUP] {
+                let lower = place.key.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+                let next = shard.range::<Bytes, _>((lower, Bound::Unbounded)).next();
+                if let Some((key, value)) = next {
+                    place.key = Some(key.clone());
+                    return Some((key, value));
+                }
             }
             *place = Place { shard: place.shard + 1, key: None };
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::engine::Outcome;
-use crate::core::operation::{Command, Write};
+use crate::core::operation::{Command, Query, Write};
 use crate::core::{Admin, Operation};
 
 /// The most lines in any one second.
@@ -25,9 +25,11 @@ pub(super) struct About {
 impl About {
     pub(super) fn new(operation: &Operation, arrived: Instant) -> Self {
         let (name, key) = match operation {
-            Operation::Read { key } => ("GET", Some(key)),
-            Operation::Write(Write::Plain(command) | Write::Once { command, .. }) => name(command),
-            Operation::Write(_) => ("SESSION", None),
+            Operation::Read(query) => name_read(query),
+            Operation::Write(write) => match &**write {
+                Write::Plain(command) | Write::Once { command, .. } => name(command),
+                Write::OpenSession => ("SESSION", None),
+            },
             Operation::Admin(admin) => (name_admin(admin), None),
         };
         Self { is_write: operation.is_write(), arrived, name, key: key.cloned() }
@@ -39,8 +41,20 @@ fn name(command: &Command) -> (&'static str, Option<&Bytes>) {
         Command::Set { key, .. } => ("SET", Some(key)),
         Command::Append { key, .. } => ("APPEND", Some(key)),
         Command::Delete { keys } => ("DEL", keys.first()),
-        Command::Increment { key } => ("INCR", Some(key)),
+        Command::SetMany { pairs } => ("MSET", pairs.first().map(|(key, _)| key)),
+        Command::Take { key } => ("GETDEL", Some(key)),
+        Command::Add { key, .. } => ("INCRBY", Some(key)),
         Command::Expire { key, .. } => ("PEXPIRE", Some(key)),
+        Command::Persist { key } => ("PERSIST", Some(key)),
+    }
+}
+
+fn name_read(query: &Query) -> (&'static str, Option<&Bytes>) {
+    match query {
+        Query::Value(key) => ("GET", Some(key)),
+        Query::Values(keys) => ("MGET", keys.first()),
+        Query::Count(keys) => ("EXISTS", keys.first()),
+        Query::Expiry(key) => ("PTTL", Some(key)),
     }
 }
 
@@ -124,7 +138,7 @@ mod tests {
     #[test]
     fn slow_requests_get_a_few_lines_a_second_and_the_rest_is_counted() {
         let now = Instant::now();
-        let about = About::new(&Operation::Read { key: "k\n".into() }, now);
+        let about = About::new(&Operation::Read(Query::Value("k\n".into())), now);
         let mut log = SlowLog::new(Duration::from_millis(100));
         let mut judge = |millis, later| {
             let took = Duration::from_millis(millis);
@@ -143,10 +157,13 @@ mod tests {
     #[test]
     fn line_says_why_a_slow_request_was_refused() {
         let now = Instant::now();
-        let command = Command::Increment { key: "n".into() };
-        let about = About::new(&Operation::Write(Write::Plain(command)), now);
+        let command = Command::Add { key: "n".into(), amount: 1 };
+        let about = About::new(&Operation::from(Write::Plain(command)), now);
         let mut log = SlowLog::new(Duration::ZERO);
         let verdict = log.judge(&about, Duration::ZERO, now, &Err(Refusal::Uncertain));
-        assert_eq!(verdict, Verdict::Line("slow request: INCR n took 0 ms, UNCERTAIN".to_owned()));
+        assert_eq!(
+            verdict,
+            Verdict::Line("slow request: INCRBY n took 0 ms, UNCERTAIN".to_owned())
+        );
     }
 }

@@ -32,6 +32,9 @@ impl Clock {
     /// What the monotonic clock shows at `now`.
     pub(super) fn monotonic(&self, now: Moment) -> Duration {
         let passed = now.0 - self.since.0;
+        if self.rate_ppm == MILLION {
+            return Duration::from_nanos(self.anchor_ns + passed);
+        }
         // Whole and fraction apart, so that nothing overflows.
         let whole = passed / MILLION * self.rate_ppm;
         let fraction = passed % MILLION * self.rate_ppm / MILLION;
@@ -49,6 +52,9 @@ impl Clock {
     pub(super) fn moment_of(&self, due: Duration) -> Moment {
         let due = super::moment::nanos(due);
         let Some(ahead) = due.checked_sub(self.anchor_ns) else { return self.since };
+        if self.rate_ppm == MILLION {
+            return Moment(self.since.0.saturating_add(ahead));
+        }
         let whole = ahead / self.rate_ppm * MILLION;
         let fraction = (ahead % self.rate_ppm * MILLION).div_ceil(self.rate_ppm);
         Moment(self.since.0.saturating_add(whole).saturating_add(fraction))
@@ -93,7 +99,7 @@ mod tests {
 
     #[test]
     fn timer_set_by_a_drifting_clock_fires_when_that_clock_shows_its_time() {
-        for rate in [700_000, 999_999, 1_000_001, 1_300_007] {
+        for rate in [700_000, 999_999, 1_000_000, 1_000_001, 1_300_007] {
             let mut clock = Clock::exact();
             clock.set_rate(Moment(17), rate);
             for due in [18, 1_000, 123_456_789, 987_654_321_012] {

@@ -20,7 +20,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::failure::Property;
-use crate::codec::encode_record;
+use crate::codec::encode_entry;
 use crate::core::log::{Entry, Payload};
 use crate::core::membership::Configuration;
 use crate::core::message::{AppendOutcome, Ballot, Body, Message};
@@ -243,7 +243,7 @@ impl Invariants {
             watched.reconfigured = true;
         }
         self.encoded.clear();
-        encode_record(&Record::Append(entry.clone()), &mut self.encoded);
+        encode_entry(entry, &mut self.encoded);
         let mut digest = Mix::default();
         digest.write_u64(previous.0);
         digest.write(&self.encoded);

@@ -12,9 +12,9 @@ use super::load::{conclude, key};
 use super::moment::{Moment, ms, secs};
 use super::server::{Asker, Crash, DiskSpeed, Outcome};
 use super::world::World;
-use crate::core::operation::{Command, Write};
+use crate::core::operation::{Command, Query, Write};
 use crate::core::units::{Index, Term};
-use crate::core::{Input, Operation};
+use crate::core::{Core, Input, Operation};
 
 /// Within this time there must be a leader.
 pub(super) const ELECTION_LIMIT: Duration = secs(5);
@@ -63,27 +63,24 @@ impl World {
     }
 
     pub(super) fn leads(&self, at: usize) -> bool {
-        self.status(at).is_some_and(|status| status.role == "leader")
+        self.servers[at].core.as_ref().is_some_and(Core::leads)
     }
 
     /// The leader with the greatest term among the servers that run and are not cut off.
     pub(super) fn leader(&self) -> Option<usize> {
         let running = (0..self.size()).filter(|at| self.servers[*at].runs() && self.connected[*at]);
-        let leaders = running.filter_map(|at| {
-            let status = self.status(at)?;
-            (status.role == "leader").then_some((status.banner.term, at))
-        });
+        let leaders = running.filter(|at| self.leads(*at)).map(|at| (self.banner(at).term, at));
         leaders.max().map(|(_, at)| at)
     }
 
     /// Waits for a leader; the labs' `checkOneLeader`.
     pub(super) fn one_leader(&mut self) -> Done<usize> {
-        if !self.run_until(ELECTION_LIMIT, |world| world.leader().is_some())? {
-            return Err(self.fail(Property::Liveness, "no leader within 5 s".to_owned()));
-        }
+        let end = self.now.plus(ELECTION_LIMIT);
+        let found = self.run_until(ELECTION_LIMIT, |world| world.leader().is_some())?;
         // Another may be about to be elected: let it settle as the labs do.
         self.run(ms(450))?;
-        if !self.run_until(ELECTION_LIMIT, |world| world.leader().is_some())? {
+        let left = end.since(self.now);
+        if !found || !self.run_until(left, |world| world.leader().is_some())? {
             return Err(self.fail(Property::Liveness, "no leader within 5 s".to_owned()));
         }
         Ok(self.leader().expect("just seen"))
@@ -215,29 +212,10 @@ impl World {
     /// Asks a server as a client would, on the record.
     pub(super) fn ask(&mut self, to: usize, number: u32, action: Action) -> Done<Kind> {
         let process = self.spare_process();
-        let operation = match &action {
-            Action::Read(_) => Operation::Read { key: key(number) },
-            Action::Write(value) => Operation::Write(Write::Plain(Command::Set {
-                key: key(number),
-                value: value.clone(),
-                expected: None,
-                get: false,
-            })),
-            Action::CompareAndSet(expected, value) => {
-                Operation::Write(Write::Plain(Command::Set {
-                    key: key(number),
-                    value: value.clone(),
-                    expected: Some(expected.clone()),
-                    get: true,
-                }))
-            }
-            Action::Append(suffix) => Operation::Write(Write::Plain(Command::Append {
-                key: key(number),
-                suffix: suffix.clone(),
-            })),
-            Action::Delete => {
-                Operation::Write(Write::Plain(Command::Delete { keys: vec![key(number)] }))
-            }
+        let command = super::load::command(number, &action);
+        let operation = match command {
+            None => Operation::Read(Query::Value(key(number))),
+            Some(command) => Operation::from(Write::Plain(command)),
         };
         let server = to as u32;
         self.record(process, server, Kind::Invoke, (number, action.clone()), None);
@@ -286,14 +264,9 @@ impl World {
         }
         let mut text = value.to_string();
         text.extend(std::iter::repeat_n('x', bytes));
-        let command = Command::Set {
-            key: Bytes::from_static(b"lab"),
-            value: text.into(),
-            expected: None,
-            get: false,
-        };
+        let command = Command::set(Bytes::from_static(b"lab"), text.into());
         let before = self.invariants.last(at);
-        self.submit(at, Operation::Write(Write::Plain(command)))?;
+        self.submit(at, Operation::from(Write::Plain(command)))?;
         let index = self.invariants.last(at);
         let term = self.invariants.term_at(at, index);
         Ok(term.filter(|_| index > before).map(|term| (index, term)))

@@ -18,7 +18,7 @@ use super::moment::{Moment, ms};
 use super::random::{between, chance};
 use super::server::Outcome;
 use super::world::{Event, World};
-use crate::core::operation::{Command, Failure, Write};
+use crate::core::operation::{Command, Failure, Query, Write};
 use crate::core::units::SessionId;
 use crate::core::{Operation, Reply};
 
@@ -162,27 +162,31 @@ impl Load {
     }
 }
 
-/// The name of a key.
-pub(super) fn key(number: u32) -> Bytes {
-    Bytes::from(format!("k{number}"))
+/// Whether a write may be sent twice.
+fn is_once(write: &Write) -> bool {
+    matches!(write, Write::Once { .. })
 }
 
-fn command(number: u32, action: &Action) -> Option<Command> {
+/// The name of a key.
+pub(super) fn key(number: u32) -> Bytes {
+    const FIRST: [&[u8]; 8] = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7"];
+    match FIRST.get(number as usize) {
+        Some(name) => Bytes::from_static(name),
+        None => Bytes::from(format!("k{number}")),
+    }
+}
+
+/// The command that an action is; none if it reads.
+pub(super) fn command(number: u32, action: &Action) -> Option<Command> {
     let key = key(number);
-    let set = |value: &Bytes, expected: Option<&Bytes>| Command::Set {
-        key: key.clone(),
-        value: value.clone(),
-        expected: expected.cloned(),
-        get: expected.is_some(),
-    };
     match action {
         Action::Read(_) => None,
-        Action::Write(value) => Some(set(value, None)),
-        Action::CompareAndSet(expected, value) => Some(set(value, Some(expected))),
-        Action::Append(suffix) => {
-            Some(Command::Append { key: key.clone(), suffix: suffix.clone() })
+        Action::Write(value) => Some(Command::set(key, value.clone())),
+        Action::CompareAndSet(expected, value) => {
+            Some(Command::compare_and_set(key, expected.clone(), value.clone()))
         }
-        Action::Delete => Some(Command::Delete { keys: vec![key.clone()] }),
+        Action::Append(suffix) => Some(Command::Append { key, suffix: suffix.clone() }),
+        Action::Delete => Some(Command::Delete { keys: vec![key] }),
     }
 }
 
@@ -236,18 +240,18 @@ impl World {
         let object = self.history.object;
         let state = &self.load.clients[client as usize];
         if state.sessions && state.session.is_none() {
-            let operation = Operation::Write(Write::OpenSession);
+            let operation = Operation::from(Write::OpenSession);
             self.client_asks(client, Pending { asked: None, operation, tries: 0, server: 0 });
             return;
         }
         let (number, action) = self.load.draw(object);
         let state = &mut self.load.clients[client as usize];
         let operation = match (command(number, &action), state.session) {
-            (None, _) => Operation::Read { key: key(number) },
-            (Some(command), None) => Operation::Write(Write::Plain(command)),
+            (None, _) => Operation::Read(Query::Value(key(number))),
+            (Some(command), None) => Operation::from(Write::Plain(command)),
             (Some(command), Some(session)) => {
                 state.sequence += 1;
-                Operation::Write(Write::Once { session, sequence: state.sequence, command })
+                Operation::from(Write::Once { session, sequence: state.sequence, command })
             }
         };
         let asked = Some((number, action.clone()));
@@ -273,8 +277,8 @@ impl World {
         let load = &mut self.load;
         load.clients[client as usize].pending = Some(pending);
         // TCP does not double a request; only a client with a session may send one twice.
-        let plain = matches!(operation, Operation::Write(Write::Plain(_) | Write::OpenSession));
-        let doubled = !plain && chance(&mut load.random, load.plan.duplication);
+        let alone = matches!(&operation, Operation::Write(write) if !is_once(write));
+        let doubled = !alone && chance(&mut load.random, load.plan.duplication);
         let copies = 1 + u32::from(doubled);
         for _ in 0..copies {
             if let Some(at) = load.way(self.now) {
@@ -309,7 +313,7 @@ impl World {
             self.client_rests(client);
             return;
         };
-        let in_session = matches!(pending.operation, Operation::Write(Write::Once { .. }));
+        let in_session = matches!(&pending.operation, Operation::Write(write) if is_once(write));
         let done = matches!(&outcome, Some(Ok(reply)) if !is_session_failure(reply));
         // In a session a refusal, too, speaks of one attempt only.
         if in_session && !done && pending.tries < attempts && !has_session_failure(&outcome) {

@@ -3,17 +3,23 @@
 //!
 //! A binary heap of small keys over a pool of events: an event is moved twice, into its slot and
 //! out, and slots are used again, so that a run in its stride allocates nothing here. O(log n) an
-//! event. A timing wheel was not needed: the heap holds tens of events, not thousands.
+//! event. A key is one number, compared at once: the moment, the order of arrival, the slot. A timing
+//! wheel was not needed: the heap holds tens of events, not thousands.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::moment::Moment;
 
+/// The bits of a key that number its slot, and those that number its arrival; the moment has the
+/// other 64.
+const SLOT_BITS: u32 = 24;
+const ARRIVAL_BITS: u32 = 40;
+
 /// Events in order of time.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
-    keys: BinaryHeap<Reverse<(Moment, u64, u32)>>,
+    keys: BinaryHeap<Reverse<u128>>,
     slots: Vec<Option<E>>,
     free: Vec<u32>,
     pushed: u64,
@@ -41,20 +47,27 @@ impl<E> Queue<E> {
             }
         };
         self.pushed += 1;
-        self.keys.push(Reverse((at, self.pushed, slot)));
+        assert!(self.pushed < 1 << ARRIVAL_BITS && slot < 1 << SLOT_BITS, "a run is short");
+        let arrival = u128::from(self.pushed << SLOT_BITS | u64::from(slot));
+        self.keys.push(Reverse(u128::from(at.0) << 64 | arrival));
     }
 
     /// When the next event is due.
     pub(super) fn next(&self) -> Option<Moment> {
-        self.keys.peek().map(|Reverse((at, ..))| *at)
+        self.keys.peek().map(|Reverse(key)| moment(*key))
     }
 
     pub(super) fn pop(&mut self) -> Option<(Moment, E)> {
-        let Reverse((at, _, slot)) = self.keys.pop()?;
+        let Reverse(key) = self.keys.pop()?;
+        let slot = key as u32 & ((1 << SLOT_BITS) - 1);
         self.free.push(slot);
         let event = self.slots[slot as usize].take().expect("a key has its event");
-        Some((at, event))
+        Some((moment(key), event))
     }
+}
+
+fn moment(key: u128) -> Moment {
+    Moment((key >> 64) as u64)
 }
 
 #[cfg(test)]

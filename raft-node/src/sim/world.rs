@@ -240,11 +240,13 @@ impl World {
     /// Puts an input into a server's inbox and lets it take a turn.
     pub(super) fn give(&mut self, to: usize, input: Input) -> Result<(), Failure> {
         let server = &mut self.servers[to];
-        if !server.is_up() {
+        if !server.runs() {
+            if server.is_up() {
+                server.inbox.push_back(input);
+            }
             return Ok(());
         }
-        server.inbox.push_back(input);
-        self.turn(to)
+        self.turn_with(to, Some(input))
     }
 
     fn timer(&mut self, at: usize, life: u64) -> Result<(), Failure> {
@@ -258,6 +260,11 @@ impl World {
 
     /// Puts a server's inbox into its core and performs what comes out.
     pub(super) fn turn(&mut self, at: usize) -> Result<(), Failure> {
+        self.turn_with(at, None)
+    }
+
+    /// The same with an input more, which need not go through the inbox.
+    fn turn_with(&mut self, at: usize, last: Option<Input>) -> Result<(), Failure> {
         let server = &mut self.servers[at];
         if server.paused {
             return Ok(());
@@ -269,6 +276,9 @@ impl World {
             core.step(Input::WallClock(server.clock.wall(self.now)), &mut out);
         }
         for input in server.inbox.drain(..) {
+            core.step(input, &mut out);
+        }
+        if let Some(input) = last {
             core.step(input, &mut out);
         }
         core.step(Input::Tick, &mut out);
@@ -289,13 +299,13 @@ impl World {
 
     fn show(&mut self, at: usize) -> Result<(), Failure> {
         let Some(core) = &self.servers[at].core else { return Ok(()) };
-        let status = core.status();
-        let Banner { term, commit, .. } = status.banner;
-        self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, status.last.0]);
-        let verdict = self.invariants.shown(at, &status.banner, status.role == "leader");
+        let (banner, last, applied) = core.standing();
+        let Banner { term, commit, .. } = banner;
+        self.trace.mix(&[self.now.0, 2, at as u64, term.0, commit.0, last.0]);
+        let verdict = self.invariants.shown(at, &banner, core.leads());
         self.judge(at, verdict)?;
         let Some(core) = &self.servers[at].core else { return Ok(()) };
-        let verdict = self.invariants.applied(at, status.applied, || core.state_digest());
+        let verdict = self.invariants.applied(at, applied, || core.state_digest());
         self.judge(at, verdict)
     }
 
@@ -450,7 +460,7 @@ impl World {
         let server = &self.servers[at];
         let down =
             Banner { server: server.id(), term: Term(0), commit: crate::core::units::Index(0) };
-        server.core.as_ref().map_or(down, |core| core.status().banner)
+        server.core.as_ref().map_or(down, |core| core.standing().0)
     }
 
     /// Where a server stands, if it is up.

@@ -100,10 +100,11 @@ pub enum StorageError {
     },
 }
 
-/// Adds to an error of the operating system what was tried, and on what.
+/// Adds to an error of the operating system what was tried, and on what. The path is made only
+/// then: most of what is tried succeeds.
 pub(super) fn io_error(
-    path: PathBuf,
+    path: impl FnOnce() -> PathBuf,
     action: &'static str,
 ) -> impl FnOnce(io::Error) -> StorageError {
-    move |source| StorageError::Io { path, action, source }
+    move |source| StorageError::Io { path: path(), action, source }
 }

@@ -181,6 +181,11 @@ fn checksum(sequence: u64, offset: u64, length: [u8; 4], content: &[u8]) -> u32 
     crc32c::crc32c_append(crc32c::crc32c_append(checksum, &length), content)
 }
 
+/// Whether there are only zeros, a cache line at a time.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|line| line.iter().fold(0, |any, byte| any | byte) == 0)
+}
+
 /// The number in four bytes.
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))

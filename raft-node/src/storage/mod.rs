@@ -175,11 +175,11 @@ impl<D: Disk> Storage<D> {
     /// When the directory is in use, belongs to another server or version, or is damaged, or the
     /// disk fails.
     pub fn open(disk: D, id: NodeId, options: Options) -> Result<Opened<D>, StorageError> {
-        let path = disk.locate("");
-        disk.prepare().map_err(io_error(path.clone(), "create"))?;
-        let lock = disk.lock(LOCK).map_err(io_error(disk.locate(LOCK), "lock"))?;
+        let path = || disk.locate("");
+        disk.prepare().map_err(io_error(path, "create"))?;
+        let lock = disk.lock(LOCK).map_err(io_error(|| disk.locate(LOCK), "lock"))?;
         let lock = lock.ok_or_else(|| StorageError::InUse { path: disk.locate(LOCK) })?;
-        let names = disk.list().map_err(io_error(path.clone(), "list"))?;
+        let names = disk.list().map_err(io_error(path, "list"))?;
         if names.iter().any(|name| name == EARLIER_LOG) {
             return Err(StorageError::OtherVersion { path: disk.locate(EARLIER_LOG) });
         }
@@ -188,7 +188,7 @@ impl<D: Disk> Storage<D> {
         let snapshots = Snapshots::new(disk.clone(), options.mutations);
         let newest = names.iter().filter_map(|name| snapshot::id(name)).max();
         let snapshot = match newest.map(|id| snapshots.load(id)).transpose() {
-            Err(_) if options.mutations.has(Mutation::SnapshotNotSynced) => {
+            Err(_) if !snapshots.are_synced() => {
                 newest.map_or(Ok(()), |id| snapshots.remove(id))?;
                 None
             }
@@ -209,7 +209,7 @@ impl<D: Disk> Storage<D> {
         let begins = recovered.restored.base.0;
         let ends = snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.id().index);
         if begins > ends {
-            if !options.mutations.has(Mutation::SnapshotNotSynced) {
+            if snapshots.are_synced() {
                 let path = disk.locate(&segment::name(sequences[0]));
                 return Err(StorageError::Gap { path, begins, ends });
             }
@@ -234,13 +234,13 @@ impl<D: Disk> Storage<D> {
         let synced = usize::try_from(last.synced).unwrap_or(usize::MAX).min(last.bytes.len());
         let end = last.bytes.len() as u64;
         let rewritten = last.file.write_at(&last.bytes[synced..], synced as u64);
-        rewritten.map_err(io_error(path(), "write"))?;
+        rewritten.map_err(io_error(path, "write"))?;
         let mut allocated = last.length;
         if last.torn_bytes > 0 {
-            last.file.truncate(end).map_err(io_error(path(), "remove the torn tail"))?;
+            last.file.truncate(end).map_err(io_error(path, "remove the torn tail"))?;
             allocated = end;
         }
-        last.file.sync().map_err(io_error(path(), "sync"))?;
+        last.file.sync().map_err(io_error(path, "sync"))?;
         let (sequence, highest) = segments.pop().expect("the last segment");
         let mut storage = Self {
             id,
@@ -296,7 +296,7 @@ impl<D: Disk> Storage<D> {
             // A segment that the first commit covered is gone already.
             match self.disk.remove(name) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                removed => removed.map_err(io_error(self.disk.locate(name), "remove"))?,
+                removed => removed.map_err(io_error(|| self.disk.locate(name), "remove"))?,
             }
         }
         newest.map_or(Ok(()), |newest| snapshots.remove_older(newest))
@@ -361,7 +361,7 @@ impl<D: Disk> Storage<D> {
         while let Some((sequence, _)) = self.closed.pop_front_if(|(_, highest)| *highest <= base) {
             let name = segment::name(sequence);
             let removed = self.disk.remove(&name);
-            removed.map_err(io_error(self.disk.locate(&name), "remove"))?;
+            removed.map_err(io_error(|| self.disk.locate(&name), "remove"))?;
         }
         Ok(())
     }

@@ -152,10 +152,10 @@ impl<D: Disk> Reader<'_, D> {
     ) -> Result<Last<D::File>, StorageError> {
         let name = segment::name(self.sequence);
         let path = || self.disk.locate(&name);
-        let file = self.disk.open(&name).map_err(io_error(path(), "open"))?;
-        let length = file.length().map_err(io_error(path(), "stat"))?;
+        let file = self.disk.open(&name).map_err(io_error(path, "open"))?;
+        let length = file.length().map_err(io_error(path, "stat"))?;
         let mut bytes = vec![0; usize::try_from(length).expect("a segment fits into memory")];
-        file.read_at(&mut bytes, 0).map_err(io_error(path(), "read"))?;
+        file.read_at(&mut bytes, 0).map_err(io_error(path, "read"))?;
         let header = self.header(&bytes)?;
         if is_first {
             replay.begin(header.position);
@@ -172,7 +172,9 @@ impl<D: Disk> Reader<'_, D> {
         let known = format::known_synced(self.sequence, &bytes);
         let synced = known.unwrap_or(format::HEADER_BYTES as u64);
         let end = self.batches(replay, &mut bytes, synced, is_last)?;
-        let tail = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let rest = &bytes[end..];
+        let tail = if format::is_zero(rest) { None } else { rest.iter().rposition(|it| *it != 0) };
+        let tail = tail.map_or(0, |at| at + 1);
         bytes.truncate(end);
         let (sequence, torn_bytes) = (self.sequence, tail as u64);
         Ok(Last { file, sequence, bytes, synced, length, torn_bytes })
@@ -249,10 +251,13 @@ impl<D: Disk> Reader<'_, D> {
         if (offset as u64) < synced {
             return Some(format!("{reason}, and it was synced once"));
         }
+        // As most logs end: nothing was written here.
+        if format::is_zero(&bytes[offset..]) {
+            return None;
+        }
         if let Some(next) = format::find_batch(self.sequence, bytes, offset + 1) {
             return Some(format!("{reason}, and a whole batch follows at byte {next}"));
         }
-        let empty = bytes[offset..].iter().all(|byte| *byte == 0);
-        (!is_last && !empty).then(|| format!("{reason}, and another segment follows"))
+        (!is_last).then(|| format!("{reason}, and another segment follows"))
     }
 }

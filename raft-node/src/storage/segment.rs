@@ -42,13 +42,13 @@ impl<F: DiskFile> Active<F> {
         let name = name(header.sequence);
         let temporary = format!("{name}{TEMPORARY}");
         let path = || disk.locate(&name);
-        let file = disk.create(&temporary).map_err(io_error(path(), "create"))?;
+        let file = disk.create(&temporary).map_err(io_error(path, "create"))?;
         let bytes = header.encode();
-        file.write_at(&bytes, 0).map_err(io_error(path(), "write"))?;
-        file.sync().map_err(io_error(path(), "sync"))?;
-        disk.rename(&temporary, &name).map_err(io_error(path(), "create"))?;
+        file.write_at(&bytes, 0).map_err(io_error(path, "write"))?;
+        file.sync().map_err(io_error(path, "sync"))?;
+        disk.rename(&temporary, &name).map_err(io_error(path, "create"))?;
         if !mutations.has(Mutation::DirectoryNotSynced) {
-            disk.sync().map_err(io_error(path(), "sync the directory"))?;
+            disk.sync().map_err(io_error(path, "sync the directory"))?;
         }
         let end = bytes.len() as u64;
         Ok(Self { file, sequence: header.sequence, end, allocated: end })
@@ -65,10 +65,10 @@ impl<F: DiskFile> Active<F> {
         format::seal(self.sequence, self.end, batch);
         let path = || disk.locate(&name(self.sequence));
         let end = self.end + batch.len() as u64;
-        self.file.write_at(batch, self.end).map_err(io_error(path(), "write"))?;
+        self.file.write_at(batch, self.end).map_err(io_error(path, "write"))?;
         if end > self.allocated {
             let zeros = vec![0; usize::try_from(ahead).expect("a small amount")];
-            self.file.write_at(&zeros, end).map_err(io_error(path(), "write"))?;
+            self.file.write_at(&zeros, end).map_err(io_error(path, "write"))?;
             self.allocated = end + ahead;
         }
         self.end = end;
@@ -77,10 +77,10 @@ impl<F: DiskFile> Active<F> {
         }
         let synced = self.file.sync();
         if !mutations.has(Mutation::FsyncErrorIgnored) {
-            synced.map_err(io_error(path(), "sync"))?;
+            synced.map_err(io_error(path, "sync"))?;
         }
         // Not synced of its own, so that it never claims too much.
         let mark = format::synced_mark(self.sequence, self.end);
-        self.file.write_at(&mark, format::MARK_OFFSET).map_err(io_error(path(), "write"))
+        self.file.write_at(&mark, format::MARK_OFFSET).map_err(io_error(path, "write"))
     }
 }

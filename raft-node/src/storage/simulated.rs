@@ -307,6 +307,10 @@ impl State {
 
 impl Content {
     fn write(&mut self, bytes: &[u8], at: usize) {
+        if bytes.is_empty() && at > self.visible.len() {
+            // Writing nothing makes no file longer.
+            return;
+        }
         let end = at + bytes.len();
         if self.visible.len() < end {
             self.visible.resize(end, 0);

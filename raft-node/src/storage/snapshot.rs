@@ -74,6 +74,12 @@ impl<D: Disk> Snapshots<D> {
         Self { disk, mutations }
     }
 
+    /// Whether a snapshot is synced before anything relies on it. Where it is not, a restart has to
+    /// make do with what the power left of it.
+    pub(super) fn are_synced(&self) -> bool {
+        !self.mutations.has(Mutation::SnapshotNotSynced)
+    }
+
     /// Writes a snapshot of the server's own making. Takes as long as the disk takes: leave the
     /// log's thread alone with it.
     ///
@@ -151,7 +157,7 @@ impl<D: Disk> Snapshots<D> {
     pub fn load(&self, id: SnapshotId) -> Result<Snapshot, StorageError> {
         let Some(mut reader) = self.open(id)? else {
             let source = std::io::ErrorKind::NotFound.into();
-            return Err(io_error(self.disk.locate(&name(id)), "open")(source));
+            return Err(io_error(|| self.disk.locate(&name(id)), "open")(source));
         };
         let about = reader.about;
         let (mut decoder, mut checksum) = (SnapshotReader::default(), 0);
@@ -182,13 +188,13 @@ impl<D: Disk> Snapshots<D> {
         let file = match self.disk.open(&name(id)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error(path(), "open")(error)),
+            Err(error) => return Err(io_error(path, "open")(error)),
         };
-        let length = file.length().map_err(io_error(path(), "stat"))?;
+        let length = file.length().map_err(io_error(path, "stat"))?;
         let mut header = [0; HEADER_BYTES];
         let short = length < HEADER_BYTES as u64;
         if !short {
-            file.read_at(&mut header, 0).map_err(io_error(path(), "read"))?;
+            file.read_at(&mut header, 0).map_err(io_error(path, "read"))?;
         }
         if header.starts_with(&FAMILY) && !header.starts_with(&MAGIC) {
             return Err(StorageError::OtherVersion { path: path() });
@@ -210,13 +216,13 @@ impl<D: Disk> Snapshots<D> {
 
     /// The newest durable snapshot.
     pub(super) fn newest(&self) -> Result<Option<SnapshotId>, StorageError> {
-        let names = self.disk.list().map_err(io_error(self.disk.locate(""), "list"))?;
+        let names = self.disk.list().map_err(io_error(|| self.disk.locate(""), "list"))?;
         Ok(names.iter().filter_map(|name| id(name)).max())
     }
 
     /// Removes snapshots older than this one, which is durable.
     pub(super) fn remove_older(&self, than: SnapshotId) -> Result<(), StorageError> {
-        let names = self.disk.list().map_err(io_error(self.disk.locate(""), "list"))?;
+        let names = self.disk.list().map_err(io_error(|| self.disk.locate(""), "list"))?;
         let ids = names.iter().filter_map(|name| id(name));
         ids.filter(|id| *id < than).try_for_each(|id| self.remove(id))
     }
@@ -224,7 +230,7 @@ impl<D: Disk> Snapshots<D> {
     /// Removes a snapshot.
     pub(super) fn remove(&self, id: SnapshotId) -> Result<(), StorageError> {
         let name = name(id);
-        self.disk.remove(&name).map_err(io_error(self.disk.locate(&name), "remove"))
+        self.disk.remove(&name).map_err(io_error(|| self.disk.locate(&name), "remove"))
     }
 }
 
@@ -272,7 +278,7 @@ impl<D: Disk> Reader<D> {
         let at = HEADER_BYTES as u64 + number * (BLOCK_BYTES as u64 + 4);
         self.buffer.resize(size + 4, 0);
         let read = self.file.read_at(&mut self.buffer, at);
-        read.map_err(io_error(self.disk.locate(&name(self.about.id)), "read"))?;
+        read.map_err(io_error(|| self.disk.locate(&name(self.about.id)), "read"))?;
         let checksum = block_checksum(self.about.id, number, &self.buffer[..size]);
         if checksum != u32_at(&self.buffer, size) {
             return Err(self.damaged(at, "the block's checksum does not match".to_owned()));
@@ -307,7 +313,7 @@ impl<D: Disk> SnapshotWriter<D> {
         let temporary = format!("{whose}{SUFFIX}{TEMPORARY}");
         let disk = &snapshots.disk;
         let file = disk.create(&temporary);
-        let file = file.map_err(io_error(disk.locate(&temporary), "create"))?;
+        let file = file.map_err(io_error(|| disk.locate(&temporary), "create"))?;
         let about = SnapshotFile { id, total: 0, checksum: 0 };
         let (block, blocks) = (Vec::new(), 0);
         Ok(Self { snapshots, temporary, file, about, block, blocks, decoder })
@@ -354,7 +360,7 @@ impl<D: Disk> SnapshotWriter<D> {
         self.block.extend_from_slice(&checksum.to_le_bytes());
         let at = HEADER_BYTES as u64 + self.blocks * (BLOCK_BYTES as u64 + 4);
         let written = self.file.write_at(&self.block, at);
-        written.map_err(io_error(self.snapshots.disk.locate(&self.temporary), "write"))?;
+        written.map_err(io_error(|| self.snapshots.disk.locate(&self.temporary), "write"))?;
         self.block.clear();
         self.blocks += 1;
         Ok(())
@@ -370,21 +376,21 @@ impl<D: Disk> SnapshotWriter<D> {
         if !self.block.is_empty() {
             self.write_block()?;
         }
-        let Snapshots { disk, mutations } = &self.snapshots;
+        let disk = &self.snapshots.disk;
         let path = || disk.locate(&self.temporary);
         if self.snapshots.newest()?.is_some_and(|newest| newest > self.about.id) {
             return Err(StorageError::Superseded { path: path() });
         }
         let header = encode_header(&self.about);
-        self.file.write_at(&header, 0).map_err(io_error(path(), "write"))?;
-        let synced = !mutations.has(Mutation::SnapshotNotSynced);
+        self.file.write_at(&header, 0).map_err(io_error(path, "write"))?;
+        let synced = self.snapshots.are_synced();
         if synced {
-            self.file.sync().map_err(io_error(path(), "sync"))?;
+            self.file.sync().map_err(io_error(path, "sync"))?;
         }
         let renamed = disk.rename(&self.temporary, &name(self.about.id));
-        renamed.map_err(io_error(path(), "rename"))?;
+        renamed.map_err(io_error(path, "rename"))?;
         if synced {
-            disk.sync().map_err(io_error(disk.locate(""), "sync the directory"))?;
+            disk.sync().map_err(io_error(|| disk.locate(""), "sync the directory"))?;
         }
         self.snapshots.remove_older(self.about.id)?;
         Ok(self.about)

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod libraries;
 mod load;
 mod members;
 mod protocol;
@@ -114,7 +115,7 @@ fn commands_answer_as_documented_on_every_server() {
         for (words, expected) in exchanges {
             assert_eq!(client.call(words).as_deref(), Some(*expected), "{words:?}");
         }
-        let refused = client.call(&["SET", &key, "v", "NX"]).expect("an answer");
+        let refused = client.call(&["SET", &key, "v", "EXAT", "1"]).expect("an answer");
         assert!(refused.starts_with("-ERR "), "{refused}");
         let unknown = client.call(&["ONCE", "999999", "1", "INCR", &key]).expect("an answer");
         assert!(unknown.starts_with("-NOSESSION "), "{unknown}");

@@ -59,7 +59,9 @@ impl Monitored for Append<'_> {
         };
         // Null, as the version of number 0, is what the object begins with.
         let register = Register::new(&Value::Null, &history.values);
-        let (registers, places) = versions.as_registers(spans, &pieces);
+        let Ok((registers, places)) = versions.as_registers(spans, &pieces, patience) else {
+            return Decision::Stopped;
+        };
         let mut slots = Slots::new(pieces.len());
         match zones::decide(&registers, register, &mut slots, patience) {
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),

@@ -86,19 +86,17 @@ impl<'a> Pieces<'a> {
         let begins_empty = is_empty(model.value(value));
         let named = &pieces[usize::from(begins_empty)..];
         let first = u32::from(begins_empty);
-        patience.ask()?;
         let finder = if model.is_list() {
-            Finder::items(model, named, first)
+            Finder::items(model, named, first, patience)?
         } else {
-            Finder::texts(model, named, first)
+            Finder::texts(model, named, first, patience)?
         };
-        let finder = finder.map_err(Refusal::Inexact)?;
-        patience.ask()?;
         let text = |piece: &Piece| match model.value(piece.value) {
             Value::Text(text) => &**text,
             _ => "",
         };
-        let texts = if model.is_list() { Vec::new() } else { pieces.iter().map(text).collect() };
+        let count = if model.is_list() { 0 } else { pieces.len() };
+        let texts = patience.collect(pieces[..count].iter().map(text))?;
         Ok(Self { pieces, by_span, begins_empty, texts, finder })
     }
 
@@ -129,14 +127,16 @@ impl<'a> Pieces<'a> {
         &self,
         content: &Value,
         next: impl Fn(Option<u32>) -> u32,
-    ) -> (Vec<u32>, usize) {
+        patience: &Patience<'_>,
+    ) -> Result<(Vec<u32>, usize), Stopped> {
         let mut pieces = Vec::new();
         let mut end = 0;
         while let Some((piece, size)) = self.at(next(pieces.last().copied()), content, end) {
+            patience.step()?;
             pieces.push(piece);
             end += size;
         }
-        (pieces, end)
+        Ok((pieces, end))
     }
 
     /// Whether `end` is all of the content, and the object can be so.
@@ -166,21 +166,35 @@ impl<'a> Pieces<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn texts(model: &'a Append<'_>, pieces: &[Piece], first: u32) -> Result<Self, &'static str> {
+    fn texts(
+        model: &'a Append<'_>,
+        pieces: &[Piece],
+        first: u32,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Refusal> {
         let mut texts = Vec::with_capacity(pieces.len());
         for (number, piece) in (first..).zip(pieces) {
-            let Value::Text(text) = model.value(piece.value) else { return Err("no text") };
+            patience.step()?;
+            let Value::Text(text) = model.value(piece.value) else {
+                return Err(Refusal::Inexact("no text"));
+            };
             texts.push((&**text, number));
         }
-        texts.sort_unstable();
+        patience.sort(&mut texts)?;
         // If one begins with another, so does every one between them in order.
-        if texts.windows(2).any(|pair| pair[1].0.starts_with(pair[0].0)) {
-            return Err("a piece that another begins with");
+        let begins = |pair: &[(&str, u32)]| pair[1].0.starts_with(pair[0].0);
+        if patience.count(texts.windows(2), begins)? > 0 {
+            return Err(Refusal::Inexact("a piece that another begins with"));
         }
         Ok(Self::Texts(texts))
     }
 
-    fn items(model: &'a Append<'_>, pieces: &[Piece], first: u32) -> Result<Self, &'static str> {
+    fn items(
+        model: &'a Append<'_>,
+        pieces: &[Piece],
+        first: u32,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Refusal> {
         let (mut by_item, mut bases) = (FxHashMap::default(), FxHashMap::default());
         for (number, piece) in (first..).zip(pieces) {
             let value = model.value(piece.value);
@@ -191,9 +205,10 @@ impl<'a> Finder<'a> {
             if piece.is_base {
                 bases.insert(number, items);
             }
+            patience.spend(1 + items.len())?;
             for item in items {
                 if by_item.insert(item, number).is_some() {
-                    return Err("an item that was put or appended twice");
+                    return Err(Refusal::Inexact("an item that was put or appended twice"));
                 }
             }
         }

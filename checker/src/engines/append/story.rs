@@ -5,8 +5,9 @@
 
 use super::pieces::{NONE, Pieces, beginning};
 use super::versions::{Finding, Versions};
+
 use crate::engines::narrator::Narrator;
-use crate::engines::{Span, counterexample};
+use crate::engines::{Patience, Span, counterexample};
 use crate::event::Function;
 use crate::history::{History, Response};
 use crate::model::Append;
@@ -59,7 +60,8 @@ impl Teller<'_> {
     /// The pieces that the read shows, and after each how much.
     fn shown(&self, read: u32) -> Vec<(u32, Value)> {
         let content = self.content(read);
-        let (found, _) = self.pieces.take_apart(content, |_| NONE);
+        let found = self.pieces.take_apart(content, |_| NONE, &Patience::endless());
+        let (found, _) = found.expect("nothing tells it to stop");
         let mut end = 0;
         found
             .into_iter()

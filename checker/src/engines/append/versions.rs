@@ -108,7 +108,7 @@ impl Versions {
     ) -> Result<u32, Halt> {
         let Scratch { shown, next } = scratch;
         let likely = |last: Option<u32>| next[last.unwrap_or(INITIAL) as usize];
-        let (found, end) = pieces.take_apart(content, likely);
+        let (found, end) = pieces.take_apart(content, likely, patience)?;
         let mut version = INITIAL;
         let length = found.len() as u32;
         for piece in found {
@@ -142,16 +142,18 @@ impl Versions {
         &self,
         spans: &[Span],
         pieces: &Pieces<'_>,
-    ) -> (Vec<Span>, Vec<u32>) {
+        patience: &Patience<'_>,
+    ) -> Result<(Vec<Span>, Vec<u32>), Stopped> {
         let mut registers = Vec::with_capacity(spans.len());
         let mut places = Vec::with_capacity(spans.len());
         for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
             if let Some(call) = self.as_register(place, span, pieces) {
                 registers.push(Span { call, ..*span });
                 places.push(place);
             }
         }
-        (registers, places)
+        Ok((registers, places))
     }
 
     fn as_register(&self, place: u32, span: &Span, pieces: &Pieces<'_>) -> Option<Call> {

@@ -8,18 +8,29 @@ use crate::engines::{Patience, Span, Stopped};
 pub(super) struct Cover(Vec<(u64, u64)>);
 
 impl Cover {
-    pub(super) fn of(items: &[Item]) -> Self {
-        let stays = items.iter().filter(|item| item.stays());
-        let mut stretches: Vec<_> = stays.map(|item| (item.put_until, item.take_from)).collect();
-        stretches.sort_unstable();
+    /// The cover by these items.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up.
+    pub(super) fn of(items: &[Item], patience: &Patience<'_>) -> Result<Self, Stopped> {
+        let mut stretches = Vec::with_capacity(items.len());
+        for item in items {
+            patience.step()?;
+            if item.stays() {
+                stretches.push((item.put_until, item.take_from));
+            }
+        }
+        patience.sort(&mut stretches)?;
         let mut merged: Vec<(u64, u64)> = Vec::new();
         for (from, until) in stretches {
+            patience.step()?;
             match merged.last_mut() {
                 Some((_, end)) if from <= *end => *end = until.max(*end),
                 _ => merged.push((from, until)),
             }
         }
-        Self(merged)
+        Ok(Self(merged))
     }
 
     /// The earliest point at which the span can have found nothing, if there is one.

@@ -133,7 +133,16 @@ impl Items {
                 _ => return Err(Refusal::Inexact("an answer that is no value")),
             }
         }
-        this.items.retain(|item| item.take != NONE || item.put_until != NEVER);
+        let mut kept = 0;
+        for place in 0..this.items.len() {
+            patience.step()?;
+            let item = this.items[place];
+            if item.take != NONE || item.put_until != NEVER {
+                this.items[kept] = item;
+                kept += 1;
+            }
+        }
+        this.items.truncate(kept);
         Ok(this)
     }
 

@@ -170,7 +170,7 @@ impl Engine {
             NONE => item.taken_by(earliest, span),
             _ => *item,
         };
-        let relaxed = with(items.iter().map(gone).collect());
+        let relaxed = with(problem.patience.collect(items.iter().map(gone))?);
         (self.solve)(&Problem { items: &relaxed, ..*problem }).map_err(|halt| match halt {
             Halt::Finding(finding) => problem.with_unknown(finding),
             Halt::Stopped => Obstacle::Stopped,

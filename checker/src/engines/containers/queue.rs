@@ -38,7 +38,7 @@ use crate::engines::{NEVER, Patience, Stopped};
 pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
     problem.patience.ask()?;
     let Items { items, empty, .. } = problem.items;
-    let cover = Cover::of(items);
+    let cover = Cover::of(items, problem.patience)?;
     let mut gaps = Vec::with_capacity(empty.len());
     for &place in empty {
         problem.patience.step()?;
@@ -49,11 +49,11 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
         };
         gaps.push((gap, place));
     }
-    gaps.sort_unstable();
+    problem.patience.sort(&mut gaps)?;
     let mut order = Vec::with_capacity(2 * items.len() + empty.len());
     for part in parts(items, &gaps, problem.patience)? {
         let sequence = sequence(&part.items, &[], problem)?;
-        lay_out(&sequence, part.begin, &mut order);
+        lay_out(&sequence, part.begin, &mut order, problem.patience)?;
         order.extend(part.empty.iter().map(|&(_, place)| place));
     }
     Ok(order)
@@ -72,14 +72,18 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopp
         Err(Halt::Finding(_)) => return Ok(None),
         Err(Halt::Stopped) => return Err(Stopped),
     };
-    let used = sequence.iter().filter(|item| !problem.was_seen_taken(item)).count();
-    let used = used - sequence.iter().filter(|item| item.take == NONE).count();
+    let patience = problem.patience;
+    let used =
+        patience.count(&sequence, |item| item.take != NONE && !problem.was_seen_taken(item))?;
     let mut left = unknown[used..].iter();
-    for item in sequence.iter_mut().filter(|item| item.take == NONE) {
-        let Some(&take) = left.next() else { break };
-        *item = item.taken_by(take, problem.span(take));
+    for item in &mut sequence {
+        patience.step()?;
+        if item.take == NONE {
+            let Some(&take) = left.next() else { break };
+            *item = item.taken_by(take, problem.span(take));
+        }
     }
-    sequence.sort_unstable_by_key(|item| item.put_from);
+    patience.sort_by_key(&mut sequence, |item| item.put_from)?;
     Ok(Some(sequence))
 }
 
@@ -100,6 +104,7 @@ fn parts<'a>(
     let mut rest = gaps;
     let mut begin = 0;
     while let Some(&(point, _)) = rest.first() {
+        patience.step()?;
         let (here, later) = rest.split_at(rest.partition_point(|&(gap, _)| gap == point));
         parts.push(Part { begin, items: Vec::new(), empty: here });
         (begin, rest) = (point, later);
@@ -119,13 +124,12 @@ fn parts<'a>(
 /// The items, which are sorted by `put_from`, in an order that keeps to both orders. Those that were
 /// never taken stand last, but for those that one of the `unknown` takes was given to.
 fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Vec<Item>, Halt> {
-    problem.patience.ask()?;
     let sorted = |key: fn(&Item) -> u64| {
         let mut places: Vec<u32> = (0..items.len() as u32).collect();
-        places.sort_unstable_by_key(|&place| key(&items[place as usize]));
-        places
+        let by = |&place: &u32| key(&items[place as usize]);
+        problem.patience.sort_by_key(&mut places, by).map(|()| places)
     };
-    let (by_put, by_take) = (sorted(|item| item.put_until), sorted(|item| item.take_until));
+    let (by_put, by_take) = (sorted(|item| item.put_until)?, sorted(|item| item.take_until)?);
     let (mut by_put, mut by_take) = (by_put.iter().peekable(), by_take.iter().peekable());
     let mut unknown = unknown.iter().peekable();
     let mut done = vec![false; items.len()];
@@ -136,12 +140,17 @@ fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Ve
     let mut sequence: Vec<Item> = Vec::with_capacity(items.len());
     while sequence.len() < items.len() {
         problem.patience.step()?;
-        while by_put.next_if(|&&place| done[place as usize]).is_some() {}
-        while by_take.next_if(|&&place| done[place as usize]).is_some() {}
+        while by_put.next_if(|&&place| done[place as usize]).is_some() {
+            problem.patience.step()?;
+        }
+        while by_take.next_if(|&&place| done[place as usize]).is_some() {
+            problem.patience.step()?;
+        }
         let (&&first, &&second) = by_put.peek().zip(by_take.peek()).expect("an item is left");
         let (put_until, take_until) =
             (items[first as usize].put_until, items[second as usize].take_until);
         while let Some(item) = items.get(entered).filter(|item| item.put_from < put_until) {
+            problem.patience.step()?;
             if item.take == NONE {
                 left.push(Reverse((item.put_until, entered)));
             } else {
@@ -181,13 +190,19 @@ fn overtaken(items: &[Item], first: u32, second: u32) -> Finding {
 }
 
 /// Adds the operations of the items, which follow each other in this order, from `begin` on.
-fn lay_out(sequence: &[Item], begin: u64, order: &mut Vec<u32>) {
+fn lay_out(
+    sequence: &[Item],
+    begin: u64,
+    order: &mut Vec<u32>,
+    patience: &Patience<'_>,
+) -> Result<(), Stopped> {
     let mut puts = Vec::with_capacity(sequence.len());
     let mut takes = Vec::with_capacity(sequence.len());
     let (mut put_at, mut take_at) = (begin, begin);
     // Takes of unknown outcome after an item that stays there for good do not happen.
     let mut stays = false;
     for (number, item) in sequence.iter().enumerate() {
+        patience.step()?;
         put_at = put_at.max(item.put_from);
         puts.push((put_at, number, item.put));
         stays |= item.take == NONE;
@@ -198,8 +213,10 @@ fn lay_out(sequence: &[Item], begin: u64, order: &mut Vec<u32>) {
     }
     let (mut puts, mut takes) = (puts.into_iter().peekable(), takes.into_iter().peekable());
     while let Some(&(put_at, number, _)) = puts.peek() {
+        patience.step()?;
         let next = takes.next_if(|&(take_at, other, _)| (take_at, other) < (put_at, number));
         order.extend(next.or_else(|| puts.next()).map(|(_, _, place)| place));
     }
     order.extend(takes.map(|(_, _, place)| place));
+    Ok(())
 }

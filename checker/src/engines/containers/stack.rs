@@ -36,7 +36,7 @@ use crate::engines::{NEVER, Patience, Stopped};
 pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
     problem.patience.ask()?;
     let Items { items, empty, .. } = problem.items;
-    let cover = Cover::of(items);
+    let cover = Cover::of(items, problem.patience)?;
     let mut moments = Vec::with_capacity(2 * items.len() + empty.len());
     for &place in empty {
         problem.patience.step()?;
@@ -47,33 +47,47 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
         };
         moments.push((point, Turn::Whole(place, 0), place));
     }
-    for item in items.iter().filter(|item| !item.stays()) {
+    let mut stays = Vec::with_capacity(items.len());
+    for item in items {
+        problem.patience.step()?;
+        if item.stays() {
+            stays.push(*item);
+            continue;
+        }
         let point = item.take_from;
         moments.push((point, Turn::Whole(item.put, 0), item.put));
         moments.push((point, Turn::Whole(item.put, 1), item.take));
     }
-    let stays = items.iter().copied().filter(Item::stays).collect();
     Nesting::new(stays, problem.patience)?.solve(&mut moments)?;
-    problem.patience.ask()?;
-    moments.sort_unstable();
-    Ok(moments.into_iter().map(|(_, _, place)| place).collect())
+    problem.patience.sort(&mut moments)?;
+    Ok(problem.patience.collect(moments.into_iter().map(|(_, _, place)| place))?)
 }
 
 /// The items with unknown takes given out: the earliest takes to the items that have to be gone
 /// first. An item has to be gone when one that surely lay below it was taken, or nothing was found.
 pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopped> {
-    problem.patience.ask()?;
+    let patience = problem.patience;
     let Items { items, empty, unknown } = problem.items;
-    let mut below: Vec<&Item> = items.iter().filter(|item| item.take != NONE).collect();
-    below.sort_unstable_by_key(|item| item.take_from);
+    let mut below = Vec::with_capacity(items.len());
+    for item in items {
+        patience.step()?;
+        if item.take != NONE {
+            below.push(item);
+        }
+    }
+    patience.sort_by_key(&mut below, |item| item.take_from)?;
     let mut pushed: Vec<usize> = (0..below.len()).collect();
-    pushed.sort_unstable_by_key(|&place| below[place].put_until);
+    patience.sort_by_key(&mut pushed, |&place| below[place].put_until)?;
     let mut pushed = pushed.into_iter().peekable();
-    let mut popped = Least::new(below.iter().map(|_| NEVER));
+    let mut popped = Least::new(below.iter().map(|_| NEVER), patience)?;
     let mut gone_by = Vec::with_capacity(items.len() - below.len());
-    for (number, item) in items.iter().enumerate().filter(|(_, item)| item.take == NONE) {
-        problem.patience.step()?;
+    for (number, item) in items.iter().enumerate() {
+        patience.spend(SEARCH)?;
+        if item.take != NONE {
+            continue;
+        }
         while let Some(place) = pushed.next_if(|&place| below[place].put_until < item.put_from) {
+            patience.spend(SEARCH)?;
             popped.set(place, below[place].take_until);
         }
         let first = below.partition_point(|other| other.take_from < item.put_until);
@@ -85,10 +99,10 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopp
         empty.get(later).map_or(NEVER, |&it| problem.span(it).returned)
     };
     for (deadline, number) in &mut gone_by {
-        problem.patience.step()?;
+        patience.spend(SEARCH)?;
         *deadline = (*deadline).min(first_empty(&items[*number]));
     }
-    gone_by.sort_unstable();
+    patience.sort(&mut gone_by)?;
     let mut items = items.clone();
     let needed = gone_by.iter().filter(|(deadline, _)| *deadline != NEVER);
     for (&(_, number), &take) in needed.zip(unknown) {
@@ -96,6 +110,9 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopp
     }
     Ok(Some(items))
 }
+
+/// A search in a sorted row or a tree, in steps of [`Patience`].
+const SEARCH: usize = 8;
 
 /// What comes first at one point: pops of components that end there, the last pushed first; then
 /// what leaves the stack as it was; then pushes of components that begin there.
@@ -132,15 +149,18 @@ struct Nesting<'a> {
 
 impl<'a> Nesting<'a> {
     fn new(mut items: Vec<Item>, patience: &'a Patience<'a>) -> Result<Self, Stopped> {
-        items.sort_unstable_by_key(|item| item.put_until);
-        let mut ends: Vec<u64> =
-            items.iter().flat_map(|item| [item.put_until, item.take_from]).collect();
-        ends.sort_unstable();
+        patience.sort_by_key(&mut items, |item| item.put_until)?;
+        let mut ends = Vec::with_capacity(2 * items.len());
+        for item in &items {
+            patience.step()?;
+            ends.extend([item.put_until, item.take_from]);
+        }
+        patience.sort(&mut ends)?;
         ends.dedup();
         let mut begun = vec![0_i32; ends.len()];
         let place = |end: u64| ends.partition_point(|&other| other < end);
         for item in &items {
-            patience.step()?;
+            patience.spend(SEARCH)?;
             begun[place(item.put_until)] += 1;
             begun[place(item.take_from)] -= 1;
         }
@@ -148,13 +168,14 @@ impl<'a> Nesting<'a> {
             *open += change;
             Some(*open as u32)
         });
-        let counters: Vec<u32> = counters.collect();
-        patience.ask()?;
+        let counters = patience.collect(counters)?;
+        let (late, early) =
+            (items.iter().map(|item| item.put_from), items.iter().map(|_| u64::MAX));
         Ok(Self {
             patience,
-            coverage: Coverage::new(counters.into_iter()),
-            late: Least::new(items.iter().map(|item| item.put_from)),
-            early: Least::new(items.iter().map(|_| u64::MAX)),
+            coverage: Coverage::new(counters.into_iter(), patience)?,
+            late: Least::new(late, patience)?,
+            early: Least::new(early, patience)?,
             items,
             ends,
         })
@@ -165,15 +186,20 @@ impl<'a> Nesting<'a> {
         let mut components = Vec::new();
         // A first look at all places but the last, which begins where all stretches have ended.
         let places = self.ends.len().saturating_sub(1);
-        let gaps = self.first_gaps();
-        self.split((0, places), &gaps, &mut components);
+        let gaps = self.first_gaps()?;
+        self.split((0, places), &gaps, &mut components)?;
         let mut turn = 0;
         while let Some(component) = components.pop() {
             self.patience.step()?;
-            let Some(bottom) = self.bottom(&component) else {
+            let Some(bottom) = self.bottom(&component)? else {
                 let (first, end) = component.items;
-                let left = (first..end).filter(|&place| self.is_left(place));
-                let left: Vec<Item> = left.map(|place| self.items[place]).collect();
+                let mut left = Vec::new();
+                for place in first..end {
+                    self.patience.spend(SEARCH)?;
+                    if self.is_left(place) {
+                        left.push(self.items[place]);
+                    }
+                }
                 let chain = chain(&left, component.from, component.until, self.patience)?;
                 return Err(Finding::Crossing { chain }.into());
             };
@@ -186,21 +212,22 @@ impl<'a> Nesting<'a> {
             turn += 1;
             self.late.set(bottom, u64::MAX);
             self.early.set(bottom, u64::MAX);
-            self.take_out(item, &component, &mut components);
+            self.take_out(item, &component, &mut components)?;
         }
         Ok(())
     }
 
     /// An item that can lie at the bottom throughout.
-    fn bottom(&mut self, component: &Component) -> Option<usize> {
+    fn bottom(&mut self, component: &Component) -> Result<Option<usize>, Stopped> {
         let (first, end) = component.items;
         while let Some(place) = self.late.below(component.from, first, end) {
+            self.patience.spend(SEARCH)?;
             self.late.set(place, u64::MAX);
             self.early.set(place, NEVER - self.items[place].take_until);
         }
         // A take that never came back may happen at the end of time, or not at all.
         let bound = (NEVER - component.until).max(1);
-        self.early.below(bound, first, end)
+        Ok(self.early.below(bound, first, end))
     }
 
     fn is_left(&self, place: usize) -> bool {
@@ -209,31 +236,46 @@ impl<'a> Nesting<'a> {
             .any(|tree| tree.below(u64::MAX, place, place + 1).is_some())
     }
 
-    fn take_out(&mut self, item: Item, component: &Component, into: &mut Vec<Component>) {
+    fn take_out(
+        &mut self,
+        item: Item,
+        component: &Component,
+        into: &mut Vec<Component>,
+    ) -> Result<(), Stopped> {
         let mut gaps = Vec::new();
         let stretch = (self.place(item.put_until), self.place(item.take_from));
-        self.coverage.uncover(stretch.0, stretch.1, &mut |place| gaps.push(place));
+        self.coverage.uncover(stretch.0, stretch.1, &mut |place| {
+            gaps.push(place);
+            self.patience.spend(SEARCH)
+        })?;
         let stretch = (self.place(component.from), self.place(component.until));
-        self.split(stretch, &gaps, into);
+        self.split(stretch, &gaps, into)
     }
 
     /// The places that no stretch covers to begin with.
-    fn first_gaps(&self) -> Vec<usize> {
+    fn first_gaps(&self) -> Result<Vec<usize>, Stopped> {
         let mut gaps = Vec::new();
         let mut reached = 0;
         for item in &self.items {
+            self.patience.spend(SEARCH)?;
             if reached > 0 && item.put_until > reached {
                 gaps.push(self.place(reached));
             }
             reached = reached.max(item.take_from);
         }
-        gaps
+        Ok(gaps)
     }
 
     /// Adds the components between the gaps among the places of a stretch.
-    fn split(&self, stretch: (usize, usize), gaps: &[usize], into: &mut Vec<Component>) {
+    fn split(
+        &self,
+        stretch: (usize, usize),
+        gaps: &[usize],
+        into: &mut Vec<Component>,
+    ) -> Result<(), Stopped> {
         let mut from = stretch.0;
         for until in gaps.iter().copied().chain([stretch.1]) {
+            self.patience.spend(2 * SEARCH)?;
             if from < until {
                 let (begin, end) = (self.ends[from], self.ends[until]);
                 let place = |point: u64| self.items.partition_point(|it| it.put_until < point);
@@ -242,6 +284,7 @@ impl<'a> Nesting<'a> {
             }
             from = until + 1;
         }
+        Ok(())
     }
 
     fn place(&self, end: u64) -> usize {

@@ -1,5 +1,7 @@
 //! Trees over places in a row, for minima and for zeros of a range.
 
+use crate::engines::{Patience, Stopped};
+
 /// A row of keys of which any range's least is found in O(log n).
 pub(super) struct Least {
     size: usize,
@@ -9,16 +11,25 @@ pub(super) struct Least {
 
 impl Least {
     /// A row of keys; the greatest number stands for none.
-    pub(super) fn new(keys: impl ExactSizeIterator<Item = u64>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up.
+    pub(super) fn new(
+        keys: impl ExactSizeIterator<Item = u64>,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         let size = keys.len().next_power_of_two();
         let mut nodes = vec![u64::MAX; 2 * size];
         for (place, key) in keys.enumerate() {
+            patience.step()?;
             nodes[size + place] = key;
         }
         for node in (1..size).rev() {
+            patience.step()?;
             nodes[node] = nodes[2 * node].min(nodes[2 * node + 1]);
         }
-        Self { size, nodes }
+        Ok(Self { size, nodes })
     }
 
     pub(super) fn set(&mut self, place: usize, key: u64) {
@@ -93,22 +104,40 @@ const FOUND: u32 = u32::MAX / 2;
 
 impl Coverage {
     /// A row of these counters.
-    pub(super) fn new(counters: impl ExactSizeIterator<Item = u32>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up.
+    pub(super) fn new(
+        counters: impl ExactSizeIterator<Item = u32>,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         let size = counters.len().next_power_of_two();
         let mut least = vec![FOUND; 2 * size];
         for (place, counter) in counters.enumerate() {
+            patience.step()?;
             least[size + place] = counter;
         }
         for node in (1..size).rev() {
+            patience.step()?;
             least[node] = least[2 * node].min(least[2 * node + 1]);
         }
-        Self { size, least, added: vec![0; 2 * size] }
+        Ok(Self { size, least, added: vec![0; 2 * size] })
     }
 
     /// Takes a cover off the places from `from` until, and without, `until`. Calls `zero` with
     /// every place among them that is without a cover now, in order.
-    pub(super) fn uncover(&mut self, from: usize, until: usize, zero: &mut impl FnMut(usize)) {
-        self.subtract(1, 0, self.size, (from, until), zero);
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if `zero` says so; then the row is of no more use.
+    pub(super) fn uncover(
+        &mut self,
+        from: usize,
+        until: usize,
+        zero: &mut impl FnMut(usize) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
+        self.subtract(1, 0, self.size, (from, until), zero)
     }
 
     fn subtract(
@@ -117,26 +146,26 @@ impl Coverage {
         begin: usize,
         width: usize,
         range: (usize, usize),
-        zero: &mut impl FnMut(usize),
-    ) {
+        zero: &mut impl FnMut(usize) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
         if range.1 <= begin || begin + width <= range.0 {
-            return;
+            return Ok(());
         }
         if range.0 <= begin && begin + width <= range.1 && self.least[node] > 1 {
             self.least[node] -= 1;
             self.added[node] += 1;
-            return;
+            return Ok(());
         }
         if width == 1 {
             self.least[node] = FOUND;
-            zero(begin);
-            return;
+            return zero(begin);
         }
         self.push_down(node);
         let half = width / 2;
-        self.subtract(2 * node, begin, half, range, zero);
-        self.subtract(2 * node + 1, begin + half, half, range, zero);
+        self.subtract(2 * node, begin, half, range, zero)?;
+        self.subtract(2 * node + 1, begin + half, half, range, zero)?;
         self.least[node] = self.least[2 * node].min(self.least[2 * node + 1]);
+        Ok(())
     }
 
     fn push_down(&mut self, node: usize) {
@@ -162,7 +191,7 @@ mod tests {
             (from, until) in (0_usize..40, 0_usize..40),
         ) {
             let mut keys = keys;
-            let mut tree = Least::new(keys.iter().copied());
+            let mut tree = Least::new(keys.iter().copied(), &Patience::endless()).unwrap();
             for (place, key) in changes {
                 let place = place % keys.len();
                 keys[place] = key;
@@ -187,10 +216,15 @@ mod tests {
             for &(from, length) in &stretches {
                 counters[from..from + length].iter_mut().for_each(|counter| *counter += 1);
             }
-            let mut tree = Coverage::new(counters.iter().copied());
+            let tree = Coverage::new(counters.iter().copied(), &Patience::endless());
+            let mut tree = tree.unwrap();
             for (from, length) in stretches {
                 let mut found = Vec::new();
-                tree.uncover(from, from + length, &mut |place| found.push(place));
+                let mut zero = |place| {
+                    found.push(place);
+                    Ok(())
+                };
+                tree.uncover(from, from + length, &mut zero).unwrap();
                 let mut expected = Vec::new();
                 for (place, counter) in counters.iter_mut().enumerate().skip(from).take(length) {
                     *counter -= 1;

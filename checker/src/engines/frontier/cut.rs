@@ -6,7 +6,9 @@ use super::bits::Bits;
 use super::configuration::Configuration;
 use super::layout::NONE;
 use super::states::count_of;
-use super::sweep::Sweep;
+use super::sweep::{LOOK, Sweep};
+use crate::engines::wgl::{Cause, Limits};
+use crate::engines::{Patience, Stopped};
 use crate::model::{Call, Model};
 
 /// How many returns ahead are soon.
@@ -32,15 +34,22 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     /// can still provide what will be demanded; that are done with most operations which not every
     /// state allows, above all with those that return next; and that have used up few writes,
     /// above all of unknown outcome.
-    pub(super) fn cut(&mut self, width: usize) {
+    ///
+    /// # Errors
+    ///
+    /// If a limit was met.
+    pub(super) fn cut(&mut self, width: usize, limits: &Limits<'_>) -> Result<(), Cause> {
         self.now.complete = false;
         let scarce = self.scarce();
         let urgent = self.returning_next();
-        let mut order: Vec<(u32, i64, usize)> = (0..)
-            .zip(&self.next.items)
-            .map(|(place, it)| (it.state, self.cost(it, &scarce, urgent), place))
-            .collect();
-        order.sort_unstable();
+        let mut order: Vec<(u32, i64, usize)> = Vec::with_capacity(self.next.items.len());
+        for place in 0..self.next.items.len() {
+            self.poll(LOOK / 4, limits)?;
+            let it = &self.next.items[place];
+            order.push((it.state, self.cost(it, &scarce, urgent), place));
+        }
+        let patience = Patience::new(limits.stop);
+        patience.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
         let mut rank = 0;
         let mut last = None;
         for entry in &mut order {
@@ -48,10 +57,11 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             last = Some(entry.0);
             entry.0 = rank + if entry.1 >= LACKING / 2 { width as u32 } else { 0 };
         }
-        order.sort_unstable();
+        patience.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
         order.truncate(width);
         let kept = order.iter().map(|&(.., place)| self.next.items[place]);
         self.next.items = kept.collect();
+        Ok(())
     }
 
     fn cost(&self, it: &Configuration<W>, scarce: &[Scarce<W>], urgent: Bits<W>) -> i64 {

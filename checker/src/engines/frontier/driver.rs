@@ -7,8 +7,8 @@ use super::order::order;
 use super::snapshots::{SPACING, Snapshots};
 use super::sweep::Sweep;
 use super::{Engine, Plan};
-use crate::engines::Span;
 use crate::engines::wgl::{Cause, Limits, Search};
+use crate::engines::{Patience, Span, Stopped};
 use crate::model::Model;
 
 /// How many configurations a sweep keeps at first.
@@ -43,7 +43,7 @@ impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
         let most = EASY + EASY_PER_RETURN * self.layout().returns.len() as u64;
         loop {
             match self.run(self.width, usize::MAX, Some(most), limits) {
-                End::Over => return Some(self.valid()),
+                End::Over => return Some(self.valid(limits)),
                 End::Hard => return None,
                 End::Early(cause) => return Some(self.unknown(cause)),
                 End::Dead => {}
@@ -65,7 +65,7 @@ impl<M: Model, const W: usize> Engine for Driver<'_, M, W> {
             // What easy left behind was tried quickly already.
             if !self.dead {
                 match self.run(self.width, usize::MAX, None, limits) {
-                    End::Over => return self.valid(),
+                    End::Over => return self.valid(limits),
                     End::Early(cause) => return self.unknown(cause),
                     End::Hard | End::Dead => {}
                 }
@@ -154,7 +154,10 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
                 }
             }
             if self.sweep.trail.is_due() {
-                self.sweep.reclaim(self.snapshots.iter_mut());
+                let patience = Patience::new(limits.stop);
+                if self.sweep.reclaim(self.snapshots.iter_mut(), &patience) == Err(Stopped) {
+                    return End::Early(Cause::Stopped);
+                }
             }
             match self.sweep.advance(width, &self.within(limits)) {
                 Ok(true) => {}
@@ -193,7 +196,7 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
             match end {
                 End::Over => {
                     self.dead = false;
-                    return self.sweep.returning().is_none().then(|| self.valid());
+                    return self.sweep.returning().is_none().then(|| self.valid(limits));
                 }
                 End::Early(cause) => return Some(self.unknown(cause)),
                 End::Hard | End::Dead => {}
@@ -205,7 +208,13 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
     /// Tries to show that the history up to the fatal return is not linearizable.
     fn look(&mut self, looks: std::ops::Range<usize>, limits: &Limits<'_>) -> Option<Search> {
         let (model, spans, taken) = (self.plan.model, self.plan.spans, self.bytes());
-        let states = self.states.get_or_insert_with(|| locate::all_states(model, spans));
+        let states = match &mut self.states {
+            Some(states) => states,
+            None => {
+                let states = locate::all_states(model, spans, &Patience::new(limits.stop)).ok()?;
+                self.states.insert(states)
+            }
+        };
         let open: Vec<u32> = self.open.iter().copied().filter(|&it| it != super::NONE).collect();
         // The sweep, which may go on, keeps what it has.
         let limits = Limits { memory: limits.memory.saturating_sub(taken), stop: limits.stop };
@@ -220,16 +229,19 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         self.sweep.put_back(self.snapshots.whole().clone());
         self.sweep.frugal = false;
         match self.run(usize::MAX, usize::MAX, None, limits) {
-            End::Over => self.valid(),
+            End::Over => self.valid(limits),
             End::Early(cause) => self.unknown(cause),
             End::Hard | End::Dead => self.violation(),
         }
     }
 
-    fn valid(&self) -> Search {
+    fn valid(&self, limits: &Limits<'_>) -> Search {
+        let patience = Patience::new(limits.stop);
         let trail = self.sweep.now.frontier[0].trail;
-        let steps = self.sweep.trail.steps(trail);
-        Search::Valid(order(self.plan.model, self.plan.spans, self.layout(), &steps))
+        let order = self.sweep.trail.steps(trail, &patience).and_then(|steps| {
+            order(self.plan.model, self.plan.spans, self.layout(), &steps, &patience)
+        });
+        order.map_or_else(|Stopped| self.unknown(Cause::Stopped), Search::Valid)
     }
 
     /// Some sweep went past the return before the fatal one, so that one is the first to prove it.

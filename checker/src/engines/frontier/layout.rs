@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::{NEVER, Span};
+use crate::engines::{NEVER, Patience, Span, Stopped};
 use crate::model::{Call, Model};
 
 /// No slot, no kind, no span.
@@ -43,26 +43,41 @@ pub(super) struct Kind {
 
 impl Layout {
     /// The tables for `spans`, of which those invoked before `begins_at` may be left out.
-    pub(super) fn new<M: Model>(model: &M, spans: &[Span], begins_at: u64, forget: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up.
+    pub(super) fn new<M: Model>(
+        model: &M,
+        spans: &[Span],
+        begins_at: u64,
+        forget: bool,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
-        let blind: Vec<bool> =
-            spans.iter().map(|span| model.overwrites(span.call).is_some()).collect();
-        let mut returns: Vec<u32> =
-            (0..).zip(spans).filter(|(_, span)| span.is_completed()).map(|(n, _)| n).collect();
-        returns.sort_unstable_by_key(|&span| spans[span as usize].returned);
-        let looks = Looks::new(model, spans, &blind);
+        let blind = spans.iter().map(|span| model.overwrites(span.call).is_some());
+        let blind: Vec<bool> = patience.collect(blind)?;
+        let mut returns = Vec::with_capacity(spans.len());
+        for (number, span) in (0..).zip(spans) {
+            patience.step()?;
+            if span.is_completed() {
+                returns.push(number);
+            }
+        }
+        patience.sort_by_key(&mut returns, |&span| spans[span as usize].returned)?;
+        let looks = Looks::new(model, spans, &blind, patience)?;
         let mut layout = Self {
             places: vec![NONE; spans.len()],
             slots: 0,
-            horizon: horizon(spans, &blind, begins_at),
+            horizon: horizon(spans, &blind, begins_at, patience)?,
             begins_at,
             blind,
             returns,
             kinds: Vec::new(),
         };
-        layout.assign_slots(spans);
-        layout.assign_kinds(model, spans, &looks, forget);
-        layout
+        layout.assign_slots(spans, patience)?;
+        layout.assign_kinds(model, spans, &looks, forget, patience)?;
+        Ok(layout)
     }
 
     /// Bytes that the tables take.
@@ -75,10 +90,14 @@ impl Layout {
     }
 
     /// Gives every completed span the lowest slot that is free while it is open.
-    fn assign_slots(&mut self, spans: &[Span]) {
+    fn assign_slots(&mut self, spans: &[Span], patience: &Patience<'_>) -> Result<(), Stopped> {
         let mut spare: Vec<u32> = Vec::new();
         let mut returned = 0;
-        for (number, span) in spans.iter().enumerate().filter(|(_, span)| span.is_completed()) {
+        for (number, span) in spans.iter().enumerate() {
+            patience.step()?;
+            if !span.is_completed() {
+                continue;
+            }
             while let Some(&first) = self.returns.get(returned)
                 && spans[first as usize].returned < span.invoked
             {
@@ -90,6 +109,7 @@ impl Layout {
                 self.slots as u32 - 1
             });
         }
+        Ok(())
     }
 
     fn assign_kinds<M: Model>(
@@ -98,9 +118,14 @@ impl Layout {
         spans: &[Span],
         looks: &Looks<M::State>,
         forget: bool,
-    ) {
+        patience: &Patience<'_>,
+    ) -> Result<(), Stopped> {
         let mut numbers: FxHashMap<Call, u32> = FxHashMap::default();
-        for (place, span) in (0_u32..).zip(spans).filter(|(_, span)| !span.is_completed()) {
+        for (place, span) in (0_u32..).zip(spans) {
+            patience.step()?;
+            if span.is_completed() {
+                continue;
+            }
             let kind = *numbers.entry(span.call).or_insert_with(|| {
                 let blind = self.blind[place as usize];
                 let last_look = if forget { looks.last(model, span.call) } else { NEVER };
@@ -114,17 +139,24 @@ impl Layout {
                 self.places[place as usize] = kind;
             }
         }
+        Ok(())
     }
 }
 
-fn horizon(spans: &[Span], blind: &[bool], begins_at: u64) -> Vec<u64> {
+fn horizon(
+    spans: &[Span],
+    blind: &[bool],
+    begins_at: u64,
+    patience: &Patience<'_>,
+) -> Result<Vec<u64>, Stopped> {
     let mut horizon = vec![NEVER; spans.len() + 1];
     for number in (0..spans.len()).rev() {
+        patience.step()?;
         let counts = blind[number] && spans[number].invoked >= begins_at;
         let own = if counts { spans[number].returned } else { NEVER };
         horizon[number] = horizon[number + 1].min(own);
     }
-    horizon
+    Ok(horizon)
 }
 
 /// Until when the states are looked at by operations that are not blind.
@@ -135,16 +167,25 @@ struct Looks<S> {
 }
 
 impl<S: Clone + Eq + std::hash::Hash> Looks<S> {
-    fn new<M: Model<State = S>>(model: &M, spans: &[Span], blind: &[bool]) -> Self {
+    fn new<M: Model<State = S>>(
+        model: &M,
+        spans: &[Span],
+        blind: &[bool],
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         let mut looks = Self { by_state: FxHashMap::default(), anywhere: 0 };
-        for (span, _) in spans.iter().zip(blind).filter(|(_, blind)| !**blind) {
+        for (span, &blind) in spans.iter().zip(blind) {
+            patience.step()?;
+            if blind {
+                continue;
+            }
             let last = match model.demands(span.call) {
                 Some(state) => looks.by_state.entry(state).or_insert(0),
                 None => &mut looks.anywhere,
             };
             *last = span.returned.max(*last);
         }
-        looks
+        Ok(looks)
     }
 
     /// When the state that an unknown `call` leads to is last looked at.

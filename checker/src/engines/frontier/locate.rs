@@ -19,20 +19,33 @@ use super::layout::Layout;
 use super::rules::Rules;
 use super::sweep::Sweep;
 use crate::engines::wgl::Limits;
-use crate::engines::{NEVER, Span};
+use crate::engines::{NEVER, Patience, Span, Stopped};
 use crate::model::Model;
 
 /// All states that the object can ever have; nothing if they cannot be named.
-pub(super) fn all_states<M: Model>(model: &M, spans: &[Span]) -> Option<Vec<M::State>> {
+///
+/// # Errors
+///
+/// [`Stopped`] if the time is up.
+pub(super) fn all_states<M: Model>(
+    model: &M,
+    spans: &[Span],
+    patience: &Patience<'_>,
+) -> Result<Option<Vec<M::State>>, Stopped> {
     let mut states: FxHashSet<M::State> = FxHashSet::default();
     states.insert(model.initial());
-    for span in spans.iter().filter(|span| !model.is_pure(span.call)) {
+    for span in spans {
+        patience.step()?;
+        if model.is_pure(span.call) {
+            continue;
+        }
         let written = model
             .overwrites(span.call)
             .or_else(|| model.relaxed(span.call).and_then(|relaxed| model.overwrites(relaxed)));
-        states.insert(written?);
+        let Some(written) = written else { return Ok(None) };
+        states.insert(written);
     }
-    Some(states.into_iter().collect())
+    patience.collect(states.into_iter()).map(Some)
 }
 
 /// A stretch of a history on its own.
@@ -53,17 +66,25 @@ pub(super) fn has_no_order<M: Model>(
     width: usize,
     limits: &Limits<'_>,
 ) -> bool {
-    let layout = Layout::new(model, &part.spans, part.begins_at, true);
+    let patience = Patience::new(limits.stop);
+    let layout = Layout::new(model, &part.spans, part.begins_at, true, &patience);
+    let Ok(layout) = layout else { return false };
     let observers: Vec<_> =
         (0..).zip(&part.spans).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
-    let is_seen = |state: &&M::State| {
-        observers.iter().any(|(_, span)| model.step(state, span.call).is_some())
-    };
-    let mut starts: Vec<M::State> = states.iter().filter(is_seen).cloned().collect();
-    if starts.len() < states.len() {
-        // All others are one: nobody sees them.
-        starts.extend(states.iter().find(|state| !is_seen(state)).cloned());
+    let mut starts: Vec<M::State> = Vec::new();
+    let mut unseen = None;
+    for state in states {
+        if patience.spend(1 + observers.len()) == Err(Stopped) {
+            return false;
+        }
+        if observers.iter().any(|(_, span)| model.step(state, span.call).is_some()) {
+            starts.push(state.clone());
+        } else {
+            unseen = unseen.or(Some(state));
+        }
     }
+    // All others are one: nobody sees them.
+    starts.extend(unseen.cloned());
     if starts.len() > width {
         return false;
     }
@@ -133,10 +154,14 @@ pub(super) fn find<M: Model>(
         .returns
         .binary_search_by_key(&proven_at, |&span| spans[span as usize].returned)
         .ok()?;
-    let is_open = |(_, span): &(u32, &Span)| {
-        span.is_completed() && span.invoked < proven_at && span.returned > proven_at
-    };
-    let open: Vec<u32> = (0..).zip(spans).filter(is_open).map(|(place, _)| place).collect();
+    let patience = Patience::new(limits.stop);
+    let mut open = Vec::new();
+    for (place, span) in (0..).zip(spans) {
+        patience.step().ok()?;
+        if span.is_completed() && span.invoked < proven_at && span.returned > proven_at {
+            open.push(place);
+        }
+    }
     let stretch = Stretch { spans, layout, round, open: &open };
     stretch.find(model, states, 0..ALL, limits)
 }
@@ -162,9 +187,10 @@ impl Stretch<'_> {
         looks: Range<usize>,
         limits: &Limits<'_>,
     ) -> Option<Part> {
+        let patience = Patience::new(limits.stop);
         for &(exact, width) in &LOOKS[looks] {
             let length = exact + 2 * self.layout.slots + 16;
-            let part = self.part(model, length, exact);
+            let part = self.part(model, length, exact, &patience).ok()?;
             if has_no_order(model, &part, states, width, limits) {
                 return Some(part);
             }
@@ -178,7 +204,13 @@ impl Stretch<'_> {
 
     /// The last `exact` returns as they are, and relaxed what came before: back to `length` returns
     /// before the first invocation among them.
-    fn part<M: Model>(&self, model: &M, length: usize, exact: usize) -> Part {
+    fn part<M: Model>(
+        &self,
+        model: &M,
+        length: usize,
+        exact: usize,
+        patience: &Patience<'_>,
+    ) -> Result<Part, Stopped> {
         let returns = &self.layout.returns;
         let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
         let earliest = exact.iter().map(|&span| self.spans[span as usize].invoked).min();
@@ -198,6 +230,7 @@ impl Stretch<'_> {
         let end = self.returned(returns[self.round]);
         let unknown = self.layout.kinds.iter().flat_map(|kind| &kind.members);
         for &span in unknown.chain(self.open) {
+            patience.step()?;
             let mut span = self.spans[span as usize];
             if span.invoked < end && span.returned > end && !model.is_pure(span.call) {
                 span.returned = NEVER;
@@ -205,7 +238,7 @@ impl Stretch<'_> {
             }
         }
         part.sort_unstable_by_key(|span| span.invoked);
-        Part { spans: part, begins_at: start }
+        Ok(Part { spans: part, begins_at: start })
     }
 
     fn returned(&self, span: u32) -> u64 {

@@ -81,8 +81,8 @@ mod tests;
 mod trail;
 mod views;
 
-use super::Span;
-use super::wgl::{Cause, Limits, Search};
+use super::wgl::{Cause, Limits, Search, Survey};
+use super::{Patience, Span, Stopped};
 use crate::model::Model;
 use crate::progress::Course;
 use driver::{Driver, NARROW};
@@ -106,7 +106,7 @@ pub(crate) fn search_on<M: Model>(
     limits: &Limits<'_>,
     course: Option<&Course<'_>>,
 ) -> Search {
-    let plan = match Plan::new(model, spans) {
+    let plan = match Plan::new(model, spans, limits) {
         Ok(plan) => plan.on(course),
         Err(unknown) => return unknown,
     };
@@ -122,8 +122,9 @@ pub(super) fn locate<M: Model>(
     proven_at: u64,
     limits: &Limits<'_>,
 ) -> Option<Locality<M>> {
-    let states = locate::all_states(model, spans)?;
-    let layout = Layout::new(model, spans, 0, true);
+    let patience = Patience::new(limits.stop);
+    let states = locate::all_states(model, spans, &patience).ok()??;
+    let layout = Layout::new(model, spans, 0, true, &patience).ok()?;
     let part = locate::find(model, spans, &layout, &states, proven_at, limits);
     part.map(|part| Locality { part, states })
 }
@@ -163,8 +164,12 @@ pub(super) struct Plan<'a, M: Model> {
 
 impl<'a, M: Model> Plan<'a, M> {
     /// Prepares a search; or says why there can be none.
-    pub(super) fn new(model: &'a M, spans: &'a [Span]) -> Result<Self, Search> {
-        Self::with_rules(model, spans, Rules::ALL, NARROW)
+    pub(super) fn new(
+        model: &'a M,
+        spans: &'a [Span],
+        limits: &Limits<'_>,
+    ) -> Result<Self, Search> {
+        Self::with_rules(model, spans, Rules::ALL, NARROW, limits)
     }
 
     /// The same, to say on `course` how far the search has come.
@@ -177,15 +182,14 @@ impl<'a, M: Model> Plan<'a, M> {
         spans: &'a [Span],
         rules: Rules,
         narrow: usize,
+        limits: &Limits<'_>,
     ) -> Result<Self, Search> {
-        let completed = spans.iter().filter(|span| span.is_completed()).count();
-        let unknown = |cause| Err(Search::Unknown { cause, ordered: 0, completed, passed: 0 });
-        if spans.iter().any(|span| !model.knows(span.call)) {
-            return unknown(Cause::NoMeaning);
-        }
-        let layout = Layout::new(model, spans, 0, rules.forget);
+        let patience = Patience::new(limits.stop);
+        let survey = Survey::of(model, spans, &patience)?;
+        let layout = Layout::new(model, spans, 0, rules.forget, &patience)
+            .map_err(|Stopped| survey.unknown(Cause::Stopped))?;
         if layout.slots > 64 * 32 {
-            return unknown(Cause::Memory);
+            return Err(survey.unknown(Cause::Memory));
         }
         Ok(Self { model, spans, layout, rules, narrow, course: None })
     }

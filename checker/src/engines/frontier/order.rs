@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use super::trail::Node;
-use crate::engines::Span;
+use crate::engines::{Patience, Span, Stopped};
 use crate::model::Model;
 
 /// An open completed operation.
@@ -34,12 +34,17 @@ struct Replay<'a, M: Model> {
 }
 
 /// The order that `steps` stand for, which lead past all returns.
+///
+/// # Errors
+///
+/// [`Stopped`] if the time is up.
 pub(super) fn order<M: Model>(
     model: &M,
     spans: &[Span],
     layout: &Layout,
     steps: &[Node],
-) -> Vec<u32> {
+    patience: &Patience<'_>,
+) -> Result<Vec<u32>, Stopped> {
     let mut replay = Replay {
         model,
         spans,
@@ -52,17 +57,19 @@ pub(super) fn order<M: Model>(
     let mut steps = steps.iter().peekable();
     for (round, &returning) in (0..).zip(&layout.returns) {
         while spans.get(invoked).is_some_and(|s| s.invoked < spans[returning as usize].returned) {
+            patience.step()?;
             replay.invoke(invoked as u32);
             invoked += 1;
         }
         while let Some(step) = steps.next_if(|step| step.round == round) {
+            patience.spend(1 + replay.open.len())?;
             replay.step(step.span);
         }
         let place = replay.open.iter().position(|open| open.span == returning);
         let gone = replay.open.swap_remove(place.expect("what returns was open"));
         assert!(gone.status != Status::Must, "the trail leads past a return without its operation");
     }
-    replay.order.into_iter().flatten().collect()
+    patience.collect(replay.order.into_iter().flatten())
 }
 
 impl<M: Model> Replay<'_, M> {

@@ -82,10 +82,17 @@ pub(super) struct Sweep<'a, M: Model, const W: usize> {
     pub more: FxHashMap<(u32, u32), u32>,
     /// How many configurations were looked at.
     pub effort: u64,
+    /// What was done since it was last asked whether to stop, in looks at a span.
+    unasked: usize,
 }
 
-/// How many configurations are expanded between two questions whether to stop.
-const EXPANSIONS_PER_POLL: usize = 64;
+/// How much is done between two questions whether to stop, in looks at a span: less than a few
+/// milliseconds.
+const EFFORT_PER_POLL: usize = 1 << 14;
+/// To look at a configuration, and maybe admit it beyond a return, in looks at a span.
+pub(super) const LOOK: usize = 1 << 8;
+/// Of this many pairs of open operations, each is compared in the time of a look at a span.
+const PAIRS: usize = 16;
 
 /// An operation about to be ordered.
 #[derive(Clone, Copy)]
@@ -140,6 +147,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             sparing: false,
             more: FxHashMap::default(),
             effort: 0,
+            unasked: 0,
         }
     }
 
@@ -157,7 +165,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let span = self.returning().expect("a return is left");
         let slot = self.layout.places[span as usize];
         let fresh = self.invoke_until(self.spans[span as usize].returned);
-        self.retire(self.spans[span as usize].returned);
+        self.retire(self.spans[span as usize].returned, limits)?;
         self.views.begin_round(slot, fresh);
         self.free_silent(fresh, limits)?;
         self.sparing = self.frugal && !self.now.cursor.active.is_empty();
@@ -174,7 +182,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         cursor.blind.remove(slot);
         cursor.round += 1;
         if self.next.items.len() > width {
-            self.cut(width);
+            self.cut(width, limits)?;
         }
         std::mem::swap(&mut self.now.frontier, &mut self.next.items);
         self.next.clear();
@@ -193,6 +201,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let most = width.saturating_mul(16).saturating_add(256);
         // Unknown operations offer more than is kept in any case.
         let generous = self.frugal && !self.sparing && !self.now.cursor.active.is_empty();
+        // At worst every open operation is compared with every other.
+        let expansion = LOOK + self.layout.slots * self.layout.slots / PAIRS;
         let mut place = 0;
         while let Some(&from) = self.work.items.get(place) {
             let enough = generous && self.next.items.len() >= width.saturating_mul(2);
@@ -202,18 +212,30 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             }
             self.expand(&from, span, slot);
             place += 1;
-            self.poll_at(place, limits)?;
+            self.poll(expansion, limits)?;
         }
         self.effort += (place + self.now.frontier.len()) as u64;
         Ok(())
     }
 
-    /// Keeps to the limits in a loop over configurations that has come to `place`.
-    fn poll_at(&mut self, place: usize, limits: &Limits<'_>) -> Result<(), Cause> {
+    /// Notes that so many spans were looked at, or as much was done.
+    pub(super) const fn note(&mut self, effort: usize) {
+        self.unasked = self.unasked.saturating_add(effort);
+    }
+
+    /// Keeps to the limits in a loop that does so much each time.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was met.
+    pub(super) fn poll(&mut self, effort: usize, limits: &Limits<'_>) -> Result<(), Cause> {
         self.views.rein_in();
-        if place == 0 || !place.is_multiple_of(EXPANSIONS_PER_POLL) {
-            Ok(())
-        } else if (limits.stop)() {
+        self.note(effort);
+        if self.unasked < EFFORT_PER_POLL {
+            return Ok(());
+        }
+        self.unasked = 0;
+        if (limits.stop)() {
             Err(Cause::Stopped)
         } else if self.bytes() > limits.memory {
             Err(Cause::Memory)
@@ -266,7 +288,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             }
         }
         for place in 0..self.now.frontier.len() {
-            self.poll_at(place, limits)?;
+            self.poll(LOOK, limits)?;
             let view = self.refresh(self.now.frontier[place].state);
             let silent = self.views.get(view).silent.and(&fresh);
             let configuration = &mut self.now.frontier[place];
@@ -283,8 +305,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let frontier = std::mem::take(&mut self.now.frontier);
         let taken = frontier.capacity() * size_of::<Configuration<W>>();
         let limits = Limits { memory: limits.memory.saturating_sub(taken), ..*limits };
-        for (place, configuration) in frontier.iter().enumerate() {
-            self.poll_at(place, &limits)?;
+        for configuration in &frontier {
+            self.poll(LOOK, &limits)?;
             if configuration.used.contains(slot) {
                 self.survive(*configuration, slot);
                 continue;

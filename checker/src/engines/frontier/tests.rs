@@ -147,7 +147,7 @@ fn until(spans: &[Span], position: u64) -> Vec<Span> {
 
 fn search_with(spans: &[Span], rules: Rules, narrow: usize) -> Search {
     let model = register();
-    let Ok(plan) = Plan::with_rules(&model, spans, rules, narrow) else {
+    let Ok(plan) = Plan::with_rules(&model, spans, rules, narrow, &UNLIMITED) else {
         panic!("registers know all of these calls")
     };
     let mut engine = plan.engine();
@@ -216,7 +216,9 @@ fn stretch_without_an_order_from_any_state_refutes_the_whole() {
             continue;
         };
         let states: Vec<ValueId> = (0..4).map(ValueId).collect();
-        let layout = super::Layout::new(&register(), &spans, 0, true);
+        let layout =
+            super::Layout::new(&register(), &spans, 0, true, &crate::engines::Patience::endless())
+                .unwrap();
         let part = locate::find(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
         if let Some(part) = part {
             found += 1;

@@ -1,6 +1,8 @@
 //! The steps that led to each configuration: a forest of parent pointers, kept as long as some
 //! configuration hangs on them.
 
+use crate::engines::{Patience, Stopped};
+
 /// The trail of a configuration in which nothing was ordered yet.
 pub(super) const ROOT: u32 = u32::MAX;
 
@@ -40,13 +42,22 @@ impl Trail {
     }
 
     /// Gives up all nodes but those that `heads` hang on, which get new numbers.
-    pub(super) fn reclaim<'a>(&mut self, heads: impl Iterator<Item = &'a mut u32>) {
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up; then the trail is of no more use.
+    pub(super) fn reclaim<'a>(
+        &mut self,
+        heads: impl Iterator<Item = &'a mut u32>,
+        patience: &Patience<'_>,
+    ) -> Result<(), Stopped> {
         let heads: Vec<&mut u32> = heads.filter(|head| **head != ROOT).collect();
         let mut used = vec![false; self.nodes.len()];
         for head in &heads {
             used[**head as usize] = true;
         }
         for number in (0..self.nodes.len()).rev() {
+            patience.step()?;
             let parent = self.nodes[number].parent;
             if used[number] && parent != ROOT {
                 used[parent as usize] = true;
@@ -55,6 +66,7 @@ impl Trail {
         let mut numbers = vec![ROOT; self.nodes.len()];
         let mut kept = 0;
         for number in 0..self.nodes.len() {
+            patience.step()?;
             if used[number] {
                 let mut node = self.nodes[number];
                 if node.parent != ROOT {
@@ -70,19 +82,25 @@ impl Trail {
         for head in heads {
             *head = numbers[*head as usize];
         }
+        Ok(())
     }
 
     /// The steps that led to `head`, the first first.
-    pub(super) fn steps(&self, head: u32) -> Vec<Node> {
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up.
+    pub(super) fn steps(&self, head: u32, patience: &Patience<'_>) -> Result<Vec<Node>, Stopped> {
         let mut steps = Vec::new();
         let mut at = head;
         while at != ROOT {
+            patience.step()?;
             let node = self.nodes[at as usize];
             steps.push(node);
             at = node.parent;
         }
         steps.reverse();
-        steps
+        Ok(steps)
     }
 
     /// Bytes; those that reclaiming needs for a moment included.

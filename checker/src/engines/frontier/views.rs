@@ -7,11 +7,15 @@ use super::bits::Bits;
 use super::configuration::{Configuration, DEAD};
 use super::layout::NONE;
 use super::states::{UNUSED, Usage, usage_bytes};
-use super::sweep::{Snapshot, Sweep};
+use super::sweep::{LOOK, Snapshot, Sweep};
 use crate::engines::memory::{ALLOCATION, map_bytes};
+use crate::engines::wgl::{Cause, Limits};
+use crate::engines::{Patience, Stopped};
 use crate::history::Action;
 use crate::model::Model;
 
+/// To say what one operation at work means in a state, in looks at a span.
+const REFRESH: usize = 8;
 /// How many states are kept in view; states that were left stay until there are more.
 const MOST_VIEWS: usize = 256;
 /// How many are within one round, where many are looked at again.
@@ -195,6 +199,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         for place in 0..self.now.cursor.active.len() {
             let kind = self.now.cursor.active[place];
             if !self.layout.kinds[kind as usize].blind {
+                self.note(REFRESH);
                 let call = self.layout.kinds[kind as usize].call;
                 let after = self.model.step(self.states.get(state), call);
                 let after = after.map(|after| self.intern(&after));
@@ -207,6 +212,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     }
 
     fn refresh_slot(&mut self, number: usize, state: u32, slot: u32) {
+        self.note(REFRESH);
         let span = self.now.cursor.open[slot as usize];
         let after = (span != NONE)
             .then(|| self.model.step(self.states.get(state), self.spans[span as usize].call))
@@ -252,7 +258,8 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     fn will_be_looked_at(&mut self, state: u32, number: usize) -> bool {
         let first = self.now.cursor.invoked;
         let horizon = self.layout.horizon[first];
-        let mut place = self.views.views[number].looker.max(first);
+        let from = self.views.views[number].looker.max(first);
+        let mut place = from;
         while let Some(span) = self.spans.get(place)
             && span.invoked < horizon
         {
@@ -260,11 +267,13 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             let after =
                 considered.then(|| self.model.step(self.states.get(state), span.call)).flatten();
             if after.is_some_and(|it| span.is_completed() || it != *self.states.get(state)) {
+                self.note(place - from);
                 self.views.views[number].looker = place;
                 return true;
             }
             place += 1;
         }
+        self.note(place - from);
         self.views.views[number].looker = place;
         false
     }
@@ -306,16 +315,22 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     }
 
     /// Forgets how often unknown operations were used at which nobody looks after `position`.
-    pub(super) fn retire(&mut self, position: u64) {
+    ///
+    /// # Errors
+    ///
+    /// If a limit was met.
+    pub(super) fn retire(&mut self, position: u64, limits: &Limits<'_>) -> Result<(), Cause> {
         let kinds = &self.layout.kinds;
         let is_over = |kind: u32| kinds[kind as usize].last_look < position;
         let cursor = &mut self.now.cursor;
         if !cursor.active.iter().any(|&kind| is_over(kind)) {
-            return;
+            return Ok(());
         }
         cursor.active.retain(|&kind| !is_over(kind));
         self.views.kinds_changed();
-        for configuration in &mut self.now.frontier {
+        for place in 0..self.now.frontier.len() {
+            self.poll(LOOK, limits)?;
+            let configuration = &mut self.now.frontier[place];
             let usage = self.usages.get(configuration.usage);
             if usage.iter().any(|&(kind, _)| is_over(kind)) {
                 let left: Usage =
@@ -323,20 +338,30 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
                 configuration.usage = self.usages.intern(&left, usage_bytes(&left));
             }
         }
+        Ok(())
     }
 
     /// Gives up all steps, states and usages but those of the frontier and of the snapshots.
-    pub(super) fn reclaim<'s>(&mut self, snapshots: impl Iterator<Item = &'s mut Snapshot<W>>)
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the time is up; then the sweep is of no more use.
+    pub(super) fn reclaim<'s>(
+        &mut self,
+        snapshots: impl Iterator<Item = &'s mut Snapshot<W>>,
+        patience: &Patience<'_>,
+    ) -> Result<(), Stopped>
     where
         Self: 's,
     {
         let mut kept: Vec<&mut Configuration<W>> = self.now.frontier.iter_mut().collect();
         kept.extend(snapshots.flat_map(|snapshot| &mut snapshot.frontier));
         let states = kept.iter().map(|it| it.state).filter(|&state| state != DEAD);
-        self.states.retain(states);
-        self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]));
-        self.trail.reclaim(kept.into_iter().map(|configuration| &mut configuration.trail));
+        self.states.retain(states, patience)?;
+        self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]), patience)?;
+        self.trail.reclaim(kept.into_iter().map(|it| &mut it.trail), patience)?;
         self.views.forget();
         self.more.clear();
+        Ok(())
     }
 }

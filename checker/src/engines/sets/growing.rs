@@ -17,6 +17,9 @@ use crate::history::{Action, Response};
 use crate::model::Set;
 use crate::value::ValueId;
 
+/// How many elements of a read are hashed or compared in one step of [`Patience`].
+const ELEMENTS: usize = 8;
+
 /// What is known of an element.
 #[derive(Debug, Clone, Copy)]
 struct Element {
@@ -85,13 +88,20 @@ fn groups<'a>(
         if let (Action::Read, Some(Response::Value(list))) = (span.call.action, span.call.response)
         {
             let elements = set.elements(list).expect("a list of elements");
+            patience.spend(elements.len() / ELEMENTS)?;
             by_list.entry(elements).or_default().push(place);
         }
     }
-    let mut groups: Vec<Group<'_>> =
-        by_list.into_iter().map(|(elements, reads)| Group { elements, reads }).collect();
-    groups.sort_unstable_by_key(|group| (group.elements.len(), group.reads[0]));
-    Ok(groups)
+    let lists = by_list.into_iter().map(|(elements, reads)| Group { elements, reads });
+    let mut groups = patience.collect(lists)?;
+    let place = |(place, group): (usize, &Group<'_>)| (group.elements.len(), group.reads[0], place);
+    let mut order = patience.collect(groups.iter().enumerate().map(place))?;
+    patience.sort(&mut order)?;
+    let group = |(.., place): (_, _, usize)| {
+        let Group { elements, ref mut reads } = groups[place];
+        Group { elements, reads: std::mem::take(reads) }
+    };
+    patience.collect(order.into_iter().map(group))
 }
 
 struct Growing<'a> {
@@ -164,6 +174,7 @@ impl Growing<'_> {
         let groups = self.groups.len();
         let mut adds: Vec<Vec<usize>> = vec![Vec::new(); groups + 1];
         for (number, element) in self.elements.iter().enumerate() {
+            self.patience.step()?;
             if element.seen_by != NONE || self.span(element.add).is_completed() {
                 adds[groups.min(element.group as usize)].push(number);
             }
@@ -192,12 +203,14 @@ impl Growing<'_> {
                 let before = reached.max(missed[number]);
                 let add = order.put(self.elements[number].add, before, rank)?;
                 for &observer in &saw[number] {
+                    self.patience.step()?;
                     order.put(observer, add, rank + 1)?;
                 }
                 all = all.max(add);
             }
             reached = all;
             for &read in self.groups.get(group).map_or(&[][..], |group| &group.reads) {
+                self.patience.step()?;
                 let latest = order.put(read, all, rank + 2)?;
                 reached = reached.max(latest);
             }

@@ -46,24 +46,32 @@ impl Monitored for Set<'_> {
         if !self.begins_empty() {
             return Decision::Inexact("it does not begin empty");
         }
-        let reads = spans.iter().any(|span| matches!(span.call.action, Action::Read));
-        let found = if reads {
-            growing::decide(self, spans, slots, patience)
-        } else {
-            element::decide(self, spans, slots, patience)
-        };
-        let found = found.and_then(|moments| Ok(patience.ask().map(|()| moments)?));
-        match found {
-            Ok(mut moments) => {
-                moments.sort_unstable();
-                Decision::Valid(moments.into_iter().map(|(_, _, _, place)| place).collect())
-            }
+        match self.order(spans, slots, patience) {
+            Ok(order) => Decision::Valid(order),
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
             Err(Obstacle::Stopped) => Decision::Stopped,
             Err(Obstacle::Finding(finding)) => {
                 Decision::Violation(Box::new(story::tell(self, history, spans, &finding)))
             }
         }
+    }
+}
+
+impl Set<'_> {
+    fn order(
+        &self,
+        spans: &[Span],
+        slots: &mut Slots,
+        patience: &Patience<'_>,
+    ) -> Result<Vec<u32>, Obstacle> {
+        let is_read = |span: &Span| matches!(span.call.action, Action::Read);
+        let mut moments = if patience.count(spans, is_read)? > 0 {
+            growing::decide(self, spans, slots, patience)?
+        } else {
+            element::decide(self, spans, slots, patience)?
+        };
+        patience.sort(&mut moments)?;
+        Ok(patience.collect(moments.into_iter().map(|(_, _, _, place)| place))?)
     }
 }
 

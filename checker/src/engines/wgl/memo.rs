@@ -5,13 +5,17 @@
 //! one of them does not hold that window open to the end; and a set that has them besides another
 //! one is as good as remembered, since they need never happen.
 //!
-//! Once the memory for it is used up, remembers no more, but still knows what it has seen.
+//! Once the memory for it is used up, remembers no more, but still knows what it has seen. States
+//! that it meets from then on stay as long as the search has use for them.
+//!
+//! All of it is in a few large pieces of memory, except what a state has beyond its own size: a
+//! search that is told to stop does not take long to let go of a hundred million words.
 
 use std::hash::Hash;
 
-use rustc_hash::FxHashMap;
-
-use super::Span;
+use super::arena::Arena;
+use super::table::{Table, hash};
+use super::{Patience, Span, Stopped};
 
 /// A set of linearized operations and the state that they lead to.
 pub(super) struct Pair {
@@ -25,17 +29,24 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(spans: &[Span], state: u32) -> Self {
+    pub(super) fn new(
+        spans: &[Span],
+        state: u32,
+        patience: &Patience<'_>,
+    ) -> Result<Self, Stopped> {
         let mut counts = [0_u32; 2];
         let mut numbers = Vec::with_capacity(spans.len());
-        let kinds: Vec<bool> = spans.iter().map(Span::is_completed).collect();
-        for &kind in &kinds {
+        let mut kinds = Vec::with_capacity(spans.len());
+        for span in spans {
+            patience.step()?;
+            let kind = span.is_completed();
             let count = &mut counts[usize::from(kind)];
             numbers.push(*count);
+            kinds.push(kind);
             *count += 1;
         }
         let [unknown, completed] = counts.map(Bits::new);
-        Self { state, completed, unknown, numbers, kinds }
+        Ok(Self { state, completed, unknown, numbers, kinds })
     }
 
     pub(super) fn insert(&mut self, span: u32) {
@@ -111,43 +122,64 @@ impl Bits {
 
 /// The pairs and the states met so far.
 pub(super) struct Memo<S> {
+    /// The states, those first that are remembered.
     states: Vec<S>,
-    numbers: FxHashMap<S, u32>,
-    /// For states and sets of completed operations the sets of unknown ones, none within another
-    /// that came later.
-    pairs: FxHashMap<Box<[u64]>, Vec<Box<[u64]>>>,
+    numbers: Table,
+    /// Two sorts of rows. A state and a set of completed operations, as [`Pair::write`] writes
+    /// them, after a word with their number and the last set of unknown ones that came with them.
+    /// Such a set, after a word with its length and the set before.
+    rows: Arena,
+    /// The rows of the first sort.
+    pairs: Table,
     scratch: Vec<u64>,
-    bytes: usize,
+    /// What states take beyond their own size.
+    heap: usize,
     most: usize,
-    full: bool,
+    /// How many states are remembered, once no more are.
+    full: Option<usize>,
+    /// How many words were looked at for the last pair.
+    effort: usize,
 }
 
-/// What the allocator adds to a piece of memory, about.
-const ALLOCATION: usize = 16;
+/// In the place of the last set of unknown operations: the empty one, within which none is, but
+/// which is within all.
+const EMPTY: u32 = u32::MAX;
+/// In the place of the set before: there is none.
+const LAST: u32 = u32::MAX - 1;
+
+/// The most bytes that are of use: rows have numbers of 32 bits, and a word for each.
+const MOST: usize = 30 << 30;
 
 impl<S: Clone + Eq + Hash> Memo<S> {
-    /// An empty memory of at most so many bytes.
-    pub(super) fn new(most: usize) -> Self {
+    /// An empty memory of at most so many bytes, for sets of so many operations.
+    pub(super) fn new(most: usize, spans: usize) -> Self {
         Self {
             states: Vec::new(),
-            numbers: FxHashMap::default(),
-            pairs: FxHashMap::default(),
+            numbers: Table::new(),
+            rows: Arena::new(spans.div_ceil(64) + 2),
+            pairs: Table::new(),
             scratch: Vec::new(),
-            bytes: 0,
-            most,
-            full: false,
+            heap: 0,
+            most: most.min(MOST),
+            full: None,
+            effort: 0,
         }
     }
 
-    /// The state's number. `heap` is what it and a copy take beyond their own sizes, in bytes.
-    pub(super) fn intern(&mut self, state: &S, heap: usize) -> u32 {
-        if let Some(&number) = self.numbers.get(state) {
+    /// The state's number: the same for equal ones, as long as they are remembered. `heap` is what
+    /// it and a copy take beyond their own sizes, in bytes.
+    pub(super) fn intern(&mut self, state: S, heap: usize) -> u32 {
+        let hash = hash(&state);
+        let known = self.numbers.find(hash, |number| self.states[number as usize] == state);
+        if let Some(number) = known {
             return number;
         }
-        let number = u32::try_from(self.states.len()).expect("memory ends before 2^32 states");
-        self.states.push(state.clone());
-        self.numbers.insert(state.clone(), number);
-        self.bytes += 4 * size_of::<S>() + ALLOCATION + heap;
+        let number = self.states.len() as u32;
+        if self.full.is_none() && self.keep_to_limit(0, heap) {
+            self.heap += heap;
+            self.numbers.insert(hash, number);
+        }
+        self.states.push(state);
         number
     }
 
@@ -155,37 +187,105 @@ impl<S: Clone + Eq + Hash> Memo<S> {
         &self.states[number as usize]
     }
 
+    /// Gives up what is not remembered of the states, but for so many: those that were met since.
+    pub(super) fn forget(&mut self, count: u32) {
+        if let Some(kept) = self.full {
+            self.states.truncate(kept.max(count as usize));
+        }
+    }
+
+    /// How many states there are.
+    pub(super) fn count(&self) -> u32 {
+        self.states.len() as u32
+    }
+
     /// Whether the pair is new, as far as remembered. From now on it is not, if there is room.
     pub(super) fn insert(&mut self, pair: &Pair) -> bool {
         pair.write(&mut self.scratch);
         let (_, unknown) = pair.unknown.trimmed(0);
-        let known = self.pairs.get_mut(self.scratch.as_slice());
-        if known.as_ref().is_some_and(|known| known.iter().any(|it| is_within(it, unknown))) {
+        let hash = hash(&self.scratch);
+        let row = &self.scratch[..];
+        let known = self.pairs.find(hash, |number| {
+            let words = self.rows.from(number);
+            words[0] as u32 as usize == row.len() && words[1..][..row.len()] == *row
+        });
+        let last = known.map_or(LAST, |number| (self.rows.from(number)[0] >> 32) as u32);
+        self.effort = self.scratch.len();
+        if self.has_within(last, unknown) {
             return false;
         }
-        let own = size_of_val(unknown) + 2 * (ALLOCATION + size_of::<Box<[u64]>>());
-        // The words, the allocator's own, and a table that is half full; that is twice as large
-        // for a moment when it grows.
-        let entry = 3 * (size_of::<Box<[u64]>>() + size_of::<Vec<u64>>() + 1);
-        let key = size_of_val(self.scratch.as_slice()) + 2 * ALLOCATION + entry;
-        let bytes = if known.is_some() { own } else { own + key };
-        if self.bytes + bytes > self.most {
-            self.full = true;
+        if self.full.is_some() || !self.keep_to_limit(self.scratch.len() + unknown.len() + 2, 0) {
             return true;
         }
-        self.bytes += bytes;
+        let last = if unknown.is_empty() {
+            EMPTY
+        } else {
+            self.rows.push(u64::from(last) << 32 | unknown.len() as u64, unknown)
+        };
+        let first = u64::from(last) << 32 | self.scratch.len() as u64;
         match known {
-            Some(known) => known.push(unknown.into()),
+            Some(number) => self.rows.set_first(number, first),
             None => {
-                self.pairs.insert(self.scratch.as_slice().into(), vec![unknown.into()]);
+                let number = self.rows.push(first, &self.scratch);
+                self.pairs.insert(hash, number);
             }
         }
         true
     }
 
+    /// Whether a set from `last` on is within this one.
+    fn has_within(&mut self, last: u32, unknown: &[u64]) -> bool {
+        let mut at = last;
+        while at != LAST {
+            if at == EMPTY {
+                return true;
+            }
+            let words = self.rows.from(at);
+            let length = words[0] as u32 as usize;
+            self.effort += 1 + length;
+            if is_within(&words[1..][..length], unknown) {
+                return true;
+            }
+            at = (words[0] >> 32) as u32;
+        }
+        false
+    }
+
+    /// Whether there is room for rows of so many words, or for a state that takes so much beyond its
+    /// own size. If not, nothing is remembered from now on.
+    fn keep_to_limit(&mut self, words: usize, heap: usize) -> bool {
+        let states = &self.states;
+        // What doubles is there twice for a moment.
+        let doubles = states.len() == states.capacity();
+        let growth = if doubles { 2 * size_of::<S>() * states.len().max(4) } else { 0 };
+        let more = self.rows.bytes_for(words)
+            + self.pairs.bytes_to_grow()
+            + self.numbers.bytes_to_grow()
+            + growth
+            + heap;
+        let has_room = self.bytes() + more <= self.most;
+        if !has_room {
+            self.full.get_or_insert(self.states.len());
+        }
+        has_room
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<S>() * self.states.capacity()
+            + self.heap
+            + self.numbers.bytes()
+            + self.pairs.bytes()
+            + self.rows.bytes()
+    }
+
+    /// How many words were looked at for the last pair.
+    pub(super) const fn effort(&self) -> usize {
+        self.effort
+    }
+
     /// Whether something was not remembered for want of memory.
     pub(super) const fn is_full(&self) -> bool {
-        self.full
+        self.full.is_some()
     }
 }
 

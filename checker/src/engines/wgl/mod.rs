@@ -24,22 +24,27 @@
 //! Leaves out what [frontier](super::frontier) does beside it: blind writes hidden by others, and
 //! looking ahead. Does not fall back on recursion: histories may be long.
 
+mod arena;
 mod memo;
 mod minimise;
+mod table;
 mod timeline;
 
 pub use minimise::minimise;
 
 use rustc_hash::FxHashMap;
 
-use super::Span;
+use super::{Patience, Span, Stopped};
 use crate::history::Action;
 use crate::model::Model;
 use memo::{Memo, Pair};
 use timeline::{Event, Timeline};
 
-/// How many steps go by between two questions whether to stop.
-const STEPS_PER_POLL: u64 = 1_024;
+/// A step of the search in steps of [`Patience`]: it calls the model, and looks at the memory.
+const EFFORT: usize = 16;
+
+/// How many words of the memory are looked at in one step of [`Patience`].
+const WORDS: usize = 8;
 
 /// What a search may use.
 #[derive(Clone, Copy)]
@@ -92,11 +97,45 @@ pub enum Cause {
 ///
 /// With 2^30 spans or more.
 pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
-    let completed = spans.iter().filter(|span| span.is_completed()).count();
-    if spans.iter().any(|span| !model.knows(span.call)) {
-        return Search::Unknown { cause: Cause::NoMeaning, ordered: 0, completed, passed: 0 };
+    let patience = Patience::new(limits.stop);
+    let survey = match Survey::of(model, spans, &patience) {
+        Ok(survey) => survey,
+        Err(unknown) => return unknown,
+    };
+    let completed = survey.completed;
+    match Searcher::new(model, spans, completed, limits.memory, &patience) {
+        Ok(searcher) => searcher.run(),
+        Err(Stopped) => survey.unknown(Cause::Stopped),
     }
-    Searcher::new(model, spans, completed, limits.memory).run(limits)
+}
+
+/// A first look at all spans.
+pub(super) struct Survey {
+    completed: usize,
+}
+
+impl Survey {
+    /// Counts the spans; or says why they cannot be searched.
+    pub(super) fn of<M: Model>(
+        model: &M,
+        spans: &[Span],
+        patience: &Patience<'_>,
+    ) -> Result<Self, Search> {
+        let mut survey = Self { completed: 0 };
+        for span in spans {
+            if !model.knows(span.call) {
+                return Err(survey.unknown(Cause::NoMeaning));
+            }
+            survey.completed += usize::from(span.is_completed());
+            patience.step().map_err(|Stopped| survey.unknown(Cause::Stopped))?;
+        }
+        Ok(survey)
+    }
+
+    /// That nothing was found, for want of something.
+    pub(super) const fn unknown(&self, cause: Cause) -> Search {
+        Search::Unknown { cause, ordered: 0, completed: self.completed, passed: 0 }
+    }
 }
 
 /// How many steps a search goes on once its memory is full, at least, and as a multiple of those
@@ -111,26 +150,34 @@ const SINGLE: u32 = u32::MAX;
 const STEP: usize = size_of::<Step>();
 
 /// For every span a number that it shares with those that ask the same, if there are any.
-fn twins(spans: &[Span]) -> Vec<u32> {
+fn twins(spans: &[Span], patience: &Patience<'_>) -> Result<Vec<u32>, Stopped> {
     let mut counts: FxHashMap<Action, (u32, u32)> = FxHashMap::default();
     for span in spans {
+        patience.step()?;
         let number = counts.len() as u32;
         counts.entry(span.call.action).or_insert((number, 0)).1 += 1;
     }
-    let number = |span: &Span| match counts[&span.call.action] {
-        (_, 1) => SINGLE,
-        (number, _) => number,
-    };
-    spans.iter().map(number).collect()
+    let mut twins = Vec::with_capacity(spans.len());
+    for span in spans {
+        patience.step()?;
+        twins.push(match counts[&span.call.action] {
+            (_, 1) => SINGLE,
+            (number, _) => number,
+        });
+    }
+    Ok(twins)
 }
 
 /// A step that the search took, and can take back.
 struct Step {
     span: u32,
     state_before: u32,
+    /// How many states there were.
+    states_before: u32,
 }
 
 struct Searcher<'a, M: Model> {
+    patience: &'a Patience<'a>,
     model: &'a M,
     spans: &'a [Span],
     timeline: Timeline,
@@ -151,15 +198,24 @@ struct Searcher<'a, M: Model> {
 }
 
 impl<'a, M: Model> Searcher<'a, M> {
-    fn new(model: &'a M, spans: &'a [Span], completed: usize, memory: usize) -> Self {
-        let timeline = Timeline::new(spans);
-        let twins = twins(spans);
+    fn new(
+        model: &'a M,
+        spans: &'a [Span],
+        completed: usize,
+        memory: usize,
+        patience: &'a Patience<'a>,
+    ) -> Result<Self, Stopped> {
+        let timeline = Timeline::new(spans, patience)?;
+        let twins = twins(spans, patience)?;
         let steps = Vec::with_capacity(spans.len());
-        let mut pair = Pair::new(spans, 0);
+        let mut pair = Pair::new(spans, 0, patience)?;
         let tables = timeline.bytes() + pair.bytes() + 4 * twins.capacity() + STEP * spans.len();
-        let mut memo = Memo::new(memory.saturating_sub(tables));
-        pair.state = memo.intern(&model.initial(), 0);
-        Self {
+        let mut memo = Memo::new(memory.saturating_sub(tables), spans.len());
+        let initial = model.initial();
+        let heap = model.heap_bytes(&initial);
+        pair.state = memo.intern(initial, heap);
+        Ok(Self {
+            patience,
             model,
             spans,
             timeline,
@@ -172,10 +228,10 @@ impl<'a, M: Model> Searcher<'a, M> {
             left: completed,
             fewest_left: completed,
             stuck_at: 0,
-        }
+        })
     }
 
-    fn run(mut self, limits: &Limits<'_>) -> Search {
+    fn run(mut self) -> Search {
         if !self.fits {
             return self.unknown(Cause::Memory);
         }
@@ -184,7 +240,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         let mut full_at = None;
         while self.left > 0 {
             count += 1;
-            if count.is_multiple_of(STEPS_PER_POLL) && (limits.stop)() {
+            if self.patience.spend(EFFORT) == Err(Stopped) {
                 return self.unknown(Cause::Stopped);
             }
             if self.memo.is_full() {
@@ -200,8 +256,9 @@ impl<'a, M: Model> Searcher<'a, M> {
                 Event::Returned(span) => {
                     self.stuck_at = self.stuck_at.max(self.spans[span as usize].returned);
                     match self.take_back() {
-                        Some(span) => self.timeline.after(Timeline::invocation(span)),
-                        None => return Search::Violation { proven_at: self.stuck_at },
+                        Ok(Some(span)) => self.timeline.after(Timeline::invocation(span)),
+                        Ok(None) => return Search::Violation { proven_at: self.stuck_at },
+                        Err(Stopped) => return self.unknown(Cause::Stopped),
                     }
                 }
             };
@@ -216,22 +273,26 @@ impl<'a, M: Model> Searcher<'a, M> {
         let Some(state) = self.model.step(self.memo.state(before), span.call) else {
             return false;
         };
+        if !span.is_completed() && state == *self.memo.state(before) {
+            return false;
+        }
         if self.has_better_twin(number, &state) {
             return false;
         }
-        let state = self.memo.intern(&state, self.model.heap_bytes(&state));
-        if state == before && !span.is_completed() {
-            return false;
-        }
+        let states_before = self.memo.count();
+        let heap = self.model.heap_bytes(&state);
+        self.pair.state = self.memo.intern(state, heap);
         self.pair.insert(number);
-        self.pair.state = state;
-        if !self.memo.insert(&self.pair) {
+        let is_new = self.memo.insert(&self.pair);
+        self.patience.charge(self.memo.effort() / WORDS);
+        if !is_new {
             self.pair.remove(number);
             self.pair.state = before;
+            self.memo.forget(states_before);
             return false;
         }
         self.timeline.lift(number, span.is_completed());
-        self.steps.push(Step { span: number, state_before: before });
+        self.steps.push(Step { span: number, state_before: before, states_before });
         if span.is_completed() {
             self.left -= 1;
             self.fewest_left = self.fewest_left.min(self.left);
@@ -250,6 +311,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         let mut at = self.timeline.first();
         while let Event::Invoked(other) = self.timeline.event(at) {
             at = self.timeline.after(at);
+            self.patience.charge(1);
             if other == number || self.twins[other as usize] != twin {
                 continue;
             }
@@ -269,20 +331,22 @@ impl<'a, M: Model> Searcher<'a, M> {
     }
 
     /// Takes back the last step to which there is an alternative, with all after it.
-    fn take_back(&mut self) -> Option<u32> {
-        loop {
-            let step = self.steps.pop()?;
+    fn take_back(&mut self) -> Result<Option<u32>, Stopped> {
+        while let Some(step) = self.steps.pop() {
+            self.patience.spend(EFFORT)?;
             let span = &self.spans[step.span as usize];
             self.pair.remove(step.span);
             self.pair.state = step.state_before;
+            self.memo.forget(step.states_before);
             self.timeline.put_back(step.span, span.is_completed());
             if span.is_completed() {
                 self.left += 1;
             }
             if !self.model.is_pure(span.call) {
-                return Some(step.span);
+                return Ok(Some(step.span));
             }
         }
+        Ok(None)
     }
 
     fn unknown(&self, cause: Cause) -> Search {

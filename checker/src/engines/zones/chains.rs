@@ -36,8 +36,7 @@ impl Zone {
 /// The zones by their lower ends, which is also an order in which the chains can take effect.
 pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Refusal> {
     let found = trace(blocks).and_then(|mut zones| {
-        blocks.patience.ask()?;
-        zones.sort_unstable_by_key(|zone| zone.low());
+        blocks.patience.sort_by_key(&mut zones, |zone| zone.low())?;
         sweep(&zones, blocks.patience).map(|()| zones)
     });
     found.map_err(|halt| blocks.refusal(halt))
@@ -48,6 +47,7 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
     let mut zones = Vec::with_capacity(blocks.blocks.len());
     let mut traced = 0;
     for (head, block) in (INITIAL..).zip(&blocks.blocks) {
+        blocks.patience.step()?;
         if block.kept && block.previous == NONE {
             let (zone, length) = walk(blocks, head)?;
             traced += length;
@@ -58,7 +58,7 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
         }
     }
     // Every block has at most one predecessor, so one that no walk met lies on a circle.
-    if traced < blocks.blocks.iter().filter(|block| block.kept).count() {
+    if traced < blocks.patience.count(&blocks.blocks, |block| block.kept)? {
         return Err(circle(blocks).into());
     }
     Ok(zones)

@@ -7,10 +7,10 @@
 //!     ]
 //!
 //! `at` counts from the moment at which clients begin. A range stands for a time in it that the
-//! run's seed draws. With `every`, the list is played again and again until the run's time is over.
-//! What else stands in a fault are its parameters; `partita list faults` names them. A run writes
-//! its schedule in the same language, with every time settled, so that it can be played again as it
-//! was, edited, and cut down.
+//! run's seed draws. `lulls` lists times in which clients only read. With `every`, the list is
+//! played again and again until the run's time is over. What else stands in a fault are its
+//! parameters; `partita list faults` names them. A run writes its schedule in the same language,
+//! with every time settled, so that it can be played again as it was, edited, and cut down.
 
 mod read;
 
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{PlannedFault, Schedule};
+use super::{Lull, PlannedFault, Schedule};
 use crate::fault::units::written;
-use crate::fault::{Fault, TARGET, Target};
+use crate::fault::{Fault, Target};
 use crate::random::stream;
 
 pub use read::ScriptError;
@@ -41,12 +41,49 @@ pub struct Script {
     pub nodes: Option<u32>,
     /// What the nodes' command is given beside what the target says, by the target's name.
     pub arguments: BTreeMap<String, Vec<String>>,
+    /// What clients do under it, by the name of a workload.
+    pub workload: Option<String>,
+    /// How many clients there are.
+    pub clients: Option<u32>,
+    /// The rate that all clients together aim at, in operations a second.
+    pub rate: Option<u32>,
     /// What victims are drawn from, if that is not the run's seed.
     pub seed: Option<u64>,
     /// How often the list is played, if it is not played once.
     pub every: Option<Duration>,
     /// The list.
     pub faults: Vec<ScriptedFault>,
+    /// When clients only read.
+    pub lulls: Vec<ScriptedLull>,
+    /// What an operator tells the store meanwhile, by the target's name.
+    pub commands: BTreeMap<String, Vec<ScriptedCommand>>,
+}
+
+/// One command of a [`Script`], in the words of the target's protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptedCommand {
+    /// When it is given.
+    at: Span,
+    /// The words, separated by blanks.
+    say: String,
+}
+
+/// One command to come, for whoever leads then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCommand {
+    /// When it is given, since the schedule began.
+    pub at: Duration,
+    /// Its words.
+    pub words: Vec<String>,
+}
+
+/// One lull of a [`Script`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptedLull {
+    /// When it begins.
+    at: Span,
+    /// How long it lasts.
+    duration: Span,
 }
 
 /// One fault of a [`Script`].
@@ -112,7 +149,78 @@ impl Script {
             }
         }
         faults.sort_by_key(|planned| (planned.at_ms, planned.id));
-        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults })
+        let lulls = self.lulls_until(end, seed);
+        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults, lulls })
+    }
+
+    /// When clients only read, in a run of which the last fault ends before `end`.
+    fn lulls_until(&self, end: Duration, seed: u64) -> Vec<Lull> {
+        let mut lulls = Vec::new();
+        for round in 0..self.rounds(end) {
+            let base = self.every.unwrap_or_default() * round;
+            for (place, lull) in self.lulls.iter().enumerate() {
+                let mut rng = stream(seed, &format!("times of lull {place}, round {round}"));
+                let at_ms = milliseconds(base + lull.at.draw(&mut rng));
+                lulls.push(Lull { at_ms, duration_ms: milliseconds(lull.duration.draw(&mut rng)) });
+            }
+        }
+        lulls
+    }
+
+    /// What an operator of `target` says in a run of `duration` with this seed, by time.
+    pub fn commands_for_run(
+        &self,
+        target: &str,
+        duration: Duration,
+        seed: u64,
+    ) -> Vec<PlannedCommand> {
+        let end = duration.saturating_sub(BEFORE_THE_END.min(duration / 20));
+        let scripted = self.commands.get(target).map_or(&[][..], Vec::as_slice);
+        let mut planned = Vec::new();
+        for round in 0..self.rounds(end) {
+            let base = self.every.unwrap_or_default() * round;
+            for (place, command) in scripted.iter().enumerate() {
+                let mut rng = stream(seed, &format!("time of command {place}, round {round}"));
+                let words = command.say.split_whitespace().map(str::to_owned).collect();
+                planned.push(PlannedCommand { at: base + command.at.draw(&mut rng), words });
+            }
+        }
+        planned.retain(|command| command.at < end);
+        planned.sort_by_key(|command| command.at);
+        planned
+    }
+
+    /// Commands for one target as a script says them, with their times settled; nothing if there are
+    /// none. Goes after [`Schedule::written`].
+    pub fn commands_written(target: &str, commands: &[PlannedCommand]) -> String {
+        if commands.is_empty() {
+            return String::new();
+        }
+        let quoted = |text: String| toml::Value::String(text).to_string();
+        let mut text = format!("commands = {{ {} = [\n", quoted(target.to_owned()));
+        for command in commands {
+            let say = quoted(command.words.join(" "));
+            let _ = writeln!(text, "  {{ at = \"{}\", say = {say} }},", written(command.at));
+        }
+        text.push_str("] }\n");
+        text
+    }
+
+    /// How often the list is begun in a run of which the last fault ends before `end`.
+    fn rounds(&self, end: Duration) -> u32 {
+        let rounds = self.every.map_or(1, |every| end.as_nanos() / every.as_nanos().max(1) + 1);
+        u32::try_from(rounds).unwrap_or(u32::MAX)
+    }
+
+    /// Names the victims of the faults whose numbers `victims` has, in place of how they were chosen.
+    pub fn name_victims(&mut self, victims: &BTreeMap<u32, Vec<String>>) {
+        for scripted in &mut self.faults {
+            let takes_target = scripted.fault.description().has_target();
+            let named = scripted.id.and_then(|id| victims.get(&id));
+            if let Some(named) = named.filter(|named| takes_target && !named.is_empty()) {
+                scripted.target = Target::Nodes(named.clone());
+            }
+        }
     }
 
     /// The least time of a run in which a list that is played once has room.
@@ -140,13 +248,16 @@ impl Script {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl ScriptedFault {
     fn planned(&self, id: u32, at: Duration, lasts: Duration) -> PlannedFault {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         PlannedFault {
             id,
-            at_ms: ms(at),
-            duration_ms: ms(lasts),
+            at_ms: milliseconds(at),
+            duration_ms: milliseconds(lasts),
             fault: self.fault,
             target: self.target.clone(),
             parameters: self.parameters.clone(),
@@ -169,7 +280,7 @@ impl Schedule {
                 time(planned.duration_ms),
                 planned.fault
             );
-            if planned.fault.description().parameters.iter().any(|it| it.name == TARGET) {
+            if planned.fault.description().has_target() {
                 let _ = write!(text, ", target = {}", quoted(&planned.target.to_string()));
             }
             for (name, value) in &planned.parameters {
@@ -178,6 +289,18 @@ impl Schedule {
             text.push_str(" },\n");
         }
         text.push_str("]\n");
+        if !self.lulls.is_empty() {
+            let time = |ms| written(Duration::from_millis(ms));
+            let lull = |it: &Lull| {
+                format!(
+                    "  {{ at = \"{}\", for = \"{}\" }},\n",
+                    time(it.at_ms),
+                    time(it.duration_ms)
+                )
+            };
+            let lulls: String = self.lulls.iter().map(lull).collect();
+            let _ = write!(text, "lulls = [\n{lulls}]\n");
+        }
         text
     }
 }
@@ -218,6 +341,41 @@ mod tests {
         let error = once.for_run(Duration::from_secs(10), 1).expect_err("too late").to_string();
         assert!(error.starts_with("mine.toml:3: ") && error.contains("11s"), "{error}");
         assert!(once.for_run(once.needs(), 1).is_ok());
+    }
+
+    #[test]
+    fn lulls_are_played_with_the_list_and_read_back() {
+        let script = script(
+            "every = \"2s\"\nlulls = [{ at = \"500ms..700ms\", for = \"1s\" }]\nfaults = []\n",
+        );
+        let schedule = script.for_run(Duration::from_secs(6), 7).expect("fits");
+        assert_eq!(schedule.lulls.len(), 3);
+        for (round, lull) in (0..).zip(&schedule.lulls) {
+            assert!((2_000 * round + 500..=2_000 * round + 700).contains(&lull.at_ms));
+            assert!(lull.is_on(lull.at_ms + 999) && !lull.is_on(lull.at_ms + 1_000));
+            assert!(!lull.is_on(lull.at_ms - 1));
+        }
+        let again = Script::parse("mine.toml", &schedule.written("it")).expect("a script");
+        assert_eq!(again.for_run(Duration::from_secs(6), 9).expect("fits").lulls, schedule.lulls);
+    }
+
+    #[test]
+    fn commands_are_for_one_target_and_given_in_every_round() {
+        let script = script(
+            "every = \"2s\"\nfaults = []\n\
+             commands = { mine = [{ at = \"500ms..700ms\", say = \"HAND OVER\" }] }\n",
+        );
+        let commands = script.commands_for_run("mine", Duration::from_secs(5), 7);
+        assert_eq!(commands.len(), 2, "the third would come after the end");
+        for (round, command) in (0..).zip(&commands) {
+            let at = command.at.checked_sub(Duration::from_secs(2) * round).expect("its round");
+            assert!((500..=700).contains(&at.as_millis()));
+            assert_eq!(command.words, ["HAND", "OVER"]);
+        }
+        assert!(script.commands_for_run("other", Duration::from_secs(5), 7).is_empty());
+        let settled = format!("faults = []\n{}", Script::commands_written("mine", &commands));
+        let again = self::script(&settled).commands_for_run("mine", Duration::from_secs(5), 8);
+        assert_eq!(again, commands, "as it was written");
     }
 
     #[test]

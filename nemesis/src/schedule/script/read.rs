@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Script, ScriptedFault, Span};
+use super::{Script, ScriptedCommand, ScriptedFault, ScriptedLull, Span};
 use crate::fault::units::duration;
 use crate::fault::{FAULTS, Fault, TARGET, Target};
 
@@ -32,7 +32,8 @@ impl ScriptError {
 /// A problem and the place of the text that has it.
 type Problem = (Range<usize>, String);
 
-const KNOWN: &str = "about, nodes, every, seed, arguments or faults";
+const KNOWN: &str =
+    "about, nodes, every, seed, workload, clients, rate, arguments, commands, lulls or faults";
 
 impl Script {
     /// Reads a script that was found in the file, or under the name, `name`.
@@ -62,6 +63,17 @@ fn read(table: &DeTable<'_>, text: &str) -> Result<Script, Problem> {
         match key.get_ref().as_ref() {
             "about" => word(value, "a line of text")?.clone_into(&mut script.about),
             "nodes" => script.nodes = Some(number(value, "a number of nodes, 1 to 99")?),
+            "workload" => {
+                script.workload = Some(word(value, "the name of a workload")?.to_owned());
+            }
+            "clients" => script.clients = Some(number(value, "a number of clients")?),
+            "rate" => script.rate = Some(number(value, "a number of operations a second")?),
+            "commands" => script.commands = commands(value)?,
+            "lulls" => {
+                let list = value.get_ref().as_array();
+                let list = list.ok_or_else(|| expected(value, "a list of lulls"))?;
+                script.lulls = list.iter().map(scripted_lull).collect::<Result<_, _>>()?;
+            }
             "seed" => script.seed = Some(number(value, "a whole number")?),
             "every" => {
                 let every = time(value)?;
@@ -107,6 +119,36 @@ fn arguments(value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, Vec<String
         Ok((target.to_string(), list.collect::<Result<_, Problem>>()?))
     };
     table.iter().map(list).collect()
+}
+
+fn commands(
+    value: &Spanned<DeValue<'_>>,
+) -> Result<BTreeMap<String, Vec<ScriptedCommand>>, Problem> {
+    let what = "a list of commands for each target, such as \
+                { raft-node = [{ at = \"2s\", say = \"RAFT TRANSFER\" }] }";
+    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+    let command = |value: &Spanned<DeValue<'_>>| {
+        let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+        let (Some(at), Some(say), 2) = (table.get("at"), table.get("say"), table.len()) else {
+            return Err(expected(value, what));
+        };
+        Ok(ScriptedCommand { at: span(at)?, say: word(say, what)?.to_owned() })
+    };
+    let list = |(target, list): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+        let list = list.get_ref().as_array().ok_or_else(|| expected(list, what))?;
+        let target: &std::borrow::Cow<'_, str> = target.get_ref();
+        Ok((target.to_string(), list.iter().map(command).collect::<Result<_, Problem>>()?))
+    };
+    table.iter().map(list).collect()
+}
+
+fn scripted_lull(value: &Spanned<DeValue<'_>>) -> Result<ScriptedLull, Problem> {
+    let what = "a lull, such as { at = \"2s\", for = \"3s\" }";
+    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
+    let (Some(at), Some(duration), 2) = (table.get("at"), table.get("for"), table.len()) else {
+        return Err(expected(value, what));
+    };
+    Ok(ScriptedLull { at: span(at)?, duration: span(duration)? })
 }
 
 fn scripted(value: &Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Problem> {

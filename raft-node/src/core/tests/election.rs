@@ -1,10 +1,10 @@
 //! Facts about elections (Raft §5.2, §5.4.1).
 
 use super::super::message::{Ballot, Body};
-use super::super::network::{Network, id, ms, set, value};
 use super::super::operation::Reply;
 use super::super::units::{Index, RecordId, Term};
 use super::super::{Core, Input, Message, Output, Record, Role};
+use super::network::{Network, id, ms, set, value};
 use super::scenarios;
 use crate::mutations::Mutations;
 

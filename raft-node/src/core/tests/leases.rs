@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::network::{Network, append, id, ms, read, set, value};
 use super::super::operation::{Admin, Operation, Reply};
 use super::super::refusal::Refusal;
 use super::super::units::RequestId;
 use super::super::{Config, Input, Lease, Output};
+use super::network::{Network, append, id, ms, read, set, value};
 
 fn leased(config: &mut Config) {
     config.lease = Some(Lease::ORDINARY);
@@ -93,7 +93,7 @@ fn keys_expire_though_nobody_writes() {
     let life = ms(1000);
     let expire = super::super::operation::Command::Expire { key: "x".into(), life };
     let write = super::super::operation::Write::Plain(expire);
-    assert_eq!(network.call(leader, Operation::Write(write)), Ok(Reply::Integer(1)));
+    assert_eq!(network.call(leader, Operation::from(write)), Ok(Reply::Integer(1)));
     network.run(ms(800));
     assert_eq!(network.call(leader, read("x")), value("1"));
     network.run(ms(500));

@@ -1,10 +1,10 @@
 //! Facts about changing members and leaders (Raft §6, thesis §3.10, §4).
 
-use super::super::network::{Network, append, id, ms, read, set, value};
 use super::super::operation::{Admin, Operation, Reply};
 use super::super::refusal::Refusal;
 use super::super::units::NodeId;
 use super::super::{Config, Role};
+use super::network::{Network, append, id, ms, read, set, value};
 
 fn add(server: u32) -> Operation {
     Operation::Admin(Admin::Add { id: id(server), address: format!("host{server}").into() })

@@ -7,6 +7,7 @@ mod leases;
 mod members;
 #[cfg(feature = "mutations")]
 mod mutations;
+mod network;
 mod reads;
 mod replication;
 mod requests;

@@ -1,6 +1,6 @@
 //! Each planted bug changes the outcome of a scenario that the honest core passes.
 
-use super::super::network::value;
+use super::network::value;
 use super::scenarios;
 use crate::mutations::{Mutation, Mutations};
 

@@ -1,11 +1,11 @@
 //! Facts about reads (thesis §6.4).
 
 use super::super::message::{AppendOutcome, Body};
-use super::super::network::{Network, id, ms, read, set, value};
 use super::super::operation::Reply;
 use super::super::refusal::Refusal;
 use super::super::units::{Index, Term};
 use super::super::{Core, Input, Message, Output, Restored, Role};
+use super::network::{Network, id, ms, read, set, value};
 use super::scenarios;
 use crate::mutations::Mutations;
 

@@ -1,11 +1,11 @@
 //! Facts about log replication (Raft §5.3, §5.4.2).
 
 use super::super::message::{Append, AppendOutcome, Body};
-use super::super::network::{Network, append, id, ms, read, set, value};
 use super::super::operation::Reply;
 use super::super::refusal::Refusal;
 use super::super::units::{Index, NodeId, Term};
 use super::super::{Core, Input, Message, Output, Restored};
+use super::network::{Network, append, id, ms, read, set, value};
 use super::scenarios;
 use crate::mutations::Mutations;
 

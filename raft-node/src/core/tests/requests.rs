@@ -1,9 +1,9 @@
 //! Facts about clients' requests: forwarding, limits, outcomes, sessions (thesis §6.3).
 
-use super::super::network::{Network, append, append_command, id, ms, once, read, set, value};
 use super::super::operation::{Failure, Operation, Reply, Write};
 use super::super::refusal::Refusal;
 use super::super::units::SessionId;
+use super::network::{Network, append, append_command, id, ms, once, read, set, value};
 
 #[test]
 fn every_server_serves_reads_and_writes() {
@@ -95,7 +95,7 @@ fn doubled_forward_is_carried_out_once() {
 fn retry_through_another_leader_is_applied_once() {
     let mut network = Network::honest(3, 7);
     let first = network.elect(None);
-    let opened = network.call(first, Operation::Write(Write::OpenSession));
+    let opened = network.call(first, Operation::from(Write::OpenSession));
     let Ok(Reply::Integer(number)) = opened else { panic!("{opened:?}") };
     let session = SessionId(u64::try_from(number).expect("positive"));
     // The entry reaches the others, the acknowledgement does not reach the client.

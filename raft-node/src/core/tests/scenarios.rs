@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::log::{Entry, Payload};
-use super::super::network::{Network, Outcome, append, id, ms, read, set};
 use super::super::operation::Reply;
 use super::super::units::{Index, Term, Timestamp};
+use super::network::{Network, Outcome, append, id, ms, read, set};
 use crate::mutations::Mutations;
 
 pub(super) fn noop(index: u64, term: u64) -> Entry {

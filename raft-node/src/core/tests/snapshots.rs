@@ -1,10 +1,10 @@
 //! Facts about snapshots (Raft §7, thesis §5).
 
 use super::super::message::{AppendOutcome, Body, Chunk};
-use super::super::network::{Network, append, append_command, id, ms, once, read, value};
 use super::super::operation::{Admin, Operation, Reply, Write};
 use super::super::units::{Index, NodeId, SessionId, Term};
 use super::super::{Compaction, Config, Core, Input, Message, Output, SnapshotId};
+use super::network::{Network, append, append_command, id, ms, once, read, value};
 
 fn small(config: &mut Config) {
     config.compaction = Compaction { log_bytes: 4000, keep_entries: 5, chunk_bytes: 700 };
@@ -53,7 +53,7 @@ fn lagging_follower_gets_the_snapshot_although_chunks_are_lost() {
         let (first, last) = (network.core(leader).status(), network.core(lagging).status());
         assert_eq!((first.applied, first.last), (last.applied, last.last), "seed {seed}");
         let machine = &network.core(lagging).machine;
-        assert_eq!(machine.read(&"list".into()), Reply::Value(list.into()));
+        assert_eq!(machine.value(&"list".into()), Reply::Value(list.into()));
     }
 }
 
@@ -77,7 +77,7 @@ fn restarted_leader_can_send_its_old_snapshot() {
 fn sessions_are_part_of_the_snapshot() {
     let mut network = Network::configured(3, 3, small);
     let leader = network.elect(None);
-    let opened = network.call(leader, Operation::Write(Write::OpenSession));
+    let opened = network.call(leader, Operation::from(Write::OpenSession));
     let Ok(Reply::Integer(number)) = opened else { panic!("{opened:?}") };
     let session = SessionId(u64::try_from(number).expect("positive"));
     let command = || once(session, 1, append_command("a"));

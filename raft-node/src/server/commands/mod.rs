@@ -1,19 +1,11 @@
 //! Understands the commands of Redis that this server has, and says how each answers.
 //!
-//! * `GET key`: the value, or nil; linearizable, on every server. `EXISTS key`, `STRLEN key` and
-//!   `TYPE key` are the same read, of which they tell less.
-//! * `SET key value`: `OK`.
-//! * `SET key value GET`: the value before, or nil.
-//! * `SET key value IFEQ old`: `OK` if the key held exactly `old` and was set; nil if not, and then
-//!   nothing changed. A missing key is equal to nothing.
-//! * `SET key value IFEQ old GET`: the value seen before, or nil if the key was missing, *whether
-//!   or not it was set*: it was set if and only if the answer is `old`.
-//! * `APPEND key suffix`: the new length in bytes.
-//! * `DEL key …`: how many of the keys existed.
-//! * `INCR key`: the new number. `INCRBY key 1`, by which libraries send it, is the same; other
-//!   numbers are refused.
-//! * `EXPIRE key seconds`, `PEXPIRE key milliseconds`: 1 if the key exists and now expires, else 0.
-//!   The time is the cluster's own, which stands still while there is no leader.
+//! * `GET key`: the value, or nil; linearizable, on every server. `STRLEN key` and `TYPE key` are
+//!   the same read, of which they tell less.
+//! * `MGET key …`, `EXISTS key …`: the values, or how many there are, all at one moment.
+//! * `TTL key`, `PTTL key`: when the key expires, in seconds or milliseconds from now; -1 if never,
+//!   -2 if there is no such key.
+//! * The commands that write are listed in [`writes`].
 //! * `SESSION`: the number of a new session.
 //! * `ONCE session sequence COMMAND …`: as `COMMAND`, one of the writes above (not `SESSION`),
 //!   which is applied at most once.
@@ -24,9 +16,10 @@
 //!   `CONFIG GET …`: enough for redis-cli, redis-benchmark and client libraries. There is no
 //!   password, so `AUTH` is refused.
 //!
-//! `SET` follows Redis 8.4. Any other option of it is an error, never ignored. Commands that read
-//! or write several keys at once are left out, except `DEL`: reads are confirmed one by one, and
-//! several of them would not be one moment's.
+//! What is left out is refused in words, never ignored: other types than strings, absolute expiry
+//! times, since the cluster's time is its own, and transactions: several reads and writes at one
+//! moment would all have to go through the log. `MULTI` begins one that fails at `EXEC` with nothing
+//! done, so that a library that pipelines one does not see its commands carried out one by one.
 //!
 //! `ONCE` makes a retry safe: a client opens a session, numbers its writes with rising sequences,
 //! one at a time, and repeats a write whose fate it does not know with the same number, at any
@@ -40,15 +33,15 @@
 mod administration;
 mod caller;
 mod table;
-
-use std::time::Duration;
+mod writes;
 
 use bytes::Bytes;
 
 pub(super) use self::administration::{put_members, put_status};
 pub(super) use self::caller::Caller;
+use self::writes::write;
 use super::resp::{Protocol, put};
-use crate::core::operation::{Command, Write};
+use crate::core::operation::{Query, Write};
 use crate::core::units::SessionId;
 use crate::core::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Operation, Refusal, Reply};
 
@@ -76,8 +69,10 @@ pub(super) enum Request {
 pub(super) enum Shape {
     /// All of it.
     Whole,
-    /// Whether there is a value, as 1 or 0.
-    Existence,
+    /// Whether it was done, as 1 or 0.
+    Done,
+    /// The milliseconds in it as seconds.
+    Seconds,
     /// The value's length in bytes, 0 without a value.
     Length,
     /// The name of the value's type.
@@ -93,18 +88,25 @@ enum CommandError {
     UnknownSubcommand(&'static str, String),
     #[error("ERR wrong number of arguments for '{0}' command")]
     WrongNumber(&'static str),
-    #[error("ERR syntax error: SET takes IFEQ value and GET, each once, and no other option")]
+    #[error(
+        "ERR syntax error: SET takes one of NX, XX, IFEQ value; one of EX seconds, PX milliseconds, \
+         KEEPTTL; and GET"
+    )]
     SetOption,
     #[error("ERR syntax error: HELLO takes a version, AUTH name password, and SETNAME name")]
     HelloOption,
-    #[error("ERR ONCE takes a session, a sequence and one of SET, APPEND, DEL, INCR, PEXPIRE")]
+    #[error("ERR ONCE takes a session, a sequence and a command that writes keys")]
     Once,
-    #[error("ERR EXISTS takes one key: several are not read at one moment")]
-    OneKey,
-    #[error("ERR INCRBY takes 1 and no other number")]
-    Amount,
-    #[error("ERR invalid expire time: it takes a whole number above 0")]
-    ExpireTime,
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    #[error("ERR invalid expire time in '{0}' command")]
+    ExpireTime(&'static str),
+    #[error("ERR there are no transactions and no scripts here: nothing was done")]
+    Transaction,
+    #[error("EXECABORT Transaction discarded: there are none here, and nothing was done")]
+    Aborted,
+    #[error("ERR EXEC and DISCARD end a transaction, and MULTI began none")]
+    NoTransaction,
     #[error(
         "ERR RAFT takes STATUS, MEMBERS, SNAPSHOT, TRANSFER [id], REMOVE id, or ADD id ip:port [ip:port]"
     )]
@@ -135,19 +137,27 @@ pub(super) fn understand(words: &[Bytes], caller: &mut Caller) -> Request {
 
 fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> {
     let (name, arguments) = words.split_first().expect("a request has words");
-    let Some(row) = table::find(name) else {
+    let row = table::find(name);
+    if (row.is_none() || caller.in_transaction())
+        && let Some(told) = caller.transaction(name)
+    {
+        return told;
+    }
+    let Some(row) = row else {
         return Err(CommandError::UnknownCommand(shown(name)));
     };
     if !row.takes(words.len()) {
         return Err(CommandError::WrongNumber(row.name));
     }
     match (row.name, arguments) {
-        ("get", [key]) => read(key, Shape::Whole),
-        ("exists", [key]) => read(key, Shape::Existence),
-        ("exists", _) => Err(CommandError::OneKey),
-        ("strlen", [key]) => read(key, Shape::Length),
-        ("type", [key]) => read(key, Shape::Type),
-        ("session", _) => Ok(operation(Write::OpenSession)),
+        ("get", [key]) => read(Query::Value(checked_key(key)?), Shape::Whole),
+        ("mget", keys) => read(Query::Values(checked_keys(keys)?), Shape::Whole),
+        ("exists", keys) => read(Query::Count(checked_keys(keys)?), Shape::Whole),
+        ("strlen", [key]) => read(Query::Value(checked_key(key)?), Shape::Length),
+        ("type", [key]) => read(Query::Value(checked_key(key)?), Shape::Type),
+        ("ttl", [key]) => read(Query::Expiry(checked_key(key)?), Shape::Seconds),
+        ("pttl", [key]) => read(Query::Expiry(checked_key(key)?), Shape::Whole),
+        ("session", _) => Ok(operation(Write::OpenSession, Shape::Whole)),
         ("once", [session, sequence, command @ ..]) => once(session, sequence, command),
         ("ping", []) => Ok(answered(|out| put::simple(out, "PONG"))),
         ("ping" | "echo", [text]) => Ok(answered(|out| put::bulk(out, text))),
@@ -164,7 +174,7 @@ fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> 
         ("command", arguments) => command_table(arguments, caller.protocol()),
         ("config", [subcommand, names @ ..]) => configuration(subcommand, names, caller.protocol()),
         (name, arguments) => match write(name, arguments)? {
-            Some(command) => Ok(operation(Write::Plain(command))),
+            Some((command, shape)) => Ok(operation(Write::Plain(command), shape)),
             None => Err(CommandError::WrongNumber(row.name)),
         },
     }
@@ -175,65 +185,20 @@ fn shown(word: &[u8]) -> String {
     word.escape_ascii().to_string().chars().take(64).collect()
 }
 
-fn read(key: &Bytes, shape: Shape) -> Result<Request, CommandError> {
-    Ok(Request::Operation(Operation::Read { key: checked_key(key)? }, shape))
+fn read(query: Query, shape: Shape) -> Result<Request, CommandError> {
+    Ok(Request::Operation(Operation::Read(query), shape))
 }
 
-fn operation(write: Write) -> Request {
-    Request::Operation(Operation::Write(write), Shape::Whole)
-}
-
-/// A command that changes keys; `None` if the name and the number of words are not one's.
-fn write(name: &str, arguments: &[Bytes]) -> Result<Option<Command>, CommandError> {
-    Ok(Some(match (name, arguments) {
-        ("set", [key, value, options @ ..]) => set(key, value, options)?,
-        ("append", [key, suffix]) => {
-            Command::Append { key: checked_key(key)?, suffix: checked_value(suffix)? }
-        }
-        ("del", keys @ [_, ..]) => {
-            let keys = keys.iter().map(checked_key).collect::<Result<_, _>>()?;
-            Command::Delete { keys }
-        }
-        ("incr", [key]) => Command::Increment { key: checked_key(key)? },
-        ("incrby", [key, amount]) if amount == "1" => Command::Increment { key: checked_key(key)? },
-        ("incrby", [_, _]) => return Err(CommandError::Amount),
-        ("expire", [key, seconds]) => expire(key, seconds, 1000)?,
-        ("pexpire", [key, millis]) => expire(key, millis, 1)?,
-        _ => return Ok(None),
-    }))
-}
-
-fn set(key: &Bytes, value: &Bytes, options: &[Bytes]) -> Result<Command, CommandError> {
-    let (mut expected, mut get) = (None, false);
-    let mut rest = options;
-    while let Some((option, after)) = rest.split_first() {
-        rest = after;
-        if option.eq_ignore_ascii_case(b"GET") && !get {
-            get = true;
-        } else if option.eq_ignore_ascii_case(b"IFEQ") && expected.is_none() {
-            let (old, after) = rest.split_first().ok_or(CommandError::SetOption)?;
-            expected = Some(checked_value(old)?);
-            rest = after;
-        } else {
-            return Err(CommandError::SetOption);
-        }
-    }
-    Ok(Command::Set { key: checked_key(key)?, value: checked_value(value)?, expected, get })
+fn operation(write: Write, shape: Shape) -> Request {
+    Request::Operation(Operation::from(write), shape)
 }
 
 fn once(session: &Bytes, sequence: &Bytes, words: &[Bytes]) -> Result<Request, CommandError> {
     let (name, arguments) = words.split_first().ok_or(CommandError::Once)?;
     let row = table::find(name).ok_or(CommandError::Once)?;
-    let command = write(row.name, arguments)?.ok_or(CommandError::Once)?;
+    let (command, shape) = write(row.name, arguments)?.ok_or(CommandError::Once)?;
     let (session, sequence) = (SessionId(number(session)?), number(sequence)?);
-    Ok(operation(Write::Once { session, sequence, command }))
-}
-
-fn expire(key: &Bytes, time: &Bytes, millis: u64) -> Result<Command, CommandError> {
-    let time = std::str::from_utf8(time).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = time.filter(|time| *time > 0).and_then(|time| time.checked_mul(millis));
-    let life = time.map(Duration::from_millis).ok_or(CommandError::ExpireTime)?;
-    Ok(Command::Expire { key: checked_key(key)?, life })
+    Ok(operation(Write::Once { session, sequence, command }, shape))
 }
 
 fn number(word: &Bytes) -> Result<u64, CommandError> {
@@ -243,6 +208,10 @@ fn number(word: &Bytes) -> Result<u64, CommandError> {
 
 fn checked_key(key: &Bytes) -> Result<Bytes, CommandError> {
     if key.len() <= MAX_KEY_BYTES { Ok(key.clone()) } else { Err(CommandError::KeyTooLong) }
+}
+
+fn checked_keys(keys: &[Bytes]) -> Result<Vec<Bytes>, CommandError> {
+    keys.iter().map(checked_key).collect()
 }
 
 fn checked_value(value: &Bytes) -> Result<Bytes, CommandError> {
@@ -309,22 +278,37 @@ pub(super) fn put_outcome(
             put::error(out, &format!("{} {failure}", failure.prefix()));
         }
         (Err(refusal), _) => put::error(out, &format!("{} {refusal}", refusal.prefix())),
-        (Ok(_), Shape::Existence) => put::integer(out, i64::from(value.is_some())),
+        (Ok(reply), Shape::Done) => put::integer(out, i64::from(*reply == Reply::Ok)),
+        (Ok(Reply::Integer(millis)), Shape::Seconds) => {
+            // Rounded as Redis does, so that a key with a second to live has one.
+            let seconds = millis.saturating_add(500) / 1000;
+            put::integer(out, if *millis < 0 { *millis } else { seconds });
+        }
         (Ok(_), Shape::Length) => {
             let length = value.map_or(0, Bytes::len);
             put::integer(out, i64::try_from(length).expect("a value's length is bounded"));
         }
         (Ok(_), Shape::Type) => put::simple(out, value.map_or("none", |_| "string")),
-        (Ok(Reply::Ok), Shape::Whole) => put::simple(out, "OK"),
-        (Ok(Reply::Nil), Shape::Whole) => put::nil(out, protocol),
-        (Ok(Reply::Integer(number)), Shape::Whole) => put::integer(out, *number),
-        (Ok(Reply::Value(value)), Shape::Whole) => put::bulk(out, value),
+        (Ok(Reply::Ok), _) => put::simple(out, "OK"),
+        (Ok(Reply::Nil), _) => put::nil(out, protocol),
+        (Ok(Reply::Integer(number)), _) => put::integer(out, *number),
+        (Ok(Reply::Value(value)), _) => put::bulk(out, value),
+        (Ok(Reply::Values(values)), _) => {
+            put::array(out, values.len());
+            for value in values {
+                match value {
+                    Some(value) => put::bulk(out, value),
+                    None => put::nil(out, protocol),
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::operation::Command;
 
     fn understood(line: &str) -> Request {
         let words: Vec<Bytes> = line.split(' ').map(|word| word.to_owned().into()).collect();
@@ -338,52 +322,13 @@ mod tests {
         }
     }
 
-    fn set(expected: Option<&'static str>, get: bool) -> Request {
-        let expected = expected.map(Bytes::from);
-        let command = Command::Set { key: "k".into(), value: "v".into(), expected, get };
-        operation(Write::Plain(command))
-    }
-
-    #[test]
-    fn set_takes_its_options_in_any_order_and_case() {
-        assert_eq!(understood("set k v"), set(None, false));
-        assert_eq!(understood("SET k v GET"), set(None, true));
-        assert_eq!(understood("SET k v ifeq old get"), set(Some("old"), true));
-        assert_eq!(understood("SET k v GET IFEQ GET"), set(Some("GET"), true));
-    }
-
-    #[test]
-    fn set_with_an_unknown_option_is_refused() {
-        for line in ["SET k v NX", "SET k v IFEQ", "SET k v GET GET", "SET k v EX 5"] {
-            assert!(error(line).starts_with("-ERR syntax error"), "{line}");
-        }
-    }
-
     #[test]
     fn once_takes_a_write_and_nothing_else() {
-        let command = Command::Increment { key: "k".into() };
+        let command = Command::Add { key: "k".into(), amount: 1 };
         let write = Write::Once { session: SessionId(4), sequence: 9, command };
-        assert_eq!(understood("once 4 9 incr k"), operation(write));
+        assert_eq!(understood("once 4 9 incr k"), operation(write, Shape::Whole));
         for line in ["ONCE 4 9 GET k", "ONCE x 9 INCR k", "ONCE 4 9 ONCE 4 9 INCR k"] {
             assert!(error(line).starts_with("-ERR ONCE"), "{line}");
-        }
-    }
-
-    #[test]
-    fn incrby_adds_one_and_nothing_else() {
-        let command = Command::Increment { key: "k".into() };
-        assert_eq!(understood("INCRBY k 1"), operation(Write::Plain(command)));
-        assert!(error("INCRBY k 2").starts_with("-ERR INCRBY takes 1"));
-    }
-
-    #[test]
-    fn expiry_takes_a_positive_whole_number() {
-        let life = Duration::from_secs(2);
-        let command = Command::Expire { key: "k".into(), life };
-        assert_eq!(understood("EXPIRE k 2"), operation(Write::Plain(command.clone())));
-        assert_eq!(understood("PEXPIRE k 2000"), operation(Write::Plain(command)));
-        for line in ["EXPIRE k 0", "EXPIRE k -1", "EXPIRE k 1.5", "EXPIRE k 99999999999999999"] {
-            assert!(error(line).starts_with("-ERR invalid expire time"), "{line}");
         }
     }
 
@@ -394,7 +339,6 @@ mod tests {
         assert!(error(&format!("GET {}", "k".repeat(MAX_KEY_BYTES + 1))).contains("key is longer"));
         let long = "v".repeat(MAX_VALUE_BYTES + 1);
         assert!(error(&format!("SET k {long}")).contains("value is longer"));
-        assert!(error("EXISTS a b").starts_with("-ERR EXISTS takes one key"));
         assert!(error("HELLO 4").starts_with("-NOPROTO"));
         assert!(error("AUTH secret").starts_with("-ERR AUTH <password> called without"));
         assert!(error("COMMAND NONSENSE").contains("unknown subcommand"));
@@ -403,7 +347,7 @@ mod tests {
     #[test]
     fn error_replies_begin_with_their_prefix() {
         let mut out = Vec::new();
-        put_outcome(&mut out, &Err(Refusal::Uncertain), Shape::Existence, Protocol::Resp3);
+        put_outcome(&mut out, &Err(Refusal::Uncertain), Shape::Done, Protocol::Resp3);
         assert!(out.starts_with(b"-UNCERTAIN "), "{}", out.escape_ascii());
     }
 
@@ -416,13 +360,55 @@ mod tests {
         };
         for (shape, present, absent) in [
             (Shape::Whole, "$2\r\nab\r\n", "_\r\n"),
-            (Shape::Existence, ":1\r\n", ":0\r\n"),
             (Shape::Length, ":2\r\n", ":0\r\n"),
             (Shape::Type, "+string\r\n", "+none\r\n"),
         ] {
             assert_eq!(show(Reply::Value("ab".into()), shape), present);
             assert_eq!(show(Reply::Nil, shape), absent);
         }
+        for (millis, seconds) in [(1_500, 2), (499, 0), (-1, -1), (-2, -2)] {
+            let shown = show(Reply::Integer(millis), Shape::Seconds);
+            assert_eq!(shown, format!(":{seconds}\r\n"));
+        }
+        let values = Reply::Values(vec![Some("ab".into()), None]);
+        assert_eq!(show(values, Shape::Whole), "*2\r\n$2\r\nab\r\n_\r\n");
+        assert_eq!(show(Reply::Ok, Shape::Done), ":1\r\n");
+        assert_eq!(show(Reply::Nil, Shape::Done), ":0\r\n");
+    }
+
+    #[test]
+    fn nothing_is_done_between_multi_and_exec() {
+        let mut caller = Caller::new(7);
+        let mut told = |line: &'static str| {
+            let words: Vec<Bytes> = line.split(' ').map(Bytes::from).collect();
+            match understand(&words, &mut caller) {
+                Request::Answered(bytes) => String::from_utf8(bytes).expect("text"),
+                other => format!("{other:?}"),
+            }
+        };
+        assert!(told("EXEC").starts_with("-ERR EXEC and DISCARD"));
+        for (end, answer) in [("exec", "-EXECABORT "), ("discard", "+OK")] {
+            assert_eq!(told("multi"), "+OK\r\n");
+            for within in ["SET k v", "GET k", "MULTI", "WATCH k", "PING", "NONSENSE"] {
+                assert!(told(within).starts_with("-ERR there are no transactions"), "{within}");
+            }
+            assert!(told(end).starts_with(answer), "{end}");
+            assert!(told("SET k v").contains("Set"), "after {end}");
+        }
+        told("MULTI");
+        assert_eq!(told("RESET"), "+RESET\r\n");
+        assert_eq!(told("PING"), "+PONG\r\n");
+        assert!(told("EVAL x 0").starts_with("-ERR there are no transactions"));
+    }
+
+    #[test]
+    fn reads_name_their_keys() {
+        let read = |query, shape| Request::Operation(Operation::Read(query), shape);
+        let keys = || vec!["a".into(), "b".into()];
+        assert_eq!(understood("mget a b"), read(Query::Values(keys()), Shape::Whole));
+        assert_eq!(understood("EXISTS a b"), read(Query::Count(keys()), Shape::Whole));
+        assert_eq!(understood("TTL a"), read(Query::Expiry("a".into()), Shape::Seconds));
+        assert_eq!(understood("PTTL a"), read(Query::Expiry("a".into()), Shape::Whole));
     }
 
     #[test]

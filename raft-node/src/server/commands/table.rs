@@ -30,6 +30,7 @@ const fn row(
 
 const NONE: (i64, i64, i64) = (0, 0, 0);
 const ONE: (i64, i64, i64) = (1, 1, 1);
+const ALL: (i64, i64, i64) = (1, -1, 1);
 
 const TABLE: &[Description] = &[
     row("append", 3, &["write"], ONE, "Adds to the end of a value"),
@@ -38,26 +39,39 @@ const TABLE: &[Description] = &[
     row("command", -1, &["fast"], NONE, "Tells which commands there are"),
     row("config", -2, &["admin"], NONE, "Tells a few settings of Redis"),
     row("dbsize", 1, &["readonly", "fast"], NONE, "Counts the keys that this server has applied"),
-    row("del", -2, &["write"], (1, -1, 1), "Removes keys"),
+    row("decr", 2, &["write", "fast"], ONE, "Takes one from a number"),
+    row("decrby", 3, &["write", "fast"], ONE, "Takes from a number"),
+    row("del", -2, &["write"], ALL, "Removes keys"),
     row("echo", 2, &["fast"], NONE, "Answers its argument"),
-    row("exists", -2, &["readonly", "fast"], ONE, "Tells whether a key exists, linearizably"),
+    row("exists", -2, &["readonly", "fast"], ALL, "Counts those keys that exist, linearizably"),
     row("expire", 3, &["write", "fast"], ONE, "Lets a key expire after seconds"),
     row("get", 2, &["readonly", "fast"], ONE, "Reads a value, linearizably"),
+    row("getdel", 2, &["write", "fast"], ONE, "Removes a key and answers its value"),
+    row("getset", 3, &["write", "fast"], ONE, "Sets a key and answers its value before"),
     row("hello", -1, &["fast"], NONE, "Chooses RESP2 or RESP3"),
     row("incr", 2, &["write", "fast"], ONE, "Adds one to a number"),
-    row("incrby", 3, &["write", "fast"], ONE, "Adds one to a number"),
+    row("incrby", 3, &["write", "fast"], ONE, "Adds to a number"),
     row("info", -1, &[], NONE, "Tells where this server stands"),
+    row("mget", -2, &["readonly", "fast"], ALL, "Reads values at one moment, linearizably"),
+    row("mset", -3, &["write"], (1, -1, 2), "Sets keys at one moment"),
     row("once", -5, &["write"], (4, 4, 1), "Carries out a write at most once"),
+    row("persist", 2, &["write", "fast"], ONE, "Lets a key expire no more"),
     row("pexpire", 3, &["write", "fast"], ONE, "Lets a key expire after milliseconds"),
     row("ping", -1, &["fast"], NONE, "Answers"),
+    row("psetex", 4, &["write"], ONE, "Sets a key that expires after milliseconds"),
+    row("pttl", 2, &["readonly", "fast"], ONE, "Tells in how many milliseconds a key expires"),
     row("quit", -1, &["fast"], NONE, "Closes the connection"),
     row("raft", -2, &["admin"], NONE, "Tells about the cluster, or changes it"),
     row("reset", 1, &["fast"], NONE, "Makes the connection as new"),
     row("select", 2, &["fast"], NONE, "Accepts 0, the only database"),
     row("session", 1, &["write", "fast"], NONE, "Opens a session for ONCE"),
     row("set", -3, &["write"], ONE, "Sets a key"),
+    row("setex", 4, &["write"], ONE, "Sets a key that expires after seconds"),
+    row("setnx", 3, &["write", "fast"], ONE, "Sets a key that is missing"),
     row("strlen", 2, &["readonly", "fast"], ONE, "Measures a value, linearizably"),
+    row("ttl", 2, &["readonly", "fast"], ONE, "Tells in how many seconds a key expires"),
     row("type", 2, &["readonly", "fast"], ONE, "Tells whether a key exists, as a string"),
+    row("unlink", -2, &["write"], ALL, "Removes keys"),
 ];
 
 /// The row of a command, whatever the case of its name.

@@ -119,11 +119,11 @@ pub(super) fn expiring_keys(world: &mut World) -> Done {
         let leader = world.elect(None)?;
         let key = Bytes::from(format!("brief{}", round % 4));
         let value = Bytes::from_static(b"1");
-        let set = Command::Set { key: key.clone(), value, expected: None, get: false };
-        world.submit(leader, Operation::Write(Write::Plain(set)))?;
+        let set = Command::set(key.clone(), value);
+        world.submit(leader, Operation::from(Write::Plain(set)))?;
         let life = ms(world.faults.random_range(20..200));
         let expire = Command::Expire { key, life };
-        world.submit(leader, Operation::Write(Write::Plain(expire)))?;
+        world.submit(leader, Operation::from(Write::Plain(expire)))?;
         pause_up_to(world, 150)?;
     }
     world.settle(KEYS)

@@ -94,12 +94,19 @@ fn three_compacting(_seed: u64) -> Setup {
     compacting(3)
 }
 
+/// Servers that take a snapshot as soon as the labs' do, after a thousand bytes: clients that take
+/// their time write little more.
+fn compacting_early(size: usize) -> Setup {
+    let early = compacting(size);
+    Setup { compaction: Compaction { log_bytes: 1_000, ..early.compaction }, ..early }
+}
+
 fn five_compacting(_seed: u64) -> Setup {
-    compacting(5)
+    compacting_early(5)
 }
 
 fn seven_compacting(_seed: u64) -> Setup {
-    compacting(7)
+    compacting_early(7)
 }
 
 macro_rules! catalogue {
@@ -168,10 +175,14 @@ catalogue! {
     Snapshots "snapshot-install-unreliable-crash"
         three_compacting, snapshots::install_unreliable_crash,
         "the same over a network that loses a tenth";
+    Snapshots "snapshot-init" three_compacting, snapshots::init,
+        "all servers restart right after their first snapshot, twice";
     Snapshots "snapshot-all-crash" three_compacting, snapshots::all_crash,
         "all servers restart from snapshots and logs";
     Service "service" five, service::reliable,
         "clients of the key/value service, and nothing goes wrong";
+    Service "service-speed" three, service::speed,
+        "a thousand writes, one after another, three or more to a heartbeat";
     Service "service-unreliable" five, service::unreliable,
         "clients over a network that loses a tenth";
     Service "service-restarts" five, service::restarts,

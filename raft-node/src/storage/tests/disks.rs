@@ -136,6 +136,18 @@ fn what_was_not_synced_may_be_lost_in_part_or_whole() {
 }
 
 #[test]
+fn writing_nothing_behind_the_end_makes_no_file_longer() {
+    let directory = TempDir::new().expect("a directory");
+    let (real, simulated) = (Directory::new(directory.path()), SimulatedDisk::new());
+    let length = |file: &dyn DiskFile| {
+        file.write_at(&[], 7).expect("a healthy disk");
+        file.length().expect("a healthy disk")
+    };
+    assert_eq!(length(&real.create("a").expect("a healthy disk")), 0);
+    assert_eq!(length(&simulated.create("a").expect("a healthy disk")), 0);
+}
+
+#[test]
 fn full_disk_takes_what_fits_and_says_so() {
     let disk = SimulatedDisk::new();
     disk.limit(150);

@@ -8,6 +8,8 @@ mod model;
 mod mutants;
 mod snapshots;
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
@@ -36,7 +38,7 @@ fn random(seed: u64) -> ChaCha8Rng {
 fn entry(index: u64, term: u64, length: usize) -> Record {
     let suffix = vec![index.to_le_bytes()[0]; length].into();
     let command = Command::Append { key: "k".into(), suffix };
-    let payload = Payload::Write(Write::Plain(command));
+    let payload = Payload::Write(Arc::new(Write::Plain(command)));
     let (index, term, time) = (Index(index), Term(term), Timestamp(7));
     Record::Append(Entry { index, term, time, payload })
 }

@@ -1,6 +1,10 @@
 //! Runs a cluster of cores in virtual time: messages, disks and clients in memory, faults on
 //! demand.
 //!
+//! For situations that are set up step by step, with a look inside every core and a hand on its
+//! timers, which the [simulator](crate::sim) does not have: there nothing is known but what a server
+//! says and writes. Whatever is left to chance is played there.
+//!
 //! Deterministic from its seed. Checks, after every event and unless bugs are planted, that a term
 //! has one leader (Election Safety) and that servers commit the same entries (State Machine
 //! Safety).
@@ -15,11 +19,11 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use self::disk::Disk;
-use super::log::Entry;
-use super::message::Body;
-use super::operation::{Command, Write};
-use super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
-use super::{
+use super::super::log::Entry;
+use super::super::message::Body;
+use super::super::operation::{Command, Query, Write};
+use super::super::units::{Boot, Index, NodeId, RecordId, RequestId, SessionId, Term};
+use super::super::{
     Change, Compaction, Config, Core, Input, Message, Operation, Output, Refusal, Reply, Role,
     Snapshot,
 };
@@ -86,12 +90,8 @@ pub(super) fn ms(milliseconds: u64) -> Duration {
 }
 
 pub(super) fn set(key: &str, value: &str) -> Operation {
-    Operation::Write(Write::Plain(Command::Set {
-        key: key.to_owned().into(),
-        value: value.to_owned().into(),
-        expected: None,
-        get: false,
-    }))
+    let (key, value) = (key.to_owned().into(), value.to_owned().into());
+    Operation::from(Write::Plain(Command::set(key, value)))
 }
 
 pub(super) fn append_command(suffix: &str) -> Command {
@@ -99,15 +99,15 @@ pub(super) fn append_command(suffix: &str) -> Command {
 }
 
 pub(super) fn append(suffix: &str) -> Operation {
-    Operation::Write(Write::Plain(append_command(suffix)))
+    Operation::from(Write::Plain(append_command(suffix)))
 }
 
 pub(super) fn once(session: SessionId, sequence: u64, command: Command) -> Operation {
-    Operation::Write(Write::Once { session, sequence, command })
+    Operation::from(Write::Once { session, sequence, command })
 }
 
 pub(super) fn read(key: &str) -> Operation {
-    Operation::Read { key: key.to_owned().into() }
+    Operation::Read(Query::Value(key.to_owned().into()))
 }
 
 pub(super) fn value(text: &str) -> Outcome {

@@ -1,0 +1,108 @@
+//! Puts short scenes before what is drawn by chance: what a default run of some length always plays.
+//!
+//! Some mistakes were shipped by many products, and show only if several things befall a cluster in
+//! one order: leaders that are cut off in turn, each with writes that nobody else has (Figure 8 of
+//! Raft), or a loss of power on all nodes at once. Faults that are drawn one by one come to that once
+//! in hours. A scene is a few rounds of a recipe, with its times drawn from the seed; it needs no
+//! more than what any store must bear. Runs under [`LEAST_RUN`] and other menus than `default` have
+//! none, so that each scene leaves the better part of a run to chance.
+
+use std::time::Duration;
+
+use super::Schedule;
+use crate::menu::Menu;
+use crate::recipes;
+
+/// The shortest run that has scenes.
+const LEAST_RUN: Duration = Duration::from_secs(50);
+/// How long clients are alone before the first scene, in milliseconds.
+const LEAD_IN_MS: u64 = 2_000;
+/// How long clients are alone between two scenes, in milliseconds.
+const GAP_MS: u64 = 700;
+/// The fewest nodes of which a majority remains when one is cut off.
+const FEWEST_NODES: usize = 3;
+
+/// The scenes, in the order in which they are played: a recipe, and for how long it is.
+const SCENES: [(&str, Duration); 2] =
+    [("figure-8", Duration::from_millis(18_500)), ("quorum-power-loss", Duration::from_secs(6))];
+
+impl Schedule {
+    /// Draws the faults of a run as [`Schedule::draw`] does, after the scenes if it has some.
+    pub fn draw_with_scenes(
+        menu: &Menu,
+        nodes: &[String],
+        duration: Duration,
+        seed: u64,
+    ) -> Schedule {
+        if menu.to_string() != "default" || duration < LEAST_RUN || nodes.len() < FEWEST_NODES {
+            return Schedule::draw(menu, nodes, duration, seed);
+        }
+        let mut whole = Schedule { seed, faults: Vec::new(), lulls: Vec::new() };
+        let mut begin_ms = LEAD_IN_MS;
+        for (name, length) in SCENES {
+            let scene = recipes::find(name).and_then(|script| script.for_run(length, seed).ok());
+            whole.play_at(begin_ms, scene.expect("a scene has room for its recipe"));
+            begin_ms += u64::try_from(length.as_millis()).expect("a scene is short") + GAP_MS;
+        }
+        // What is drawn begins with a lead-in of its own.
+        begin_ms -= LEAD_IN_MS;
+        let rest = duration - Duration::from_millis(begin_ms);
+        whole.play_at(begin_ms, Schedule::draw(menu, nodes, rest, seed));
+        whole
+    }
+
+    /// Adds what `other` holds, so much later and under numbers that are not taken.
+    fn play_at(&mut self, begin_ms: u64, other: Schedule) {
+        let free = self.faults.iter().map(|planned| planned.id + 1).max().unwrap_or(0);
+        self.faults.extend(other.faults.into_iter().map(|mut planned| {
+            planned.id += free;
+            planned.at_ms += begin_ms;
+            planned
+        }));
+        self.lulls.extend(other.lulls.into_iter().map(|mut lull| {
+            lull.at_ms += begin_ms;
+            lull
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Fault;
+
+    fn draw(menu: &str, nodes: usize, seconds: u64, seed: u64) -> Schedule {
+        let nodes: Vec<String> = (1..=nodes).map(|number| format!("n{number}")).collect();
+        let menu = menu.parse().expect("a menu");
+        let schedule =
+            Schedule::draw_with_scenes(&menu, &nodes, Duration::from_secs(seconds), seed);
+        assert_eq!(schedule.check(&nodes), Ok(()));
+        assert!(schedule.end() <= Duration::from_secs(seconds));
+        schedule
+    }
+
+    #[test]
+    fn a_long_default_run_has_every_scene_and_then_what_chance_brings() {
+        for seed in 0..20 {
+            for nodes in [3, 4, 5] {
+                let schedule = draw("default", nodes, 60, seed);
+                let first = &schedule.faults[0];
+                assert_eq!((first.fault, first.at_ms), (Fault::Isolate, LEAD_IN_MS));
+                let blackouts = schedule.faults.iter().filter(|it| it.fault == Fault::PowerLossAll);
+                assert!(blackouts.count() >= 2);
+                assert!(schedule.faults.len() > 16, "{schedule:?}");
+                assert!(!schedule.lulls.is_empty());
+                assert!(schedule.lulls.iter().all(|lull| lull.at_ms < 23_000), "{schedule:?}");
+            }
+        }
+        assert_eq!(draw("default", 3, 60, 7), draw("default", 3, 60, 7));
+    }
+
+    #[test]
+    fn short_runs_small_clusters_and_chosen_menus_have_no_scene() {
+        for (menu, nodes, seconds) in [("default", 3, 20), ("default", 2, 60), ("kill", 3, 60)] {
+            let schedule = draw(menu, nodes, seconds, 5);
+            assert!(schedule.lulls.is_empty(), "{menu} {nodes} {seconds}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `partita replay`: an earlier run once more, with the faults it had.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use partita_nemesis::FaultRecord;
+
+use super::trial::{Original, Outcome};
+use crate::exit::{Exit, Failure, OrFail};
+
+/// Plays an earlier run again: the same store, clients, seed and schedule. Processes race as they do
+/// in life, so that a replay need not end as the run did: `--times` says how often it does.
+///
+/// Reads `plan.json` and `schedule.toml` in the run's folder, also of a run that was killed; writes
+/// each replay's own folder into `replays/` there. Exits with 1 if any replay found a violation,
+/// else as the worst of them did.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  partita replay partita-runs/latest\n  \
+                        partita replay partita-runs/latest --times 5 --exact")]
+pub struct Arguments {
+    /// The run's folder.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// How many times to play it.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    times: u32,
+    /// Hit the very nodes that were hit, whatever role they have this time; otherwise whoever leads
+    /// is hit where the leader was.
+    #[arg(long)]
+    exact: bool,
+    /// End each replay at its first violation.
+    #[arg(long)]
+    stop_on_violation: bool,
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such run, or a replay cannot be started.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    let mut original = Original::read(&arguments.run)?;
+    let mut schedule = original.folder.join("schedule.toml");
+    let out = original.folder.join("replays");
+    if arguments.exact {
+        original.script.name_victims(&victims(&original.folder)?);
+        schedule = original.folder.join("schedule-exact.toml");
+        let text = original.written(&original.schedule()?, &original.plan.command);
+        std::fs::write(&schedule, text).or_harness(|| schedule.display().to_string())?;
+    }
+    println!("replaying: {}", original.plan.command);
+    let more: &[&str] = if arguments.stop_on_violation { &["--stop-on-violation"] } else { &[] };
+    let mut worst = Exit::Valid;
+    let mut violations = 0;
+    for time in 1..=arguments.times {
+        let outcome = original.play(&schedule, &out, more)?;
+        println!("{time} of {}: {}", arguments.times, describe(&outcome));
+        violations += u32::from(outcome.exit == Exit::Violation);
+        worst = worse(worst, outcome.exit);
+    }
+    if arguments.times > 1 {
+        println!("violations in {violations} of {} replays", arguments.times);
+    }
+    Ok(worst)
+}
+
+fn describe(outcome: &Outcome) -> String {
+    let report = outcome.folder.as_ref().map(|folder| folder.join("report.html"));
+    let report = report.filter(|report| report.exists());
+    let report = report.map_or_else(String::new, |report| format!("  {}", report.display()));
+    format!("{}{report}", outcome.in_words())
+}
+
+/// A violation is the worst that a replay can end with, then a failure, then unknown.
+fn worse(one: Exit, other: Exit) -> Exit {
+    let rank = |exit: Exit| match exit {
+        Exit::Valid => 0,
+        Exit::Unknown => 1,
+        Exit::Usage | Exit::Harness => 2,
+        Exit::Violation => 3,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+/// Which nodes each fault of a run hit, by its number.
+fn victims(folder: &Path) -> Result<BTreeMap<u32, Vec<String>>, Failure> {
+    let path = folder.join("schedule.jsonl");
+    let text = std::fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
+    let mut victims = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        match serde_json::from_str::<FaultRecord>(line) {
+            Ok(record) => victims.insert(record.id, record.nodes),
+            // The last line of a run whose controller was killed while it wrote.
+            Err(_) if number == text.lines().count() && !text.ends_with('\n') => continue,
+            Err(error) => {
+                return Err(error).or_usage(|| format!("{}:{number}", path.display()));
+            }
+        };
+    }
+    Ok(victims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_is_left_out_and_a_wrong_one_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = r#"{"id":4,"fault":"kill","family":"process","target":"leader","nodes":["n2"],"#;
+        let rest = r#""parameters":{},"began_ns":1,"ended_ns":null,"effects":[],"error":null}"#;
+        let write = |text: String| std::fs::write(folder.path().join("schedule.jsonl"), text);
+        write(format!("{line}{rest}\n{line}")).expect("written");
+        let known = victims(folder.path()).expect("readable");
+        assert_eq!(known, BTreeMap::from([(4, vec!["n2".to_owned()])]));
+        write(format!("{line}\n{line}{rest}\n")).expect("written");
+        let failure = victims(folder.path()).expect_err("a wrong line");
+        assert!(format!("{:?}", failure.report).contains("schedule.jsonl:1"));
+    }
+
+    #[test]
+    fn a_violation_is_worse_than_anything_else() {
+        let all = [Exit::Valid, Exit::Unknown, Exit::Harness, Exit::Violation];
+        for exit in all {
+            assert_eq!(worse(exit, Exit::Violation), Exit::Violation);
+            assert_eq!(worse(Exit::Valid, exit), exit);
+        }
+        assert_eq!(worse(Exit::Harness, Exit::Unknown), Exit::Harness);
+    }
+}

@@ -1,0 +1,260 @@
+//! `partita shrink`: the fewest and shortest faults that still give a run's violation.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use partita_nemesis::Schedule;
+use partita_nemesis::shrink::shrink;
+
+use super::show::counted;
+use super::trial::{Original, Outcome};
+use crate::exit::{Exit, Failure, OrFail};
+
+/// How long clients go on without faults in a trial: as long as a run needs to see its last fault
+/// through.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+
+/// Finds the fewest and shortest faults that still give the violation of an earlier run.
+///
+/// Plays ever smaller schedules as runs of their own: a candidate counts if `--search` of its
+/// trials end in a violation. Real processes race, so the result is played five times more, and how
+/// often it gives the violation is said; if that is too seldom, the next larger one is tried. Writes
+/// `shrunk.toml` into the run's folder after each success, and the trials into `shrink/` there.
+/// Exits with 1 if the result still gives the violation often enough, with 3 if nothing does.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  partita shrink partita-runs/latest\n  \
+                        partita shrink partita-runs/latest --search 1/2 --confirm 3/5")]
+pub struct Arguments {
+    /// The run's folder.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// In how many of how many trials a candidate must give a violation to be kept.
+    #[arg(long, default_value = "2/3", value_name = "K/N", value_parser = quota)]
+    search: Quota,
+    /// In how many of how many trials the result must.
+    #[arg(long, default_value = "4/5", value_name = "K/N", value_parser = quota)]
+    confirm: Quota,
+    /// How many trials of a candidate are played at a time; as many as there are cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: Option<u32>,
+}
+
+/// At least `wanted` of `trials`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quota {
+    wanted: u32,
+    trials: u32,
+}
+
+fn quota(text: &str) -> Result<Quota, String> {
+    let expected = "expected two numbers such as 2/3, the first not the greater";
+    let (wanted, trials) = text.split_once('/').ok_or(expected)?;
+    match (wanted.trim().parse(), trials.trim().parse()) {
+        (Ok(wanted), Ok(trials)) if (1..=trials).contains(&wanted) && trials <= 100 => {
+            Ok(Quota { wanted, trials })
+        }
+        _ => Err(expected.to_owned()),
+    }
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such run, or a trial cannot be started.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    let original = Original::read(&arguments.run)?;
+    let schedule = original.schedule()?;
+    if schedule.faults.is_empty() {
+        let problem = format!("{}: the run had no faults", original.folder.display());
+        return Err(Failure::usage(miette::miette!("{problem}")));
+    }
+    let count = schedule.faults.len();
+    println!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let mut trials = Trials::new(&original, arguments.jobs.unwrap_or_else(cores))?;
+    if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
+        println!("unknown: the run's own schedule does not give the violation often enough");
+        return Ok(Exit::Unknown);
+    }
+    let shrunk = shrink(&schedule, original.violation_ms(), |candidate, what| {
+        let reproduces = trials.gives_violation(candidate, arguments.search, what)?;
+        if reproduces {
+            trials.keep(candidate)?;
+        }
+        Ok::<bool, Failure>(reproduces)
+    })?;
+    for candidate in shrunk.steps.iter().rev() {
+        let what = format!("the result, {}", counted(candidate.faults.len(), "fault"));
+        let (seen, outcomes) = trials.count(candidate, arguments.confirm.trials, &what)?;
+        if seen >= arguments.confirm.wanted {
+            let path = trials.keep(candidate)?;
+            tell(&original, candidate, &path, seen, &outcomes);
+            println!("  {} candidates, {} trials", shrunk.asked, trials.played);
+            return Ok(Exit::Violation);
+        }
+        println!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
+    }
+    println!("unknown: no schedule gives the violation often enough");
+    Ok(Exit::Unknown)
+}
+
+fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
+    let total_ms: u64 = result.faults.iter().map(|planned| planned.duration_ms).sum();
+    println!(
+        "shrunk: {}, {total_ms} ms in all; a violation in {seen} of {} replays",
+        counted(result.faults.len(), "fault"),
+        outcomes.len()
+    );
+    for line in result.written("").lines().filter(|line| line.starts_with("  {")) {
+        println!("{line}");
+    }
+    let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    for outcome in outcomes {
+        *kinds.entry(outcome.in_words()).or_default() += 1;
+    }
+    for (kind, times) in kinds {
+        println!("  {times} × {kind}");
+    }
+    if let Some(folder) = outcomes
+        .iter()
+        .rev()
+        .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.exit == Exit::Violation))
+    {
+        println!("  report: {}", folder.join("report.html").display());
+    }
+    println!("  again:  partita run {} --schedule {}", trial_words(original), path.display());
+}
+
+/// The run's own arguments, without its time: the schedule says how long it needs.
+fn trial_words(original: &Original) -> String {
+    let mut words = Vec::new();
+    let mut all = original.plan.arguments.iter();
+    while let Some(word) = all.next() {
+        if word == "--time" {
+            all.next();
+        } else {
+            words.push(word.as_str());
+        }
+    }
+    words.join(" ")
+}
+
+/// Plays candidates, and keeps what is worth keeping.
+struct Trials<'a> {
+    original: &'a Original,
+    folder: PathBuf,
+    /// How many are played at a time.
+    jobs: u32,
+    played: u32,
+}
+
+impl<'a> Trials<'a> {
+    fn new(original: &'a Original, jobs: u32) -> Result<Self, Failure> {
+        let folder = original.folder.join("shrink");
+        // What an earlier search left behind.
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).or_harness(|| folder.display().to_string());
+            }
+            _ => {}
+        }
+        std::fs::create_dir(&folder).or_usage(|| folder.display().to_string())?;
+        Ok(Self { original, folder, jobs, played: 0 })
+    }
+
+    /// Whether a candidate gives a violation in as many trials as are wanted; stops when that is
+    /// decided.
+    fn gives_violation(
+        &mut self,
+        candidate: &Schedule,
+        quota: Quota,
+        what: &str,
+    ) -> Result<bool, Failure> {
+        let (mut seen, mut missed) = (0, 0);
+        while seen < quota.wanted && missed <= quota.trials - quota.wanted {
+            // No more at a time than could decide it.
+            let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
+            for outcome in self.play(candidate, open.min(self.jobs))? {
+                *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
+            }
+        }
+        let decided = if seen >= quota.wanted { "still" } else { "not" };
+        let faults = counted(candidate.faults.len(), "fault");
+        println!("{faults}, {what}: {decided} ({seen} of {})", seen + missed);
+        Ok(seen >= quota.wanted)
+    }
+
+    /// In how many of so many trials a candidate gives a violation, and what came of each.
+    fn count(
+        &mut self,
+        candidate: &Schedule,
+        trials: u32,
+        what: &str,
+    ) -> Result<(u32, Vec<Outcome>), Failure> {
+        let mut outcomes = Vec::new();
+        while outcomes.len() < trials as usize {
+            let open = trials - u32::try_from(outcomes.len()).unwrap_or(trials);
+            outcomes.extend(self.play(candidate, open.min(self.jobs))?);
+        }
+        let seen = outcomes.iter().filter(|outcome| outcome.exit == Exit::Violation).count();
+        println!("{what}: a violation in {seen} of {trials}");
+        Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
+    }
+
+    /// Plays a candidate so many times at once.
+    fn play(&mut self, candidate: &Schedule, times: u32) -> Result<Vec<Outcome>, Failure> {
+        let first = self.played + 1;
+        self.played += times;
+        let trials = &*self;
+        std::thread::scope(|scope| {
+            let one = |number| scope.spawn(move || trials.play_once(candidate, number));
+            let running: Vec<_> = (first..first + times).map(one).collect();
+            let finish = |trial: std::thread::ScopedJoinHandle<'_, _>| {
+                trial.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().map(finish).collect()
+        })
+    }
+
+    fn play_once(&self, candidate: &Schedule, number: u32) -> Result<Outcome, Failure> {
+        let home = self.folder.join(format!("{number:03}"));
+        std::fs::create_dir(&home).or_harness(|| home.display().to_string())?;
+        let path = home.join("schedule.toml");
+        let about = format!("a trial of: {}", self.original.plan.command);
+        std::fs::write(&path, self.original.written(candidate, &about))
+            .or_harness(|| path.display().to_string())?;
+        let time = format!("{}ms", (candidate.end() + AFTERWARDS).as_millis());
+        let outcome =
+            self.original.play(&path, &home, &["--time", &time, "--stop-on-violation"])?;
+        // What proves nothing is not worth its space; a failure is.
+        if matches!(outcome.exit, Exit::Valid | Exit::Unknown) {
+            std::fs::remove_dir_all(&home).or_harness(|| home.display().to_string())?;
+        }
+        Ok(outcome)
+    }
+
+    /// Writes the best schedule so far.
+    fn keep(&self, schedule: &Schedule) -> Result<PathBuf, Failure> {
+        let path = self.original.folder.join("shrunk.toml");
+        let about = format!("shrunk from: {}", self.original.plan.command);
+        std::fs::write(&path, self.original.written(schedule, &about))
+            .or_harness(|| path.display().to_string())?;
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_some_of_some() {
+        assert_eq!(quota("2/3"), Ok(Quota { wanted: 2, trials: 3 }));
+        for wrong in ["", "2", "3/2", "0/3", "a/b", "1/1000"] {
+            assert!(quota(wrong).is_err(), "{wrong}");
+        }
+    }
+}
