@@ -128,7 +128,7 @@ mod tests {
                 let is_read = invocation.function == partita_checker::Function::Read;
                 *(if is_read { &mut reads } else { &mut updates }) += 1;
             }
-            assert!(reads > 200 && updates > 200, "{}", workload.name);
+            assert!(reads > 150 && updates > 150, "{}", workload.name);
         }
     }
 }

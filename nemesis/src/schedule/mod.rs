@@ -486,10 +486,7 @@ mod tests {
         let cases = [
             (vec![ok.clone(), planned(0, 5_000, Fault::Kill, "n1")], "occurs twice"),
             (vec![ok.clone(), planned(1, 999, Fault::Pause, "n1")], "holds until 1000 ms"),
-            (
-                vec![planned(1, 999, Fault::PowerLoss, "n1"), ok.clone()],
-                "fault 1 needs the process",
-            ),
+            (vec![planned(1, 999, Fault::PowerLoss, "n1"), ok.clone()], "fault 1 needs the power"),
             (vec![planned(0, 0, Fault::Kill, "n9")], "the nodes are n1, n2, n3"),
             (vec![planned(0, 0, Fault::ClockStep, "n1,n2")], "targets n1,n2"),
             (vec![planned(0, 0, Fault::Halves, "majority")], "at most 1"),

@@ -179,6 +179,10 @@ impl Script {
         let mut planned = Vec::new();
         for round in 0..self.rounds(end) {
             let base = self.every.unwrap_or_default() * round;
+            // What one command of a round begins, a later one may have to end.
+            if self.every.is_some_and(|every| base + every > end) {
+                break;
+            }
             for (place, command) in scripted.iter().enumerate() {
                 let mut rng = stream(seed, &format!("time of command {place}, round {round}"));
                 let words = command.say.split_whitespace().map(str::to_owned).collect();
