@@ -1,13 +1,14 @@
 //! Plays a schedule on a cluster: looks the victims up, injects each fault, waits, heals, measures.
 //!
 //! Every fault has its own course from its time on, and faults may overlap: what they do to links is
-//! put together ([`alterations`]), and what they need of a node's process, clock or disk they have
-//! to themselves ([`claims`]). A record of a fault goes out just before it is injected, when it is
-//! in force and again when it is healed, so that nothing is forgotten if the program ends in
-//! between. A fault that does something again and again does so until it is healed. Whatever ends the play, a fault in force is healed: partitions are lifted, paused
-//! processes continued, clocks set right and disks mended even if the play's future is dropped; a
-//! killed node is started again unless everything is about to be shut down. Time is the caller's
-//! clock, so that records and history can be laid over each other.
+//! put together (`alterations`), and what they need of a node's process, clock or disk they have to
+//! themselves (`claims`). A record of a fault goes out just before it is injected, when it is in
+//! force and again when it is healed, so that nothing is forgotten if the program ends in between.
+//! A fault that does something again and again does so until it is healed. Whatever ends the play, a
+//! fault in force is healed: partitions are lifted, paused processes continued, clocks set right and
+//! disks mended even if the play's future is dropped; a killed node is started again unless
+//! everything is about to be shut down. Time is the caller's clock, so that records and history can
+//! be laid over each other.
 
 mod alterations;
 mod claims;
