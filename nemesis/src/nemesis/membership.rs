@@ -30,8 +30,10 @@ use super::processes::{milliseconds, prove_life};
 
 /// How long to wait before asking again.
 const STEP: Duration = Duration::from_millis(25);
-/// How long a leader that was asked to hand over may take to be followed by another.
+/// How long another leader may take to be seen after the one before said that it handed over.
 const HANDOVER: Duration = Duration::from_millis(500);
+/// How long, if it said anything else.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// How long it may take to bring a node back, other faults' ends included.
 const RETURN_LIMIT: Duration = Duration::from_secs(20);
 /// How many voters must stay when a node is taken out that nobody named.
@@ -122,8 +124,9 @@ impl<R: Roles> Transfer<'_, R> {
                     since.get_or_insert_with(Instant::now);
                     self.from = leader;
                     let asked = self.administration.transfer(self.to).await;
+                    let limit = if asked.is_ok() { HANDOVER } else { AFTER_REFUSAL };
                     self.why = asked.err().map(|error| error.to_string());
-                    if timeout(HANDOVER, self.leads()).await.is_ok() {
+                    if timeout(limit, self.leads()).await.is_ok() {
                         self.took = since.map(|since| since.elapsed());
                         return;
                     }
@@ -248,23 +251,25 @@ impl Change<'_> {
 
     async fn take_out(&mut self) {
         let (since, name) = (Instant::now(), self.node.node());
+        let mut pause = Duration::ZERO;
         self.course.removing = true;
         loop {
-            let answer = self.administration.remove(name).await;
-            self.course.why = answer.err().map(|error| error.to_string());
             let members = self.look().await;
             if let Some(members) = members.filter(|it| it.is_settled() && !it.holds(name)) {
                 self.course.left = Some((since.elapsed(), members));
                 self.course.why = None;
                 return;
             }
-            sleep(STEP).await;
+            // What was done shows at once; what was not is not asked for without a pause.
+            sleep(std::mem::replace(&mut pause, STEP)).await;
+            let answer = self.administration.remove(name).await;
+            self.course.why = answer.err().map(|error| error.to_string());
         }
     }
 
     async fn bring_in(&mut self) {
         let since = *self.course.asked_back.get_or_insert_with(Instant::now);
-        let name = self.node.node();
+        let (name, mut pause) = (self.node.node(), Duration::ZERO);
         loop {
             let members = self.look().await;
             if let Some(members) = members.filter(|it| it.is_settled() && it.voters.contains(name))
@@ -273,9 +278,9 @@ impl Change<'_> {
                 self.course.why = None;
                 return;
             }
+            sleep(std::mem::replace(&mut pause, STEP)).await;
             let answer = self.administration.add(name).await;
             self.course.why = answer.err().map(|error| error.to_string());
-            sleep(STEP).await;
         }
     }
 

@@ -83,7 +83,8 @@ impl Registrar {
         Box::pin(async move {
             let slow = {
                 let mut register = self.register();
-                if register.refusals > 0 || !register.at_work.is_empty() {
+                let is_so = register.voters.contains(node) == is_member;
+                if register.refusals > 0 || !register.at_work.is_empty() || is_so {
                     register.refusals = register.refusals.saturating_sub(1);
                     let answer = "CHANGING".to_owned();
                     return Err(AdministrationError::Refused { node: "n1".to_owned(), answer });
