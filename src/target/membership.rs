@@ -110,7 +110,7 @@ impl Membership {
         let patterns = [&self.member, &self.voter, &self.learner];
         for pattern in patterns.into_iter().flatten() {
             let text = pattern.get_ref();
-            if !text.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty()) {
+            if text.split_once('=').is_none_or(|(name, _)| name.trim().is_empty()) {
                 let problem =
                     format!("{text:?} is no field and its value; expected \"name=value\"");
                 return Some((pattern.span(), problem));

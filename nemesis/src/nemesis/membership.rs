@@ -48,7 +48,7 @@ pub(super) enum Membership<'a, R> {
     /// Leadership is handed over.
     Transfer(Transfer<'a, R>),
     /// A node leaves or comes.
-    Change(Change<'a>),
+    Change(Box<Change<'a>>),
 }
 
 impl<'a, R: Roles> Membership<'a, R> {
@@ -68,7 +68,7 @@ impl<'a, R: Roles> Membership<'a, R> {
         }
         let out_for = membership::out(planned.word(membership::OUT)).unwrap_or_default();
         let is_named = matches!(planned.target, Target::Nodes(_));
-        Ok(Membership::Change(Change {
+        Ok(Membership::Change(Box::new(Change {
             fault: planned.fault,
             node,
             administration,
@@ -77,7 +77,7 @@ impl<'a, R: Roles> Membership<'a, R> {
             waiting_for: Arc::clone(turn),
             turn: None,
             course: Course::default(),
-        }))
+        })))
     }
 
     /// Makes the change; ready never.
