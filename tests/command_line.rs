@@ -201,3 +201,28 @@ fn everything_that_can_be_named_is_listed() {
     let (_, mutations) = partita(&["list", "mutations"]);
     assert!(!mutations.contains("--nemesis") && mutations.contains("commit-prior-term"));
 }
+
+#[test]
+fn a_fault_that_the_target_has_no_words_for_is_refused_with_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let plain = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 6379\n\
+                 peer-port = 7000\ncommand = [\"/bin/false\"]\n";
+    let table = "[membership]\nadd = [\"ADD\", \"{id}\"]\nmembers = [\"MEMBERS\"]\n";
+    let schedule = "faults = [{ at = \"1s\", for = \"2s\", fault = \"replace-node\" }]\n";
+    for (name, text) in
+        [("bare.toml", plain), ("some.toml", &format!("{plain}{table}")), ("one.toml", schedule)]
+    {
+        fs::write(path(name), text).expect("written");
+    }
+    for (target, option, value, expected) in [
+        ("bare.toml", "--nemesis", "membership", "transfer-leadership needs transfer in"),
+        ("some.toml", "--nemesis", "remove-node", "remove-node needs remove, member, voter in"),
+        ("some.toml", "--schedule", &path("one.toml"), "replace-node needs remove, member, voter"),
+    ] {
+        let (code, said) = partita(&["run", "--target", &path(target), option, value]);
+        assert_eq!(code, Some(2), "{said}");
+        let words = said.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>();
+        assert!(words.join(" ").contains(expected), "{said}");
+    }
+}

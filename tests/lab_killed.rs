@@ -220,3 +220,11 @@ fn killed_while_disks_fail() {
         r#"fault = "power-loss", target = "n3""#,
     ]);
 }
+
+#[test]
+fn killed_while_members_change() {
+    leaves_nothing(&[
+        r#"fault = "replace-node", target = "n3""#,
+        r#"fault = "transfer-leadership", target = "n2""#,
+    ]);
+}

@@ -4,6 +4,7 @@
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
 //! records what it did and what that measurably did.
 
+pub mod administration;
 pub mod clock;
 pub mod cluster;
 pub mod disk;
@@ -20,6 +21,7 @@ pub mod shrink;
 mod together;
 mod watch;
 
+pub use administration::{Administration, AdministrationError, Configuration, View};
 pub use clock::NodeClock;
 pub use cluster::Cluster;
 pub use disk::Disk;

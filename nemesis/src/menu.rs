@@ -32,7 +32,7 @@ pub struct MenuDescription {
 }
 
 /// The menus that are not simply one fault's name, in the order in which they are listed.
-pub const MENUS: [MenuDescription; 8] = [
+pub const MENUS: [MenuDescription; 9] = [
     MenuDescription {
         name: "default",
         summary: "partitions, above all of the leader, and process faults; each seed picks some",
@@ -51,6 +51,10 @@ pub const MENUS: [MenuDescription; 8] = [
     MenuDescription {
         name: "disk",
         summary: "every disk fault but those that destroy synced data",
+    },
+    MenuDescription {
+        name: "membership",
+        summary: "changes of the leader and, with four nodes or more, of the members",
     },
     MenuDescription { name: "none", summary: "no fault at all" },
 ];
@@ -87,6 +91,22 @@ impl Menu {
         &self.optional
     }
 
+    /// The same without the faults that cannot be had: those that came with `default` or `all` are
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be had and was asked for by its name or its family's.
+    pub fn without(mut self, cannot_be_had: impl Fn(Fault) -> bool) -> Result<Menu, Fault> {
+        let meant = self.faults.difference(&self.optional).copied();
+        if let Some(fault) = meant.into_iter().find(|fault| cannot_be_had(*fault)) {
+            return Err(fault);
+        }
+        self.faults.retain(|fault| !cannot_be_had(*fault));
+        self.optional.retain(|fault| !cannot_be_had(*fault));
+        Ok(self)
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
@@ -112,6 +132,7 @@ impl FromStr for Menu {
                 "process" => meant.extend(of(&[Family::Process])),
                 "clock" => meant.extend(of(&[Family::Clock])),
                 "disk" => meant.extend(of(&[Family::Disk])),
+                "membership" => meant.extend(of(&[Family::Membership])),
                 name => {
                     meant.insert(Fault::named(name).ok_or_else(|| unknown(name))?);
                 }
@@ -157,7 +178,9 @@ mod tests {
     fn menus_hold_the_faults_they_promise() {
         assert_eq!(faults("clock"), ["clock-step", "clock-strobe", "clock-rate"]);
         assert_eq!(faults("default"), faults("partition,process"));
-        assert_eq!(faults("all"), faults("default,link,clock,disk"));
+        assert_eq!(faults("all"), faults("default,link,clock,disk,membership"));
+        let members = ["transfer-leadership", "add-node", "remove-node", "replace-node"];
+        assert_eq!(faults("membership"), members);
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
         assert_eq!(faults("clock,kill"), ["kill", "clock-step", "clock-strobe", "clock-rate"]);
         for name in ["isolate", "halves", "majorities-ring", "flapping", "cut"] {
@@ -178,6 +201,18 @@ mod tests {
         assert_eq!(optional("partition,kill"), 0);
         assert_eq!(optional("default"), faults("default").len());
         assert_eq!(optional("all,kill,clock"), faults("all").len() - 4);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_left_out_unless_it_was_asked_for() {
+        let menu = |text: &str| text.parse::<Menu>().expect(text);
+        let lacking = |fault: Fault| fault.changes_members();
+        let all = menu("all,transfer-leadership").without(lacking).expect("nobody named it");
+        assert_eq!(all.to_string(), "all,transfer-leadership");
+        assert!(all.contains(Fault::TransferLeadership) && all.contains(Fault::Kill));
+        assert!(!all.faults().any(lacking) && !all.optional().iter().any(|it| lacking(*it)));
+        assert_eq!(menu("membership").without(lacking), Err(Fault::AddNode));
+        assert_eq!(menu("all,replace-node").without(lacking), Err(Fault::ReplaceNode));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod alterations;
 mod claims;
 mod inject;
 mod links;
+mod membership;
 mod network;
 mod processes;
 mod victims;
@@ -26,14 +27,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::administration::Administration;
 use crate::cluster::Cluster;
-use crate::record::FaultRecord;
+use crate::record::{Family, FaultRecord};
 use crate::schedule::{PlannedFault, Schedule, ScheduleError};
 use crate::together::all;
 
 use alterations::Alterations;
 use claims::Claims;
-use inject::{InForce, InjectError, inject};
+use inject::{InForce, InjectError, Means, inject};
+use membership::Turn;
 
 /// What the nemesis must ask about the system under test.
 pub trait Roles {
@@ -77,19 +80,20 @@ pub enum Moment {
 pub struct Nemesis<'a, R, C> {
     cluster: &'a Cluster,
     roles: &'a R,
+    administration: Option<&'a dyn Administration>,
     clock: C,
 }
 
 /// What the faults of one play share.
-struct Stage<'a, F> {
+struct Stage<'a, R, F> {
     seed: u64,
     origin_ns: u64,
-    alterations: &'a Alterations<'a>,
+    means: Means<'a, R>,
     claims: &'a Claims,
     record: Mutex<F>,
 }
 
-impl<F: FnMut(Moment, &FaultRecord)> Stage<'_, F> {
+impl<R, F: FnMut(Moment, &FaultRecord)> Stage<'_, R, F> {
     fn record(&self, moment: Moment, happened: &FaultRecord) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         record(moment, happened);
@@ -99,7 +103,13 @@ impl<F: FnMut(Moment, &FaultRecord)> Stage<'_, F> {
 impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
     /// The nemesis of `cluster`, which learns from `roles` who leads.
     pub fn new(cluster: &'a Cluster, roles: &'a R, clock: C) -> Self {
-        Nemesis { cluster, roles, clock }
+        Nemesis { cluster, roles, administration: None, clock }
+    }
+
+    /// The same, with somebody who can change the members and the leader.
+    #[must_use]
+    pub fn administered_by(self, administration: &'a dyn Administration) -> Self {
+        Nemesis { administration: Some(administration), ..self }
     }
 
     /// Plays `schedule`, whose time begins now, until its end or until `stop` is ready. `record` is
@@ -116,11 +126,19 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         record: impl FnMut(Moment, &FaultRecord),
     ) -> Result<Ending, ScheduleError> {
         schedule.check(self.cluster.names())?;
+        self.check_administration(schedule)?;
         let alterations = Alterations::new(self.cluster.lab().switch());
+        let turn = Turn::default();
         let stage = Stage {
             seed: schedule.seed,
             origin_ns: (self.clock)(),
-            alterations: &alterations,
+            means: Means {
+                cluster: self.cluster,
+                alterations: &alterations,
+                roles: self.roles,
+                administration: self.administration,
+                turn: &turn,
+            },
             claims: &Claims::default(),
             record: Mutex::new(record),
         };
@@ -142,11 +160,22 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         })
     }
 
+    /// Whether somebody can do what only an administrator can.
+    fn check_administration(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
+        let is_of_members = |planned: &&PlannedFault| planned.fault.family() == Family::Membership;
+        match schedule.faults.iter().find(is_of_members) {
+            Some(PlannedFault { id, fault, .. }) if self.administration.is_none() => {
+                Err(ScheduleError::NoAdministration { id: *id, fault: *fault })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The course of one fault: waits for its time, injects it, waits until it is over and heals it.
     async fn befall<F: FnMut(Moment, &FaultRecord)>(
         &self,
         planned: &PlannedFault,
-        stage: &Stage<'_, F>,
+        stage: &Stage<'_, R, F>,
         mut stopping: watch::Receiver<Option<Stop>>,
     ) {
         let at_ns = stage.origin_ns.saturating_add(planned.at_ms * 1_000_000);
@@ -177,8 +206,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         let injected = match &claim {
             Ok(_) => {
                 stage.record(Moment::Coming, &happened);
-                let (links, seed) = (stage.alterations, stage.seed);
-                inject(self.cluster, links, planned, seed, &happened.nodes).await
+                inject(&stage.means, planned, stage.seed, &happened.nodes).await
             }
             Err((node, by)) => Err(InjectError::Taken { node: node.clone(), by: *by }),
         };
@@ -202,7 +230,12 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         stage.record(Moment::Over, &happened);
     }
 
-    async fn heal(&self, in_force: InForce<'_>, stopped: Option<Stop>, happened: &mut FaultRecord) {
+    async fn heal(
+        &self,
+        in_force: InForce<'_, R>,
+        stopped: Option<Stop>,
+        happened: &mut FaultRecord,
+    ) {
         let healed = in_force.heal(stopped == Some(Stop::ShutDown), &self.clock).await;
         happened.ended_ns = Some(healed.ended_ns);
         happened.effects = healed.effects;

@@ -54,7 +54,7 @@ impl FaultRecord {
         match self.family {
             Family::Process => !["pause", "stutter"].contains(&self.fault.as_str()),
             Family::Disk => true,
-            Family::Membership => true,
+            Family::Membership => self.fault == "replace-node",
             Family::Partition | Family::Link | Family::Clock => false,
         }
     }

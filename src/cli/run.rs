@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use partita_nemesis::recipes::{self, RECIPES};
-use partita_nemesis::{Entered, Menu, Script, enter};
+use partita_nemesis::{Entered, Fault, Menu, Script, enter};
 use partita_workloads::catalogue;
 
 use crate::controller::{self, Faults, Plan};
@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
     /// Which faults to draw: `default`, `all`, a family (`partition`, `link`, `process`, `clock`,
-    /// `disk`), `none`, or names joined by commas.
+    /// `disk`, `membership`), `none`, or names joined by commas.
     #[arg(long, default_value = "default", value_name = "FAULTS")]
     nemesis: String,
     /// Play this schedule instead of drawing faults: the name of a recipe (`partita list recipes`) or
@@ -124,7 +124,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 
 fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let target = Target::find(&arguments.target).or_usage(|| "--target".to_owned())?;
-    let faults = faults(arguments)?;
+    let faults = possible(faults(arguments)?, &target)?;
     check_mutations(&target, &arguments.mutation)?;
     let drawn = Script::default();
     let script = if let Faults::Written(script) = &faults { script } else { &drawn };
@@ -177,6 +177,24 @@ fn faults(arguments: &Arguments) -> Result<Faults, Failure> {
     }
     let text = std::fs::read_to_string(name).or_usage(|| name.clone())?;
     Script::parse(name, &text).map(Faults::Written).or_usage(|| "--schedule".to_owned())
+}
+
+/// The faults that the target can have. What was not asked for by name is left out without a word.
+fn possible(faults: Faults, target: &Target) -> Result<Faults, Failure> {
+    let cannot = |fault: Fault| !target.can_have(fault);
+    match faults {
+        Faults::Drawn(menu) => {
+            let menu = menu.without(cannot).map_err(|fault| target.refusal(fault));
+            Ok(Faults::Drawn(menu.or_usage(|| "--nemesis".to_owned())?))
+        }
+        Faults::Written(script) => {
+            if let Some(fault) = script.kinds().find(|fault| cannot(*fault)) {
+                return Err(target.refusal(fault))
+                    .or_usage(|| format!("--schedule {}", script.name));
+            }
+            Ok(Faults::Written(script))
+        }
+    }
 }
 
 fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {

@@ -10,8 +10,10 @@ use partita_workloads::client::Limits;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::administration::Administrator;
 use super::clients::{self, Load};
 use super::clock::RunClock;
+use super::console::Console;
 use super::fault_log::FaultLog;
 use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
@@ -244,7 +246,14 @@ impl Stage<'_> {
     ) -> Option<Trouble> {
         let plan = self.plan;
         let until = Instant::now() + plan.time;
-        let nemesis = Nemesis::new(&self.watch.cluster, &self.observer, || self.clock.now().0);
+        let nodes = testbed::watched(plan, &self.watch.cluster);
+        let folder = self.watch.folder.clone();
+        let console = Arc::new(Console::new(nodes, self.observer.clone(), folder));
+        let members = testbed::members(plan, &self.watch.cluster);
+        let administrator =
+            Administrator::new(Arc::clone(&console), plan.target.membership.clone(), members);
+        let nemesis = Nemesis::new(&self.watch.cluster, &self.observer, || self.clock.now().0)
+            .administered_by(&administrator);
         let (stop, stopping) = tokio::sync::oneshot::channel();
         let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
         let play = nemesis.play(self.schedule, stopping, |moment, record| {
@@ -253,8 +262,7 @@ impl Stage<'_> {
         });
         let mut play = std::pin::pin!(play);
         let commands = plan.commands();
-        let nodes = testbed::watched(plan, &self.watch.cluster);
-        let giving = operator::give(&commands, &nodes, &self.observer, &self.watch.folder);
+        let giving = operator::give(&commands, &console);
         tokio::select! {
             // Whoever has trouble does not wait for commands to come.
             ended = async { tokio::join!(&mut play, giving).0 } => match ended {

@@ -1,8 +1,10 @@
 //! Carries one run through its phases: lab, nodes, clients, faults, heal, final reads, verdict.
 
+pub mod administration;
 pub mod clients;
 pub mod clock;
 pub mod conclude;
+pub mod console;
 pub mod course;
 pub mod fault_log;
 pub mod final_reads;

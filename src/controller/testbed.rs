@@ -16,7 +16,7 @@ use super::folder::RunFolder;
 use super::observer::{Observer, Watched};
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
-use crate::target::Launch;
+use crate::target::{Launch, Member};
 
 /// How long the nodes may take to come up and agree on a leader.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -116,6 +116,18 @@ pub fn watched(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<Watched> {
         Watched { name: host.name().to_owned(), dial, address }
     };
     cluster.lab().nodes().iter().enumerate().map(watch).collect()
+}
+
+/// The nodes as an administrator's commands name them, in order.
+pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
+    let member = |(place, host): (usize, &Host)| Member {
+        name: host.name().to_owned(),
+        id: place + 1,
+        address: host.address(),
+        client_port: plan.target.client_port,
+        peer_port: plan.target.peer_port,
+    };
+    cluster.lab().nodes().iter().enumerate().map(member).collect()
 }
 
 /// Waits until every node answers and one leads.

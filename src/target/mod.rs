@@ -4,12 +4,17 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
+mod membership;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use partita_nemesis::Fault;
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use membership::{Member, Membership, Words};
 
 /// The descriptions that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml"))];
@@ -41,6 +46,9 @@ pub struct Target {
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
     #[serde(default)]
     pub each_mutation: Vec<String>,
+    /// How its leader and its members are changed. A target may have none of that.
+    #[serde(default)]
+    pub membership: Membership,
 }
 
 /// The client protocols that targets can speak.
@@ -94,6 +102,29 @@ pub enum TargetError {
         path: String,
         /// Where, and what was expected.
         source: Box<toml::de::Error>,
+    },
+    /// The table of membership makes no sense.
+    #[error("{path}:{line}: {problem}")]
+    Membership {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// A fault that the target has no words for.
+    #[error(
+        "target `{target}` does not say how it is done to it: {fault} needs {lacks} in the table \
+         [membership] of its description (docs/targets.md)"
+    )]
+    Lacks {
+        /// The target's name.
+        target: String,
+        /// The fault.
+        fault: Fault,
+        /// The fields that are missing, joined by commas.
+        lacks: String,
     },
     /// A word holds a placeholder that does not exist.
     #[error("{path}: `{word}` holds an unknown placeholder; known are {known}")]
@@ -162,8 +193,24 @@ impl Target {
                 });
             }
         }
+        if let Some((place, problem)) = target.membership.problem() {
+            let before = text.bytes().take(place.start);
+            let line = 1 + before.filter(|byte| *byte == b'\n').count();
+            return Err(TargetError::Membership { path: path.to_owned(), line, problem });
+        }
         path.clone_into(&mut target.source);
         Ok(target)
+    }
+
+    /// Whether the description says how `fault` is done, where that is the target's matter.
+    pub fn can_have(&self, fault: Fault) -> bool {
+        self.membership.lacks(fault).is_empty()
+    }
+
+    /// That the description does not say how `fault` is done, and what it lacks.
+    pub fn refusal(&self, fault: Fault) -> TargetError {
+        let lacks = self.membership.lacks(fault).join(", ");
+        TargetError::Lacks { target: self.name.clone(), fault, lacks }
     }
 
     /// The command that starts the node in place `index` of `launch.nodes`.

@@ -8,6 +8,7 @@ mod clock;
 mod disk;
 pub(crate) mod link;
 pub(crate) mod links;
+pub(crate) mod membership;
 pub(crate) mod partition;
 pub(crate) mod process;
 pub(crate) mod target;
@@ -96,6 +97,14 @@ pub enum Fault {
     BitFlip,
     /// A file of a node is cut short.
     Truncate,
+    /// The leader hands over to another node.
+    TransferLeadership,
+    /// A node joins the members.
+    AddNode,
+    /// A node leaves the members, and comes back.
+    RemoveNode,
+    /// A node leaves the members and is taken down, and comes back.
+    ReplaceNode,
 }
 
 /// What a fault is, for people and for the code that draws and checks schedules.
@@ -174,8 +183,8 @@ pub(crate) fn is_target(text: &str) -> bool {
 }
 
 /// The rows of each family, in the order of [`Fault`].
-const FAMILIES: [&[Description]; 5] =
-    [&partition::ROWS, &link::ROWS, &process::ROWS, &clock::ROWS, &disk::ROWS];
+const FAMILIES: [&[Description]; 6] =
+    [&partition::ROWS, &link::ROWS, &process::ROWS, &clock::ROWS, &disk::ROWS, &membership::ROWS];
 
 const COUNT: usize = {
     let (mut count, mut family) = (0, 0);
@@ -248,9 +257,16 @@ impl Fault {
             (Fault::MajoritiesRing, _) => 4,
             (Fault::Bridge, _) => 3,
             (Fault::ClientsFromLeader, _) => 1,
-            (_, Family::Partition | Family::Link) => 2,
+            (_, Family::Partition | Family::Link) | (Fault::TransferLeadership, _) => 2,
+            // Of three voters, one may be lost beside the one that is out: of two, none.
+            (_, Family::Membership) => 4,
             _ => 1,
         }
+    }
+
+    /// Whether a node is no member for a while.
+    pub fn changes_members(self) -> bool {
+        matches!(self, Fault::AddNode | Fault::RemoveNode | Fault::ReplaceNode)
     }
 
     /// What it is given if a schedule says `given`: that, and the defaults of all else but the

@@ -23,9 +23,12 @@ impl Claims {
     fn holder(&self, fault: Fault, node: &str) -> Option<u32> {
         let held = self.lock();
         let holder = |what| held.get(&(node.to_owned(), what)).copied();
-        // Clocks are moved in a process that runs, and go on being moved in the next one.
-        let runs: &[Resource] = match fault.family() {
-            Family::Clock => &[Resource::Process, Resource::Power],
+        // Clocks are moved in a process that runs, and go on being moved in the next one. Who is to
+        // lead or to catch up must run as well.
+        let runs: &[Resource] = match (fault, fault.family()) {
+            (_, Family::Clock) | (Fault::TransferLeadership | Fault::AddNode, _) => {
+                &[Resource::Process, Resource::Power]
+            }
             _ => &[],
         };
         holds(fault).iter().chain(runs).copied().find_map(holder)
@@ -88,6 +91,8 @@ mod tests {
         assert!(!claims.is_free(Fault::Pause, "n1") && claims.is_free(Fault::Pause, "n3"));
         assert!(claims.is_free(Fault::Isolate, "n1"), "links are shared");
         assert!(!claims.is_free(Fault::ClockStep, "n1"), "nothing runs there");
+        assert!(!claims.is_free(Fault::TransferLeadership, "n1"), "the dead do not lead");
+        assert!(claims.is_free(Fault::RemoveNode, "n1"), "the dead can be removed");
         let taken = claims.take(1, Fault::PowerLoss, &nodes[1..]).expect_err("taken");
         assert_eq!(taken, ("n2".to_owned(), 0));
         drop(killed);

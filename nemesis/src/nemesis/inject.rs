@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 
+use crate::administration::Administration;
 use crate::clock::in_force::{MoveError, Moved};
 use crate::cluster::Cluster;
 use crate::disk::force::{self, ForceError};
@@ -12,8 +13,10 @@ use crate::lab::switch::UnknownLink;
 use crate::record::{Effect, Family};
 use crate::schedule::PlannedFault;
 
+use super::Roles;
 use super::alterations::Alterations;
 use super::links;
+use super::membership::{Membership, Turn};
 use super::network::Network;
 use super::processes::Processes;
 
@@ -36,14 +39,26 @@ pub(super) enum InjectError {
     Taken { node: String, by: u32 },
     #[error(transparent)]
     Disk(#[from] ForceError),
+    #[error("nobody administers the cluster")]
+    NoAdministration,
+}
+
+/// What faults are done to, and with.
+pub(super) struct Means<'a, R> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) alterations: &'a Alterations<'a>,
+    pub(super) roles: &'a R,
+    pub(super) administration: Option<&'a dyn Administration>,
+    pub(super) turn: &'a Turn,
 }
 
 /// A fault that was injected and is not healed yet.
-pub(super) enum InForce<'a> {
+pub(super) enum InForce<'a, R> {
     Network(Network<'a>),
     Processes(Processes<'a>),
     Clock(Moved),
     Disk(force::InForce<'a>),
+    Membership(Membership<'a, R>),
 }
 
 /// What a fault did, and what went wrong when it was healed.
@@ -55,13 +70,13 @@ pub(super) struct Healed {
 }
 
 /// Does `planned` to `nodes`.
-pub(super) async fn inject<'a>(
-    cluster: &'a Cluster,
-    alterations: &'a Alterations<'a>,
+pub(super) async fn inject<'a, R: Roles>(
+    means: &Means<'a, R>,
     planned: &PlannedFault,
     seed: u64,
     nodes: &[String],
-) -> Result<InForce<'a>, InjectError> {
+) -> Result<InForce<'a, R>, InjectError> {
+    let Means { cluster, alterations, .. } = *means;
     let named =
         |name: &String| cluster.node(name).ok_or_else(|| InjectError::UnknownNode(name.clone()));
     let victims: Vec<&NodeProcess> = nodes.iter().map(named).collect::<Result<_, _>>()?;
@@ -77,16 +92,21 @@ pub(super) async fn inject<'a>(
             Ok(InForce::Clock(Moved::begin(first, change).await?))
         }
         Family::Disk => Ok(InForce::Disk(force::inject(planned, seed, victims).await?)),
-        Family::Membership => Err(InjectError::Parameters(planned.fault)),
+        Family::Membership => {
+            let administration = means.administration.ok_or(InjectError::NoAdministration)?;
+            let (roles, turn) = (means.roles, means.turn);
+            Ok(InForce::Membership(Membership::begin(planned, first, administration, roles, turn)?))
+        }
     }
 }
 
-impl InForce<'_> {
+impl<R: Roles> InForce<'_, R> {
     /// Does what the fault does again and again while it is in force, until this is dropped.
     pub(super) async fn act(&mut self) -> Infallible {
         match self {
             InForce::Network(network) => network.act().await,
             InForce::Processes(processes) => processes.act().await,
+            InForce::Membership(membership) => membership.act().await,
             InForce::Clock(_) | InForce::Disk(_) => pending().await,
         }
     }
@@ -94,7 +114,7 @@ impl InForce<'_> {
     /// What it did up to now, as far as that can no longer change.
     pub(super) fn effects_so_far(&self) -> Vec<Effect> {
         match self {
-            InForce::Network(_) | InForce::Clock(_) => Vec::new(),
+            InForce::Network(_) | InForce::Clock(_) | InForce::Membership(_) => Vec::new(),
             InForce::Processes(processes) => processes.effects_so_far(),
             InForce::Disk(disk) => disk.effects_so_far(),
         }
@@ -105,6 +125,7 @@ impl InForce<'_> {
         let (effects, error) = match self {
             InForce::Network(network) => network.heal(),
             InForce::Processes(processes) => return processes.heal(shutting_down, clock).await,
+            InForce::Membership(membership) => return membership.heal(shutting_down, clock).await,
             InForce::Clock(moved) => moved.heal(),
             InForce::Disk(disk) => disk.heal(shutting_down).await,
         };

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a node does not run again.
 #[derive(Debug, thiserror::Error)]
-enum RestartError {
+pub(super) enum RestartError {
     #[error("starting it again: {0}")]
     Start(#[from] StartError),
     #[error("it ended within {PROOF_OF_LIFE:?} of being started again: {0}")]
@@ -163,7 +163,7 @@ fn joined(errors: &[String]) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
@@ -321,7 +321,7 @@ impl<'a> Down<'a> {
 }
 
 /// Waits to see whether a node that was started again stays up.
-async fn prove_life(node: &NodeProcess) -> Result<(), RestartError> {
+pub(super) async fn prove_life(node: &NodeProcess) -> Result<(), RestartError> {
     match timeout(PROOF_OF_LIFE, node.ended()).await {
         Ok(Some(status)) => Err(RestartError::EndedAgain(status)),
         Ok(None) | Err(_) => Ok(()),

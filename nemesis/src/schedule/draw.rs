@@ -115,6 +115,8 @@ mod tests {
             "link",
             "process",
             "disk",
+            "membership",
+            "membership,bit-flip",
             "all",
             "pause,one-way",
             "none",
@@ -245,6 +247,27 @@ mod tests {
     fn a_lone_node_has_nobody_to_be_cut_off_from() {
         assert_eq!(names(&draw("kill,pause,loss", 1, 60.0, 3)), BTreeSet::from(["kill", "pause"]));
         assert!(draw("isolate,halves", 1, 60.0, 3).faults.is_empty());
+    }
+
+    #[test]
+    fn members_change_where_three_voters_are_left_and_nothing_is_destroyed() {
+        let transfer = BTreeSet::from(["transfer-leadership"]);
+        let change = BTreeSet::from(["add-node", "remove-node", "replace-node"]);
+        for seed in 0..10 {
+            let few = draw("membership", 3, 30.0, seed);
+            assert_eq!(names(&few), transfer, "{few:?}");
+            assert!(few.faults.iter().all(|planned| planned.target == Target::Follower));
+            for nodes in [4, 5] {
+                let enough = draw("membership", nodes, 40.0, seed);
+                assert_eq!(names(&enough), &transfer | &change, "{enough:?}");
+                let alone = enough.faults.windows(2);
+                let mut alone = alone.map(|it| it[0].at_ms + it[0].duration_ms < it[1].at_ms);
+                assert!(alone.all(|alone| alone), "{enough:?}");
+            }
+            let damaged = names(&draw("membership,bit-flip", 5, 40.0, seed));
+            assert_eq!(damaged, &transfer | &BTreeSet::from(["bit-flip"]));
+        }
+        assert!(draw("membership", 1, 30.0, 1).faults.is_empty());
     }
 
     #[test]

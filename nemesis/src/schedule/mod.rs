@@ -151,7 +151,30 @@ pub enum ScheduleError {
         /// On how many nodes data may be destroyed.
         most: usize,
     },
-    /// A partition of too few nodes.
+    /// Two changes of the members at one time.
+    #[error(
+        "fault {id} changes the members at {at_ms} ms, but fault {by} does until {until_ms} ms: one \
+         node is out at a time"
+    )]
+    ChangesOverlap {
+        /// The later fault.
+        id: u32,
+        /// When it begins.
+        at_ms: u64,
+        /// The earlier fault.
+        by: u32,
+        /// When it ends.
+        until_ms: u64,
+    },
+    /// Nobody who could change members or leaders.
+    #[error("fault {id} ({fault}) needs an administrator of the store, and there is none")]
+    NoAdministration {
+        /// The fault.
+        id: u32,
+        /// Its name.
+        fault: Fault,
+    },
+    /// A partition or a cluster of too few nodes.
     #[error("fault {id} ({fault}) needs at least {least} nodes")]
     TooFewNodes {
         /// The fault.
@@ -209,6 +232,8 @@ pub enum Resource {
     Clock,
     /// Its disk.
     Disk,
+    /// Its place among the members.
+    Membership,
 }
 
 impl std::fmt::Display for Resource {
@@ -218,6 +243,7 @@ impl std::fmt::Display for Resource {
             Resource::Power => "power",
             Resource::Clock => "clock",
             Resource::Disk => "disk",
+            Resource::Membership => "membership",
         })
     }
 }
@@ -226,10 +252,14 @@ impl std::fmt::Display for Resource {
 /// one is put together.
 pub(crate) fn holds(fault: Fault) -> &'static [Resource] {
     match fault.family() {
-        Family::Partition | Family::Link | Family::Membership => &[],
+        Family::Partition | Family::Link => &[],
         Family::Process => &[Resource::Process, Resource::Power],
         Family::Clock => &[Resource::Clock],
         Family::Disk => disk_holds(fault),
+        Family::Membership if fault == Fault::ReplaceNode => {
+            &[Resource::Membership, Resource::Process, Resource::Power]
+        }
+        Family::Membership => &[Resource::Membership],
     }
 }
 
@@ -260,7 +290,23 @@ impl Schedule {
             planned.check(nodes)?;
         }
         self.check_conflicts()?;
+        self.check_changes()?;
         self.check_destruction(nodes)
+    }
+
+    /// The members change by one node at a time.
+    fn check_changes(&self) -> Result<(), ScheduleError> {
+        let changes = self.faults.iter().filter(|planned| planned.fault.changes_members());
+        let mut changes: Vec<&PlannedFault> = changes.collect();
+        changes.sort_by_key(|planned| planned.at_ms);
+        for pair in changes.windows(2) {
+            let until_ms = pair[0].until_ms().unwrap_or(u64::MAX);
+            if pair[1].at_ms < until_ms {
+                let (id, at_ms, by) = (pair[1].id, pair[1].at_ms, pair[0].id);
+                return Err(ScheduleError::ChangesOverlap { id, at_ms, by, until_ms });
+            }
+        }
+        Ok(())
     }
 
     /// No two faults with named victims need the same thing at one time. Where victims are drawn,
@@ -290,10 +336,12 @@ impl Schedule {
         Ok(())
     }
 
-    /// Synced data may be destroyed on a minority of the nodes only, all faults taken together.
+    /// Synced data may be destroyed on a minority of the nodes only, all faults taken together: of
+    /// those that vote while one is out, if one ever is.
     fn check_destruction(&self, nodes: &[String]) -> Result<(), ScheduleError> {
         let mut victims = BTreeSet::new();
-        let most = nodes.len().saturating_sub(1) / 2;
+        let out = usize::from(self.faults.iter().any(|planned| planned.fault.changes_members()));
+        let most = nodes.len().saturating_sub(1 + out) / 2;
         for planned in self.faults.iter().filter(|planned| destroys(planned.fault)) {
             match &planned.target {
                 Target::Nodes(names) => victims.extend(names.iter().cloned()),
@@ -401,7 +449,12 @@ impl PlannedFault {
     /// The fewest nodes on which it does anything.
     fn least_nodes(&self) -> usize {
         let names_links = self.links().is_some();
-        if names_links || self.clients() != Clients::No { 1 } else { self.fault.least_nodes() }
+        match (&self.target, self.fault.changes_members()) {
+            _ if names_links || self.clients() != Clients::No => 1,
+            // Who names a node knows what is left without it.
+            (Target::Nodes(_), true) => 2,
+            _ => self.fault.least_nodes(),
+        }
     }
 
     fn check_size(&self, nodes: usize) -> Result<(), ScheduleError> {
@@ -529,6 +582,33 @@ mod tests {
         assert!(lone.check(&pair).is_err(), "there is no minority of two");
         let dark = planned(0, 0, Fault::PowerLoss, "n1,n2");
         assert_eq!(check(vec![dark]), Ok(()), "what was synced is not destroyed");
+    }
+
+    #[test]
+    fn members_change_by_one_node_at_a_time_and_leave_three_voters() {
+        let out = |id, at_ms, target| planned(id, at_ms, Fault::RemoveNode, target);
+        assert_eq!(check(vec![out(0, 0, "n1"), out(1, 1_000, "n2")]), Ok(()));
+        let error = check(vec![out(0, 0, "n1"), out(1, 999, "n2")]).expect_err("two at once");
+        assert_eq!(
+            error,
+            ScheduleError::ChangesOverlap { id: 1, at_ms: 999, by: 0, until_ms: 1_000 }
+        );
+        let handed = planned(1, 500, Fault::TransferLeadership, "follower");
+        assert_eq!(
+            check(vec![out(0, 0, "n1"), handed]),
+            Ok(()),
+            "the leader is no member's matter"
+        );
+        let error = check(vec![out(0, 0, "leader")]).expect_err("of three").to_string();
+        assert!(error.contains("at least 4 nodes"), "{error}");
+        let error = check(vec![out(0, 0, "n1"), planned(1, 9_000, Fault::BitFlip, "n2")]);
+        assert_eq!(
+            error.expect_err("of two voters, none may be damaged"),
+            ScheduleError::TooMuchDestroyed { id: 1, fault: Fault::BitFlip, most: 0 }
+        );
+        let kill = planned(1, 500, Fault::Kill, "n1");
+        let error = check(vec![planned(0, 0, Fault::ReplaceNode, "n1"), kill]).expect_err("dead");
+        assert!(error.to_string().contains("needs the process of n1"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod etcd;
 mod faults;
 mod harness;
 mod lifetime;
+mod members;
 mod nemesis;
 mod network;
 mod probe;
@@ -68,6 +69,13 @@ const PARTS: &[Part] = &[
         unprivileged: &[],
         helpers: faults::HELPERS,
         tests: faults::TESTS,
+    },
+    Part {
+        name: "members",
+        scenarios: members::SCENARIOS,
+        unprivileged: &[],
+        helpers: &[],
+        tests: &[],
     },
     Part {
         name: "nemesis",

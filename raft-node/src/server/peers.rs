@@ -5,9 +5,9 @@
 //! dropped, and so is what comes while there is none.
 //!
 //! Whom to dial changes with the members. A server that is no member may still have to be answered:
-//! a new leader that this server, lagging behind, has not heard of being added, or one that was
-//! removed and does not know it. It says in its greeting where it is reached, and a few such guests
-//! are dialed as well.
+//! a leader that is to go and waits for the others to agree, a new leader that this server, lagging
+//! behind, has not heard of being added, or one that was removed and does not know it. Who was a
+//! member, or says in its greeting where it is reached, is a guest; a few are dialed as well.
 //!
 //! A partition must not outlast its healing. The kernel would go on retransmitting at ever longer
 //! intervals, so a connection whose data is not acknowledged for the silence limit is given up
@@ -132,7 +132,8 @@ impl Links {
         configuration.members().into_iter().map(shown).collect()
     }
 
-    /// Reaches these members from now on, and nobody else but guests.
+    /// Reaches these members from now on, and nobody else but guests. Members that go are such: their
+    /// removal may have to be committed by themselves.
     pub(super) fn follow(&mut self, configuration: &Configuration) {
         let mut members = BTreeMap::new();
         for id in configuration.members() {
@@ -147,7 +148,17 @@ impl Links {
             let link = known.filter(|link| link.address == address);
             members.insert(id, link.unwrap_or_else(|| self.dialing.dial(id, address)));
         }
-        self.members = members;
+        for (id, link) in std::mem::replace(&mut self.members, members) {
+            self.host(id, link);
+        }
+    }
+
+    /// Reaches a server that is no member.
+    fn host(&mut self, id: NodeId, link: Link) {
+        if self.guests.len() >= MAX_GUESTS && !self.guests.contains_key(&id) {
+            self.guests.pop_first();
+        }
+        self.guests.insert(id, link);
     }
 
     /// Makes sure that a server that introduced itself can be answered.
@@ -156,10 +167,8 @@ impl Links {
         if met || id == self.dialing.own || self.members.contains_key(&id) {
             return;
         }
-        if self.guests.len() >= MAX_GUESTS {
-            self.guests.pop_first();
-        }
-        self.guests.insert(id, self.dialing.dial(id, address));
+        let link = self.dialing.dial(id, address);
+        self.host(id, link);
     }
 }
 

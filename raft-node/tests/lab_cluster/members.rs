@@ -97,3 +97,18 @@ fn leadership_goes_where_the_operator_says() {
     eventually("the new leader", || cluster.info(next, "role") == "leader");
     assert_ne!(cluster.info(leader, "role"), "leader");
 }
+
+#[test]
+fn a_leader_that_removes_itself_hears_that_the_others_agree() {
+    let cluster = Cluster::start(4);
+    let leader = cluster.leader();
+    let mut client = Client::connect(cluster.client_address(leader)).expect("it listens");
+    let id = (leader + 1).to_string();
+    assert_eq!(client.call(&["RAFT", "REMOVE", &id]).as_deref(), Some("+OK"));
+    let rest = (1..=4).filter(|id| *id != leader + 1).map(|id| id.to_string());
+    let voters = format!("voters=[{}]", rest.collect::<Vec<_>>().join(", "));
+    for server in 0..4 {
+        eventually("the members on every server", || cluster.info(server, "members") == voters);
+    }
+    eventually("the old leader's place", || cluster.info(leader, "role") != "leader");
+}

@@ -4,10 +4,12 @@
 //! send a request twice or hide that a connection was lost, and then *fail* and *info* could no
 //! longer be told apart. The rule that decides between them is kept in [`resp`].
 
+pub mod command;
 pub mod connection;
 pub mod resp;
 pub mod status;
 
+pub use command::{Answer, CommandError, command};
 pub use connection::{Connection, Dial, OpenError, RequestError};
 pub use resp::{Asking, Limits, RespClient};
 pub use status::{Status, StatusError};

@@ -78,8 +78,12 @@ pub(super) struct Dealer<'a> {
 
 impl<'a> Dealer<'a> {
     pub(super) fn new(menu: &Menu, nodes: &'a [String], seed: u64) -> Dealer<'a> {
+        let damages = menu.faults().any(destroys);
         let possible = |fault: &Fault| {
-            nodes.len() >= fault.least_nodes() && (nodes.len() >= 3 || !destroys(*fault))
+            nodes.len() >= fault.least_nodes()
+                && (nodes.len() >= 3 || !destroys(*fault))
+                // With a node out, a minority's damage would be too much.
+                && !(damages && fault.changes_members())
         };
         let all: Vec<Fault> = menu.faults().filter(possible).collect();
         let optional: Vec<Fault> =
@@ -218,10 +222,14 @@ impl<'a> Dealer<'a> {
 
 /// Whether the victims of a drawn fault are drawn as well. All that are to be restarted are nobody in
 /// particular, and a bridge between halves that do not speak to each other cuts nothing: it is a
-/// follower, so that the leader is in a half.
+/// follower, so that the leader is in a half. Nobody but a follower can be handed the leadership.
 fn chooses(fault: Fault) -> bool {
     let has_target = fault.description().parameters.iter().any(|it| it.name == TARGET);
-    has_target && !matches!(fault, Fault::RollingRestart | Fault::RestartVoters | Fault::Bridge)
+    let is_settled = matches!(
+        fault,
+        Fault::RollingRestart | Fault::RestartVoters | Fault::Bridge | Fault::TransferLeadership
+    );
+    has_target && !is_settled
 }
 
 /// What is left of `optional` for this seed: two families of three, and of each every other fault,
@@ -263,6 +271,15 @@ fn swarm(optional: &[Fault], seed: u64) -> BTreeSet<Fault> {
 mod tests {
     use super::*;
 
+    const EVERY: [Family; 6] = [
+        Family::Partition,
+        Family::Link,
+        Family::Process,
+        Family::Clock,
+        Family::Disk,
+        Family::Membership,
+    ];
+
     fn left(menu: &str, seed: u64) -> BTreeSet<Fault> {
         let menu: Menu = menu.parse().expect(menu);
         let optional: Vec<Fault> = menu.optional().iter().copied().collect();
@@ -283,15 +300,11 @@ mod tests {
             let left = left("all", seed);
             assert!(!left.is_empty());
             let on = families(&left);
-            off.extend(
-                [Family::Partition, Family::Link, Family::Process, Family::Clock, Family::Disk]
-                    .iter()
-                    .filter(|family| !on.contains(family)),
-            );
+            off.extend(EVERY.iter().filter(|family| !on.contains(family)));
             always.retain(|fault| left.contains(fault));
             ever.extend(left);
         }
-        assert_eq!(off.len(), 5, "every family is off at some time");
+        assert_eq!(off.len(), EVERY.len(), "every family is off at some time");
         assert!(always.is_empty(), "no fault is in every run: {always:?}");
         assert_eq!(ever, "all".parse::<Menu>().expect("a menu").faults().collect());
     }

@@ -5,7 +5,7 @@
 
 use crate::clock::parameters as clock;
 use crate::disk::parameters as disk;
-use crate::fault::{DIRECTION, Fault, link, partition, process};
+use crate::fault::{DIRECTION, Fault, link, membership, partition, process};
 
 /// The parameters of a drawn fault, each with the values it may have.
 pub(super) fn words(fault: Fault) -> &'static [(&'static str, &'static [&'static str])] {
@@ -49,6 +49,7 @@ pub(super) fn words(fault: Fault) -> &'static [(&'static str, &'static [&'static
         }
         // A store that allocates ahead needs no room in place for longer than such a spell lasts.
         Fault::DiskFull => &[(disk::WRITES, &["copy-on-write"]), (disk::ROOM, &["0B", "16KiB"])],
+        Fault::AddNode => &[(membership::OUT, &["0", "300ms", "1s"])],
         Fault::DiskSlow => &[(disk::DELAY, &["20ms", "100ms", "300ms"])],
         _ => &[],
     }

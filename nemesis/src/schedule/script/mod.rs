@@ -229,6 +229,11 @@ impl Script {
         }
     }
 
+    /// The faults it holds, each as often as it is listed.
+    pub fn kinds(&self) -> impl Iterator<Item = Fault> + '_ {
+        self.faults.iter().map(|scripted| scripted.fault)
+    }
+
     /// The least time of a run in which a list that is played once has room.
     pub fn needs(&self) -> Duration {
         let ends = self.faults.iter().map(|scripted| scripted.at.most + scripted.duration.most);
