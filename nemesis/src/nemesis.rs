@@ -116,7 +116,8 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         record: impl FnMut(Moment, &FaultRecord),
     ) -> Result<Ending, ScheduleError> {
         schedule.check(self.cluster.names())?;
-        let alterations = Alterations::new(self.cluster.lab().switch());
+        schedule.check_tier(self.cluster.lab().tier())?;
+        let alterations = Alterations::new(self.cluster.lab().medium());
         let stage = Stage {
             seed: schedule.seed,
             origin_ns: (self.clock)(),

@@ -368,10 +368,7 @@ mod tests {
         assert_eq!(listens("--peer-listen 127.0.0.9:3"), Ok(address("127.0.0.9:3")));
         let mut stranger = parse("").expect("good");
         stranger.id = NodeId(9);
-        assert_eq!(
-            stranger.listens_to_peers(),
-            Err(ArgumentsError::NotAMember { id: NodeId(9) })
-        );
+        assert_eq!(stranger.listens_to_peers(), Err(ArgumentsError::NotAMember { id: NodeId(9) }));
     }
 
     #[test]
