@@ -3,7 +3,7 @@
 //! A schedule has such commands in the words of one target, each for whoever leads at its moment.
 //! They are given from inside the leader's own host, so that a partition does not keep an operator
 //! from the node he means, and they are no part of the history: what they answer, a refusal included,
-//! decides nothing. A name like `{n4}` in them stands for that node's address. `commands.jsonl` has a line for each with its answer.
+//! decides nothing. A name like `{n4}` in them stands for the address where others reach that node. `commands.jsonl` has a line for each with its answer.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub async fn give(
     let began = Instant::now();
     let addressed = |word: &String| {
         nodes.iter().fold(word.clone(), |word, node| {
-            word.replace(&format!("{{{}}}", node.name), &node.address.ip().to_string())
+            word.replace(&format!("{{{}}}", node.name), &node.advertised.to_string())
         })
     };
     let mut under_way = JoinSet::new();

@@ -104,31 +104,27 @@ mod tests {
     #[test]
     fn descendants_are_found_but_for_those_that_are_spared() {
         let start = || Command::new("sh").args(["-c", "sleep 100 & wait"]).spawn().expect("starts");
-        let (mut one, mut other) = (start(), start());
-        let pid = |child: &std::process::Child| child.id().cast_signed();
-        let spared = BTreeSet::from([pid(&other)]);
+        let mut shells = [start(), start()];
         let begun = Instant::now();
-        // The shell and what it starts, which takes a moment.
-        let found = loop {
-            let found = descendants(Pid::this(), &spared);
-            let own = all().iter().filter(|it| it.parent == pid(&one)).count();
-            if own == 1 && found.contains(&pid(&one)) {
-                break found;
+        // What a shell starts, which takes it a moment.
+        let children = shells.each_ref().map(|shell| {
+            loop {
+                let child = all().into_iter().find(|it| it.parent == shell.id().cast_signed());
+                if let Some(child) = child {
+                    break child.pid;
+                }
+                assert!(begun.elapsed() < Duration::from_secs(10), "no child");
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "{found:?}");
-        };
-        assert!(!found.contains(&pid(&other)));
-        let grandchildren = all().into_iter().filter(|it| it.parent == pid(&one));
-        for grandchild in grandchildren {
-            assert!(found.contains(&grandchild.pid));
+        });
+        let [one, other] = shells.each_ref().map(|shell| shell.id().cast_signed());
+        let found = descendants(Pid::this(), &BTreeSet::from([other]));
+        assert!(found.contains(&one) && found.contains(&children[0]), "{found:?}");
+        assert!(!found.contains(&other) && !found.contains(&children[1]), "{found:?}");
+        for child in children {
+            kill(Pid::from_raw(child), Signal::SIGKILL).expect("killed");
         }
-        for child in [&mut one, &mut other] {
-            let children = all().into_iter().filter(|it| it.parent == child.id().cast_signed());
-            for grandchild in children {
-                let _ = kill(Pid::from_raw(grandchild.pid), Signal::SIGKILL);
-            }
-            child.kill().expect("killed");
-            child.wait().expect("reaped");
+        for shell in &mut shells {
+            shell.wait().expect("reaped");
         }
     }
 }
