@@ -59,7 +59,7 @@ fn effect(what: &str, amount: u64, pieces: &str) -> Effect {
     Effect::new(&format!("{pieces} {what}"), amount as f64, pieces)
 }
 
-fn counts(alteration: Alteration) -> &'static [Count] {
+fn counts(alteration: Alteration, pieces: &str) -> &'static [Count] {
     match alteration {
         Alteration::Block => BLOCKED,
         Alteration::Hold => HELD,
@@ -68,6 +68,8 @@ fn counts(alteration: Alteration) -> &'static [Count] {
         Alteration::Duplicate(_) => DUPLICATED,
         Alteration::Reorder(_) => REORDERED,
         Alteration::Corrupt(_) => CORRUPTED,
+        // A relay holds senders back and drops nothing.
+        Alteration::Rate(_) if pieces != "frames" => DELAYED,
         Alteration::Rate(_) => LIMITED,
     }
 }
@@ -93,7 +95,7 @@ impl<'a> Network<'a> {
             _ => {
                 let alteration = alteration(planned).ok_or_else(unknown)?;
                 let altered = all.begin(links, move |policy| alteration.apply(policy))?;
-                Ok(Network::Altered { altered, counts: counts(alteration) })
+                Ok(Network::Altered { altered, counts: counts(alteration, all.pieces()) })
             }
         }
     }

@@ -115,6 +115,16 @@ impl Started {
         *pids.iter().find(is_named).expect("a controller")
     }
 
+    /// Kills the outer process (0), the lab's first (1) or the controller (2); nothing may be left.
+    pub(crate) fn kill_generation(self, generation: u32) {
+        let mut victim = self.outer();
+        for _ in 0..generation {
+            victim = self.child_of(victim);
+        }
+        kill(victim, Signal::SIGKILL).expect("killed");
+        self.assert_gone();
+    }
+
     /// Waits until nothing is left of the lab.
     pub(crate) fn assert_gone(mut self) {
         wait(&mut self.child);
