@@ -117,10 +117,11 @@ impl Started {
 
     /// Kills the outer process (0), the lab's first (1) or the controller (2); nothing may be left.
     pub(crate) fn kill_generation(self, generation: u32) {
-        let mut victim = self.outer();
-        for _ in 0..generation {
-            victim = self.child_of(victim);
-        }
+        let victim = match generation {
+            0 => self.outer(),
+            1 => self.child_of(self.outer()),
+            _ => self.controller(),
+        };
         kill(victim, Signal::SIGKILL).expect("killed");
         self.assert_gone();
     }
