@@ -1,6 +1,7 @@
 //! Finds out what kind of lab this machine can have, by trying.
 //!
-//! Every probe does the real thing in a child process, so that nothing of it remains and the
+//! A lab of namespaces needs one of two kinds of them, and more; where that is refused, there are labs
+//! on loopback, which can do less ([`Tier`]). Every probe does the real thing in a child process, so that nothing of it remains and the
 //! calling process stays where it is: that `unshare` succeeds says little, since a security module
 //! may hand out user namespaces in which nothing is allowed. What is refused comes with the command
 //! that would allow it, where one is known. Returns data; prints nothing.
@@ -8,27 +9,38 @@
 #![expect(unsafe_code, reason = "fork and _exit have no safe interface")]
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, geteuid, getpid, pipe2};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, geteuid, getpid, pause, pipe2, setpgid};
 
 #[cfg(target_arch = "x86_64")]
 use crate::clock::rehearsal::rehearse;
-use crate::lab::Lab;
-use crate::lab::namespaces::{become_root, mount_proc, separate, separate_network};
+use crate::lab::namespaces::{adopt_orphans, become_root, mount_proc, separate, separate_network};
+use crate::lab::{Lab, Policy, Ports, Tier};
 
 /// The command that lets processes be traced again where nobody may: that setting cannot be taken
 /// back while the machine runs (Yama's admin guide, `ptrace_scope`).
 const ALLOW_TRACING: &str =
     "echo kernel.yama.ptrace_scope=1 | sudo tee /etc/sysctl.d/99-ptrace.conf && sudo reboot";
+/// The command that lets a container's processes be watched and traced.
+const ALLOW_WATCHING: &str = "docker run --cap-add SYS_PTRACE --security-opt seccomp=unconfined …";
+/// The command that lets a user of a container have namespaces.
+const ALLOW_NAMESPACES: &str = "docker run --security-opt seccomp=unconfined \
+     --security-opt apparmor=unconfined --security-opt systempaths=unconfined …, or docker run \
+     --privileged …";
+/// How long a cut link is listened to.
+const CUT: Duration = Duration::from_millis(50);
 /// How long a probe may take. None waits for anything but the kernel.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -56,7 +68,7 @@ pub enum Outcome {
 
 type Attempt = fn() -> Result<(), String>;
 
-const ATTEMPTS: [(&str, &str, Attempt); 7] = [
+const ATTEMPTS: [(&str, &str, Attempt); 9] = [
     (
         "user namespaces",
         "became root in a user namespace and switched on an interface there",
@@ -74,6 +86,12 @@ const ATTEMPTS: [(&str, &str, Attempt); 7] = [
         "built a lab of one host: veth pair, addresses, offloads, AF_PACKET socket",
         hosts_and_switch,
     ),
+    (
+        PROXIES,
+        "relayed a connection between addresses of 127.0.0.0/8, knew the dialler by /proc, cut the link",
+        loopback_proxies,
+    ),
+    (SIGNALS, "adopted orphans, and stopped, continued and killed a process group", signals_only),
     (CLOCKS, "started date(1) through a shell with a clock an hour ahead", clocks),
     (
         DISKS,
@@ -82,13 +100,18 @@ const ATTEMPTS: [(&str, &str, Attempt); 7] = [
     ),
 ];
 
+/// The name of the probe for labs with relays on loopback.
+pub const PROXIES: &str = "loopback proxies";
+/// The name of the probe for labs that can do nothing but end, stop and start processes.
+pub const SIGNALS: &str = "signals only";
 /// The name of the probe for clock faults, without which a lab can be had all the same.
 pub const CLOCKS: &str = "clocks of nodes";
 /// The name of the probe for disk faults, without which a lab can be had as well.
 pub const DISKS: &str = "disks of nodes";
 
-/// Tries everything a lab needs. A lab can be had if all but one of the first two work, [`CLOCKS`]
-/// and [`DISKS`] left out.
+/// Tries everything a lab needs. One of namespaces can be had if the first five work, but for one of
+/// the first two; [`PROXIES`] and [`SIGNALS`] stand for one without, [`CLOCKS`] and [`DISKS`] for faults
+/// in any.
 ///
 /// Call it before the process has other threads: the probes run in forks of it.
 pub fn probe() -> Vec<Probe> {
@@ -100,6 +123,21 @@ pub fn probe() -> Vec<Probe> {
         Probe { name, tried, outcome, remedy }
     });
     probes.collect()
+}
+
+/// The best lab that this machine can have, and why no better one: what was refused of each. Takes some
+/// tens of milliseconds; call it as [`probe`].
+pub fn best_tier() -> (Tier, Vec<(Tier, String)>) {
+    let mut refused = Vec::new();
+    for (tier, attempt) in
+        [(Tier::Namespaces, hosts_and_switch as Attempt), (Tier::Proxies, loopback_proxies)]
+    {
+        match in_child(attempt) {
+            Ok(()) => return (tier, refused),
+            Err(why) => refused.push((tier, why)),
+        }
+    }
+    (Tier::Signals, refused)
 }
 
 fn user_namespaces() -> Result<(), String> {
@@ -137,11 +175,7 @@ fn hosts_and_switch() -> Result<(), String> {
 }
 
 fn clocks() -> Result<(), String> {
-    separate().map_err(|error| error.refusal())?;
-    in_child(|| {
-        mount_proc().map_err(|error| error.refusal())?;
-        rehearse()
-    })
+    in_some_lab(rehearse)
 }
 
 /// Says that there are no clocks to move elsewhere.
@@ -151,11 +185,92 @@ fn rehearse() -> Result<(), String> {
 }
 
 fn disk_faults() -> Result<(), String> {
-    separate().map_err(|error| error.refusal())?;
-    in_child(|| {
-        mount_proc().map_err(|error| error.refusal())?;
-        crate::disk::probe()
-    })
+    in_some_lab(crate::disk::probe)
+}
+
+/// Tries in namespaces what a node has to bear, or without where there are none.
+fn in_some_lab(attempt: Attempt) -> Result<(), String> {
+    let inside = || {
+        separate().map_err(|error| error.refusal())?;
+        in_child(|| {
+            mount_proc().map_err(|error| error.refusal())?;
+            attempt()
+        })
+    };
+    if in_child(|| separate().map(drop).map_err(|error| error.refusal())).is_ok() {
+        return inside();
+    }
+    attempt()
+}
+
+/// Says a word to a relayed listener, cuts the link and says another.
+fn loopback_proxies() -> Result<(), String> {
+    let said = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    let any = Ports { clients: 0, peers: 0 };
+    let lab = Lab::on_loopback(&["n1", "n2"], any, true, 0).map_err(|error| error.to_string())?;
+    let [from, to] = lab.nodes() else { return Err("there are no two hosts".to_owned()) };
+    // This process stands for the first node.
+    from.occupant.is(getpid().as_raw());
+    let port = lab.ports(any).peers;
+    let listener = TcpListener::bind((to.address(), port)).map_err(said("listening"))?;
+    let begun = Instant::now();
+    let mut dialled = loop {
+        match TcpStream::connect((to.advertised(), port)) {
+            Ok(stream) => break stream,
+            Err(error) if begun.elapsed() > LIMIT / 4 => return Err(said("dialling")(error)),
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    dialled.write_all(b"a").map_err(said("sending"))?;
+    let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(LIMIT / 4).unwrap_or(PollTimeout::MAX);
+    if poll(&mut waiting, limit) != Ok(1) {
+        return Err("the relay did not find out in /proc who dialled it".to_owned());
+    }
+    let (mut accepted, _) = listener.accept().map_err(said("accepting"))?;
+    let mut byte = [0];
+    accepted.set_read_timeout(Some(LIMIT / 4)).map_err(said("setting a limit"))?;
+    accepted.read_exact(&mut byte).map_err(said("receiving"))?;
+    let cut = Policy { block: true, ..Policy::OPEN };
+    lab.medium().set("n1", "n2", cut).map_err(|error| error.to_string())?;
+    dialled.write_all(b"b").map_err(said("sending"))?;
+    accepted.set_read_timeout(Some(CUT)).map_err(said("setting a limit"))?;
+    match accepted.read_exact(&mut byte) {
+        Ok(()) => Err("a cut link carried a byte".to_owned()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn signals_only() -> Result<(), String> {
+    let said = |what: &'static str| move |errno: Errno| format!("{what}: {}", errno.desc());
+    adopt_orphans().map_err(|error| error.refusal())?;
+    // SAFETY: this process was forked from one without other threads and has started none, and the
+    // child makes system calls only.
+    let child = match unsafe { fork() }.map_err(said("starting a process"))? {
+        ForkResult::Child => loop {
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            pause();
+        },
+        ForkResult::Parent { child } => child,
+    };
+    // Both do it, so that whoever comes first has done it for both.
+    let _ = setpgid(child, child);
+    let course = || {
+        killpg(child, Signal::SIGSTOP).map_err(said("stopping it"))?;
+        let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
+        let next = |what| waitpid(child, Some(flags)).map_err(said(what));
+        if !matches!(next("waiting for it to stop")?, WaitStatus::Stopped(..)) {
+            return Err("a process did not stop when told to".to_owned());
+        }
+        killpg(child, Signal::SIGCONT).map_err(said("continuing it"))?;
+        if !matches!(next("waiting for it to go on")?, WaitStatus::Continued(_)) {
+            return Err("a process did not go on when told to".to_owned());
+        }
+        Ok(())
+    };
+    let result = course();
+    end(child);
+    result
 }
 
 /// Runs `attempt` in a child process; what it returned there.
@@ -227,6 +342,8 @@ struct Surroundings {
     is_container: bool,
     /// Whether the kernel lets nobody trace another process, not even root.
     forbids_tracing: bool,
+    /// Whether the machine's loopback interface is off.
+    is_cut_off: bool,
     /// Kernel settings that forbid namespaces as they are now, with the value that would not.
     forbidding: Vec<(&'static str, &'static str)>,
 }
@@ -254,10 +371,18 @@ impl Surroundings {
             is_container: ["/.dockerenv", "/run/.containerenv"]
                 .iter()
                 .any(|path| Path::new(path).exists()),
+            is_cut_off: is_loopback_off(),
             forbids_tracing: scope.is_ok_and(|scope| scope.trim() == "3"),
             forbidding: forbidding.map(|(setting, _, allowing)| (setting, allowing)).collect(),
         }
     }
+}
+
+/// Whether this network's loopback interface is not up (IFF_UP, netdevice(7)).
+fn is_loopback_off() -> bool {
+    let flags = fs::read_to_string("/sys/class/net/lo/flags").unwrap_or_default();
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16);
+    flags.is_ok_and(|flags| flags & 1 == 0)
 }
 
 /// The command that would allow what the probe of that name was refused.
@@ -268,6 +393,15 @@ fn remedy(surroundings: &Surroundings, probe: &str) -> Option<String> {
     }
     if probe == CLOCKS && surroundings.forbids_tracing {
         return Some(ALLOW_TRACING.to_owned());
+    }
+    if [CLOCKS, DISKS].contains(&probe) {
+        return surroundings.is_container.then(|| ALLOW_WATCHING.to_owned());
+    }
+    if probe == PROXIES {
+        return surroundings.is_cut_off.then(|| "sudo ip link set lo up".to_owned());
+    }
+    if probe == SIGNALS {
+        return None;
     }
     // These two bind unprivileged users only.
     let applies = |setting: &str| !(for_root && setting.contains("unprivileged"));
@@ -284,7 +418,9 @@ fn remedy(surroundings: &Surroundings, probe: &str) -> Option<String> {
         return Some(format!("sudo sysctl -w {}", settings.join(" ")));
     }
     if surroundings.is_container {
-        return Some("docker run --privileged …, or podman run --privileged …".to_owned());
+        let is_users = probe == "user namespaces";
+        let privileged = "docker run --privileged …, or podman run --privileged …";
+        return Some(if is_users { ALLOW_NAMESPACES } else { privileged }.to_owned());
     }
     (!surroundings.is_root).then(|| "sudo partita doctor".to_owned())
 }
@@ -312,6 +448,24 @@ mod tests {
         let untraceable = Surroundings { forbids_tracing: true, ..root };
         assert_eq!(remedy(&untraceable, CLOCKS).as_deref(), Some(ALLOW_TRACING));
         assert_eq!(remedy(&untraceable, "hosts and switch"), None);
+    }
+
+    #[test]
+    fn lesser_labs_need_no_namespaces_to_be_allowed() {
+        let restricted = Surroundings { forbidding: vec![APPARMOR], ..Surroundings::default() };
+        for probe in [PROXIES, SIGNALS, CLOCKS, DISKS] {
+            assert_eq!(remedy(&restricted, probe), None, "{probe}");
+        }
+        let cut_off = Surroundings { is_cut_off: true, ..restricted };
+        assert_eq!(remedy(&cut_off, PROXIES).as_deref(), Some("sudo ip link set lo up"));
+    }
+
+    #[test]
+    fn a_user_in_a_container_is_told_what_its_profile_must_allow() {
+        let container = Surroundings { is_container: true, ..Surroundings::default() };
+        let words = |probe| remedy(&container, probe).expect("a command");
+        assert!(words("user namespaces").contains("seccomp=unconfined"));
+        assert!(words(CLOCKS).contains("SYS_PTRACE"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use crate::disk::parameters::destroys;
 use crate::fault::{FAULTS, Fault};
+use crate::lab::Tier;
 use crate::record::Family;
 
 /// The faults a schedule may be drawn from.
@@ -20,6 +21,8 @@ pub struct Menu {
     faults: BTreeSet<Fault>,
     /// Those of them that a schedule may do without.
     optional: BTreeSet<Fault>,
+    /// What the lab can do for which it is meant.
+    tier: Tier,
 }
 
 /// A name for a set of faults, beside the names of the faults themselves.
@@ -70,6 +73,19 @@ pub enum MenuError {
         /// Every word that is known, joined by commas.
         known: String,
     },
+    /// A fault that was asked for by name, but cannot be had.
+    #[error(
+        "{fault} needs a lab of {needed}, and this one is of {tier}; `partita doctor` says how to get \
+         one"
+    )]
+    NeedsLab {
+        /// The fault.
+        fault: Fault,
+        /// The least that has it.
+        needed: Tier,
+        /// What there is.
+        tier: Tier,
+    },
     /// `none` together with something else.
     #[error("`none` stands alone, but was combined: {0:?}")]
     NoneCombined(String),
@@ -84,6 +100,32 @@ impl Menu {
     /// Whether a fault of `family` is on it.
     pub fn has_any(&self, family: Family) -> bool {
         self.faults.iter().any(|fault| fault.family() == family)
+    }
+
+    /// The menu without the faults that a lab of this tier does not have.
+    ///
+    /// # Errors
+    ///
+    /// If one of these was asked for by its own name, or nothing is left of what was asked for.
+    pub fn fitted(mut self, tier: Tier) -> Result<Menu, MenuError> {
+        let named = self.text.split(',').filter_map(|word| Fault::named(word.trim()));
+        // A menu that held something and holds nothing any more would test nothing.
+        let lone = if self.faults.iter().any(|fault| tier.has(*fault)) {
+            None
+        } else {
+            self.faults.first().copied()
+        };
+        if let Some(fault) = named.chain(lone).find(|fault| !tier.has(*fault)) {
+            return Err(MenuError::NeedsLab { fault, needed: Tier::needed_for(fault), tier });
+        }
+        self.faults.retain(|fault| tier.has(*fault));
+        self.optional.retain(|fault| tier.has(*fault));
+        Ok(Menu { tier, ..self })
+    }
+
+    /// What the lab can do for which it is meant.
+    pub(crate) fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// Those of its faults that a schedule may do without: they came with `default` or `all`.
@@ -140,7 +182,7 @@ impl FromStr for Menu {
         }
         optional.retain(|fault| !meant.contains(fault));
         let faults = meant.union(&optional).copied().collect();
-        Ok(Menu { text: text.trim().to_owned(), faults, optional })
+        Ok(Menu { text: text.trim().to_owned(), faults, optional, tier: Tier::Namespaces })
     }
 }
 
@@ -213,6 +255,31 @@ mod tests {
         assert!(!all.faults().any(lacking) && !all.optional().iter().any(|it| lacking(*it)));
         assert_eq!(menu("membership").without(lacking), Err(Fault::AddNode));
         assert_eq!(menu("all,replace-node").without(lacking), Err(Fault::ReplaceNode));
+    }
+
+    #[test]
+    fn a_lesser_lab_leaves_out_what_it_cannot_have() {
+        let fitted = |text: &str, tier| {
+            let menu: Menu = text.parse().expect(text);
+            menu.fitted(tier).map(|menu| menu.faults().map(Fault::name).collect::<Vec<_>>())
+        };
+        assert_eq!(fitted("link", Tier::Proxies), Ok(vec!["delay", "rate", "hold", "reset"]));
+        assert_eq!(fitted("default", Tier::Proxies), Ok(faults("default")));
+        assert_eq!(fitted("default", Tier::Signals), Ok(faults("process")));
+        assert_eq!(fitted("none", Tier::Signals), Ok(Vec::new()));
+        assert_eq!(fitted("all", Tier::Namespaces), Ok(faults("all")));
+    }
+
+    #[test]
+    fn what_was_asked_for_by_name_is_refused_and_not_left_out() {
+        let refused = |text: &str, tier| {
+            let menu: Menu = text.parse().expect(text);
+            menu.fitted(tier).expect_err(text).to_string()
+        };
+        let error = refused("kill,loss", Tier::Proxies);
+        assert!(error.starts_with("loss needs a lab of namespaces"), "{error}");
+        let error = refused("partition", Tier::Signals);
+        assert!(error.contains("isolate needs a lab of proxies"), "{error}");
     }
 
     #[test]

@@ -126,8 +126,9 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         record: impl FnMut(Moment, &FaultRecord),
     ) -> Result<Ending, ScheduleError> {
         schedule.check(self.cluster.names())?;
+        schedule.check_tier(self.cluster.lab().tier())?;
         self.check_administration(schedule)?;
-        let alterations = Alterations::new(self.cluster.lab().switch());
+        let alterations = Alterations::new(self.cluster.lab().medium());
         let turn = Turn::default();
         let stage = Stage {
             seed: schedule.seed,

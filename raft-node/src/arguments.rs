@@ -29,13 +29,18 @@ pub struct Arguments {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: PathBuf,
 
-    /// A server of the cluster and where it listens to the others; once each, this one included
+    /// A server of the cluster and where the others reach it; once each, this one included
     #[arg(long = "peer", value_name = "ID=IP:PORT", value_parser = member, required = true)]
     pub peers: Vec<(NodeId, SocketAddr)>,
 
     /// Where to listen to clients
     #[arg(long, value_name = "IP:PORT")]
     pub listen: SocketAddr,
+
+    /// Where to listen to the other servers, if that is not where --peer says they reach this one:
+    /// behind a proxy or address translation
+    #[arg(long, value_name = "IP:PORT")]
+    pub peer_listen: Option<SocketAddr>,
 
     /// Where clients reach a server, to be named when it leads; this one's is --listen by default
     #[arg(long = "client-address", value_name = "ID=IP:PORT", value_parser = member)]
@@ -190,6 +195,17 @@ impl Arguments {
         })
     }
 
+    /// Where this server listens to the others: where they reach it, unless told otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When no server of the cluster has its number.
+    pub fn listens_to_peers(&self) -> Result<SocketAddr, ArgumentsError> {
+        let reached = self.peers.iter().find(|(id, _)| *id == self.id);
+        let reached = reached.map(|(_, address)| *address);
+        self.peer_listen.or(reached).ok_or(ArgumentsError::NotAMember { id: self.id })
+    }
+
     /// Where clients reach each server, as far as known.
     ///
     /// # Errors
@@ -342,6 +358,17 @@ mod tests {
         let mut stranger = parse("").expect("good");
         stranger.id = NodeId(9);
         assert_eq!(stranger.config().err(), Some(ArgumentsError::NotAMember { id: NodeId(9) }));
+    }
+
+    #[test]
+    fn server_behind_a_proxy_listens_elsewhere_than_it_is_reached() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let listens = |more: &str| parse(more).expect("good").listens_to_peers();
+        assert_eq!(listens(""), Ok(address("127.0.0.1:2")));
+        assert_eq!(listens("--peer-listen 127.0.0.9:3"), Ok(address("127.0.0.9:3")));
+        let mut stranger = parse("").expect("good");
+        stranger.id = NodeId(9);
+        assert_eq!(stranger.listens_to_peers(), Err(ArgumentsError::NotAMember { id: NodeId(9) }));
     }
 
     #[test]

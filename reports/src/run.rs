@@ -56,7 +56,7 @@ pub struct HostRecord {
     pub kernel: String,
     /// Processor cores available.
     pub cores: u32,
-    /// The kind of lab: `user namespaces`, `root namespaces`.
+    /// The kind of lab: `user namespaces`, `root namespaces`, `loopback proxies`, `signals only`.
     pub lab: String,
 }
 

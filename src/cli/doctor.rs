@@ -1,17 +1,40 @@
 //! `partita doctor`: what this machine can do.
 
-use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, Probe, probe};
+use partita_nemesis::Tier;
+use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, probe};
 
 use crate::exit::Exit;
 
-/// Either of these kinds of namespaces carries a lab.
-const ALTERNATIVES: [&str; 2] = ["user namespaces", "root namespaces"];
+/// The kinds of namespaces, either of which carries a lab, best first.
+const KINDS: [&str; 2] = ["user namespaces", "root namespaces"];
 
 /// What a lab can do without, by probe, and which faults it then does without.
 const SPECIAL: [(&str, &str); 2] = [(CLOCKS, "clock faults"), (DISKS, "disk faults")];
 
-/// Tries, in child processes that leave nothing behind, every kernel mechanism that the lab needs,
-/// and prints what works and what would allow more. Exits with 0 if a lab can be built, else 4.
+/// A kind of lab.
+struct Lab {
+    /// What its hosts are made of.
+    name: &'static str,
+    tier: Tier,
+    /// What it can do.
+    about: &'static str,
+}
+
+/// Every kind of lab, best first.
+const LABS: [Lab; 4] = [
+    Lab { name: KINDS[0], tier: Tier::Namespaces, about: "every fault" },
+    Lab { name: KINDS[1], tier: Tier::Namespaces, about: "every fault, for root" },
+    Lab {
+        name: PROXIES,
+        tier: Tier::Proxies,
+        about: "partitions, delay, rate, hold and reset by link; processes, clocks, disks",
+    },
+    Lab { name: SIGNALS, tier: Tier::Signals, about: "processes, clocks, disks" },
+];
+
+/// Tries, in child processes that leave nothing behind, every kernel mechanism that a lab needs, and
+/// prints what works, which labs can be had, and what would allow a better one. Exits with 0 if any
+/// lab can be had, else 4.
 pub fn perform() -> Exit {
     let probes = probe();
     for probe in &probes {
@@ -28,29 +51,81 @@ pub fn perform() -> Exit {
             }
         }
     }
-    if can_have_a_lab(&probes) {
-        let is_missing = |name| probes.iter().any(|probe| probe.name == name && !works(probe));
-        let missing = SPECIAL.iter().filter(|(name, _)| is_missing(*name)).map(|(_, what)| *what);
-        let missing: Vec<&str> = missing.collect();
-        let without = match missing.is_empty() {
-            true => String::new(),
-            false => format!(", but for {}", missing.join(" and ")),
-        };
-        println!("\nThis machine can have the full lab{without}: `partita run` works here.");
-        Exit::Valid
-    } else {
-        println!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
-        Exit::Harness
+    println!("\nLabs, best first:");
+    for lab in &LABS {
+        let obstacle = obstacle(lab, &probes);
+        let (mark, more) = obstacle
+            .map_or(("✓", String::new()), |probe| ("✗", format!(" (fails at: {})", probe.name)));
+        println!("  {mark} {:<17}{}{more}", lab.name, lab.about);
     }
+    conclude(&probes)
+}
+
+/// Says which lab a run has here, and how to get the next better one.
+fn conclude(probes: &[Probe]) -> Exit {
+    let Some(place) = LABS.iter().position(|lab| obstacle(lab, probes).is_none()) else {
+        println!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
+        return Exit::Harness;
+    };
+    let best = &LABS[place];
+    let missing: Vec<&str> = SPECIAL
+        .iter()
+        .filter(|(name, _)| probes.iter().any(|probe| probe.name == *name && !works(probe)))
+        .map(|(_, what)| *what)
+        .collect();
+    let without = match missing.is_empty() {
+        true => String::new(),
+        false => format!(", but for {}", missing.join(" and ")),
+    };
+    if best.tier == Tier::Namespaces {
+        println!("\nThis machine can have the full lab{without}: `partita run` works here.");
+        return Exit::Valid;
+    }
+    println!("\n`partita run` has a lab of {} here{without}.", best.name);
+    if best.tier == Tier::Proxies {
+        println!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
+    }
+    match next(best, probes) {
+        Some((lab, Some(remedy))) => println!("To have one of {}: {remedy}", lab.name),
+        Some((lab, None)) => println!("How to have one of {} is not known.", lab.name),
+        None => {}
+    }
+    Exit::Valid
+}
+
+/// The least of the labs that are better than `best` and of another tier, and the command that allows
+/// it, if one is known. Of labs of one tier, one with a command.
+fn next<'a>(best: &Lab, probes: &'a [Probe]) -> Option<(&'static Lab, Option<&'a String>)> {
+    let tier = LABS.iter().map(|lab| lab.tier).filter(|tier| *tier < best.tier).max()?;
+    let labs = LABS.iter().filter(|lab| lab.tier == tier);
+    let mut ways =
+        labs.map(|lab| (lab, obstacle(lab, probes).and_then(|probe| probe.remedy.as_ref())));
+    let first = ways.next()?;
+    if first.1.is_some() { Some(first) } else { ways.find(|way| way.1.is_some()).or(Some(first)) }
 }
 
 fn works(probe: &Probe) -> bool {
     probe.outcome == Outcome::Works
 }
 
+/// The first of the probes that keeps this machine from having a lab.
+fn obstacle<'a>(lab: &Lab, probes: &'a [Probe]) -> Option<&'a Probe> {
+    let needs = |probe: &&Probe| match lab.tier {
+        Tier::Namespaces => {
+            let is_other = KINDS.contains(&probe.name) && probe.name != lab.name;
+            let is_lesser = [PROXIES, SIGNALS].contains(&probe.name);
+            !is_other && !is_lesser && !is_special(probe)
+        }
+        // What signals need, every lab needs.
+        Tier::Proxies => [PROXIES, SIGNALS].contains(&probe.name),
+        Tier::Signals => probe.name == SIGNALS,
+    };
+    probes.iter().filter(needs).find(|probe| !works(probe))
+}
+
 /// Whether the other kind of namespaces does what `probe` would.
 fn is_spare(probe: &Probe, probes: &[Probe]) -> bool {
-    let is_kind = |probe: &Probe| ALTERNATIVES.contains(&probe.name);
+    let is_kind = |probe: &Probe| KINDS.contains(&probe.name);
     is_kind(probe) && probes.iter().any(|other| is_kind(other) && works(other))
 }
 
@@ -58,51 +133,64 @@ fn is_special(probe: &Probe) -> bool {
     SPECIAL.iter().any(|(name, _)| *name == probe.name)
 }
 
-fn can_have_a_lab(probes: &[Probe]) -> bool {
-    let (kinds, needs): (Vec<&Probe>, Vec<&Probe>) =
-        probes.iter().partition(|probe| ALTERNATIVES.contains(&probe.name));
-    kinds.into_iter().any(works) && needs.into_iter().filter(|probe| !is_special(probe)).all(works)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn probes(outcomes: [bool; 4]) -> Vec<Probe> {
-        let names = [ALTERNATIVES[0], ALTERNATIVES[1], "PID namespaces", "hosts and switch"];
-        let probe = |(name, works): (&'static str, bool)| Probe {
-            name,
-            tried: "tried it",
-            outcome: if works { Outcome::Works } else { Outcome::Refused("no".to_owned()) },
-            remedy: None,
+    /// The probes, of which those named fail, each with a command of its own.
+    fn probes(failing: &[&str]) -> Vec<Probe> {
+        let needed = [KINDS[0], KINDS[1], "hosts and switch", PROXIES, SIGNALS, CLOCKS, DISKS];
+        let probe = |name: &'static str| {
+            let fails = failing.contains(&name);
+            Probe {
+                name,
+                tried: "tried it",
+                outcome: if fails { Outcome::Refused("no".into()) } else { Outcome::Works },
+                remedy: fails.then(|| format!("allow {name}")),
+            }
         };
-        names.into_iter().zip(outcomes).map(probe).collect()
+        needed.into_iter().map(probe).collect()
+    }
+
+    fn can_have(failing: &[&str]) -> Vec<&'static str> {
+        let probes = probes(failing);
+        let possible = LABS.iter().filter(|lab| obstacle(lab, &probes).is_none());
+        possible.map(|lab| lab.name).collect()
     }
 
     #[test]
-    fn a_lab_needs_one_kind_of_namespaces_and_everything_else() {
-        assert!(can_have_a_lab(&probes([true, true, true, true])));
-        assert!(can_have_a_lab(&probes([true, false, true, true])));
-        assert!(can_have_a_lab(&probes([false, true, true, true])));
-        assert!(!can_have_a_lab(&probes([false, false, true, true])));
-        assert!(!can_have_a_lab(&probes([true, true, false, true])));
-        assert!(!can_have_a_lab(&probes([true, true, true, false])));
+    fn a_lab_of_namespaces_needs_one_kind_of_them_and_everything_else() {
+        assert_eq!(can_have(&[]), [KINDS[0], KINDS[1], PROXIES, SIGNALS]);
+        assert_eq!(can_have(&[KINDS[1]]), [KINDS[0], PROXIES, SIGNALS]);
+        assert_eq!(can_have(&[KINDS[0]]), [KINDS[1], PROXIES, SIGNALS]);
+        assert_eq!(can_have(&[KINDS[0], KINDS[1]]), [PROXIES, SIGNALS]);
+        assert_eq!(can_have(&["hosts and switch"]), [PROXIES, SIGNALS]);
     }
 
     #[test]
-    fn a_lab_can_be_had_without_clock_and_disk_faults() {
-        let mut probes = probes([true, true, false, false]);
-        probes[2].name = CLOCKS;
-        probes[3].name = DISKS;
-        assert!(can_have_a_lab(&probes));
+    fn every_lab_can_be_had_without_clock_and_disk_faults() {
+        assert_eq!(can_have(&[CLOCKS, DISKS]).len(), LABS.len());
+    }
+
+    #[test]
+    fn the_next_better_lab_comes_with_the_command_that_allows_it() {
+        let told = |best: usize, failing: &[&str]| {
+            let probes = probes(failing);
+            next(&LABS[best], &probes).map(|(lab, remedy)| (lab.name, remedy.cloned()))
+        };
+        let neither = [KINDS[0], KINDS[1]];
+        assert_eq!(told(2, &neither), Some((KINDS[0], Some(format!("allow {}", KINDS[0])))));
+        let relays = Some(format!("allow {PROXIES}"));
+        assert_eq!(told(3, &[KINDS[0], KINDS[1], PROXIES]), Some((PROXIES, relays)));
+        assert_eq!(told(0, &[]), None, "there is none better");
     }
 
     #[test]
     fn one_kind_of_namespaces_is_spare_if_the_other_works() {
-        let some = probes([true, false, true, false]);
+        let some = probes(&[KINDS[1], "hosts and switch"]);
         assert!(is_spare(&some[1], &some));
-        assert!(!is_spare(&some[3], &some), "nothing stands in for the switch");
-        let none = probes([false, false, true, true]);
+        assert!(!is_spare(&some[2], &some), "nothing stands in for the switch");
+        let none = probes(&[KINDS[0], KINDS[1]]);
         assert!(!is_spare(&none[0], &none));
     }
 }

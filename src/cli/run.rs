@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use partita_nemesis::doctor::best_tier;
 use partita_nemesis::recipes::{self, RECIPES};
-use partita_nemesis::{Entered, Fault, Menu, Script, enter};
+use partita_nemesis::{Entered, Fault, LabKind, Menu, Script, Tier, enter_tier, inside};
 use partita_workloads::catalogue;
 
 use crate::controller::{self, Faults, Plan};
@@ -26,6 +27,11 @@ pub struct Arguments {
     /// The system under test: a built-in name or a TOML file.
     #[arg(long, default_value = "raft-node")]
     target: String,
+    /// What the nodes' hosts are made of: the best that this machine allows (`partita doctor`), of
+    /// namespaces, of loopback addresses with proxies between them, or of loopback addresses alone,
+    /// with faults of processes, clocks and disks.
+    #[arg(long, default_value = "auto", value_name = "LAB")]
+    lab: LabChoice,
     /// How many nodes: 3, or as many as the schedule is meant for.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9))]
     nodes: Option<u32>,
@@ -83,6 +89,35 @@ pub struct Arguments {
     keep_data: bool,
 }
 
+/// Which lab is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LabChoice {
+    /// The best there is.
+    Auto,
+    /// Hosts of namespaces, joined by a switch.
+    Namespaces,
+    /// Hosts of loopback addresses, joined by relays.
+    Proxies,
+    /// Hosts of loopback addresses, joined by nothing.
+    Signals,
+}
+
+impl LabChoice {
+    /// The lab for `target`: of what is asked for, or the best that works here. Tries real operations
+    /// in child processes if that must be found out.
+    fn tier(self, target: &Target) -> Tier {
+        match self {
+            Self::Namespaces => Tier::Namespaces,
+            Self::Proxies => Tier::Proxies,
+            Self::Signals => Tier::Signals,
+            Self::Auto => match best_tier().0 {
+                Tier::Proxies if !target.can_be_relayed() => Tier::Signals,
+                best => best,
+            },
+        }
+    }
+}
+
 /// How long a run takes if nobody says.
 const ORDINARY_TIME: Duration = Duration::from_secs(20);
 
@@ -115,8 +150,12 @@ fn rate(text: &str) -> Result<f64, String> {
 /// [`Failure`] for bad arguments, or when the lab or the target cannot be had.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = plan(arguments)?;
-    // Nothing above starts a thread: entering namespaces needs a process that has only one.
-    match enter().or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())? {
+    let tier = inside().map_or_else(|| arguments.lab.tier(&plan.target), LabKind::tier);
+    let plan = plan.fitted(tier)?;
+    // Nothing above starts a thread: entering a lab needs a process that has only one.
+    match enter_tier(tier)
+        .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())?
+    {
         Entered::Finished(code) => Ok(Exit::of_code(code.into())),
         Entered::Inside(kind) => controller::run(&plan, kind),
     }
@@ -141,6 +180,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     node_arguments.extend(arguments.node_argument.iter().cloned());
     Ok(Plan {
         target,
+        lab: Tier::Namespaces,
         nodes: arguments.nodes.or(nodes).unwrap_or(ORDINARY_NODES),
         workload,
         faults,

@@ -73,6 +73,7 @@ pub async fn carry_out(
     let mut phases = Phases::new(clock, "start");
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
+    schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
     // Before anything is started, so that a run whose controller dies can be played again.
     folder.write_json("plan.json", &PlanRecord::of(plan))?;
     let commands = Script::commands_written(&plan.target.name, &plan.commands());

@@ -49,7 +49,7 @@ pub fn run(plan: &Plan, kind: LabKind) -> Result<Exit, Failure> {
         .or_harness(|| "starting threads".to_owned())?;
     let clock = RunClock::start();
     let status = StatusLine::new(clock);
-    status.say(&format!("run {name}, again with --seed {}", plan.seed));
+    status.say(&format!("run {name} in a lab of {kind}, again with --seed {}", plan.seed));
     let course = runtime.block_on(course::carry_out(plan, &folder, kind, clock, &status));
     // Whatever still waits belongs to the run that is over.
     runtime.shutdown_background();

@@ -3,7 +3,7 @@
 //! What it sees is a sample every [`INTERVAL`], not proof: it picks targets for faults and draws the
 //! report's lanes of roles. No verdict depends on it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Watched {
     pub dial: Dial,
     /// Where it listens for clients.
     pub address: SocketAddr,
+    /// Where others reach it.
+    pub advertised: Ipv4Addr,
 }
 
 /// What the last look at a node told.

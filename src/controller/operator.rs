@@ -1,8 +1,8 @@
 //! Says to the store what its operator would, when a schedule says so.
 //!
 //! A schedule has such commands in the words of one target, each for whoever leads at its moment and
-//! given once, whatever comes of it. A name like `{n4}` in them stands for that node's address. Where
-//! a change is to be seen through and measured, there are faults of membership
+//! given once, whatever comes of it. A name like `{n4}` in them stands for the address where others
+//! reach that node. Where a change is to be seen through and measured, there are faults of membership
 //! ([`administration`](super::administration)).
 
 use partita_nemesis::PlannedCommand;
@@ -17,7 +17,7 @@ pub async fn give(commands: &[PlannedCommand], console: &std::sync::Arc<Console>
     let began = Instant::now();
     let addressed = |word: &String| {
         console.nodes().iter().fold(word.clone(), |word, node| {
-            word.replace(&format!("{{{}}}", node.name), &node.address.ip().to_string())
+            word.replace(&format!("{{{}}}", node.name), &node.advertised.to_string())
         })
     };
     let mut under_way = JoinSet::new();

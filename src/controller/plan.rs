@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use partita_checker::Options;
-use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError};
+use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError, Tier};
 use partita_workloads::WorkloadInfo;
 use serde::{Deserialize, Serialize};
 
+use crate::exit::{Failure, OrFail};
 use crate::target::Target;
 
 /// Everything that decides a run, besides chance in the processes themselves.
@@ -15,6 +16,8 @@ use crate::target::Target;
 pub struct Plan {
     /// The system under test.
     pub target: Target,
+    /// How its hosts are made.
+    pub lab: Tier,
     /// How many nodes of it.
     pub nodes: u32,
     /// What clients do.
@@ -46,6 +49,9 @@ pub struct Plan {
     /// Whether to keep the nodes' data in any case.
     pub keep_data: bool,
 }
+
+/// The lab that a run has where it can: what one types need not say so.
+const BEST: &str = Tier::Namespaces.name();
 
 /// Where a run's faults come from.
 #[derive(Debug, Clone)]
@@ -84,6 +90,33 @@ impl Faults {
 }
 
 impl Plan {
+    /// The plan for a lab of this tier, without the faults that it cannot have.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if something was asked for by name that cannot be had there.
+    pub fn fitted(mut self, tier: Tier) -> Result<Self, Failure> {
+        self.lab = tier;
+        if self.pcap && tier != Tier::Namespaces {
+            let problem = "--pcap: only a lab of namespaces has frames that can be captured";
+            return Err(Failure::usage(miette::miette!("{problem}")));
+        }
+        if tier == Tier::Proxies && !self.target.can_be_relayed() {
+            return Err(Failure::usage(miette::miette!(
+                "--lab proxies: target `{}` tells its nodes where they listen, but not apart from \
+                 that where others are reached: its description needs {{advertised-ip}}",
+                self.target.name
+            )));
+        }
+        if let Faults::Drawn(menu) = self.faults {
+            let menu = menu.fitted(tier).or_usage(|| "--nemesis".to_owned())?;
+            self.faults = Faults::Drawn(menu);
+        }
+        let schedule = self.schedule().or_usage(|| "--schedule".to_owned())?;
+        schedule.check_tier(tier).or_usage(|| self.faults.name())?;
+        Ok(self)
+    }
+
     /// The names of the nodes.
     pub fn names(&self) -> Vec<String> {
         (1..=self.nodes).map(|number| format!("n{number}")).collect()
@@ -125,25 +158,33 @@ impl Plan {
         match &self.faults {
             Faults::Drawn(menu) => {
                 let menu = menu.to_string().replace(' ', "");
-                self.arguments_with(("nemesis", &menu), &Script::default())
+                self.arguments_with(("nemesis", &menu), &Script::default(), BEST)
             }
-            Faults::Written(script) => self.arguments_with(("schedule", &script.name), script),
+            Faults::Written(script) => {
+                self.arguments_with(("schedule", &script.name), script, BEST)
+            }
         }
     }
 
     /// What `partita run` is given, beside a schedule of its own that says nothing but its faults, to
     /// do the same.
     fn bare_arguments(&self) -> Vec<String> {
-        self.arguments_with(("nemesis", "default"), &Script::default())
+        self.arguments_with(("nemesis", "default"), &Script::default(), "auto")
     }
 
-    fn arguments_with(&self, (kind, faults): (&str, &str), script: &Script) -> Vec<String> {
+    fn arguments_with(
+        &self,
+        (kind, faults): (&str, &str),
+        script: &Script,
+        ordinary_lab: &str,
+    ) -> Vec<String> {
         let mut words = Vec::new();
         let mut option = |name: &str, value: String, default: &str| {
             if value != default {
                 words.extend([format!("--{name}"), value]);
             }
         };
+        option("lab", self.lab.to_string(), ordinary_lab);
         option("target", self.target.source.clone(), "raft-node");
         option("nodes", self.nodes.to_string(), &script.nodes.unwrap_or(3).to_string());
         let workload = script.workload.as_deref().unwrap_or("register");

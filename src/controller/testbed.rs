@@ -1,12 +1,12 @@
 //! The system under test in its lab: hosts, programs, and whether they came up.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Family, Lab, Program, Schedule};
+use partita_nemesis::{Cluster, Family, Lab, Ports, Program, Schedule, Tier};
 use partita_workloads::client::Dial;
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use super::folder::RunFolder;
 use super::observer::{Observer, Watched};
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
-use crate::target::{Launch, Member};
+use crate::target::{Launch, Member, NodeAddress};
 
 /// How long the nodes may take to come up and agree on a leader.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -37,15 +37,28 @@ pub fn build(
     schedule: &Schedule,
     folder: &RunFolder,
 ) -> Result<Arc<Cluster>, Failure> {
-    let lab = Lab::build_with_seed(&plan.names(), plan.seed).or_harness(|| "the lab".to_owned())?;
+    let relays = plan.lab == Tier::Proxies;
+    let lab = match plan.lab {
+        Tier::Namespaces => Lab::build_with_seed(&plan.names(), plan.seed),
+        Tier::Proxies | Tier::Signals => {
+            Lab::on_loopback(&plan.names(), plan.target.ports(), relays, plan.seed)
+        }
+    };
+    let lab = lab.or_harness(|| "the lab".to_owned())?;
+    let ports = lab.ports(plan.target.ports());
     let partita = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
-    let addresses: Vec<(String, Ipv4Addr)> =
-        lab.nodes().iter().map(|host| (host.name().to_owned(), host.address())).collect();
-    for (name, _) in &addresses {
+    let address = |host: &Host| NodeAddress {
+        name: host.name().to_owned(),
+        ip: host.address(),
+        advertised: host.advertised(),
+    };
+    let addresses: Vec<NodeAddress> = lab.nodes().iter().map(address).collect();
+    for NodeAddress { name, .. } in &addresses {
         let data = folder.node(name).join("data");
         std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
     }
-    let mut cluster = Cluster::new(lab, |host| program(plan, folder, &partita, &addresses, host));
+    let mut cluster =
+        Cluster::new(lab, |host| program(plan, folder, &partita, (&addresses, ports), host));
     // Both make some calls of the nodes slower: only where such a fault is planned.
     if schedule.has_any(Family::Clock) {
         cluster.give_clocks().or_harness(|| "clock faults".to_owned())?;
@@ -65,14 +78,15 @@ fn program(
     plan: &Plan,
     folder: &RunFolder,
     partita: &Path,
-    addresses: &[(String, Ipv4Addr)],
+    (addresses, ports): (&[NodeAddress], Ports),
     host: &Host,
 ) -> Program {
     let home = folder.node(host.name());
-    let index = addresses.iter().position(|(name, _)| name == host.name());
+    let index = addresses.iter().position(|node| node.name == host.name());
     let launch = Launch {
         partita,
         nodes: addresses,
+        ports,
         data: &home.join("data"),
         seed: plan.seed,
         mutations: &plan.mutations,
@@ -95,37 +109,57 @@ fn program(
 /// Makes sockets on the clients' host.
 pub fn clients_dial(cluster: &Arc<Cluster>) -> Dial {
     let cluster = Arc::clone(cluster);
-    Arc::new(move || cluster.lab().clients().enter(TcpSocket::new_v4)?)
+    Arc::new(move || {
+        let clients = cluster.lab().clients();
+        let socket = clients.enter(TcpSocket::new_v4)??;
+        if let Some(source) = clients.source() {
+            // By this, relays know that it is a client who dials.
+            socket.bind((source, 0).into())?;
+        }
+        Ok(socket)
+    })
+}
+
+/// The port on which nodes listen for clients.
+fn client_port(plan: &Plan, cluster: &Cluster) -> u16 {
+    cluster.lab().ports(plan.target.ports()).clients
 }
 
 /// Where clients find the nodes.
 pub fn endpoints(plan: &Plan, cluster: &Cluster) -> Vec<Endpoint> {
     let endpoint = |host: &Host| Endpoint {
         name: host.name().into(),
-        address: SocketAddr::from((host.address(), plan.target.client_port)),
+        address: SocketAddr::from((host.advertised(), client_port(plan, cluster))),
     };
     cluster.lab().nodes().iter().map(endpoint).collect()
 }
 
 /// The nodes as the observer reaches them: from inside their own hosts, past every partition.
 pub fn watched(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<Watched> {
+    let port = client_port(plan, cluster);
     let watch = |(place, host): (usize, &Host)| {
         let cluster = Arc::clone(cluster);
         let dial: Dial = Arc::new(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
-        let address = SocketAddr::from((host.address(), plan.target.client_port));
-        Watched { name: host.name().to_owned(), dial, address }
+        Watched {
+            name: host.name().to_owned(),
+            dial,
+            address: SocketAddr::from((host.address(), port)),
+            advertised: host.advertised(),
+        }
     };
     cluster.lab().nodes().iter().enumerate().map(watch).collect()
 }
 
 /// The nodes as an administrator's commands name them, in order.
 pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
+    let ports = cluster.lab().ports(plan.target.ports());
     let member = |(place, host): (usize, &Host)| Member {
         name: host.name().to_owned(),
         id: place + 1,
         address: host.address(),
-        client_port: plan.target.client_port,
-        peer_port: plan.target.peer_port,
+        advertised: host.advertised(),
+        client_port: ports.clients,
+        peer_port: ports.peers,
     };
     cluster.lab().nodes().iter().enumerate().map(member).collect()
 }

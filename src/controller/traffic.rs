@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_nemesis::Cluster;
 use partita_nemesis::lab::{Capture, CaptureLimits, Series};
+use partita_nemesis::{Cluster, Medium};
 
 use super::clock::RunClock;
 use super::folder::RunFolder;
@@ -26,7 +26,7 @@ impl Traffic {
     /// If the folder cannot be made.
     pub fn begin(cluster: &Arc<Cluster>, folder: &RunFolder, pcap: bool) -> Result<Self, Failure> {
         let path = folder.file("pcap");
-        let begin = || cluster.lab().switch().capture(&path, CaptureLimits::default());
+        let begin = || cluster.lab().medium().capture(&path, CaptureLimits::default());
         let capture = pcap.then(begin).transpose().or_harness(|| "--pcap".to_owned())?;
         Ok(Self { cluster: Arc::clone(cluster), capture })
     }
@@ -55,9 +55,17 @@ impl Traffic {
                 Err(error) => status.say(&format!("the capture is incomplete: {error}")),
             }
         }
-        let switch = self.cluster.lab().switch();
-        let origin = Duration::from_nanos(clock.at(switch.started()).0);
-        folder.write("links.jsonl", &lines(&switch.series(), origin))
+        let medium = self.cluster.lab().medium();
+        if let Medium::Proxies(proxies) = medium
+            && proxies.strangers() > 0
+        {
+            status.say(&format!(
+                "{} connections to relays came from processes that are no nodes, and were reset",
+                proxies.strangers()
+            ));
+        }
+        let origin = Duration::from_nanos(clock.at(medium.started()).0);
+        folder.write("links.jsonl", &lines(&medium.series(), origin))
     }
 }
 

@@ -13,7 +13,7 @@ use super::recorder::Recorder;
 use super::testbed::describe_end;
 use crate::exit::{Failure, OrFail};
 
-/// Time between two looks at nodes, switch and recorder.
+/// Time between two looks at nodes, network and recorder.
 const STEP: Duration = Duration::from_millis(100);
 
 /// Looks in a row that must find a node without a process before that counts: the nemesis reports a
@@ -62,7 +62,7 @@ impl Interrupts {
 
 /// What is watched over.
 pub struct Watch {
-    /// The nodes and the switch.
+    /// The nodes and their network.
     pub cluster: Arc<Cluster>,
     /// Knows which node is dead on purpose.
     pub faults: FaultLog,
@@ -101,8 +101,8 @@ impl Watch {
             if self.recorder.has_violation() {
                 return Trouble::Violation;
             }
-            if let Some(problem) = self.cluster.lab().switch().failure() {
-                return Trouble::Failed(format!("the switch failed: {problem}"));
+            if let Some(problem) = self.cluster.lab().medium().failure() {
+                return Trouble::Failed(problem);
             }
             sleep(STEP).await;
         }

@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::fill;
 
 /// What a word of a command may hold.
-const PLACEHOLDERS: [&str; 5] = ["node", "id", "ip", "client-port", "peer-port"];
+const PLACEHOLDERS: [&str; 6] = ["node", "id", "ip", "advertised-ip", "client-port", "peer-port"];
 
 /// A command, word by word.
 type Template = Spanned<Vec<Spanned<String>>>;
@@ -71,8 +71,10 @@ pub struct Member {
     pub name: String,
     /// Its place in the cluster, from 1.
     pub id: usize,
-    /// Its address.
+    /// The address that it listens on.
     pub address: Ipv4Addr,
+    /// The address where others reach it.
+    pub advertised: Ipv4Addr,
     /// The port that it listens on for clients.
     pub client_port: u16,
     /// The port that it listens on for its peers.
@@ -85,6 +87,7 @@ impl Member {
             ("node", self.name.clone()),
             ("id", self.id.to_string()),
             ("ip", self.address.to_string()),
+            ("advertised-ip", self.advertised.to_string()),
             ("client-port", self.client_port.to_string()),
             ("peer-port", self.peer_port.to_string()),
         ])
@@ -202,8 +205,8 @@ mod tests {
 
     fn member(id: usize) -> Member {
         let name = format!("n{id}");
-        let address = Ipv4Addr::new(198, 18, 0, u8::try_from(id).expect("small"));
-        Member { name, id, address, client_port: 6379, peer_port: 7000 }
+        let advertised = Ipv4Addr::new(198, 18, 0, u8::try_from(id).expect("small"));
+        Member { name, id, address: advertised, advertised, client_port: 6379, peer_port: 7000 }
     }
 
     fn row(id: usize, part: &str) -> BTreeMap<String, String> {
@@ -217,7 +220,10 @@ mod tests {
             ("\nremove = []", "mine.toml:9: an empty command; expected words"),
             ("transfer = [\" \", \"{id}\"]", "mine.toml:8: an empty command"),
             ("member = \"{id}\"", "mine.toml:8: \"{id}\" is no field and its value"),
-            ("voter = \"part={voter}\"", "expected {node}, {id}, {ip}, {client-port}, {peer-port}"),
+            (
+                "voter = \"part={voter}\"",
+                "expected {node}, {id}, {ip}, {advertised-ip}, {client-port}, {peer-port}",
+            ),
             ("drop = [\"DROP\"]", "unknown field `drop`, expected one of `transfer`, `add`"),
             ("add = \"ADD\"", "expected a sequence"),
         ];

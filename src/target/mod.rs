@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use partita_nemesis::Fault;
+use partita_nemesis::{Fault, Ports};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -37,10 +37,10 @@ pub struct Target {
     /// The port that a node listens on for its peers.
     pub peer_port: u16,
     /// The program and its arguments. Placeholders: `{partita}`, `{node}`, `{id}`, `{ip}`,
-    /// `{data}`, `{seed}`, `{client-port}`, `{peer-port}`.
+    /// `{advertised-ip}`, `{data}`, `{seed}`, `{client-port}`, `{peer-port}`.
     pub command: Vec<String>,
-    /// Arguments added once for every node of the cluster, with that node's `{node}`, `{id}` and
-    /// `{ip}`.
+    /// Arguments added once for every node of the cluster, with that node's `{node}`, `{id}`, `{ip}`
+    /// and `{advertised-ip}`.
     #[serde(default)]
     pub each_node: Vec<String>,
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
@@ -59,13 +59,26 @@ pub enum Protocol {
     Resp,
 }
 
+/// Where a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub ip: Ipv4Addr,
+    /// Where others reach it: behind a relay, if it is not where it listens.
+    pub advertised: Ipv4Addr,
+}
+
 /// What a command line is made of besides the description.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
     /// The program that runs the controller.
     pub partita: &'a Path,
-    /// The nodes of the cluster, in order: name and address. A node's id is its place, from 1.
-    pub nodes: &'a [(String, Ipv4Addr)],
+    /// The nodes of the cluster, in order. A node's id is its place, from 1.
+    pub nodes: &'a [NodeAddress],
+    /// The ports that they listen on.
+    pub ports: Ports,
     /// The node's data directory.
     pub data: &'a Path,
     /// The run's seed.
@@ -138,8 +151,11 @@ pub enum TargetError {
     },
 }
 
-const PLACEHOLDERS: &str =
-    "{partita}, {node}, {id}, {ip}, {data}, {seed}, {client-port}, {peer-port}, {mutation}";
+const PLACEHOLDERS: &str = "{partita}, {node}, {id}, {ip}, {advertised-ip}, {data}, {seed}, {client-port}, {peer-port}, \
+     {mutation}";
+
+/// The placeholder that tells a node where others are reached, apart from where they listen.
+const ADVERTISED: &str = "{advertised-ip}";
 
 impl Target {
     /// The built-in targets.
@@ -213,6 +229,17 @@ impl Target {
         TargetError::Lacks { target: self.name.clone(), fault, lacks }
     }
 
+    /// The ports that its nodes listen on if they are free.
+    pub fn ports(&self) -> Ports {
+        Ports { clients: self.client_port, peers: self.peer_port }
+    }
+
+    /// Whether its nodes are told where to reach each other apart from where they listen, so that
+    /// relays can stand between them.
+    pub fn can_be_relayed(&self) -> bool {
+        self.command.iter().chain(&self.each_node).any(|word| word.contains(ADVERTISED))
+    }
+
     /// The command that starts the node in place `index` of `launch.nodes`.
     ///
     /// # Panics
@@ -235,16 +262,17 @@ impl Target {
     }
 
     fn names_of(&self, index: usize, launch: &Launch<'_>) -> BTreeMap<&'static str, String> {
-        let (name, address) = &launch.nodes[index];
+        let NodeAddress { name, ip, advertised } = &launch.nodes[index];
         BTreeMap::from([
             ("partita", launch.partita.display().to_string()),
             ("node", name.clone()),
             ("id", (index + 1).to_string()),
-            ("ip", address.to_string()),
+            ("ip", ip.to_string()),
+            ("advertised-ip", advertised.to_string()),
             ("data", launch.data.display().to_string()),
             ("seed", launch.seed.to_string()),
-            ("client-port", self.client_port.to_string()),
-            ("peer-port", self.peer_port.to_string()),
+            ("client-port", launch.ports.clients.to_string()),
+            ("peer-port", launch.ports.peers.to_string()),
         ])
     }
 }
@@ -262,13 +290,16 @@ mod tests {
     #[test]
     fn a_node_is_told_of_every_node_and_every_planted_bug() {
         let target = Target::find("raft-node").expect("built in");
-        let nodes = [
-            ("n1".to_owned(), Ipv4Addr::new(198, 18, 0, 1)),
-            ("n2".to_owned(), Ipv4Addr::new(198, 18, 0, 2)),
-        ];
+        let node = |number| NodeAddress {
+            name: format!("n{number}"),
+            ip: Ipv4Addr::new(127, 20, 30, number),
+            advertised: Ipv4Addr::new(127, 20, 30, 100 + number),
+        };
+        let nodes = [node(1), node(2)];
         let launch = Launch {
             partita: Path::new("/bin/partita"),
             nodes: &nodes,
+            ports: Ports { clients: 6379, peers: 7001 },
             data: Path::new("/run/n2/data"),
             seed: 7,
             mutations: &["no-log-check".to_owned()],
@@ -277,11 +308,19 @@ mod tests {
         let words = target.command_line(1, &launch).join(" ");
         assert_eq!(
             words,
-            "/bin/partita node --id 2 --data /run/n2/data --listen 198.18.0.2:6379 --seed 7 \
-             --peer 1=198.18.0.1:7000 --client-address 1=198.18.0.1:6379 \
-             --peer 2=198.18.0.2:7000 --client-address 2=198.18.0.2:6379 \
+            "/bin/partita node --id 2 --data /run/n2/data --listen 127.20.30.2:6379 \
+             --peer-listen 127.20.30.2:7001 --seed 7 \
+             --peer 1=127.20.30.101:7001 --client-address 1=127.20.30.101:6379 \
+             --peer 2=127.20.30.102:7001 --client-address 2=127.20.30.102:6379 \
              --mutation no-log-check --heartbeat=50ms"
         );
+    }
+
+    #[test]
+    fn relays_need_a_description_that_says_where_others_are_reached() {
+        assert!(Target::find("raft-node").expect("built in").can_be_relayed());
+        let text = include_str!("raft-node.toml").replace(ADVERTISED, "{ip}");
+        assert!(!Target::parse("mine.toml", &text).expect("parses").can_be_relayed());
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! A host is a network namespace with a name and an address.
+//! A host is a name with an address, and a network namespace where there are any.
 //!
 //! The namespace lives as long as something holds it: the host's file descriptor, or a process or
-//! socket inside. Nothing is written to `/run/netns`.
+//! socket inside. Nothing is written to `/run/netns`. On loopback, all hosts share the machine's
+//! network, and have two addresses: one on which to listen, and one on which others reach them.
 
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -18,8 +20,34 @@ use super::frame::Mac;
 pub struct Host {
     pub(crate) name: String,
     pub(crate) address: Ipv4Addr,
+    /// Where others reach it: the same, or the address of the relay before it.
+    pub(crate) advertised: Ipv4Addr,
+    pub(crate) occupant: Arc<Occupant>,
+    /// What it has to itself, if anything.
+    pub(crate) own: Option<Own>,
+}
+
+/// What a host of namespaces has to itself.
+#[derive(Debug)]
+pub(crate) struct Own {
     pub(crate) mac: Mac,
     pub(crate) namespace: Arc<OwnedFd>,
+}
+
+/// The process that a node was started as last.
+#[derive(Debug, Default)]
+pub(crate) struct Occupant(AtomicI32);
+
+impl Occupant {
+    /// Notes a process.
+    pub(crate) fn is(&self, pid: i32) {
+        self.0.store(pid, Ordering::Release);
+    }
+
+    /// Its number; 0 if there was none yet.
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Host {
@@ -28,12 +56,25 @@ impl Host {
         &self.name
     }
 
-    /// Its address on the lab's network.
+    /// Its address on the lab's network, on which its node listens.
     pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// Runs `inside` on the calling thread with the host's network. A socket made inside belongs to
+    /// The address on which others reach its node. Differs from [`Host::address`] where relays carry
+    /// what nodes and clients say to each other: whoever dials the latter goes past all links.
+    pub fn advertised(&self) -> Ipv4Addr {
+        self.advertised
+    }
+
+    /// The address to which a socket must be bound to be the host's, if nothing else makes it so: on
+    /// loopback. Needed of clients only.
+    pub fn source(&self) -> Option<Ipv4Addr> {
+        self.own.is_none().then_some(self.address)
+    }
+
+    /// Runs `inside` on the calling thread with the host's network; on loopback, that is the
+    /// machine's. A socket made inside belongs to
     /// the host for good, whoever uses it later. `inside` must not move to another thread: make the
     /// socket, and connect it outside.
     ///
@@ -44,8 +85,9 @@ impl Host {
     ///
     /// If the thread's network cannot be opened or the host's cannot be entered.
     pub fn enter<T>(&self, inside: impl FnOnce() -> T) -> io::Result<T> {
+        let Some(own) = &self.own else { return Ok(inside()) };
         let home = Home(current_namespace()?);
-        setns(&self.namespace, CloneFlags::CLONE_NEWNET)?;
+        setns(&own.namespace, CloneFlags::CLONE_NEWNET)?;
         let result = inside();
         drop(home);
         Ok(result)

@@ -1,11 +1,14 @@
-//! PID 1 of the lab: starts the controller, reaps every orphan, and ends with the controller.
+//! The lab's first process: starts the controller, reaps every orphan, and ends with the controller.
 //!
-//! Its end is what ends everything else in the lab, so it does nothing that could fail halfway: one
-//! thread, no allocation after the start that matters, and two things to wait for, signals and the
+//! In a lab of namespaces it is PID 1 of the lab, and its end is the end of everything in there; in
+//! one without it is the guardian, which kills everything itself before it ends.
+//!
+//! Whichever it is, it does nothing that could fail halfway: one thread, no allocation after the start that matters, and two things to wait for, signals and the
 //! end of the outer process.
 
 #![expect(unsafe_code, reason = "fork and signal have no safe interface")]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -18,11 +21,14 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigmaskHow, Signal, pthread_sigmask, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, setpgid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
 use super::namespaces::{
-    EnterError, Inheritance, MARKER, Step, code, encode, is_cut, mount_proc, pass_on,
+    EnterError, Inheritance, LabKind, MARKER, Step, adopt_orphans, code, encode, is_cut,
+    mount_proc, pass_on,
 };
+use super::processes;
+use super::tier::Tier;
 
 /// What init ends with if it cannot go on, the code for a harness that failed.
 const FAILED: i32 = 4;
@@ -35,23 +41,37 @@ pub(crate) fn run(inheritance: Inheritance) -> ! {
         Err(error) => report(&inheritance, &error),
     };
     // The outer process reads to the end of the report, so only the controller may hold it now.
-    let Inheritance { lifeline, report, awaited, .. } = inheritance;
+    let Inheritance { kind, lifeline, report, awaited, .. } = inheritance;
     drop(report);
     let ended = SignalFd::with_flags(&awaited, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .and_then(|signals| wait(controller, &signals, &lifeline));
-    exit(ended.map_or(FAILED, i32::from));
+        .and_then(|signals| wait(kind, controller, &signals, &lifeline));
+    end(kind, ended.map_or(FAILED, i32::from))
 }
 
-/// Ties init to the outer process and gives the lab its own view of processes.
+/// Ends the lab and this process.
+fn end(kind: LabKind, code: i32) -> ! {
+    if kind.tier() != Tier::Namespaces {
+        processes::sweep(&BTreeSet::new());
+    }
+    exit(code)
+}
+
+/// Ties init to the outer process and, in namespaces, gives the lab its own view of processes.
 fn prepare(inheritance: &Inheritance) -> Result<(), EnterError> {
     let start = |result: Result<(), Errno>| result.map_err(|e| EnterError::new(Step::Init, e));
-    start(set_pdeathsig(Signal::SIGKILL))?;
+    let has_namespaces = inheritance.kind.tier() == Tier::Namespaces;
+    if has_namespaces {
+        start(set_pdeathsig(Signal::SIGKILL))?;
+    } else {
+        // It must outlive the outer process for as long as it takes to end everything else.
+        adopt_orphans()?;
+    }
     // The outer process may have ended before that; it then never closed the pipe by itself.
     if is_cut(&inheritance.lifeline) {
         exit(FAILED);
     }
     start(setpgid(Pid::from_raw(0), Pid::from_raw(0)))?;
-    mount_proc()
+    if has_namespaces { mount_proc() } else { Ok(()) }
 }
 
 /// Starts the controller: this program with its own arguments.
@@ -84,7 +104,7 @@ fn become_controller(inheritance: &Inheritance) -> io::Error {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    command.args(arguments).env(MARKER, inheritance.kind.marker()).exec()
+    command.args(arguments).env(MARKER, inheritance.kind.mark(getppid())).exec()
 }
 
 /// Tells the outer process why there is no controller, and ends.
@@ -97,7 +117,12 @@ fn report(inheritance: &Inheritance, error: &EnterError) -> ! {
 }
 
 /// Waits for the controller to end; its code. Ends by itself when the outer process has ended.
-fn wait(controller: Pid, signals: &SignalFd, lifeline: &std::os::fd::OwnedFd) -> Result<u8, Errno> {
+fn wait(
+    kind: LabKind,
+    controller: Pid,
+    signals: &SignalFd,
+    lifeline: &std::os::fd::OwnedFd,
+) -> Result<u8, Errno> {
     loop {
         if let Some(code) = reap(controller)? {
             return Ok(code);
@@ -111,7 +136,7 @@ fn wait(controller: Pid, signals: &SignalFd, lifeline: &std::os::fd::OwnedFd) ->
             Err(errno) => return Err(errno),
         }
         if is_cut(lifeline) {
-            exit(FAILED);
+            end(kind, FAILED);
         }
         pass_on(controller, signals)?;
     }

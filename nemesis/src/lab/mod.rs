@@ -1,22 +1,29 @@
-//! A lab is a set of hosts joined by a switch: the ground on which a cluster is tested.
+//! A lab is a set of hosts joined by a medium: the ground on which a cluster is tested.
 //!
 //! Inside the namespaces that [`namespaces::enter`] made, [`Lab::build`] gives every node, and the
 //! clients together, a host: a network namespace with an address on 198.18.0.0/24 (RFC 2544) and a
-//! cable to the [`Switch`]. Everything ends with the processes that hold it; there is nothing to
-//! clean up.
+//! cable to the [`Switch`]. Where namespaces are forbidden, [`Lab::on_loopback`] makes hosts of
+//! addresses on 127.0.0.0/8, with [`Proxies`] between them or nothing ([`Tier`]). Everything ends with
+//! the processes that hold it; there is nothing to clean up.
 
 pub(crate) mod fabric;
 mod frame;
 pub mod host;
 mod init;
+mod links;
+mod loopback;
+mod medium;
 pub mod namespaces;
 pub(crate) mod netlink;
 pub mod network;
 mod offload;
 mod packet;
 pub mod process;
+pub(crate) mod processes;
+mod proxies;
 mod segment;
 pub mod switch;
+mod tier;
 
 use std::io;
 
@@ -24,9 +31,15 @@ pub use fabric::{
     Corruption, Counters, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder,
 };
 pub use host::Host;
-pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Link, Sample, Series, Switch};
+pub use links::{Link, Sample, Series, UnknownLink};
+pub use loopback::Ports;
+pub use medium::{Bare, Medium};
+pub use proxies::{Proxies, ProxiesError};
+pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
+pub use tier::{NoTier, Tier};
 
 use crate::fault::target::is_role;
+use loopback::Claim;
 use network::{Cable, NetworkError};
 use packet::PacketSocket;
 use switch::SwitchError;
@@ -37,15 +50,26 @@ pub const CLIENTS: &str = "clients";
 pub const MOST_NODES: usize = 99;
 /// What the clients' address ends in.
 const CLIENTS_NUMBER: u8 = 100;
+/// What is added to a node's number for the address of the relay before it.
+const RELAYS: u8 = 100;
+/// What the clients' address ends in on loopback.
+const LOOPBACK_CLIENTS: u8 = 200;
 
-/// Hosts joined by a switch.
+/// Hosts joined by a medium.
 #[derive(Debug)]
 pub struct Lab {
     /// The nodes' hosts in order, and the clients' host last.
     hosts: Vec<Host>,
     // Ends before its cables are taken away.
-    switch: Switch,
-    _cables: Vec<Cable>,
+    medium: Medium,
+    ground: Ground,
+}
+
+/// What a lab holds as long as it lasts.
+#[derive(Debug)]
+enum Ground {
+    Cables { _held: Vec<Cable> },
+    Loopback(Claim),
 }
 
 /// Why a lab cannot be built.
@@ -74,6 +98,12 @@ pub enum BuildError {
     /// The switch.
     #[error(transparent)]
     Switch(#[from] SwitchError),
+    /// Addresses on loopback.
+    #[error("finding addresses on 127.0.0.0/8 on which to listen: {0}")]
+    Loopback(io::Error),
+    /// The relays.
+    #[error(transparent)]
+    Proxies(#[from] ProxiesError),
 }
 
 impl Lab {
@@ -100,11 +130,69 @@ impl Lab {
             network::build(&numbered)?.into_iter().unzip();
         let mut ports = Vec::new();
         for (host, cable) in hosts.iter().zip(&cables) {
+            let Some(own) = &host.own else { continue };
             let socket = PacketSocket::open(&cable.port)
                 .map_err(|source| BuildError::Socket { host: host.name.clone(), source })?;
-            ports.push((host.name.clone(), host.mac, socket));
+            ports.push((host.name.clone(), own.mac, socket));
         }
-        Ok(Lab { hosts, switch: Switch::start(ports, seed)?, _cables: cables })
+        let medium = Medium::Switch(Switch::start(ports, seed)?);
+        Ok(Lab { hosts, medium, ground: Ground::Cables { _held: cables } })
+    }
+
+    /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
+    /// the clients. Needs no rights at all. With `relays`, everybody reaches a node by the relay
+    /// before it ([`Host::advertised`]), which is there for these ports; without, there are no links.
+    ///
+    /// # Errors
+    ///
+    /// If the names do not fit, or the kernel refuses an operation; the error says which.
+    pub fn on_loopback<S: AsRef<str>>(
+        nodes: &[S],
+        ports: Ports,
+        relays: bool,
+        seed: u64,
+    ) -> Result<Lab, BuildError> {
+        let claim = Claim::stake(ports).map_err(BuildError::Loopback)?;
+        let mut hosts: Vec<Host> = Vec::new();
+        for (name, number) in numbered(nodes)? {
+            let relay = if relays { RELAYS } else { 0 };
+            let (number, reached) = match number {
+                CLIENTS_NUMBER => (LOOPBACK_CLIENTS, LOOPBACK_CLIENTS),
+                number => (number, number + relay),
+            };
+            hosts.push(Host {
+                name,
+                address: claim.address(number),
+                advertised: claim.address(reached),
+                occupant: Default::default(),
+                own: None,
+            });
+        }
+        let medium = match &*hosts {
+            [nodes @ .., clients] if relays => {
+                Medium::Proxies(Proxies::start(nodes, clients, claim.ports, seed)?)
+            }
+            _ => Medium::Bare(Bare::start()),
+        };
+        Ok(Lab { hosts, medium, ground: Ground::Loopback(claim) })
+    }
+
+    /// What it can do.
+    pub fn tier(&self) -> Tier {
+        match &self.medium {
+            Medium::Switch(_) => Tier::Namespaces,
+            Medium::Proxies(_) => Tier::Proxies,
+            Medium::Bare(_) => Tier::Signals,
+        }
+    }
+
+    /// The ports on which nodes shall listen that were meant for `wanted`: others if somebody on this
+    /// machine has these, where hosts share its network.
+    pub fn ports(&self, wanted: Ports) -> Ports {
+        match &self.ground {
+            Ground::Cables { .. } => wanted,
+            Ground::Loopback(claim) => claim.ports,
+        }
     }
 
     /// The nodes' hosts, in order.
@@ -123,8 +211,8 @@ impl Lab {
     }
 
     /// What joins the hosts.
-    pub fn switch(&self) -> &Switch {
-        &self.switch
+    pub fn medium(&self) -> &Medium {
+        &self.medium
     }
 }
 

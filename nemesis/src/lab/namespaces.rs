@@ -10,12 +10,18 @@
 //! covers an outer process that died before the former was set. The outer process ends when init
 //! does.
 //!
+//! Where namespaces are forbidden ([`enter_tier`]), a *guardian* takes init's place. Orphans come to it
+//! (PR_SET_CHILD_SUBREAPER, prctl(2)), and before it ends, for whichever reason, it kills everything
+//! that comes from it; the outer process does the same should the guardian be killed. Leaves out what
+//! survives both being killed at the same moment: nodes die then, but not what left their group.
+//!
 //! A signal reaches the controller once. Init and controller form a process group that is not the
 //! terminal's, so ctrl-C reaches the outer process alone, which passes it on through init; so do
 //! SIGTERM, SIGHUP and SIGQUIT. Ctrl-Z is ignored: a suspended run would measure the suspension.
 
 #![expect(unsafe_code, reason = "fork has no safe interface")]
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -25,6 +31,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sigmask, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -32,6 +39,8 @@ use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, getppid, pipe2};
 
 use super::init;
 use super::netlink::Netlink;
+use super::processes;
+use super::tier::Tier;
 
 /// Tells the controller that it is the controller, and in what kind of lab.
 pub(crate) const MARKER: &str = "PARTITA_LAB";
@@ -47,26 +56,53 @@ pub enum LabKind {
     UserNamespaces,
     /// By root.
     RootNamespaces,
+    /// Without namespaces, with relays on loopback.
+    Proxies,
+    /// Without namespaces and relays.
+    Signals,
 }
 
 impl LabKind {
+    const ALL: [LabKind; 4] =
+        [LabKind::UserNamespaces, LabKind::RootNamespaces, LabKind::Proxies, LabKind::Signals];
+
+    /// What such a lab can do.
+    pub fn tier(self) -> Tier {
+        match self {
+            LabKind::UserNamespaces | LabKind::RootNamespaces => Tier::Namespaces,
+            LabKind::Proxies => Tier::Proxies,
+            LabKind::Signals => Tier::Signals,
+        }
+    }
+
     pub(crate) fn marker(self) -> &'static str {
         match self {
             LabKind::UserNamespaces => "user",
             LabKind::RootNamespaces => "root",
+            LabKind::Proxies => "proxies",
+            LabKind::Signals => "signals",
         }
     }
 
-    fn marked(marker: &str) -> Option<LabKind> {
-        [LabKind::UserNamespaces, LabKind::RootNamespaces]
-            .into_iter()
-            .find(|kind| kind.marker() == marker)
+    /// What tells the controller that it is the controller, if its parent has this number.
+    pub(crate) fn mark(self, parent: Pid) -> String {
+        format!("{} {parent}", self.marker())
+    }
+
+    /// The kind that a mark names, if it was made for a child of `parent`.
+    fn marked(mark: &str, parent: Pid) -> Option<LabKind> {
+        LabKind::ALL.into_iter().find(|kind| kind.mark(parent) == mark)
     }
 }
 
 impl fmt::Display for LabKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} namespaces", self.marker())
+        f.write_str(match self {
+            LabKind::UserNamespaces => "user namespaces",
+            LabKind::RootNamespaces => "root namespaces",
+            LabKind::Proxies => "loopback proxies",
+            LabKind::Signals => "signals only",
+        })
     }
 }
 
@@ -99,6 +135,8 @@ pub enum Step {
     PidNamespace,
     /// Blocking and watching signals.
     Signals,
+    /// Having orphans come to this process.
+    Subreaper,
     /// Forking the lab's first process.
     Init,
     /// Mounting /proc for the PID namespace.
@@ -108,7 +146,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 11] = [
+    const ALL: [Step; 12] = [
         Step::UserNamespace,
         Step::Identity,
         Step::MountNamespace,
@@ -117,6 +155,7 @@ impl Step {
         Step::Loopback,
         Step::PidNamespace,
         Step::Signals,
+        Step::Subreaper,
         Step::Init,
         Step::Proc,
         Step::Controller,
@@ -134,6 +173,7 @@ impl fmt::Display for Step {
             Step::Loopback => "switching on the loopback interface",
             Step::PidNamespace => "making a PID namespace",
             Step::Signals => "setting up signals",
+            Step::Subreaper => "having orphans come to this process",
             Step::Init => "starting the lab's first process",
             Step::Proc => "mounting a fresh /proc",
             Step::Controller => "running the program anew inside the lab",
@@ -177,18 +217,38 @@ fn at<T>(step: Step, result: Result<T, impl Into<io::Error>>) -> Result<T, Enter
 ///
 /// Which step the machine refused. The process may then be half inside: report it and end.
 pub fn enter() -> Result<Entered, EnterError> {
+    enter_tier(Tier::Namespaces)
+}
+
+/// As [`enter`], with a lab of a lesser kind if so asked: one without namespaces, whose processes
+/// are this machine's and end with this program all the same.
+///
+/// # Errors
+///
+/// As [`enter`].
+pub fn enter_tier(tier: Tier) -> Result<Entered, EnterError> {
     if let Some(kind) = inside() {
         return Ok(Entered::Inside(kind));
     }
-    let kind = separate()?;
+    let kind = match tier {
+        Tier::Namespaces => separate()?,
+        Tier::Proxies => LabKind::Proxies,
+        Tier::Signals => LabKind::Signals,
+    };
     supervise(kind)
 }
 
-/// Whether this process is a controller. The marker counts only in a child of PID 1, which a
-/// process that inherited it by accident is not.
-fn inside() -> Option<LabKind> {
-    let marker = std::env::var(MARKER).ok()?;
-    LabKind::marked(&marker).filter(|_| getppid() == Pid::from_raw(1))
+/// The kind of lab that this process is the controller of, if it is one.
+///
+/// The mark in the environment counts only in a child of the process that made it, which one that
+/// inherited it by accident is not.
+pub fn inside() -> Option<LabKind> {
+    LabKind::marked(&std::env::var(MARKER).ok()?, getppid())
+}
+
+/// Has orphans come to the calling process, so that none of what it starts gets away.
+pub(crate) fn adopt_orphans() -> Result<(), EnterError> {
+    at(Step::Subreaper, set_child_subreaper(true))
 }
 
 /// Puts the calling process into namespaces of its own, and its children into a PID namespace.
@@ -259,6 +319,13 @@ fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
     // and then children could not be waited for.
     at(Step::Signals, unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) })?;
     let signals = at(Step::Signals, SignalFd::with_flags(&awaited, SfdFlags::SFD_CLOEXEC))?;
+    let has_namespaces = kind.tier() == Tier::Namespaces;
+    // What this process had started before it became this program is none of the lab's.
+    let mut spared = BTreeSet::new();
+    if !has_namespaces {
+        adopt_orphans()?;
+        spared = processes::descendants(Pid::this(), &spared);
+    }
     let (lifeline, held) = at(Step::Init, pipe2(nix::fcntl::OFlag::O_CLOEXEC))?;
     let (reported, report) = at(Step::Init, pipe2(nix::fcntl::OFlag::O_CLOEXEC))?;
 
@@ -274,6 +341,10 @@ fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
             let started = read_report(reported);
             let finished = at(Step::Init, wait_passing_signals_on(child, &signals));
             drop(held);
+            if !has_namespaces {
+                // The guardian has done so, unless it was killed.
+                processes::sweep(&spared);
+            }
             let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&original_mask), None);
             started.and(finished).map(Entered::Finished)
         }
@@ -374,10 +445,12 @@ mod tests {
 
     #[test]
     fn a_marker_names_its_kind_of_lab() {
-        for kind in [LabKind::UserNamespaces, LabKind::RootNamespaces] {
-            assert_eq!(LabKind::marked(kind.marker()), Some(kind));
+        let parent = Pid::from_raw(7);
+        for kind in LabKind::ALL {
+            assert_eq!(LabKind::marked(&kind.mark(parent), parent), Some(kind));
+            assert_eq!(LabKind::marked(&kind.mark(parent), Pid::from_raw(1)), None, "inherited");
         }
-        assert_eq!(LabKind::marked("1"), None);
+        assert_eq!(LabKind::marked("1", parent), None);
     }
 
     #[test]

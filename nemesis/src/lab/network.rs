@@ -15,7 +15,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 
 use super::frame::Mac;
-use super::host::{Host, current_namespace};
+use super::host::{Host, Own, current_namespace};
 use super::netlink::Netlink;
 use super::offload;
 
@@ -63,21 +63,26 @@ pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<(Host, Cable)>, Networ
     let hosts: Vec<Host> = names
         .iter()
         .zip(namespaces)
-        .map(|((name, number), namespace)| Host {
-            name: name.clone(),
-            address: Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], *number),
-            mac: Mac::local(*number),
-            namespace: Arc::new(namespace),
+        .map(|((name, number), namespace)| {
+            let address = Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], *number);
+            Host {
+                name: name.clone(),
+                address,
+                advertised: address,
+                occupant: Arc::default(),
+                own: Some(Own { mac: Mac::local(*number), namespace: Arc::new(namespace) }),
+            }
         })
         .collect();
     let mut netlink = trying("opening a netlink socket", Netlink::open())?;
     let mut cables = Vec::new();
     for (host, (_, number)) in hosts.iter().zip(names) {
+        let Some(Own { mac, namespace }) = &host.own else { continue };
         let port = format!("lab-{number}");
-        let far = (INTERFACE, host.mac);
+        let far = (INTERFACE, *mac);
         // Numbers are below 128, so the two ends' addresses differ.
         let near = (&*port, Mac::local(number | 0x80));
-        let made = netlink.add_veth(near, far, Some(host.namespace.as_fd()), MTU);
+        let made = netlink.add_veth(near, far, Some(namespace.as_fd()), MTU);
         trying(format!("joining {port} and {INTERFACE} of {}", host.name), made)?;
         let cable = Cable { port };
         let port = &cable.port;
@@ -119,8 +124,9 @@ fn configure(host: &Host, all: &[Host]) -> Result<(), NetworkError> {
     let added = netlink.add_address(INTERFACE, host.address, PREFIX_LEN);
     trying(what("giving an address to"), added)?;
     trying(what("switching on"), netlink.set_up(INTERFACE))?;
-    for other in all.iter().filter(|other| other.mac != host.mac) {
-        let added = netlink.add_neighbour(INTERFACE, other.address, other.mac);
+    for other in all.iter().filter(|other| other.address != host.address) {
+        let Some(own) = &other.own else { continue };
+        let added = netlink.add_neighbour(INTERFACE, other.address, own.mac);
         trying(what("naming a neighbour on"), added)?;
     }
     Ok(())

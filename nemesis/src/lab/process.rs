@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "entering a namespace between fork and exec needs pre_exec")]
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -29,8 +29,9 @@ use nix::unistd::{Pid, getpid, getppid};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::host::Host;
+use super::host::{Host, Occupant};
 use super::namespaces::MARKER;
+use super::processes;
 use crate::clock::NodeClock;
 use crate::disk::Disk;
 use crate::watch::Watch;
@@ -67,7 +68,9 @@ pub struct Program {
 #[derive(Debug)]
 pub struct NodeProcess {
     node: String,
-    namespace: Arc<OwnedFd>,
+    /// The host's network, if it is not the machine's.
+    namespace: Option<Arc<OwnedFd>>,
+    occupant: Arc<Occupant>,
     program: Program,
     clock: Option<Arc<NodeClock>>,
     disk: Option<Disk>,
@@ -171,9 +174,15 @@ pub enum SignalError {
 impl NodeProcess {
     /// A node on `host` that will run `program`; nothing is started yet.
     pub fn new(host: &Host, program: Program) -> NodeProcess {
-        let namespace = Arc::clone(&host.namespace);
-        let node = host.name.clone();
-        NodeProcess { node, namespace, program, clock: None, disk: None, latest: Mutex::default() }
+        NodeProcess {
+            node: host.name.clone(),
+            namespace: host.own.as_ref().map(|own| Arc::clone(&own.namespace)),
+            occupant: Arc::clone(&host.occupant),
+            program,
+            clock: None,
+            disk: None,
+            latest: Mutex::default(),
+        }
     }
 
     /// Gives every process that is started from now on these clocks instead of the machine's.
@@ -227,6 +236,7 @@ impl NodeProcess {
         // waits for nobody but the kernel.
         let generation = outcome.recv().expect("the keeper answers").map_err(failed)?;
         let pid = generation.pid.as_raw();
+        self.occupant.is(pid);
         *latest = Some(generation);
         Ok(pid)
     }
@@ -386,11 +396,13 @@ impl NodeProcess {
             .stdout(open(&self.program.stdout)?)
             .stderr(open(&self.program.stderr)?)
             .process_group(0);
-        let namespace = Arc::clone(&self.namespace);
+        let namespace = self.namespace.clone();
         let controller = getpid();
         // SAFETY: between fork and exec, this makes system calls only, and allocates nothing.
         unsafe {
-            command.pre_exec(move || Ok(enter_host(namespace.as_fd(), controller)?));
+            command.pre_exec(move || {
+                Ok(enter_host(namespace.as_ref().map(|it| it.as_fd()), controller)?)
+            });
         }
         if self.clock.is_some() || self.disk.is_some() {
             let watch = Watch::new(&self.node, self.clock.clone(), self.disk.clone());
@@ -440,8 +452,13 @@ impl Generation {
 }
 
 /// In the child, before exec: onto the host's network, and tied to the keeper's life.
-fn enter_host(namespace: std::os::fd::BorrowedFd<'_>, controller: Pid) -> Result<(), Errno> {
-    setns(namespace, CloneFlags::CLONE_NEWNET)?;
+fn enter_host(
+    namespace: Option<std::os::fd::BorrowedFd<'_>>,
+    controller: Pid,
+) -> Result<(), Errno> {
+    if let Some(namespace) = namespace {
+        setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    }
     SigSet::empty().thread_set_mask()?;
     // SAFETY: the default disposition runs no code of ours. The controller ignores this signal.
     unsafe { signal(Signal::SIGTTOU, SigHandler::SigDfl) }?;
@@ -505,38 +522,14 @@ fn is_stopped(group: Pid) -> bool {
 
 /// The numbers and states of a group's processes, those left out that have ended.
 fn group_members(group: Pid) -> Vec<(i32, char)> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| Some((pid, fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)))
-        .filter_map(|(pid, stat)| Some((pid, state_and_group(&stat)?)))
-        .filter(|(_, (state, of))| *of == group.as_raw() && *state != 'Z' && *state != 'X')
-        .map(|(pid, (state, _))| (pid, state))
+    processes::all()
+        .into_iter()
+        .filter(|process| process.group == group.as_raw() && !process.has_ended())
+        .map(|process| (process.pid, process.state))
         .collect()
-}
-
-/// A process's state and group, from `/proc/<pid>/stat`: the name before them may hold anything.
-fn state_and_group(stat: &str) -> Option<(char, i32)> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let group = fields.nth(1)?.parse().ok()?;
-    Some((state, group))
 }
 
 /// Locks even after a panic elsewhere: a process must be killed and reaped all the same.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_found_in_its_group_whatever_its_name() {
-        assert_eq!(state_and_group("7 (a) R (b) T 1 5 5 0 -1"), Some(('T', 5)));
-        assert_eq!(state_and_group("7 (sh"), None);
-    }
 }

@@ -6,21 +6,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::lab::switch::{Switch, UnknownLink};
-use crate::lab::{Counters, Link, Policy};
+use crate::lab::{Counters, Link, Medium, Policy, UnknownLink};
 
 type Change = Arc<dyn Fn(&mut Policy) + Send + Sync>;
 
 /// What faults in force do to links.
 pub(super) struct Alterations<'a> {
-    switch: &'a Switch,
+    medium: &'a Medium,
     in_force: Mutex<BTreeMap<u64, (Vec<Link>, Change)>>,
 }
 
 impl<'a> Alterations<'a> {
-    /// No alteration of the links of `switch`.
-    pub(super) fn new(switch: &'a Switch) -> Alterations<'a> {
-        Alterations { switch, in_force: Mutex::default() }
+    /// No alteration of the links of `medium`.
+    pub(super) fn new(medium: &'a Medium) -> Alterations<'a> {
+        Alterations { medium, in_force: Mutex::default() }
     }
 
     /// Alters the policies of `links` until the result is dropped.
@@ -31,7 +30,7 @@ impl<'a> Alterations<'a> {
     ) -> Result<Altered<'a>, UnknownLink> {
         let before = self.counters(&links)?;
         let mut in_force = self.lock();
-        self.switch.change(&links, &change)?;
+        self.medium.change(&links, &change)?;
         let number = in_force.last_key_value().map_or(0, |(last, _)| last + 1);
         in_force.insert(number, (links.clone(), Arc::new(change)));
         Ok(Altered { all: self, number, links, before, is_over: false })
@@ -39,7 +38,12 @@ impl<'a> Alterations<'a> {
 
     /// Resets the connections of `links`, which has no end; how many there were.
     pub(super) fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
-        self.switch.reset(links)
+        self.medium.reset(links)
+    }
+
+    /// What links carry in pieces of, in the plural.
+    pub(super) fn pieces(&self) -> &'static str {
+        self.medium.pieces()
     }
 
     fn end(&self, number: u64) -> Result<(), UnknownLink> {
@@ -48,7 +52,7 @@ impl<'a> Alterations<'a> {
         for link in links {
             let changes = in_force.values().filter(|(links, _)| links.contains(&link));
             let changes: Vec<Change> = changes.map(|(_, change)| Arc::clone(change)).collect();
-            self.switch.change(&[link], |policy| {
+            self.medium.change(&[link], |policy| {
                 *policy = Policy::OPEN;
                 changes.iter().for_each(|change| change(policy));
             })?;
@@ -57,7 +61,7 @@ impl<'a> Alterations<'a> {
     }
 
     fn counters(&self, links: &[Link]) -> Result<Vec<Counters>, UnknownLink> {
-        links.iter().map(|link| self.switch.counters(&link.from, &link.to)).collect()
+        links.iter().map(|link| self.medium.counters(&link.from, &link.to)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vec<Link>, Change)>> {
@@ -80,6 +84,11 @@ impl Altered<'_> {
     pub(super) fn grown(&self, count: impl Fn(&Counters) -> u64) -> Result<u64, UnknownLink> {
         let now = self.all.counters(&self.links)?;
         Ok(now.iter().zip(&self.before).map(|(now, before)| count(now) - count(before)).sum())
+    }
+
+    /// What its links carry in pieces of, in the plural.
+    pub(super) fn pieces(&self) -> &'static str {
+        self.all.pieces()
     }
 
     /// Ends it.

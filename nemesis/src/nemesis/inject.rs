@@ -8,8 +8,8 @@ use crate::clock::in_force::{MoveError, Moved};
 use crate::cluster::Cluster;
 use crate::disk::force::{self, ForceError};
 use crate::fault::Fault;
+use crate::lab::UnknownLink;
 use crate::lab::process::{NodeProcess, SignalError};
-use crate::lab::switch::UnknownLink;
 use crate::record::{Effect, Family};
 use crate::schedule::PlannedFault;
 

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::fault::link::{self, Alteration, alteration};
 use crate::fault::{Fault, partition};
-use crate::lab::switch::UnknownLink;
+use crate::lab::UnknownLink;
 use crate::lab::{Counters, Link};
 use crate::record::Effect;
 use crate::schedule::PlannedFault;
@@ -30,27 +30,36 @@ pub(super) enum Network<'a> {
 }
 
 /// Something that links count, as an effect.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Count {
+    /// What became of pieces: `dropped`.
     what: &'static str,
-    unit: &'static str,
     of: fn(&Counters) -> u64,
 }
 
-const fn frames(what: &'static str, of: fn(&Counters) -> u64) -> Count {
-    Count { what, unit: "frames", of }
+const fn count(what: &'static str, of: fn(&Counters) -> u64) -> Count {
+    Count { what, of }
 }
 
-const BLOCKED: &[Count] = &[frames("frames dropped", |it| it.blocked)];
-const HELD: &[Count] = &[frames("frames held", |it| it.delayed)];
-const DELAYED: &[Count] = &[frames("frames delayed", |it| it.delayed)];
-const LOST: &[Count] = &[frames("frames lost", |it| it.dropped)];
-const DUPLICATED: &[Count] = &[frames("frames duplicated", |it| it.duplicated)];
-const REORDERED: &[Count] = &[frames("frames overtaken", |it| it.reordered)];
-const CORRUPTED: &[Count] = &[frames("frames corrupted", |it| it.corrupted)];
-const LIMITED: &[Count] =
-    &[frames("frames delayed", |it| it.delayed), frames("frames dropped", |it| it.overflowed)];
+const BLOCKED: &[Count] = &[count(DROPPED, |it| it.blocked)];
+const HELD: &[Count] = &[count("held", |it| it.delayed)];
+const DELAYED: &[Count] = &[count("delayed", |it| it.delayed)];
+const LOST: &[Count] = &[count("lost", |it| it.dropped)];
+const DUPLICATED: &[Count] = &[count("duplicated", |it| it.duplicated)];
+const REORDERED: &[Count] = &[count("overtaken", |it| it.reordered)];
+const CORRUPTED: &[Count] = &[count("corrupted", |it| it.corrupted)];
+const LIMITED: &[Count] = &[count("delayed", |it| it.delayed), count(DROPPED, |it| it.overflowed)];
 
-fn counts(alteration: Alteration) -> &'static [Count] {
+/// What becomes of frames on a blocked link. Where nothing travels in frames, it is withheld.
+const DROPPED: &str = "dropped";
+
+/// An effect of so many pieces, by what they are called.
+fn effect(what: &str, amount: u64, pieces: &str) -> Effect {
+    let what = if what == DROPPED && pieces != "frames" { "withheld" } else { what };
+    Effect::new(&format!("{pieces} {what}"), amount as f64, pieces)
+}
+
+fn counts(alteration: Alteration, pieces: &str) -> &'static [Count] {
     match alteration {
         Alteration::Block => BLOCKED,
         Alteration::Hold => HELD,
@@ -59,6 +68,8 @@ fn counts(alteration: Alteration) -> &'static [Count] {
         Alteration::Duplicate(_) => DUPLICATED,
         Alteration::Reorder(_) => REORDERED,
         Alteration::Corrupt(_) => CORRUPTED,
+        // A relay holds senders back and drops nothing.
+        Alteration::Rate(_) if pieces != "frames" => DELAYED,
         Alteration::Rate(_) => LIMITED,
     }
 }
@@ -84,7 +95,7 @@ impl<'a> Network<'a> {
             _ => {
                 let alteration = alteration(planned).ok_or_else(unknown)?;
                 let altered = all.begin(links, move |policy| alteration.apply(policy))?;
-                Ok(Network::Altered { altered, counts: counts(alteration) })
+                Ok(Network::Altered { altered, counts: counts(alteration, all.pieces()) })
             }
         }
     }
@@ -103,11 +114,10 @@ impl<'a> Network<'a> {
         match self {
             Network::Altered { mut altered, counts } => {
                 let measured = altered.end().and_then(|()| {
-                    let effect = |count: &Count| {
-                        let amount = altered.grown(count.of)? as f64;
-                        Ok(Effect::new(count.what, amount, count.unit))
-                    };
-                    counts.iter().map(effect).collect::<Result<Vec<_>, _>>()
+                    let pieces = altered.pieces();
+                    let measured =
+                        |count: &Count| Ok(effect(count.what, altered.grown(count.of)?, pieces));
+                    counts.iter().map(measured).collect::<Result<Vec<_>, _>>()
                 });
                 result(measured)
             }
@@ -171,7 +181,7 @@ impl<'a> Flapping<'a> {
     fn heal(mut self) -> (Vec<Effect>, Option<String>) {
         let mended = self.mend();
         let effects = vec![
-            Effect::new("frames dropped", self.dropped as f64, "frames"),
+            effect(DROPPED, self.dropped, self.all.pieces()),
             Effect::new("cut off", self.flaps as f64, "times"),
         ];
         let error = self.error.or(mended.err());

@@ -18,7 +18,7 @@ use crate::clock::parameters::{self as clock, Change};
 use crate::disk::parameters::{destroys, destructible};
 use crate::fault::links::{self, Clients};
 use crate::fault::{DIRECTION, Direction, Fault, Reach, TARGET, Target, link, partition};
-use crate::lab::{CLIENTS, Link};
+use crate::lab::{CLIENTS, Link, Tier};
 use crate::record::Family;
 
 pub use script::{PlannedCommand, Script, ScriptError};
@@ -194,6 +194,21 @@ pub enum ScheduleError {
         /// The nodes' names, joined by commas.
         known: String,
     },
+    /// A fault that this lab cannot have.
+    #[error(
+        "fault {id} ({fault}) needs a lab of {needed}, and this one is of {tier}; `partita doctor` \
+         says how to get one"
+    )]
+    NeedsLab {
+        /// The fault.
+        id: u32,
+        /// Its name.
+        fault: Fault,
+        /// The least that has it.
+        needed: Tier,
+        /// What there is.
+        tier: Tier,
+    },
     /// Damage that would make clients report what no node has said.
     #[error(
         "fault {id} ({fault}) would reach the clients with mended checksums: their history would \
@@ -307,6 +322,21 @@ impl Schedule {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a lab of this tier has every fault.
+    ///
+    /// # Errors
+    ///
+    /// The first that it does not have.
+    pub fn check_tier(&self, tier: Tier) -> Result<(), ScheduleError> {
+        match self.faults.iter().find(|planned| !tier.has(planned.fault)) {
+            Some(PlannedFault { id, fault, .. }) => {
+                let needed = Tier::needed_for(*fault);
+                Err(ScheduleError::NeedsLab { id: *id, fault: *fault, needed, tier })
+            }
+            None => Ok(()),
+        }
     }
 
     /// No two faults with named victims need the same thing at one time. Where victims are drawn,

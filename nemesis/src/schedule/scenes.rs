@@ -41,7 +41,11 @@ impl Schedule {
         let mut begin_ms = LEAD_IN_MS;
         for (name, length) in SCENES {
             let scene = recipes::find(name).and_then(|script| script.for_run(length, seed).ok());
-            whole.play_at(begin_ms, scene.expect("a scene has room for its recipe"));
+            let scene = scene.expect("a scene has room for its recipe");
+            if scene.check_tier(menu.tier()).is_err() {
+                continue;
+            }
+            whole.play_at(begin_ms, scene);
             begin_ms += u64::try_from(length.as_millis()).expect("a scene is short") + GAP_MS;
         }
         // What is drawn begins with a lead-in of its own.
@@ -70,6 +74,7 @@ impl Schedule {
 mod tests {
     use super::*;
     use crate::fault::Fault;
+    use crate::lab::Tier;
 
     fn draw(menu: &str, nodes: usize, seconds: u64, seed: u64) -> Schedule {
         let nodes: Vec<String> = (1..=nodes).map(|number| format!("n{number}")).collect();
@@ -96,6 +101,17 @@ mod tests {
             }
         }
         assert_eq!(draw("default", 3, 60, 7), draw("default", 3, 60, 7));
+    }
+
+    #[test]
+    fn a_lab_without_links_plays_no_scene_that_needs_them() {
+        let names: Vec<String> = (1..=3).map(|number| format!("n{number}")).collect();
+        let menu: Menu = "default".parse().expect("a menu");
+        let menu = menu.fitted(Tier::Signals).expect("something is left");
+        let schedule = Schedule::draw_with_scenes(&menu, &names, Duration::from_secs(60), 5);
+        assert_eq!(schedule.check_tier(Tier::Signals), Ok(()));
+        assert!(schedule.faults.iter().any(|it| it.fault == Fault::PowerLossAll), "the other one");
+        assert!(schedule.faults.len() > 8, "{schedule:?}");
     }
 
     #[test]

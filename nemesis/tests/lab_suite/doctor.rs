@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use partita_nemesis::doctor::{Outcome, Probe, probe};
-use partita_nemesis::{Entered, LabKind, enter};
+use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, best_tier, probe};
+use partita_nemesis::{Entered, LabKind, Tier, enter};
 
 use crate::harness::Scenario;
 
@@ -28,7 +28,8 @@ fn surroundings() -> (Vec<PathBuf>, String, String) {
 fn able() {
     let before = surroundings();
     let probes = probe();
-    assert_eq!(probes.len(), 7);
+    assert_eq!(probes.len(), 9);
+    assert_eq!(best_tier(), (Tier::Namespaces, Vec::new()));
     for Probe { name, outcome, remedy, .. } in &probes {
         assert_eq!((outcome, remedy), (&Outcome::Works, &None), "{name}");
     }
@@ -39,9 +40,16 @@ fn refused() {
     assert_eq!(enter().expect("inside"), Entered::Inside(LabKind::UserNamespaces));
     fs::write("/proc/sys/user/max_net_namespaces", "0").expect("root in here");
     for Probe { name, outcome, remedy, .. } in probe() {
+        if [PROXIES, SIGNALS, CLOCKS, DISKS].contains(&name) {
+            assert_eq!((outcome, remedy), (Outcome::Works, None), "{name} needs no namespaces");
+            continue;
+        }
         let Outcome::Refused(why) = outcome else { panic!("{name} works without a network") };
         assert!(why.starts_with("making a network namespace: "), "{name}: {why}");
         let expected = "sudo sysctl -w user.max_net_namespaces=65536";
         assert_eq!(remedy.as_deref(), Some(expected), "{name}");
     }
+    let (tier, refused) = best_tier();
+    assert_eq!(tier, Tier::Proxies, "the next best");
+    assert!(refused[0].1.starts_with("making a network namespace: "), "{refused:?}");
 }

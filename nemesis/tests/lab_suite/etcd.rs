@@ -1,14 +1,16 @@
-//! A store that others wrote, and rely on, keeps what it acknowledged when all power is lost.
+//! A store that others wrote, and rely on: it keeps what it acknowledged when all power is lost, and
+//! its members are told one address of each, so that relays must find out who dials.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use partita_nemesis::disk::{NameModel, Tear};
-use partita_nemesis::{Cluster, Lab, Program};
+use partita_nemesis::lab::Link;
+use partita_nemesis::{Cluster, Lab, Ports, Program};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use tempfile::TempDir;
@@ -21,28 +23,37 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
     run: power_loss,
 }];
 
+/// What is tested where there are no namespaces.
+pub(crate) const LOOPBACK: &[Scenario] = &[
+    Scenario { name: "etcd_elects_another_leader_when_relays_isolate_one", run: isolation },
+    Scenario { name: "etcd_writes_wait_for_a_delay_between_its_members", run: delay },
+    Scenario { name: "etcd_survives_resets_between_its_members", run: reset },
+];
+
+const PORTS: Ports = Ports { clients: 2379, peers: 2380 };
+
 /// How often all power is lost.
 const LOSSES: u64 = 3;
 
-fn etcd(directory: &TempDir) -> Cluster {
-    let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
+fn etcd(lab: Lab, directory: &TempDir) -> Cluster {
+    let Ports { clients, peers: port } = lab.ports(PORTS);
     let home = |node: &str| directory.path().join(node);
     let peers: Vec<String> = lab
         .nodes()
         .iter()
-        .map(|host| format!("{}=http://{}:2380", host.name(), host.address()))
+        .map(|host| format!("{}=http://{}:{port}", host.name(), host.advertised()))
         .collect();
     for host in lab.nodes() {
         fs::create_dir_all(home(host.name()).join("data")).expect("made");
     }
-    let mut cluster = Cluster::new(lab, |host| {
-        let peer = format!("http://{}:2380", host.address());
-        let client = format!("http://{}:2379", host.address());
+    Cluster::new(lab, |host| {
+        let url = |address: Ipv4Addr, port: u16| format!("http://{address}:{port}");
+        let client = url(host.address(), clients);
         let options = [
             ("--name", host.name().to_owned()),
             ("--data-dir", "data".to_owned()),
-            ("--listen-peer-urls", peer.clone()),
-            ("--initial-advertise-peer-urls", peer),
+            ("--listen-peer-urls", url(host.address(), port)),
+            ("--initial-advertise-peer-urls", url(host.advertised(), port)),
             ("--listen-client-urls", client.clone()),
             ("--advertise-client-urls", client),
             ("--initial-cluster", peers.join(",")),
@@ -59,15 +70,13 @@ fn etcd(directory: &TempDir) -> Cluster {
             stdout: home(host.name()).join("stdout.log"),
             stderr: home(host.name()).join("stderr.log"),
         }
-    });
-    cluster.watch_disks(|node| home(node).join("data")).expect("watched");
-    cluster
+    })
 }
 
 /// Asks a node; the answer, if there is one and it says that all is well.
 fn ask(cluster: &Cluster, address: Ipv4Addr, path: &str, body: &str) -> Option<String> {
     let limit = Duration::from_secs(1);
-    let address = SocketAddr::from((address, 2379));
+    let address = SocketAddr::from((address, cluster.lab().ports(PORTS).clients));
     // A cut-off node's silence is bounded by the limits, and the thread is back on its own network.
     let connected = cluster.lab().clients().enter(|| TcpStream::connect_timeout(&address, limit));
     let mut stream = connected.expect("inside").ok()?;
@@ -129,14 +138,25 @@ fn await_ready(cluster: &Cluster, directory: &TempDir) {
     }
 }
 
-fn power_loss() {
+/// Whether there is an etcd; says how to get one if not.
+fn is_there() -> bool {
     let found = Command::new("etcd").arg("--version").stdout(Stdio::null()).status();
-    if !found.is_ok_and(|status| status.success()) {
+    let found = found.is_ok_and(|status| status.success());
+    if !found {
         eprintln!("skipped: there is no etcd here; `apt-get install etcd-server` brings it");
+    }
+    found
+}
+
+fn power_loss() {
+    if !is_there() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
-    let cluster = etcd(&directory);
+    let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
+    let mut cluster = etcd(lab, &directory);
+    let data = |node: &str| directory.path().join(node).join("data");
+    cluster.watch_disks(data).expect("watched");
     let mut acknowledged = Vec::new();
     for seed in 0..LOSSES {
         for node in cluster.nodes() {
@@ -182,4 +202,113 @@ fn holds(cluster: &Cluster, number: u64) -> bool {
     let body = format!(r#"{{"key":"{key}"}}"#);
     ask(cluster, host.address(), "/v3/kv/range", &body)
         .is_some_and(|answer| answer.contains(&format!(r#""value":"{value}""#)))
+}
+
+/// Members on loopback that all answer.
+fn relayed(directory: &TempDir) -> Cluster {
+    let lab = Lab::on_loopback(&["n1", "n2", "n3"], PORTS, true, 1).expect("a lab");
+    let cluster = etcd(lab, directory);
+    for node in cluster.nodes() {
+        node.start().expect("starts");
+    }
+    await_ready(&cluster, directory);
+    cluster
+}
+
+/// A number after a name in JSON as etcd writes it.
+fn number(answer: &str, name: &str) -> Option<u64> {
+    let (_, rest) = answer.split_once(&format!("\"{name}\":\""))?;
+    rest.split('"').next()?.parse().ok()
+}
+
+/// The place of the leader, as a member has it that hears a majority: it says so in a read's header
+/// only if it does.
+fn leader(cluster: &Cluster, among: &[usize]) -> Option<usize> {
+    let leads = |place: &usize| {
+        let address = cluster.lab().nodes()[*place].address();
+        let status = ask(cluster, address, "/v3/maintenance/status", "{}")?;
+        (number(&status, "leader")? == number(&status, "member_id")?).then_some(())
+    };
+    among.iter().copied().find(|place| leads(place).is_some())
+}
+
+fn writes(cluster: &Cluster, place: usize, number: u64) -> bool {
+    let (key, value) = pair(number);
+    let body = format!(r#"{{"key":"{key}","value":"{value}"}}"#);
+    ask(cluster, cluster.lab().nodes()[place].address(), "/v3/kv/put", &body).is_some()
+}
+
+/// Both directions between a member and the others.
+fn links(place: usize) -> Vec<Link> {
+    let name = |place: usize| format!("n{}", place + 1);
+    let others = (0..3).filter(|other| *other != place);
+    others
+        .flat_map(|other| {
+            [Link::new(name(place), name(other)), Link::new(name(other), name(place))]
+        })
+        .collect()
+}
+
+fn isolation() {
+    if !is_there() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = relayed(&directory);
+    let old = eventually(|| leader(&cluster, &[0, 1, 2])).expect("a leader");
+    let others: Vec<usize> = (0..3).filter(|place| *place != old).collect();
+    let medium = cluster.lab().medium();
+    medium.change(&links(old), |policy| policy.block = true).expect("links");
+    let new = eventually(|| leader(&cluster, &others)).expect("another leader");
+    assert!(!writes(&cluster, old, 1), "an isolated member committed a write");
+    assert!(eventually(|| writes(&cluster, new, 2).then_some(())).is_some());
+    for Link { from, to } in links(old) {
+        let blocked = medium.counters(&from, &to).expect("a link").blocked;
+        assert!(blocked > 0, "nothing was withheld from {from} to {to}");
+    }
+    medium.change(&links(old), |policy| policy.block = false).expect("links");
+    assert!(eventually(|| writes(&cluster, old, 3).then_some(())).is_some(), "it is back");
+    assert!(holds(&cluster, 2));
+}
+
+fn delay() {
+    if !is_there() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = relayed(&directory);
+    let place = eventually(|| leader(&cluster, &[0, 1, 2])).expect("a leader");
+    let took = |number| {
+        let begun = Instant::now();
+        writes(&cluster, place, number).then(|| begun.elapsed())
+    };
+    assert!(eventually(|| took(1)).is_some());
+    let delay = Duration::from_millis(60);
+    let medium = cluster.lab().medium();
+    medium.change(&links(place), |policy| policy.delay = delay).expect("links");
+    let delayed = eventually(|| took(2)).expect("a write");
+    assert!(delayed >= delay * 2, "there and back: {delayed:?}");
+    medium.change(&links(place), |policy| policy.delay = Duration::ZERO).expect("links");
+    assert!(eventually(|| took(3).filter(|it| *it < delay)).is_some(), "the delay is over");
+}
+
+fn reset() {
+    if !is_there() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = relayed(&directory);
+    let medium = cluster.lab().medium();
+    let link = Link::new("n1", "n2");
+    for number in 0..3 {
+        let hit = eventually(|| {
+            let hit = medium.reset(std::slice::from_ref(&link)).expect("a link");
+            (hit > 0).then_some(hit)
+        });
+        assert!(hit.is_some(), "no connection between two members");
+        assert!(eventually(|| writes(&cluster, 0, number).then_some(())).is_some());
+        assert!(holds(&cluster, number));
+    }
+    assert!(medium.counters("n1", "n2").expect("a link").reset >= 3);
+    assert_eq!(medium.counters("n1", "n3").expect("a link").reset, 0, "nobody else's");
 }

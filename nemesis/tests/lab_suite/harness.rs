@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::unistd::geteuid;
-use partita_nemesis::lab::namespaces::{Entered, enter};
+use partita_nemesis::lab::Tier;
+use partita_nemesis::lab::namespaces::{Entered, enter_tier};
 
 /// Names the scenario that a process shall run.
 const SCENARIO: &str = "PARTITA_TEST_SCENARIO";
@@ -64,8 +65,12 @@ pub(crate) struct Part {
     pub(crate) scenarios: &'static [Scenario],
     /// Tests by themselves that would change the machine if root ran them.
     pub(crate) unprivileged: &'static [Scenario],
+    /// Tests by themselves, in labs without namespaces.
+    pub(crate) loopback: &'static [Scenario],
     /// Scenarios that only `tests` start.
     pub(crate) helpers: &'static [Scenario],
+    /// The same, in labs without namespaces.
+    pub(crate) loopback_helpers: &'static [Scenario],
     pub(crate) tests: &'static [Test],
 }
 
@@ -76,13 +81,18 @@ pub(crate) fn main(parts: &'static [Part]) {
             .iter()
             .flat_map(|part| part.scenarios.iter().chain(part.unprivileged).chain(part.helpers));
         let mut known = known.filter(|scenario| scenario.name == name);
-        run_inside(known.next().expect("a scenario of this program"));
+        let of_part = |part: &'static Part| part.loopback.iter().chain(part.loopback_helpers);
+        let mut lesser = parts.iter().flat_map(of_part);
+        if let Some(scenario) = lesser.find(|scenario| scenario.name == name) {
+            run_inside(scenario, Tier::Proxies);
+        }
+        run_inside(known.next().expect("a scenario of this program"), Tier::Namespaces);
     }
     let mut trials = Vec::new();
     for (account, part) in Account::all().iter().flat_map(|a| parts.iter().map(move |p| (*a, p))) {
         let called = |name| format!("{}::{}::{name}", part.name, account.name());
         let unprivileged = if account.is_root() { &[] } else { part.unprivileged };
-        for scenario in part.scenarios.iter().chain(unprivileged) {
+        for scenario in part.scenarios.iter().chain(unprivileged).chain(part.loopback) {
             trials.push(Trial::test(called(scenario.name), move || succeed(scenario, account)));
         }
         for test in part.tests {
@@ -96,8 +106,8 @@ pub(crate) fn main(parts: &'static [Part]) {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn run_inside(scenario: &Scenario) -> ! {
-    match enter() {
+fn run_inside(scenario: &Scenario, tier: Tier) -> ! {
+    match enter_tier(tier) {
         Ok(Entered::Inside(_)) => {
             (scenario.run)();
             exit(0)

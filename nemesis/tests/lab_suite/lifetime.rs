@@ -115,6 +115,17 @@ impl Started {
         *pids.iter().find(is_named).expect("a controller")
     }
 
+    /// Kills the outer process (0), the lab's first (1) or the controller (2); nothing may be left.
+    pub(crate) fn kill_generation(self, generation: u32) {
+        let victim = match generation {
+            0 => self.outer(),
+            1 => self.child_of(self.outer()),
+            _ => self.controller(),
+        };
+        kill(victim, Signal::SIGKILL).expect("killed");
+        self.assert_gone();
+    }
+
     /// Waits until nothing is left of the lab.
     pub(crate) fn assert_gone(mut self) {
         wait(&mut self.child);

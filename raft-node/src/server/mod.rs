@@ -127,7 +127,7 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     allow_descriptors(arguments.max_clients);
-    let listeners = Listeners::open(arguments, config.id).await?;
+    let listeners = Listeners::open(arguments).await?;
     let node = Node::open(arguments, config)?;
     let journal = node.journal.clone();
     let mut running = node.start(arguments, listeners)?;
@@ -153,9 +153,9 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
 }
 
 impl Listeners {
-    async fn open(arguments: &Arguments, own: NodeId) -> Result<Self, NodeError> {
+    async fn open(arguments: &Arguments) -> Result<Self, NodeError> {
         Ok(Self {
-            peers: listen("peers", own_address(arguments, own)).await?,
+            peers: listen("peers", arguments.listens_to_peers()?).await?,
             clients: listen("clients", arguments.listen).await?,
             metrics: match arguments.metrics_listen {
                 Some(address) => Some(listen("scrapers", address).await?),

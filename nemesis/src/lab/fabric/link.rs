@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::bucket::Bucket;
 use super::luck::{Burst, Dice, Luck, nanoseconds};
 use super::policy::{Policy, Rate};
 use super::tally::Tally;
@@ -17,7 +18,6 @@ use crate::lab::segment::corrupt;
 pub(crate) const QUEUE_LIMIT: usize = 16_384;
 /// The most bytes a link holds back.
 pub(crate) const QUEUE_BYTES: usize = 64 << 20;
-const SECOND_NS: u128 = 1_000_000_000;
 
 /// What becomes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,41 +60,6 @@ struct Held {
     entered_ns: u64,
     luck: Luck,
     frame: Box<[u8]>,
-}
-
-/// A token bucket, seen from the other side: what was sent and is not paid for yet.
-#[derive(Debug, Default)]
-struct Bucket {
-    /// In billionths of a byte.
-    owed: u128,
-    as_of_ns: u64,
-}
-
-impl Bucket {
-    fn settle(&mut self, rate: Option<Rate>, now_ns: u64) {
-        let Some(rate) = rate else {
-            self.owed = 0;
-            return;
-        };
-        let passed = u128::from(now_ns.saturating_sub(self.as_of_ns));
-        self.owed = self.owed.saturating_sub(passed * u128::from(rate.bytes_per_second.get()));
-        self.as_of_ns = self.as_of_ns.max(now_ns);
-    }
-
-    /// From when on the next frame may be sent.
-    fn free_ns(&self, rate: Option<Rate>) -> u64 {
-        let Some(rate) = rate else { return 0 };
-        let over = self.owed.saturating_sub(u128::from(rate.burst_bytes) * SECOND_NS);
-        let wait = over.div_ceil(u128::from(rate.bytes_per_second.get()));
-        self.as_of_ns.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX))
-    }
-
-    fn spend(&mut self, rate: Option<Rate>, bytes: usize, now_ns: u64) {
-        if rate.is_some() {
-            self.settle(rate, now_ns);
-            self.owed += bytes as u128 * SECOND_NS;
-        }
-    }
 }
 
 impl Link {
@@ -285,7 +250,7 @@ impl Link {
     pub(super) fn set(&mut self, policy: Policy, now_ns: u64) {
         self.bucket.settle(self.policy.rate, now_ns);
         self.bucket.settle(policy.rate, now_ns);
-        self.bucket.as_of_ns = self.bucket.as_of_ns.max(now_ns);
+        self.bucket.begin(now_ns);
         if policy.loss != self.policy.loss {
             self.burst = Burst::default();
         }

@@ -21,16 +21,16 @@ const LONGEST_TAIL: f64 = 100.0;
 
 /// A link's source of chance.
 #[derive(Debug)]
-pub(super) struct Dice(Box<ChaCha8Rng>);
+pub(crate) struct Dice(Box<ChaCha8Rng>);
 
 impl Dice {
     /// The dice of the link between two ports.
-    pub(super) fn new(seed: u64, from: usize, to: usize) -> Dice {
+    pub(crate) fn new(seed: u64, from: usize, to: usize) -> Dice {
         Dice(Box::new(stream(seed, &format!("link {from} to {to}"))))
     }
 
     /// The luck of the link's frame of that number, from 0.
-    pub(super) fn roll(&mut self, number: u64) -> Luck {
+    pub(crate) fn roll(&mut self, number: u64) -> Luck {
         self.0.set_word_pos(u128::from(number) * WORDS as u128);
         let mut word = || self.0.next_u32();
         Luck {
@@ -47,7 +47,7 @@ impl Dice {
 
 /// Numbers drawn evenly from all of `u32`, one for each thing that may befall a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Luck {
+pub(crate) struct Luck {
     /// Whether a bursty loss changes its state.
     pub(super) turn: u32,
     pub(super) loss: u32,
@@ -61,7 +61,7 @@ pub(super) struct Luck {
 
 impl Luck {
     /// How long the frame waits, in nanoseconds.
-    pub(super) fn delay_ns(&self, delay: Duration, jitter: Jitter) -> u64 {
+    pub(crate) fn delay_ns(&self, delay: Duration, jitter: Jitter) -> u64 {
         let base = nanoseconds(delay);
         match jitter {
             Jitter::None => base,

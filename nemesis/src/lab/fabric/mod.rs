@@ -8,6 +8,7 @@
 //! idle ones cost nothing. Leaves out the medium: hosts never collide, and a link without a rate is
 //! as fast as the machine.
 
+mod bucket;
 mod connections;
 mod link;
 mod luck;
@@ -22,13 +23,13 @@ use super::frame::{Mac, destination};
 use super::segment::{self, Segment};
 use connections::{Connections, Reset};
 use link::Link;
-use luck::Dice;
-use tally::Series;
 
+pub(crate) use bucket::Bucket;
 pub(crate) use link::Decision;
+pub(crate) use luck::{Dice, Luck};
 pub use policy::{Corruption, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder};
 pub use tally::Counters;
-pub(crate) use tally::{PERIOD_NS, Sample};
+pub(crate) use tally::{PERIOD_NS, Sample, Series, Tally};
 
 /// A port of the switch: the number of a host, from 0.
 pub(crate) type Port = usize;

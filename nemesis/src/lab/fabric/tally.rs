@@ -72,10 +72,10 @@ pub(crate) struct Sample {
 
 /// The latest samples of a lab, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Series {
-    pub(super) samples: VecDeque<Sample>,
+pub(crate) struct Series {
+    pub(crate) samples: VecDeque<Sample>,
     /// How many older ones were given up.
-    pub(super) forgotten: u64,
+    pub(crate) forgotten: u64,
 }
 
 impl Series {
@@ -90,8 +90,8 @@ impl Series {
 
 /// A link's counters.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) counters: Counters,
+pub(crate) struct Tally {
+    pub(crate) counters: Counters,
     /// What they were when the current period began.
     before: Counters,
     period: u64,
@@ -99,7 +99,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Closes the period if it is over at `now_ns`. Call it before counting.
-    pub(super) fn turn(&mut self, link: (Port, Port), now_ns: u64, series: &mut Series) {
+    pub(crate) fn turn(&mut self, link: (Port, Port), now_ns: u64, series: &mut Series) {
         let period = now_ns / PERIOD_NS;
         if period != self.period {
             if let Some(sample) = self.open(link) {
@@ -111,7 +111,7 @@ impl Tally {
     }
 
     /// What was counted in the latest period that anything was counted in, if not in the series.
-    pub(super) fn open(&self, (from, to): (Port, Port)) -> Option<Sample> {
+    pub(crate) fn open(&self, (from, to): (Port, Port)) -> Option<Sample> {
         let counters = self.counters.since(&self.before);
         let sample = Sample { period: self.period, from, to, counters };
         (counters != Counters::default()).then_some(sample)

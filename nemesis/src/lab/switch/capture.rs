@@ -47,6 +47,9 @@ pub enum CaptureError {
     /// Another capture has not ended.
     #[error("the lab's frames are being captured already")]
     Busy,
+    /// Nothing here travels in frames.
+    #[error("only a lab of namespaces has frames that can be captured")]
+    NoFrames,
     /// A file or folder could not be written.
     #[error("{}: {source}", path.display())]
     Write {

@@ -8,84 +8,27 @@
 mod capture;
 mod carrier;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::fabric::{Counters, Fabric, PERIOD_NS, Policy, Port};
+use super::fabric::{Counters, Fabric, Policy, Port};
 use super::frame::Mac;
+use super::links::{Hosts, Link, Series, UnknownLink};
 use super::packet::PacketSocket;
 use capture::Sink;
 
 pub use capture::{Capture, CaptureError, CaptureLimits, Captured};
 
-/// One direction between two hosts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Link {
-    /// Who sends.
-    pub from: String,
-    /// Who receives.
-    pub to: String,
-}
-
-impl Link {
-    /// The link from one host to another.
-    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Link {
-        Link { from: from.into(), to: to.into() }
-    }
-}
-
-/// A link between hosts that the lab does not have.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("no link leads from {from:?} to {to:?}; the hosts are {known}")]
-pub struct UnknownLink {
-    /// Who should send.
-    pub from: String,
-    /// Who should receive.
-    pub to: String,
-    /// The hosts' names, joined by commas.
-    pub known: String,
-}
-
-/// What every link did, in periods of 100 ms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Series {
-    /// The lab's links, to which samples refer.
-    pub links: Vec<Link>,
-    /// In order of the periods. A link has none of a period in which it
-    /// did nothing.
-    pub samples: Vec<Sample>,
-    /// How many samples older than these were given up, because there were too many.
-    pub forgotten: u64,
-}
-
-impl Series {
-    /// The length of a period.
-    pub const PERIOD: Duration = Duration::from_nanos(PERIOD_NS);
-}
-
-/// What a link did within one period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
-    /// When the period began, counted from [`Switch::started`].
-    pub start: Duration,
-    /// The link's place in [`Series::links`].
-    pub link: usize,
-    /// What it did.
-    pub counters: Counters,
-}
-
 /// The thread that carries frames; it ends with this handle.
 #[derive(Debug)]
 pub struct Switch {
     shared: Arc<Shared>,
-    ports: HashMap<String, Port>,
-    names: Vec<String>,
+    hosts: Hosts,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -134,7 +77,6 @@ impl Switch {
             addresses.push(mac);
             sockets.push(socket);
         }
-        let ports = names.iter().cloned().zip(0..).collect();
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = EventFd::from_flags(flags).map_err(io::Error::from)?;
         let core = Mutex::new(Core { fabric: Fabric::new(&addresses, seed), sink: None });
@@ -153,7 +95,7 @@ impl Switch {
                 lock(&carrier.state).failure = Some(error.to_string());
             }
         })?;
-        Ok(Switch { shared, ports, names, thread: Some(thread) })
+        Ok(Switch { shared, hosts: Hosts::new(names), thread: Some(thread) })
     }
 
     /// Sets a link's policy. Once this returns, no frame passes by the old one.
@@ -171,7 +113,7 @@ impl Switch {
     ///
     /// If the lab lacks one of the links; then none is changed.
     pub fn change(&self, links: &[Link], change: impl Fn(&mut Policy)) -> Result<(), UnknownLink> {
-        let places = self.places(links)?;
+        let places = self.hosts.places(links)?;
         let mut core = lock(&self.shared.core);
         for (from, to) in places {
             let mut policy = core.fabric.policy(from, to);
@@ -189,7 +131,7 @@ impl Switch {
     ///
     /// If the lab has no such link.
     pub fn policy(&self, from: &str, to: &str) -> Result<Policy, UnknownLink> {
-        let (from, to) = self.place(from, to)?;
+        let (from, to) = self.hosts.place(from, to)?;
         Ok(lock(&self.shared.core).fabric.policy(from, to))
     }
 
@@ -199,7 +141,7 @@ impl Switch {
     ///
     /// If the lab has no such link.
     pub fn counters(&self, from: &str, to: &str) -> Result<Counters, UnknownLink> {
-        let (from, to) = self.place(from, to)?;
+        let (from, to) = self.hosts.place(from, to)?;
         Ok(lock(&self.shared.core).fabric.counters(from, to))
     }
 
@@ -211,7 +153,7 @@ impl Switch {
     ///
     /// If the lab lacks one of the links; then nothing is reset.
     pub fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
-        let places = self.places(links)?;
+        let places = self.hosts.places(links)?;
         let mut core = lock(&self.shared.core);
         let now_ns = self.shared.now_ns();
         let reset = |(from, to): &(Port, Port)| core.fabric.reset(*from, *to, now_ns);
@@ -222,21 +164,8 @@ impl Switch {
 
     /// What every link did in each period of 100 ms: up to 262,144 samples, newest kept.
     pub fn series(&self) -> Series {
-        let hosts = 0..self.names.len();
-        let links = hosts.clone().flat_map(|from| {
-            hosts.clone().map(move |to| Link::new(&*self.names[from], &*self.names[to]))
-        });
         let (samples, forgotten) = lock(&self.shared.core).fabric.series();
-        let mut samples: Vec<Sample> = samples
-            .into_iter()
-            .map(|sample| Sample {
-                start: Duration::from_nanos(sample.period.saturating_mul(PERIOD_NS)),
-                link: sample.from * self.names.len() + sample.to,
-                counters: sample.counters,
-            })
-            .collect();
-        samples.sort_by_key(|sample| sample.start);
-        Series { links: links.collect(), samples, forgotten }
+        self.hosts.series(samples, forgotten)
     }
 
     /// When the switch began, from which its series counts.
@@ -251,27 +180,12 @@ impl Switch {
     ///
     /// If there is a capture already or the folder cannot be made.
     pub fn capture(&self, folder: &Path, limits: CaptureLimits) -> Result<Capture, CaptureError> {
-        Capture::start(&self.shared, &self.names, folder, limits)
+        Capture::start(&self.shared, self.hosts.names(), folder, limits)
     }
 
     /// Why the switch carries nothing any more, if so: a run on a dead network proves nothing.
     pub fn failure(&self) -> Option<String> {
         lock(&self.shared.state).failure.clone()
-    }
-
-    fn places(&self, links: &[Link]) -> Result<Vec<(Port, Port)>, UnknownLink> {
-        links.iter().map(|link| self.place(&link.from, &link.to)).collect()
-    }
-
-    fn place(&self, from: &str, to: &str) -> Result<(Port, Port), UnknownLink> {
-        match (self.ports.get(from), self.ports.get(to)) {
-            (Some(a), Some(b)) if a != b => Ok((*a, *b)),
-            _ => Err(UnknownLink {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                known: self.names.join(", "),
-            }),
-        }
     }
 }
 

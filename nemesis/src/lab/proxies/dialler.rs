@@ -1,0 +1,86 @@
+//! Finds out which node dialled a relay, where an address does not tell.
+//!
+//! All nodes of a lab on loopback dial from 127.0.0.1, and a store may tell all its members one
+//! address of each. So a connection's other end is looked up in the kernel's table of sockets, and
+//! the descriptor that stands for it among those of the nodes' processes (proc(5)): first of the
+//! process that each node was started as, then of all that are in its group. That needs no rights
+//! beyond those over one's own processes. Takes some 100 µs. Leaves out processes that left their
+//! node's group, and those that no one may look into (PR_SET_DUMPABLE, prctl(2)).
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::sockets;
+use crate::lab::fabric::Port;
+use crate::lab::host::Occupant;
+use crate::lab::processes;
+
+/// Whose a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialler {
+    /// A process of this node.
+    Node(Port),
+    /// Nobody's any more.
+    Gone,
+    /// Somebody else's, or a node's that is only just being started.
+    Stranger,
+}
+
+/// Whose the end `own` of a connection with `other` is.
+pub(super) fn find(own: SocketAddrV4, other: SocketAddrV4, occupants: &[Arc<Occupant>]) -> Dialler {
+    let ours = |it: &sockets::Socket| it.own == own && it.other == other;
+    let Some(socket) = sockets::all().into_iter().find(ours).filter(|it| it.inode != 0) else {
+        return Dialler::Gone;
+    };
+    let name = format!("socket:[{}]", socket.inode);
+    let pids: Vec<i32> = occupants.iter().map(|occupant| occupant.pid()).collect();
+    let holds = |pid: &i32| *pid != 0 && holds(*pid, &name);
+    if let Some(node) = pids.iter().position(holds) {
+        return Dialler::Node(node);
+    }
+    for process in processes::all() {
+        let node = pids.iter().position(|pid| *pid != 0 && *pid == process.group);
+        if let Some(node) = node.filter(|_| holds(&process.pid)) {
+            return Dialler::Node(node);
+        }
+    }
+    Dialler::Stranger
+}
+
+/// Whether a process has a descriptor of that name.
+fn holds(pid: i32, name: &str) -> bool {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let mut links = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    links.any(|link| link == Path::new(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use super::*;
+
+    fn v4(address: SocketAddr) -> SocketAddrV4 {
+        match address {
+            SocketAddr::V4(address) => address,
+            SocketAddr::V6(address) => panic!("{address}"),
+        }
+    }
+
+    #[test]
+    fn a_connection_is_its_processes_until_it_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let there = listener.local_addr().expect("an address");
+        let stream = TcpStream::connect(there).expect("connects");
+        let (accepted, here) = listener.accept().expect("comes");
+        let occupants = [Arc::new(Occupant::default()), Arc::new(Occupant::default())];
+        let look = |occupants: &[Arc<Occupant>]| find(v4(here), v4(there), occupants);
+        assert_eq!(look(&occupants), Dialler::Stranger);
+        occupants[1].is(std::process::id().cast_signed());
+        assert_eq!(look(&occupants), Dialler::Node(1));
+        drop((stream, accepted));
+        assert_eq!(look(&occupants), Dialler::Gone);
+    }
+}

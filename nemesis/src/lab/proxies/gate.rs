@@ -1,0 +1,158 @@
+//! Accepts for a node on one port, as long as the node does so itself.
+//!
+//! A node that is down refuses, and a client that is refused knows that nothing happened. So the
+//! relay stops listening when it finds that the node does not, and begins again when the node does.
+//! Behind a link that is shut nobody can tell: the relay listens then whatever the node does.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::connection::serve;
+use super::dialler::{self, Dialler};
+use super::{Shared, abort, lock, sockets};
+use crate::lab::fabric::Port;
+
+/// How often a node that does not listen is looked at.
+const LOOK_STEP: Duration = Duration::from_millis(10);
+/// How long the kernel may refuse to let a relay listen, or a dialler may be unknown.
+const LIMIT: Duration = Duration::from_secs(1);
+/// How long to wait after the kernel refused to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// One port of a node, and the relay before it.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) shared: Arc<Shared>,
+    /// The node.
+    pub(super) node: Port,
+    /// Where the relay listens.
+    relay: SocketAddrV4,
+    /// Where the node does.
+    pub(super) target: SocketAddrV4,
+    /// Whether clients dial it, and not the other nodes.
+    serves_clients: bool,
+    /// Says that the node may no longer listen.
+    suspicion: Notify,
+}
+
+impl Gate {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        node: Port,
+        relay: SocketAddrV4,
+        target: SocketAddrV4,
+        serves_clients: bool,
+    ) -> Gate {
+        Gate { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
+    }
+
+    /// Asks to look whether the node still listens: one of its connections has ended.
+    pub(super) fn suspect(&self) {
+        self.suspicion.notify_one();
+    }
+
+    /// Whether whoever dials shall be accepted.
+    fn shall_listen(&self) -> bool {
+        self.is_shut() || sockets::is_listening(self.target)
+    }
+
+    /// Whether a link is shut on which somebody dials, or is answered.
+    fn is_shut(&self) -> bool {
+        let clients = self.shared.clients_port();
+        let diallers = if self.serves_clients { clients..clients + 1 } else { 0..clients };
+        let mut core = lock(&self.shared.core);
+        let streams = &mut core.streams;
+        let mut others = diallers.filter(|other| *other != self.node);
+        others
+            .any(|other| streams.is_shut((other, self.node)) || streams.is_shut((self.node, other)))
+    }
+
+    /// Serves for ever.
+    pub(super) async fn keep(self: Arc<Self>) {
+        let mut refused_since = None;
+        loop {
+            self.await_reason().await;
+            match TcpListener::bind(SocketAddr::from(self.relay)).await {
+                Ok(listener) => {
+                    refused_since = None;
+                    self.accept_on(&listener).await;
+                }
+                Err(error) => {
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > LIMIT {
+                        let what = format!("listening on {}: {error}", self.relay);
+                        lock(&self.shared.state).failure.get_or_insert(what);
+                    }
+                    sleep(LOOK_STEP).await;
+                }
+            }
+        }
+    }
+
+    async fn await_reason(&self) {
+        let mut changes = self.shared.changes.subscribe();
+        while !self.shall_listen() {
+            // Once policies are never changed again, time is all there is to wait for.
+            let _ = timeout(LOOK_STEP, changes.changed()).await;
+        }
+    }
+
+    /// Accepts until there is no reason to.
+    async fn accept_on(self: &Arc<Self>, listener: &TcpListener) {
+        let mut changes = self.shared.changes.subscribe();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, SocketAddr::V4(from))) => {
+                        tokio::spawn(Arc::clone(self).take(stream, from));
+                    }
+                    Ok((_, SocketAddr::V6(_))) => {}
+                    Err(_) => sleep(ACCEPT_PAUSE).await,
+                },
+                () = self.suspicion.notified() => {
+                    if !self.shall_listen() {
+                        return;
+                    }
+                }
+                Ok(()) = changes.changed() => {
+                    if !self.shall_listen() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Serves one connection, once it is known whose it is.
+    async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddrV4) {
+        let Some(dialler) = self.recognise(from).await else {
+            abort(&stream);
+            return;
+        };
+        serve(self, dialler, stream).await;
+    }
+
+    /// Who dialled from there. A process that is only just being started gets a moment to be known.
+    async fn recognise(&self, from: SocketAddrV4) -> Option<Port> {
+        if *from.ip() == self.shared.clients {
+            return Some(self.shared.clients_port());
+        }
+        let begun = Instant::now();
+        loop {
+            match dialler::find(from, self.relay, &self.shared.occupants) {
+                Dialler::Node(node) => return Some(node),
+                Dialler::Gone => return None,
+                Dialler::Stranger if begun.elapsed() > LIMIT => {
+                    lock(&self.shared.state).strangers += 1;
+                    return None;
+                }
+                Dialler::Stranger => sleep(LOOK_STEP).await,
+            }
+        }
+    }
+}
