@@ -63,10 +63,16 @@ impl<'a, R: Roles> Membership<'a, R> {
         turn: &Turn,
     ) -> Result<Membership<'a, R>, InjectError> {
         if planned.fault == Fault::TransferLeadership {
-            let to = node.node();
-            let transfer =
-                Transfer { administration, roles, to, from: None, took: None, why: None };
-            return Ok(Membership::Transfer(transfer));
+            return Ok(Membership::Transfer(Transfer {
+                administration,
+                roles,
+                to: node.node(),
+                from: None,
+                since: None,
+                took: None,
+                is_over: false,
+                why: None,
+            }));
         }
         let out_for = membership::out(planned.word(membership::OUT)).unwrap_or_default();
         let is_named = matches!(planned.target, Target::Nodes(_));
