@@ -34,6 +34,8 @@ const STEP: Duration = Duration::from_millis(25);
 const HANDOVER: Duration = Duration::from_millis(500);
 /// How long, if it said anything else.
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+/// How long beyond its time a fault may take that did not come about in it, such as when nobody led.
+const GRACE: Duration = Duration::from_secs(5);
 /// How long it may take to bring a node back, other faults' ends included.
 const RETURN_LIMIT: Duration = Duration::from_secs(20);
 /// How many voters must stay when a node is taken out that nobody named.
@@ -61,10 +63,16 @@ impl<'a, R: Roles> Membership<'a, R> {
         turn: &Turn,
     ) -> Result<Membership<'a, R>, InjectError> {
         if planned.fault == Fault::TransferLeadership {
-            let to = node.node();
-            let transfer =
-                Transfer { administration, roles, to, from: None, took: None, why: None };
-            return Ok(Membership::Transfer(transfer));
+            return Ok(Membership::Transfer(Transfer {
+                administration,
+                roles,
+                to: node.node(),
+                from: None,
+                since: None,
+                took: None,
+                is_over: false,
+                why: None,
+            }));
         }
         let out_for = membership::out(planned.word(membership::OUT)).unwrap_or_default();
         let is_named = matches!(planned.target, Target::Nodes(_));
@@ -92,7 +100,7 @@ impl<'a, R: Roles> Membership<'a, R> {
     /// Undoes it, as far as it can be undone.
     pub(super) async fn heal(self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
         match self {
-            Membership::Transfer(transfer) => transfer.heal(shutting_down, clock),
+            Membership::Transfer(transfer) => transfer.heal(shutting_down, clock).await,
             Membership::Change(change) => change.heal(shutting_down, clock).await,
         }
     }
@@ -105,35 +113,45 @@ pub(super) struct Transfer<'a, R> {
     to: &'a str,
     /// Who led before.
     from: Option<String>,
+    /// Since when it was asked for.
+    since: Option<Instant>,
     took: Option<Duration>,
+    is_over: bool,
     /// What last went wrong.
     why: Option<String>,
 }
 
 impl<R: Roles> Transfer<'_, R> {
     async fn act(&mut self) {
-        let mut since = None;
-        loop {
-            match self.roles.leader().await {
-                Some(leader) if leader == self.to && since.is_none() => {
-                    self.why = Some("it leads already".to_owned());
-                    return;
-                }
-                None => self.why = Some(AdministrationError::NoLeader.to_string()),
-                leader => {
-                    since.get_or_insert_with(Instant::now);
-                    self.from = leader;
-                    let asked = self.administration.transfer(self.to).await;
-                    let limit = if asked.is_ok() { HANDOVER } else { AFTER_REFUSAL };
-                    self.why = asked.err().map(|error| error.to_string());
-                    if timeout(limit, self.leads()).await.is_ok() {
-                        self.took = since.map(|since| since.elapsed());
-                        return;
-                    }
-                }
+        while !self.is_over {
+            self.ask().await;
+            if !self.is_over {
+                sleep(STEP).await;
             }
-            sleep(STEP).await;
         }
+    }
+
+    /// Asks once, if somebody leads who can hand over.
+    async fn ask(&mut self) {
+        let Some(leader) = self.roles.leader().await else {
+            self.why = Some(AdministrationError::NoLeader.to_string());
+            return;
+        };
+        if leader != self.to {
+            self.since.get_or_insert_with(Instant::now);
+            self.from = Some(leader);
+            let asked = self.administration.transfer(self.to).await;
+            let limit = if asked.is_ok() { HANDOVER } else { AFTER_REFUSAL };
+            self.why = asked.err().map(|error| error.to_string());
+            if timeout(limit, self.leads()).await.is_err() {
+                return;
+            }
+        }
+        match self.since {
+            Some(since) => self.took = Some(since.elapsed()),
+            None => self.why = Some("it leads already".to_owned()),
+        }
+        self.is_over = true;
     }
 
     async fn leads(&self) {
@@ -143,7 +161,11 @@ impl<R: Roles> Transfer<'_, R> {
     }
 
     /// There is nothing to undo: whoever leads, leads.
-    fn heal(self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
+    async fn heal(mut self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
+        if !shutting_down {
+            // What it comes to is in `self`.
+            let _ = timeout(GRACE, self.act()).await;
+        }
         let (effects, error) = match (self.from, self.took) {
             (Some(from), Some(took)) => {
                 let what = format!("leadership moved from {from} to {}", self.to);
@@ -178,6 +200,8 @@ pub(super) struct Change<'a> {
 struct Course {
     /// The members before.
     before: Option<Configuration>,
+    /// Whether it cannot be done as the members are.
+    is_impossible: bool,
     /// Whether its removal was asked for.
     removing: bool,
     /// Whether the node was sent SIGKILL.
@@ -195,17 +219,21 @@ struct Course {
 impl Change<'_> {
     async fn act(&mut self) {
         self.course.why = Some("the change before is not over".to_owned());
-        self.turn = Some(Arc::clone(&self.waiting_for).lock_owned().await);
+        if self.turn.is_none() {
+            self.turn = Some(Arc::clone(&self.waiting_for).lock_owned().await);
+        }
         let before = self.members().await;
         let (name, votes) = (self.node.node(), before.voters.contains(self.node.node()));
         let stay = before.voters.len() - usize::from(votes);
         if votes && stay < self.fewest {
             let fewest = self.fewest;
             self.course.why = Some(format!("only {stay} voters would stay, and {fewest} must"));
+            self.course.is_impossible = true;
             return;
         }
         if !before.holds(name) && self.fault != Fault::AddNode {
             self.course.why = Some(format!("it is out already: the voters are {before}"));
+            self.course.is_impossible = true;
             return;
         }
         let was_in = before.holds(name);
@@ -286,6 +314,10 @@ impl Change<'_> {
 
     async fn heal(mut self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
         let mut errors = Vec::new();
+        if self.course.before.is_none() && !self.course.is_impossible && !shutting_down {
+            // What it comes to is in `self`.
+            let _ = timeout(GRACE, self.act()).await;
+        }
         if self.course.before.is_some() && !shutting_down {
             if self.course.killed
                 && let Err(error) = self.start_again().await

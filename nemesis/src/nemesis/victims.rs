@@ -22,6 +22,8 @@ use crate::schedule::{PlannedFault, minority};
 
 /// How long it may take to learn who leads. A fault is healed on time however late it began.
 const LOOK_UP_LIMIT: Duration = Duration::from_millis(500);
+/// How long, where somebody must lead for anything to be done.
+const LONG_LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait before asking again.
 const LOOK_UP_STEP: Duration = Duration::from_millis(25);
 
@@ -67,7 +69,9 @@ pub(super) async fn choose(
         }
         role => {
             let asks = matches!(role, Target::Leader | Target::Follower | Target::Followers);
-            let leader = if asks { leader(names, roles).await } else { None };
+            let hands_over = planned.fault == Fault::TransferLeadership;
+            let limit = if hands_over { LONG_LOOK_UP_LIMIT } else { LOOK_UP_LIMIT };
+            let leader = if asks { leader(names, roles, limit).await } else { None };
             by_role(role, leader, names, &free, &mut rng)
         }
     };
@@ -175,7 +179,7 @@ fn random(names: &[String], how: &str, rng: &mut ChaCha8Rng) -> Victims {
 }
 
 /// The leader, if one of `names` is known to lead within the limit.
-async fn leader(names: &[String], roles: &impl Roles) -> Option<String> {
+async fn leader(names: &[String], roles: &impl Roles, limit: Duration) -> Option<String> {
     let known = async {
         loop {
             if let Some(leader) = roles.leader().await.filter(|leader| names.contains(leader)) {
@@ -184,7 +188,7 @@ async fn leader(names: &[String], roles: &impl Roles) -> Option<String> {
             sleep(LOOK_UP_STEP).await;
         }
     };
-    timeout(LOOK_UP_LIMIT, known).await.ok()
+    timeout(limit, known).await.ok()
 }
 
 #[cfg(test)]
