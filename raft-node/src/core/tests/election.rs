@@ -150,9 +150,11 @@ fn asking() -> (Core, Vec<Output>) {
 /// Who is asked for what kind of vote.
 fn asked(out: &[Output]) -> Vec<(u32, Ballot)> {
     let asks = |output: &Output| match output {
-        Output::Send { to, message: Message { body: Body::RequestVote { ballot, .. }, .. }, .. } => {
-            Some((to.0, *ballot))
-        }
+        Output::Send {
+            to,
+            message: Message { body: Body::RequestVote { ballot, .. }, .. },
+            ..
+        } => Some((to.0, *ballot)),
         _ => None,
     };
     out.iter().filter_map(asks).collect()
