@@ -23,6 +23,7 @@ recipes![
     "failing-writes",
     "figure-8",
     "flipped-bit",
+    "forgetful-voter",
     "handed-over",
     "held-leader",
     "killed-leaders",
