@@ -1,6 +1,8 @@
 //! A string or list that grows at its end: get, put and append of the Raft labs' key/value service,
 //! and lists of tokens.
 
+use std::sync::OnceLock;
+
 use super::contents::BadInitial;
 use super::persistent::List;
 use super::{Call, Model, is_acknowledgement};
@@ -19,8 +21,9 @@ pub struct Append<'a> {
     values: &'a Values,
     initial: Value,
     is_list: bool,
-    /// By value: its print as the whole content, and as what an append adds.
-    prints: Vec<[Print; 2]>,
+    /// By value: its print as a content, once asked for. A history of which only few contents have to
+    /// be compared costs no look at the others.
+    prints: Vec<OnceLock<Print>>,
 }
 
 /// What an [`Append`] holds: what was put, and what was appended to it since.
@@ -93,11 +96,8 @@ impl<'a> Append<'a> {
         let all = || (0..values.len() as u32).map(|number| values.get(ValueId(number)));
         let is_list =
             all().chain([initial]).any(|value| !matches!(value, Value::Null | Value::Text(_)));
-        let prints = all().chain([initial]).map(|value| {
-            let added = if is_list { Print::of_item(value) } else { Print::of_content(value) };
-            [Print::of_content(value), added]
-        });
-        Ok(Self { values, initial: initial.clone(), is_list, prints: prints.collect() })
+        let prints = vec![OnceLock::new(); values.len() + 1];
+        Ok(Self { values, initial: initial.clone(), is_list, prints })
     }
 
     /// Whether the object is a list, rather than a string.
@@ -134,16 +134,25 @@ impl<'a> Append<'a> {
         }
     }
 
+    /// The print of a whole content.
+    fn print(&self, content: ValueId) -> Print {
+        *self.prints[content.index()].get_or_init(|| Print::of_content(self.value(content)))
+    }
+
+    /// The print of what an append adds.
+    fn added(&self, token: ValueId) -> Print {
+        if self.is_list { Print::of_item(self.value(token)) } else { self.print(token) }
+    }
+
     fn put(&self, content: ValueId) -> AppendState {
-        let [print, _] = self.prints[content.index()];
+        let print = self.print(content);
         // All empty contents are one.
         let base = if print.length == 0 { ValueId::NULL } else { content };
         AppendState { base, appended: List::default(), print }
     }
 
     fn is(&self, state: &AppendState, content: ValueId) -> bool {
-        let [print, _] = self.prints[content.index()];
-        state.print == print && self.ends_as(state, self.value(content))
+        state.print == self.print(content) && self.ends_as(state, self.value(content))
     }
 
     /// Compares for certain, from the end.
@@ -220,14 +229,11 @@ impl Model for Append<'_> {
             (Action::Read, None) => Some(state.clone()),
             (Action::Write(content), _) => Some(self.put(content)),
             (Action::Delete, _) => Some(self.initial()),
-            (Action::Other(Function::Append, token), _) => {
-                let [_, added] = self.prints[token.index()];
-                Some(AppendState {
-                    base: state.base,
-                    appended: state.appended.with(token.0),
-                    print: state.print.then(added),
-                })
-            }
+            (Action::Other(Function::Append, token), _) => Some(AppendState {
+                base: state.base,
+                appended: state.appended.with(token.0),
+                print: state.print.then(self.added(token)),
+            }),
             _ => None,
         }
     }
@@ -236,7 +242,7 @@ impl Model for Append<'_> {
         match call.action {
             Action::Read => true,
             Action::Other(Function::Append, token) => {
-                !self.is_list && self.prints[token.index()][1].length == 0
+                !self.is_list && matches!(self.value(token), Value::Text(text) if text.is_empty())
             }
             _ => false,
         }

@@ -91,7 +91,9 @@ pub struct Call {
 /// ```
 pub trait Model {
     /// What the object holds. Engines intern states, so they should be cheap to clone and hash.
-    type State: Clone + Eq + Hash + Debug;
+    /// They own what they hold: a search that was told to stop leaves it to another thread to free
+    /// them.
+    type State: Clone + Eq + Hash + Debug + Send + 'static;
 
     /// The name that stands in certificates.
     fn name(&self) -> &'static str;

@@ -235,7 +235,7 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         }
     }
 
-    fn valid(&self, limits: &Limits<'_>) -> Search {
+    fn valid(&mut self, limits: &Limits<'_>) -> Search {
         let patience = Patience::new(limits.stop);
         let trail = self.sweep.now.frontier[0].trail;
         let order = self.sweep.trail.steps(trail, &patience).and_then(|steps| {
@@ -249,7 +249,11 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         Search::Violation { proven_at: self.span(self.fatal).returned }
     }
 
-    fn unknown(&self, cause: Cause) -> Search {
+    /// The end of a search that has run out of something.
+    fn unknown(&mut self, cause: Cause) -> Search {
+        if matches!(cause, Cause::Stopped) {
+            self.sweep.states.discard();
+        }
         let rounds = self.fatal.max(self.sweep.now.cursor.round).min(self.layout().returns.len());
         Search::Unknown {
             cause,

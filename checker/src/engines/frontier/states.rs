@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::memory::{ALLOCATION, map_bytes};
+use crate::engines::memory::{ALLOCATION, discard, map_bytes};
 use crate::engines::{Patience, Stopped};
 
 /// Gives equal values equal numbers, and reuses the numbers of values that are given up.
@@ -69,6 +69,17 @@ impl<T: Clone + Eq + Hash> Interned<T> {
         }
         self.heap = self.heap / before * self.len();
         Ok(())
+    }
+
+    /// Gives up all values, quickly.
+    pub(super) fn discard(&mut self)
+    where
+        T: Send + 'static,
+    {
+        let Self { values, numbers, .. } = std::mem::replace(self, Self::new());
+        let count = values.len();
+        discard(values, count);
+        discard(numbers, count);
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -9,13 +9,15 @@
 //! that it meets from then on stay as long as the search has use for them.
 //!
 //! All of it is in a few large pieces of memory, except what a state has beyond its own size: a
-//! search that is told to stop does not take long to let go of a hundred million words.
+//! search that is told to stop does not take long to let go of a hundred million words, and leaves the
+//! states to somebody else.
 
 use std::hash::Hash;
 
 use super::arena::Arena;
 use super::table::{Table, hash};
 use super::{Patience, Span, Stopped};
+use crate::engines::memory::discard;
 
 /// A set of linearized operations and the state that they lead to.
 pub(super) struct Pair {
@@ -281,6 +283,16 @@ impl<S: Clone + Eq + Hash> Memo<S> {
     /// How many words were looked at for the last pair.
     pub(super) const fn effort(&self) -> usize {
         self.effort
+    }
+
+    /// Gives up all states, quickly.
+    pub(super) fn discard(&mut self)
+    where
+        S: Send + 'static,
+    {
+        let states = std::mem::take(&mut self.states);
+        let count = states.len();
+        discard(states, count);
     }
 
     /// Whether something was not remembered for want of memory.

@@ -349,7 +349,10 @@ impl<'a, M: Model> Searcher<'a, M> {
         Ok(None)
     }
 
-    fn unknown(&self, cause: Cause) -> Search {
+    fn unknown(&mut self, cause: Cause) -> Search {
+        if matches!(cause, Cause::Stopped) {
+            self.memo.discard();
+        }
         let ordered = self.completed - self.fewest_left;
         Search::Unknown { cause, ordered, completed: self.completed, passed: 0 }
     }

@@ -1,10 +1,12 @@
 //! A schedule as a person writes it, in TOML, and what it comes to in one run.
 //!
-//!     about = "isolates the leader again and again while clients write"
-//!     every = "6s"
-//!     faults = [
-//!       { at = "1s", for = "2s..3s", fault = "isolate", target = "leader" },
-//!     ]
+//! ```toml
+//! about = "isolates the leader again and again while clients write"
+//! every = "6s"
+//! faults = [
+//!   { at = "1s", for = "2s..3s", fault = "isolate", target = "leader" },
+//! ]
+//! ```
 //!
 //! `at` counts from the moment at which clients begin. A range stands for a time in it that the
 //! run's seed draws. `lulls` lists times in which clients only read. With `every`, the list is
