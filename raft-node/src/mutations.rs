@@ -64,9 +64,10 @@ mutations! {
         "currentTerm restarts at an old value",
         "kill, restart", [WhiteBox], ["nodedb#161"];
     "vote-erased-same-term" VoteErasedSameTerm:
-        "votedFor cleared on step-down in the same term",
+        "votedFor cleared when the term's leader is heard; no pre-vote or first entry hides it",
         "two candidates in one term, a late RequestVote", [Clients, WhiteBox],
-        ["redpanda#19", "hazelcast#16643", "camunda#5356", "CCF#8094"];
+        ["redpanda#19", "hazelcast#16643", "camunda#5356", "CCF#8094", "etcd#2461",
+         "akka-raft#56"];
     "duplicate-votes-counted" DuplicateVotesCounted:
         "counts replies, not voters",
         "connection reset and RPC retry", [Clients, WhiteBox], ["akka-raft"];

@@ -36,15 +36,28 @@ pub fn counted(number: usize, thing: &str) -> String {
 
 /// Prints the operations that prove a violation.
 pub fn counterexample(found: &Counterexample) {
-    println!("  {}", found.sentence);
+    println!("  {}", printable(&found.sentence));
     if let Some(staleness) = found.staleness() {
         println!("  stale by {staleness}");
     }
     // A history without a clock counts events instead; those are in the indexes already.
     let is_timed = found.operations.iter().any(Witness::has_clock);
     for witness in &found.operations {
-        println!("    {}", line(&found.key, witness, is_timed));
+        println!("    {}", printable(&line(&found.key, witness, is_timed)));
     }
+}
+
+/// The text with control characters written out: a broken store may answer anything, and a terminal
+/// would obey it.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+        shown
+    })
 }
 
 /// Prints the cycle that makes an order impossible.
@@ -117,4 +130,14 @@ fn line(key: &Value, witness: &Witness, is_timed: bool) -> String {
         _ => format!(", from {:.4} s", witness.invoked.as_seconds()),
     };
     format!("#{} process {}{node}: {what}{time}{end}", witness.index, witness.process)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_a_store_answered_does_not_move_the_cursor() {
+        assert_eq!(printable("read k1 → 17\0\u{1b}[2J"), r"read k1 → 17\u{0}\u{1b}[2J");
+    }
 }

@@ -54,6 +54,13 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         generator: |seed| Box::new(Register::new(RegisterOptions::default(), seed)),
     },
     WorkloadInfo {
+        name: "large",
+        model: ModelKind::Register,
+        asking: Asking::Once,
+        about: "as register, with values longer than a disk's sector: none may come back in part",
+        generator: |seed| Box::new(Register::new(RegisterOptions::large(), seed)),
+    },
+    WorkloadInfo {
         name: "append",
         model: ModelKind::Append,
         asking: Asking::Once,
@@ -110,7 +117,7 @@ mod tests {
     #[test]
     fn an_unknown_workload_is_told_the_known_ones() {
         let message = find("regsiter").expect_err("misspelt").to_string();
-        let known = "register, append, retry, delete, expire";
+        let known = "register, large, append, retry, delete, expire";
         assert_eq!(message, format!("there is no workload `regsiter`; the workloads are: {known}"));
     }
 

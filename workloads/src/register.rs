@@ -51,12 +51,14 @@ pub struct RegisterOptions {
     pub operations_per_key: u32,
     /// Which share each operation has.
     pub mix: Mix,
+    /// How many bytes a value has, at least; 0 for numbers, which take as few as they can.
+    pub value_bytes: usize,
 }
 
 impl Default for RegisterOptions {
     fn default() -> Self {
         let mix = Mix { read: 50, write: 30, cas: 20, delete: 0, expire: 0 };
-        Self { live_keys: 4, operations_per_key: 400, mix }
+        Self { live_keys: 4, operations_per_key: 400, mix, value_bytes: 0 }
     }
 }
 
@@ -65,7 +67,7 @@ impl RegisterOptions {
     /// read of nothing does not name the one it saw, and a check is a search: keys are shorter.
     pub fn deleting() -> Self {
         let mix = Mix { read: 55, write: 28, cas: 5, delete: 12, expire: 0 };
-        Self { live_keys: 6, operations_per_key: 120, mix }
+        Self { live_keys: 6, operations_per_key: 120, mix, value_bytes: 0 }
     }
 
     /// Registers that expire now and then. Each such end stays open for the checker, which must
@@ -73,7 +75,13 @@ impl RegisterOptions {
     pub fn expiring() -> Self {
         let mix = Mix { read: 80, write: 14, cas: 0, delete: 0, expire: 6 };
         // Many at a time, so that each is in use when another node has come to lead.
-        Self { live_keys: 32, operations_per_key: 60, mix }
+        Self { live_keys: 32, operations_per_key: 60, mix, value_bytes: 0 }
+    }
+
+    /// Registers whose values are longer than a disk's sector, so that a write that was cut short
+    /// between two sectors shows in the value.
+    pub fn large() -> Self {
+        Self { value_bytes: 700, ..Self::default() }
     }
 }
 
@@ -127,6 +135,16 @@ impl Register {
         LiveKey { name, remaining, last_seen: Value::Null }
     }
 
+    /// A value that was never written: a number, and as much behind it as it takes.
+    fn fresh_value(&mut self) -> Value {
+        let number = self.next_value;
+        self.next_value += 1;
+        match self.options.value_bytes {
+            0 => Value::Integer(number),
+            bytes => Value::text(format!("{:.<bytes$}", format!("{number}."))),
+        }
+    }
+
     /// An operation on a key on which `last_seen` was seen last.
     fn draw(&mut self, key: Value, last_seen: Value) -> Invocation {
         let Mix { read, write, cas, delete, .. } = self.options.mix;
@@ -136,8 +154,7 @@ impl Register {
         }
         let draw = draw - read;
         if draw < write + cas {
-            let new = Value::Integer(self.next_value);
-            self.next_value += 1;
+            let new = self.fresh_value();
             // Redis' SET … IFEQ cannot expect a missing key, so a first write comes before a swap.
             return if draw < write || last_seen.is_null() {
                 Invocation::write(key, new)
@@ -269,6 +286,23 @@ mod tests {
         let (deletes, expiries) = count(RegisterOptions::expiring());
         assert!(deletes == 0 && expiries > 60, "{deletes} {expiries}");
         assert_eq!(count(RegisterOptions::default()), (0, 0));
+    }
+
+    #[test]
+    fn a_large_value_is_a_number_and_what_fills_it_up() {
+        let mut register = Register::new(RegisterOptions::large(), 5);
+        let written: Vec<String> = (0..1_000)
+            .filter_map(|_| match register.next_invocation() {
+                Invocation { function: Function::Write, value, .. } => Some(value.to_string()),
+                _ => None,
+            })
+            .collect();
+        for text in &written {
+            assert_eq!(text.len(), 700);
+            assert!(text.trim_end_matches('.').parse::<u32>().is_ok(), "{text}");
+        }
+        assert_eq!(written.iter().collect::<HashSet<_>>().len(), written.len());
+        assert!(written.len() > 200);
     }
 
     #[test]

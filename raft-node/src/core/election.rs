@@ -14,6 +14,11 @@
 //!
 //! The timer restarts only when a vote is granted, when the term's leader is heard, and when an
 //! election begins: a refused candidate must not keep others from standing.
+//!
+//! A request or its answer may get lost, most of all while connections are made anew after whatever
+//! took the leader away. A candidate therefore asks again, every heartbeat, whoever has not answered
+//! (Raft §5.1: "servers retry RPCs if they do not receive a response in a timely manner"), and need
+//! not wait for its next election. A voter answers the same candidate as it did before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,15 +31,26 @@ use super::{Change, Core, Output, Role};
 use crate::mutations::Mutation;
 
 /// The votes for one candidate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Votes {
+    /// What is asked for.
+    ballot: Ballot,
     /// Who granted one.
     pub(super) from: BTreeSet<NodeId>,
     /// How many grants arrived, repeated ones included.
     replies: usize,
+    /// Who refused one.
+    refused: BTreeSet<NodeId>,
+    /// When to ask those again who have not answered.
+    ask_due: Duration,
 }
 
 impl Votes {
+    fn new(ballot: Ballot, ask_due: Duration) -> Self {
+        let (from, refused) = (BTreeSet::new(), BTreeSet::new());
+        Self { ballot, from, replies: 0, refused, ask_due }
+    }
+
     fn add(&mut self, from: NodeId) {
         self.from.insert(from);
         self.replies += 1;
@@ -50,8 +66,18 @@ impl Core {
         self.election_due = self.now + if fixed { *range.start() } else { drawn };
     }
 
+    /// Whether a vote is forgotten once a leader of its term is heard. Where that was shipped, a
+    /// late candidate of the term met nothing else either, neither a pre-vote, nor a voter that
+    /// sticks to its leader, nor an entry that opens the term. Raft is safe without these three.
+    pub(super) fn forgets_votes(&self) -> bool {
+        self.mutations.has(Mutation::VoteErasedSameTerm)
+    }
+
     /// Whether candidates are not to be heard: there is, or may be, a leader.
     fn sticks_to_leader(&self) -> bool {
+        if self.forgets_votes() {
+            return false;
+        }
         let least = *self.config.election_timeout.start();
         match self.role {
             Role::Leader(_) => true,
@@ -88,9 +114,7 @@ impl Core {
 
     /// Becomes a follower within the present term. The vote in it stays given.
     pub(super) fn follow(&mut self, out: &mut Vec<Output>) {
-        let erases = self.mutations.has(Mutation::VoteErasedSameTerm);
-        if erases && !matches!(self.role, Role::Follower) {
-            self.vote = None;
+        if self.forgets_votes() && self.vote.take().is_some() {
             self.persist_hard_state(out);
         }
         self.lose_leadership(false, out);
@@ -119,7 +143,7 @@ impl Core {
         if !self.members.may_lead(self.config.id) {
             return;
         }
-        if self.mutations.has(Mutation::NoPrevote) {
+        if self.mutations.has(Mutation::NoPrevote) || self.forgets_votes() {
             self.stand_for_election(Ballot::Vote, out);
             return;
         }
@@ -127,11 +151,15 @@ impl Core {
             self.changed(Change::BecamePreCandidate, out);
         }
         self.leader = None;
-        let mut votes = Votes::default();
+        let mut votes = self.no_votes(Ballot::Pre);
         votes.add(self.config.id);
         self.role = Role::PreCandidate { votes };
-        self.request_votes(Ballot::Pre, RecordId::ZERO, out);
+        self.request_votes(out);
         self.count_votes(out);
+    }
+
+    fn no_votes(&self, ballot: Ballot) -> Votes {
+        Votes::new(ballot, self.now + self.config.heartbeat)
     }
 
     /// Begins an election: a new term, a vote for oneself, a request to everyone else. The own vote
@@ -142,17 +170,47 @@ impl Core {
         self.vote = Some(self.config.id);
         self.leader = None;
         self.persist_hard_state(out);
-        self.role = Role::Candidate { votes: Votes::default() };
+        self.role = Role::Candidate { votes: self.no_votes(ballot) };
         self.reset_election_timer();
         self.changed(Change::BecameCandidate, out);
-        self.request_votes(ballot, self.durability.hard_state(), out);
+        self.request_votes(out);
     }
 
-    fn request_votes(&self, ballot: Ballot, after: RecordId, out: &mut Vec<Output>) {
+    /// Asks everyone who has not answered.
+    fn request_votes(&self, out: &mut Vec<Output>) {
+        let (votes, after) = match &self.role {
+            // Binds nobody, the candidate itself included.
+            Role::PreCandidate { votes } => (votes, RecordId::ZERO),
+            Role::Candidate { votes } => (votes, self.durability.hard_state()),
+            Role::Follower | Role::Leader(_) => return,
+        };
         let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
-        for peer in &self.peers {
-            let body = Body::RequestVote { ballot, last_index, last_term };
+        let answered = |peer: &NodeId| votes.from.contains(peer) || votes.refused.contains(peer);
+        for peer in self.peers.iter().filter(|peer| !answered(peer)) {
+            let body = Body::RequestVote { ballot: votes.ballot, last_index, last_term };
             self.send_after(after, *peer, body, out);
+        }
+    }
+
+    /// When this server, as a candidate, asks again for votes.
+    pub(super) fn ask_due(&self) -> Option<Duration> {
+        match &self.role {
+            Role::PreCandidate { votes } | Role::Candidate { votes } => Some(votes.ask_due),
+            Role::Follower | Role::Leader(_) => None,
+        }
+    }
+
+    /// Does all that a server that does not lead does in its turn: stands for election if it is
+    /// time, and asks again for votes.
+    pub(super) fn seek_votes(&mut self, out: &mut Vec<Output>) {
+        let (now, next) = (self.now, self.now + self.config.heartbeat);
+        if now >= self.election_due && !matches!(self.role, Role::Leader(_)) {
+            self.campaign(out);
+        } else if let Role::PreCandidate { votes } | Role::Candidate { votes } = &mut self.role
+            && now >= votes.ask_due
+        {
+            votes.ask_due = next;
+            self.request_votes(out);
         }
     }
 
@@ -194,13 +252,17 @@ impl Core {
         granted: bool,
         out: &mut Vec<Output>,
     ) {
-        if term != self.term || !granted {
+        if term != self.term {
             return;
         }
         match (&mut self.role, pre) {
             (Role::PreCandidate { votes }, true) | (Role::Candidate { votes }, false) => {
-                votes.add(from);
-                self.count_votes(out);
+                if granted {
+                    votes.add(from);
+                    self.count_votes(out);
+                } else {
+                    votes.refused.insert(from);
+                }
             }
             _ => {}
         }

@@ -279,7 +279,7 @@ impl Core {
     pub fn next_due(&self) -> Duration {
         let timer = match &self.role {
             Role::Leader(leadership) => leadership.heartbeat_due,
-            _ => self.election_due,
+            _ => self.ask_due().map_or(self.election_due, |due| due.min(self.election_due)),
         };
         self.requests.next_due().map_or(timer, |due| due.min(timer))
     }
@@ -331,9 +331,7 @@ impl Core {
     }
 
     fn tick(&mut self, out: &mut Vec<Output>) {
-        if !matches!(self.role, Role::Leader(_)) && self.now >= self.election_due {
-            self.campaign(out);
-        }
+        self.seek_votes(out);
         self.expire_requests(out);
         self.dispatch_waiting(out);
         self.lead(out);

@@ -114,7 +114,9 @@ impl Core {
             self.role = Role::Leader(Box::new(leadership));
         } else {
             self.role = Role::Leader(Box::new(leadership));
-            self.append_noop(out);
+            if !self.forgets_votes() {
+                self.append_noop(out);
+            }
         }
         self.advance_commit(out);
     }

@@ -136,3 +136,54 @@ fn vote_counted_twice_is_one_vote() {
     grant(&mut core, 3, false);
     assert!(matches!(core.role, Role::Leader(_)));
 }
+
+/// A lone server's core that was never answered, at a time at which it stands for election.
+fn asking() -> (Core, Vec<Output>) {
+    let config = Network::honest(3, 6).core(id(1)).config.clone();
+    let mut core = Core::new(config, super::super::Restored::default(), ms(0));
+    let mut out = Vec::new();
+    core.step(Input::Now(ms(400)), &mut out);
+    core.step(Input::Tick, &mut out);
+    (core, out)
+}
+
+/// Who is asked for what kind of vote.
+fn asked(out: &[Output]) -> Vec<(u32, Ballot)> {
+    let asks = |output: &Output| match output {
+        Output::Send {
+            to,
+            message: Message { body: Body::RequestVote { ballot, .. }, .. },
+            ..
+        } => Some((to.0, *ballot)),
+        _ => None,
+    };
+    out.iter().filter_map(asks).collect()
+}
+
+#[test]
+fn candidate_asks_again_whoever_has_not_answered() {
+    // Raft §5.1, last paragraph.
+    let (mut core, out) = asking();
+    assert_eq!(asked(&out), [(2, Ballot::Pre), (3, Ballot::Pre)]);
+    let until_heartbeat = [(450, vec![]), (500, vec![(2, Ballot::Pre), (3, Ballot::Pre)])];
+    for (now, expected) in until_heartbeat {
+        let mut out = Vec::new();
+        core.step(Input::Now(ms(now)), &mut out);
+        core.step(Input::Tick, &mut out);
+        assert_eq!(asked(&out), expected, "at {now} ms");
+        assert!(core.next_due() <= ms(600));
+    }
+    let answer = |core: &mut Core, from, pre, granted| {
+        let message = Message { term: core.term, body: Body::Vote { pre, granted } };
+        let mut out = Vec::new();
+        core.step(Input::Receive { from: id(from), message }, &mut out);
+        out
+    };
+    let out = answer(&mut core, 2, true, true);
+    assert_eq!(asked(&out), [(2, Ballot::Vote), (3, Ballot::Vote)], "a new election asks anew");
+    answer(&mut core, 2, false, false);
+    let mut out = Vec::new();
+    core.step(Input::Now(ms(600)), &mut out);
+    core.step(Input::Tick, &mut out);
+    assert_eq!(asked(&out), [(3, Ballot::Vote)], "a vote that was refused stays refused");
+}

@@ -1,6 +1,9 @@
 //! Each planted bug changes the outcome of a scenario that the honest core passes.
 
-use super::network::value;
+use super::super::message::{Append, Ballot, Body};
+use super::super::units::{Index, Term};
+use super::super::{Core, Input, Message, Output, Restored};
+use super::network::{Network, id, ms, value};
 use super::scenarios;
 use crate::mutations::{Mutation, Mutations};
 
@@ -39,4 +42,34 @@ fn commit_prior_term_loses_an_acknowledged_write() {
         outcome.acknowledged && !outcome.lost.is_empty()
     });
     assert!(lost.count() > 0);
+}
+
+#[test]
+fn vote_erased_same_term_votes_for_a_second_candidate() {
+    let votes_for_the_second = |mutations: Mutations| {
+        let config = Network::new(3, 1, mutations).core(id(2)).config.clone();
+        let mut core = Core::new(config, Restored::default(), ms(0));
+        let ask =
+            Body::RequestVote { ballot: Ballot::Vote, last_index: Index::ZERO, last_term: Term(0) };
+        let heartbeat = Append {
+            previous_index: Index::ZERO,
+            previous_term: Term(0),
+            entries: Vec::new(),
+            commit: Index::ZERO,
+            round: 0,
+        };
+        let mut out = Vec::new();
+        for (from, body) in [(1, ask.clone()), (1, Body::Append(heartbeat)), (3, ask)] {
+            let message = Message { term: Term(4), body };
+            core.step(Input::Receive { from: id(from), message }, &mut out);
+        }
+        out.iter().any(|output| match output {
+            Output::Send { to, message, .. } => {
+                *to == id(3) && message.body == Body::Vote { pre: false, granted: true }
+            }
+            _ => false,
+        })
+    };
+    assert!(!votes_for_the_second(Mutations::default()));
+    assert!(votes_for_the_second(only(Mutation::VoteErasedSameTerm)));
 }

@@ -167,7 +167,7 @@ macro_rules! recipes {
 recipes! {
     "contested-elections" contested, elections::contested,
         "several candidates at a time, and voters that restart in the midst of it",
-        ["vote-not-persisted" 1, "term-not-persisted" 1, "vote-erased-same-term" 17];
+        ["vote-not-persisted" 1, "term-not-persisted" 1, "vote-erased-same-term" 1];
     "doubled-votes" text_5, elections::doubled_votes,
         "a minority votes, and every message arrives twice",
         ["duplicate-votes-counted" 1];
@@ -194,14 +194,14 @@ recipes! {
         ["no-step-down" 1];
     "paused-leaders" register_3, reads::paused_leaders,
         "leaders are paused and go on with what waited for them",
-        ["stale-append-accepted" 16, "leader-local-read" 39, "readindex-no-round" 9,
-         "readindex-term-race" 16];
+        ["stale-append-accepted" 21, "leader-local-read" 71, "readindex-no-round" 55,
+         "readindex-term-race" 25];
     "killed-leaders" register_3, reads::killed_leaders,
         "leaders are killed while clients read",
-        ["readindex-without-noop" 3];
+        ["readindex-without-noop" 2];
     "figure-8-rotation" text_5, super::scenarios::persistence::figure_8_unreliable,
         "leaders are cut off in rotation while messages overtake each other",
-        ["commit-prior-term" 2];
+        ["commit-prior-term" 14];
     "divergent-tails" text_5, logs::divergent_tails,
         "leaders are cut off with entries that nobody else has, and come back",
         ["heartbeat-skips-prevlog" 1, "stale-tail-kept" 1, "commit-beyond-last-new" 1,
@@ -214,7 +214,7 @@ recipes! {
         ["stale-last-written" 6];
     "power-loss-of-a-quorum" text_3, disks::power_loss_of_a_quorum,
         "the power of most servers goes at once",
-        ["ack-before-fsync" 1];
+        ["ack-before-fsync" 2];
     "slow-leader-disk" text_3, disks::slow_leader_disk,
         "the leader's disk is slow, and its power goes",
         ["leader-counts-unsynced" 1];
@@ -248,10 +248,10 @@ recipes! {
          "term-regress-on-snapshot" 2];
     "lagging-follower" compacting_registers, snapshots::lagging_follower,
         "a follower lags behind a snapshot, over a network that loses and reorders",
-        ["purged-prevlog-conflict" 1, "install-without-reset" 4, "partial-snapshot-installed" 1];
+        ["purged-prevlog-conflict" 1, "install-without-reset" 15, "partial-snapshot-installed" 1];
     "late-snapshots" compacting_whole, snapshots::lagging_follower,
         "the same, with snapshots that arrive in one piece, twice and late",
-        ["older-snapshot-installed" 8];
+        ["older-snapshot-installed" 5];
     "snapshots-and-power-loss" compacting_texts, snapshots::power_loss,
         "the power goes soon after a snapshot was taken",
         ["snapshot-not-synced" 1];
