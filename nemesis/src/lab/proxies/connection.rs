@@ -230,15 +230,10 @@ impl Relay<'_> {
                     }
                     Still::Full => full[side] = true,
                     Still::Broken => self.lose(1 - side),
-                    Still::Reset => {
-                        self.end();
-                        gate.suspect();
-                        return;
-                    }
+                    Still::Reset => return self.end(),
                 }
             }
             if self.streams.iter().all(|stream| stream.is_over) {
-                gate.suspect();
                 return;
             }
             let due = due_ns.map(|at_ns| self.shared.moment(at_ns));

@@ -4,7 +4,8 @@
 //! address of each. So a connection's other end is looked up in the kernel's table of sockets, and
 //! the descriptor that stands for it among those of the nodes' processes (proc(5)): first of the
 //! process that each node was started as, then of all that are in its group. That needs no rights
-//! beyond those over one's own processes. Takes some 100 µs. Leaves out processes that left their
+//! beyond those over one's own processes. Takes some
+//! milliseconds, most of them the kernel's, so it is done aside from what relays carry. Leaves out processes that left their
 //! node's group, and those that no one may look into (PR_SET_DUMPABLE, prctl(2)).
 
 use std::fs;
@@ -30,8 +31,7 @@ pub(super) enum Dialler {
 
 /// Whose the end `own` of a connection with `other` is.
 pub(super) fn find(own: SocketAddrV4, other: SocketAddrV4, occupants: &[Arc<Occupant>]) -> Dialler {
-    let ours = |it: &sockets::Socket| it.own == own && it.other == other;
-    let Some(socket) = sockets::all().into_iter().find(ours).filter(|it| it.inode != 0) else {
+    let Some(socket) = sockets::find(own, other).filter(|it| it.inode != 0) else {
         return Dialler::Gone;
     };
     let name = format!("socket:[{}]", socket.inode);

@@ -10,17 +10,20 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::serve;
 use super::dialler::{self, Dialler};
-use super::{Shared, abort, lock, sockets};
+use super::{Shared, abort, lock};
 use crate::lab::fabric::Port;
 
 /// How often a node that does not listen is looked at.
 const LOOK_STEP: Duration = Duration::from_millis(10);
 /// How long the kernel may refuse to let a relay listen, or a dialler may be unknown.
 const LIMIT: Duration = Duration::from_secs(1);
+/// How long a node may take to let somebody connect before it counts as silent.
+const KNOCK_LIMIT: Duration = Duration::from_millis(200);
 /// How long to wait after the kernel refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -51,14 +54,20 @@ impl Gate {
         Gate { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
     }
 
-    /// Asks to look whether the node still listens: one of its connections has ended.
+    /// Asks to look whether the node still listens: it has ended or refused a connection.
     pub(super) fn suspect(&self) {
         self.suspicion.notify_one();
     }
 
     /// Whether whoever dials shall be accepted.
-    fn shall_listen(&self) -> bool {
-        self.is_shut() || sockets::is_listening(self.target)
+    async fn shall_listen(&self) -> bool {
+        self.is_shut() || self.node_listens().await
+    }
+
+    /// Whether the node listens, found out by dialling it. One that is stopped does: it is silent.
+    async fn node_listens(&self) -> bool {
+        let dialled = timeout(KNOCK_LIMIT, TcpStream::connect(SocketAddr::from(self.target))).await;
+        !matches!(dialled, Ok(Err(_)))
     }
 
     /// Whether a link is shut on which somebody dials, or is answered.
@@ -96,7 +105,7 @@ impl Gate {
 
     async fn await_reason(&self) {
         let mut changes = self.shared.changes.subscribe();
-        while !self.shall_listen() {
+        while !self.shall_listen().await {
             // Once policies are never changed again, time is all there is to wait for.
             let _ = timeout(LOOK_STEP, changes.changed()).await;
         }
@@ -115,12 +124,12 @@ impl Gate {
                     Err(_) => sleep(ACCEPT_PAUSE).await,
                 },
                 () = self.suspicion.notified() => {
-                    if !self.shall_listen() {
+                    if !self.shall_listen().await {
                         return;
                     }
                 }
                 Ok(()) = changes.changed() => {
-                    if !self.shall_listen() {
+                    if !self.shall_listen().await {
                         return;
                     }
                 }
@@ -144,7 +153,10 @@ impl Gate {
         }
         let begun = Instant::now();
         loop {
-            match dialler::find(from, self.relay, &self.shared.occupants) {
+            let (shared, relay) = (Arc::clone(&self.shared), self.relay);
+            let find = move || dialler::find(from, relay, &shared.occupants);
+            // Fails only when the lab ends.
+            match spawn_blocking(find).await.unwrap_or(Dialler::Gone) {
                 Dialler::Node(node) => return Some(node),
                 Dialler::Gone => return None,
                 Dialler::Stranger if begun.elapsed() > LIMIT => {

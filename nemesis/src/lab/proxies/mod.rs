@@ -12,8 +12,8 @@
 //! A node that is down looks like one, too: its relay does not listen, so that whoever dials is
 //! refused ([`gate`]).
 //!
-//! Costs two copies and two wake-ups for each message, and one look into `/proc` for each connection
-//! of a node. What a relay cannot do: see [`streams`]; and the kernel acknowledges bytes as soon as a
+//! Costs two copies and two wake-ups for each message, and one look into `/proc`, some milliseconds
+//! on a thread aside, for each connection of a node. What a relay cannot do: see [`streams`]; and the kernel acknowledges bytes as soon as a
 //! relay has them, so no sender notices a partition by TCP's own means. Leaves out UDP.
 
 mod connection;

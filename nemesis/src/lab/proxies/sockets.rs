@@ -11,42 +11,30 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 /// What precedes an IPv4 address in IPv6 (RFC 4291 §2.5.5.2), as the table writes it.
 const MAPPED: &str = "0000000000000000FFFF0000";
-/// What the table says of a socket that listens.
-const LISTENS: &str = "0A";
-
 /// A socket in the kernel's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Socket {
     pub(super) own: SocketAddrV4,
     pub(super) other: SocketAddrV4,
-    pub(super) listens: bool,
     /// By which the descriptors are found that stand for it; 0 if there are none any more.
     pub(super) inode: u64,
 }
 
-/// Every IPv4 socket of TCP in this network namespace. Takes some 100 µs for a hundred.
-pub(super) fn all() -> Vec<Socket> {
-    let tables = TABLES.iter().filter_map(|path| fs::read_to_string(path).ok());
-    tables.flat_map(|table| table.lines().filter_map(read).collect::<Vec<_>>()).collect()
-}
-
-/// Whether somebody listens there now. The table is read in pieces, and what changes meanwhile may
-/// be missed: two looks must agree that nobody does.
-pub(super) fn is_listening(address: SocketAddrV4) -> bool {
-    let serves = |socket: &Socket| {
-        let is_own = socket.own.ip() == address.ip() || socket.own.ip().is_unspecified();
-        socket.listens && is_own && socket.own.port() == address.port()
-    };
-    (0..2).any(|_| all().iter().any(serves))
+/// The IPv4 socket of TCP with these ends, in this network namespace. The kernel walks all of its
+/// table for that, which takes some milliseconds.
+pub(super) fn find(own: SocketAddrV4, other: SocketAddrV4) -> Option<Socket> {
+    TABLES.iter().find_map(|path| {
+        let table = fs::read_to_string(path).ok()?;
+        table.lines().filter_map(read).find(|socket| socket.own == own && socket.other == other)
+    })
 }
 
 /// A line of a table; see proc_net_tcp in the kernel's documentation.
 fn read(line: &str) -> Option<Socket> {
     let mut words = line.split_whitespace().skip(1);
     let (own, other) = (endpoint(words.next()?)?, endpoint(words.next()?)?);
-    let listens = words.next()? == LISTENS;
-    let inode = words.nth(5)?.parse().ok()?;
-    Some(Socket { own, other, listens, inode })
+    let inode = words.nth(6)?.parse().ok()?;
+    Some(Socket { own, other, inode })
 }
 
 /// An address and a port: the former in the machine's order of bytes, the latter as one reads it.
@@ -100,7 +88,6 @@ mod tests {
         );
         let socket = read(&line).expect("a socket");
         assert_eq!(socket.own, "127.1.2.3:3306".parse().expect("an address"));
-        assert!(socket.listens);
         assert_eq!(socket.inode, 4711);
         let mapped = line.replacen(&format!("{address:08X}"), &format!("{MAPPED}{address:08X}"), 1);
         assert_eq!(read(&mapped), Some(socket));
@@ -110,12 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_found_and_is_missed_when_it_is_gone() {
+    fn a_connection_is_found_by_its_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
-        let address = v4(listener.local_addr().expect("an address"));
-        assert!(is_listening(address));
-        drop(listener);
-        assert!(!is_listening(address));
+        let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("there");
+        let ends = (v4(near.local_addr().expect("one")), v4(near.peer_addr().expect("the other")));
+        let socket = find(ends.0, ends.1).expect("a socket");
+        assert_ne!(socket.inode, 0);
+        let nobody = SocketAddrV4::new(*ends.0.ip(), 1);
+        assert_eq!(find(nobody, ends.1), None);
     }
 
     #[test]
