@@ -129,6 +129,31 @@ fn an_honest_store_loses_nothing_it_acknowledged_when_all_nodes_lose_power() {
 }
 
 #[test]
+fn an_honest_store_refuses_damaged_files_and_loses_nothing() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let schedule = place.path().join("damage.toml");
+    let text = r#"
+        workload = "append"
+        faults = [
+          { at = "1s", for = "1500ms", fault = "bit-flip", place = "4KiB", target = "n1" },
+          { at = "4s", for = "1500ms", fault = "truncate", target = "n1" },
+        ]
+    "#;
+    fs::write(&schedule, text).expect("written");
+    let schedule = schedule.to_str().expect("a plain path");
+    let run = Run::new(&["--schedule", schedule, "--time", "7s", "--seed", "1"]);
+    assert_eq!(run.code(), Some(0), "{}", run.said());
+    let faults = run.faults();
+    assert_eq!(faults.len(), 2, "{}", run.said());
+    for fault in faults {
+        let effects = fault["effects"].as_array().expect("effects");
+        let damaged = effects.iter().find(|effect| effect["what"] == "bytes damaged");
+        let amount = damaged.and_then(|effect| effect["amount"].as_f64());
+        assert!(amount.is_some_and(|amount| amount >= 1.0), "{fault:#}");
+    }
+}
+
+#[test]
 fn check_and_verify_agree_with_the_run_that_wrote_the_files() {
     let run = Run::new(&["--time", "5s", "--nemesis", "isolate", "--seed", "2"]);
     assert_eq!(run.code(), Some(0), "{}", run.said());
