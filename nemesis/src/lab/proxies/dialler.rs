@@ -4,9 +4,9 @@
 //! address of each. So a connection's other end is looked up in the kernel's table of sockets, and
 //! the descriptor that stands for it among those of the nodes' processes (proc(5)): first of the
 //! process that each node was started as, then of all that are in its group. That needs no rights
-//! beyond those over one's own processes. Takes some
-//! milliseconds, most of them the kernel's, so it is done aside from what relays carry. Leaves out processes that left their
-//! node's group, and those that no one may look into (PR_SET_DUMPABLE, prctl(2)).
+//! beyond those over one's own processes. Takes some milliseconds, most of them the kernel's, so it is
+//! done aside from what relays carry. Leaves out processes that left their node's group, and those
+//! that no one may look into (PR_SET_DUMPABLE, prctl(2)).
 
 use std::fs;
 use std::net::SocketAddrV4;

@@ -54,7 +54,8 @@ impl Gate {
         Gate { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
     }
 
-    /// Asks to look whether the node still listens: it has ended or refused a connection.
+    /// Asks to look whether the node still listens: it has ended or refused a connection, or somebody
+    /// dialled and was not taken to it.
     pub(super) fn suspect(&self) {
         self.suspicion.notify_one();
     }
@@ -140,6 +141,8 @@ impl Gate {
     /// Serves one connection, once it is known whose it is.
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddrV4) {
         let Some(dialler) = self.recognise(from).await else {
+            // It was not taken to the node, which would have shown whether that listens.
+            self.suspect();
             abort(&stream);
             return;
         };
