@@ -14,7 +14,8 @@
 //!
 //! Costs two copies and two wake-ups for each message, and one look into `/proc`, some milliseconds
 //! on a thread aside, for each connection of a node. What a relay cannot do: see [`streams`]; and the
-//! kernel acknowledges bytes as soon as a relay has them, so no sender notices a partition by TCP's own means. Leaves out UDP.
+//! kernel acknowledges bytes as soon as a relay has them, so no sender notices a partition by TCP's
+//! own means. Leaves out UDP.
 
 mod connection;
 mod dialler;
