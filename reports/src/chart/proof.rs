@@ -75,12 +75,21 @@ fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
         pen.text((tick.at, bottom + 17.0), Anchor::Middle, Ink::Muted, &tick.label);
     }
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
-    for (x, right, length) in scale.gaps() {
-        let middle = f64::midpoint(x, right);
+    let gaps: Vec<_> = scale
+        .gaps()
+        .map(|(x, right, length)| (f64::midpoint(x, right), duration(length)))
+        .collect();
+    let in_full = |length: &str| format!("{length} later");
+    let collide = gaps.windows(2).any(|pair| {
+        let [(left, one), (right, other)] = pair else { return false };
+        let widths = [one, other].map(|length| text_width(&in_full(length)));
+        right - left < f64::midpoint(widths[0], widths[1]) + 6.0
+    });
+    for (middle, length) in gaps {
         for side in [middle - 3.0, middle + 3.0] {
             pen.line((side + 3.0, HEAD), (side - 3.0, bottom), Paint::Gap);
         }
-        let label = format!("{} later", duration(length));
+        let label = if collide { format!("+{length}") } else { in_full(&length) };
         pen.text((middle, bottom + 17.0), Anchor::Middle, Ink::Text, &label);
     }
 }
