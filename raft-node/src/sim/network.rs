@@ -45,6 +45,12 @@ impl Weather {
         }
     }
 
+    /// A network that keeps messages in their order, as the labs' reliable one does: where messages
+    /// are counted, none is sent again because it was overtaken.
+    pub(super) fn orderly() -> Self {
+        Self { delay: ms(1)..=ms(1), ..Self::fair() }
+    }
+
     /// The labs' unreliable network: a tenth of the requests and of the replies lost, and delays up
     /// to 26 ms.
     pub(super) fn unreliable() -> Self {
