@@ -2,6 +2,8 @@
 
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "support/lanes.rs"]
+mod lanes;
 #[path = "support/maker.rs"]
 mod maker;
 #[path = "support/objects.rs"]
@@ -11,7 +13,9 @@ use kinds::other;
 use maker::{Kind, Maker};
 use objects::{Object, linearizable};
 use partita_checker::model::{Queue, Stack};
-use partita_checker::{Action, Function, History, ModelKind, Value, ValueId};
+use partita_checker::{
+    Action, EngineChoice, Function, History, ModelKind, Options, Value, ValueId, Verdict, check,
+};
 
 const NIL: ValueId = ValueId::NULL;
 const ITEMS: [ValueId; 3] = [ValueId(1), ValueId(2), ValueId(3)];
@@ -188,6 +192,23 @@ fn queues_with_unknown_operations_are_never_judged_wrong() {
 #[test]
 fn stacks_with_unknown_operations_are_never_judged_wrong() {
     five_operations_with_unknown_ones(&STACK);
+}
+
+/// No single item says that 3 has to go: it can lie below 2, and it can come after 1. It cannot do
+/// both, which only shows when an order without its going has failed.
+#[test]
+fn stack_learns_from_an_order_that_failed_who_an_unknown_pop_has_to_take() {
+    let drawing = "
+        |push 2         |                       |pop 2|
+           |push 1|         |pop 1 |
+                      |push 3      |
+                                          |pop 0?
+    ";
+    let history = History::from_events(lanes::parse(drawing)).unwrap();
+    let engine = EngineChoice::Monitor;
+    let options = Options { model: ModelKind::Stack, engine, ..Options::default() };
+    let (analysis, _) = check(&history, &options, &|| false);
+    assert_eq!(analysis.verdict, Verdict::Valid, "{:?}", analysis.reasons);
 }
 
 /// Three items, each put in and taken out: as many as a stack needs for a violation that no two of

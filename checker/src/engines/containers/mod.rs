@@ -127,7 +127,15 @@ struct Engine {
     /// An order of the items, each of which was taken by its take or not at all.
     solve: fn(&Problem<'_>) -> Result<Vec<u32>, Halt>,
     /// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
-    give_out: fn(&Problem<'_>) -> Result<Option<Vec<Item>>, Stopped>,
+    give_out: fn(&Problem<'_>, &[Deadline]) -> Result<Option<Vec<Item>>, Stopped>,
+}
+
+/// What an attempt to give out takes taught: an item that nobody saw taken stands in others' way
+/// unless it is gone by then. The least that helps those others, not what every order has to obey.
+struct Deadline {
+    /// The span that put the item in.
+    put: u32,
+    gone_by: u64,
 }
 
 impl Engine {
@@ -175,14 +183,27 @@ impl Engine {
             Halt::Finding(finding) => problem.with_unknown(finding),
             Halt::Stopped => Obstacle::Stopped,
         })?;
-        let obstacle = Obstacle::Inexact("a take of unknown outcome");
-        let given = (self.give_out)(problem)?.map(with).ok_or(obstacle)?;
-        (self.solve)(&Problem { items: &given, ..*problem }).map_err(|halt| match halt {
-            Halt::Finding(_) => Obstacle::Inexact("takes of unknown outcome"),
-            Halt::Stopped => Obstacle::Stopped,
-        })
+        let mut sooner = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let obstacle = Obstacle::Inexact("a take of unknown outcome");
+            let given = (self.give_out)(problem, &sooner)?.map(with).ok_or(obstacle)?;
+            match (self.solve)(&Problem { items: &given, ..*problem }) {
+                Ok(order) => return Ok(order),
+                Err(Halt::Stopped) => return Err(Obstacle::Stopped),
+                Err(Halt::Finding(finding)) => match problem.in_the_way(&finding) {
+                    Some(deadline) => sooner.push(deadline),
+                    None => break,
+                },
+            }
+        }
+        Err(Obstacle::Inexact("takes of unknown outcome"))
     }
 }
+
+/// How often takes of unknown outcome are given out before the engine says that it does not know.
+/// Each costs as much as the decision on a history without them; one in a million operations of
+/// which one in a thousand is unknown needs two.
+const ATTEMPTS: usize = 16;
 
 enum Obstacle {
     Inexact(&'static str),
@@ -199,6 +220,26 @@ impl From<Stopped> for Obstacle {
 }
 
 impl Problem<'_> {
+    /// An item of those that cannot all be where they are, nobody saw it taken, and when it would
+    /// have to be gone, which is sooner than the take that it was given comes back.
+    fn in_the_way(&self, finding: &Finding) -> Option<Deadline> {
+        let (chain, nothing) = match finding {
+            Finding::Crossing { chain } => (chain, None),
+            Finding::FalseEmpty { empty, chain } => (chain, Some(self.span(*empty).returned)),
+            Finding::Flaw(_) | Finding::Overtaken { .. } => return None,
+        };
+        chain.iter().filter(|item| !self.was_seen_taken(item)).find_map(|item| {
+            // Seen takes come back by then; those below it go after it.
+            let others = chain.iter().filter(|other| self.was_seen_taken(other));
+            others
+                .map(|other| other.take_until)
+                .chain(nothing)
+                .filter(|&gone_by| item.put_until < gone_by && gone_by < item.take_from)
+                .max()
+                .map(|gone_by| Deadline { put: item.put, gone_by })
+        })
+    }
+
     /// The violation with as many of the unknown takes as can have taken one of its items. Of
     /// several, those that were invoked first can stand for all: in the order in which they take
     /// effect, the first for the first, and so on.

@@ -31,7 +31,7 @@ use std::collections::BinaryHeap;
 
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
-use super::{Finding, Halt, Problem};
+use super::{Deadline, Finding, Halt, Problem};
 use crate::engines::{NEVER, Patience, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
@@ -65,7 +65,10 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
 /// # Errors
 ///
 /// [`Stopped`] if the time is up.
-pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopped> {
+pub(super) fn give_out(
+    problem: &Problem<'_>,
+    _: &[Deadline],
+) -> Result<Option<Vec<Item>>, Stopped> {
     let Items { items, unknown, .. } = problem.items;
     let mut sequence = match sequence(items, unknown, problem) {
         Ok(sequence) => sequence,

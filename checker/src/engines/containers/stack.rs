@@ -19,7 +19,8 @@
 //! if all items that were surely put in were seen taken. Otherwise these takes are given out, the
 //! earliest to the items that have to be gone first. If that leads to an order, there is one. If
 //! there is none even if every such item may be gone since the earliest unknown take, there is none.
-//! In between the engine does not know, and says so.
+//! In between the items that stood in the way tell which of them has to be gone sooner, and the takes
+//! are given out anew, a few times. If that does not help, the engine does not know, and says so.
 //!
 //! Costs O(n log n): every item is taken out once, and every place between stretches is found once.
 //! Picking one value after the other is the plan of Lee & Mathur, *Efficient Decrease-and-Conquer
@@ -29,7 +30,7 @@
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
 use super::trees::{Coverage, Least};
-use super::{Finding, Halt, Problem};
+use super::{Deadline, Finding, Halt, Problem};
 use crate::engines::{NEVER, Patience, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
@@ -65,7 +66,10 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
 
 /// The items with unknown takes given out: the earliest takes to the items that have to be gone
 /// first. An item has to be gone when one that surely lay below it was taken, or nothing was found.
-pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopped> {
+pub(super) fn give_out(
+    problem: &Problem<'_>,
+    sooner: &[Deadline],
+) -> Result<Option<Vec<Item>>, Stopped> {
     let patience = problem.patience;
     let Items { items, empty, unknown } = problem.items;
     let mut below = Vec::with_capacity(items.len());
@@ -101,6 +105,14 @@ pub(super) fn give_out(problem: &Problem<'_>) -> Result<Option<Vec<Item>>, Stopp
     for (deadline, number) in &mut gone_by {
         patience.spend(SEARCH)?;
         *deadline = (*deadline).min(first_empty(&items[*number]));
+    }
+    for it in sooner {
+        for (deadline, number) in &mut gone_by {
+            patience.step()?;
+            if items[*number].put == it.put {
+                *deadline = (*deadline).min(it.gone_by);
+            }
+        }
     }
     patience.sort(&mut gone_by)?;
     let mut items = items.clone();
