@@ -183,8 +183,7 @@ struct Verifier<'a> {
     /// The objects by their names. If there is one only, every key is another name of it.
     objects: FxHashMap<&'a Value, u32>,
     object_of: Vec<u32>,
-    /// The places of the operations by the index of their invocation.
-    places: FxHashMap<u64, usize>,
+    places: Places,
     seen_objects: Vec<bool>,
     seen: Vec<bool>,
 }
@@ -202,12 +201,7 @@ impl<'a> Verifier<'a> {
         } else {
             ([(&Value::Null, 0)].into_iter().collect(), vec![0; history.keys.len()])
         };
-        let mut places = FxHashMap::default();
-        places.reserve(history.operations.len());
-        for (place, operation) in history.operations.iter().enumerate() {
-            patience.step()?;
-            places.insert(operation.invoked.position, place);
-        }
+        let places = Places::of(&history.operations, patience)?;
         Ok(Self {
             patience,
             replayed: 0,
@@ -266,7 +260,7 @@ impl<'a> Verifier<'a> {
         listed: &Value,
         object: u32,
     ) -> Result<&'a Operation, VerifyError> {
-        let Some(&place) = self.places.get(&index) else {
+        let Some(place) = self.places.find(index) else {
             return Err(VerifyError::UnknownOperation(index));
         };
         let operation = &self.history.operations[place];
@@ -319,5 +313,51 @@ impl<'a> Verifier<'a> {
 
     fn key(&self, key: KeyId) -> Value {
         self.history.key(key).clone()
+    }
+}
+
+/// The places of the operations by the index of their invocation.
+enum Places {
+    /// Where indices have few gaps, as in every file that numbers its events: a table of them all,
+    /// with [`NOWHERE`] for what is no invocation.
+    Table(Vec<u32>),
+    Map(FxHashMap<u64, usize>),
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Places {
+    /// How many indices of a table there may be for each operation. Two is usual.
+    const SPREAD: u64 = 4;
+
+    fn of(operations: &[Operation], patience: &Patience<'_>) -> Result<Self, Stopped> {
+        let indices = operations.iter().map(|operation| operation.invoked.position);
+        let length = indices.clone().max().map_or(0, |last| last.saturating_add(1));
+        let many = operations.len() as u64;
+        if many >= u64::from(NOWHERE) || length > Self::SPREAD.saturating_mul(many) {
+            let mut map = FxHashMap::default();
+            map.reserve(operations.len());
+            for (place, index) in indices.enumerate() {
+                patience.step()?;
+                map.insert(index, place);
+            }
+            return Ok(Self::Map(map));
+        }
+        let mut table = vec![NOWHERE; length as usize];
+        for (place, index) in (0..NOWHERE).zip(indices) {
+            patience.step()?;
+            table[index as usize] = place;
+        }
+        Ok(Self::Table(table))
+    }
+
+    fn find(&self, index: u64) -> Option<usize> {
+        match self {
+            Self::Table(table) => {
+                let place = *table.get(usize::try_from(index).ok()?)?;
+                (place != NOWHERE).then_some(place as usize)
+            }
+            Self::Map(map) => map.get(&index).copied(),
+        }
     }
 }

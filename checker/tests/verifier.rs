@@ -35,6 +35,27 @@ fn order_of_all_completed_operations_is_accepted() {
     assert_eq!(verify_drawn(DRAWN, &[0, 2, 4]), Ok(()));
 }
 
+/// A file may number its events as it likes, as long as the numbers grow.
+#[test]
+fn order_is_found_where_indices_are_far_apart() {
+    let spread = |index| 1_000_000_007 * (index + 1);
+    let mut events = lanes::parse(DRAWN);
+    for event in &mut events {
+        event.index = spread(event.index);
+    }
+    let history = History::from_events(events).unwrap();
+    let verified = |order: &[u64]| {
+        let order = order.iter().copied().map(spread).collect();
+        let keys = vec![KeyOrder { key: Value::Null, order }];
+        let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
+        verify_default(&history, &certificate)
+    };
+    assert_eq!(verified(&[0, 2, 4]), Ok(()));
+    assert_eq!(verified(&[0, 2, 4, 1]), Err(VerifyError::UnknownOperation(spread(1))));
+    let error = VerifyError::MissingOperation { index: spread(0), key: Value::Null };
+    assert_eq!(verified(&[2, 4]), Err(error));
+}
+
 #[test]
 fn unknown_operation_may_stand_in_the_order_or_not() {
     assert_eq!(verify_drawn(DRAWN, &[0, 2, 4, 6]), Ok(()));

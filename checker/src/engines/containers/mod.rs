@@ -126,9 +126,11 @@ struct Engine {
     ends: Ends,
     /// An order of the items, each of which was taken by its take or not at all.
     solve: fn(&Problem<'_>) -> Result<Vec<u32>, Halt>,
-    /// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
-    give_out: fn(&Problem<'_>, &[Deadline]) -> Result<Option<Vec<Item>>, Stopped>,
+    give_out: GiveOut,
 }
+
+/// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
+type GiveOut = fn(&Problem<'_>, &[Deadline]) -> Result<Option<Vec<Item>>, Stopped>;
 
 /// What an attempt to give out takes taught: an item that nobody saw taken stands in others' way
 /// unless it is gone by then. The least that helps those others, not what every order has to obey.
