@@ -4,7 +4,9 @@
 //! [`Record`](super::Record) for the disk before anything that depends on it is said. Lookups are
 //! O(1), a search for a term's bounds O(log n) since terms never fall along a log. The front of the
 //! log gives way to snapshots (Raft §7): what remains of it is the *base*, the last trimmed index
-//! and its term, by which the first entry is matched.
+//! and its term, by which the first entry is matched. What gives way is freed bit by bit: hundreds of
+//! thousands of entries at once would keep a leader from its heartbeats, and all servers at the same
+//! entry.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +19,12 @@ use super::units::{Index, Term, Timestamp};
 const BATCH_BYTES: usize = 256 << 10;
 /// Entries that one Append carries.
 const BATCH_ENTRIES: usize = 1024;
+/// Trimmed entries that are freed with each one that is added. More than one, so that they go
+/// sooner than others come.
+const FREED_PER_ENTRY: usize = 2;
+/// Trimmed entries that are freed with each message and each tick, so that they go where none are
+/// added.
+const FREED_BESIDES: usize = 16;
 
 /// One place in the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +55,8 @@ pub enum Payload {
 pub(super) struct Log {
     base: (Index, Term),
     entries: VecDeque<Entry>,
+    /// No longer part of the log, but not freed yet.
+    trimmed: VecDeque<Entry>,
 }
 
 impl Log {
@@ -55,7 +65,7 @@ impl Log {
         let first = base.0.next().0;
         let consecutive = entries.iter().zip(first..).all(|(entry, index)| entry.index.0 == index);
         assert!(consecutive, "a restored log must be consecutive");
-        Self { base, entries: entries.into() }
+        Self { base, entries: entries.into(), trimmed: VecDeque::new() }
     }
 
     /// The last trimmed index; its term is known, its entry is not.
@@ -95,6 +105,22 @@ impl Log {
     pub(super) fn append(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last_index().next(), "a log has no gaps");
         self.entries.push_back(entry);
+        self.free(FREED_PER_ENTRY);
+    }
+
+    /// Frees some of what was trimmed, if there is any.
+    pub(super) fn tidy(&mut self) {
+        self.free(FREED_BESIDES);
+    }
+
+    fn free(&mut self, entries: usize) {
+        if self.trimmed.is_empty() {
+            return;
+        }
+        self.trimmed.drain(..entries.min(self.trimmed.len()));
+        if self.trimmed.is_empty() {
+            self.trimmed = VecDeque::new();
+        }
     }
 
     /// Removes the entry at `from` and all after it.
@@ -109,9 +135,10 @@ impl Log {
         }
         if self.get(to).is_some_and(|entry| entry.term == term) {
             let place = self.place(to).expect("it has the entry");
-            self.entries.drain(..=place);
+            let rest = self.entries.split_off(place + 1);
+            self.trimmed.append(&mut std::mem::replace(&mut self.entries, rest));
         } else {
-            self.entries.clear();
+            self.trimmed.append(&mut self.entries);
         }
         self.base = (to, term);
     }
@@ -223,6 +250,20 @@ mod tests {
         assert_eq!(log.first_of(Term(1)), Index(5));
         assert_eq!(log.batch(Index(5)).len(), 2);
         assert!(log.batch(Index(3)).is_empty());
+    }
+
+    #[test]
+    fn trimmed_entries_are_freed_bit_by_bit() {
+        let mut log = log(&[1; 1000]);
+        log.trim(Index(900), Term(1));
+        let mut left = vec![log.trimmed.len()];
+        while !log.trimmed.is_empty() {
+            log.tidy();
+            left.push(log.trimmed.len());
+        }
+        assert_eq!(left[0], 900);
+        assert!(left.windows(2).all(|two| two[0] - two[1] <= FREED_BESIDES), "{left:?}");
+        assert_eq!((log.base(), log.last_index()), (Index(900), Index(1000)));
     }
 
     #[test]

@@ -257,8 +257,14 @@ impl Core {
             // A clock that seems to go back is a clock that stands still.
             Input::Now(now) => self.now = self.now.max(now),
             Input::WallClock(wall) => self.wall = wall,
-            Input::Tick => self.tick(out),
-            Input::Receive { from, message } => self.receive(from, message, out),
+            Input::Tick => {
+                self.log.tidy();
+                self.tick(out);
+            }
+            Input::Receive { from, message } => {
+                self.log.tidy();
+                self.receive(from, message, out);
+            }
             Input::Request { request, operation } => self.request(request, operation, out),
             Input::Undeliverable { request } => self.undeliverable(request, out),
             Input::Durable(record) => self.durable(record, out),
