@@ -69,7 +69,7 @@ fn snapshot(id: SnapshotId, ballast: usize) -> Snapshot {
 
 /// Whether a snapshot is one that [`snapshot`] made.
 fn is_whole(snapshot: &Snapshot) -> bool {
-    let covers = snapshot.machine().values.get(b"covers");
+    let covers = snapshot.machine().values.get(&bytes::Bytes::from_static(b"covers"));
     covers.is_some_and(|covers| **covers == *snapshot.id().to_string().as_bytes())
 }
 
