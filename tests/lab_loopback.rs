@@ -1,8 +1,10 @@
 //! Real nodes on loopback addresses: without namespaces, without rights.
 
+#[path = "support/nobody.rs"]
+mod nobody;
+
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use nobody::Nobody;
 use partita_nemesis::lab::{Link, Ports};
 use partita_nemesis::{Cluster, Lab, Medium, Program};
 use partita_workloads::client::{Connection, Dial, Status};
@@ -393,33 +396,12 @@ fn where_namespaces_are_forbidden_a_run_has_relays_and_the_doctor_says_how_to_ge
 
 #[test]
 fn a_lab_of_proxies_needs_no_rights_at_all() {
-    if !nix::unistd::geteuid().is_root() {
-        // Then every other test here shows it.
-        return;
-    }
-    let nobody = nix::unistd::User::from_name("nobody").expect("users").expect("a user nobody");
-    let place = tempfile::tempdir().expect("a folder");
-    // The build may lie where nobody may look.
-    let program = place.path().join("partita");
-    fs::copy(PARTITA, &program).expect("copied");
-    let out = place.path().join("runs");
-    fs::create_dir(&out).expect("created");
-    for path in [place.path(), &program, &out] {
-        nix::unistd::chown(path, Some(nobody.uid), Some(nobody.gid)).expect("given away");
-    }
+    let Some(nobody) = Nobody::new() else { return };
     let faults = "isolate,kill,clock-step,power-loss";
-    let output = Command::new(&program)
-        .args(["run", "--lab", "proxies", "--time", "16s", "--seed", "3", "--nemesis", faults])
-        .arg("--out")
-        .arg(&out)
-        .current_dir(place.path())
-        .uid(nobody.uid.as_raw())
-        .gid(nobody.gid.as_raw())
-        .stdin(Stdio::null())
-        .output()
-        .expect("partita starts");
+    let arguments = ["--lab", "proxies", "--time", "16s", "--seed", "3", "--nemesis", faults];
+    let output = nobody.run(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let faults = fs::read_to_string(out.join("latest/schedule.jsonl")).expect("faults");
+    let faults = nobody.latest("schedule.jsonl");
     for family in ["partition", "process", "clock", "disk"] {
         assert!(faults.contains(&format!("\"family\":\"{family}\"")), "{family}: {faults}");
     }

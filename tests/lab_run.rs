@@ -1,11 +1,14 @@
 //! Whole runs with real processes, from the command line to the files they leave.
 
+#[path = "support/nobody.rs"]
+mod nobody;
+
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nobody::Nobody;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -289,32 +292,11 @@ fn a_run_killed_with_sigkill_leaves_no_process_and_no_mount() {
 
 #[test]
 fn a_run_needs_no_root() {
-    if !nix::unistd::geteuid().is_root() {
-        // Then every other test here shows it.
-        return;
-    }
-    let nobody = nix::unistd::User::from_name("nobody").expect("users").expect("a user nobody");
-    let place = tempfile::tempdir().expect("a temporary folder");
-    // The build may lie where nobody may look.
-    let program = place.path().join("partita");
-    fs::copy(PARTITA, &program).expect("copied");
-    let out = place.path().join("runs");
-    fs::create_dir(&out).expect("created");
-    for path in [place.path(), &program, &out] {
-        nix::unistd::chown(path, Some(nobody.uid), Some(nobody.gid)).expect("given away");
-    }
-    let output = Command::new(&program)
-        .args(["run", "--time", "6s", "--seed", "3", "--out"])
-        .arg(&out)
-        .current_dir(place.path())
-        .uid(nobody.uid.as_raw())
-        .gid(nobody.gid.as_raw())
-        .stdin(Stdio::null())
-        .output()
-        .expect("partita starts");
+    let Some(nobody) = Nobody::new() else { return };
+    let output = nobody.run(&["--time", "6s", "--seed", "3"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    let run = fs::read_to_string(out.join("latest/run.json")).expect("run.json");
+    let run = nobody.latest("run.json");
     assert!(run.contains("\"lab\": \"user namespaces\""), "{run}");
 }
 
