@@ -190,6 +190,8 @@ struct NearbyHasher(u64);
 impl NearbyHasher {
     /// The bits of an integer that stay as they are, the least ones.
     const NEAR: u64 = 63;
+    /// The bits by which a table tells two integers apart that may have the same place.
+    const TAG: u64 = 0x7f << 57;
     /// 2^64 divided by the golden ratio: Knuth, *The Art of Computer Programming*, volume 3, §6.4.
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 }
@@ -202,11 +204,10 @@ impl Hasher for NearbyHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // The table takes its place from the low bits, and seven more to compare from the high ones.
+        // Which 64 places of the table, from the bits that a product mixes best; which place; and a tag.
         let far = (number / (Self::NEAR + 1)).wrapping_mul(Self::GOLDEN).swap_bytes();
         let tag = number.wrapping_mul(Self::GOLDEN);
-        self.0 =
-            (far & !Self::NEAR | number & Self::NEAR) & (u64::MAX >> 7) | tag & !(u64::MAX >> 7);
+        self.0 = tag & Self::TAG | far & !Self::TAG & !Self::NEAR | number & Self::NEAR;
     }
 
     fn write_i64(&mut self, number: i64) {

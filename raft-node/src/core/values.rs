@@ -8,9 +8,9 @@
 //! keys' and values' bytes, spread over the writes that follow it.
 //!
 //! A key takes about 110 bytes in its map (its hash and two 32-byte handles at the usual fill of a
-//! B-tree), and two allocations with its own bytes and its value's: some 300 bytes in all for a key of 10 and a
-//! value of 100 bytes. Groups and shards come into being with their first key, so that a store of a
-//! few keys is small and quick to walk through.
+//! B-tree), and two allocations with its own bytes and its value's: some 300 bytes in all for a key
+//! of 10 and a value of 100 bytes. Groups and shards come into being with their first key, so that a
+//! store of a few keys is small and quick to walk through.
 //!
 //! Keys that expire are indexed by their time besides. Iteration is in the order of the shards, then
 //! of the keys' hashes, then of the keys: the same contents give the same bytes on every server.

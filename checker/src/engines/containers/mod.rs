@@ -231,7 +231,7 @@ impl Problem<'_> {
             Finding::Flaw(_) | Finding::Overtaken { .. } => return None,
         };
         chain.iter().filter(|item| !self.was_seen_taken(item)).find_map(|item| {
-            // Seen takes come back by then; those below it go after it.
+            // Whatever lies below it can only go after it. The last moment that helps asks least.
             let others = chain.iter().filter(|other| self.was_seen_taken(other));
             others
                 .map(|other| other.take_until)
