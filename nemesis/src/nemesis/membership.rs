@@ -204,7 +204,9 @@ struct Course {
     is_impossible: bool,
     /// Whether its removal was asked for.
     removing: bool,
-    /// Whether the node was sent SIGKILL.
+    /// Whether the node was to be killed: it may be down.
+    killing: bool,
+    /// Whether it was seen to end by that.
     killed: bool,
     /// How long it took to leave, and the members then.
     left: Option<(Duration, Configuration)>,
@@ -249,9 +251,10 @@ impl Change<'_> {
                 self.bring_in().await;
             }
             Fault::ReplaceNode => {
-                self.course.killed = true;
-                if let Err(error) = self.node.kill().await {
-                    self.course.why = Some(error.to_string());
+                self.course.killing = true;
+                match self.node.kill().await {
+                    Ok(_) => self.course.killed = true,
+                    Err(error) => self.course.why = Some(error.to_string()),
                 }
             }
             _ => {}
@@ -319,7 +322,7 @@ impl Change<'_> {
             let _ = timeout(GRACE, self.act()).await;
         }
         if self.course.before.is_some() && !shutting_down {
-            if self.course.killed
+            if self.course.killing
                 && let Err(error) = self.start_again().await
             {
                 errors.push(format!("{}: {error}", self.node.node()));
@@ -348,12 +351,13 @@ impl Change<'_> {
     }
 
     /// Starts a node that was killed, or was about to be.
-    async fn start_again(&self) -> Result<(), String> {
+    async fn start_again(&mut self) -> Result<(), String> {
         if self.node.is_running() {
             // The fault ended in the middle of the kill.
             let _ = timeout(STEP * 4, self.node.ended()).await;
         }
         if !self.node.is_running() {
+            self.course.killed = true;
             self.node.start().map_err(|error| error.to_string())?;
             prove_life(self.node).await.map_err(|error| error.to_string())?;
         }
