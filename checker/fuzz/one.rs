@@ -5,7 +5,7 @@
 //! calls [`one`] from `fuzz_targets`; the tests call it with histories that are changed at
 //! random.
 
-use partita_checker::formats::{FailedCas, Format, Keys, NilRead, ReadOptions, jsonl};
+use partita_checker::formats::{FailedCas, Format, Keys, NilRead, ReadHistory, ReadOptions, jsonl};
 use partita_checker::formats::{detect, read, write_edn};
 use partita_checker::{Event, History};
 
@@ -20,7 +20,7 @@ pub(crate) fn one(format: Option<Format>, data: &[u8]) {
     };
     for options in [usual, independent, other] {
         match read("fuzz", data, &options) {
-            Ok(history) => {
+            Ok(ReadHistory { history, .. }) => {
                 assert!(format.or(detect(data)).is_some(), "read in no format at all");
                 survives(&history);
             }
@@ -49,6 +49,6 @@ fn same(name: &str, text: &[u8], format: Format, expected: &[Event]) {
     let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
     let read = read(name, text, &options);
     let read = read.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text)));
-    let found: Vec<Event> = read.events().collect();
+    let found: Vec<Event> = read.history.events().collect();
     assert_eq!(found, expected, "{}", String::from_utf8_lossy(text));
 }

@@ -53,7 +53,7 @@ fn entry(line: &str) -> Entry {
 fn history(folder: &Path, entry: &Entry, format: Option<Format>) -> History {
     let file = BufReader::new(File::open(folder.join(&entry.file)).unwrap());
     let options = ReadOptions { format, ..ReadOptions::default() };
-    read(&entry.file, file, &options).unwrap_or_else(|error| panic!("{error}"))
+    read(&entry.file, file, &options).unwrap_or_else(|error| panic!("{error}")).history
 }
 
 /// How many invocations by clients the text has.

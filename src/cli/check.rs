@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use partita_checker::formats::{ReadHistory, Reading};
 use partita_checker::{
     Analysis, Certificate, EngineChoice, History, ModelKind, Options, Progress, Value, Verdict,
     check_watched,
 };
 
 use partita_reports::{CheckRecord, CheckedHistory};
+use serde::{Serialize, Serializer};
 
-use super::input::{self, Reading};
+use super::input::{self, ReadingOptions};
 use super::{progress, show};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -66,7 +68,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingOptions,
 }
 
 /// Performs the command.
@@ -82,10 +84,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut worst = Verdict::Valid;
     let mut checked = Vec::new();
     for file in &arguments.files {
-        let Judged { model, history, analysis, certificate } = arguments.judge(file)?;
+        let Judged { model, history, reading, analysis, certificate } = arguments.judge(file)?;
         worst = worst.max(analysis.verdict);
         if arguments.json {
-            let text = serde_json::to_string(&analysis).or_harness(|| "verdict".to_owned())?;
+            let name = file.display().to_string();
+            let document = Document { file: name, model, reading: &reading, analysis: &analysis };
+            let text = serde_json::to_string(&document).or_harness(|| "verdict".to_owned())?;
             println!("{text}");
         } else {
             show::analysis(&file.display().to_string(), &analysis);
@@ -125,10 +129,26 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(worst.into())
 }
 
+/// What `--json` prints for one file.
+#[derive(Serialize)]
+struct Document<'a> {
+    file: String,
+    #[serde(serialize_with = "by_name")]
+    model: ModelKind,
+    reading: &'a Reading,
+    #[serde(flatten)]
+    analysis: &'a Analysis,
+}
+
+fn by_name<S: Serializer>(model: &ModelKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(model)
+}
+
 /// A history and what was found.
 struct Judged {
     model: ModelKind,
     history: History,
+    reading: Reading,
     analysis: Analysis,
     certificate: Option<Certificate>,
 }
@@ -137,8 +157,8 @@ impl Arguments {
     /// Reads the file and checks it, in the time that both may take together.
     fn judge(&self, file: &Path) -> Result<Judged, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let history = match self.reading.read_until(file, deadline)? {
-            Ok(history) => history,
+        let ReadHistory { history, reading } = match self.reading.read_until(file, deadline)? {
+            Ok(read) => read,
             Err(line) => {
                 let reason = format!("the time ran out while line {line} was read");
                 let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
@@ -147,6 +167,7 @@ impl Arguments {
                 return Ok(Judged {
                     model: self.model.unwrap_or_default(),
                     history: History::default(),
+                    reading: Reading::default(),
                     analysis,
                     certificate: None,
                 });
@@ -161,7 +182,7 @@ impl Arguments {
         };
         let (analysis, certificate) =
             judge(&file.display().to_string(), &history, &options, deadline);
-        Ok(Judged { model, history, analysis, certificate })
+        Ok(Judged { model, history, reading, analysis, certificate })
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use partita_checker::Event;
 use partita_checker::formats::{Keys, jsonl, write_edn};
 
-use super::input::Reading;
+use super::input::ReadingOptions;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Writes a history in another format, so that other checkers can judge ours.
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long)]
     tuples: bool,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingOptions,
 }
 
 /// The formats that can be written.
@@ -47,7 +47,7 @@ pub enum To {
 ///
 /// [`Failure`] if the history cannot be read or the output cannot be written.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = arguments.reading.read(&arguments.file)?;
+    let history = arguments.reading.read(&arguments.file)?.history;
     let mut output = BufWriter::new(std::io::stdout().lock());
     let written = match arguments.to {
         To::Edn => {

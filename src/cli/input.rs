@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use partita_checker::formats::{self, Format, ReadError, ReadOptions, ReadProblem};
+use partita_checker::formats::{self, Format, ReadError, ReadHistory, ReadOptions, ReadProblem};
 use partita_checker::{History, MODELS, ModelKind};
 
 use crate::exit::{Failure, OrFail};
 
 /// How a history is to be read.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Reading {
+pub struct ReadingOptions {
     /// The format of the histories; told by the content if not given.
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<Format>,
@@ -62,13 +62,13 @@ fn format(name: &str) -> Result<Format, String> {
     })
 }
 
-impl Reading {
+impl ReadingOptions {
     /// Reads the history in the file at `path`.
     ///
     /// # Errors
     ///
     /// [`Failure`] names the file, the line, and what was expected there.
-    pub fn read(&self, path: &Path) -> Result<History, Failure> {
+    pub fn read(&self, path: &Path) -> Result<ReadHistory, Failure> {
         let name = path.display().to_string();
         let file = File::open(path).or_usage(|| name.clone())?;
         self.parse(&name, file).map_err(|error| Failure::usage(miette::miette!("{error}")))
@@ -84,11 +84,11 @@ impl Reading {
         &self,
         path: &Path,
         deadline: Instant,
-    ) -> Result<Result<History, u64>, Failure> {
+    ) -> Result<Result<ReadHistory, u64>, Failure> {
         let name = path.display().to_string();
         let file = File::open(path).or_usage(|| name.clone())?;
         match self.parse(&name, Timed { file, deadline }) {
-            Ok(history) => Ok(Ok(history)),
+            Ok(read) => Ok(Ok(read)),
             Err(ReadError { line, problem: ReadProblem::Io(error), .. })
                 if error.kind() == ErrorKind::TimedOut && Instant::now() >= deadline =>
             {
@@ -98,7 +98,7 @@ impl Reading {
         }
     }
 
-    fn parse(&self, name: &str, input: impl io::Read) -> Result<History, ReadError> {
+    fn parse(&self, name: &str, input: impl io::Read) -> Result<ReadHistory, ReadError> {
         let options = ReadOptions {
             format: self.format,
             failed_cas: self.failed_cas.map(|meaning| match meaning {

@@ -8,7 +8,7 @@ use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
 use partita_checker::{Expected, ModelKind, Value};
 
-use super::input::{self, Reading};
+use super::input::{self, ReadingOptions};
 use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
     initial: Value,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingOptions,
 }
 
 /// Performs the command.
@@ -44,7 +44,7 @@ pub struct Arguments {
 ///
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = arguments.reading.read(&arguments.history)?;
+    let history = arguments.reading.read(&arguments.history)?.history;
     let path = &arguments.certificate;
     let name = path.display().to_string();
     let file = File::open(path).or_usage(|| name.clone())?;

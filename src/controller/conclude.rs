@@ -13,7 +13,7 @@ use super::course::Course;
 use super::folder::RunFolder;
 use super::plan::{Faults, Plan};
 use super::vacuity;
-use crate::cli::input::Reading;
+use crate::cli::input::ReadingOptions;
 use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -24,7 +24,7 @@ use crate::exit::{Exit, Failure, OrFail};
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
     let deadline = Instant::now() + plan.check_timeout;
-    let history = Reading::default().read(&folder.file("history.jsonl"))?;
+    let history = ReadingOptions::default().read(&folder.file("history.jsonl"))?.history;
     let (analysis, certificate) =
         check::judge("history.jsonl", &history, &plan.options(), deadline);
     let failed = course.failure.is_some();

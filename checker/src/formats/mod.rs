@@ -14,6 +14,7 @@ mod jepsen_log;
 pub mod jsonl;
 mod lines;
 mod options;
+mod reading;
 mod vocabulary;
 
 use std::io::{BufRead, Read};
@@ -22,24 +23,30 @@ pub use self::detect::detect;
 pub use self::edn::{Keys, write_edn};
 pub use self::error::{LONGEST_LINE, ReadError, ReadProblem};
 pub use self::options::{FailedCas, NilRead, ReadOptions};
+pub use self::reading::{Cut, DecidedBy, Decision, Note, ReadHistory, Reading, Severity};
 use self::vocabulary::Vocabulary;
-use crate::history::History;
+use serde::{Deserialize, Serialize};
 
 /// How many bytes of a file are looked at to tell its format.
 const HEAD: u64 = 64 << 10;
 
 /// How a history is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// One JSON object a line, our own format; see [`jsonl`].
+    #[serde(rename = "jsonl")]
     JsonLines,
     /// EDN maps, as Jepsen and Knossos have them.
+    #[serde(rename = "edn")]
     Edn,
     /// The lines that Jepsen logs.
+    #[serde(rename = "jepsen-log")]
     JepsenLog,
     /// EDN maps of `:get`, `:put` and `:append` on texts, as in Porcupine's tests.
+    #[serde(rename = "porcupine-kv")]
     PorcupineKv,
     /// Intervals of one stack or queue, for fastlin.
+    #[serde(rename = "fastlin")]
     Fastlin,
 }
 
@@ -89,8 +96,8 @@ impl Format {
 /// use partita_checker::formats::{ReadOptions, read};
 ///
 /// let lines = "INFO  jepsen.util - 0\t:invoke\t:write\t4\nINFO  jepsen.util - 0\t:ok\t:write\t4\n";
-/// let history = read("etcd.log", lines.as_bytes(), &ReadOptions::default()).unwrap();
-/// assert_eq!(history.counts().ok, 1);
+/// let read = read("etcd.log", lines.as_bytes(), &ReadOptions::default()).unwrap();
+/// assert_eq!(read.history.counts().ok, 1);
 /// ```
 ///
 /// # Errors
@@ -101,7 +108,7 @@ pub fn read(
     name: &str,
     mut input: impl BufRead,
     options: &ReadOptions,
-) -> Result<History, ReadError> {
+) -> Result<ReadHistory, ReadError> {
     if let Some(format) = options.format {
         return read_as(format, name, input, options);
     }
@@ -118,11 +125,11 @@ fn read_as(
     name: &str,
     input: impl BufRead,
     options: &ReadOptions,
-) -> Result<History, ReadError> {
+) -> Result<ReadHistory, ReadError> {
     let failed_cas = options.failed_cas.unwrap_or_else(|| format.failed_cas());
     let nil_read = options.nil_read.unwrap_or_else(|| format.nil_read());
     let mut vocabulary = Vocabulary::new(failed_cas, nil_read, options.independent);
-    match format {
+    let history = match format {
         Format::JsonLines => jsonl::build(name, input, failed_cas),
         Format::Edn => edn::read_history(name, input, vocabulary),
         Format::JepsenLog => jepsen_log::read_history(name, input, vocabulary),
@@ -131,7 +138,8 @@ fn read_as(
             edn::read_history(name, input, vocabulary)
         }
         Format::Fastlin => fastlin::read_history(name, input),
-    }
+    }?;
+    Ok(ReadHistory { history, reading: Reading::of(format) })
 }
 
 #[cfg(test)]

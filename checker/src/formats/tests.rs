@@ -55,7 +55,7 @@ fn history_is_the_same_with_the_format_named_and_detected() {
     let mut lines = Vec::new();
     jsonl::write_events(&mut lines, &events).unwrap();
     assert!(lines.len() as u64 > HEAD, "the head must be put before the rest");
-    let detected = read("h", lines.as_slice(), &ReadOptions::default()).unwrap();
+    let detected = read("h", lines.as_slice(), &ReadOptions::default()).unwrap().history;
     assert!(detected.events().eq(events));
 }
 
@@ -64,6 +64,8 @@ fn failed_compare_and_sets_of_json_lines_may_be_answers() {
     let lines = "{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"cas\",\"value\":[1,2]}\n\
                  {\"index\":1,\"time\":0,\"process\":0,\"type\":\"fail\",\"f\":\"cas\"}\n";
     let options = ReadOptions { failed_cas: Some(FailedCas::Mismatch), ..Default::default() };
-    assert!(read("h", lines.as_bytes(), &options).unwrap().operations[0].is_ok());
-    assert!(read("h", lines.as_bytes(), &Default::default()).unwrap().operations[0].is_failed());
+    assert!(read("h", lines.as_bytes(), &options).unwrap().history.operations[0].is_ok());
+    assert!(
+        read("h", lines.as_bytes(), &Default::default()).unwrap().history.operations[0].is_failed()
+    );
 }

@@ -15,7 +15,7 @@ fn options() -> ReadOptions {
 }
 
 fn history(text: &str) -> Result<History, ReadError> {
-    read("h.edn", text.as_bytes(), &options())
+    read("h.edn", text.as_bytes(), &options()).map(|read| read.history)
 }
 
 fn refusal(text: &str) -> String {
@@ -151,7 +151,7 @@ fn failed_compare_and_set_says_nothing_unless_said_otherwise() {
                 {:process 0 :type :fail :f :cas :value [1 2]}";
     assert!(history(text).unwrap().operations[0].is_failed());
     let options = ReadOptions { failed_cas: Some(FailedCas::Mismatch), ..options() };
-    let told = read("h.edn", text.as_bytes(), &options).unwrap();
+    let told = read("h.edn", text.as_bytes(), &options).unwrap().history;
     assert_eq!(told.operations[0].response(), Some(Response::Mismatch(None)));
 }
 
@@ -160,7 +160,7 @@ fn read_of_nil_says_nothing_unless_said_otherwise() {
     let text = format!("{READ}{}", ANSWER.replace('3', "nil"));
     assert!(history(&text).unwrap().operations[0].is_failed());
     let options = ReadOptions { nil_read: Some(NilRead::Value), ..options() };
-    let told = read("h.edn", text.as_bytes(), &options).unwrap();
+    let told = read("h.edn", text.as_bytes(), &options).unwrap().history;
     assert_eq!(told.operations[0].response(), Some(Response::Value(crate::ValueId::NULL)));
 }
 
@@ -174,7 +174,7 @@ fn independent_values_have_their_key_with_them() {
                 {:process 1 :type :invoke :f :cas :value [7 [1 2]]}
                 {:process 1 :type :fail :f :cas :value [1 2]}";
     let options = ReadOptions { independent: true, ..options() };
-    let history = read("h.edn", text.as_bytes(), &options).unwrap();
+    let history = read("h.edn", text.as_bytes(), &options).unwrap().history;
     assert_eq!(history.keys, [Value::text(":k"), Value::Integer(7)]);
     assert_eq!(history.counts().info, 1);
     let bare = text.replace("[7 5]", "5");
@@ -199,7 +199,7 @@ fn key_value_log_knows_three_functions_and_needs_keys() {
                {:process 0, :type :ok, :f :get, :key \"a\", :value \"x\"}
                {:process 0, :type :invoke, :f :append, :key \"a\", :value \"y\"}";
     let options = ReadOptions { format: Some(Format::PorcupineKv), ..ReadOptions::default() };
-    let history = read("kv.txt", log.as_bytes(), &options).unwrap();
+    let history = read("kv.txt", log.as_bytes(), &options).unwrap().history;
     let functions: Vec<Function> = history.operations.iter().map(|o| o.action.function()).collect();
     assert_eq!(functions, [Function::Write, Function::Read, Function::Append]);
     let refusal = |from: &str, to: &str| {
@@ -259,7 +259,7 @@ fn there_and_back(history: &History, keys: Keys) -> Vec<Event> {
     let mut file = Vec::new();
     write_edn(&mut file, history.events(), keys).unwrap();
     let options = ReadOptions { independent: keys == Keys::Tuple, ..options() };
-    read("h.edn", file.as_slice(), &options).unwrap().events().collect()
+    read("h.edn", file.as_slice(), &options).unwrap().history.events().collect()
 }
 
 fn value_of_any_kind() -> impl Strategy<Value = Value> {
@@ -284,7 +284,7 @@ proptest! {
         let plan = Plan { operations: 60, mix, unknown, failed, tells, keys, seed, ..Plan::default() };
         let mut lines = Vec::new();
         jsonl::write_events(&mut lines, &plan.events().collect::<Vec<_>>()).unwrap();
-        let history = read("h.jsonl", lines.as_slice(), &ReadOptions::default()).unwrap();
+        let history = read("h.jsonl", lines.as_slice(), &ReadOptions::default()).unwrap().history;
         for keys in [Keys::Field, Keys::Tuple] {
             let mut again = Vec::new();
             jsonl::write_events(&mut again, &there_and_back(&history, keys)).unwrap();

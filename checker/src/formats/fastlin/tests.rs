@@ -6,7 +6,7 @@ use crate::history::History;
 
 fn history(text: &str) -> Result<History, ReadError> {
     let options = ReadOptions { format: Some(Format::Fastlin), ..ReadOptions::default() };
-    read("queue.log", text.as_bytes(), &options)
+    read("queue.log", text.as_bytes(), &options).map(|read| read.history)
 }
 
 /// The events as process, type, function and value.

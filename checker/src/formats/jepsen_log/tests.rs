@@ -6,7 +6,7 @@ use crate::history::{History, Response};
 fn history(log: &str, failed_cas: Option<FailedCas>) -> Result<History, ReadError> {
     let options =
         ReadOptions { format: Some(Format::JepsenLog), failed_cas, ..ReadOptions::default() };
-    read("etcd.log", log.as_bytes(), &options)
+    read("etcd.log", log.as_bytes(), &options).map(|read| read.history)
 }
 
 const CAS: &str = "INFO  jepsen.util - 3\t:invoke\t:cas\t[1 2]\n\
