@@ -367,6 +367,7 @@ impl<M: Monitored> Checker<'_, M> {
             operations,
             cycle: Vec::new(),
             impasse: None,
+            hint: None,
         }
     }
 
@@ -458,6 +459,7 @@ impl<M: Monitored> Checker<'_, M> {
             engine: engine.to_owned(),
             operations: object.counts.invoked - object.counts.fail,
             reason,
+            counterexample: None,
         }
     }
 
@@ -469,7 +471,8 @@ impl<M: Monitored> Checker<'_, M> {
             reasons: Vec::new(),
         };
         let mut orders = Vec::with_capacity(findings.len());
-        for Finding { analysis: key, proof } in findings {
+        let mut first: Option<(u64, usize)> = None;
+        for Finding { analysis: mut key, proof } in findings {
             analysis.verdict = analysis.verdict.max(key.verdict);
             if let Some(reason) = &key.reason {
                 analysis.reasons.push(format!("{}: {reason}", words::key(&key.key)));
@@ -477,15 +480,16 @@ impl<M: Monitored> Checker<'_, M> {
             match proof {
                 Proof::Order(order) => orders.push(KeyOrder { key: key.key.clone(), order }),
                 Proof::Counterexample(found) => {
-                    let best = &mut analysis.counterexample;
-                    if best.as_ref().is_none_or(|best| found.proven_at() < best.proven_at()) {
-                        *best = Some(*found);
-                    }
+                    let proven = (found.proven_at(), analysis.keys.len());
+                    first = Some(first.map_or(proven, |first| first.min(proven)));
+                    key.counterexample = Some(found);
                 }
                 Proof::None => {}
             }
             analysis.keys.push(key);
         }
+        let first = first.and_then(|(_, number)| analysis.keys[number].counterexample.as_deref());
+        analysis.counterexample = first.cloned();
         self.certify(analysis, orders)
     }
 

@@ -316,6 +316,7 @@ impl History {
             completed: completed.map(|moment| moment.time),
             completed_index: completed.map(|moment| moment.position),
             outcome,
+            context: false,
         }
     }
 }

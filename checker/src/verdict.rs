@@ -40,7 +40,8 @@ pub struct Analysis {
     pub verdict: Verdict,
     /// Per key, in order of first appearance.
     pub keys: Vec<KeyAnalysis>,
-    /// For a violation: the one of the key whose proof is complete earliest in the history.
+    /// For a violation: the one to show first, of the key whose proof is complete earliest in the
+    /// history. Every violating key has [its own](KeyAnalysis::counterexample).
     pub counterexample: Option<Counterexample>,
     /// For an unknown: why, one sentence each.
     pub reasons: Vec<String>,
@@ -60,6 +61,9 @@ pub struct KeyAnalysis {
     pub operations: usize,
     /// For an unknown: what ran out and how far the search got.
     pub reason: Option<String>,
+    /// For a violation: the operations of this key that prove it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counterexample: Option<Box<Counterexample>>,
 }
 
 /// For every key an order of its operations that explains what all clients saw.
@@ -99,8 +103,8 @@ pub struct Counterexample {
     /// acknowledged or seen, when the read was invoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_by_versions: Option<u64>,
-    /// The operations, by invocation. On their own they are not linearizable, and leaving the
-    /// others out was sound. A compare-and-set at the end of a long chain of them, whose
+    /// The operations, by invocation. Those that are not there for [context](Witness::context) are
+    /// not linearizable on their own, and leaving the others out was sound. A compare-and-set at the end of a long chain of them, whose
     /// expectation plays no part in the proof, stands here as the plain write that it also is.
     pub operations: Vec<Witness>,
     /// Why each must come before which other; a cycle. Empty if there is none, or none was found.
@@ -108,6 +112,9 @@ pub struct Counterexample {
     /// Where the answers are impossible in any order, regardless of time: how far orders get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impasse: Option<Impasse>,
+    /// What may explain it better than a fault of the store, and the option to give then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// How far an order of a counterexample's operations gets in which the answers are possible,
@@ -121,10 +128,15 @@ pub struct Impasse {
 }
 
 impl Counterexample {
-    /// The events of its operations, in order, with the indexes they have in the history: a history
-    /// of its own, which anybody can check again.
+    /// The operations that prove it: all but those shown for context.
+    pub fn proof(&self) -> impl Iterator<Item = &Witness> {
+        self.operations.iter().filter(|witness| !witness.context)
+    }
+
+    /// The events of the operations that prove it, in order, with the indexes they have in the
+    /// history: a history of its own, which anybody can check again.
     pub fn events(&self) -> Vec<Event> {
-        let mut events: Vec<Event> = self.operations.iter().flat_map(|o| self.pair(o)).collect();
+        let mut events: Vec<Event> = self.proof().flat_map(|o| self.pair(o)).collect();
         events.sort_by_key(|event| event.index);
         events
     }
@@ -148,7 +160,7 @@ impl Counterexample {
             (EventKind::Ok, Some(index)) => index,
             _ => witness.index,
         };
-        self.operations.iter().map(end).max().unwrap_or(u64::MAX)
+        self.proof().map(end).max().unwrap_or(u64::MAX)
     }
 
     /// The operations as a graph: what must come before what by real time, and the cycle.
@@ -295,6 +307,9 @@ pub struct Witness {
     pub completed_index: Option<u64>,
     /// How it came back: `ok` or `info`.
     pub outcome: EventKind,
+    /// Whether it is shown for context only: the others have no order without it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub context: bool,
 }
 
 impl Witness {

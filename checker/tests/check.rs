@@ -211,3 +211,25 @@ fn search_minimises_what_it_finds() {
         assert!(counterexample.operations.len() <= 12, "{counterexample:#?}");
     }
 }
+
+#[test]
+fn every_violating_key_keeps_its_own_counterexample() {
+    let nowhere = "p0 |w 1| |r 7|";
+    let (analysis, _) = judge(on_two_keys(STALE, nowhere));
+    let of = |key: &str| {
+        let found = analysis.keys.iter().find(|it| it.key == Value::text(key)).unwrap();
+        found.counterexample.clone().unwrap()
+    };
+    assert_eq!(of("a").key, Value::text("a"));
+    assert_eq!(of("b").anomaly, Anomaly::ValueFromNowhere);
+    let first = analysis.counterexample.clone().unwrap();
+    assert_eq!(first.events(), of("b").events());
+
+    let written = serde_json::to_value(&analysis).unwrap();
+    assert_eq!(written["keys"][1]["counterexample"]["anomaly"], "value-from-nowhere");
+    let again: Analysis = serde_json::from_value(written).unwrap();
+    assert_eq!(again.keys[0].counterexample.as_ref().unwrap().events(), of("a").events());
+
+    let (analysis, _) = judge(on_two_keys("p0 |w 1| |r 1|", STALE));
+    assert!(analysis.keys[0].counterexample.is_none());
+}

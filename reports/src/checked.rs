@@ -65,7 +65,9 @@ impl CheckedHistory {
                 Outcome::Info(None) => {}
             }
         }
-        if let Some(found) = &mut spread.analysis.counterexample {
+        let Analysis { keys, counterexample: first, .. } = &mut spread.analysis;
+        let of_keys = keys.iter_mut().filter_map(|key| key.counterexample.as_deref_mut());
+        for found in first.iter_mut().chain(of_keys) {
             found.stale_for = None;
             for witness in &mut found.operations {
                 witness.invoked = step(witness.index);

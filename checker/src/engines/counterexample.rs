@@ -36,5 +36,6 @@ pub(super) fn of(
             })
             .collect(),
         impasse: None,
+        hint: None,
     }
 }

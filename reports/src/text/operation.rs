@@ -100,6 +100,7 @@ mod tests {
             completed: None,
             completed_index: None,
             outcome: EventKind::Ok,
+            context: false,
         }
     }
 

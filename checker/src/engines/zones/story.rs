@@ -37,6 +37,7 @@ pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterex
             })
             .collect(),
         impasse: None,
+        hint: None,
     }
 }
 

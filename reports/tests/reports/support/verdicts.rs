@@ -25,6 +25,10 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
             .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
             .count(),
         reason: None,
+        counterexample: counterexample
+            .as_ref()
+            .filter(|found| found.key == *key)
+            .map(|found| Box::new(found.clone())),
     });
     Analysis {
         verdict: if guilty.is_some() { Verdict::Violation } else { Verdict::Valid },
@@ -86,6 +90,7 @@ fn stale_read(history: &mut History) -> Counterexample {
             Edge { from: 2, to: 1, relation: Relation::OverwrittenBefore, given: Vec::new() },
         ],
         impasse: None,
+        hint: None,
     }
 }
 
@@ -105,6 +110,7 @@ fn contradiction() -> Counterexample {
         completed: completed.map(at),
         completed_index: completed.map(|_| index + 1),
         outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
+        context: false,
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
     let edge = |from, to, relation| Edge { from, to, relation, given: Vec::new() };
@@ -129,5 +135,6 @@ fn contradiction() -> Counterexample {
             edge(1, 0, Relation::OverwrittenBefore),
         ],
         impasse: None,
+        hint: None,
     }
 }
