@@ -1,4 +1,8 @@
 //! The exit codes, which scripts depend on.
+//!
+//! A command that comes to several results, such as the verdicts on several files, ends with the
+//! worst of them, by [`Exit::worse`]: a violation stands whatever else went wrong, and *valid* means
+//! that nothing did.
 
 use std::process::ExitCode;
 
@@ -30,9 +34,22 @@ impl Exit {
             Self::Harness => 4,
         }
     }
-}
 
-impl Exit {
+    /// The one of two results that a command ends with that came to both. A violation (1) outweighs
+    /// a failure of the harness (4), which outweighs what could not be read or written (2), which
+    /// outweighs an unknown verdict (3), which outweighs a valid one (0).
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Valid => 0,
+            Self::Unknown => 1,
+            Self::Usage => 2,
+            Self::Harness => 3,
+            Self::Violation => 4,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// How a process of this program ended that ended with `code`: killed, or with anything else
     /// that no command ends with, means that the harness failed.
     pub fn of_code(code: i32) -> Self {
@@ -106,5 +123,21 @@ impl<T, E: std::error::Error + Send + Sync + 'static> OrFail<T> for Result<T, E>
     fn or_harness(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
         use miette::{IntoDiagnostic, WrapErr};
         self.into_diagnostic().wrap_err_with(context).map_err(Failure::harness)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_several_results_is_the_one_that_counts() {
+        let by_weight = [Exit::Valid, Exit::Unknown, Exit::Usage, Exit::Harness, Exit::Violation];
+        for (place, lighter) in by_weight.into_iter().enumerate() {
+            for heavier in &by_weight[place..] {
+                assert_eq!(lighter.worse(*heavier), *heavier);
+                assert_eq!(heavier.worse(lighter), *heavier);
+            }
+        }
     }
 }

@@ -3,17 +3,27 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use miette::MietteHandlerOpts;
 use partita::cli::{Cli, perform};
+use partita::exit::Exit;
+use partita::terminal;
 
 fn main() -> ExitCode {
-    // Lines are left whole: a name broken at its hyphen can be neither copied nor searched for.
-    let plain = |_: &_| Box::new(MietteHandlerOpts::new().wrap_lines(false).build()) as _;
-    miette::set_hook(Box::new(plain)).expect("nothing set a hook before");
-    match perform(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help, which was asked for, or a complaint, which repeats what was typed.
+        Err(error) if error.use_stderr() => {
+            terminal::usage(&error.render().to_string());
+            return Exit::Usage.into();
+        }
+        Err(error) => {
+            terminal::own_text(&error.render().to_string());
+            return Exit::Valid.into();
+        }
+    };
+    match perform(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{:?}", failure.report);
+            terminal::failure(&failure);
             failure.exit.into()
         }
     }

@@ -19,7 +19,7 @@ mod junit;
 pub mod run;
 mod series;
 mod summary;
-mod text;
+pub mod text;
 
 pub use checked::{CheckRecord, CheckedHistory};
 pub use commands::quoted;

@@ -1,5 +1,5 @@
-//! Turns numbers, times, values and operations into the words that every report uses.
+//! Turns numbers, times, values and operations into the words that every report and the terminal use.
 
 pub(crate) mod number;
-pub(crate) mod operation;
-pub(crate) mod visible;
+pub mod operation;
+pub mod visible;

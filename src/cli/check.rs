@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 use super::input::{self, ReadingOptions};
 use super::{progress, show};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::say;
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
@@ -34,7 +35,7 @@ pub struct Arguments {
     files: Vec<PathBuf>,
     /// What the histories are about: register, append, counter, set, queue, stack, lock or
     /// multi-register; told by their operations if not given.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
     /// The value of every key before the first operation, as JSON.
     #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
@@ -50,7 +51,7 @@ pub struct Arguments {
     max_memory: usize,
     /// Which engine is to decide: auto, monitor, zones, frontier or wgl. One that cannot leaves the
     /// verdict unknown.
-    #[arg(long, value_name = "ENGINE", default_value_t)]
+    #[arg(long, value_name = "ENGINE", default_value_t, value_parser = names::engine)]
     engine: EngineChoice,
     /// Print why no order exists, step by step.
     #[arg(long)]
@@ -90,7 +91,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             let name = file.display().to_string();
             let document = Document { file: name, model, reading: &reading, analysis: &analysis };
             let text = serde_json::to_string(&document).or_harness(|| "verdict".to_owned())?;
-            println!("{text}");
+            say!("{text}");
         } else {
             show::analysis(&file.display().to_string(), &analysis);
             if let (true, Some(found)) = (arguments.explain, &analysis.counterexample) {

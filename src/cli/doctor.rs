@@ -4,6 +4,7 @@ use partita_nemesis::Tier;
 use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, probe};
 
 use crate::exit::Exit;
+use crate::say;
 
 /// The kinds of namespaces, either of which carries a lab, best first.
 const KINDS: [&str; 2] = ["user namespaces", "root namespaces"];
@@ -39,24 +40,24 @@ pub fn perform() -> Exit {
     let probes = probe();
     for probe in &probes {
         match &probe.outcome {
-            Outcome::Works => println!("✓ {}: {}", probe.name, probe.tried),
+            Outcome::Works => say!("✓ {}: {}", probe.name, probe.tried),
             Outcome::Refused(why) if is_spare(probe, &probes) => {
-                println!("– {}: not needed ({why})", probe.name);
+                say!("– {}: not needed ({why})", probe.name);
             }
             Outcome::Refused(why) => {
-                println!("✗ {}: {why}", probe.name);
+                say!("✗ {}: {why}", probe.name);
                 if let Some(remedy) = &probe.remedy {
-                    println!("    to allow it: {remedy}");
+                    say!("    to allow it: {remedy}");
                 }
             }
         }
     }
-    println!("\nLabs, best first:");
+    say!("\nLabs, best first:");
     for lab in &LABS {
         let obstacle = obstacle(lab, &probes);
         let (mark, more) = obstacle
             .map_or(("✓", String::new()), |probe| ("✗", format!(" (fails at: {})", probe.name)));
-        println!("  {mark} {:<17}{}{more}", lab.name, lab.about);
+        say!("  {mark} {:<17}{}{more}", lab.name, lab.about);
     }
     conclude(&probes)
 }
@@ -64,7 +65,7 @@ pub fn perform() -> Exit {
 /// Says which lab a run has here, and how to get the next better one.
 fn conclude(probes: &[Probe]) -> Exit {
     let Some(place) = LABS.iter().position(|lab| obstacle(lab, probes).is_none()) else {
-        println!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
+        say!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
         return Exit::Harness;
     };
     let best = &LABS[place];
@@ -78,16 +79,16 @@ fn conclude(probes: &[Probe]) -> Exit {
         false => format!(", but for {}", missing.join(" and ")),
     };
     if best.tier == Tier::Namespaces {
-        println!("\nThis machine can have the full lab{without}: `partita run` works here.");
+        say!("\nThis machine can have the full lab{without}: `partita run` works here.");
         return Exit::Valid;
     }
-    println!("\n`partita run` has a lab of {} here{without}.", best.name);
+    say!("\n`partita run` has a lab of {} here{without}.", best.name);
     if best.tier == Tier::Proxies {
-        println!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
+        say!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
     }
     match next(best, probes) {
-        Some((lab, Some(remedy))) => println!("To have one of {}: {remedy}", lab.name),
-        Some((lab, None)) => println!("How to have one of {} is not known.", lab.name),
+        Some((lab, Some(remedy))) => say!("To have one of {}: {remedy}", lab.name),
+        Some((lab, None)) => say!("How to have one of {} is not known.", lab.name),
         None => {}
     }
     Exit::Valid

@@ -9,6 +9,7 @@ use partita_checker::formats::{Keys, jsonl, write_edn};
 
 use super::input::ReadingOptions;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::terminal;
 
 /// Writes a history in another format, so that other checkers can judge ours.
 ///
@@ -48,7 +49,7 @@ pub enum To {
 /// [`Failure`] if the history cannot be read or the output cannot be written.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let history = arguments.reading.read(&arguments.file)?.history;
-    let mut output = BufWriter::new(std::io::stdout().lock());
+    let mut output = BufWriter::new(terminal::data());
     let written = match arguments.to {
         To::Edn => {
             let keys = if arguments.tuples { Keys::Tuple } else { Keys::Field };

@@ -11,6 +11,7 @@ use partita_checker::generate::{Fault, Mix, Recipe, Shape};
 
 use super::export::To;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::{names, terminal};
 
 /// Makes a history of any object, linearizable or damaged on purpose.
 ///
@@ -25,12 +26,12 @@ use crate::exit::{Exit, Failure, OrFail};
 pub struct Arguments {
     /// What the objects are: register, cas-register, kv, append, counter, set, queue, stack, lock
     /// or multi-register.
-    #[arg(long, value_name = "NAME", default_value = "register")]
+    #[arg(long, value_name = "NAME", default_value = "register", value_parser = names::model_name)]
     model: String,
     /// What the history looks like over time: steady; jepsen (200 operations on one key after
     /// another, five values, a failed compare-and-set does not tell what it saw); or bursts (for a
     /// tenth of the time the outcome of half of the changes is lost).
-    #[arg(long, value_name = "SHAPE", default_value_t)]
+    #[arg(long, value_name = "SHAPE", default_value_t, value_parser = names::shape)]
     shape: Shape,
     /// How many operations are invoked.
     #[arg(long, value_name = "NUMBER", default_value = "1000")]
@@ -58,7 +59,7 @@ pub struct Arguments {
     failed: f64,
     /// What the object does wrong, once: stale-read, lost-write, duplicate or reordered. The
     /// clients may not notice.
-    #[arg(long, value_name = "FAULT")]
+    #[arg(long, value_name = "FAULT", value_parser = names::damage)]
     fault: Option<Fault>,
     /// Where everything random comes from.
     #[arg(long, value_name = "NUMBER", default_value = "0")]
@@ -85,7 +86,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             write(BufWriter::with_capacity(1 << 20, file), arguments.to, events).or_usage(name)?;
         }
         None => {
-            let output = BufWriter::new(std::io::stdout().lock());
+            let output = BufWriter::new(terminal::data());
             write(output, arguments.to, events).or_usage(|| "standard output".to_owned())?;
         }
     }

@@ -10,12 +10,13 @@ use partita_checker::formats::{self, Format, ReadError, ReadHistory, ReadOptions
 use partita_checker::{History, MODELS, ModelKind};
 
 use crate::exit::{Failure, OrFail};
+use crate::names;
 
 /// How a history is to be read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadingOptions {
     /// The format of the histories; told by the content if not given.
-    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    #[arg(long, value_name = "FORMAT", value_parser = names::format)]
     format: Option<Format>,
     /// What a compare-and-set means that is recorded as failed; as usual in the format if not given.
     #[arg(long, value_name = "MEANING")]
@@ -52,13 +53,6 @@ pub fn model(
              {known}",
             path.display()
         ))
-    })
-}
-
-fn format(name: &str) -> Result<Format, String> {
-    Format::from_name(name).ok_or_else(|| {
-        let known = Format::ALL.map(Format::name).join(", ");
-        format!("the formats are: {known}")
     })
 }
 

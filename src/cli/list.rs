@@ -9,6 +9,7 @@ use partita_nemesis::recipes::{self, RECIPES};
 use partita_workloads::catalogue::WORKLOADS;
 
 use crate::exit::Exit;
+use crate::say;
 use crate::target::Target;
 
 /// Lists the names that other commands take.
@@ -112,13 +113,13 @@ const fn heading_of(family: Family) -> &'static str {
 }
 
 fn heading(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }
 
 fn row(name: &str, about: &str) {
-    println!("  {name:<33}{about}");
+    say!("  {name:<33}{about}");
 }
 
 fn note(text: &str) {
-    println!("  {:<33}  {text}", "");
+    say!("  {:<33}  {text}", "");
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use partita_checker::Value;
+use partita_raft_node::NodeError;
 
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -76,9 +77,6 @@ pub enum Command {
 ///
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
-    if !matches!(cli.command, Command::Run(_) | Command::Node(_)) {
-        end_quietly_with_the_reader();
-    }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
@@ -88,23 +86,13 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
         Command::Simulate(arguments) => simulate::perform(&arguments),
-        Command::Node(arguments) => {
-            partita_raft_node::run(&arguments).or_harness(|| "node".to_owned())?;
-            Ok(Exit::Valid)
-        }
+        Command::Node(arguments) => match partita_raft_node::run(&arguments) {
+            Err(error @ NodeError::Arguments(_)) => Err(error).or_usage(|| "node".to_owned()),
+            done => done.map(|()| Exit::Valid).or_harness(|| "node".to_owned()),
+        },
         Command::List(arguments) => Ok(list::perform(&arguments)),
         Command::Doctor => Ok(doctor::perform()),
     }
-}
-
-/// Lets the program end, as others in a pipe do, when nobody reads its output any more: `partita
-/// check … | head`. Not for commands that have something to heal or to keep.
-#[expect(unsafe_code, reason = "the disposition of a signal belongs to the whole process")]
-fn end_quietly_with_the_reader() {
-    use nix::sys::signal::{SigHandler, Signal, signal};
-    // SAFETY: the default disposition runs no code of ours.
-    let set = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-    set.expect("every program may have the default");
 }
 
 /// Reads `30s`, `5m`, `1m 30s`, `250ms`.

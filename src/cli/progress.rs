@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::remark;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use partita_checker::{Progress, ProgressReport};
 
@@ -35,7 +36,7 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
             loop {
                 let line = line(name, progress.report(), began.elapsed(), budget);
                 if bar.is_hidden() {
-                    eprintln!("{line}");
+                    remark!("{line}");
                 } else {
                     bar.set_message(line);
                     bar.tick();

@@ -8,6 +8,7 @@ use partita_nemesis::FaultRecord;
 
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::say;
 
 /// Plays an earlier run again: the same store, clients, seed and schedule. Processes race as they do
 /// in life, so that a replay need not end as the run did: `--times` says how often it does.
@@ -49,18 +50,18 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let text = original.written(&original.schedule()?, &original.plan.command);
         std::fs::write(&schedule, text).or_harness(|| schedule.display().to_string())?;
     }
-    println!("replaying: {}", original.plan.command);
+    say!("replaying: {}", original.plan.command);
     let more: &[&str] = if arguments.stop_on_violation { &["--stop-on-violation"] } else { &[] };
     let mut worst = Exit::Valid;
     let mut violations = 0;
     for time in 1..=arguments.times {
         let outcome = original.play(&schedule, &out, more)?;
-        println!("{time} of {}: {}", arguments.times, describe(&outcome));
+        say!("{time} of {}: {}", arguments.times, describe(&outcome));
         violations += u32::from(outcome.exit == Exit::Violation);
-        worst = worse(worst, outcome.exit);
+        worst = worst.worse(outcome.exit);
     }
     if arguments.times > 1 {
-        println!("violations in {violations} of {} replays", arguments.times);
+        say!("violations in {violations} of {} replays", arguments.times);
     }
     Ok(worst)
 }
@@ -70,17 +71,6 @@ fn describe(outcome: &Outcome) -> String {
     let report = report.filter(|report| report.exists());
     let report = report.map_or_else(String::new, |report| format!("  {}", report.display()));
     format!("{}{report}", outcome.in_words())
-}
-
-/// A violation is the worst that a replay can end with, then a failure, then unknown.
-fn worse(one: Exit, other: Exit) -> Exit {
-    let rank = |exit: Exit| match exit {
-        Exit::Valid => 0,
-        Exit::Unknown => 1,
-        Exit::Usage | Exit::Harness => 2,
-        Exit::Violation => 3,
-    };
-    if rank(other) > rank(one) { other } else { one }
 }
 
 /// Which nodes each fault of a run hit, by its number.
@@ -117,15 +107,5 @@ mod tests {
         write(format!("{line}\n{line}{rest}\n")).expect("written");
         let failure = victims(folder.path()).expect_err("a wrong line");
         assert!(format!("{:?}", failure.report).contains("schedule.jsonl:1"));
-    }
-
-    #[test]
-    fn a_violation_is_worse_than_anything_else() {
-        let all = [Exit::Valid, Exit::Unknown, Exit::Harness, Exit::Violation];
-        for exit in all {
-            assert_eq!(worse(exit, Exit::Violation), Exit::Violation);
-            assert_eq!(worse(Exit::Valid, exit), exit);
-        }
-        assert_eq!(worse(Exit::Harness, Exit::Unknown), Exit::Harness);
     }
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use partita_nemesis::doctor::best_tier;
-use partita_nemesis::recipes::{self, RECIPES};
-use partita_nemesis::{Entered, Fault, LabKind, Menu, Script, Tier, enter_tier, inside};
-use partita_workloads::catalogue;
+use partita_nemesis::recipes;
+use partita_nemesis::{Entered, Fault, LabKind, Script, Tier, enter_tier, inside};
 
 use crate::controller::{self, Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::names::{self, Names};
 use crate::target::Target;
 
 /// Starts a store's processes on hosts of its own making, breaks their network and lives on a
@@ -168,7 +168,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     let drawn = Script::default();
     let script = if let Faults::Written(script) = &faults { script } else { &drawn };
     let workload = arguments.workload.as_deref().or(script.workload.as_deref());
-    let workload = catalogue::find(workload.unwrap_or(ORDINARY_WORKLOAD))
+    let workload = names::workload(workload.unwrap_or(ORDINARY_WORKLOAD))
         .or_usage(|| "--workload".to_owned())?;
     let rate = arguments.rate.or(script.rate.map(f64::from)).unwrap_or(ORDINARY_RATE);
     let clients = arguments.clients.or(script.clients).unwrap_or_else(|| {
@@ -202,18 +202,13 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
 /// The faults asked for.
 fn faults(arguments: &Arguments) -> Result<Faults, Failure> {
     let Some(name) = &arguments.schedule else {
-        let menu: Menu = arguments.nemesis.parse().or_usage(|| "--nemesis".to_owned())?;
-        return Ok(Faults::Drawn(menu));
+        return names::faults(&arguments.nemesis).map(Faults::Drawn);
     };
     if let Some(recipe) = recipes::find(name) {
         return Ok(Faults::Written(recipe));
     }
     if !Path::new(name).exists() {
-        let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-        return Err(Failure::usage(miette::miette!(
-            "--schedule: there is no recipe `{name}`; there are: {}; or name a TOML file",
-            known.join(", ")
-        )));
+        return Err(Names::Recipes.unknown(name)).or_usage(|| "--schedule".to_owned());
     }
     let text = std::fs::read_to_string(name).or_usage(|| name.clone())?;
     Script::parse(name, &text).map(Faults::Written).or_usage(|| "--schedule".to_owned())
@@ -246,13 +241,9 @@ fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure>
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     // Only the built-in target's bugs are known here; another target judges its own names.
-    let known: Vec<_> = partita_raft_node::mutations::table().iter().map(|row| row.name).collect();
-    for mutation in mutations {
-        if target.name == "raft-node" && !known.contains(&mutation.as_str()) {
-            return Err(Failure::usage(miette::miette!(
-                "--mutation: there is no planted bug `{mutation}`; there are: {}",
-                known.join(", ")
-            )));
+    if target.name == "raft-node" {
+        for mutation in mutations {
+            names::mutation(mutation).or_usage(|| "--mutation".to_owned())?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Verdicts in words, on standard output.
 
+use crate::say;
 use indicatif::HumanCount;
 use partita_checker::{
     Analysis, Counterexample, EventKind, Function, Relation, Value, Verdict, Witness,
@@ -11,16 +12,16 @@ pub fn analysis(name: &str, analysis: &Analysis) {
     let extent =
         format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
     match analysis.verdict {
-        Verdict::Valid => println!("{name}: valid: {extent}, linearizable"),
+        Verdict::Valid => say!("{name}: valid: {extent}, linearizable"),
         Verdict::Unknown => {
-            println!("{name}: unknown: {extent}");
+            say!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
-                println!("  {reason}");
+                say!("  {reason}");
             }
         }
         Verdict::Violation => {
             let title = analysis.counterexample.as_ref().map_or("", |found| found.anomaly.title());
-            println!("{name}: violation: {title} ({extent})");
+            say!("{name}: violation: {title} ({extent})");
         }
     }
     if let Some(found) = &analysis.counterexample {
@@ -36,14 +37,14 @@ pub fn counted(number: usize, thing: &str) -> String {
 
 /// Prints the operations that prove a violation.
 pub fn counterexample(found: &Counterexample) {
-    println!("  {}", printable(&found.sentence));
+    say!("  {}", printable(&found.sentence));
     if let Some(staleness) = found.staleness() {
-        println!("  stale by {staleness}");
+        say!("  stale by {staleness}");
     }
     // A history without a clock counts events instead; those are in the indexes already.
     let is_timed = found.operations.iter().any(Witness::has_clock);
     for witness in &found.operations {
-        println!("    {}", printable(&line(&found.key, witness, is_timed)));
+        say!("    {}", printable(&line(&found.key, witness, is_timed)));
     }
 }
 
@@ -65,8 +66,8 @@ pub fn cycle(found: &Counterexample) {
     let index = |&place: &usize| format!("#{}", found.operations[place].index);
     if let Some(impasse) = &found.impasse {
         let list = |places: &[usize]| places.iter().map(index).collect::<Vec<_>>().join(", ");
-        println!("  whatever the times, the answers do not fit together: of all orders, none gets");
-        println!(
+        say!("  whatever the times, the answers do not fit together: of all orders, none gets");
+        say!(
             "  further than {}; none of {} can follow",
             list(&impasse.order),
             list(&impasse.refused)
@@ -74,10 +75,10 @@ pub fn cycle(found: &Counterexample) {
         return;
     }
     if found.cycle.is_empty() {
-        println!("  every order of these operations was tried; no shorter reason is known");
+        say!("  every order of these operations was tried; no shorter reason is known");
         return;
     }
-    println!("  no order exists, because each step demands that one came before the other:");
+    say!("  no order exists, because each step demands that one came before the other:");
     for edge in &found.cycle {
         let [from, to] = [edge.from, edge.to].map(|place| found.operations[place].index);
         let why = match edge.relation {
@@ -86,7 +87,7 @@ pub fn cycle(found: &Counterexample) {
             Relation::OverwrittenBefore => "it observed what the other overwrote",
             Relation::Inferred => "all orders that explain the answers have it so",
         };
-        println!("    #{from} before #{to}: {why}");
+        say!("    #{from} before #{to}: {why}");
     }
 }
 
@@ -96,7 +97,7 @@ pub fn keys(analysis: &Analysis) {
         let operations = counted(key.operations, "operation");
         let reason = key.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let name = if key.key.is_null() { "the object".to_owned() } else { key.key.to_string() };
-        println!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
+        say!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
     }
 }
 

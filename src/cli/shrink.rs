@@ -11,6 +11,7 @@ use partita_nemesis::shrink::shrink;
 use super::show::counted;
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::say;
 
 /// How long clients go on without faults in a trial: as long as a run needs to see its last fault
 /// through.
@@ -72,11 +73,11 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let count = schedule.faults.len();
-    println!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
+    say!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let mut trials = Trials::new(&original, arguments.jobs.unwrap_or_else(cores))?;
     if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
-        println!("unknown: the run's own schedule does not give the violation often enough");
+        say!("unknown: the run's own schedule does not give the violation often enough");
         return Ok(Exit::Unknown);
     }
     let shrunk = shrink(&schedule, original.violation_ms(), |candidate, what| {
@@ -92,40 +93,40 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         if seen >= arguments.confirm.wanted {
             let path = trials.keep(candidate)?;
             tell(&original, candidate, &path, seen, &outcomes);
-            println!("  {} candidates, {} trials", shrunk.asked, trials.played);
+            say!("  {} candidates, {} trials", shrunk.asked, trials.played);
             return Ok(Exit::Violation);
         }
-        println!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
+        say!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
     }
-    println!("unknown: no schedule gives the violation often enough");
+    say!("unknown: no schedule gives the violation often enough");
     Ok(Exit::Unknown)
 }
 
 fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
     let total_ms: u64 = result.faults.iter().map(|planned| planned.duration_ms).sum();
-    println!(
+    say!(
         "shrunk: {}, {total_ms} ms in all; a violation in {seen} of {} replays",
         counted(result.faults.len(), "fault"),
         outcomes.len()
     );
     for line in result.written("").lines().filter(|line| line.starts_with("  {")) {
-        println!("{line}");
+        say!("{line}");
     }
     let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
     for outcome in outcomes {
         *kinds.entry(outcome.in_words()).or_default() += 1;
     }
     for (kind, times) in kinds {
-        println!("  {times} × {kind}");
+        say!("  {times} × {kind}");
     }
     if let Some(folder) = outcomes
         .iter()
         .rev()
         .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.exit == Exit::Violation))
     {
-        println!("  report: {}", folder.join("report.html").display());
+        say!("  report: {}", folder.join("report.html").display());
     }
-    println!("  again:  partita run {} --schedule {}", trial_words(original), path.display());
+    say!("  again:  partita run {} --schedule {}", trial_words(original), path.display());
 }
 
 /// The run's own arguments, without its time: the schedule says how long it needs.
@@ -183,7 +184,7 @@ impl<'a> Trials<'a> {
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
         let faults = counted(candidate.faults.len(), "fault");
-        println!("{faults}, {what}: {decided} ({seen} of {})", seen + missed);
+        say!("{faults}, {what}: {decided} ({seen} of {})", seen + missed);
         Ok(seen >= quota.wanted)
     }
 
@@ -200,7 +201,7 @@ impl<'a> Trials<'a> {
             outcomes.extend(self.play(candidate, open.min(self.jobs))?);
         }
         let seen = outcomes.iter().filter(|outcome| outcome.exit == Exit::Violation).count();
-        println!("{what}: a violation in {seen} of {trials}");
+        say!("{what}: a violation in {seen} of {trials}");
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
 

@@ -16,6 +16,7 @@ use partita_raft_node::sim::{self, Object, Property, Run, Scenario, Wanted};
 use rayon::ThreadPoolBuilder;
 
 use crate::exit::{Exit, Failure, OrFail};
+use crate::say;
 
 /// Runs clusters of the built-in Raft server in simulated time and checks every step of them.
 ///
@@ -45,7 +46,7 @@ pub struct Arguments {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// A planted bug to switch on; `partita list mutations` names them.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::mutation)]
     mutation: Option<Mutation>,
     /// Go on after a failure instead of stopping.
     #[arg(long)]
@@ -71,7 +72,7 @@ const CHECK_LIMIT: Duration = Duration::from_secs(20);
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let batch = Batch::new(arguments)?;
     if let Some(why) = arguments.mutation.and_then(sim::recipes::equivalence) {
-        println!("note: no run can fail by this planted bug: {why}");
+        say!("note: no run can fail by this planted bug: {why}");
     }
     if arguments.trace.is_some() && batch.total != 1 {
         let problem = "--trace needs a single run: give one scenario, and --count 1";
@@ -86,7 +87,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let (scenario, seed) = batch.job(0);
         let run = sim::run(scenario, seed, batch.mutations, Wanted::Lines);
         write(path, run.lines.unwrap_or_default().as_bytes())?;
-        println!("trace in {}, hash {:016x}", path.display(), run.trace_hash);
+        say!("trace in {}, hash {:016x}", path.display(), run.trace_hash);
     }
     Ok(found)
 }
@@ -126,7 +127,7 @@ impl Batch {
                 sim::scenarios::find(name)
             };
             if found.is_empty() {
-                return Err(Failure::usage(miette::miette!("{}", unknown_test(name))));
+                return Err(Names::Scenarios.unknown(name)).or_usage(|| "--test".to_owned());
             }
             scenarios.extend(found);
         }
@@ -187,7 +188,7 @@ impl Batch {
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let (failed, unknown) = (count(&tally.failed), count(&tally.unknown));
         let took = began.elapsed().as_secs_f64();
-        println!(
+        say!(
             "{} runs, {failed} failed, {unknown} undecided; {} operations, {} events in {:.0} s of \
              simulated time; {took:.1} s, {:.0} events a second",
             count(&tally.runs),
@@ -275,12 +276,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).or_harness(|| path.display().to_string())
 }
 
-fn unknown_test(name: &str) -> String {
-    let mut known = vec!["2A", "2B", "2C", "2D", "3", "all"];
-    known.extend(sim::scenarios::scenarios().iter().map(|scenario| scenario.name));
-    format!("--test: there is no scenario `{name}`; there are: {}", known.join(", "))
-}
-
 fn seed_of_the_day() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Few enough digits to be typed.
@@ -343,7 +338,7 @@ impl Progress {
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => println!("{line}"),
+            None => say!("{line}"),
         }
     }
 
@@ -359,7 +354,7 @@ impl Progress {
                 // One line for each tenth of a batch.
                 let tenth = runs * 10 / self.total;
                 if self.said.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                    println!("{runs}/{} runs, {failed} failed", self.total);
+                    say!("{runs}/{} runs, {failed} failed", self.total);
                 }
             }
         }

@@ -11,6 +11,8 @@ use partita_checker::{Expected, ModelKind, Value};
 use super::input::{self, ReadingOptions};
 use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::names;
+use crate::say;
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
 /// the model accepts each step, and nothing is placed after what was invoked after its return.
@@ -28,7 +30,7 @@ pub struct Arguments {
     /// What the history is about: register, append, counter, set, queue, stack, lock or
     /// multi-register; told by its operations if not given. A certificate that assumes another
     /// object is rejected.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
     /// The value of every key before the first operation, as JSON. A certificate that begins with
     /// another is rejected.
@@ -55,7 +57,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     match partita_checker::verify(&history, &certificate, &expected) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
-            println!(
+            say!(
                 "accepted: an order of {} on {} explains the history",
                 counted(operations, "operation"),
                 counted(certificate.keys.len(), "key")
@@ -63,7 +65,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             Ok(Exit::Valid)
         }
         Err(error) => {
-            println!("rejected: {error}");
+            say!("rejected: {error}");
             Ok(Exit::Unknown)
         }
     }

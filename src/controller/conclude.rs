@@ -16,6 +16,7 @@ use super::vacuity;
 use crate::cli::input::ReadingOptions;
 use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::say;
 
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
@@ -121,23 +122,23 @@ fn write(
 fn print(record: &RunRecord, analysis: &Analysis) {
     let counts = &record.counts;
     match record.verdict {
-        Verdict::Valid => println!(
+        Verdict::Valid => say!(
             "valid: {}, linearizable, and the certificate proves it",
             show::counted(analysis.keys.len(), "key")
         ),
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();
-            println!("violation: {}", found.map_or("", |found| found.anomaly.title()));
+            say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
             if let Some(found) = found {
                 show::counterexample(found);
             }
         }
-        Verdict::Unknown => println!("unknown: the run proved nothing"),
+        Verdict::Unknown => say!("unknown: the run proved nothing"),
     }
     for remark in &record.remarks {
-        println!("  note: {remark}");
+        say!("  note: {remark}");
     }
-    println!(
+    say!(
         "  {} operations: {} ok ({} under faults), {} fail, {} unknown",
         HumanCount(counts.invoked),
         HumanCount(counts.ok),
@@ -145,6 +146,6 @@ fn print(record: &RunRecord, analysis: &Analysis) {
         HumanCount(counts.fail),
         HumanCount(counts.info)
     );
-    println!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
-    println!("  again:  {}", record.command);
+    say!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
+    say!("  again:  {}", record.command);
 }

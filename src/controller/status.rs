@@ -8,6 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::clock::RunClock;
 use super::recorder::Tally;
+use crate::remark;
 
 /// Time between two refreshes of the live line.
 pub const REFRESH: Duration = Duration::from_millis(100);
@@ -35,7 +36,7 @@ impl StatusLine {
     pub fn say(&self, text: &str) {
         let line = format!("[{:6.2} s] {text}", self.clock.now().as_seconds());
         if self.bar.is_hidden() {
-            eprintln!("{line}");
+            remark!("{line}");
         } else {
             self.bar.println(line);
         }

@@ -14,6 +14,8 @@ use partita_nemesis::{Fault, Ports};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::names::{Names, UnknownName};
+
 pub use membership::{Member, Membership, Words};
 
 /// The descriptions that come with the program.
@@ -93,13 +95,8 @@ pub struct Launch<'a> {
 #[derive(Debug, Error)]
 pub enum TargetError {
     /// Neither a built-in name nor a file.
-    #[error("there is no target `{name}`; built in are: {known}; or name a TOML file")]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// The built-in names.
-        known: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Read {
@@ -180,8 +177,7 @@ impl Target {
             return Ok(target);
         }
         if !Path::new(name).exists() {
-            let known = BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            return Err(TargetError::Unknown { name: name.to_owned(), known });
+            return Err(Names::Targets.unknown(name).into());
         }
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
         let text = std::fs::read_to_string(name).map_err(unreadable)?;
@@ -326,7 +322,10 @@ mod tests {
     #[test]
     fn an_unknown_target_is_told_the_known_ones() {
         let message = Target::find("rafft-node").expect_err("misspelt").to_string();
-        assert!(message.contains("`rafft-node`") && message.contains("raft-node;"), "{message}");
+        assert!(
+            message.contains("`rafft-node`") && message.contains("mean `raft-node`"),
+            "{message}"
+        );
     }
 
     #[test]

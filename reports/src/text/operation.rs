@@ -7,12 +7,12 @@ use partita_checker::{
 use super::visible::{LABEL_CHARACTERS, brief};
 
 /// A value as a label shows it.
-pub(crate) fn value(value: &Value) -> String {
+pub fn value(value: &Value) -> String {
     brief(&value.to_string(), LABEL_CHARACTERS)
 }
 
 /// A counterexample's operation on `key`.
-pub(crate) fn witness(key: &Value, witness: &Witness) -> String {
+pub fn witness(key: &Value, witness: &Witness) -> String {
     let mut label = phrase(witness.function, key, Some(&witness.value));
     if witness.swapped == Some(false) {
         label.push_str(&mismatch(witness.saw.as_ref()));
@@ -26,7 +26,7 @@ pub(crate) fn witness(key: &Value, witness: &Witness) -> String {
 }
 
 /// An operation of the history, with its result where it has one.
-pub(crate) fn operation(history: &History, operation: &Operation) -> String {
+pub fn operation(history: &History, operation: &Operation) -> String {
     let key = &history.keys[operation.key.0 as usize];
     let response = match operation.outcome {
         Outcome::Ok(_, response) => Some(response),

@@ -1,0 +1,313 @@
+//! The names that the command line takes, and the one sentence for a name that is none.
+//!
+//! Every table of names is somewhere else, with what the names mean; here is what they have in
+//! common: a word for their kind, and "did you mean" for a slip of the finger.
+
+use partita_checker::formats::Format;
+use partita_checker::generate::{Fault as Damage, Shape};
+use partita_checker::{ENGINES, EngineChoice, MODELS, ModelKind};
+use partita_nemesis::menu::MenuError;
+use partita_nemesis::recipes::RECIPES;
+use partita_nemesis::{FAULTS, MENUS, Menu};
+use partita_raft_node::mutations::{self, Mutation};
+use partita_raft_node::sim::scenarios::scenarios;
+use partita_reports::text::visible::{LABEL_CHARACTERS, brief};
+use partita_workloads::WorkloadInfo;
+use partita_workloads::catalogue::{self, WORKLOADS};
+use thiserror::Error;
+
+use crate::exit::{Failure, OrFail};
+use crate::target::Target;
+
+/// A kind of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Systems under test, for `--target`.
+    Targets,
+    /// What clients do, for `--workload`.
+    Workloads,
+    /// What a history can be about, for `--model`.
+    Models,
+    /// How a history is written down, for `--format`.
+    Formats,
+    /// What decides, for `--engine`.
+    Engines,
+    /// Faults and sets of them, for `--nemesis`.
+    Faults,
+    /// Schedules that come with the program, for `--schedule`.
+    Recipes,
+    /// Planted bugs of raft-node, for `--mutation`.
+    Mutations,
+    /// What the simulator runs, for `simulate --test`.
+    Scenarios,
+    /// What a generated history looks like over time, for `generate --shape`.
+    Shapes,
+    /// What a generated history has wrong, for `generate --fault`.
+    Damages,
+}
+
+/// A name that is none of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct UnknownName(String);
+
+impl Names {
+    /// What one of them is called.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Targets => "target",
+            Self::Workloads => "workload",
+            Self::Models => "model",
+            Self::Formats => "format",
+            Self::Engines => "engine",
+            Self::Faults | Self::Damages => "fault",
+            Self::Recipes => "recipe",
+            Self::Mutations => "planted bug",
+            Self::Scenarios => "scenario",
+            Self::Shapes => "shape",
+        }
+    }
+
+    /// What may be given instead of a name.
+    const fn instead(self) -> &'static str {
+        match self {
+            Self::Targets | Self::Recipes => ", or a TOML file",
+            _ => "",
+        }
+    }
+
+    /// Every name of the kind, in the order in which it is listed.
+    pub fn all(self) -> Vec<String> {
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        match self {
+            Self::Targets => Target::built_in().into_iter().map(|target| target.name).collect(),
+            Self::Workloads => owned(WORKLOADS.iter().map(|it| it.name).collect()),
+            Self::Models => {
+                let with_aliases = MODELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
+                owned(with_aliases.collect())
+            }
+            Self::Formats => owned(Format::ALL.iter().map(|it| it.name()).collect()),
+            Self::Engines => owned(ENGINES.iter().map(|it| it.name).collect()),
+            Self::Faults => {
+                let sets = MENUS.iter().map(|it| it.name);
+                owned(sets.chain(FAULTS.iter().map(|it| it.name)).collect())
+            }
+            Self::Recipes => owned(RECIPES.iter().map(|(name, _)| *name).collect()),
+            Self::Mutations => owned(mutations::table().iter().map(|it| it.name).collect()),
+            Self::Scenarios => {
+                let groups = ["2A", "2B", "2C", "2D", "3", "all"].into_iter();
+                owned(groups.chain(scenarios().iter().map(|it| it.name)).collect())
+            }
+            Self::Shapes => owned(Shape::ALL.iter().map(|it| it.name()).collect()),
+            Self::Damages => owned(Damage::ALL.iter().map(|it| it.name()).collect()),
+        }
+    }
+
+    /// That `name` is none of them, which there are, and which was perhaps meant.
+    pub fn unknown(self, name: &str) -> UnknownName {
+        let known = self.all();
+        let mut message = format!(
+            "unknown {} `{}`; expected {}{}",
+            self.kind(),
+            brief(name, LABEL_CHARACTERS),
+            known.join(", "),
+            self.instead()
+        );
+        let meant: Vec<String> =
+            similar(name, &known).into_iter().map(|name| format!("`{name}`")).collect();
+        if !meant.is_empty() {
+            message.push_str(&format!("; did you mean {}?", meant.join(" or ")));
+        }
+        UnknownName(message)
+    }
+}
+
+/// How many names are offered.
+const MOST: usize = 3;
+
+/// The names that somebody may have meant who typed `name`, the likeliest first.
+fn similar<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
+    let plain = |text: &str| text.trim().to_lowercase().replace(['_', ' '], "-");
+    let typed = plain(name);
+    if typed.is_empty() || typed.len() > 100 {
+        return Vec::new();
+    }
+    let mut found: Vec<(usize, &str)> = known
+        .iter()
+        .filter_map(|name| {
+            let distance = distance(&typed, &plain(name));
+            // One slip in three letters, or a part of the name.
+            let is_slip = distance <= (typed.chars().count().max(2) + 1) / 3;
+            let is_part = typed.len() >= 3 && (name.contains(&typed) || typed.contains(name));
+            (is_slip || is_part).then_some((distance, name.as_str()))
+        })
+        .collect();
+    found.sort();
+    let least = found.first().map_or(0, |(distance, _)| *distance);
+    // What is much less like it than the best was not meant.
+    found.retain(|(distance, _)| least > 0 && *distance <= least + 1 || *distance == least);
+    found.into_iter().take(MOST).map(|(_, name)| name).collect()
+}
+
+/// How many letters must be changed, added, left out or swapped with the next to come from one to
+/// the other.
+fn distance(one: &str, other: &str) -> usize {
+    let [one, other] = [one, other].map(|text| text.chars().collect::<Vec<_>>());
+    // The last rows of the table of distances between beginnings.
+    let mut before_last = vec![0; other.len() + 1];
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (row, letter) in one.iter().enumerate() {
+        let mut next = vec![row + 1];
+        for (column, wanted) in other.iter().enumerate() {
+            let changed = last[column] + usize::from(letter != wanted);
+            let mut least = changed.min(last[column + 1] + 1).min(next[column] + 1);
+            let crossed = row > 0 && column > 0;
+            if crossed && *letter == other[column - 1] && one[row - 1] == *wanted {
+                least = least.min(before_last[column - 1] + 1);
+            }
+            next.push(least);
+        }
+        (before_last, last) = (last, next);
+    }
+    last[other.len()]
+}
+
+/// The model of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn model(name: &str) -> Result<ModelKind, UnknownName> {
+    name.parse().map_err(|_| Names::Models.unknown(name))
+}
+
+/// A model's name as it was typed, which may say more than which model it is.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn model_name(name: &str) -> Result<String, UnknownName> {
+    model(name).map(|_| name.to_owned())
+}
+
+/// The format of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn format(name: &str) -> Result<Format, UnknownName> {
+    Format::from_name(name).ok_or_else(|| Names::Formats.unknown(name))
+}
+
+/// The engine of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn engine(name: &str) -> Result<EngineChoice, UnknownName> {
+    name.parse().map_err(|_| Names::Engines.unknown(name))
+}
+
+/// The planted bug of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn mutation(name: &str) -> Result<Mutation, UnknownName> {
+    name.parse().map_err(|_| Names::Mutations.unknown(name))
+}
+
+/// The shape of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn shape(name: &str) -> Result<Shape, UnknownName> {
+    name.parse().map_err(|_| Names::Shapes.unknown(name))
+}
+
+/// The fault of that name, of a generated history.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn damage(name: &str) -> Result<Damage, UnknownName> {
+    name.parse().map_err(|_| Names::Damages.unknown(name))
+}
+
+/// The workload of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn workload(name: &str) -> Result<&'static WorkloadInfo, UnknownName> {
+    catalogue::find(name).map_err(|_| Names::Workloads.unknown(name))
+}
+
+/// The faults that the words after `--nemesis` name.
+///
+/// # Errors
+///
+/// [`Failure`] if one is unknown, or they do not go together.
+pub fn faults(words: &str) -> Result<Menu, Failure> {
+    let option = || "--nemesis".to_owned();
+    match words.parse() {
+        Err(MenuError::Unknown { name, .. }) => Err(Names::Faults.unknown(&name)).or_usage(option),
+        other => other.or_usage(option),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(kind: Names, name: &str) -> Vec<String> {
+        let known = kind.all();
+        similar(name, &known).into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_what_was_meant() {
+        assert_eq!(meant(Names::Faults, "isolte"), ["isolate"]);
+        assert_eq!(meant(Names::Faults, "puase"), ["pause"]);
+        assert_eq!(meant(Names::Faults, "Power_Loss"), ["power-loss"]);
+        assert_eq!(meant(Names::Models, "regsiter")[0], "register");
+        assert_eq!(meant(Names::Mutations, "leader-local"), ["leader-local-read"]);
+        assert_eq!(meant(Names::Engines, "frontiers"), ["frontier"]);
+        assert!(meant(Names::Models, "bank").is_empty());
+        assert!(meant(Names::Faults, "").is_empty());
+    }
+
+    #[test]
+    fn every_kind_has_one_sentence_for_what_it_does_not_know() {
+        for kind in [
+            Names::Targets,
+            Names::Workloads,
+            Names::Models,
+            Names::Formats,
+            Names::Engines,
+            Names::Faults,
+            Names::Recipes,
+            Names::Mutations,
+            Names::Scenarios,
+            Names::Shapes,
+            Names::Damages,
+        ] {
+            let known = kind.all();
+            let wrong = format!("{}q", known[known.len() - 1]);
+            let message = kind.unknown(&wrong).to_string();
+            assert!(message.starts_with(&format!("unknown {} `{wrong}`; expected ", kind.kind())));
+            assert!(known.iter().all(|name| message.contains(name.as_str())), "{message}");
+            assert!(message.contains("; did you mean `"), "{message}");
+        }
+    }
+
+    #[test]
+    fn distance_counts_slips() {
+        for (one, other, slips) in
+            [("kill", "kill", 0), ("kil", "kill", 1), ("ikll", "kill", 1), ("", "abc", 3)]
+        {
+            assert_eq!(distance(one, other), slips, "{one} {other}");
+        }
+    }
+}
