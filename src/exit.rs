@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use partita_checker::Verdict;
+use serde::Serialize;
 
 /// How a command ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +92,38 @@ impl Failure {
         Self { exit: Exit::Usage, report: report.into() }
     }
 
+    /// What went wrong and its causes, one message each. A cause that the message before it tells
+    /// already is left out.
+    pub fn messages(&self) -> Vec<String> {
+        let mut messages: Vec<String> = Vec::new();
+        for cause in self.report.chain() {
+            let message = cause.to_string().trim().to_owned();
+            if !messages.last().is_some_and(|before| before.contains(&message)) {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
     /// The harness or the system under test is at fault.
     pub fn harness(report: impl Into<miette::Report>) -> Self {
         Self { exit: Exit::Harness, report: report.into() }
+    }
+}
+
+/// What `--json` prints of a [`Failure`].
+#[derive(Debug, Serialize)]
+pub struct FailureDocument {
+    /// The number of the document's form.
+    format: u32,
+    /// What went wrong, with its causes.
+    error: String,
+}
+
+impl FailureDocument {
+    /// The document of `failure`.
+    pub fn of(failure: &Failure) -> Self {
+        Self { format: 1, error: failure.messages().join(": ") }
     }
 }
 
@@ -129,6 +159,20 @@ impl<T, E: std::error::Error + Send + Sync + 'static> OrFail<T> for Result<T, E>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let told = |messages: &[&str]| {
+            let (first, rest) = messages.split_last().expect("a message");
+            let report = rest.iter().rev().fold(miette::miette!("{first}"), |report, message| {
+                report.wrap_err((*message).to_owned())
+            });
+            Failure::usage(report).messages()
+        };
+        let denied = ["--target", "a.toml: denied", "denied"];
+        assert_eq!(told(&denied), denied[..2]);
+        assert_eq!(told(&["a", "b", "c"]), ["a", "b", "c"]);
+    }
 
     #[test]
     fn the_worst_of_several_results_is_the_one_that_counts() {

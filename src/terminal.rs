@@ -89,18 +89,11 @@ pub fn usage(message: &str) {
     to_stderr(&lines);
 }
 
-/// Messages, each caused by the next, as a person reads them. A message that the one before it holds
-/// already is left out.
+/// Messages, each caused by the next, as a person reads them.
 fn in_lines(messages: &[String]) -> String {
-    let mut said: Vec<&str> = Vec::new();
-    for message in messages.iter().map(|message| message.trim()) {
-        if !said.last().is_some_and(|before| before.contains(message)) {
-            said.push(message);
-        }
-    }
     let mut text = String::new();
-    for (place, message) in said.iter().enumerate() {
-        let is_last = place + 1 == said.len();
+    for (place, message) in messages.iter().enumerate() {
+        let is_last = place + 1 == messages.len();
         let first = match (place, is_last) {
             (0, _) => "  × ",
             (_, false) => "  ├─▶ ",

@@ -1,6 +1,7 @@
 //! Checked histories that no run of this program recorded: the input of their page.
 
 use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict};
+use partita_nemesis::FaultRecord;
 
 use crate::run::completion;
 
@@ -18,6 +19,8 @@ pub struct CheckedHistory {
     pub history: History,
     /// What the checker found.
     pub analysis: Analysis,
+    /// What was done to the store meanwhile, if that is known.
+    pub faults: Vec<FaultRecord>,
     /// Where the certificate was written, if it was.
     pub certificate: Option<String>,
 }
@@ -33,6 +36,17 @@ pub struct CheckRecord {
     pub command: String,
     /// The histories, in the order in which they were named.
     pub files: Vec<CheckedHistory>,
+    /// The files that could not be read.
+    pub unreadable: Vec<UnreadableFile>,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone)]
+pub struct UnreadableFile {
+    /// The file, as its user named it.
+    pub file: String,
+    /// Why not.
+    pub error: String,
 }
 
 impl CheckRecord {

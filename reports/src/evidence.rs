@@ -4,12 +4,12 @@
 //! anomaly leaves no choice: the one read that a stale read or a lost write is about.
 
 use partita_checker::{
-    Analysis, Anomaly, Counterexample, EventKind, Function, History, Nanoseconds, Relation, Witness,
+    Analysis, Anomaly, Counterexample, Function, History, Nanoseconds, Relation, Witness,
 };
 
 use crate::run::completion;
 use crate::text::number::{duration, instant};
-use crate::text::operation::witness;
+use crate::text::operation::{returned, witness};
 
 /// Most operations and steps that any report lists; a proof is a handful.
 const MOST: usize = 60;
@@ -53,7 +53,11 @@ pub(crate) struct Step {
 impl<'a> Evidence<'a> {
     /// The evidence in what was found of `history`, if it was found guilty with proof.
     pub(crate) fn of(history: &History, analysis: &'a Analysis) -> Option<Self> {
-        let found = analysis.counterexample.as_ref()?;
+        analysis.counterexample.as_ref().map(|found| Self::of_one(history, found))
+    }
+
+    /// The evidence of one counterexample.
+    pub(crate) fn of_one(history: &History, found: &'a Counterexample) -> Self {
         let guilty = culprit(found);
         let shown = &found.operations[..found.operations.len().min(MOST)];
         let operations = shown
@@ -76,7 +80,7 @@ impl<'a> Evidence<'a> {
                 sentence: step(found, &shown[edge.from], &shown[edge.to], edge.relation),
             })
             .collect();
-        Some(Self { found, operations, steps, left_out: found.operations.len() - shown.len() })
+        Self { found, operations, steps, left_out: found.operations.len() - shown.len() }
     }
 
     /// The first and the last moment of the proof.
@@ -85,14 +89,6 @@ impl<'a> Evidence<'a> {
         let begin = witnesses().map(|witness| witness.invoked).min().unwrap_or_default();
         let end = witnesses().map(|witness| returned(witness).unwrap_or(witness.invoked)).max();
         (begin, end.unwrap_or(begin).max(begin))
-    }
-}
-
-/// When an operation's effect was certainly over; `None` if nobody knows.
-pub(crate) fn returned(witness: &Witness) -> Option<Nanoseconds> {
-    match witness.outcome {
-        EventKind::Ok | EventKind::Fail => witness.completed,
-        EventKind::Info | EventKind::Invoke => None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Says the verdict in words that a newcomer understands; the same words in every format.
 
 use partita_checker::{Analysis, Counterexample, Verdict};
+use partita_nemesis::FaultRecord;
 
 use crate::checked::CheckedHistory;
+use crate::groups::{Group, Groups};
 use crate::run::Run;
 use crate::text::number::{count, counted};
 use crate::text::operation::value;
@@ -40,7 +42,8 @@ impl Headline {
             }
             Verdict::Violation => {
                 let (title, lead) = violated(run.analysis);
-                (title, lead, staleness(run.analysis).chain(reasons).collect())
+                let counted = counted_violations(run.analysis, run.faults);
+                (title, lead, counted.chain(staleness(run.analysis)).chain(reasons).collect())
             }
             Verdict::Unknown => {
                 let (lead, remarks) = undecided(run, reasons);
@@ -60,7 +63,8 @@ impl Headline {
                 ("Linearizable".to_owned(), lead)
             }
             Verdict::Violation => {
-                remarks.splice(0..0, staleness(analysis));
+                let counted = counted_violations(analysis, &file.faults);
+                remarks.splice(0..0, counted.chain(staleness(analysis)));
                 violated(analysis)
             }
             Verdict::Unknown => {
@@ -81,6 +85,15 @@ const PROVED: &str =
 fn extent(analysis: &Analysis) -> String {
     let operations = analysis.keys.iter().map(|key| key.operations as u64).sum();
     format!("{}, {}", counted(analysis.keys.len() as u64, "key"), counted(operations, "operation"),)
+}
+
+/// How many keys hold a violation, of which kinds, where there is more than one key.
+fn counted_violations(
+    analysis: &Analysis,
+    faults: &[FaultRecord],
+) -> impl Iterator<Item = String> + use<> {
+    let groups = Groups::of(analysis, faults).filter(|_| analysis.keys.len() > 1);
+    groups.map(|groups| format!("{}.", groups.in_words())).into_iter()
 }
 
 fn staleness(analysis: &Analysis) -> impl Iterator<Item = String> {
@@ -126,6 +139,16 @@ fn undecided(run: &Run<'_>, mut reasons: Vec<String>) -> (String, Vec<String>) {
         );
     }
     (lead, remainder)
+}
+
+/// What is wrong with one key of a group that the headline is not about: title and sentence.
+pub(crate) fn of_group(group: &Group, found: &Counterexample) -> (String, String) {
+    (capital(&group.in_words()), sentence(&found.sentence))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Foreign text as a sentence: visible, bounded, with a full stop. Its first letter stays as it is,

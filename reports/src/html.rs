@@ -22,7 +22,7 @@ use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
-use rows::{Fact, FaultRow, Keys, LatencyRow, ProofView};
+use rows::{Fact, FaultRow, GroupView, Keys, LatencyRow, ProofView};
 
 /// How many stretches of time a chart divides the run into, at most.
 const MOST_BUCKETS: u64 = 210;
@@ -51,6 +51,7 @@ pub fn html(run: &Run<'_>) -> String {
             let command = rows::lines_command(run, &evidence);
             ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
         }),
+        groups: GroupView::of(run.history, run.analysis, run.faults),
         faults: FaultRow::of(&plot, MOST_ROWS),
         faults_caption: rows::faults_caption(run, MOST_ROWS),
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,
@@ -78,6 +79,7 @@ struct Page {
     headline: Headline,
     facts: Vec<Fact>,
     proof: Option<ProofView>,
+    groups: Vec<GroupView>,
     faults: Vec<FaultRow>,
     faults_caption: String,
     faults_folded: bool,

@@ -19,10 +19,14 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::commands::{Commands, folder};
 use crate::evidence::{Evidence, Exhibit, ending};
-use crate::headline::Headline;
+use crate::groups::Groups;
+use crate::headline::{self, Headline};
 use crate::run::Run;
 use crate::text::number::instant;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
+
+/// How many groups of violations are told.
+const MOST_GROUPS: usize = 20;
 
 /// The JUnit document for one run, with an XML declaration.
 ///
@@ -89,6 +93,7 @@ fn explanation(run: &Run<'_>, headline: &Headline) -> String {
             lines.push(format!("{}. {}", index + 1, step.sentence));
         }
     }
+    lines.extend(other_groups(run));
     let commands = Commands::of(run);
     lines.push(String::new());
     lines.push(format!("Seed: {}", run.record.seed));
@@ -96,6 +101,19 @@ fn explanation(run: &Run<'_>, headline: &Headline) -> String {
     lines.push(format!("Check again: {}", commands.check));
     lines.push(format!("Report: {}/report.html", folder(run)));
     lines.join("\n")
+}
+
+/// One violation of each other group.
+fn other_groups(run: &Run<'_>) -> Vec<String> {
+    let Some(groups) = Groups::of(run.analysis, run.faults) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for (group, found) in groups.others(run.analysis).take(MOST_GROUPS) {
+        let (title, sentence) = headline::of_group(group, found);
+        lines.extend([String::new(), format!("{title}: {sentence}")]);
+        let evidence = Evidence::of_one(run.history, found);
+        lines.extend(evidence.operations.iter().map(|exhibit| format!("  {}", line(exhibit))));
+    }
+    lines
 }
 
 fn line(exhibit: &Exhibit<'_>) -> String {

@@ -11,7 +11,8 @@ use partita_checker::Verdict;
 use crate::chart::faults::family_name;
 use crate::commands::{Commands, folder};
 use crate::evidence::{Evidence, ending};
-use crate::headline::Headline;
+use crate::groups::Groups;
+use crate::headline::{self, Headline};
 use crate::html::effects;
 use crate::run::Run;
 use crate::text::number::{count, duration, instant, instant_short};
@@ -39,6 +40,7 @@ pub fn summary(run: &Run<'_>) -> String {
         put(&mut text, format_args!("\n{}\n", plain(remark)));
     }
     proof(&mut text, run);
+    groups(&mut text, run);
     counts(&mut text, run);
     faults(&mut text, run);
     again(&mut text, run);
@@ -70,6 +72,15 @@ fn proof(text: &mut String, run: &Run<'_>) {
     let left_out = evidence.operations.len().saturating_sub(MOST_ROWS) + evidence.left_out;
     if left_out > 0 {
         put(text, format_args!("\n{left_out} more operations are in the report.\n"));
+    }
+}
+
+/// The violations of other groups than the one that is shown in full.
+fn groups(text: &mut String, run: &Run<'_>) {
+    let Some(groups) = Groups::of(run.analysis, run.faults) else { return };
+    for (group, found) in groups.others(run.analysis).take(MOST_ROWS) {
+        let (title, sentence) = headline::of_group(group, found);
+        put(text, format_args!("\n{}: {}\n", plain(&title), plain(&sentence)));
     }
 }
 

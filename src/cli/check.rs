@@ -1,5 +1,6 @@
 //! `partita check`: is this history linearizable?
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,20 +11,22 @@ use partita_checker::{
     check_watched,
 };
 
-use partita_reports::{CheckRecord, CheckedHistory};
+use partita_nemesis::FaultRecord;
+use partita_reports::{CheckRecord, CheckedHistory, Groups, UnreadableFile};
 use serde::{Serialize, Serializer};
 
 use super::input::{self, ReadingOptions};
-use super::{progress, show};
-use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use super::{progress, run_folder, show};
+use crate::exit::{Exit, Failure, FailureDocument, OrFail};
+use crate::{names, remark, say, terminal};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
 /// Reads JSON lines, EDN as Jepsen and Knossos write it, Jepsen's log lines, Porcupine's key/value
-/// logs and fastlin's intervals, told apart by their content. Exits with the worst verdict of all
-/// files: 0 if every one is valid, 1 if one holds a violation, 3 if one stays unknown, 2 if one
-/// cannot be read.
+/// logs and fastlin's intervals, told apart by their content. Every file is checked, whatever became
+/// of the others. Exits with 1 if one holds a violation, else with 2 if one cannot be read or the
+/// certificate or report cannot be written, else with 3 if one stays unknown, and with 0 if all are
+/// valid.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita check partita-runs/latest/history.jsonl\n  \
                         partita check --explain etcd.log\n  \
@@ -82,63 +85,99 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let problem = "--certificate needs a single history; several were named";
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
-    let mut worst = Verdict::Valid;
-    let mut checked = Vec::new();
+    let mut sum = Sum::default();
     for file in &arguments.files {
-        let Judged { model, history, reading, analysis, certificate } = arguments.judge(file)?;
-        worst = worst.max(analysis.verdict);
-        if arguments.json {
-            let name = file.display().to_string();
-            let document = Document { file: name, model, reading: &reading, analysis: &analysis };
-            let text = serde_json::to_string(&document).or_harness(|| "verdict".to_owned())?;
-            say!("{text}");
-        } else {
-            show::analysis(&file.display().to_string(), &analysis);
-            if let (true, Some(found)) = (arguments.explain, &analysis.counterexample) {
-                show::cycle(found);
+        match arguments.judge(file) {
+            Ok(judged) => {
+                sum.count(judged.analysis.verdict);
+                arguments.tell(&judged)?;
+                sum.exit = sum.exit.worse(arguments.write_certificate(&judged));
+                if arguments.report.is_some() {
+                    sum.checked.push(judged.for_report(arguments));
+                }
             }
-            if arguments.keys {
-                show::keys(&analysis);
+            Err(failure) => {
+                if arguments.json {
+                    let (file, error) = (file.display().to_string(), FailureDocument::of(&failure));
+                    terminal::document(&UnreadableDocument { file, error })?;
+                }
+                terminal::failure(&failure);
+                sum.exit = sum.exit.worse(failure.exit);
+                let (file, error) = (file.display().to_string(), failure.messages().join(": "));
+                sum.unreadable.push(UnreadableFile { file, error });
             }
-        }
-        if let (Some(path), Some(certificate)) = (&arguments.certificate, &certificate) {
-            let name = || format!("{}", path.display());
-            let text = serde_json::to_string(certificate).or_harness(name)?;
-            std::fs::write(path, text).or_usage(name)?;
-        }
-        if arguments.report.is_some() {
-            let written = arguments.certificate.as_ref().filter(|_| certificate.is_some());
-            checked.push(CheckedHistory {
-                file: file.display().to_string(),
-                model: model.to_string(),
-                history,
-                analysis,
-                certificate: written.map(|path| path.display().to_string()),
-            });
         }
     }
-    if let Some(path) = &arguments.report {
-        let check = CheckRecord {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            checked_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            command: typed(std::env::args()),
-            files: checked,
-        };
-        std::fs::write(path, partita_reports::check_html(&check))
-            .or_usage(|| path.display().to_string())?;
+    if arguments.files.len() > 1 {
+        let line = sum.in_words();
+        if arguments.json { remark!("{line}") } else { say!("{line}") }
     }
-    Ok(worst.into())
+    let exit = sum.exit;
+    Ok(exit.worse(arguments.write_report(sum)))
+}
+
+/// What came of all files.
+struct Sum {
+    exit: Exit,
+    /// How many files got each verdict: valid, violation, unknown.
+    verdicts: [usize; 3],
+    checked: Vec<CheckedHistory>,
+    unreadable: Vec<UnreadableFile>,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        let (checked, unreadable) = (Vec::new(), Vec::new());
+        Self { exit: Exit::Valid, verdicts: [0; 3], checked, unreadable }
+    }
+}
+
+/// In the order in which they are counted.
+const VERDICTS: [Verdict; 3] = [Verdict::Valid, Verdict::Violation, Verdict::Unknown];
+
+impl Sum {
+    fn count(&mut self, verdict: Verdict) {
+        self.exit = self.exit.worse(verdict.into());
+        for (number, _) in self.verdicts.iter_mut().zip(VERDICTS).filter(|(_, it)| *it == verdict) {
+            *number += 1;
+        }
+    }
+
+    /// `5 files: 3 valid, 1 violation, 1 unreadable`.
+    fn in_words(&self) -> String {
+        let files = self.verdicts.iter().sum::<usize>() + self.unreadable.len();
+        let verdicts = self.verdicts.iter().zip(VERDICTS.map(|verdict| verdict.to_string()));
+        let unreadable = (&self.unreadable.len(), "unreadable".to_owned());
+        let parts = verdicts.chain([unreadable]).filter(|(number, _)| **number > 0);
+        let parts: Vec<String> = parts.map(|(number, what)| format!("{number} {what}")).collect();
+        format!("{}: {}", show::counted(files, "file"), parts.join(", "))
+    }
+}
+
+/// The form of the documents that `--json` prints.
+const FORMAT: u32 = 1;
+
+/// What `--json` prints for a file that cannot be read.
+#[derive(Serialize)]
+struct UnreadableDocument {
+    file: String,
+    #[serde(flatten)]
+    error: FailureDocument,
 }
 
 /// What `--json` prints for one file.
 #[derive(Serialize)]
 struct Document<'a> {
-    file: String,
+    format: u32,
+    file: &'a str,
     #[serde(serialize_with = "by_name")]
     model: ModelKind,
     reading: &'a Reading,
     #[serde(flatten)]
     analysis: &'a Analysis,
+    /// The violating keys, counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violations: Option<Groups>,
 }
 
 fn by_name<S: Serializer>(model: &ModelKind, serializer: S) -> Result<S::Ok, S::Error> {
@@ -147,6 +186,9 @@ fn by_name<S: Serializer>(model: &ModelKind, serializer: S) -> Result<S::Ok, S::
 
 /// A history and what was found.
 struct Judged {
+    file: String,
+    /// What was done to the store meanwhile, if that is known.
+    faults: Vec<FaultRecord>,
     model: ModelKind,
     history: History,
     reading: Reading,
@@ -166,6 +208,8 @@ impl Arguments {
                 let analysis =
                     Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
                 return Ok(Judged {
+                    file: file.display().to_string(),
+                    faults: Vec::new(),
                     model: self.model.unwrap_or_default(),
                     history: History::default(),
                     reading: Reading::default(),
@@ -183,13 +227,86 @@ impl Arguments {
         };
         let (analysis, certificate) =
             judge(&file.display().to_string(), &history, &options, deadline);
-        Ok(Judged { model, history, reading, analysis, certificate })
+        let (file, faults) = (file.display().to_string(), run_folder::faults_of_history(file));
+        Ok(Judged { file, faults, model, history, reading, analysis, certificate })
+    }
+
+    /// Prints the verdict.
+    fn tell(&self, judged: &Judged) -> Result<(), Failure> {
+        let Judged { file, faults, model, reading, analysis, .. } = judged;
+        if self.json {
+            let violations = Groups::of(analysis, faults);
+            let (format, model) = (FORMAT, *model);
+            return terminal::document(&Document {
+                format,
+                file,
+                model,
+                reading,
+                analysis,
+                violations,
+            });
+        }
+        show::analysis(file, analysis, faults);
+        if let (true, Some(found)) = (self.explain, &analysis.counterexample) {
+            show::cycle(found);
+        }
+        if self.keys {
+            show::keys(analysis);
+        }
+        Ok(())
+    }
+
+    /// Writes the certificate, if there is one and it is wanted. A verdict stands whether or not that
+    /// goes well.
+    fn write_certificate(&self, judged: &Judged) -> Exit {
+        let (Some(path), Some(certificate)) = (&self.certificate, &judged.certificate) else {
+            return Exit::Valid;
+        };
+        let name = || path.display().to_string();
+        let text = serde_json::to_string(certificate).or_harness(name);
+        written(text.and_then(|text| std::fs::write(path, text).or_usage(name)))
+    }
+
+    /// Writes the page, if it is wanted.
+    fn write_report(&self, sum: Sum) -> Exit {
+        let Some(path) = &self.report else { return Exit::Valid };
+        let check = CheckRecord {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            checked_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            command: typed(std::env::args_os()),
+            files: sum.checked,
+            unreadable: sum.unreadable,
+        };
+        let page = partita_reports::check_html(&check);
+        written(std::fs::write(path, page).or_usage(|| path.display().to_string()))
+    }
+}
+
+/// How it ended to write a file; says why not.
+fn written(done: Result<(), Failure>) -> Exit {
+    let Err(failure) = done else { return Exit::Valid };
+    terminal::failure(&failure);
+    failure.exit
+}
+
+impl Judged {
+    fn for_report(self, arguments: &Arguments) -> CheckedHistory {
+        let written = arguments.certificate.as_ref().filter(|_| self.certificate.is_some());
+        CheckedHistory {
+            file: self.file,
+            model: self.model.to_string(),
+            history: self.history,
+            analysis: self.analysis,
+            faults: self.faults,
+            certificate: written.map(|path| path.display().to_string()),
+        }
     }
 }
 
 /// The command that was typed, for a POSIX shell.
-fn typed(arguments: impl Iterator<Item = String>) -> String {
-    let words = arguments.skip(1).map(|word| partita_reports::quoted(&word));
+fn typed(arguments: impl Iterator<Item = OsString>) -> String {
+    let words = arguments.skip(1);
+    let words = words.map(|word| partita_reports::quoted(&word.to_string_lossy()));
     std::iter::once("partita".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

@@ -9,6 +9,7 @@ pub mod list;
 pub mod progress;
 pub mod replay;
 pub mod run;
+pub mod run_folder;
 pub mod show;
 pub mod shrink;
 pub mod simulate;

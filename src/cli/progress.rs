@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::remark;
+use crate::{remark, terminal};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use partita_checker::{Progress, ProgressReport};
 
@@ -38,7 +38,7 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
                 if bar.is_hidden() {
                     remark!("{line}");
                 } else {
-                    bar.set_message(line);
+                    bar.set_message(terminal::shown(&line));
                     bar.tick();
                 }
                 if is_over.recv_timeout(step) != Err(RecvTimeoutError::Timeout) {

@@ -1,11 +1,10 @@
 //! `partita replay`: an earlier run once more, with the faults it had.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use partita_nemesis::FaultRecord;
 
+use super::run_folder;
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::say;
@@ -45,7 +44,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut schedule = original.folder.join("schedule.toml");
     let out = original.folder.join("replays");
     if arguments.exact {
-        original.script.name_victims(&victims(&original.folder)?);
+        let faults = run_folder::faults(&original.folder)?.into_iter();
+        let victims = faults.map(|fault| (fault.id, fault.nodes)).collect();
+        original.script.name_victims(&victims);
         schedule = original.folder.join("schedule-exact.toml");
         let text = original.written(&original.schedule()?, &original.plan.command);
         std::fs::write(&schedule, text).or_harness(|| schedule.display().to_string())?;
@@ -71,41 +72,4 @@ fn describe(outcome: &Outcome) -> String {
     let report = report.filter(|report| report.exists());
     let report = report.map_or_else(String::new, |report| format!("  {}", report.display()));
     format!("{}{report}", outcome.in_words())
-}
-
-/// Which nodes each fault of a run hit, by its number.
-fn victims(folder: &Path) -> Result<BTreeMap<u32, Vec<String>>, Failure> {
-    let path = folder.join("schedule.jsonl");
-    let text = std::fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
-    let mut victims = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        match serde_json::from_str::<FaultRecord>(line) {
-            Ok(record) => victims.insert(record.id, record.nodes),
-            // The last line of a run whose controller was killed while it wrote.
-            Err(_) if number == text.lines().count() && !text.ends_with('\n') => continue,
-            Err(error) => {
-                return Err(error).or_usage(|| format!("{}:{number}", path.display()));
-            }
-        };
-    }
-    Ok(victims)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_was_cut_off_is_left_out_and_a_wrong_one_is_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let line = r#"{"id":4,"fault":"kill","family":"process","target":"leader","nodes":["n2"],"#;
-        let rest = r#""parameters":{},"began_ns":1,"ended_ns":null,"effects":[],"error":null}"#;
-        let write = |text: String| std::fs::write(folder.path().join("schedule.jsonl"), text);
-        write(format!("{line}{rest}\n{line}")).expect("written");
-        let known = victims(folder.path()).expect("readable");
-        assert_eq!(known, BTreeMap::from([(4, vec!["n2".to_owned()])]));
-        write(format!("{line}\n{line}{rest}\n")).expect("written");
-        let failure = victims(folder.path()).expect_err("a wrong line");
-        assert!(format!("{:?}", failure.report).contains("schedule.jsonl:1"));
-    }
 }

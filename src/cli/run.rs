@@ -9,9 +9,10 @@ use partita_nemesis::recipes;
 use partita_nemesis::{Entered, Fault, LabKind, Script, Tier, enter_tier, inside};
 
 use crate::controller::{self, Faults, Plan};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::names::{self, Names};
 use crate::target::Target;
+use crate::terminal;
 
 /// Starts a store's processes on hosts of its own making, breaks their network and lives on a
 /// schedule drawn from the seed, records every client operation, and decides whether the history
@@ -87,6 +88,10 @@ pub struct Arguments {
     /// Keep the nodes' data even if nothing went wrong.
     #[arg(long)]
     keep_data: bool,
+    /// Print what `run.json` holds, as a line of JSON, instead of words; what happens meanwhile is told
+    /// on standard error.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which lab is asked for.
@@ -149,6 +154,14 @@ fn rate(text: &str) -> Result<f64, String> {
 ///
 /// [`Failure`] for bad arguments, or when the lab or the target cannot be had.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    let ended = run(arguments);
+    if let (true, Err(failure)) = (arguments.json, &ended) {
+        terminal::document(&FailureDocument::of(failure))?;
+    }
+    ended
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = plan(arguments)?;
     let tier = inside().map_or_else(|| arguments.lab.tier(&plan.target), LabKind::tier);
     let plan = plan.fitted(tier)?;
@@ -196,6 +209,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         out: arguments.out.clone(),
         pcap: arguments.pcap,
         keep_data: arguments.keep_data,
+        json: arguments.json,
     })
 }
 

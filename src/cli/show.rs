@@ -1,13 +1,19 @@
 //! Verdicts in words, on standard output.
 
-use crate::say;
 use indicatif::HumanCount;
-use partita_checker::{
-    Analysis, Counterexample, EventKind, Function, Relation, Value, Verdict, Witness,
-};
+use partita_checker::{Analysis, Counterexample, Relation, Value, Verdict, Witness};
+use partita_nemesis::FaultRecord;
+use partita_reports::Groups;
+use partita_reports::text::operation;
+use partita_reports::text::visible::{TEXT_CHARACTERS, visible};
 
-/// Prints what was concluded of the history called `name`.
-pub fn analysis(name: &str, analysis: &Analysis) {
+use crate::say;
+
+/// How many groups of violations are shown with their operations; the others are counted.
+const MOST_GROUPS: usize = 6;
+
+/// Prints what was concluded of the history called `name`, `faults` being what was done meanwhile.
+pub fn analysis(name: &str, analysis: &Analysis, faults: &[FaultRecord]) {
     let operations: usize = analysis.keys.iter().map(|key| key.operations).sum();
     let extent =
         format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
@@ -16,7 +22,7 @@ pub fn analysis(name: &str, analysis: &Analysis) {
         Verdict::Unknown => {
             say!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
-                say!("  {reason}");
+                say!("  {}", visible(reason, TEXT_CHARACTERS));
             }
         }
         Verdict::Violation => {
@@ -24,8 +30,26 @@ pub fn analysis(name: &str, analysis: &Analysis) {
             say!("{name}: violation: {title} ({extent})");
         }
     }
+    violations(analysis, faults);
+}
+
+/// Prints how many keys hold a violation, and one of each group.
+pub fn violations(analysis: &Analysis, faults: &[FaultRecord]) {
+    let groups = Groups::of(analysis, faults);
+    if let Some(groups) = groups.as_ref().filter(|_| analysis.keys.len() > 1) {
+        say!("  {}", groups.in_words());
+    }
     if let Some(found) = &analysis.counterexample {
         counterexample(found);
+    }
+    let Some(groups) = groups else { return };
+    let others: Vec<_> = groups.others(analysis).collect();
+    for (group, found) in others.iter().take(MOST_GROUPS) {
+        say!("  {}:", group.in_words());
+        counterexample(found);
+    }
+    if others.len() > MOST_GROUPS {
+        say!("  and {} more", counted(others.len() - MOST_GROUPS, "group"));
     }
 }
 
@@ -36,29 +60,19 @@ pub fn counted(number: usize, thing: &str) -> String {
 }
 
 /// Prints the operations that prove a violation.
-pub fn counterexample(found: &Counterexample) {
-    say!("  {}", printable(&found.sentence));
+fn counterexample(found: &Counterexample) {
+    say!("  {}", visible(&found.sentence, TEXT_CHARACTERS));
     if let Some(staleness) = found.staleness() {
         say!("  stale by {staleness}");
+    }
+    if let Some(hint) = &found.hint {
+        say!("  {}", visible(hint, TEXT_CHARACTERS));
     }
     // A history without a clock counts events instead; those are in the indexes already.
     let is_timed = found.operations.iter().any(Witness::has_clock);
     for witness in &found.operations {
-        say!("    {}", printable(&line(&found.key, witness, is_timed)));
+        say!("    {}", line(&found.key, witness, is_timed));
     }
-}
-
-/// The text with control characters written out: a broken store may answer anything, and a terminal
-/// would obey it.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
-        if letter.is_control() {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-        shown
-    })
 }
 
 /// Prints the cycle that makes an order impossible.
@@ -95,50 +109,32 @@ pub fn cycle(found: &Counterexample) {
 pub fn keys(analysis: &Analysis) {
     for key in &analysis.keys {
         let operations = counted(key.operations, "operation");
-        let reason = key.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let name = if key.key.is_null() { "the object".to_owned() } else { key.key.to_string() };
+        let reason = key
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {}", visible(reason, TEXT_CHARACTERS)));
+        let name = match &key.key {
+            Value::Null => "the object".to_owned(),
+            key => operation::value(key),
+        };
         say!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
     }
 }
 
-/// One operation on one line: `#42 process 3 via n1: read k1 → 17, from 1.2042 s to 1.2070 s`.
+/// One operation on one line: `#42 process 3 via n1: read k1 = 17, from 1.2042 s to 1.2070 s`.
 fn line(key: &Value, witness: &Witness, is_timed: bool) -> String {
-    let node = witness.node.as_ref().map_or_else(String::new, |node| format!(" via {node}"));
-    let object = if key.is_null() { String::new() } else { format!(" {key}") };
-    let what = match (witness.function, &witness.value) {
-        (Function::Read, value) => format!("read{object} → {value}"),
-        (Function::Write, value) => format!("write{object} = {value}"),
-        (Function::Cas, value) => {
-            let outcome = match (witness.swapped, &witness.saw) {
-                (Some(false), Some(saw)) => format!(", no match: saw {saw}"),
-                (Some(false), None) => ", no match".to_owned(),
-                (Some(true), _) => ", swapped".to_owned(),
-                (None, _) => String::new(),
-            };
-            format!("compare-and-set{object} {value}{outcome}")
-        }
-        (function, value) => format!("{function}{object} {value}"),
-    };
-    let is_open = witness.outcome == EventKind::Info || witness.completed.is_none();
-    let end = if is_open { ", outcome unknown" } else { "" };
-    let time = match witness.completed {
+    let node = witness.node.as_ref();
+    let node = node.map_or_else(String::new, |node| format!(" via {}", operation::name(node)));
+    let what = operation::witness(key, witness);
+    let time = match operation::returned(witness) {
         _ if !is_timed => String::new(),
-        Some(completed) if !is_open => format!(
+        Some(returned) => format!(
             ", from {:.4} s to {:.4} s",
             witness.invoked.as_seconds(),
-            completed.as_seconds()
+            returned.as_seconds()
         ),
-        _ => format!(", from {:.4} s", witness.invoked.as_seconds()),
+        None => format!(", from {:.4} s", witness.invoked.as_seconds()),
     };
-    format!("#{} process {}{node}: {what}{time}{end}", witness.index, witness.process)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn what_a_store_answered_does_not_move_the_cursor() {
-        assert_eq!(printable("read k1 → 17\0\u{1b}[2J"), r"read k1 → 17\u{0}\u{1b}[2J");
-    }
+    let context = if witness.context { ", for context" } else { "" };
+    format!("#{} process {}{node}: {what}{time}{context}", witness.index, witness.process)
 }

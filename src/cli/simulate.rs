@@ -16,7 +16,8 @@ use partita_raft_node::sim::{self, Object, Property, Run, Scenario, Wanted};
 use rayon::ThreadPoolBuilder;
 
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::names::{self, Names};
+use crate::{say, terminal};
 
 /// Runs clusters of the built-in Raft server in simulated time and checks every step of them.
 ///
@@ -337,7 +338,7 @@ impl Progress {
 
     fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.println(line),
+            Some(bar) => bar.println(terminal::shown(line)),
             None => say!("{line}"),
         }
     }

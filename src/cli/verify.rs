@@ -9,6 +9,7 @@ use partita_checker::formats::certificate::read_certificate;
 use partita_checker::{Expected, ModelKind, Value};
 
 use super::input::{self, ReadingOptions};
+use super::run_folder;
 use super::show::counted;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
@@ -17,16 +18,19 @@ use crate::say;
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
 /// the model accepts each step, and nothing is placed after what was invoked after its return.
 ///
-/// Exits with 0 if it is, with 3 if it is not (the certificate proves nothing, which says nothing
-/// of the history), and with 2 if a file cannot be read.
+/// Of a run's folder, its history is checked against its own certificate. Exits with 0 if the
+/// certificate proves the history, with 3 if it does not (which says nothing of the history), and
+/// with 2 if a file cannot be read.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  partita verify partita-runs/latest/history.jsonl \\\n      \
-                        partita-runs/latest/certificate.json")]
+#[command(after_help = "Examples:\n  partita verify partita-runs/latest\n  \
+                        partita verify history.jsonl certificate.json")]
 pub struct Arguments {
-    /// The history.
+    /// The history, or the folder of a run.
+    #[arg(value_name = "HISTORY|RUN")]
     history: PathBuf,
-    /// The certificate, as `run` and `check --certificate` write it.
-    certificate: PathBuf,
+    /// The certificate, as `run` and `check --certificate` write it; of a run's folder its own if not
+    /// given.
+    certificate: Option<PathBuf>,
     /// What the history is about: register, append, counter, set, queue, stack, lock or
     /// multi-register; told by its operations if not given. A certificate that assumes another
     /// object is rejected.
@@ -46,13 +50,13 @@ pub struct Arguments {
 ///
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = arguments.reading.read(&arguments.history)?.history;
-    let path = &arguments.certificate;
+    let Sources { history: history_path, certificate: path, model } = sources(arguments)?;
+    let history = arguments.reading.read(&history_path)?.history;
     let name = path.display().to_string();
-    let file = File::open(path).or_usage(|| name.clone())?;
+    let file = File::open(&path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
-    let model = input::model(arguments.model, &history, &arguments.history)?;
+    let model = input::model(model, &history, &history_path)?;
     let expected = Expected { model, initial: arguments.initial.clone() };
     match partita_checker::verify(&history, &certificate, &expected) {
         Ok(()) => {
@@ -68,5 +72,37 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             say!("rejected: {error}");
             Ok(Exit::Unknown)
         }
+    }
+}
+
+/// What is to be read, and the object that it is about, if that is known.
+struct Sources {
+    history: PathBuf,
+    certificate: PathBuf,
+    model: Option<ModelKind>,
+}
+
+fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
+    let Arguments { history, certificate, model, .. } = arguments;
+    if history.is_dir() {
+        let (folder, history) = (history, history.join("history.jsonl"));
+        let own = folder.join("certificate.json");
+        let model = model.or_else(|| run_folder::model(folder));
+        if certificate.is_none() && !own.exists() && history.exists() {
+            return Err(Failure::usage(miette::miette!(
+                "{}: the run left no certificate.json, as only a run with a linearizable history \
+                 does; `partita check` judges its history",
+                folder.display()
+            )));
+        }
+        let certificate = certificate.clone().unwrap_or(own);
+        return Ok(Sources { history, certificate, model });
+    }
+    match certificate.clone() {
+        Some(certificate) => Ok(Sources { history: history.clone(), certificate, model: *model }),
+        None => Err(Failure::usage(miette::miette!(
+            "{}: expected a certificate after the history, or the folder of a run alone",
+            history.display()
+        ))),
     }
 }

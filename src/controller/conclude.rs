@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 use partita_checker::{Analysis, Certificate, History, Verdict};
+use partita_nemesis::FaultRecord;
 use partita_reports::{HostRecord, Run, RunRecord};
+use serde::Serialize;
 
 use super::course::Course;
 use super::folder::RunFolder;
@@ -16,7 +18,7 @@ use super::vacuity;
 use crate::cli::input::ReadingOptions;
 use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::{say, terminal};
 
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
@@ -34,13 +36,28 @@ pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit
     if record.verdict == Verdict::Valid && !plan.keep_data {
         folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
     }
-    print(&record, &analysis);
+    if plan.json {
+        terminal::document(&Document { format: FORMAT, run: &record })?;
+    } else {
+        print(&record, &analysis, &course.faults);
+    }
     Ok(match record.verdict {
         Verdict::Violation => Exit::Violation,
         _ if failed => Exit::Harness,
         verdict => verdict.into(),
     })
 }
+
+/// What `--json` prints: the content of `run.json`, with the number of its form.
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    #[serde(flatten)]
+    run: &'a RunRecord,
+}
+
+/// The form of [`Document`].
+const FORMAT: u32 = 1;
 
 fn record(
     plan: &Plan,
@@ -119,7 +136,7 @@ fn write(
         .or_harness(|| format!("{}: the report", folder.path().display()))
 }
 
-fn print(record: &RunRecord, analysis: &Analysis) {
+fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
     let counts = &record.counts;
     match record.verdict {
         Verdict::Valid => say!(
@@ -129,9 +146,7 @@ fn print(record: &RunRecord, analysis: &Analysis) {
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();
             say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
-            if let Some(found) = found {
-                show::counterexample(found);
-            }
+            show::violations(analysis, faults);
         }
         Verdict::Unknown => say!("unknown: the run proved nothing"),
     }

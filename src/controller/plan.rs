@@ -48,6 +48,8 @@ pub struct Plan {
     pub pcap: bool,
     /// Whether to keep the nodes' data in any case.
     pub keep_data: bool,
+    /// Whether to print the result as JSON.
+    pub json: bool,
 }
 
 /// The lab that a run has where it can: what one types need not say so.

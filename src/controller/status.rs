@@ -8,7 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::clock::RunClock;
 use super::recorder::Tally;
-use crate::remark;
+use crate::{remark, terminal};
 
 /// Time between two refreshes of the live line.
 pub const REFRESH: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ impl StatusLine {
         if self.bar.is_hidden() {
             remark!("{line}");
         } else {
-            self.bar.println(line);
+            self.bar.println(terminal::shown(&line));
         }
     }
 

@@ -13,8 +13,9 @@ use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH, fault_name};
 use super::{Ink, Paint, Pen, Plot};
 use crate::chart::pen::text_width;
-use crate::evidence::{Evidence, returned};
+use crate::evidence::Evidence;
 use crate::text::number::{counted, duration, instant};
+use crate::text::operation::returned;
 
 use crate::text::visible::{LABEL_CHARACTERS, brief};
 

@@ -3,10 +3,10 @@
 use askama::Template;
 use partita_checker::{Nanoseconds, Verdict};
 
-use super::rows::{Fact, Keys, ProofView};
+use super::rows::{Fact, GroupView, Keys, ProofView};
 use super::{Charts, MOST_ROWS};
 use crate::chart::Plot;
-use crate::checked::{CheckRecord, CheckedHistory};
+use crate::checked::{CheckRecord, CheckedHistory, UnreadableFile};
 use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::text::number::{count, counted};
@@ -25,16 +25,18 @@ pub fn check_html(check: &CheckRecord) -> String {
     order.sort_by_key(|file| std::cmp::Reverse(file.analysis.verdict));
     let (mark, verdict_class) = super::mark(check.verdict());
     let page = Page {
-        heading: match check.files.as_slice() {
-            [file] => visible(&file.file, TEXT_CHARACTERS),
-            files => counted(files.len() as u64, "history").replace("historys", "histories"),
+        heading: match (check.files.as_slice(), check.unreadable.len()) {
+            ([file], 0) => visible(&file.file, TEXT_CHARACTERS),
+            (files, unreadable) => counted((files.len() + unreadable) as u64, "file"),
         },
         headline: order.first().map(|file| Headline::of_checked(file)),
         checked_at: visible(&check.checked_at, TEXT_CHARACTERS),
         mark,
         verdict_class,
         tally: tally(check),
-        is_single: check.files.len() == 1,
+        is_single: check.files.len() == 1 && check.unreadable.is_empty(),
+        unreadable: check.unreadable.iter().take(MOST_ROWS).map(unreadable).collect(),
+        unreadable_left_out: check.unreadable.len().saturating_sub(MOST_ROWS),
         files: check.files.iter().take(MOST_ROWS).map(FileRow::of).collect(),
         files_left_out: check.files.len().saturating_sub(MOST_ROWS),
         sections: order.iter().take(MOST_SECTIONS).map(|file| Section::of(file)).collect(),
@@ -57,6 +59,9 @@ struct Page {
     verdict_class: &'static str,
     tally: String,
     is_single: bool,
+    /// The files that could not be read, and why not.
+    unreadable: Vec<(String, String)>,
+    unreadable_left_out: usize,
     files: Vec<FileRow>,
     files_left_out: usize,
     sections: Vec<Section>,
@@ -65,13 +70,19 @@ struct Page {
     version: String,
 }
 
+fn unreadable(file: &UnreadableFile) -> (String, String) {
+    (visible(&file.file, TEXT_CHARACTERS), visible(&file.error, TEXT_CHARACTERS))
+}
+
 fn tally(check: &CheckRecord) -> String {
     let with = |verdict| {
         let number = check.files.iter().filter(|file| file.analysis.verdict == verdict).count();
         (number > 0).then(|| format!("{} {verdict}", count(number as u64)))
     };
     let parts = [Verdict::Violation, Verdict::Unknown, Verdict::Valid].into_iter().filter_map(with);
-    parts.collect::<Vec<_>>().join(", ")
+    let unreadable = check.unreadable.len() as u64;
+    let unreadable = (unreadable > 0).then(|| format!("{} unreadable", count(unreadable)));
+    parts.chain(unreadable).collect::<Vec<_>>().join(", ")
 }
 
 /// One file of the table.
@@ -104,6 +115,7 @@ struct Section {
     facts: Vec<Fact>,
     is_timed: bool,
     proof: Option<ProofView>,
+    groups: Vec<GroupView>,
     charts: Option<Charts>,
     keys: Keys,
     verify: Option<String>,
@@ -129,6 +141,7 @@ impl Section {
             proof: evidence.map(|evidence| {
                 ProofView::of(&drawn.history, &evidence, &plot, "the history", String::new())
             }),
+            groups: GroupView::of(&drawn.history, &drawn.analysis, &file.faults),
             charts: (is_timed && !file.history.operations.is_empty())
                 .then(|| Charts::of(&file.history, &plot)),
             keys: Keys::of(&file.analysis, MOST_ROWS),

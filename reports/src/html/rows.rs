@@ -8,11 +8,13 @@ use crate::chart::plot::{Plot, fault_name};
 use crate::chart::{nearby, proof};
 use crate::checked::CheckedHistory;
 use crate::commands::{folder, quoted};
-use crate::evidence::{Evidence, Exhibit, ending, returned};
+use crate::evidence::{Evidence, Exhibit, ending};
+use crate::groups::Groups;
+use crate::headline;
 use crate::run::Run;
 use crate::series::latency::{Latency, Quantiles};
 use crate::text::number::{amount, count, counted, duration, instant, instant_short};
-use crate::text::operation::value;
+use crate::text::operation::{returned, value};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// A name with a value.
@@ -256,6 +258,30 @@ pub(super) struct ProofView {
     /// Prints the lines; empty where there is no such command.
     pub(super) command: String,
     pub(super) nearby: Option<nearby::Nearby>,
+}
+
+/// A violation of another group than the one that is drawn.
+pub(super) struct GroupView {
+    pub(super) title: String,
+    pub(super) sentence: String,
+    pub(super) rows: Vec<ProofRow>,
+    pub(super) left_out: usize,
+}
+
+/// How many groups are shown with their operations.
+const MOST_GROUPS: usize = 20;
+
+impl GroupView {
+    pub(super) fn of(history: &History, analysis: &Analysis, faults: &[FaultRecord]) -> Vec<Self> {
+        let Some(groups) = Groups::of(analysis, faults) else { return Vec::new() };
+        let view = |(group, found)| {
+            let evidence = Evidence::of_one(history, found);
+            let (title, sentence) = headline::of_group(group, found);
+            let rows = evidence.operations.iter().map(proof_row).collect();
+            Self { title, sentence, rows, left_out: evidence.left_out }
+        };
+        groups.others(analysis).take(MOST_GROUPS).map(view).collect()
+    }
 }
 
 /// One operation of a proof.

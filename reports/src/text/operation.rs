@@ -1,10 +1,23 @@
 //! Names operations as engineers say them: `write k1 = 17`, `read k1 = 16`, `cas k1 16 → 17`.
 
 use partita_checker::{
-    Action, EventKind, Function, History, Operation, Outcome, Response, Value, Witness,
+    Action, EventKind, Function, History, Nanoseconds, Operation, Outcome, Response, Value, Witness,
 };
 
 use super::visible::{LABEL_CHARACTERS, brief};
+
+/// A name that a history gives, such as a node's, as a label shows it.
+pub fn name(name: &str) -> String {
+    brief(name, LABEL_CHARACTERS)
+}
+
+/// When an operation's effect was certainly over; `None` if nobody knows.
+pub fn returned(witness: &Witness) -> Option<Nanoseconds> {
+    match witness.outcome {
+        EventKind::Ok | EventKind::Fail => witness.completed,
+        EventKind::Info | EventKind::Invoke => None,
+    }
+}
 
 /// A value as a label shows it.
 pub fn value(value: &Value) -> String {
@@ -84,7 +97,7 @@ fn mismatch(saw: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use partita_checker::{Nanoseconds, ProcessId};
+    use partita_checker::ProcessId;
 
     fn witness_of(function: Function, value: Value) -> Witness {
         Witness {

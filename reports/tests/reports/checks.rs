@@ -30,6 +30,7 @@ fn checked(file: &str, events: Vec<Event>) -> CheckedHistory {
         model: "register".to_owned(),
         history,
         analysis,
+        faults: Vec::new(),
         certificate,
     }
 }
@@ -40,6 +41,7 @@ fn page(files: Vec<CheckedHistory>) -> String {
         checked_at: "2026-01-02T03:04:05Z".to_owned(),
         command: "partita check a.jsonl".to_owned(),
         files,
+        unreadable: Vec::new(),
     })
 }
 

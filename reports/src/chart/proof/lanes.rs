@@ -6,8 +6,9 @@ use super::scale::BrokenScale;
 use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, RIGHT, WIDTH};
 use crate::chart::{Ink, Paint, Pen};
-use crate::evidence::{Evidence, Exhibit, ending, returned};
+use crate::evidence::{Evidence, Exhibit, ending};
 use crate::text::number::instant;
+use crate::text::operation::returned;
 use crate::text::visible::brief;
 
 const BAR: f64 = 24.0;
