@@ -1,10 +1,12 @@
 //! `partita doctor`: what this machine can do.
 
+use clap::Args;
 use partita_nemesis::Tier;
 use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, probe};
+use serde_json::{Value, json};
 
-use crate::exit::Exit;
-use crate::say;
+use crate::exit::{Exit, Failure};
+use crate::{say, terminal};
 
 /// The kinds of namespaces, either of which carries a lab, best first.
 const KINDS: [&str; 2] = ["user namespaces", "root namespaces"];
@@ -34,14 +36,70 @@ const LABS: [Lab; 4] = [
 ];
 
 /// Tries, in child processes that leave nothing behind, every kernel mechanism that a lab needs, and
-/// prints what works, which labs can be had, and what would allow a better one. Exits with 0 if any
-/// lab can be had, else 4.
-pub fn perform() -> Exit {
+/// says what works, which labs can be had, and what would allow a better one.
+///
+/// Exits with 0 if any lab can be had, else with 4.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Print a JSON document instead of words: `format`, the `probes`, the `labs` and the `best` of
+    /// them.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] if the document cannot be made.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let probes = probe();
-    for probe in &probes {
+    let has_lab = LABS.iter().any(|lab| obstacle(lab, &probes).is_none());
+    if arguments.json {
+        terminal::document(&document(&probes))?;
+    } else {
+        tell(&probes);
+    }
+    Ok(if has_lab { Exit::Valid } else { Exit::Harness })
+}
+
+/// The form of the document that `--json` prints.
+const FORMAT: u32 = 1;
+
+fn document(probes: &[Probe]) -> Value {
+    let of_probe = |probe: &Probe| {
+        let refused = match &probe.outcome {
+            Outcome::Works => None,
+            Outcome::Refused(why) => Some(why),
+        };
+        json!({
+            "name": probe.name, "tried": probe.tried, "works": works(probe),
+            "needed": works(probe) || !is_spare(probe, probes),
+            "refused": refused, "remedy": probe.remedy,
+        })
+    };
+    let of_lab = |lab: &Lab| {
+        let obstacle = obstacle(lab, probes).map(|probe| probe.name);
+        json!({
+            "name": lab.name, "lab": lab.tier.name(), "about": lab.about,
+            "works": obstacle.is_none(), "fails_at": obstacle,
+        })
+    };
+    let best = LABS.iter().find(|lab| obstacle(lab, probes).is_none());
+    json!({
+        "format": FORMAT,
+        "probes": probes.iter().map(of_probe).collect::<Vec<_>>(),
+        "labs": LABS.iter().map(of_lab).collect::<Vec<_>>(),
+        "best": best.map(|lab| lab.name),
+        "without": best.map(|_| missing(probes)),
+    })
+}
+
+fn tell(probes: &[Probe]) {
+    for probe in probes {
         match &probe.outcome {
             Outcome::Works => say!("✓ {}: {}", probe.name, probe.tried),
-            Outcome::Refused(why) if is_spare(probe, &probes) => {
+            Outcome::Refused(why) if is_spare(probe, probes) => {
                 say!("– {}: not needed ({why})", probe.name);
             }
             Outcome::Refused(why) => {
@@ -52,37 +110,41 @@ pub fn perform() -> Exit {
             }
         }
     }
-    say!("\nLabs, best first:");
+    say!("");
+    say!("Labs, best first:");
     for lab in &LABS {
-        let obstacle = obstacle(lab, &probes);
+        let obstacle = obstacle(lab, probes);
         let (mark, more) = obstacle
             .map_or(("✓", String::new()), |probe| ("✗", format!(" (fails at: {})", probe.name)));
         say!("  {mark} {:<17}{}{more}", lab.name, lab.about);
     }
-    conclude(&probes)
+    say!("");
+    conclude(probes);
+}
+
+/// What labs must do without here.
+fn missing(probes: &[Probe]) -> Vec<&'static str> {
+    let fails = |name: &str| probes.iter().any(|probe| probe.name == name && !works(probe));
+    SPECIAL.iter().filter(|(name, _)| fails(name)).map(|(_, what)| *what).collect()
 }
 
 /// Says which lab a run has here, and how to get the next better one.
-fn conclude(probes: &[Probe]) -> Exit {
+fn conclude(probes: &[Probe]) {
     let Some(place) = LABS.iter().position(|lab| obstacle(lab, probes).is_none()) else {
-        say!("\nThis machine cannot have a lab as it is; the lines marked ✗ say why.");
-        return Exit::Harness;
+        say!("This machine cannot have a lab as it is; the lines marked ✗ say why.");
+        return;
     };
     let best = &LABS[place];
-    let missing: Vec<&str> = SPECIAL
-        .iter()
-        .filter(|(name, _)| probes.iter().any(|probe| probe.name == *name && !works(probe)))
-        .map(|(_, what)| *what)
-        .collect();
+    let missing = missing(probes);
     let without = match missing.is_empty() {
         true => String::new(),
         false => format!(", but for {}", missing.join(" and ")),
     };
     if best.tier == Tier::Namespaces {
-        say!("\nThis machine can have the full lab{without}: `partita run` works here.");
-        return Exit::Valid;
+        say!("This machine can have the full lab{without}: `partita run` works here.");
+        return;
     }
-    say!("\n`partita run` has a lab of {} here{without}.", best.name);
+    say!("`partita run` has a lab of {} here{without}.", best.name);
     if best.tier == Tier::Proxies {
         say!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
     }
@@ -91,7 +153,6 @@ fn conclude(probes: &[Probe]) -> Exit {
         Some((lab, None)) => say!("How to have one of {} is not known.", lab.name),
         None => {}
     }
-    Exit::Valid
 }
 
 /// The least of the labs that are better than `best` and of another tier, and the command that allows

@@ -1,125 +1,90 @@
 //! `partita list`: what can be named on the command line.
 
 use clap::{Args, ValueEnum};
-use partita_checker::model::MODELS;
-use partita_nemesis::Family;
-use partita_nemesis::fault::FAULTS;
-use partita_nemesis::menu::MENUS;
-use partita_nemesis::recipes::{self, RECIPES};
-use partita_workloads::catalogue::WORKLOADS;
+use serde_json::{Map, Value, json};
 
-use crate::exit::Exit;
-use crate::say;
-use crate::target::Target;
+use super::catalogue::{self, Entry, Kind, Section};
+use crate::exit::{Exit, Failure, OrFail};
+use crate::{say, terminal};
 
-/// Lists the names that other commands take.
+/// Lists the names that other commands take, and says more of one.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  partita list\n  partita list mutations")]
+#[command(after_help = "Examples:\n  partita list\n  partita list mutations\n  \
+                        partita list faults isolate\n  partita list recipes figure-8\n  \
+                        partita list --json")]
 pub struct Arguments {
     /// One kind only.
     kind: Option<Kind>,
+    /// One name of that kind, with all there is to say of it.
+    #[arg(requires = "kind")]
+    name: Option<String>,
+    /// Print a JSON document instead of words: `format`, and a list of entries for each kind.
+    #[arg(long)]
+    json: bool,
 }
 
-/// The kinds of names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// Systems under test, for `--target`.
-    Targets,
-    /// What clients do, for `--workload`.
-    Workloads,
-    /// What a history can be about, for `check --model`.
-    Models,
-    /// What befalls nodes, for `--nemesis`.
-    Faults,
-    /// Schedules that come with the program, for `--schedule`.
-    Recipes,
-    /// Planted bugs of raft-node, for `--mutation`.
-    Mutations,
-}
+/// The form of the document that `--json` prints.
+const FORMAT: u32 = 1;
 
 /// Performs the command.
-pub fn perform(arguments: &Arguments) -> Exit {
-    let wanted = |kind| arguments.kind.is_none_or(|only| only == kind);
-    if wanted(Kind::Targets) {
-        heading("targets (--target)");
-        for target in Target::built_in() {
-            row(&target.name, &target.about);
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such name.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    let kinds = Kind::value_variants().iter().copied();
+    let kinds = kinds.filter(|kind| arguments.kind.is_none_or(|only| only == *kind));
+    let mut sections: Vec<Section> = kinds.flat_map(catalogue::sections).collect();
+    if let (Some(kind), Some(name)) = (arguments.kind, &arguments.name) {
+        for section in &mut sections {
+            section.entries.retain(|entry| entry.is_called(name));
+        }
+        sections.retain(|section| !section.entries.is_empty());
+        if sections.is_empty() {
+            return Err(kind.names().unknown(name)).or_usage(|| format!("list {}", kind.word()));
         }
     }
-    if wanted(Kind::Workloads) {
-        heading("workloads (--workload)");
-        for workload in WORKLOADS {
-            row(workload.name, workload.about);
+    if arguments.json {
+        terminal::document(&document(sections))?;
+        return Ok(Exit::Valid);
+    }
+    let is_one = arguments.name.is_some();
+    for section in &sections {
+        if !is_one {
+            say!("{}", section.heading);
+        }
+        for entry in &section.entries {
+            if is_one { in_full(entry) } else { in_short(entry) }
         }
     }
-    if wanted(Kind::Models) {
-        heading("models (check --model)");
-        for model in &MODELS {
-            row(model.name, model.about);
-            if !model.aliases.is_empty() {
-                note(&format!("also called {}", model.aliases.join(", ")));
-            }
-        }
-    }
-    if wanted(Kind::Faults) {
-        faults();
-    }
-    if wanted(Kind::Recipes) {
-        heading("recipes (--schedule)");
-        for (name, _) in RECIPES {
-            row(name, &recipes::find(name).map_or_else(String::new, |recipe| recipe.about));
-        }
-    }
-    if wanted(Kind::Mutations) {
-        heading("planted bugs of raft-node (--mutation)");
-        for mutation in partita_raft_node::mutations::table() {
-            row(mutation.name, mutation.wrong);
-            note(&format!("exposed by: {}", mutation.fault));
-        }
-    }
-    Exit::Valid
+    Ok(Exit::Valid)
 }
 
-fn faults() {
-    heading("menus and faults (--nemesis, one or several joined by commas)");
-    for menu in &MENUS {
-        row(menu.name, menu.summary);
+fn document(sections: Vec<Section>) -> Value {
+    let mut document = Map::new();
+    document.insert("format".to_owned(), json!(FORMAT));
+    for Section { key, entries, .. } in sections {
+        let list = document.entry(key).or_insert_with(|| json!([]));
+        if let Value::Array(list) = list {
+            list.extend(entries.into_iter().map(Entry::into_json));
+        }
     }
-    let mut family = None;
-    for fault in &FAULTS {
-        if family.replace(fault.family) != Some(fault.family) {
-            heading(&format!("faults: {}", heading_of(fault.family)));
-        }
-        row(fault.name, fault.summary);
-        for parameter in fault.parameters {
-            note(&format!(
-                "{}: {}; {} (default {})",
-                parameter.name, parameter.summary, parameter.unit, parameter.default
-            ));
-        }
+    Value::Object(document)
+}
+
+fn in_short(entry: &Entry) {
+    say!("  {:<33}{}", entry.name, entry.about);
+    for note in &entry.notes {
+        say!("  {:<33}  {note}", "");
     }
 }
 
-/// What a family of faults breaks.
-const fn heading_of(family: Family) -> &'static str {
-    match family {
-        Family::Partition => "partitions (who hears whom)",
-        Family::Link => "links (how well they carry)",
-        Family::Process => "processes (who runs)",
-        Family::Clock => "clocks (what time it is)",
-        Family::Disk => "disks (what is kept)",
-        Family::Membership => "membership (who belongs to the cluster)",
+fn in_full(entry: &Entry) {
+    say!("{}: {}", entry.name, entry.about);
+    for (what, text) in &entry.details {
+        for (number, line) in text.lines().enumerate() {
+            let what = if number == 0 { format!("{what}:") } else { String::new() };
+            say!("  {what:<14}{line}");
+        }
     }
-}
-
-fn heading(text: &str) {
-    say!("{text}");
-}
-
-fn row(name: &str, about: &str) {
-    say!("  {name:<33}{about}");
-}
-
-fn note(text: &str) {
-    say!("  {:<33}  {text}", "");
 }

@@ -1,5 +1,6 @@
 //! The command line: one module per command.
 
+pub mod catalogue;
 pub mod check;
 pub mod doctor;
 pub mod export;
@@ -66,10 +67,10 @@ pub enum Command {
     Simulate(simulate::Arguments),
     /// Run a node of the built-in Raft key/value server.
     Node(partita_raft_node::Arguments),
-    /// List the targets, workloads, faults and planted bugs.
+    /// List the targets, workloads, faults, planted bugs and other names.
     List(list::Arguments),
     /// Say what this machine can do, and what would allow more.
-    Doctor,
+    Doctor(doctor::Arguments),
 }
 
 /// Performs the command.
@@ -91,8 +92,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
             Err(error @ NodeError::Arguments(_)) => Err(error).or_usage(|| "node".to_owned()),
             done => done.map(|()| Exit::Valid).or_harness(|| "node".to_owned()),
         },
-        Command::List(arguments) => Ok(list::perform(&arguments)),
-        Command::Doctor => Ok(doctor::perform()),
+        Command::List(arguments) => list::perform(&arguments),
+        Command::Doctor(arguments) => doctor::perform(&arguments),
     }
 }
 

@@ -14,10 +14,11 @@ use partita_checker::{ModelKind, Options, Verdict, check};
 use partita_raft_node::mutations::{Mutation, Mutations};
 use partita_raft_node::sim::{self, Object, Property, Run, Scenario, Wanted};
 use rayon::ThreadPoolBuilder;
+use serde::Serialize;
 
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names::{self, Names};
-use crate::{say, terminal};
+use crate::{remark, say, terminal};
 
 /// Runs clusters of the built-in Raft server in simulated time and checks every step of them.
 ///
@@ -58,6 +59,10 @@ pub struct Arguments {
     /// The folder that keeps what failing runs leave.
     #[arg(long, default_value = "partita-runs/simulate", value_name = "FOLDER")]
     out: PathBuf,
+    /// Print what came of the runs as a line of JSON, instead of words; progress and failures are
+    /// told on standard error.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs for a planted bug without `--count`.
@@ -73,7 +78,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(20);
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let batch = Batch::new(arguments)?;
     if let Some(why) = arguments.mutation.and_then(sim::recipes::equivalence) {
-        say!("note: no run can fail by this planted bug: {why}");
+        let note = format!("note: no run can fail by this planted bug: {why}");
+        if arguments.json { remark!("{note}") } else { say!("{note}") }
     }
     if arguments.trace.is_some() && batch.total != 1 {
         let problem = "--trace needs a single run: give one scenario, and --count 1";
@@ -88,7 +94,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let (scenario, seed) = batch.job(0);
         let run = sim::run(scenario, seed, batch.mutations, Wanted::Lines);
         write(path, run.lines.unwrap_or_default().as_bytes())?;
-        say!("trace in {}, hash {:016x}", path.display(), run.trace_hash);
+        let note = format!("trace in {}, hash {:016x}", path.display(), run.trace_hash);
+        if arguments.json { remark!("{note}") } else { say!("{note}") }
     }
     Ok(found)
 }
@@ -103,6 +110,7 @@ struct Batch {
     mutations: Mutations,
     keep_going: bool,
     out: PathBuf,
+    json: bool,
 }
 
 /// What all runs came to.
@@ -116,6 +124,45 @@ struct Tally {
     simulated_ms: AtomicU64,
     stop: AtomicBool,
     trouble: Mutex<Option<Failure>>,
+    /// The runs that did not pass.
+    findings: Mutex<Vec<Finding>>,
+}
+
+/// A run that did not pass.
+#[derive(Debug, Serialize)]
+struct Finding {
+    scenario: &'static str,
+    seed: u64,
+    /// What broke; nothing if the history stayed undecided.
+    failure: Option<String>,
+    folder: Option<PathBuf>,
+    /// The command that replays it.
+    again: String,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    seed: u64,
+    mutation: Option<&'a str>,
+    runs: u64,
+    failed: u64,
+    undecided: u64,
+    operations: u64,
+    events: u64,
+    simulated_ms: u64,
+    elapsed_ms: u64,
+    findings: &'a [Finding],
+}
+
+/// The form of [`Document`].
+const FORMAT: u32 = 1;
+
+impl Tally {
+    fn found(&self, finding: Finding) {
+        self.findings.lock().expect("no thread panics with it").push(finding);
+    }
 }
 
 impl Batch {
@@ -151,6 +198,7 @@ impl Batch {
             mutations: Mutations::new(&switched_on),
             keep_going: arguments.keep_going,
             out: arguments.out.clone(),
+            json: arguments.json,
         })
     }
 
@@ -164,7 +212,7 @@ impl Batch {
     fn run(&self) -> Result<Exit, Failure> {
         let began = Instant::now();
         let tally = Tally::default();
-        let progress = Progress::new(self.total);
+        let progress = Progress::new(self.total, self.json);
         let next = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
@@ -183,26 +231,48 @@ impl Batch {
             }
         });
         progress.finish();
-        if let Some(trouble) = tally.trouble.into_inner().expect("no thread panics with it") {
+        if let Some(trouble) = tally.trouble.lock().expect("no thread panics with it").take() {
             return Err(trouble);
         }
+        self.tell(&tally, began.elapsed())?;
+        Ok(match (tally.failed.into_inner(), tally.unknown.into_inner()) {
+            (0, 0) => Exit::Valid,
+            (0, _) => Exit::Unknown,
+            _ => Exit::Violation,
+        })
+    }
+
+    /// Says what the runs came to.
+    fn tell(&self, tally: &Tally, took: Duration) -> Result<(), Failure> {
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let (failed, unknown) = (count(&tally.failed), count(&tally.unknown));
-        let took = began.elapsed().as_secs_f64();
+        if self.json {
+            return terminal::document(&Document {
+                format: FORMAT,
+                seed: self.seed,
+                mutation: self.mutation.map(Mutation::name),
+                runs: count(&tally.runs),
+                failed: count(&tally.failed),
+                undecided: count(&tally.unknown),
+                operations: count(&tally.operations),
+                events: count(&tally.events),
+                simulated_ms: count(&tally.simulated_ms),
+                elapsed_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                findings: &tally.findings.lock().expect("no thread panics with it"),
+            });
+        }
+        let took = took.as_secs_f64();
         say!(
-            "{} runs, {failed} failed, {unknown} undecided; {} operations, {} events in {:.0} s of \
-             simulated time; {took:.1} s, {:.0} events a second",
+            "{} runs, {} failed, {} undecided; {} operations, {} events in {:.0} s of simulated \
+             time; {took:.1} s, {:.0} events a second",
             count(&tally.runs),
+            count(&tally.failed),
+            count(&tally.unknown),
             count(&tally.operations),
             count(&tally.events),
             count(&tally.simulated_ms) as f64 / 1e3,
             count(&tally.events) as f64 / took,
         );
-        Ok(match (failed, unknown) {
-            (0, 0) => Exit::Valid,
-            (0, _) => Exit::Unknown,
-            _ => Exit::Violation,
-        })
+        Ok(())
     }
 
     /// Runs one, and keeps what it leaves if it failed.
@@ -218,6 +288,7 @@ impl Batch {
         if undecided {
             tally.unknown.fetch_add(1, Ordering::Relaxed);
             progress.say(&format!("{} with seed {seed}: undecided", scenario.name));
+            tally.found(self.finding(scenario, seed, None, None));
         }
         if let Some(failure) = &run.failure {
             tally.failed.fetch_add(1, Ordering::Relaxed);
@@ -225,12 +296,13 @@ impl Batch {
                 tally.stop.store(true, Ordering::Relaxed);
             }
             match self.keep(scenario, seed, &run) {
-                Ok(folder) => progress.say(&format!(
-                    "{} with seed {seed} failed: {failure}\n  kept in {}\n  again: {}",
-                    scenario.name,
-                    folder.display(),
-                    self.again(scenario, seed)
-                )),
+                Ok(folder) => {
+                    progress.say(&format!("{} with seed {seed} failed: {failure}", scenario.name));
+                    progress.say(&format!("  kept in {}", folder.display()));
+                    progress.say(&format!("  again: {}", self.again(scenario, seed)));
+                    let failure = Some(failure.to_string());
+                    tally.found(self.finding(scenario, seed, failure, Some(folder)));
+                }
                 Err(trouble) => {
                     *tally.trouble.lock().expect("no thread panics with it") = Some(trouble);
                     tally.stop.store(true, Ordering::Relaxed);
@@ -238,6 +310,17 @@ impl Batch {
             }
         }
         progress.advance(tally);
+    }
+
+    fn finding(
+        &self,
+        scenario: &Scenario,
+        seed: u64,
+        failure: Option<String>,
+        folder: Option<PathBuf>,
+    ) -> Finding {
+        let again = self.again(scenario, seed);
+        Finding { scenario: scenario.name, seed, failure, folder, again }
     }
 
     /// The command that replays a run.
@@ -322,10 +405,12 @@ struct Progress {
     bar: Option<ProgressBar>,
     total: u64,
     said: AtomicU64,
+    /// Whether standard output is kept for a document.
+    is_aside: bool,
 }
 
 impl Progress {
-    fn new(total: u64) -> Self {
+    fn new(total: u64, is_aside: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
             let template = "{elapsed_precise} {wide_bar} {pos}/{len} {msg}";
@@ -333,12 +418,13 @@ impl Progress {
             bar.set_style(style);
             bar
         });
-        Self { bar, total, said: AtomicU64::new(0) }
+        Self { bar, total, said: AtomicU64::new(0), is_aside }
     }
 
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(terminal::shown(line)),
+            None if self.is_aside => remark!("{line}"),
             None => say!("{line}"),
         }
     }
@@ -355,7 +441,7 @@ impl Progress {
                 // One line for each tenth of a batch.
                 let tenth = runs * 10 / self.total;
                 if self.said.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                    say!("{runs}/{} runs, {failed} failed", self.total);
+                    self.say(&format!("{runs}/{} runs, {failed} failed", self.total));
                 }
             }
         }

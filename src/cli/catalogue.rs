@@ -1,0 +1,343 @@
+//! All that can be named on the command line, with what there is to say of it.
+
+use clap::ValueEnum;
+use partita_checker::formats::Format;
+use partita_checker::{ENGINES, MODELS};
+use partita_nemesis::fault::{Description, FAULTS};
+use partita_nemesis::recipes::{self, RECIPES};
+use partita_nemesis::{Family, MENUS, Tier};
+use partita_raft_node::mutations::{self, MutationInfo, Shows};
+use partita_raft_node::sim::scenarios::scenarios;
+use partita_workloads::catalogue::WORKLOADS;
+use serde_json::{Map, Value, json};
+
+use crate::names::Names;
+use crate::target::Target;
+
+/// The kinds of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Systems under test, for `--target`.
+    Targets,
+    /// What clients do, for `--workload`.
+    Workloads,
+    /// What a history can be about, for `check --model`.
+    Models,
+    /// How a history is written down, for `check --format`.
+    Formats,
+    /// What decides, for `check --engine`.
+    Engines,
+    /// What befalls nodes, for `--nemesis`.
+    Faults,
+    /// Schedules that come with the program, for `--schedule`.
+    Recipes,
+    /// Planted bugs of raft-node, for `--mutation`.
+    Mutations,
+    /// What the simulator runs, for `simulate --test`.
+    Scenarios,
+}
+
+/// A heading with what stands below it.
+pub struct Section {
+    /// What `--json` calls the list that the entries belong to.
+    pub key: &'static str,
+    /// The heading.
+    pub heading: String,
+    /// The entries, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// Something that has a name.
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// What it is, in a line.
+    pub about: String,
+    /// What else it is called.
+    pub aliases: Vec<&'static str>,
+    /// What a list says below the name.
+    pub notes: Vec<String>,
+    /// What there is to say of it alone: headings and texts.
+    pub details: Vec<(&'static str, String)>,
+    /// What JSON says besides name and line.
+    fields: Map<String, Value>,
+}
+
+impl Kind {
+    /// The word on the command line, which is also the list's name in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Targets => "targets",
+            Self::Workloads => "workloads",
+            Self::Models => "models",
+            Self::Formats => "formats",
+            Self::Engines => "engines",
+            Self::Faults => "faults",
+            Self::Recipes => "recipes",
+            Self::Mutations => "mutations",
+            Self::Scenarios => "scenarios",
+        }
+    }
+
+    /// The names of the kind.
+    pub const fn names(self) -> Names {
+        match self {
+            Self::Targets => Names::Targets,
+            Self::Workloads => Names::Workloads,
+            Self::Models => Names::Models,
+            Self::Formats => Names::Formats,
+            Self::Engines => Names::Engines,
+            Self::Faults => Names::Faults,
+            Self::Recipes => Names::Recipes,
+            Self::Mutations => Names::Mutations,
+            Self::Scenarios => Names::Scenarios,
+        }
+    }
+}
+
+impl Entry {
+    fn new(name: &str, about: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            aliases: Vec::new(),
+            notes: Vec::new(),
+            details: Vec::new(),
+            fields: Map::new(),
+        }
+    }
+
+    fn field(mut self, name: &str, value: Value) -> Self {
+        self.fields.insert(name.to_owned(), value);
+        self
+    }
+
+    fn note(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
+    }
+
+    fn detail(mut self, what: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if !text.is_empty() {
+            self.details.push((what, text));
+        }
+        self
+    }
+
+    /// Whether this is a name of it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
+    /// All of it as JSON.
+    pub fn into_json(self) -> Value {
+        let mut fields = self.fields;
+        fields.insert("name".to_owned(), json!(self.name));
+        fields.insert("about".to_owned(), json!(self.about));
+        Value::Object(fields)
+    }
+}
+
+/// Everything of a kind.
+pub fn sections(kind: Kind) -> Vec<Section> {
+    let one = |heading: &str, entries: Vec<Entry>| {
+        vec![Section { key: kind.word(), heading: heading.to_owned(), entries }]
+    };
+    match kind {
+        Kind::Targets => one("targets (--target)", targets()),
+        Kind::Workloads => one("workloads (--workload)", workloads()),
+        Kind::Models => one("models (check --model)", models()),
+        Kind::Formats => one("formats (check --format)", formats()),
+        Kind::Engines => one("engines (check --engine)", engines()),
+        Kind::Faults => faults(),
+        Kind::Recipes => one("recipes (--schedule)", recipes()),
+        Kind::Mutations => one("planted bugs of raft-node (--mutation)", mutations()),
+        Kind::Scenarios => one("scenarios (simulate --test)", scenario_entries()),
+    }
+}
+
+fn targets() -> Vec<Entry> {
+    let entry = |target: Target| {
+        Entry::new(&target.name, &target.about)
+            .detail("command", target.command.join(" "))
+            .detail("each node", target.each_node.join(" "))
+            .detail("try it", format!("partita run --target {}", target.name))
+    };
+    Target::built_in().into_iter().map(entry).collect()
+}
+
+fn workloads() -> Vec<Entry> {
+    let entry = |it: &partita_workloads::WorkloadInfo| {
+        Entry::new(it.name, it.about)
+            .field("model", json!(it.model.to_string()))
+            .detail("checked as", it.model.to_string())
+            .detail("try it", format!("partita run --workload {}", it.name))
+    };
+    WORKLOADS.iter().map(entry).collect()
+}
+
+fn models() -> Vec<Entry> {
+    let entry = |it: &partita_checker::model::ModelEntry| {
+        let functions: Vec<String> = it.functions.iter().map(ToString::to_string).collect();
+        let mut entry = Entry::new(it.name, it.about)
+            .field("aliases", json!(it.aliases))
+            .field("functions", json!(functions))
+            .detail("also called", it.aliases.join(", "))
+            .detail("operations", functions.join(", "))
+            .detail("try it", format!("partita generate --model {}", it.name));
+        entry.aliases = it.aliases.to_vec();
+        match it.aliases {
+            [] => entry,
+            aliases => entry.note(format!("also called {}", aliases.join(", "))),
+        }
+    };
+    MODELS.iter().map(entry).collect()
+}
+
+fn formats() -> Vec<Entry> {
+    let about = |format: &Format| match format {
+        Format::JsonLines => "JSON lines, one event a line: this program's own",
+        Format::Edn => "EDN maps, as Jepsen and Knossos write them",
+        Format::JepsenLog => "the lines that Jepsen logs",
+        Format::PorcupineKv => "EDN maps of :get, :put and :append, as in Porcupine's tests",
+        Format::Fastlin => "intervals of one stack or queue, for fastlin",
+    };
+    Format::ALL.iter().map(|format| Entry::new(format.name(), about(format))).collect()
+}
+
+fn engines() -> Vec<Entry> {
+    ENGINES.iter().map(|it| Entry::new(it.name, it.about)).collect()
+}
+
+fn recipes() -> Vec<Entry> {
+    let entry = |(name, text): &(&str, &str)| {
+        let recipe = recipes::find(name).unwrap_or_default();
+        let nodes = recipe.nodes.map(|nodes| nodes.to_string()).unwrap_or_default();
+        Entry::new(name, &recipe.about)
+            .field("nodes", json!(recipe.nodes))
+            .field("workload", json!(recipe.workload))
+            .field("schedule", json!(text))
+            .detail("nodes", nodes)
+            .detail("try it", format!("partita run --schedule {name}"))
+            .detail("schedule", *text)
+    };
+    RECIPES.iter().map(entry).collect()
+}
+
+fn mutations() -> Vec<Entry> {
+    let entry = |it: &MutationInfo| {
+        let shows: Vec<&str> = it.shows.iter().map(|shows| shown_by(*shows)).collect();
+        Entry::new(it.name, it.wrong)
+            .field("exposed_by", json!(it.fault))
+            .field("shows", json!(shows))
+            .field("seen_in", json!(it.seen_in))
+            .note(format!("exposed by: {}", it.fault))
+            .detail("exposed by", it.fault)
+            .detail("shows in", shows.join("; "))
+            .detail("seen in", it.seen_in.join(", "))
+            .detail("try it", format!("partita simulate --mutation {}", it.name))
+    };
+    mutations::table().iter().map(entry).collect()
+}
+
+const fn shown_by(shows: Shows) -> &'static str {
+    match shows {
+        Shows::Clients => "what clients see",
+        Shows::WhiteBox => "an invariant inside the servers",
+        Shows::Liveness => "no progress after all faults are healed",
+    }
+}
+
+fn scenario_entries() -> Vec<Entry> {
+    let entry = |it: &partita_raft_node::sim::Scenario| {
+        Entry::new(it.name, it.about)
+            .field("group", json!(it.group.name()))
+            .detail("group", it.group.name())
+            .detail("try it", format!("partita simulate --test {}", it.name))
+    };
+    scenarios().iter().map(entry).collect()
+}
+
+fn faults() -> Vec<Section> {
+    let sets = MENUS.iter().map(|it| {
+        let try_it = format!("partita run --nemesis {}", it.name);
+        Entry::new(it.name, it.summary).detail("try it", try_it)
+    });
+    let mut sections = vec![Section {
+        key: "fault_sets",
+        heading: "menus and faults (--nemesis, one or several joined by commas)".to_owned(),
+        entries: sets.collect(),
+    }];
+    let mut family = None;
+    for fault in &FAULTS {
+        if family.replace(fault.family) != Some(fault.family) {
+            let heading = format!("faults: {}", heading_of(fault.family));
+            sections.push(Section { key: Kind::Faults.word(), heading, entries: Vec::new() });
+        }
+        if let Some(section) = sections.last_mut() {
+            section.entries.push(fault_entry(fault));
+        }
+    }
+    sections
+}
+
+fn fault_entry(fault: &Description) -> Entry {
+    let tiers = Tier::ALL.into_iter().filter(|tier| tier.has(fault.fault));
+    let labs: Vec<&str> = tiers.map(Tier::name).collect();
+    let parameters: Vec<Value> = fault
+        .parameters
+        .iter()
+        .map(|it| {
+            json!({
+                "name": it.name, "about": it.summary, "unit": it.unit, "default": it.default,
+            })
+        })
+        .collect();
+    let mut entry = Entry::new(fault.name, fault.summary)
+        .field("family", json!(fault.family))
+        .field("labs", json!(labs))
+        .field("shortest_ms", json!(fault.shortest_ms))
+        .field("longest_ms", json!(fault.longest_ms))
+        .field("parameters", json!(parameters))
+        .detail("breaks", heading_of(fault.family))
+        .detail("drawn for", format!("{} ms to {} ms", fault.shortest_ms, fault.longest_ms))
+        .detail("labs", labs.join(", "));
+    for it in fault.parameters {
+        let text = format!("{}; {} (default {})", it.summary, it.unit, it.default);
+        entry = entry.note(format!("{}: {text}", it.name)).detail(it.name, text);
+    }
+    entry.detail("try it", format!("partita run --nemesis {}", fault.name))
+}
+
+/// What a family of faults breaks.
+const fn heading_of(family: Family) -> &'static str {
+    match family {
+        Family::Partition => "partitions (who hears whom)",
+        Family::Link => "links (how well they carry)",
+        Family::Process => "processes (who runs)",
+        Family::Clock => "clocks (what time it is)",
+        Family::Disk => "disks (what is kept)",
+        Family::Membership => "membership (who belongs to the cluster)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_is_known_is_listed() {
+        for kind in Kind::value_variants() {
+            let entries: Vec<Entry> =
+                sections(*kind).into_iter().flat_map(|section| section.entries).collect();
+            let groups = ["2A", "2B", "2C", "2D", "3", "all"];
+            for name in kind.names().all() {
+                let is_listed = entries.iter().any(|entry| entry.is_called(&name));
+                let is_group = *kind == Kind::Scenarios && groups.contains(&name.as_str());
+                assert!(is_listed || is_group, "{kind:?} {name}");
+            }
+            assert!(entries.iter().all(|entry| !entry.about.is_empty()), "{kind:?}");
+        }
+    }
+}
