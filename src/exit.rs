@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use partita_checker::Verdict;
+use partita_reports::text::visible::escaped;
 use serde::Serialize;
 
 /// How a command ends. The numbers are a contract.
@@ -127,7 +128,8 @@ impl FailureDocument {
     }
 }
 
-/// Turns any error into a [`Failure`], its causes into lines below it.
+/// Turns any error into a [`Failure`], its causes into lines below it. The context is one line: a
+/// name of a file in it has no other.
 pub trait OrFail<T> {
     /// Blames the input; `context` says what was being done to what.
     ///
@@ -147,12 +149,12 @@ pub trait OrFail<T> {
 impl<T, E: std::error::Error + Send + Sync + 'static> OrFail<T> for Result<T, E> {
     fn or_usage(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
         use miette::{IntoDiagnostic, WrapErr};
-        self.into_diagnostic().wrap_err_with(context).map_err(Failure::usage)
+        self.into_diagnostic().wrap_err_with(|| escaped(&context())).map_err(Failure::usage)
     }
 
     fn or_harness(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
         use miette::{IntoDiagnostic, WrapErr};
-        self.into_diagnostic().wrap_err_with(context).map_err(Failure::harness)
+        self.into_diagnostic().wrap_err_with(|| escaped(&context())).map_err(Failure::harness)
     }
 }
 

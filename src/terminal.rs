@@ -79,8 +79,7 @@ pub fn own_text(text: &str) {
 
 /// Prints why a command came to no result: the message and its causes, each once.
 pub fn failure(failure: &Failure) {
-    let messages: Vec<String> = failure.report.chain().map(|cause| cause.to_string()).collect();
-    to_stderr(&in_lines(&messages));
+    to_stderr(&in_lines(&failure.messages()));
 }
 
 /// Prints what is wrong with the arguments, which may hold anything.
@@ -156,11 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_was_told_is_not_told_again() {
-        assert_eq!(
-            lines(&["--target", "a.toml: denied", "denied"]),
-            "  × --target\n  ╰─▶ a.toml: denied\n"
-        );
+    fn causes_stand_below_what_they_caused() {
         assert_eq!(lines(&["a", "b", "c"]), "  × a\n  ├─▶ b\n  ╰─▶ c\n");
         assert_eq!(lines(&["alone"]), "  × alone\n");
     }

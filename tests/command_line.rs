@@ -34,6 +34,60 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
 }
 
 #[test]
+fn a_slip_is_answered_with_the_name_that_was_meant_in_the_same_words_everywhere() {
+    for (arguments, kind, meant) in [
+        (&["run", "--target", "raft-nod"][..], "target", "raft-node"),
+        (&["run", "--workload", "regsiter"], "workload", "register"),
+        (&["run", "--nemesis", "isolate,puase"], "fault", "pause"),
+        (&["run", "--schedule", "figure8"], "recipe", "figure-8"),
+        (&["run", "--mutation", "leader-local"], "planted bug", "leader-local-read"),
+        (&["simulate", "--mutation", "no-dedupe"], "planted bug", "no-dedup"),
+        (&["simulate", "--test", "figre-8"], "scenario", "figure-8"),
+        (&["check", "--model", "queu", "x"], "model", "queue"),
+        (&["check", "--format", "jsnl", "x"], "format", "jsonl"),
+        (&["check", "--engine", "frontir", "x"], "engine", "frontier"),
+        (&["generate", "--shape", "stedy"], "shape", "steady"),
+        (&["generate", "--fault", "lost-writes"], "fault", "lost-write"),
+        (&["list", "faults", "isolte"], "fault", "isolate"),
+    ] {
+        let (code, said) = partita(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(&format!("unknown {kind} `")), "{said}");
+        assert!(said.contains(&format!("did you mean `{meant}`")), "{said}");
+    }
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("target.toml");
+    let target = target.to_str().expect("a plain path");
+    fs::create_dir(target).expect("a folder in its place");
+    for arguments in [["run", "--target", target], ["run", "--schedule", target]] {
+        let (code, said) = partita(&arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert_eq!(said.matches("Is a directory").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_node_that_is_none_of_its_peers_is_told_so() {
+    let (code, said) = partita(&[
+        "node",
+        "--id",
+        "2",
+        "--data",
+        "x",
+        "--listen",
+        "127.0.0.1:1",
+        "--peer",
+        "1=127.0.0.1:2",
+    ]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--id 2 is not among the --peer servers"), "{said}");
+}
+
+#[test]
 fn a_malformed_line_is_named_by_file_and_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let history = file(
@@ -200,6 +254,78 @@ fn everything_that_can_be_named_is_listed() {
     }
     let (_, mutations) = partita(&["list", "mutations"]);
     assert!(!mutations.contains("--nemesis") && mutations.contains("commit-prior-term"));
+}
+
+#[test]
+fn one_name_is_told_at_length() {
+    for (arguments, expected) in [
+        (["list", "faults", "delay"], &["partita run --nemesis delay", "default 50ms"][..]),
+        (["list", "recipes", "figure-8"], &["fault = \"isolate\"", "nodes:"]),
+        (["list", "mutations", "no-dedup"], &["partita simulate --mutation no-dedup"]),
+        (["list", "models", "kv"], &["register: ", "cas-register, kv"]),
+        (["list", "workloads", "retry"], &["checked as:   append"]),
+    ] {
+        let (code, said) = partita(&arguments);
+        assert_eq!(code, Some(0), "{said}");
+        for words in expected {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains("raft-node:"), "nothing else: {said}");
+    }
+}
+
+#[test]
+fn what_can_be_listed_is_listed_as_json_too() {
+    let (code, said) = partita(&["list", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let all: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(all["format"], 1);
+    for kind in ["targets", "workloads", "models", "faults", "fault_sets", "recipes", "mutations"] {
+        let entries = all[kind].as_array().expect(kind);
+        let is_told = |entry: &serde_json::Value| entry["name"].is_string() && entry["about"] != "";
+        assert!(!entries.is_empty() && entries.iter().all(is_told), "{kind}: {entries:?}");
+    }
+    let (_, said) = partita(&["list", "faults", "delay", "--json"]);
+    let one: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(one["faults"][0]["family"], "link");
+    assert_eq!(one["faults"][0]["labs"], serde_json::json!(["namespaces", "proxies"]));
+    let parameters = one["faults"][0]["parameters"].as_array().expect("a list");
+    assert!(parameters.iter().any(|it| it["name"] == "target" && it["default"].is_string()));
+    assert!(one.get("mutations").is_none());
+}
+
+#[test]
+fn what_the_machine_can_do_is_told_as_json_too() {
+    let (code, said) = partita(&["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(document["format"], 1);
+    let labs = document["labs"].as_array().expect("labs");
+    let works = labs.iter().any(|lab| lab["works"] == true);
+    assert_eq!(code, Some(if works { 0 } else { 4 }), "{said}");
+    assert_eq!(document["best"].is_string(), works, "{said}");
+    assert!(document["probes"].as_array().is_some_and(|probes| probes.len() > 4), "{said}");
+}
+
+#[test]
+fn simulated_runs_are_told_as_json_too() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().to_str().expect("a plain path");
+    let simulate = |more: &[&str]| {
+        let arguments = ["simulate", "--json", "--jobs", "1", "--out", out];
+        let output = Command::new(PARTITA).args(arguments).args(more).output().expect("starts");
+        let document = serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON");
+        (output.status.code(), document)
+    };
+    let (code, good) = simulate(&["--test", "initial-election", "--count", "2", "--seed", "5"]);
+    assert_eq!((code, &good["format"], &good["runs"]), (Some(0), &1.into(), &2.into()), "{good}");
+    assert_eq!(good["findings"], serde_json::json!([]));
+    let (code, bad) = simulate(&["--mutation", "quorum-off-by-one", "--seed", "1"]);
+    assert_eq!(code, Some(1), "{bad}");
+    assert_eq!(bad["failed"], 1, "{bad}");
+    let found = &bad["findings"][0];
+    assert!(found["failure"].is_string() && found["again"].is_string(), "{bad}");
+    let kept = found["folder"].as_str().expect("a folder");
+    assert!(Path::new(kept).join("history.jsonl").exists(), "{bad}");
 }
 
 #[test]

@@ -285,3 +285,21 @@ impl<'ast> Visit<'ast> for Undocumented<'_> {
         self.look(Some(&item.vis), &item.attrs, &item.ident);
     }
 }
+
+#[test]
+fn everything_is_printed_in_one_place() {
+    const DIRECT: &[&str] = &["println!", "print!", "eprintln!", "eprint!", "stdout()", "stderr()"];
+    let elsewhere = |path: &&PathBuf| path.starts_with("src") && !path.ends_with("src/terminal.rs");
+    let mut found = Vec::new();
+    for path in rust_files().iter().filter(elsewhere) {
+        for (number, line) in (1..).zip(read(path).lines()) {
+            let prints =
+                |name: &&&str| !line.trim_start().starts_with("//") && line.contains(**name);
+            // Whether it is a terminal may be asked.
+            if DIRECT.iter().any(|name| prints(&name)) && !line.contains("is_terminal()") {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "to be printed by src/terminal.rs:\n{}", found.join("\n"));
+}

@@ -75,11 +75,8 @@ impl Groups {
         }
         groups.sort_by_key(|group| std::cmp::Reverse(group.keys.len()));
         let violating: usize = groups.iter().map(|group| group.keys.len()).sum();
-        (violating > 0).then(|| Self {
-            keys: analysis.keys.len() as u64,
-            violating: violating as u64,
-            groups,
-        })
+        let keys = analysis.keys.len() as u64;
+        (violating > 0).then_some(Self { keys, violating: violating as u64, groups })
     }
 
     /// All of it in a line: `6 of 26 keys: 5 stale read, 1 lost write; all while n3 was cut off`.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use partita_checker::formats::{self, Format, ReadError, ReadHistory, ReadOptions, ReadProblem};
 use partita_checker::{History, MODELS, ModelKind};
+use partita_reports::text::visible::escaped;
 
 use crate::exit::{Failure, OrFail};
 use crate::names;
@@ -102,7 +103,7 @@ impl ReadingOptions {
             independent: self.independent,
             ..ReadOptions::default()
         };
-        formats::read(name, BufReader::with_capacity(256 * 1024, input), &options)
+        formats::read(&escaped(name), BufReader::with_capacity(256 * 1024, input), &options)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod export;
 pub mod generate;
 pub mod input;
 pub mod list;
+pub mod pace;
 pub mod progress;
 pub mod replay;
 pub mod run;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::pace::Pace;
 use super::run_folder;
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
@@ -55,8 +56,11 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let more: &[&str] = if arguments.stop_on_violation { &["--stop-on-violation"] } else { &[] };
     let mut worst = Exit::Valid;
     let mut violations = 0;
+    let mut pace = Pace::new(original.expected_time());
     for time in 1..=arguments.times {
-        let outcome = original.play(&schedule, &out, more)?;
+        let what = format!("{time} of {} is played", arguments.times);
+        let rounds = arguments.times - time + 1;
+        let outcome = pace.play(&what, rounds, || original.play(&schedule, &out, more))?;
         say!("{time} of {}: {}", arguments.times, describe(&outcome));
         violations += u32::from(outcome.exit == Exit::Violation);
         worst = worst.worse(outcome.exit);

@@ -8,6 +8,7 @@ use clap::Args;
 use partita_nemesis::Schedule;
 use partita_nemesis::shrink::shrink;
 
+use super::pace::Pace;
 use super::show::counted;
 use super::trial::{Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
@@ -74,8 +75,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let count = schedule.faults.len();
     say!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
-    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-    let mut trials = Trials::new(&original, arguments.jobs.unwrap_or_else(cores))?;
+    let mut trials = Trials::new(&original, arguments)?;
     if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
         say!("unknown: the run's own schedule does not give the violation often enough");
         return Ok(Exit::Unknown);
@@ -150,10 +150,16 @@ struct Trials<'a> {
     /// How many are played at a time.
     jobs: u32,
     played: u32,
+    pace: Pace,
+    /// How many trials at most decide about a candidate.
+    trials: u32,
+    /// How many trials the result must stand.
+    confirming: u32,
 }
 
 impl<'a> Trials<'a> {
-    fn new(original: &'a Original, jobs: u32) -> Result<Self, Failure> {
+    fn new(original: &'a Original, arguments: &Arguments) -> Result<Self, Failure> {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         let folder = original.folder.join("shrink");
         // What an earlier search left behind.
         match std::fs::remove_dir_all(&folder) {
@@ -163,7 +169,15 @@ impl<'a> Trials<'a> {
             _ => {}
         }
         std::fs::create_dir(&folder).or_usage(|| folder.display().to_string())?;
-        Ok(Self { original, folder, jobs, played: 0 })
+        Ok(Self {
+            original,
+            folder,
+            jobs: arguments.jobs.unwrap_or_else(cores),
+            played: 0,
+            pace: Pace::new(original.expected_time()),
+            trials: arguments.search.trials,
+            confirming: arguments.confirm.trials,
+        })
     }
 
     /// Whether a candidate gives a violation in as many trials as are wanted; stops when that is
@@ -178,7 +192,8 @@ impl<'a> Trials<'a> {
         while seen < quota.wanted && missed <= quota.trials - quota.wanted {
             // No more at a time than could decide it.
             let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
-            for outcome in self.play(candidate, open.min(self.jobs))? {
+            let rounds = self.rounds_left(candidate.faults.len());
+            for outcome in self.play(candidate, open.min(self.jobs), what, rounds)? {
                 *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
             }
         }
@@ -198,18 +213,48 @@ impl<'a> Trials<'a> {
         let mut outcomes = Vec::new();
         while outcomes.len() < trials as usize {
             let open = trials - u32::try_from(outcomes.len()).unwrap_or(trials);
-            outcomes.extend(self.play(candidate, open.min(self.jobs))?);
+            let rounds = open.div_ceil(self.jobs);
+            outcomes.extend(self.play(candidate, open.min(self.jobs), what, rounds)?);
         }
         let seen = outcomes.iter().filter(|outcome| outcome.exit == Exit::Violation).count();
         say!("{what}: a violation in {seen} of {trials}");
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
 
-    /// Plays a candidate so many times at once.
-    fn play(&mut self, candidate: &Schedule, times: u32) -> Result<Vec<Outcome>, Failure> {
+    /// How often something is still to be played, roughly, when so many faults are left: each must
+    /// be tried without, and at half its length, and the result must be confirmed.
+    fn rounds_left(&self, faults: usize) -> u32 {
+        let candidates = u32::try_from(2 * faults).unwrap_or(u32::MAX);
+        let search = candidates.saturating_mul(self.trials.div_ceil(self.jobs));
+        search.saturating_add(self.confirming.div_ceil(self.jobs))
+    }
+
+    /// Plays a candidate so many times at once; `rounds` says how often something is still to be
+    /// played.
+    fn play(
+        &mut self,
+        candidate: &Schedule,
+        times: u32,
+        what: &str,
+        rounds: u32,
+    ) -> Result<Vec<Outcome>, Failure> {
         let first = self.played + 1;
         self.played += times;
-        let trials = &*self;
+        let faults = counted(candidate.faults.len(), "fault");
+        let what = format!("trial {}: {faults}, {what}", self.played);
+        let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
+        let outcomes = pace.play(&what, rounds, || self.play_at_once(candidate, first, times));
+        self.pace = pace;
+        outcomes
+    }
+
+    fn play_at_once(
+        &self,
+        candidate: &Schedule,
+        first: u32,
+        times: u32,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let trials = self;
         std::thread::scope(|scope| {
             let one = |number| scope.spawn(move || trials.play_once(candidate, number));
             let running: Vec<_> = (first..first + times).map(one).collect();

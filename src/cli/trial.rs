@@ -58,6 +58,13 @@ impl Original {
         Ok(Self { folder, plan, script })
     }
 
+    /// How long it takes to play it, roughly: start, schedule, settling and verdict.
+    pub fn expected_time(&self) -> Duration {
+        const AROUND: Duration = Duration::from_secs(5);
+        let time = self.argument("--time").and_then(|time| super::duration(time).ok());
+        time.unwrap_or_else(|| self.script.needs()) + AROUND
+    }
+
     /// The value of one of the run's arguments.
     pub fn argument(&self, name: &str) -> Option<&str> {
         let mut words = self.plan.arguments.iter();
