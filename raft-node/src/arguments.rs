@@ -100,7 +100,7 @@ pub struct Arguments {
 
     /// How much to log
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Info)]
-    pub log_level: Level,
+    pub log: Level,
 
     /// Switch a planted bug on; may be repeated
     #[cfg(feature = "mutations")]

@@ -102,7 +102,7 @@ fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
     }
 }
 
-fn put_query(out: &mut Vec<u8>, query: &Query) {
+pub(super) fn put_query(out: &mut Vec<u8>, query: &Query) {
     match query {
         Query::Value(key) => {
             put_u8(out, 0);
@@ -119,6 +119,33 @@ fn put_query(out: &mut Vec<u8>, query: &Query) {
         Query::Expiry(key) => {
             put_u8(out, 3);
             put_bytes(out, key);
+        }
+        Query::Type(key) => {
+            put_u8(out, 4);
+            put_bytes(out, key);
+        }
+        Query::Range { key, first, last } => {
+            put_u8(out, 5);
+            put_bytes(out, key);
+            put_u64(out, first.cast_unsigned());
+            put_u64(out, last.cast_unsigned());
+        }
+        Query::Length(key) => {
+            put_u8(out, 6);
+            put_bytes(out, key);
+        }
+        Query::Members(key) => {
+            put_u8(out, 7);
+            put_bytes(out, key);
+        }
+        Query::Cardinality(key) => {
+            put_u8(out, 8);
+            put_bytes(out, key);
+        }
+        Query::Contains { key, member } => {
+            put_u8(out, 9);
+            put_bytes(out, key);
+            put_bytes(out, member);
         }
     }
 }
@@ -154,35 +181,7 @@ fn put_outcome(out: &mut Vec<u8>, outcome: &AppendOutcome) {
 
 pub(super) fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
     match result {
-        Ok(Reply::Ok) => put_u8(out, 0),
-        Ok(Reply::Nil) => put_u8(out, 1),
-        Ok(Reply::Integer(number)) => {
-            put_u8(out, 2);
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        Ok(Reply::Value(value)) => {
-            put_u8(out, 3);
-            put_bytes(out, value);
-        }
-        Ok(Reply::Values(values)) => {
-            put_u8(out, 4);
-            put_u32(out, u32::try_from(values.len()).expect("a request names few keys"));
-            for value in values {
-                put_u8(out, u8::from(value.is_some()));
-                value.iter().for_each(|value| put_bytes(out, value));
-            }
-        }
-        Ok(Reply::Failure(failure)) => put_u8(
-            out,
-            match failure {
-                Failure::NotAnInteger => 10,
-                Failure::Overflow => 11,
-                Failure::ValueTooLong => 12,
-                Failure::NoSession => 13,
-                Failure::StaleSequence => 14,
-                Failure::ReadTooLong => 15,
-            },
-        ),
+        Ok(reply) => put_reply(out, reply),
         Err(refusal) => put_u8(
             out,
             match refusal {
@@ -193,6 +192,50 @@ pub(super) fn put_result(out: &mut Vec<u8>, result: &Result<Reply, Refusal>) {
                 Refusal::Uncertain => 24,
                 Refusal::Changing => 25,
                 Refusal::NotPossible => 26,
+            },
+        ),
+    }
+}
+
+/// The tag of the replies to a transaction, which no reply among them has.
+const SEVERAL: u8 = 5;
+
+fn put_reply(out: &mut Vec<u8>, reply: &Reply) {
+    match reply {
+        Reply::Ok => put_u8(out, 0),
+        Reply::Nil => put_u8(out, 1),
+        Reply::Integer(number) => {
+            put_u8(out, 2);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Reply::Value(value) => {
+            put_u8(out, 3);
+            put_bytes(out, value);
+        }
+        Reply::Values(values) => {
+            put_u8(out, 4);
+            put_u32(out, u32::try_from(values.len()).expect("an answer is bounded"));
+            for value in values {
+                put_u8(out, u8::from(value.is_some()));
+                value.iter().for_each(|value| put_bytes(out, value));
+            }
+        }
+        Reply::Several(replies) => {
+            put_u8(out, SEVERAL);
+            put_u32(out, u32::try_from(replies.len()).expect("a transaction has few steps"));
+            replies.iter().for_each(|reply| put_reply(out, reply));
+        }
+        Reply::Failure(failure) => put_u8(
+            out,
+            match failure {
+                Failure::NotAnInteger => 10,
+                Failure::Overflow => 11,
+                Failure::ValueTooLong => 12,
+                Failure::NoSession => 13,
+                Failure::StaleSequence => 14,
+                Failure::ReadTooLong => 15,
+                Failure::WrongType => 16,
+                Failure::CollectionTooLong => 17,
             },
         ),
     }
@@ -277,12 +320,22 @@ impl Reader<'_> {
         })
     }
 
-    fn query(&mut self) -> Result<Query, DecodeError> {
+    pub(super) fn query(&mut self) -> Result<Query, DecodeError> {
         Ok(match self.u8()? {
             0 => Query::Value(self.bytes()?),
             1 => Query::Values(self.keys()?),
             2 => Query::Count(self.keys()?),
             3 => Query::Expiry(self.bytes()?),
+            4 => Query::Type(self.bytes()?),
+            5 => {
+                let key = self.bytes()?;
+                let (first, last) = (self.u64()?.cast_signed(), self.u64()?.cast_signed());
+                Query::Range { key, first, last }
+            }
+            6 => Query::Length(self.bytes()?),
+            7 => Query::Members(self.bytes()?),
+            8 => Query::Cardinality(self.bytes()?),
+            9 => Query::Contains { key: self.bytes()?, member: self.bytes()? },
             tag => return Err(DecodeError::UnknownTag { what: "query", tag }),
         })
     }
@@ -313,29 +366,45 @@ impl Reader<'_> {
     }
 
     pub(super) fn result(&mut self) -> Result<Result<Reply, Refusal>, DecodeError> {
-        Ok(match self.u8()? {
-            0 => Ok(Reply::Ok),
-            1 => Ok(Reply::Nil),
-            2 => Ok(Reply::Integer(self.u64()?.cast_signed())),
-            3 => Ok(Reply::Value(self.bytes()?)),
+        Ok(Err(match self.u8()? {
+            20 => Refusal::NoLeader,
+            21 => Refusal::Busy,
+            22 => Refusal::Dropped,
+            23 => Refusal::ReadFailed,
+            24 => Refusal::Uncertain,
+            25 => Refusal::Changing,
+            26 => Refusal::NotPossible,
+            SEVERAL => {
+                let count = self.u32()?;
+                let reply = |_| {
+                    let tag = self.u8()?;
+                    self.reply(tag)
+                };
+                return Ok(Ok(Reply::Several((0..count).map(reply).collect::<Result<_, _>>()?)));
+            }
+            tag => return self.reply(tag).map(Ok),
+        }))
+    }
+
+    fn reply(&mut self, tag: u8) -> Result<Reply, DecodeError> {
+        Ok(match tag {
+            0 => Reply::Ok,
+            1 => Reply::Nil,
+            2 => Reply::Integer(self.u64()?.cast_signed()),
+            3 => Reply::Value(self.bytes()?),
             4 => {
                 let count = self.u32()?;
                 let value = |_| self.flag("value")?.then(|| self.bytes()).transpose();
-                Ok(Reply::Values((0..count).map(value).collect::<Result<_, _>>()?))
+                Reply::Values((0..count).map(value).collect::<Result<_, _>>()?)
             }
-            10 => Ok(Reply::Failure(Failure::NotAnInteger)),
-            11 => Ok(Reply::Failure(Failure::Overflow)),
-            12 => Ok(Reply::Failure(Failure::ValueTooLong)),
-            13 => Ok(Reply::Failure(Failure::NoSession)),
-            14 => Ok(Reply::Failure(Failure::StaleSequence)),
-            15 => Ok(Reply::Failure(Failure::ReadTooLong)),
-            20 => Err(Refusal::NoLeader),
-            21 => Err(Refusal::Busy),
-            22 => Err(Refusal::Dropped),
-            23 => Err(Refusal::ReadFailed),
-            24 => Err(Refusal::Uncertain),
-            25 => Err(Refusal::Changing),
-            26 => Err(Refusal::NotPossible),
+            10 => Reply::Failure(Failure::NotAnInteger),
+            11 => Reply::Failure(Failure::Overflow),
+            12 => Reply::Failure(Failure::ValueTooLong),
+            13 => Reply::Failure(Failure::NoSession),
+            14 => Reply::Failure(Failure::StaleSequence),
+            15 => Reply::Failure(Failure::ReadTooLong),
+            16 => Reply::Failure(Failure::WrongType),
+            17 => Reply::Failure(Failure::CollectionTooLong),
             tag => return Err(DecodeError::UnknownTag { what: "result", tag }),
         })
     }
@@ -353,7 +422,7 @@ mod tests {
     use crate::core::Record;
     use crate::core::log::{Entry, Payload};
     use crate::core::membership::Configuration;
-    use crate::core::operation::{Command, Condition, Expiry, Write};
+    use crate::core::operation::{Command, Condition, End, Expiry, Step, Write};
     use crate::core::units::{Index, SessionId, Timestamp};
 
     fn writes() -> Vec<Write> {
@@ -382,6 +451,45 @@ mod tests {
             Write::Plain(Command::Persist { key: "e".into() }),
             Write::OpenSession,
         ]
+        .into_iter()
+        .chain(writes_of_elements())
+        .collect()
+    }
+
+    fn writes_of_elements() -> Vec<Write> {
+        let key = || "c".into();
+        let words = || vec!["a".into(), "b".into()];
+        let commands = vec![
+            Command::DeleteIf { key: key(), value: "v".into(), equal: true },
+            Command::DeleteIf { key: key(), value: "v".into(), equal: false },
+            Command::Push { key: key(), end: End::Front, elements: words() },
+            Command::Push { key: key(), end: End::Back, elements: words() },
+            Command::Pop { key: key(), end: End::Front, count: None },
+            Command::Pop { key: key(), end: End::Back, count: Some(7) },
+            Command::AddMembers { key: key(), members: words() },
+            Command::RemoveMembers { key: key(), members: words() },
+        ];
+        let reads = queries().into_iter().map(Step::Read);
+        let steps = commands.iter().cloned().map(Step::Write).chain(reads).collect();
+        let transaction = Command::Transaction { steps };
+        let (session, sequence) = (SessionId(7), 9);
+        let retried = Write::Once { session, sequence, command: transaction.clone() };
+        commands.into_iter().chain([transaction]).map(Write::Plain).chain([retried]).collect()
+    }
+
+    fn queries() -> Vec<Query> {
+        vec![
+            Query::Value("k".into()),
+            Query::Values(vec!["k".into(), "l".into()]),
+            Query::Count(vec!["k".into()]),
+            Query::Expiry("k".into()),
+            Query::Type("k".into()),
+            Query::Range { key: "k".into(), first: -2, last: 7 },
+            Query::Length("k".into()),
+            Query::Members("k".into()),
+            Query::Cardinality("k".into()),
+            Query::Contains { key: "k".into(), member: "m".into() },
+        ]
     }
 
     fn entries() -> Vec<Entry> {
@@ -402,6 +510,8 @@ mod tests {
     fn results() -> Vec<Result<Reply, Refusal>> {
         let values = Reply::Values(vec![Some("v".into()), None]);
         let replies = [Reply::Ok, Reply::Nil, Reply::Integer(-5), Reply::Value("v".into()), values];
+        let failed = Reply::Failure(Failure::WrongType);
+        let several = Reply::Several(replies.iter().cloned().chain([failed]).collect());
         let failures = [
             Failure::NotAnInteger,
             Failure::Overflow,
@@ -409,6 +519,8 @@ mod tests {
             Failure::NoSession,
             Failure::StaleSequence,
             Failure::ReadTooLong,
+            Failure::WrongType,
+            Failure::CollectionTooLong,
         ];
         let refusals = [
             Refusal::NoLeader,
@@ -419,7 +531,8 @@ mod tests {
             Refusal::Changing,
             Refusal::NotPossible,
         ];
-        let replies = replies.into_iter().chain(failures.map(Reply::Failure)).map(Ok);
+        let replies = replies.into_iter().chain([several]);
+        let replies = replies.chain(failures.map(Reply::Failure)).map(Ok);
         replies.chain(refusals.map(Err)).collect()
     }
 
@@ -463,12 +576,7 @@ mod tests {
             Admin::Snapshot,
         ];
         let admin = admin.into_iter().map(Operation::Admin);
-        let reads = [
-            Query::Value("k".into()),
-            Query::Values(vec!["k".into(), "l".into()]),
-            Query::Count(vec!["k".into()]),
-            Query::Expiry("k".into()),
-        ];
+        let reads = queries();
         let reads = reads.into_iter().map(Operation::Read);
         for operation in operations.chain(admin).chain(reads) {
             bodies.push(Body::Forward { boot, request, operation });
@@ -511,6 +619,24 @@ mod tests {
             let mut bytes = Vec::new();
             encode_record(&record, &mut bytes);
             assert_eq!(decode_record(&bytes), Ok(record));
+        }
+    }
+
+    #[test]
+    fn transaction_within_a_transaction_is_refused() {
+        let inner = Command::Transaction { steps: vec![] };
+        let outer = Command::Transaction { steps: vec![Step::Write(inner)] };
+        let operation = Operation::from(Write::Plain(outer));
+        let (boot, request) = (Boot(2), RequestId(77));
+        let nested = Reply::Several(vec![Reply::Several(vec![])]);
+        for (body, what) in [
+            (Body::Forward { boot, request, operation }, "command"),
+            (Body::Answer { boot, request, result: Ok(nested) }, "result"),
+        ] {
+            let mut bytes = Vec::new();
+            encode_message(&Message { term: Term(4), body }, &mut bytes);
+            let refused = decode_message(&bytes).expect_err("nested");
+            assert!(matches!(refused, DecodeError::UnknownTag { what: w, .. } if w == what));
         }
     }
 

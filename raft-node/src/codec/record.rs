@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::message::put_query;
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
 use crate::core::Record;
 use crate::core::log::{Entry, Payload};
 use crate::core::membership::Configuration;
-use crate::core::operation::{Command, Condition, Expiry, Write};
+use crate::core::operation::{Command, Condition, End, Expiry, Step, Write};
 use crate::core::units::{Boot, Index, NodeId, SessionId, Timestamp};
+
+/// The tag of a transaction, which no step of one has.
+const TRANSACTION: u8 = 18;
 
 /// Appends a record's bytes to `out`.
 pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
@@ -178,6 +182,50 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_u8(out, 9);
             put_bytes(out, key);
         }
+        Command::DeleteIf { key, value, equal } => {
+            put_u8(out, if *equal { 10 } else { 11 });
+            put_bytes(out, key);
+            put_bytes(out, value);
+        }
+        Command::Push { key, end, elements } => {
+            put_u8(out, if *end == End::Front { 12 } else { 13 });
+            put_bytes(out, key);
+            put_keys(out, elements);
+        }
+        Command::Pop { key, end, count } => {
+            put_u8(out, if *end == End::Front { 14 } else { 15 });
+            put_bytes(out, key);
+            put_u8(out, u8::from(count.is_some()));
+            count.inspect(|count| put_u64(out, *count));
+        }
+        Command::AddMembers { key, members } => {
+            put_u8(out, 16);
+            put_bytes(out, key);
+            put_keys(out, members);
+        }
+        Command::RemoveMembers { key, members } => {
+            put_u8(out, 17);
+            put_bytes(out, key);
+            put_keys(out, members);
+        }
+        Command::Transaction { steps } => put_transaction(out, steps),
+    }
+}
+
+fn put_transaction(out: &mut Vec<u8>, steps: &[Step]) {
+    put_u8(out, TRANSACTION);
+    put_u32(out, u32::try_from(steps.len()).expect("a transaction has few steps"));
+    for step in steps {
+        match step {
+            Step::Read(query) => {
+                put_u8(out, 0);
+                put_query(out, query);
+            }
+            Step::Write(command) => {
+                put_u8(out, 1);
+                put_command(out, command);
+            }
+        }
     }
 }
 
@@ -258,8 +306,31 @@ impl Reader<'_> {
     }
 
     fn command(&mut self) -> Result<Command, DecodeError> {
+        match self.u8()? {
+            TRANSACTION => {
+                let count = self.u32()?;
+                let steps = (0..count).map(|_| self.step()).collect::<Result<_, _>>()?;
+                Ok(Command::Transaction { steps })
+            }
+            tag => self.single_command(tag),
+        }
+    }
+
+    /// A step of a transaction, which is none itself.
+    fn step(&mut self) -> Result<Step, DecodeError> {
         Ok(match self.u8()? {
-            tag @ (0 | 5) => {
+            0 => Step::Read(self.query()?),
+            1 => {
+                let tag = self.u8()?;
+                Step::Write(self.single_command(tag)?)
+            }
+            tag => return Err(DecodeError::UnknownTag { what: "step", tag }),
+        })
+    }
+
+    fn single_command(&mut self, tag: u8) -> Result<Command, DecodeError> {
+        Ok(match tag {
+            0 | 5 => {
                 let (key, value) = (self.bytes()?, self.bytes()?);
                 let get = self.flag("get")?;
                 let condition = self.condition()?;
@@ -278,6 +349,26 @@ impl Reader<'_> {
             }
             8 => Command::Take { key: self.bytes()? },
             9 => Command::Persist { key: self.bytes()? },
+            10 | 11 => {
+                let (key, value) = (self.bytes()?, self.bytes()?);
+                Command::DeleteIf { key, value, equal: tag == 10 }
+            }
+            12..=17 => self.command_for_elements(tag)?,
+            tag => return Err(DecodeError::UnknownTag { what: "command", tag }),
+        })
+    }
+
+    fn command_for_elements(&mut self, tag: u8) -> Result<Command, DecodeError> {
+        let key = self.bytes()?;
+        let end = if tag.is_multiple_of(2) { End::Front } else { End::Back };
+        Ok(match tag {
+            12 | 13 => Command::Push { key, end, elements: self.keys()? },
+            14 | 15 => {
+                let count = self.flag("count")?.then(|| self.u64()).transpose()?;
+                Command::Pop { key, end, count }
+            }
+            16 => Command::AddMembers { key, members: self.keys()? },
+            17 => Command::RemoveMembers { key, members: self.keys()? },
             tag => return Err(DecodeError::UnknownTag { what: "command", tag }),
         })
     }

@@ -11,10 +11,11 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::message::put_result;
 use super::record::put_configuration;
-use super::{DecodeError, Reader, put_bytes, put_u8, put_u64};
+use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
 use crate::core::machine::Machine;
 use crate::core::sessions::Session;
 use crate::core::units::{Index, SessionId, Timestamp};
+use crate::core::value::{Collection, End, List, Set, Value};
 use crate::core::values::Place;
 use crate::core::{Snapshot, SnapshotId};
 
@@ -22,6 +23,11 @@ use crate::core::{Snapshot, SnapshotId};
 pub const SNAPSHOT_BLOCK: usize = 4096;
 /// How much content a piece has, unless its last item makes it longer.
 const PIECE_BYTES: usize = 60 << 10;
+
+/// Tags of keys, by type.
+const STRING: u8 = 2;
+const LIST: u8 = 4;
+const SET: u8 = 6;
 
 /// The bytes of a snapshot, piece by piece; each piece is a whole number of blocks.
 #[derive(Debug)]
@@ -69,10 +75,7 @@ impl<'a> SnapshotPieces<'a> {
         if let Next::Keys(place) = &mut self.next {
             if let Some((key, value)) = machine.values.next_after(place) {
                 let expiry = machine.values.expiry(key);
-                put_u8(out, if expiry.is_some() { 3 } else { 2 });
-                put_bytes(out, key);
-                put_bytes(out, value);
-                expiry.inspect(|at| put_u64(out, at.0));
+                put_key(out, key, value, expiry);
                 return true;
             }
             self.next = Next::End;
@@ -104,6 +107,36 @@ impl Iterator for SnapshotPieces<'_> {
         piece.resize(piece.len().next_multiple_of(SNAPSHOT_BLOCK), 0);
         Some(piece)
     }
+}
+
+/// An even tag tells the type; the odd one after it, that the key expires.
+fn put_key(out: &mut Vec<u8>, key: &Bytes, value: &Value, expiry: Option<Timestamp>) {
+    let expires = u8::from(expiry.is_some());
+    match value {
+        Value::String(string) => {
+            put_u8(out, STRING + expires);
+            put_bytes(out, key);
+            put_bytes(out, string);
+        }
+        Value::Collection(collection) => match &**collection {
+            Collection::List(list) => {
+                put_u8(out, LIST + expires);
+                put_bytes(out, key);
+                put_elements(out, list.len(), list.iter());
+            }
+            Collection::Set(set) => {
+                put_u8(out, SET + expires);
+                put_bytes(out, key);
+                put_elements(out, set.len(), set.iter());
+            }
+        },
+    }
+    expiry.inspect(|at| put_u64(out, at.0));
+}
+
+fn put_elements<'a>(out: &mut Vec<u8>, count: usize, elements: impl Iterator<Item = &'a Bytes>) {
+    put_u32(out, u32::try_from(count).expect("a list or set is bounded"));
+    elements.for_each(|element| put_bytes(out, element));
 }
 
 fn put_session(out: &mut Vec<u8>, id: SessionId, session: &Session) {
@@ -207,10 +240,11 @@ impl SnapshotReader {
                 };
                 self.machine.sessions.restore(id, Session { used, used_at, last });
             }
-            tag @ (2 | 3) => {
-                let (key, value): (Bytes, Bytes) = (reader.bytes()?, reader.bytes()?);
+            tag @ 2..=7 => {
+                let key: Bytes = reader.bytes()?;
+                let value = reader.value(tag & !1)?;
                 self.machine.values.insert(&key, value);
-                if tag == 3 {
+                if tag % 2 == 1 {
                     let at = Timestamp(reader.u64()?);
                     self.machine.values.set_expiry(&key, Some(at));
                 }
@@ -218,5 +252,74 @@ impl SnapshotReader {
             tag => return Err(DecodeError::UnknownTag { what: "item of a snapshot", tag }),
         }
         Ok(())
+    }
+}
+
+impl Reader<'_> {
+    fn value(&mut self, tag: u8) -> Result<Value, DecodeError> {
+        Ok(match tag {
+            LIST => {
+                let mut list = List::default();
+                for _ in 0..self.u32()? {
+                    list.push(End::Back, self.bytes()?);
+                }
+                list.into()
+            }
+            SET => {
+                let mut set = Set::default();
+                for _ in 0..self.u32()? {
+                    set.insert(self.bytes()?);
+                }
+                set.into()
+            }
+            _ => self.bytes()?.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::membership::Configuration;
+    use crate::core::units::NodeId;
+
+    /// The state after a snapshot was written and read again.
+    fn through_bytes(machine: &Machine) -> Machine {
+        let id = SnapshotId { index: machine.applied, term: crate::core::units::Term(1) };
+        let configuration = Configuration::initial([NodeId(1)].into());
+        let snapshot = Snapshot::new(id, configuration.into(), Index::ZERO, machine.clone());
+        let mut reader = SnapshotReader::default();
+        for piece in SnapshotPieces::new(&snapshot) {
+            // However it is cut.
+            piece.chunks(1000).for_each(|part| reader.push(part).expect("a snapshot"));
+        }
+        reader.finish().expect("all of it").machine().clone()
+    }
+
+    #[test]
+    fn values_of_all_types_survive_with_their_expiry() {
+        let mut machine = Machine { applied: Index(9), ..Machine::default() };
+        let (mut list, mut set) = (List::default(), Set::default());
+        for number in [3_u32, 1, 2, 1] {
+            list.push(End::Back, number.to_string().into());
+            set.insert(number.to_string().into());
+        }
+        for number in 0..20_000_u32 {
+            set.insert(format!("member {number}").into());
+        }
+        let values = [Value::from(Bytes::from("text")), list.into(), set.into()];
+        for (number, value) in values.iter().enumerate() {
+            let [plain, brief] = ["plain", "brief"].map(|k| Bytes::from(format!("{k} {number}")));
+            machine.values.insert(&plain, value.clone());
+            machine.values.insert(&brief, value.clone());
+            machine.values.set_expiry(&brief, Some(Timestamp(70 + number as u64)));
+        }
+        let read = through_bytes(&machine);
+        assert_eq!((read.values.len(), read.values.expiring()), (6, 3));
+        let mut place = Place::default();
+        while let Some((key, value)) = machine.values.next_after(&mut place) {
+            assert_eq!(read.values.get(key), Some(value), "{}", key.escape_ascii());
+            assert_eq!(read.values.expiry(key), machine.values.expiry(key));
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::log::{Entry, Payload};
 use super::operation::{Command, Condition, Expiry, Failure, Query, Reply, Write};
 use super::sessions::{Sessions, Verdict};
 use super::units::{Index, Timestamp};
+use super::value::Value;
 use super::values::Values;
 use super::{MAX_READ_BYTES, MAX_VALUE_BYTES};
 use crate::mutations::{Mutation, Mutations};
@@ -45,19 +46,41 @@ impl Machine {
                 None if self.values.get(key).is_some() => -1,
                 None => -2,
             }),
+            Query::Type(key) => self.values.get(key).map_or(Reply::Nil, |value| {
+                Reply::Value(Bytes::from_static(value.type_name().as_bytes()))
+            }),
+            Query::Range { .. }
+            | Query::Length(_)
+            | Query::Members(_)
+            | Query::Cardinality(_)
+            | Query::Contains { .. } => or_failure(self.read_elements(query)),
         }
     }
 
-    /// A key's present value.
+    /// A key's present string.
     pub(super) fn value(&self, key: &Bytes) -> Reply {
-        self.values.get(key).map_or(Reply::Nil, |value| Reply::Value(value.clone()))
+        match self.values.get(key) {
+            Some(Value::String(string)) => Reply::Value(string.clone()),
+            None => Reply::Nil,
+            Some(Value::Collection(_)) => Reply::Failure(Failure::WrongType),
+        }
+    }
+
+    /// The same, to be looked at.
+    fn string(&self, key: &Bytes) -> Result<Option<&Bytes>, Failure> {
+        match self.values.get(key) {
+            Some(Value::String(string)) => Ok(Some(string)),
+            None => Ok(None),
+            Some(Value::Collection(_)) => Err(Failure::WrongType),
+        }
     }
 
     fn values_of(&self, keys: &[Bytes]) -> Reply {
         let mut bytes = 0;
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = self.values.get(key).cloned();
+            // Redis, too, has no error here for a key of another type.
+            let value = self.string(key).unwrap_or_default().cloned();
             bytes += value.as_ref().map_or(0, Bytes::len);
             if bytes > MAX_READ_BYTES {
                 return Reply::Failure(Failure::ReadTooLong);
@@ -82,7 +105,7 @@ impl Machine {
 
     fn write(&mut self, index: Index, write: &Write, mutations: Mutations) -> Reply {
         match write {
-            Write::Plain(command) => self.execute(command),
+            Write::Plain(command) => self.execute(command, MAX_READ_BYTES),
             Write::OpenSession => {
                 let id = self.sessions.open(index, self.time);
                 Reply::Integer(i64::try_from(id.0).expect("an index fits 63 bits"))
@@ -91,7 +114,7 @@ impl Machine {
                 match self.sessions.judge(index, self.time, *session, *sequence) {
                     Verdict::Answer(reply) if !mutations.has(Mutation::NoDedup) => reply,
                     _ => {
-                        let reply = self.execute(command);
+                        let reply = self.execute(command, MAX_READ_BYTES);
                         self.sessions.store(*session, *sequence, reply.clone());
                         reply
                     }
@@ -100,33 +123,23 @@ impl Machine {
         }
     }
 
-    fn execute(&mut self, command: &Command) -> Reply {
+    /// Carries out a command whose answer has so many bytes of room; one that would answer more
+    /// changes nothing.
+    pub(super) fn execute(&mut self, command: &Command, room: usize) -> Reply {
         match command {
             Command::Set { key, value, condition, expiry, get } => {
-                let before = if *get { self.value(key) } else { Reply::Ok };
-                if self.holds(key, condition) {
-                    self.set(key, value, *expiry);
-                    before
-                } else if *get {
-                    before
-                } else {
-                    Reply::Nil
-                }
+                or_failure(self.set_if((key, value), condition, *expiry, get.then_some(room)))
             }
             Command::SetMany { pairs } => {
-                pairs.iter().for_each(|(key, value)| self.values.insert(key, value.clone()));
+                pairs.iter().for_each(|(key, value)| self.values.insert(key, value.clone().into()));
                 Reply::Ok
             }
-            Command::Append { key, suffix } => self.append(key, suffix),
+            Command::Append { key, suffix } => or_failure(self.append(key, suffix)),
             Command::Delete { keys } => {
                 count(keys.iter().filter(|key| self.values.remove(key)).count())
             }
-            Command::Take { key } => {
-                let before = self.value(key);
-                self.values.remove(key);
-                before
-            }
-            Command::Add { key, amount } => self.add(key, *amount),
+            Command::Take { key } => or_failure(self.take(key, room)),
+            Command::Add { key, amount } => or_failure(self.add(key, *amount)),
             Command::Expire { key, life } => {
                 let exists = self.values.get(key).is_some();
                 if life.is_zero() {
@@ -141,62 +154,112 @@ impl Machine {
                 self.values.set_expiry(key, None);
                 Reply::Integer(i64::from(expires))
             }
+            Command::DeleteIf { key, value, equal } => {
+                or_failure(self.delete_if(key, value, *equal))
+            }
+            Command::Push { .. }
+            | Command::Pop { .. }
+            | Command::AddMembers { .. }
+            | Command::RemoveMembers { .. } => or_failure(self.change_elements(command, room)),
+            Command::Transaction { steps } => self.transact(steps),
         }
     }
 
-    fn holds(&self, key: &Bytes, condition: &Condition) -> bool {
+    /// Sets a key if a condition holds. With room for it the value before is answered, which must be
+    /// a string then.
+    fn set_if(
+        &mut self,
+        (key, value): (&Bytes, &Bytes),
+        condition: &Condition,
+        expiry: Expiry,
+        get: Option<usize>,
+    ) -> Result<Reply, Failure> {
+        let before = match get {
+            Some(room) => Some(self.seen(key, room)?),
+            None => None,
+        };
+        let holds = self.holds(key, condition)?;
+        if holds {
+            self.set(key, value, expiry);
+        }
+        Ok(before.unwrap_or(if holds { Reply::Ok } else { Reply::Nil }))
+    }
+
+    /// A key's string, to be answered by a command that then changes it.
+    fn seen(&self, key: &Bytes, room: usize) -> Result<Reply, Failure> {
+        match self.string(key)? {
+            None => Ok(Reply::Nil),
+            Some(string) if string.len() <= room => Ok(Reply::Value(string.clone())),
+            Some(_) => Err(Failure::ReadTooLong),
+        }
+    }
+
+    fn take(&mut self, key: &Bytes, room: usize) -> Result<Reply, Failure> {
+        let before = self.seen(key, room)?;
+        self.values.remove(key);
+        Ok(before)
+    }
+
+    fn delete_if(&mut self, key: &Bytes, value: &Bytes, equal: bool) -> Result<Reply, Failure> {
+        let deletes = self.string(key)?.is_some_and(|found| (found == value) == equal);
+        if deletes {
+            self.values.remove(key);
+        }
+        Ok(Reply::Integer(i64::from(deletes)))
+    }
+
+    fn holds(&self, key: &Bytes, condition: &Condition) -> Result<bool, Failure> {
         // Most writes have no condition, and looking for a key is most of what applying one costs.
-        let value = || self.values.get(key);
         match condition {
-            Condition::Always => true,
-            Condition::Equals(expected) => value() == Some(expected),
-            Condition::Missing => value().is_none(),
-            Condition::Exists => value().is_some(),
+            Condition::Always => Ok(true),
+            Condition::Equals(expected) => Ok(self.string(key)? == Some(expected)),
+            Condition::Missing => Ok(self.values.get(key).is_none()),
+            Condition::Exists => Ok(self.values.get(key).is_some()),
         }
     }
 
     fn set(&mut self, key: &Bytes, value: &Bytes, expiry: Expiry) {
         match expiry {
-            Expiry::Never => self.values.insert(key, value.clone()),
-            Expiry::Kept => self.values.replace(key, value.clone()),
+            Expiry::Never => self.values.insert(key, value.clone().into()),
+            Expiry::Kept => self.values.replace(key, value.clone().into()),
             Expiry::After(life) => {
-                self.values.replace(key, value.clone());
+                self.values.replace(key, value.clone().into());
                 self.values.set_expiry(key, Some(self.time.after(life)));
             }
         }
     }
 
-    fn append(&mut self, key: &Bytes, suffix: &Bytes) -> Reply {
-        let old = self.values.get(key).map_or(&[][..], |value| value);
+    fn append(&mut self, key: &Bytes, suffix: &Bytes) -> Result<Reply, Failure> {
+        let old = self.string(key)?.map_or(&[][..], |value| value);
         let length = old.len() + suffix.len();
         if length > MAX_VALUE_BYTES {
-            return Reply::Failure(Failure::ValueTooLong);
+            return Err(Failure::ValueTooLong);
         }
         let mut value = BytesMut::with_capacity(length);
         value.extend_from_slice(old);
         value.extend_from_slice(suffix);
-        self.values.replace(key, value.freeze());
-        Reply::Integer(i64::try_from(length).expect("a value's length is bounded"))
+        self.values.replace(key, value.freeze().into());
+        Ok(count(length))
     }
 
-    fn add(&mut self, key: &Bytes, amount: i64) -> Reply {
-        let old = match self.values.get(key) {
+    fn add(&mut self, key: &Bytes, amount: i64) -> Result<Reply, Failure> {
+        let old = match self.string(key)? {
             None => 0,
-            Some(value) => match decimal(value) {
-                Some(number) => number,
-                None => return Reply::Failure(Failure::NotAnInteger),
-            },
+            Some(value) => decimal(value).ok_or(Failure::NotAnInteger)?,
         };
-        let Some(new) = old.checked_add(amount) else {
-            return Reply::Failure(Failure::Overflow);
-        };
-        self.values.replace(key, Bytes::from(new.to_string()));
-        Reply::Integer(new)
+        let new = old.checked_add(amount).ok_or(Failure::Overflow)?;
+        self.values.replace(key, Bytes::from(new.to_string()).into());
+        Ok(Reply::Integer(new))
     }
 }
 
-fn count(of: usize) -> Reply {
-    Reply::Integer(i64::try_from(of).expect("a request names few keys"))
+/// A number of keys, elements or bytes.
+pub(super) fn count(of: usize) -> Reply {
+    Reply::Integer(i64::try_from(of).expect("what is in memory can be counted"))
+}
+
+pub(super) fn or_failure(result: Result<Reply, Failure>) -> Reply {
+    result.unwrap_or_else(Reply::Failure)
 }
 
 /// Parses a number as Redis stores it: no sign but a minus, no leading zeros, no spaces.

@@ -101,6 +101,7 @@
 //!   keys and values in it are shared.
 //! * Byzantine faults: messages are believed (Raft §2).
 
+mod collections;
 mod compaction;
 mod config;
 mod digest;
@@ -125,8 +126,10 @@ mod requests;
 mod restored;
 pub mod sessions;
 pub mod snapshot;
+mod transactions;
 mod transfer;
 pub mod units;
+pub(crate) mod value;
 pub(crate) mod values;
 
 #[cfg(test)]
@@ -163,8 +166,11 @@ use crate::mutations::{Mutation, Mutations};
 pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
-/// The most that one read of several keys answers, in bytes.
+/// The most that one read of several keys, or one transaction, answers, in bytes.
 pub const MAX_READ_BYTES: usize = 4 << 20;
+/// The most that a list or set holds, in bytes, each element counting 16 more than its own: what one
+/// read can still answer.
+pub const MAX_COLLECTION_BYTES: usize = MAX_READ_BYTES;
 
 #[derive(Debug)]
 enum Role {

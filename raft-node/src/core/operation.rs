@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::units::{NodeId, SessionId};
+pub use super::value::End;
+use super::value::{element_bytes, total_bytes};
 
 /// What a command takes besides its keys and values, about; the handle of one of them in a list.
 /// Fixed, since snapshots are taken by it, and runs of the simulator repeat.
@@ -27,15 +29,40 @@ pub enum Operation {
 /// What to read, all of it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// A key's value.
+    /// A string.
     Value(Bytes),
-    /// The values of several keys, in their order.
+    /// The strings of several keys, in their order; none for a key that holds something else.
     Values(Vec<Bytes>),
     /// How many of the keys exist; one that is named twice counts twice.
     Count(Vec<Bytes>),
     /// In how many milliseconds a key expires, by the cluster's time: -1 if it does not, -2 if
     /// there is no such key.
     Expiry(Bytes),
+    /// The name of the type of a key's value: `string`, `list` or `set`.
+    Type(Bytes),
+    /// The elements of a list from one place to another, both included; negative places count from
+    /// the end, -1 being the last.
+    Range {
+        /// The list's key.
+        key: Bytes,
+        /// The first place.
+        first: i64,
+        /// The last place.
+        last: i64,
+    },
+    /// How many elements a list has.
+    Length(Bytes),
+    /// The members of a set, in no order that clients may rely on.
+    Members(Bytes),
+    /// How many members a set has.
+    Cardinality(Bytes),
+    /// Whether a set has a member, as 1 or 0.
+    Contains {
+        /// The set's key.
+        key: Bytes,
+        /// The member.
+        member: Bytes,
+    },
 }
 
 /// What an operator may ask of the cluster, at any server. [`Reply::Ok`] says that it is done;
@@ -169,6 +196,64 @@ pub enum Command {
         /// The key.
         key: Bytes,
     },
+    /// Removes a key that holds a string, if that is, or is not, the one given. Answers 1 if the key
+    /// was removed, or 0.
+    DeleteIf {
+        /// The key.
+        key: Bytes,
+        /// What its value is compared with.
+        value: Bytes,
+        /// Whether to remove it if they are equal, or if they differ.
+        equal: bool,
+    },
+    /// Adds elements to an end of a list, one after the other. Answers the new length.
+    Push {
+        /// The list's key.
+        key: Bytes,
+        /// Which end.
+        end: End,
+        /// The elements.
+        elements: Vec<Bytes>,
+    },
+    /// Takes elements off an end of a list. Answers the element, or `Nil` if there is none; with a
+    /// count the elements in the order of their taking, or `Nil` if there is no such key.
+    Pop {
+        /// The list's key.
+        key: Bytes,
+        /// Which end.
+        end: End,
+        /// How many at most; one if not given.
+        count: Option<u64>,
+    },
+    /// Adds members to a set. Answers how many are new.
+    AddMembers {
+        /// The set's key.
+        key: Bytes,
+        /// The members; one that is named twice counts once.
+        members: Vec<Bytes>,
+    },
+    /// Removes members of a set. Answers how many there were.
+    RemoveMembers {
+        /// The set's key.
+        key: Bytes,
+        /// The members; one that is named twice counts once.
+        members: Vec<Bytes>,
+    },
+    /// Carries out steps one after the other, at one moment. Answers each step's reply; a step that
+    /// fails by its own rules does not keep the others from being carried out.
+    Transaction {
+        /// The steps; none of them is a transaction.
+        steps: Vec<Step>,
+    },
+}
+
+/// One step of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Reads what the steps before it left.
+    Read(Query),
+    /// Changes keys.
+    Write(Command),
 }
 
 /// What must hold for a key to be set.
@@ -222,14 +307,53 @@ impl Command {
                 pairs.iter().map(|pair| size(pair) + 2 * HANDLE_BYTES).sum()
             }
             Self::Append { key, suffix } => key.len() + suffix.len(),
-            Self::Delete { keys } => keys.iter().map(|key| key.len() + HANDLE_BYTES).sum(),
+            Self::Delete { keys } => size_of_keys(keys),
             Self::Take { key }
             | Self::Add { key, .. }
             | Self::Expire { key, .. }
-            | Self::Persist { key } => key.len(),
+            | Self::Persist { key }
+            | Self::Pop { key, .. } => key.len(),
+            Self::DeleteIf { key, value, .. } => key.len() + value.len(),
+            Self::Push { key, elements, .. } => key.len() + size_of_keys(elements),
+            Self::AddMembers { key, members } | Self::RemoveMembers { key, members } => {
+                key.len() + size_of_keys(members)
+            }
+            Self::Transaction { steps } => steps.iter().map(Step::size).sum(),
         };
         bytes + COMMAND_BYTES
     }
+}
+
+impl Step {
+    fn size(&self) -> usize {
+        match self {
+            Self::Write(command) => command.size(),
+            Self::Read(query) => query.size() + COMMAND_BYTES,
+        }
+    }
+}
+
+impl Query {
+    /// Roughly how many bytes its keys take in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Value(key)
+            | Self::Expiry(key)
+            | Self::Type(key)
+            | Self::Range { key, .. }
+            | Self::Length(key)
+            | Self::Members(key)
+            | Self::Cardinality(key) => key.len(),
+            Self::Values(keys) | Self::Count(keys) => size_of_keys(keys),
+            Self::Contains { key, member } => key.len() + member.len(),
+        }
+    }
+}
+
+/// What keys, values or elements take in a list.
+fn size_of_keys(keys: &[Bytes]) -> usize {
+    keys.iter().map(|key| key.len() + HANDLE_BYTES).sum()
 }
 
 /// What the store says when an operation was carried out.
@@ -237,14 +361,16 @@ impl Command {
 pub enum Reply {
     /// Done.
     Ok,
-    /// There is no such key, or the compare-and-set found another value.
+    /// There is no such key or element, or the compare-and-set found another value.
     Nil,
     /// A number.
     Integer(i64),
-    /// A key's value.
+    /// A string or an element.
     Value(Bytes),
-    /// Several keys' values, where there are any.
+    /// Several keys' values, where there are any, or several elements.
     Values(Vec<Option<Bytes>>),
+    /// The replies to the steps of a transaction.
+    Several(Vec<Reply>),
     /// The command was applied and, by its own rules, changed nothing.
     Failure(Failure),
 }
@@ -259,9 +385,24 @@ impl Reply {
                 let size = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
                 values.iter().map(|value| size(value) + size_of::<Option<Bytes>>()).sum()
             }
+            Self::Several(replies) => replies.iter().map(Self::size).sum(),
             _ => 0,
         };
         size_of::<Self>() + bytes
+    }
+
+    /// Several elements.
+    pub(super) fn elements<'a>(elements: impl IntoIterator<Item = &'a Bytes>) -> Self {
+        Self::Values(elements.into_iter().cloned().map(Some).collect())
+    }
+
+    /// How much of what one answer may carry it takes: strings and elements only.
+    pub(super) fn payload(&self) -> usize {
+        match self {
+            Self::Value(value) => element_bytes(value),
+            Self::Values(values) => total_bytes(values.iter().flatten()),
+            _ => 0,
+        }
     }
 }
 
@@ -278,9 +419,15 @@ pub enum Failure {
     /// `APPEND` past the limit on a value's length.
     #[error("string exceeds maximum allowed size ({} bytes)", super::MAX_VALUE_BYTES)]
     ValueTooLong,
-    /// `MGET` of more than a reply may carry.
+    /// A read, or a transaction, of more than a reply may carry.
     #[error("the values together are longer than {} bytes", super::MAX_READ_BYTES)]
     ReadTooLong,
+    /// The key holds a value of another type than the command is for.
+    #[error("Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// A list or set would get past its limit.
+    #[error("the list or set would be longer than {} bytes", super::MAX_COLLECTION_BYTES)]
+    CollectionTooLong,
     /// The session was never opened, or was forgotten because others were used since.
     #[error(
         "the session does not exist, or expired: this attempt had no effect; earlier ones may have"

@@ -7,6 +7,7 @@
 //!
 //! * `ERR`: the request is malformed or over a limit, or the command changed nothing by its own
 //!   rules; also `NOPROTO`, which `HELLO` alone answers, and `EXECABORT`, which `EXEC` does.
+//! * `WRONGTYPE`: the key holds a value of another type than the command is for, and nothing changed.
 //! * `NOSESSION`, `STALESEQUENCE`: `ONCE` refused this attempt. Earlier attempts under the same
 //!   number may have been applied.
 //! * `NOLEADER`: no leader was known for too long, or it could not be reached: nothing was
@@ -20,6 +21,9 @@
 //! Indefinite:
 //!
 //! * `UNCERTAIN`: a write was submitted and its fate is unknown: it may take effect later.
+//!
+//! Within the answer to `EXEC` an error is that of one command, which changed nothing; the others of
+//! the transaction were carried out. An error in the place of that answer speaks of them all.
 //!
 //! A connection that closes before the reply is indefinite too. `DROPPED` is certain because of Log
 //! Matching and Leader Completeness (Raft §5.3, §5.4): an entry is named by index *and* term, the
@@ -88,7 +92,12 @@ impl Failure {
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
-            Self::NotAnInteger | Self::Overflow | Self::ValueTooLong | Self::ReadTooLong => "ERR",
+            Self::NotAnInteger
+            | Self::Overflow
+            | Self::ValueTooLong
+            | Self::ReadTooLong
+            | Self::CollectionTooLong => "ERR",
+            Self::WrongType => "WRONGTYPE",
             Self::NoSession => "NOSESSION",
             Self::StaleSequence => "STALESEQUENCE",
         }

@@ -7,6 +7,8 @@
 //! microseconds: a snapshot makes no one wait, and costs at most one copy of the map, without the
 //! keys' and values' bytes, spread over the writes that follow it.
 //!
+//! Values are strings, lists and sets; see [`value`](super::value).
+//!
 //! A key takes about 110 bytes in its map (its hash and two 32-byte handles at the usual fill of a
 //! B-tree), and two allocations with its own bytes and its value's: some 300 bytes in all for a key
 //! of 10 and a value of 100 bytes. Groups and shards come into being with their first key, so that a
@@ -22,12 +24,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::units::Timestamp;
+use super::value::{Collection, Value};
 
 /// How many shards there are, and how many of them make a group; powers of two.
 const SHARDS: usize = 4096;
 const GROUP: usize = 64;
 
-type Shard = BTreeMap<Name, Bytes>;
+type Shard = BTreeMap<Name, Value>;
 type Group = [Option<Arc<Shard>>; GROUP];
 
 /// A key as shards order it: by its hash first, which lies in the map itself, so that few comparisons
@@ -90,7 +93,7 @@ impl Values {
         self.expiries.by_key.len()
     }
 
-    pub(crate) fn get(&self, key: &Bytes) -> Option<&Bytes> {
+    pub(crate) fn get(&self, key: &Bytes) -> Option<&Value> {
         let name = Name::of(key);
         self.shard(name.shard())?.get(&name)
     }
@@ -106,16 +109,27 @@ impl Values {
     }
 
     /// Sets a value and forgets when the key was to expire.
-    pub(crate) fn insert(&mut self, key: &Bytes, value: Bytes) {
+    pub(crate) fn insert(&mut self, key: &Bytes, value: Value) {
         self.replace(key, value);
         self.set_expiry(key, None);
     }
 
     /// Sets a value; if the key is to expire, it still is.
-    pub(crate) fn replace(&mut self, key: &Bytes, value: Bytes) {
+    pub(crate) fn replace(&mut self, key: &Bytes, value: Value) {
         let name = Name::of(key);
         let added = self.shard_mut(name.shard()).insert(name, value).is_none();
         self.count += usize::from(added);
+    }
+
+    /// A list or set, to be changed; none if the key holds something else, or nothing.
+    pub(super) fn collection_mut(&mut self, key: &Bytes) -> Option<&mut Collection> {
+        // Nothing is copied for a key that is not there.
+        let Value::Collection(_) = self.get(key)? else { return None };
+        let name = Name::of(key);
+        match self.shard_mut(name.shard()).get_mut(&name)? {
+            Value::Collection(collection) => Some(Arc::make_mut(collection)),
+            Value::String(_) => None,
+        }
     }
 
     /// Removes a key, and says whether there was one.
@@ -178,7 +192,7 @@ impl Values {
     }
 
     /// The next key in the order of the iteration, and its value.
-    pub(crate) fn next_after(&self, place: &mut Place) -> Option<(&Bytes, &Bytes)> {
+    pub(crate) fn next_after(&self, place: &mut Place) -> Option<(&Bytes, &Value)> {
         loop {
             let Some(group) = self.groups.get(place.shard / GROUP)? else {
                 *place = Place { shard: (place.shard / GROUP + 1) * GROUP, last: None };
@@ -199,13 +213,18 @@ impl Values {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::{End, List};
     use super::*;
 
     fn key(number: u32) -> Bytes {
         Bytes::from(number.to_string())
     }
 
-    fn contents(values: &Values) -> BTreeMap<Bytes, Bytes> {
+    fn string(number: u32) -> Value {
+        key(number).into()
+    }
+
+    fn contents(values: &Values) -> BTreeMap<Bytes, Value> {
         let mut place = Place::default();
         std::iter::from_fn(|| {
             values.next_after(&mut place).map(|(key, value)| (key.clone(), value.clone()))
@@ -216,31 +235,49 @@ mod tests {
     #[test]
     fn clone_keeps_what_the_original_loses_and_changes() {
         let mut values = Values::default();
-        (0..10_000).for_each(|number| values.insert(&key(number), key(number)));
+        (0..10_000).for_each(|number| values.insert(&key(number), string(number)));
         let clone = values.clone();
         (0..5_000).for_each(|number| assert!(values.remove(&key(number))));
-        (5_000..10_000).for_each(|number| values.insert(&key(number), Bytes::new()));
+        (5_000..10_000).for_each(|number| values.insert(&key(number), Bytes::new().into()));
         assert_eq!((clone.len(), values.len()), (10_000, 5_000));
         let seen = contents(&clone);
         assert_eq!(seen.len(), 10_000);
-        assert!(seen.iter().all(|(key, value)| key == value));
-        assert!(contents(&values).values().all(Bytes::is_empty));
+        assert!(seen.iter().all(|(key, value)| *value == key.clone().into()));
+        assert!(contents(&values).values().all(|value| *value == Bytes::new().into()));
     }
 
     #[test]
     fn key_set_anew_does_not_expire() {
         let mut values = Values::default();
-        values.insert(&key(1), key(1));
-        values.insert(&key(2), key(2));
+        values.insert(&key(1), string(1));
+        values.insert(&key(2), string(2));
         values.set_expiry(&key(1), Some(Timestamp(10)));
         values.set_expiry(&key(2), Some(Timestamp(11)));
         values.set_expiry(&key(2), Some(Timestamp(10)));
         assert_eq!(values.next_expiry(), Some(Timestamp(10)));
-        values.insert(&key(1), key(3));
+        values.insert(&key(1), string(3));
         values.expire(Timestamp(9));
         assert_eq!(values.len(), 2);
         values.expire(Timestamp(10));
-        assert_eq!(contents(&values), BTreeMap::from([(key(1), key(3))]));
+        assert_eq!(contents(&values), BTreeMap::from([(key(1), string(3))]));
         assert_eq!(values.next_expiry(), None);
+    }
+
+    #[test]
+    fn list_that_changes_leaves_its_clone_as_it_was() {
+        let mut values = Values::default();
+        let mut list = List::default();
+        list.push(End::Back, key(1));
+        values.insert(&key(7), list.clone().into());
+        let clone = values.clone();
+        match values.collection_mut(&key(7)) {
+            Some(Collection::List(list)) => list.push(End::Back, key(2)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(clone.get(&key(7)), Some(&list.into()));
+        assert_ne!(values.get(&key(7)), clone.get(&key(7)));
+        values.insert(&key(8), string(8));
+        assert_eq!(values.collection_mut(&key(8)), None, "a string has no elements");
+        assert_eq!(values.collection_mut(&key(9)), None);
     }
 }

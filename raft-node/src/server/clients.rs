@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::sleep;
+use tracing::warn;
 
 use super::admission::Admission;
 use super::connection::Connection;
@@ -88,7 +89,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 }
             },
             Err(error) => {
-                shared.journal.warn(&format!("accepting a client: {error}"));
+                warn!("accepting a client: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -9,7 +9,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
@@ -68,6 +68,26 @@ pub(super) struct Connection<'a> {
     output: Vec<u8>,
     /// Held while a long request arrives, and when it must be there.
     long: Option<(Place, Instant)>,
+    /// A request that was taken off the input and waits for those of the other kind before it.
+    held: Option<Understood>,
+}
+
+/// What a request asks of the cluster.
+struct Understood {
+    operation: Operation,
+    shape: Shape,
+    protocol: Protocol,
+}
+
+impl Understood {
+    /// How many bytes it keeps: those of its keys and values, about.
+    fn bytes(&self) -> usize {
+        match &self.operation {
+            Operation::Write(write) => write.size(),
+            Operation::Read(query) => query.size(),
+            Operation::Admin(_) => 0,
+        }
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -80,6 +100,7 @@ impl<'a> Connection<'a> {
             input: BytesMut::new(),
             output: Vec::new(),
             long: None,
+            held: None,
         }
     }
 
@@ -106,30 +127,36 @@ impl<'a> Connection<'a> {
     /// Submits the requests at the front of the input that may be under way together.
     async fn submit_run(&mut self, slots: &mut Vec<Slot>) -> Option<End> {
         let mut run_writes = None;
+        if let Some(held) = self.held.take() {
+            run_writes = Some(held.operation.is_write());
+            slots.push(self.submit(held).await);
+        }
         while slots.len() < MAX_PIPELINED {
             let (words, taken) = match parse_request(&self.input) {
                 Ok(Some(parsed)) => parsed,
                 Ok(None) => break,
                 Err(error) => return Some(End::Protocol(error)),
             };
+            self.input.advance(taken);
             if words.is_empty() {
-                self.input.advance(taken);
                 continue;
             }
             let protocol = self.caller.protocol();
             let slot = match understand(&words, &mut self.caller) {
                 Request::Quit => return Some(End::Quit),
                 Request::Operation(operation, shape) => {
-                    // A request of the other kind stays in the input and begins the next run.
-                    if *run_writes.get_or_insert(operation.is_write()) != operation.is_write() {
+                    let asked = Understood { operation, shape, protocol };
+                    let writes = asked.operation.is_write();
+                    // A request of the other kind begins the next run. It is understood once: what
+                    // was queued for an `EXEC` is in it.
+                    if *run_writes.get_or_insert(writes) != writes {
+                        self.held = Some(asked);
                         break;
                     }
-                    let bytes = words.iter().map(Bytes::len).sum();
-                    self.submit(operation, bytes, shape, protocol).await
+                    self.submit(asked).await
                 }
                 request => Slot::Ready(self.answer_here(request, protocol).await),
             };
-            self.input.advance(taken);
             slots.push(slot);
         }
         if self.input.len() < LONG_BYTES && self.long.take().is_some() {
@@ -139,15 +166,10 @@ impl<'a> Connection<'a> {
         None
     }
 
-    async fn submit(
-        &self,
-        operation: Operation,
-        bytes: usize,
-        shape: Shape,
-        protocol: Protocol,
-    ) -> Slot {
+    async fn submit(&self, asked: Understood) -> Slot {
+        let place = self.shared.admission.request(asked.bytes()).await;
+        let Understood { operation, shape, protocol } = asked;
         let is_write = operation.is_write();
-        let place = self.shared.admission.request(bytes).await;
         let (answer, outcome) = oneshot::channel();
         // If the engine is gone, so is the answer's end of the channel, which is noticed then.
         let _ = self.shared.inbox.send(Event::Request { operation, answer, place }).await;
@@ -180,7 +202,7 @@ impl<'a> Connection<'a> {
             Slot::Pending { is_write, shape, protocol, outcome } => {
                 // The engine answers within its time limit, unless it stops.
                 let outcome = outcome.await.unwrap_or(Err(Refusal::lost(is_write)));
-                put_outcome(&mut self.output, &outcome, shape, protocol);
+                put_outcome(&mut self.output, &outcome, &shape, protocol);
             }
         }
         if self.output.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, warn};
 
 use super::admission::Place;
 use super::journal::Journal;
@@ -200,9 +201,7 @@ impl Engine {
     fn take(&mut self, event: Event, now: Instant, out: &mut Vec<Output>) {
         match event {
             Event::Message { from, message } => {
-                if self.journal.debugs() {
-                    self.journal.debug(&format!("from {from}: {message}"));
-                }
+                debug!("from {from}: {message}");
                 self.metrics.received.increment();
                 self.core.step(Input::Receive { from, message }, out);
             }
@@ -262,7 +261,7 @@ impl Engine {
             Done::Chunk { to, message } => {
                 self.send(to, message);
             }
-            Done::Trouble(line) => self.journal.warn(&line),
+            Done::Trouble(line) => warn!("{line}"),
         }
         Ok(())
     }
@@ -326,7 +325,7 @@ impl Engine {
             Verdict::Silent => metrics.slow.increment(),
             Verdict::Line(line) => {
                 metrics.slow.increment();
-                self.journal.info(&line);
+                info!("{line}");
             }
         }
         // The client may have gone meanwhile.
@@ -340,14 +339,12 @@ impl Engine {
             Change::InstalledSnapshot { .. } => self.metrics.installed.increment(),
             _ => {}
         }
-        self.journal.info_at(banner, &change.to_string());
+        info!(%banner, "{change}");
     }
 
     /// Sends a message; returns the request it was to forward if it certainly stays here.
     fn send(&self, to: NodeId, message: Message) -> Option<RequestId> {
-        if self.journal.debugs() {
-            self.journal.debug(&format!("to {to}: {message}"));
-        }
+        debug!("to {to}: {message}");
         let forwarded = match &message.body {
             Body::Forward { request, .. } => Some(*request),
             _ => None,

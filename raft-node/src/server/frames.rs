@@ -21,7 +21,7 @@ const MAX_FRAME_BYTES: usize = 8 << 20;
 const HEADER_BYTES: usize = 8;
 /// Room for one read.
 const READ_BYTES: usize = 16 << 10;
-const GREETING_MAGIC: [u8; 8] = *b"PARTITA3";
+const GREETING_MAGIC: [u8; 8] = *b"PARTITA4";
 
 /// Why a connection between servers ended.
 #[derive(Debug, thiserror::Error)]

@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
 
 use super::engine::Event;
 use super::frames::{FrameError, FrameReader, Greeting};
-use super::journal::Journal;
 use super::metrics::Metrics;
 use super::peers::configure;
 use crate::codec::{DecodeError, decode_message};
@@ -65,7 +65,7 @@ impl InboundError {
 }
 
 /// Accepts connections for ever.
-pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>, journal: Journal) {
+pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut quiet_until = Instant::now();
     let (refused, mut refusals) = tokio::sync::mpsc::channel::<InboundError>(1);
@@ -86,13 +86,13 @@ pub(super) async fn accept(listener: TcpListener, inbound: Arc<Inbound>, journal
                     });
                 }
                 Err(error) => {
-                    journal.warn(&format!("accepting a server: {error}"));
+                    warn!("accepting a server: {error}");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(error) = refusals.recv() => {
                 if error.is_garbage() && Instant::now() >= quiet_until {
-                    journal.warn(&format!("closed a connection to the peer port: {error}"));
+                    warn!("closed a connection to the peer port: {error}");
                     quiet_until = Instant::now() + LINE_EVERY;
                 }
             }

@@ -41,6 +41,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::{info, warn};
 
 use self::clients::Shared;
 use self::engine::{Engine, Event, Parts};
@@ -129,7 +130,9 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
     allow_descriptors(arguments.max_clients);
     let listeners = Listeners::open(arguments).await?;
     let node = Node::open(arguments, config)?;
-    let journal = node.journal.clone();
+    // Everything that logs runs on this thread.
+    let _logging = tracing::dispatcher::set_default(&node.journal.dispatch(arguments.log));
+    node.announce();
     let mut running = node.start(arguments, listeners)?;
 
     let early = tokio::select! {
@@ -140,7 +143,7 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
     let outcome = match early {
         Some(outcome) => outcome,
         None => {
-            journal.info("stopping");
+            info!("stopping");
             running.accepting.abort();
             running.stopping.send_replace(true);
             // If the engine is gone, that is what comes out of it.
@@ -180,6 +183,15 @@ struct Node {
     began: Instant,
     journal: Journal,
     mutated: bool,
+    found: Found,
+}
+
+/// What the data directory held.
+#[derive(Clone, Copy)]
+struct Found {
+    torn_bytes: u64,
+    boot: u64,
+    entries: usize,
 }
 
 /// A server at work.
@@ -204,26 +216,32 @@ impl Node {
         let core = Core::new(config, restored, Duration::ZERO);
         let configuration = Arc::clone(core.configuration());
         let view = View { status: core.status(), configuration, addresses };
-        let journal = Journal::new(arguments.log_level, view);
+        let journal = Journal::new(view);
+        let found = Found { torn_bytes, boot, entries };
+        Ok(Self { own, heartbeat, core, storage, snapshots, began, journal, mutated, found })
+    }
+
+    /// Logs how it starts.
+    fn announce(&self) {
+        let Found { torn_bytes, boot, entries } = self.found;
         if torn_bytes > 0 {
-            journal.warn(&format!("removed a torn tail of {torn_bytes} bytes, never acknowledged"));
+            warn!("removed a torn tail of {torn_bytes} bytes, never acknowledged");
         }
-        if mutated {
-            journal.warn("runs with planted bugs: answers may be wrong");
+        if self.mutated {
+            warn!("runs with planted bugs: answers may be wrong");
         }
-        journal.info(&format!("started, life {boot}, {entries} log entries"));
-        Ok(Self { own, heartbeat, core, storage, snapshots, began, journal, mutated })
+        info!("started, life {boot}, {entries} log entries");
     }
 
     fn start(self, arguments: &Arguments, listeners: Listeners) -> Result<Running, NodeError> {
-        let Self { own, heartbeat, core, storage, snapshots, began, journal, mutated } = self;
+        let Self { own, heartbeat, core, storage, snapshots, began, journal, mutated, .. } = self;
         let metrics = Arc::new(Metrics::default());
         let (done_sender, done) = mpsc::channel(DONE);
         let (inbox_sender, inbox) = mpsc::channel(engine::INBOX);
         let stopping = watch::Sender::new(false);
         let silence = (heartbeat * 5).max(LEAST_SILENCE);
         let own_address = own_address(arguments, own);
-        let dialing = Dialing { own, own_address, heartbeat, silence, journal: journal.clone() };
+        let dialing = Dialing { own, own_address, heartbeat, silence };
         let log =
             LogThread::start(storage, done_sender.clone()).map_err(system("start a thread"))?;
         let snapshots =
@@ -245,28 +263,23 @@ impl Node {
             Inbound { own, silence, inbox: inbox_sender.clone(), metrics: Arc::clone(&metrics) };
         let clients = Shared::new(
             inbox_sender.clone(),
-            journal.clone(),
+            journal,
             metrics,
             stopping.subscribe(),
             usize::try_from(arguments.max_clients).unwrap_or(usize::MAX),
         );
         let engine = tokio::spawn(engine.run());
-        let accepting = accept_all(listeners, inbound, clients, &journal);
+        let accepting = accept_all(listeners, inbound, clients);
         Ok(Running { engine, accepting, stopping, inbox: inbox_sender })
     }
 }
 
 /// Starts to accept everyone; says how to stop accepting clients.
-fn accept_all(
-    listeners: Listeners,
-    inbound: Inbound,
-    clients: Shared,
-    journal: &Journal,
-) -> JoinHandle<()> {
-    tokio::spawn(inbound::accept(listeners.peers, Arc::new(inbound), journal.clone()));
+fn accept_all(listeners: Listeners, inbound: Inbound, clients: Shared) -> JoinHandle<()> {
+    tokio::spawn(inbound::accept(listeners.peers, Arc::new(inbound)));
     if let Some(listener) = listeners.metrics {
         let metrics = Arc::clone(&clients.metrics);
-        tokio::spawn(scrape::accept(listener, metrics, journal.clone()));
+        tokio::spawn(scrape::accept(listener, metrics, clients.journal.clone()));
     }
     tokio::spawn(clients::accept(listeners.clients, Arc::new(clients)))
 }

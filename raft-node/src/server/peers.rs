@@ -30,9 +30,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
 
 use super::frames::{Greeting, put_frame};
-use super::journal::Journal;
 use super::writing::write_all;
 use crate::codec::encode_message;
 use crate::core::Message;
@@ -78,7 +78,6 @@ pub(super) struct Dialing {
     pub(super) own_address: SocketAddr,
     pub(super) heartbeat: Duration,
     pub(super) silence: Duration,
-    pub(super) journal: Journal,
 }
 
 /// The ways to the other servers.
@@ -141,7 +140,7 @@ impl Links {
                 continue;
             }
             let Some(address) = self.address(id, configuration) else {
-                self.dialing.journal.warn(&format!("nobody said where server {id} is reached"));
+                warn!("nobody said where server {id} is reached");
                 continue;
             };
             let known = self.members.remove(&id).or_else(|| self.guests.remove(&id));
@@ -201,14 +200,13 @@ impl Dialer {
             while self.queue.try_recv().is_ok() {}
             self.connected.store(true, Ordering::Relaxed);
             let loud = Instant::now() >= quiet_until;
-            let journal = self.dialing.journal.clone();
             if loud {
-                journal.info(&format!("connected to server {}", self.peer));
+                info!("connected to server {}", self.peer);
             }
             let Err(error) = self.converse(stream).await else { return };
             self.connected.store(false, Ordering::Relaxed);
             if loud {
-                journal.info(&format!("lost the connection to server {}: {error}", self.peer));
+                info!("lost the connection to server {}: {error}", self.peer);
                 quiet_until = Instant::now() + LINE_EVERY;
             }
             sleep(ATTEMPT_EVERY / 4).await;

@@ -1,7 +1,7 @@
 //! Reads requests and writes replies in RESP2 and RESP3, the protocols of Redis.
 //!
 //! Both have the same requests; a client that says `HELLO 3` gets replies with types that RESP2
-//! lacks: null and maps. A request is an array of bulk strings, or a line of words (inline, for a person with netcat).
+//! lacks: null, maps and sets. A request is an array of bulk strings, or a line of words (inline, for a person with netcat).
 //! That is all a server needs to read, so this is a small codec of our own: the general one of the
 //! `redis-protocol` crate recurses as deep as nested arrays go and has no limits on lengths, and
 //! both are an attacker's to choose. Nothing is allocated for what a length only announces.
@@ -175,9 +175,25 @@ pub(super) mod put {
         }
     }
 
+    /// No array at all.
+    pub(crate) fn nil_array(out: &mut Vec<u8>, protocol: Protocol) {
+        match protocol {
+            Protocol::Resp2 => line(out, b'*', "-1"),
+            Protocol::Resp3 => line(out, b'_', ""),
+        }
+    }
+
     /// Begins an array of as many replies.
     pub(crate) fn array(out: &mut Vec<u8>, length: usize) {
         line(out, b'*', &length.to_string());
+    }
+
+    /// Begins a set of as many replies; in RESP2 an array.
+    pub(crate) fn set(out: &mut Vec<u8>, protocol: Protocol, length: usize) {
+        match protocol {
+            Protocol::Resp2 => array(out, length),
+            Protocol::Resp3 => line(out, b'~', &length.to_string()),
+        }
     }
 
     /// Begins a map of as many pairs; in RESP2 an array of keys and values in turn.

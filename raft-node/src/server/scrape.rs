@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::journal::Journal;
 use super::metrics::Metrics;
@@ -40,7 +41,7 @@ pub(super) async fn accept(listener: TcpListener, metrics: Arc<Metrics>, journal
                 });
             }
             Err(error) => {
-                journal.warn(&format!("accepting a scraper: {error}"));
+                warn!("accepting a scraper: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::engine::Outcome;
-use crate::core::operation::{Command, Query, Write};
+use crate::core::operation::{Command, End, Query, Step, Write};
 use crate::core::{Admin, Operation};
 
 /// The most lines in any one second.
@@ -46,6 +46,15 @@ fn name(command: &Command) -> (&'static str, Option<&Bytes>) {
         Command::Add { key, .. } => ("INCRBY", Some(key)),
         Command::Expire { key, .. } => ("PEXPIRE", Some(key)),
         Command::Persist { key } => ("PERSIST", Some(key)),
+        Command::DeleteIf { key, .. } => ("DELEX", Some(key)),
+        Command::Push { key, end: End::Front, .. } => ("LPUSH", Some(key)),
+        Command::Push { key, end: End::Back, .. } => ("RPUSH", Some(key)),
+        Command::Pop { key, end: End::Front, .. } => ("LPOP", Some(key)),
+        Command::Pop { key, end: End::Back, .. } => ("RPOP", Some(key)),
+        Command::AddMembers { key, .. } => ("SADD", Some(key)),
+        Command::RemoveMembers { key, .. } => ("SREM", Some(key)),
+        // Its first key, as with the others that have several.
+        Command::Transaction { steps } => ("EXEC", steps.first().and_then(first_key)),
     }
 }
 
@@ -55,6 +64,19 @@ fn name_read(query: &Query) -> (&'static str, Option<&Bytes>) {
         Query::Values(keys) => ("MGET", keys.first()),
         Query::Count(keys) => ("EXISTS", keys.first()),
         Query::Expiry(key) => ("PTTL", Some(key)),
+        Query::Type(key) => ("TYPE", Some(key)),
+        Query::Range { key, .. } => ("LRANGE", Some(key)),
+        Query::Length(key) => ("LLEN", Some(key)),
+        Query::Members(key) => ("SMEMBERS", Some(key)),
+        Query::Cardinality(key) => ("SCARD", Some(key)),
+        Query::Contains { key, .. } => ("SISMEMBER", Some(key)),
+    }
+}
+
+fn first_key(step: &Step) -> Option<&Bytes> {
+    match step {
+        Step::Read(query) => name_read(query).1,
+        Step::Write(command) => name(command).1,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::core::units::{Boot, Index, NodeId, Term};
 
 /// How a segment begins, but for the digit of the version.
 const FAMILY: [u8; 7] = *b"PRAFTWL";
-const MAGIC: [u8; 8] = *b"PRAFTWL2";
+const MAGIC: [u8; 8] = *b"PRAFTWL3";
 const BATCH_MAGIC: [u8; 4] = *b"btch";
 
 /// Where the synced mark is.

@@ -29,7 +29,7 @@ use crate::core::{Snapshot, SnapshotId};
 use crate::mutations::{Mutation, Mutations};
 
 const FAMILY: [u8; 7] = *b"PRAFTSN";
-const MAGIC: [u8; 8] = *b"PRAFTSN1";
+const MAGIC: [u8; 8] = *b"PRAFTSN2";
 const SUFFIX: &str = ".snapshot";
 const HEADER_BYTES: usize = 40;
 const BLOCK_BYTES: usize = 64 << 10;

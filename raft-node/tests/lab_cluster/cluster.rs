@@ -282,6 +282,33 @@ impl Client {
         self.stream.get_mut().write_all(bytes).ok()
     }
 
+    /// Sends a request and waits for a whole reply, however deep: arrays as `[a, b]`, sets as `{a, b}`,
+    /// their parts as by [`Client::call`].
+    pub(crate) fn ask(&mut self, words: &[&str]) -> Option<String> {
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        self.send(request.as_bytes())?;
+        self.answer()
+    }
+
+    /// The next reply, whole.
+    pub(crate) fn answer(&mut self) -> Option<String> {
+        let reply = self.reply()?;
+        let Some(count) = reply.strip_prefix(['*', '~']).and_then(|count| count.parse().ok())
+        else {
+            return Some(if matches!(&*reply, "_" | "*-1") { "nil".to_owned() } else { reply });
+        };
+        let count: usize = count;
+        let mut parts: Vec<String> = (0..count).map(|_| self.answer()).collect::<Option<_>>()?;
+        if !reply.starts_with('~') {
+            return Some(format!("[{}]", parts.join(", ")));
+        }
+        parts.sort();
+        Some(format!("{{{}}}", parts.join(", ")))
+    }
+
     pub(crate) fn reply(&mut self) -> Option<String> {
         let mut line = String::new();
         self.stream.read_line(&mut line).ok().filter(|length| *length > 0)?;

@@ -80,6 +80,34 @@ fn library_sets_keys_on_conditions_and_for_a_while() {
 }
 
 #[test]
+fn library_keeps_queues_stacks_and_sets() {
+    let (_cluster, connections) = connections();
+    for (name, mut it) in connections {
+        let [list, set] = ["list", "set"].map(|key| format!("{name}-{key}"));
+        assert_eq!(it.rpush(&list, &[1, 2, 3]), Ok(3), "{name}");
+        assert_eq!(it.lpush(&list, 0), Ok(4), "{name}");
+        assert_eq!(it.lrange(&list, 0, -1), Ok(vec![0, 1, 2, 3]), "{name}");
+        assert_eq!(it.lpop(&list, None), Ok(Some(0)), "{name}");
+        assert_eq!(it.rpop(&list, None), Ok(Some(3)), "{name}");
+        let two = std::num::NonZero::new(2);
+        assert_eq!(it.lpop(&list, two), Ok(Some(vec![1, 2])), "{name}");
+        assert_eq!(it.lpop(&list, two), Ok(None::<Vec<i64>>), "{name}");
+        assert_eq!(it.llen(&list), Ok(0), "{name}");
+        assert_eq!(it.sadd(&set, &["a", "b"]), Ok(2), "{name}");
+        assert_eq!(it.srem(&set, "a"), Ok(1), "{name}");
+        assert_eq!(it.sismember(&set, "b"), Ok(true), "{name}");
+        assert_eq!(
+            it.smembers(&set),
+            Ok(std::collections::HashSet::from(["b".to_owned()])),
+            "{name}"
+        );
+        assert_eq!(it.scard(&set), Ok(1), "{name}");
+        let wrong: redis::RedisResult<i64> = it.llen(&set);
+        assert_eq!(wrong.expect_err("a set").code(), Some("WRONGTYPE"), "{name}");
+    }
+}
+
+#[test]
 fn library_pipelines_and_is_told_what_there_is_not() {
     let (_cluster, connections) = connections();
     for (name, mut it) in connections {
@@ -88,11 +116,11 @@ fn library_pipelines_and_is_told_what_there_is_not() {
         pipeline.set(&key, 40).ignore().incr(&key, 2).get(&key).del(&key);
         assert_eq!(pipeline.query(&mut it), Ok((42, 42, 1)), "{name}");
         let mut transaction = redis::pipe();
-        transaction.atomic().set(&key, 1).ignore().get(&key);
-        let refused: redis::RedisResult<(i64,)> = transaction.query(&mut it);
-        let text = refused.expect_err("there are none").to_string();
-        assert!(text.contains("nothing was done"), "{name}: {text}");
-        assert_eq!(it.get(&key), Ok(None::<i64>), "{name}");
+        transaction.atomic().set(&key, 1).ignore().incr(&key, 2).get(&key);
+        assert_eq!(transaction.query(&mut it), Ok((3, 3)), "{name}");
+        let watched: redis::RedisResult<()> = redis::cmd("WATCH").arg(&key).query(&mut it);
+        let text = watched.expect_err("there is none").to_string();
+        assert!(text.contains("nothing can be watched"), "{name}: {text}");
         let refused: redis::RedisResult<f64> = it.incr(&key, 0.5);
         let text = refused.expect_err("numbers are whole").to_string();
         assert!(text.contains("unknown command"), "{name}: {text}");

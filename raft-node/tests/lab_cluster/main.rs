@@ -6,7 +6,10 @@ mod libraries;
 mod load;
 mod members;
 mod protocol;
+mod redis_server;
 mod restarts;
+mod transactions;
+mod types;
 
 use std::fs;
 use std::net::TcpListener;

@@ -110,12 +110,32 @@ fn client_that_floods_and_never_reads_is_held_back() {
 }
 
 #[test]
+fn level_of_the_log_decides_what_is_written() {
+    for (level, has, has_not) in [
+        ("warn", None, Some("started")),
+        ("info", Some("started"), Some(" from ")),
+        ("debug", Some("from 2: "), None),
+    ] {
+        let cluster = Cluster::start_with(2, &["--log", level]);
+        cluster.leader();
+        insist(&cluster, 0, &["SET", "x", "1"]);
+        if let Some(line) = has {
+            eventually("a line", || cluster.log(0).contains(line));
+        }
+        let log = cluster.log(0);
+        assert!(has_not.is_none_or(|line| !log.contains(line)), "{level}: {log}");
+    }
+}
+
+#[test]
 fn slow_requests_are_logged_with_where_the_server_stands() {
     let cluster = Cluster::start_with(1, &["--slow-request", "0ms"]);
     insist(&cluster, 0, &["SET", "x", "1"]);
     eventually("a line", || cluster.log(0).contains("slow request: SET x took"));
     let log = cluster.log(0);
     let line = log.lines().find(|line| line.contains("slow request")).expect("just seen");
-    assert!(line.starts_with("[server 1, term="), "{line}");
-    assert!(line.contains(", commit index="), "{line}");
+    let (time, rest) = line.split_once(' ').expect("a time");
+    assert!(time.len() == 24 && time.ends_with('Z'), "{line}");
+    assert!(rest.starts_with("[server 1, term="), "{line}");
+    assert!(rest.contains(", commit index="), "{line}");
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::resp::{Protocol, put};
+use super::transaction::Transaction;
 use super::{CommandError, Request, answered, ok, shown};
 
 /// The longest name of a client, in bytes.
@@ -15,44 +16,13 @@ pub(in super::super) struct Caller {
     id: u64,
     name: Bytes,
     protocol: Protocol,
-    /// Whether it is between `MULTI` and `EXEC`.
-    in_transaction: bool,
+    /// What was queued, between `MULTI` and `EXEC`.
+    pub(super) transaction: Option<Box<Transaction>>,
 }
 
 impl Caller {
     pub(in super::super) fn new(id: u64) -> Self {
-        Self { id, name: Bytes::new(), protocol: Protocol::default(), in_transaction: false }
-    }
-
-    /// Whether it is between `MULTI` and `EXEC`.
-    pub(super) fn in_transaction(&self) -> bool {
-        self.in_transaction
-    }
-
-    /// What a request is told that has to do with transactions; none if it does not. There are no
-    /// transactions, but `MULTI` begins one that will fail: a client that pipelines one must not
-    /// have its commands carried out one by one.
-    pub(super) fn transaction(&mut self, name: &[u8]) -> Option<Result<Request, CommandError>> {
-        let open = self.in_transaction;
-        Some(match &name.to_ascii_uppercase()[..] {
-            b"MULTI" if !open => {
-                self.in_transaction = true;
-                Ok(ok())
-            }
-            b"EXEC" if open => {
-                self.in_transaction = false;
-                Err(CommandError::Aborted)
-            }
-            b"DISCARD" if open => {
-                self.in_transaction = false;
-                Ok(ok())
-            }
-            b"EXEC" | b"DISCARD" => Err(CommandError::NoTransaction),
-            b"WATCH" | b"UNWATCH" | b"EVAL" | b"EVALSHA" => Err(CommandError::Transaction),
-            b"QUIT" | b"RESET" => return None,
-            _ if open => Err(CommandError::Transaction),
-            _ => return None,
-        })
+        Self { id, name: Bytes::new(), protocol: Protocol::default(), transaction: None }
     }
 
     /// How replies to the next request are written.

@@ -1,11 +1,12 @@
 //! Understands the commands of Redis that this server has, and says how each answers.
 //!
-//! * `GET key`: the value, or nil; linearizable, on every server. `STRLEN key` and `TYPE key` are
-//!   the same read, of which they tell less.
-//! * `MGET key …`, `EXISTS key …`: the values, or how many there are, all at one moment.
+//! * `GET key`: the value, or nil; linearizable, on every server, as all reads are. `STRLEN key` is
+//!   the same read, of which it tells less.
+//! * `MGET key …`, `EXISTS key …`: the values, or how many there are, all at one moment; `TYPE key`.
 //! * `TTL key`, `PTTL key`: when the key expires, in seconds or milliseconds from now; -1 if never,
 //!   -2 if there is no such key.
-//! * The commands that write are listed in [`writes`].
+//! * The commands that write are listed in [`writes`], those for lists and sets in [`elements`].
+//! * `MULTI`, `EXEC`, `DISCARD`: transactions, see [`transaction`].
 //! * `SESSION`: the number of a new session.
 //! * `ONCE session sequence COMMAND …`: as `COMMAND`, one of the writes above (not `SESSION`),
 //!   which is applied at most once.
@@ -16,10 +17,8 @@
 //!   `CONFIG GET …`: enough for redis-cli, redis-benchmark and client libraries. There is no
 //!   password, so `AUTH` is refused.
 //!
-//! What is left out is refused in words, never ignored: other types than strings, absolute expiry
-//! times, since the cluster's time is its own, and transactions: several reads and writes at one
-//! moment would all have to go through the log. `MULTI` begins one that fails at `EXEC` with nothing
-//! done, so that a library that pipelines one does not see its commands carried out one by one.
+//! What is left out is refused in words, never ignored: other types than strings, lists and sets;
+//! absolute expiry times, since the cluster's time is its own; `WATCH` and scripts.
 //!
 //! `ONCE` makes a retry safe: a client opens a session, numbers its writes with rising sequences,
 //! one at a time, and repeats a write whose fate it does not know with the same number, at any
@@ -32,16 +31,19 @@
 
 mod administration;
 mod caller;
+mod elements;
 mod table;
+mod transaction;
 mod writes;
 
 use bytes::Bytes;
 
 pub(super) use self::administration::{put_members, put_status};
 pub(super) use self::caller::Caller;
+use self::table::Description;
 use self::writes::write;
 use super::resp::{Protocol, put};
-use crate::core::operation::{Query, Write};
+use crate::core::operation::{Command, Query, Write};
 use crate::core::units::SessionId;
 use crate::core::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Operation, Refusal, Reply};
 
@@ -65,7 +67,7 @@ pub(super) enum Request {
 }
 
 /// What of an operation's answer a command shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// All of it.
     Whole,
@@ -75,8 +77,14 @@ pub(super) enum Shape {
     Seconds,
     /// The value's length in bytes, 0 without a value.
     Length,
-    /// The name of the value's type.
+    /// The name of a type, or that there is none.
     Type,
+    /// The elements, or no array at all.
+    Elements,
+    /// The members of a set.
+    Members,
+    /// The answers to the commands of a transaction, each in its own form.
+    Transaction(Box<[Shape]>),
 }
 
 /// Why a request is malformed. Definite: it goes nowhere.
@@ -101,12 +109,28 @@ enum CommandError {
     NotAnInteger,
     #[error("ERR invalid expire time in '{0}' command")]
     ExpireTime(&'static str),
-    #[error("ERR there are no transactions and no scripts here: nothing was done")]
-    Transaction,
-    #[error("EXECABORT Transaction discarded: there are none here, and nothing was done")]
+    #[error("ERR value is out of range, must be positive")]
+    NotPositive,
+    #[error("ERR syntax error: DELEX takes one of IFEQ value and IFNE value")]
+    DeleteCondition,
+    #[error("ERR there are no scripts here: nothing was done")]
+    Script,
+    #[error(
+        "ERR nothing can be watched here: compare with SET … IFEQ or DELEX … IFEQ what was read before"
+    )]
+    Watch,
+    #[error("ERR WATCH inside MULTI is not allowed")]
+    WatchInTransaction,
+    #[error("ERR MULTI calls can not be nested")]
+    Nested,
+    #[error("ERR '{0}' cannot be in a transaction: only commands that read or write keys can")]
+    NotInTransaction(&'static str),
+    #[error("ERR the transaction is longer than {max} bytes", max = transaction::MAX_BYTES)]
+    TransactionTooLong,
+    #[error("EXECABORT Transaction discarded because of previous errors.")]
     Aborted,
-    #[error("ERR EXEC and DISCARD end a transaction, and MULTI began none")]
-    NoTransaction,
+    #[error("ERR {0} without MULTI")]
+    NoTransaction(&'static str),
     #[error(
         "ERR RAFT takes STATUS, MEMBERS, SNAPSHOT, TRANSFER [id], REMOVE id, or ADD id ip:port [ip:port]"
     )]
@@ -136,29 +160,18 @@ pub(super) fn understand(words: &[Bytes], caller: &mut Caller) -> Request {
 }
 
 fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> {
-    let (name, arguments) = words.split_first().expect("a request has words");
-    let row = table::find(name);
-    if (row.is_none() || caller.in_transaction())
-        && let Some(told) = caller.transaction(name)
-    {
-        return told;
+    let row = describe(words);
+    if let Some(transaction) = caller.transaction.take() {
+        return transaction::within(transaction, words, row, caller);
     }
-    let Some(row) = row else {
-        return Err(CommandError::UnknownCommand(shown(name)));
-    };
-    if !row.takes(words.len()) {
-        return Err(CommandError::WrongNumber(row.name));
-    }
+    let (row, arguments) = (row?, &words[1..]);
     match (row.name, arguments) {
-        ("get", [key]) => read(Query::Value(checked_key(key)?), Shape::Whole),
-        ("mget", keys) => read(Query::Values(checked_keys(keys)?), Shape::Whole),
-        ("exists", keys) => read(Query::Count(checked_keys(keys)?), Shape::Whole),
-        ("strlen", [key]) => read(Query::Value(checked_key(key)?), Shape::Length),
-        ("type", [key]) => read(Query::Value(checked_key(key)?), Shape::Type),
-        ("ttl", [key]) => read(Query::Expiry(checked_key(key)?), Shape::Seconds),
-        ("pttl", [key]) => read(Query::Expiry(checked_key(key)?), Shape::Whole),
         ("session", _) => Ok(operation(Write::OpenSession, Shape::Whole)),
         ("once", [session, sequence, command @ ..]) => once(session, sequence, command),
+        ("multi", _) => Ok(transaction::begin(caller)),
+        ("exec", _) => Err(CommandError::NoTransaction("EXEC")),
+        ("discard", _) => Err(CommandError::NoTransaction("DISCARD")),
+        ("watch" | "unwatch", _) => Err(CommandError::Watch),
         ("ping", []) => Ok(answered(|out| put::simple(out, "PONG"))),
         ("ping" | "echo", [text]) => Ok(answered(|out| put::bulk(out, text))),
         ("quit", _) => Ok(Request::Quit),
@@ -173,20 +186,48 @@ fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> 
         ("client", [subcommand, arguments @ ..]) => caller.client(subcommand, arguments),
         ("command", arguments) => command_table(arguments, caller.protocol()),
         ("config", [subcommand, names @ ..]) => configuration(subcommand, names, caller.protocol()),
-        (name, arguments) => match write(name, arguments)? {
-            Some((command, shape)) => Ok(operation(Write::Plain(command), shape)),
-            None => Err(CommandError::WrongNumber(row.name)),
-        },
+        (name, arguments) => {
+            if let Some((query, shape)) = query(name, arguments)? {
+                return Ok(Request::Operation(Operation::Read(query), shape));
+            }
+            match write(name, arguments)? {
+                Some((command, shape)) => Ok(operation(Write::Plain(command), shape)),
+                None => Err(CommandError::WrongNumber(row.name)),
+            }
+        }
     }
+}
+
+/// The row of a request's command, if it takes so many words.
+fn describe(words: &[Bytes]) -> Result<&'static Description, CommandError> {
+    let name = words.first().expect("a request has words");
+    match table::find(name) {
+        Some(row) if row.takes(words.len()) => Ok(row),
+        Some(row) => Err(CommandError::WrongNumber(row.name)),
+        None if name.eq_ignore_ascii_case(b"EVAL") || name.eq_ignore_ascii_case(b"EVALSHA") => {
+            Err(CommandError::Script)
+        }
+        None => Err(CommandError::UnknownCommand(shown(name))),
+    }
+}
+
+/// What a command reads, and what of the answer to show; none if it is no command that reads keys.
+fn query(name: &str, arguments: &[Bytes]) -> Result<Option<(Query, Shape)>, CommandError> {
+    Ok(Some(match (name, arguments) {
+        ("get", [key]) => (Query::Value(checked_key(key)?), Shape::Whole),
+        ("mget", keys) => (Query::Values(checked_keys(keys)?), Shape::Whole),
+        ("exists", keys) => (Query::Count(checked_keys(keys)?), Shape::Whole),
+        ("strlen", [key]) => (Query::Value(checked_key(key)?), Shape::Length),
+        ("type", [key]) => (Query::Type(checked_key(key)?), Shape::Type),
+        ("ttl", [key]) => (Query::Expiry(checked_key(key)?), Shape::Seconds),
+        ("pttl", [key]) => (Query::Expiry(checked_key(key)?), Shape::Whole),
+        _ => return elements::read(name, arguments),
+    }))
 }
 
 /// A word of a client's, fit to be shown.
 fn shown(word: &[u8]) -> String {
     word.escape_ascii().to_string().chars().take(64).collect()
-}
-
-fn read(query: Query, shape: Shape) -> Result<Request, CommandError> {
-    Ok(Request::Operation(Operation::Read(query), shape))
 }
 
 fn operation(write: Write, shape: Shape) -> Request {
@@ -196,7 +237,20 @@ fn operation(write: Write, shape: Shape) -> Request {
 fn once(session: &Bytes, sequence: &Bytes, words: &[Bytes]) -> Result<Request, CommandError> {
     let (name, arguments) = words.split_first().ok_or(CommandError::Once)?;
     let row = table::find(name).ok_or(CommandError::Once)?;
+    if row.name == "exec" {
+        return Err(CommandError::NoTransaction("EXEC"));
+    }
     let (command, shape) = write(row.name, arguments)?.ok_or(CommandError::Once)?;
+    once_in(session, sequence, command, shape)
+}
+
+/// A command of a session.
+fn once_in(
+    session: &Bytes,
+    sequence: &Bytes,
+    command: Command,
+    shape: Shape,
+) -> Result<Request, CommandError> {
     let (session, sequence) = (SessionId(number(session)?), number(sequence)?);
     Ok(operation(Write::Once { session, sequence, command }, shape))
 }
@@ -266,41 +320,62 @@ fn configuration(
 pub(super) fn put_outcome(
     out: &mut Vec<u8>,
     outcome: &Result<Reply, Refusal>,
-    shape: Shape,
+    shape: &Shape,
     protocol: Protocol,
 ) {
-    let value = match outcome {
-        Ok(Reply::Value(value)) => Some(value),
-        _ => None,
-    };
-    match (outcome, shape) {
-        (Ok(Reply::Failure(failure)), _) => {
+    match outcome {
+        Ok(reply) => put_reply(out, reply, shape, protocol),
+        Err(refusal) => put::error(out, &format!("{} {refusal}", refusal.prefix())),
+    }
+}
+
+fn put_reply(out: &mut Vec<u8>, reply: &Reply, shape: &Shape, protocol: Protocol) {
+    match (reply, shape) {
+        (Reply::Failure(failure), _) => {
             put::error(out, &format!("{} {failure}", failure.prefix()));
         }
-        (Err(refusal), _) => put::error(out, &format!("{} {refusal}", refusal.prefix())),
-        (Ok(reply), Shape::Done) => put::integer(out, i64::from(*reply == Reply::Ok)),
-        (Ok(Reply::Integer(millis)), Shape::Seconds) => {
+        (Reply::Value(value), Shape::Whole) => put::bulk(out, value),
+        (reply, Shape::Done) => put::integer(out, i64::from(*reply == Reply::Ok)),
+        (Reply::Integer(millis), Shape::Seconds) => {
             // Rounded as Redis does, so that a key with a second to live has one.
             let seconds = millis.saturating_add(500) / 1000;
             put::integer(out, if *millis < 0 { *millis } else { seconds });
         }
-        (Ok(_), Shape::Length) => {
-            let length = value.map_or(0, Bytes::len);
-            put::integer(out, i64::try_from(length).expect("a value's length is bounded"));
+        (Reply::Value(value), Shape::Length) => {
+            put::integer(out, i64::try_from(value.len()).expect("a value's length is bounded"));
         }
-        (Ok(_), Shape::Type) => put::simple(out, value.map_or("none", |_| "string")),
-        (Ok(Reply::Ok), _) => put::simple(out, "OK"),
-        (Ok(Reply::Nil), _) => put::nil(out, protocol),
-        (Ok(Reply::Integer(number)), _) => put::integer(out, *number),
-        (Ok(Reply::Value(value)), _) => put::bulk(out, value),
-        (Ok(Reply::Values(values)), _) => {
+        (_, Shape::Length) => put::integer(out, 0),
+        (Reply::Value(name), Shape::Type) => put::simple(out, &String::from_utf8_lossy(name)),
+        (_, Shape::Type) => put::simple(out, "none"),
+        (Reply::Nil, Shape::Elements) => put::nil_array(out, protocol),
+        (Reply::Values(members), Shape::Members) => {
+            put::set(out, protocol, members.len());
+            put_values(out, members, protocol);
+        }
+        (Reply::Ok, _) => put::simple(out, "OK"),
+        (Reply::Nil, _) => put::nil(out, protocol),
+        (Reply::Integer(number), _) => put::integer(out, *number),
+        (Reply::Value(value), _) => put::bulk(out, value),
+        (Reply::Values(values), _) => {
             put::array(out, values.len());
-            for value in values {
-                match value {
-                    Some(value) => put::bulk(out, value),
-                    None => put::nil(out, protocol),
-                }
+            put_values(out, values, protocol);
+        }
+        (Reply::Several(replies), shape) => {
+            let shapes = if let Shape::Transaction(shapes) = shape { &shapes[..] } else { &[] };
+            put::array(out, replies.len());
+            for (number, reply) in replies.iter().enumerate() {
+                // A stored answer may be one to other commands than were sent this time.
+                put_reply(out, reply, shapes.get(number).unwrap_or(&Shape::Whole), protocol);
             }
+        }
+    }
+}
+
+fn put_values(out: &mut Vec<u8>, values: &[Option<Bytes>], protocol: Protocol) {
+    for value in values {
+        match value {
+            Some(value) => put::bulk(out, value),
+            None => put::nil(out, protocol),
         }
     }
 }
@@ -347,7 +422,7 @@ mod tests {
     #[test]
     fn error_replies_begin_with_their_prefix() {
         let mut out = Vec::new();
-        put_outcome(&mut out, &Err(Refusal::Uncertain), Shape::Done, Protocol::Resp3);
+        put_outcome(&mut out, &Err(Refusal::Uncertain), &Shape::Done, Protocol::Resp3);
         assert!(out.starts_with(b"-UNCERTAIN "), "{}", out.escape_ascii());
     }
 
@@ -355,15 +430,15 @@ mod tests {
     fn reads_of_a_key_show_what_their_command_is_about() {
         let show = |reply, shape| {
             let mut out = Vec::new();
-            put_outcome(&mut out, &Ok(reply), shape, Protocol::Resp3);
+            put_outcome(&mut out, &Ok(reply), &shape, Protocol::Resp3);
             String::from_utf8(out).expect("text")
         };
         for (shape, present, absent) in [
             (Shape::Whole, "$2\r\nab\r\n", "_\r\n"),
             (Shape::Length, ":2\r\n", ":0\r\n"),
-            (Shape::Type, "+string\r\n", "+none\r\n"),
+            (Shape::Type, "+ab\r\n", "+none\r\n"),
         ] {
-            assert_eq!(show(Reply::Value("ab".into()), shape), present);
+            assert_eq!(show(Reply::Value("ab".into()), shape.clone()), present);
             assert_eq!(show(Reply::Nil, shape), absent);
         }
         for (millis, seconds) in [(1_500, 2), (499, 0), (-1, -1), (-2, -2)] {
@@ -371,34 +446,17 @@ mod tests {
             assert_eq!(shown, format!(":{seconds}\r\n"));
         }
         let values = Reply::Values(vec![Some("ab".into()), None]);
-        assert_eq!(show(values, Shape::Whole), "*2\r\n$2\r\nab\r\n_\r\n");
+        assert_eq!(show(values.clone(), Shape::Whole), "*2\r\n$2\r\nab\r\n_\r\n");
+        assert_eq!(show(values.clone(), Shape::Members), "~2\r\n$2\r\nab\r\n_\r\n");
+        assert_eq!(show(Reply::Nil, Shape::Elements), "_\r\n");
+        let shapes = [Shape::Done, Shape::Members].into();
+        let several = Reply::Several(vec![Reply::Ok, values]);
+        let shown = show(several.clone(), Shape::Transaction(shapes));
+        assert_eq!(shown, "*2\r\n:1\r\n~2\r\n$2\r\nab\r\n_\r\n");
+        let shown = show(several, Shape::Transaction([].into()));
+        assert!(shown.starts_with("*2\r\n+OK\r\n"), "{shown}");
         assert_eq!(show(Reply::Ok, Shape::Done), ":1\r\n");
         assert_eq!(show(Reply::Nil, Shape::Done), ":0\r\n");
-    }
-
-    #[test]
-    fn nothing_is_done_between_multi_and_exec() {
-        let mut caller = Caller::new(7);
-        let mut told = |line: &'static str| {
-            let words: Vec<Bytes> = line.split(' ').map(Bytes::from).collect();
-            match understand(&words, &mut caller) {
-                Request::Answered(bytes) => String::from_utf8(bytes).expect("text"),
-                other => format!("{other:?}"),
-            }
-        };
-        assert!(told("EXEC").starts_with("-ERR EXEC and DISCARD"));
-        for (end, answer) in [("exec", "-EXECABORT "), ("discard", "+OK")] {
-            assert_eq!(told("multi"), "+OK\r\n");
-            for within in ["SET k v", "GET k", "MULTI", "WATCH k", "PING", "NONSENSE"] {
-                assert!(told(within).starts_with("-ERR there are no transactions"), "{within}");
-            }
-            assert!(told(end).starts_with(answer), "{end}");
-            assert!(told("SET k v").contains("Set"), "after {end}");
-        }
-        told("MULTI");
-        assert_eq!(told("RESET"), "+RESET\r\n");
-        assert_eq!(told("PING"), "+PONG\r\n");
-        assert!(told("EVAL x 0").starts_with("-ERR there are no transactions"));
     }
 
     #[test]
@@ -409,6 +467,8 @@ mod tests {
         assert_eq!(understood("EXISTS a b"), read(Query::Count(keys()), Shape::Whole));
         assert_eq!(understood("TTL a"), read(Query::Expiry("a".into()), Shape::Seconds));
         assert_eq!(understood("PTTL a"), read(Query::Expiry("a".into()), Shape::Whole));
+        assert_eq!(understood("type a"), read(Query::Type("a".into()), Shape::Type));
+        assert_eq!(understood("llen a"), read(Query::Length("a".into()), Shape::Whole));
     }
 
     #[test]

@@ -42,7 +42,11 @@ const TABLE: &[Description] = &[
     row("decr", 2, &["write", "fast"], ONE, "Takes one from a number"),
     row("decrby", 3, &["write", "fast"], ONE, "Takes from a number"),
     row("del", -2, &["write"], ALL, "Removes keys"),
+    row("delex", -2, &["write", "fast"], ONE, "Removes a key if its value equals, or differs"),
+    row("delifeq", 3, &["write", "fast"], ONE, "Removes a key if its value equals"),
+    row("discard", 1, &["fast"], NONE, "Ends a transaction with nothing done"),
     row("echo", 2, &["fast"], NONE, "Answers its argument"),
+    row("exec", 1, &["write"], NONE, "Carries out a transaction, all of it at one moment"),
     row("exists", -2, &["readonly", "fast"], ALL, "Counts those keys that exist, linearizably"),
     row("expire", 3, &["write", "fast"], ONE, "Lets a key expire after seconds"),
     row("get", 2, &["readonly", "fast"], ONE, "Reads a value, linearizably"),
@@ -52,9 +56,14 @@ const TABLE: &[Description] = &[
     row("incr", 2, &["write", "fast"], ONE, "Adds one to a number"),
     row("incrby", 3, &["write", "fast"], ONE, "Adds to a number"),
     row("info", -1, &[], NONE, "Tells where this server stands"),
+    row("llen", 2, &["readonly", "fast"], ONE, "Counts the elements of a list, linearizably"),
+    row("lpop", -2, &["write", "fast"], ONE, "Takes elements off the front of a list"),
+    row("lpush", -3, &["write", "fast"], ONE, "Adds elements at the front of a list"),
+    row("lrange", 4, &["readonly"], ONE, "Reads elements of a list, linearizably"),
     row("mget", -2, &["readonly", "fast"], ALL, "Reads values at one moment, linearizably"),
     row("mset", -3, &["write"], (1, -1, 2), "Sets keys at one moment"),
-    row("once", -5, &["write"], (4, 4, 1), "Carries out a write at most once"),
+    row("multi", 1, &["fast"], NONE, "Begins a transaction"),
+    row("once", -4, &["write"], (4, 4, 1), "Carries out a write, or a transaction, at most once"),
     row("persist", 2, &["write", "fast"], ONE, "Lets a key expire no more"),
     row("pexpire", 3, &["write", "fast"], ONE, "Lets a key expire after milliseconds"),
     row("ping", -1, &["fast"], NONE, "Answers"),
@@ -63,15 +72,30 @@ const TABLE: &[Description] = &[
     row("quit", -1, &["fast"], NONE, "Closes the connection"),
     row("raft", -2, &["admin"], NONE, "Tells about the cluster, or changes it"),
     row("reset", 1, &["fast"], NONE, "Makes the connection as new"),
+    row("rpop", -2, &["write", "fast"], ONE, "Takes elements off the end of a list"),
+    row("rpush", -3, &["write", "fast"], ONE, "Adds elements at the end of a list"),
+    row("sadd", -3, &["write", "fast"], ONE, "Adds members to a set"),
+    row("scard", 2, &["readonly", "fast"], ONE, "Counts the members of a set, linearizably"),
     row("select", 2, &["fast"], NONE, "Accepts 0, the only database"),
     row("session", 1, &["write", "fast"], NONE, "Opens a session for ONCE"),
     row("set", -3, &["write"], ONE, "Sets a key"),
     row("setex", 4, &["write"], ONE, "Sets a key that expires after seconds"),
     row("setnx", 3, &["write", "fast"], ONE, "Sets a key that is missing"),
+    row(
+        "sismember",
+        3,
+        &["readonly", "fast"],
+        ONE,
+        "Tells whether a set has a member, linearizably",
+    ),
+    row("smembers", 2, &["readonly"], ONE, "Reads a set, linearizably"),
+    row("srem", -3, &["write", "fast"], ONE, "Removes members of a set"),
     row("strlen", 2, &["readonly", "fast"], ONE, "Measures a value, linearizably"),
     row("ttl", 2, &["readonly", "fast"], ONE, "Tells in how many seconds a key expires"),
-    row("type", 2, &["readonly", "fast"], ONE, "Tells whether a key exists, as a string"),
+    row("type", 2, &["readonly", "fast"], ONE, "Tells the type of a key's value, linearizably"),
     row("unlink", -2, &["write"], ALL, "Removes keys"),
+    row("unwatch", 1, &["fast"], NONE, "Refused: nothing is watched"),
+    row("watch", -2, &["fast"], ALL, "Refused: transactions have no conditions"),
 ];
 
 /// The row of a command, whatever the case of its name.
@@ -100,13 +124,24 @@ impl Description {
         }
     }
 
+    /// What Redis calls the group of a command.
+    fn group(&self) -> &'static [u8] {
+        match self.name {
+            "llen" | "lpop" | "lpush" | "lrange" | "rpop" | "rpush" => b"list",
+            "sadd" | "scard" | "sismember" | "smembers" | "srem" => b"set",
+            "discard" | "exec" | "multi" | "unwatch" | "watch" => b"transactions",
+            _ if self.keys == NONE => b"server",
+            _ => b"string",
+        }
+    }
+
     fn put_documentation(&self, out: &mut Vec<u8>, protocol: Protocol) {
         put::bulk(out, self.name.as_bytes());
         put::map(out, protocol, 2);
         for text in ["summary", self.summary, "group"] {
             put::bulk(out, text.as_bytes());
         }
-        put::bulk(out, if self.keys == NONE { b"server" } else { b"string" });
+        put::bulk(out, self.group());
     }
 }
 

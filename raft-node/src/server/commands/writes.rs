@@ -14,18 +14,25 @@
 //! * `MSET key value …`: `OK`.
 //! * `APPEND key suffix`: the new length in bytes.
 //! * `DEL key …`, `UNLINK key …`: how many of the keys existed. `GETDEL key`: the value it had.
+//! * `DELIFEQ key value`, `DELEX key IFEQ value`, `DELEX key IFNE value`: 1 if the key held a string
+//!   that equals, or differs from, `value` and was removed, else 0. The first form is Valkey's, since
+//!   9.0, the others are those of Redis since 8.4 and of Valkey since 9.2. `DELEX key`: as `DEL`.
 //! * `INCR key`, `DECR key`, `INCRBY key number`, `DECRBY key number`: the new number.
 //! * `EXPIRE key seconds`, `PEXPIRE key milliseconds`: 1 if the key exists and now expires, else 0;
 //!   a key whose time is up already is removed. The time is the cluster's own, which stands still
 //!   while there is no leader. `PERSIST key`: 1 if the key was to expire and is not now, else 0.
 //!
-//! `SET` follows Redis 8.4.
+//! * The commands for lists and sets are listed in [`elements`].
+//!
+//! `SET` follows Redis 8.4. A command for strings is refused with `WRONGTYPE` if the key holds a list
+//! or set, but those that overwrite whatever there is (`SET` without `GET` and `IFEQ`, `MSET`) and
+//! those that do not look at the value (`DEL`, `EXPIRE`, `PERSIST`).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{CommandError, Shape, checked_key, checked_keys, checked_value};
+use super::{CommandError, Shape, checked_key, checked_keys, checked_value, elements};
 use crate::core::operation::{Command, Condition, Expiry};
 
 /// A command that changes keys, and what of its answer to show; none if the name and the number of
@@ -56,9 +63,24 @@ pub(super) fn write(
         ("expire", [key, seconds]) => expire(name, key, (seconds, 1000))?,
         ("pexpire", [key, millis]) => expire(name, key, (millis, 1))?,
         ("persist", [key]) => Command::Persist { key: checked_key(key)? },
-        _ => return Ok(None),
+        ("delifeq", [key, value]) => delete_if(key, value, true)?,
+        ("delex", [key, condition @ ..]) => delete(key, condition)?,
+        _ => return elements::write(name, arguments),
     };
     Ok(Some((command, Shape::Whole)))
+}
+
+fn delete(key: &Bytes, condition: &[Bytes]) -> Result<Command, CommandError> {
+    match condition {
+        [] => Ok(Command::Delete { keys: vec![checked_key(key)?] }),
+        [word, value] if word.eq_ignore_ascii_case(b"IFEQ") => delete_if(key, value, true),
+        [word, value] if word.eq_ignore_ascii_case(b"IFNE") => delete_if(key, value, false),
+        _ => Err(CommandError::DeleteCondition),
+    }
+}
+
+fn delete_if(key: &Bytes, value: &Bytes, equal: bool) -> Result<Command, CommandError> {
+    Ok(Command::DeleteIf { key: checked_key(key)?, value: checked_value(value)?, equal })
 }
 
 fn set(key: &Bytes, value: &Bytes, options: &[Bytes]) -> Result<Command, CommandError> {
@@ -109,7 +131,7 @@ fn add(key: &Bytes, amount: Option<i64>) -> Result<Command, CommandError> {
     Ok(Command::Add { key: checked_key(key)?, amount })
 }
 
-fn integer(word: &Bytes) -> Option<i64> {
+pub(super) fn integer(word: &Bytes) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
@@ -237,5 +259,17 @@ mod tests {
         assert_eq!(parse("expire k 1.5"), Err(CommandError::NotAnInteger));
         let far = parse("expire k 99999999999999999");
         assert_eq!(far, Err(CommandError::ExpireTime("expire")));
+    }
+
+    #[test]
+    fn conditional_delete_has_the_forms_of_redis_and_valkey() {
+        let delete_if = |equal| Command::DeleteIf { key: "k".into(), value: "v".into(), equal };
+        assert_eq!(command("delifeq k v"), delete_if(true));
+        assert_eq!(command("delex k ifeq v"), delete_if(true));
+        assert_eq!(command("delex k IFNE v"), delete_if(false));
+        assert_eq!(command("delex k"), Command::Delete { keys: vec!["k".into()] });
+        for line in ["delex k IFEQ", "delex k IFDEQ 1", "delex k IFEQ v IFNE v", "delex k v"] {
+            assert_eq!(parse(line), Err(CommandError::DeleteCondition), "{line}");
+        }
     }
 }

@@ -30,13 +30,13 @@ fn directory_in_use_is_refused() {
 
 #[test]
 fn data_of_another_version_is_refused_and_left_alone() {
+    const SNAPSHOT: &str = "00000000000000000007-00000000000000000002.snapshot";
     let cases = [
         ("raft.wal", &b"PRAFTWL1 and more"[..]),
-        ("00000000000000000001.wal", b"PRAFTWL3 and more"),
-        (
-            "00000000000000000007-00000000000000000002.snapshot",
-            &[b"PRAFTSN9", &[7u8; 40][..]].concat(),
-        ),
+        ("00000000000000000001.wal", b"PRAFTWL2 and more"),
+        ("00000000000000000001.wal", b"PRAFTWL9 and more"),
+        (SNAPSHOT, &[b"PRAFTSN1", &[7u8; 40][..]].concat()),
+        (SNAPSHOT, &[b"PRAFTSN9", &[7u8; 40][..]].concat()),
     ];
     for (name, contents) in cases {
         let directory = TempDir::new().expect("a directory");

@@ -59,9 +59,10 @@ fn snapshot_id(index: u64, term: u64) -> SnapshotId {
 /// A snapshot whose only keys say what it covers, with `ballast` bytes.
 fn snapshot(id: SnapshotId, ballast: usize) -> Snapshot {
     let mut machine = Machine { applied: id.index, ..Machine::default() };
-    machine.values.insert(&"covers".into(), id.to_string().into());
+    let string = |text: Vec<u8>| bytes::Bytes::from(text).into();
+    machine.values.insert(&"covers".into(), string(id.to_string().into()));
     for number in 0..ballast.div_ceil(1000) {
-        machine.values.insert(&format!("ballast {number}").into(), vec![9; 1000].into());
+        machine.values.insert(&format!("ballast {number}").into(), string(vec![9; 1000]));
     }
     let configuration = Configuration::initial([ID, NodeId(2)].into());
     Snapshot::new(id, configuration.into(), Index::ZERO, machine)
@@ -70,7 +71,7 @@ fn snapshot(id: SnapshotId, ballast: usize) -> Snapshot {
 /// Whether a snapshot is one that [`snapshot`] made.
 fn is_whole(snapshot: &Snapshot) -> bool {
     let covers = snapshot.machine().values.get(&bytes::Bytes::from_static(b"covers"));
-    covers.is_some_and(|covers| **covers == *snapshot.id().to_string().as_bytes())
+    covers == Some(&bytes::Bytes::from(snapshot.id().to_string()).into())
 }
 
 /// The newest segment's name.
