@@ -32,6 +32,9 @@ pub enum Property {
     Membership,
     /// A healed cluster makes progress.
     Liveness,
+    /// An answer to a client of lists, sets, locks and transactions, or what is left of them at the
+    /// end, cannot be.
+    ClientAnswers,
     /// A limit of the scenario: how many messages, how large a log, who must lead.
     Limit,
     /// An assertion of the server's own code.
@@ -56,6 +59,7 @@ impl Property {
             Self::Durability => "durability",
             Self::Membership => "membership",
             Self::Liveness => "liveness",
+            Self::ClientAnswers => "client answers",
             Self::Limit => "limit",
             Self::Assertion => "assertion",
             Self::Linearizability => "linearizability",

@@ -379,7 +379,8 @@ impl World {
         self.stop_load();
         self.progress()?;
         self.run_until(secs(30), Self::load_is_idle)?;
-        self.read_everywhere(keys)
+        self.read_everywhere(keys)?;
+        self.check_mixed()
     }
 
     /// Makes the clock of a server skip to its election timeout.

@@ -217,11 +217,12 @@ impl World {
     /// Lets clients finish what they began, and begin nothing new.
     pub(super) fn stop_load(&mut self) {
         self.load.running = false;
+        self.mixed.stop();
     }
 
     /// Whether every client has had its answer or given up.
     pub(super) fn load_is_idle(&self) -> bool {
-        self.load.idle()
+        self.load.idle() && self.mixed.is_idle()
     }
 
     pub(super) fn client_wakes(&mut self, client: u32, wake: u64) {

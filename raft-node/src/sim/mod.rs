@@ -9,6 +9,7 @@
 //! * `world`, `server`: the event loop, and what drives one core.
 //! * `network`, `disk`, `clock`: what goes wrong, and how.
 //! * `load`, `history`: the clients and what they saw; the history is judged by others.
+//! * `mixed`: clients of lists, sets, locks and transactions, which check their own answers.
 //! * `invariants`: Figure 3 of the Raft paper, checked after every step.
 //! * `lab`, [`scenarios`]: the Raft labs' tests, by their names; `swarm`: runs drawn from a seed.
 //! * `recipes`: for every planted bug the situation in which it shows.
@@ -23,6 +24,7 @@ mod history;
 mod invariants;
 mod lab;
 mod load;
+mod mixed;
 mod moment;
 mod network;
 mod queue;

@@ -22,6 +22,8 @@ pub(super) enum Stream {
     Faults = 4,
     /// What kind of run it is: cluster size, families of faults, rates.
     Plan = 5,
+    /// What the clients of lists, sets and transactions ask, whom and when.
+    Mixed = 6,
 }
 
 /// The randomness of one stream of one seed.

@@ -118,6 +118,8 @@ pub(super) fn play(world: &mut World) -> Done {
     let keys = plan.keys;
     world.trace.line(world.now, format_args!("{plan:?}, faults {families:?}"));
     world.start_load(plan);
+    let mixed = world.mixed.draw_clients();
+    world.start_mixed(mixed);
     let end = world.now.plus(ms(random.random_range(2_000..=6_000)));
     while world.now < end {
         let gap = between(&mut world.faults, &(ms(1)..=ms(calm * 2)));

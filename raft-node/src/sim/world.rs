@@ -10,6 +10,7 @@ use super::failure::{Failure, Property};
 use super::history::{History, Object};
 use super::invariants::{Invariants, Verdict};
 use super::load::Load;
+use super::mixed::{self, Mixed};
 use super::moment::{Moment, ms};
 use super::network::{Fate, Network};
 use super::random::{Stream, between, chance, stream};
@@ -117,6 +118,7 @@ pub(super) struct World {
     pub(super) invariants: Invariants,
     pub(super) trace: Trace,
     pub(super) load: Load,
+    pub(super) mixed: Mixed,
     pub(super) history: History,
     pub(super) faults: ChaCha8Rng,
     pub(super) sent: Vec<Sent>,
@@ -161,6 +163,7 @@ impl World {
             invariants: Invariants::new(setup.size),
             trace: Trace::new(with_lines),
             load: Load::none(stream(seed, Stream::Clients)),
+            mixed: Mixed::none(stream(seed, Stream::Mixed)),
             history: History::new(setup.object),
             faults: stream(seed, Stream::Faults),
             sent: vec![Sent::default(); setup.size],
@@ -212,8 +215,14 @@ impl World {
             Event::Request { server, client, attempt, operation } => {
                 self.take_request(server, client, attempt, operation)?;
             }
+            Event::Reply { client, attempt, outcome } if client >= mixed::FIRST => {
+                self.mixed_hears(client, attempt, outcome)?;
+            }
             Event::Reply { client, attempt, outcome } => {
                 self.client_hears(client, attempt, outcome);
+            }
+            Event::Wake { client, wake } if client >= mixed::FIRST => {
+                self.mixed_wakes(client, wake)?;
             }
             Event::Wake { client, wake } => self.client_wakes(client, wake),
         }
@@ -414,7 +423,7 @@ impl World {
     fn answer(&mut self, from: usize, asker: Option<Asker>, outcome: Outcome) {
         match asker {
             Some(Asker::Client { client, attempt }) => {
-                if let Some(at) = self.load.way(self.now) {
+                if let Some(at) = self.way_to(client) {
                     self.queue.push(at, Event::Reply { client, attempt, outcome: Some(outcome) });
                 }
             }
@@ -426,6 +435,11 @@ impl World {
         }
     }
 
+    /// When an answer reaches a client, if it does.
+    fn way_to(&mut self, client: u32) -> Option<Moment> {
+        if client >= mixed::FIRST { self.mixed.way(self.now) } else { self.load.way(self.now) }
+    }
+
     fn take_request(
         &mut self,
         to: usize,
@@ -435,7 +449,7 @@ impl World {
     ) -> Result<(), Failure> {
         let server = &mut self.servers[to];
         if !server.is_up() {
-            if let Some(at) = self.load.way(self.now) {
+            if let Some(at) = self.way_to(client) {
                 self.queue.push(at, Event::Reply { client, attempt, outcome: None });
             }
             return Ok(());

@@ -85,6 +85,8 @@ pub(super) enum Shape {
     Members,
     /// The answers to the commands of a transaction, each in its own form.
     Transaction(Box<[Shape]>),
+    /// Of a command in a transaction: it was refused with this error and is no step of it.
+    Refused(Box<str>),
 }
 
 /// Why a request is malformed. Definite: it goes nowhere.
@@ -362,13 +364,24 @@ fn put_reply(out: &mut Vec<u8>, reply: &Reply, shape: &Shape, protocol: Protocol
         }
         (Reply::Several(replies), shape) => {
             let shapes = if let Shape::Transaction(shapes) = shape { &shapes[..] } else { &[] };
-            put::array(out, replies.len());
-            for (number, reply) in replies.iter().enumerate() {
-                // A stored answer may be one to other commands than were sent this time.
-                put_reply(out, reply, shapes.get(number).unwrap_or(&Shape::Whole), protocol);
-            }
+            put_several(out, replies, shapes, protocol);
         }
     }
+}
+
+fn put_several(out: &mut Vec<u8>, replies: &[Reply], shapes: &[Shape], protocol: Protocol) {
+    let refused = shapes.iter().filter(|shape| matches!(shape, Shape::Refused(_))).count();
+    put::array(out, replies.len() + refused);
+    let mut replies = replies.iter();
+    for shape in shapes {
+        if let Shape::Refused(error) = shape {
+            put::error(out, error);
+        } else if let Some(reply) = replies.next() {
+            put_reply(out, reply, shape, protocol);
+        }
+    }
+    // A stored answer may be one to other commands than were sent this time.
+    replies.for_each(|reply| put_reply(out, reply, &Shape::Whole, protocol));
 }
 
 fn put_values(out: &mut Vec<u8>, values: &[Option<Bytes>], protocol: Protocol) {

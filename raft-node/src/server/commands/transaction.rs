@@ -7,8 +7,9 @@
 //!   the commands are queued again.
 //! * `DISCARD`: `OK`, with nothing done.
 //!
-//! A command that cannot be queued answers why, and `EXEC` then answers `EXECABORT` with nothing
-//! done; so it does if the commands together are longer than [`MAX_BYTES`]. A connection that closes
+//! A command that there is not, that has a wrong number of words or that is not about keys answers so
+//! at once, and `EXEC` then answers `EXECABORT` with nothing done; so it does if the commands together
+//! are longer than [`MAX_BYTES`]. What else is wrong with a command is said in its place by `EXEC`. A connection that closes
 //! before `EXEC`, or `RESET`, leaves nothing done. There is no `WATCH`: what was read before `MULTI`
 //! is compared by `SET … IFEQ` or `DELEX … IFEQ`.
 
@@ -38,28 +39,28 @@ pub(super) struct Transaction {
 
 impl Transaction {
     fn add(&mut self, words: &[Bytes], row: &Description) -> Result<(), CommandError> {
-        let arguments = &words[1..];
-        let (step, shape) = if let Some((query, shape)) = query(row.name, arguments)? {
-            (Step::Read(query), shape)
-        } else if let Some((command, shape)) = writes::write(row.name, arguments)? {
-            (Step::Write(command), shape)
-        } else {
-            return Err(CommandError::NotInTransaction(row.name));
-        };
+        let step = understand(row.name, &words[1..]);
         self.bytes += words.iter().map(|word| word.len() + WORD_BYTES).sum::<usize>();
         if self.bytes > MAX_BYTES {
             // It is not carried out any more.
             (self.steps, self.shapes) = (Vec::new(), Vec::new());
             return Err(CommandError::TransactionTooLong);
         }
-        self.steps.push(step);
-        self.shapes.push(shape);
+        match step {
+            Ok(Some((step, shape))) => {
+                self.steps.push(step);
+                self.shapes.push(shape);
+            }
+            Ok(None) => return Err(CommandError::NotInTransaction(row.name)),
+            // As in Redis, which looks at what the words say when it carries them out.
+            Err(error) => self.shapes.push(Shape::Refused(error.to_string().into())),
+        }
         Ok(())
     }
 
     /// Whether nothing was queued, nor refused.
     fn is_empty(&self) -> bool {
-        self.steps.is_empty() && !self.broken
+        self.shapes.is_empty() && !self.broken
     }
 
     fn end(self) -> Result<(Command, Shape), CommandError> {
@@ -69,6 +70,18 @@ impl Transaction {
         let shape = Shape::Transaction(self.shapes.into());
         Ok((Command::Transaction { steps: self.steps }, shape))
     }
+}
+
+/// What a command is as a step, and what of its answer to show; none if it cannot be one.
+fn understand(
+    name: &'static str,
+    arguments: &[Bytes],
+) -> Result<Option<(Step, Shape)>, CommandError> {
+    if let Some((query, shape)) = query(name, arguments)? {
+        return Ok(Some((Step::Read(query), shape)));
+    }
+    let write = writes::write(name, arguments)?;
+    Ok(write.map(|(command, shape)| (Step::Write(command), shape)))
 }
 
 /// Begins a transaction.
@@ -118,10 +131,12 @@ pub(super) fn within(
 
 #[cfg(test)]
 mod tests {
-    use super::super::understand;
+    use super::super::super::resp::Protocol;
+    use super::super::{put_outcome, understand};
     use super::*;
-    use crate::core::operation::{Operation, Query};
+    use crate::core::operation::Query;
     use crate::core::units::SessionId;
+    use crate::core::{Operation, Reply};
 
     fn told(caller: &mut Caller, line: &str) -> String {
         match asked(caller, line) {
@@ -168,11 +183,9 @@ mod tests {
     #[test]
     fn command_that_cannot_be_queued_aborts_the_transaction() {
         let long = format!("SET k {}", "v".repeat(MAX_BYTES));
-        let key = format!("GET {}", "k".repeat(crate::core::MAX_KEY_BYTES + 1));
         for refused in [
             "NONSENSE",
             "GET",
-            "INCRBY a x",
             "PING",
             "SESSION",
             "ONCE 4 9 INCR a",
@@ -180,7 +193,6 @@ mod tests {
             "EVAL x 0",
             "EXEC 1",
             &long,
-            &key,
         ] {
             let mut caller = Caller::new(7);
             told(&mut caller, "MULTI");
@@ -191,6 +203,33 @@ mod tests {
             assert!(told(&mut caller, "EXEC").starts_with("-EXECABORT "), "{refused}");
             assert_eq!(told(&mut caller, "PING"), "+PONG\r\n");
         }
+    }
+
+    #[test]
+    fn command_whose_words_make_no_sense_is_refused_in_its_place() {
+        let mut caller = Caller::new(7);
+        let key = "k".repeat(crate::core::MAX_KEY_BYTES + 1);
+        told(&mut caller, "MULTI");
+        for line in ["INCRBY a x", "SET k v NONSENSE", "LPOP l -1", &format!("GET {key}")] {
+            assert_eq!(told(&mut caller, line), "+QUEUED\r\n");
+        }
+        told(&mut caller, "INCR a");
+        let Request::Operation(operation, shape) = asked(&mut caller, "EXEC") else {
+            panic!("it is carried out")
+        };
+        let steps = vec![Step::Write(Command::Add { key: "a".into(), amount: 1 })];
+        assert_eq!(operation, Operation::from(Write::Plain(Command::Transaction { steps })));
+        let mut out = Vec::new();
+        let answer = Ok(Reply::Several(vec![Reply::Integer(3)]));
+        put_outcome(&mut out, &answer, &shape, Protocol::Resp2);
+        let text = String::from_utf8(out).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[1]), ("*5", "-ERR value is not an integer or out of range"));
+        assert!(
+            lines[2].starts_with("-ERR syntax error") && lines[3].starts_with("-ERR value is out")
+        );
+        assert!(lines[4].starts_with("-ERR the key is longer"), "{text}");
+        assert_eq!(lines[5], ":3");
     }
 
     #[test]
