@@ -187,6 +187,16 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_bytes(out, key);
             put_bytes(out, value);
         }
+        Command::Push { .. }
+        | Command::Pop { .. }
+        | Command::AddMembers { .. }
+        | Command::RemoveMembers { .. } => put_command_for_elements(out, command),
+        Command::Transaction { steps } => put_transaction(out, steps),
+    }
+}
+
+fn put_command_for_elements(out: &mut Vec<u8>, command: &Command) {
+    match command {
         Command::Push { key, end, elements } => {
             put_u8(out, if *end == End::Front { 12 } else { 13 });
             put_bytes(out, key);
@@ -208,7 +218,7 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_bytes(out, key);
             put_keys(out, members);
         }
-        Command::Transaction { steps } => put_transaction(out, steps),
+        _ => unreachable!("no command for elements"),
     }
 }
 

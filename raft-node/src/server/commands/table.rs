@@ -110,6 +110,12 @@ impl Description {
         if self.arity < 0 { words >= -self.arity } else { words == self.arity }
     }
 
+    /// Whether it reads or writes keys, and nothing else.
+    pub(super) fn is_about_keys(&self) -> bool {
+        let flag = |flag: &str| self.flags.contains(&flag);
+        self.keys != NONE && self.name != "once" && (flag("write") || flag("readonly"))
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         put::array(out, 6);
         put::bulk(out, self.name.as_bytes());

@@ -51,7 +51,13 @@ impl Transaction {
                 self.steps.push(step);
                 self.shapes.push(shape);
             }
-            Ok(None) => return Err(CommandError::NotInTransaction(row.name)),
+            Ok(None) if !row.is_about_keys() => {
+                return Err(CommandError::NotInTransaction(row.name));
+            }
+            Ok(None) => {
+                let error = CommandError::WrongNumber(row.name);
+                self.shapes.push(Shape::Refused(error.to_string().into()));
+            }
             // As in Redis, which looks at what the words say when it carries them out.
             Err(error) => self.shapes.push(Shape::Refused(error.to_string().into())),
         }
@@ -210,7 +216,7 @@ mod tests {
         let mut caller = Caller::new(7);
         let key = "k".repeat(crate::core::MAX_KEY_BYTES + 1);
         told(&mut caller, "MULTI");
-        for line in ["INCRBY a x", "SET k v NONSENSE", "LPOP l -1", &format!("GET {key}")] {
+        for line in ["INCRBY a x", "SET k v NONSENSE", "LPOP l 1 1", &format!("GET {key}")] {
             assert_eq!(told(&mut caller, line), "+QUEUED\r\n");
         }
         told(&mut caller, "INCR a");
@@ -226,7 +232,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[0], lines[1]), ("*5", "-ERR value is not an integer or out of range"));
         assert!(
-            lines[2].starts_with("-ERR syntax error") && lines[3].starts_with("-ERR value is out")
+            lines[2].starts_with("-ERR syntax error") && lines[3].starts_with("-ERR wrong number")
         );
         assert!(lines[4].starts_with("-ERR the key is longer"), "{text}");
         assert_eq!(lines[5], ":3");
