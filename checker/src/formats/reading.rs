@@ -101,11 +101,16 @@ impl Reading {
 
     /// Counts what happened on `line`. The `text` identifies the note.
     pub fn note(&mut self, severity: Severity, text: &str, line: u64) {
+        self.note_many(severity, text, 1, line);
+    }
+
+    /// Counts what happened `count` times, on `line` first. The `text` identifies the note.
+    pub fn note_many(&mut self, severity: Severity, text: &str, count: u64, line: u64) {
         match self.notes.iter_mut().find(|note| note.text == text) {
-            Some(note) => note.count += 1,
+            Some(note) => note.count += count,
             None => {
                 let text = text.to_owned();
-                self.notes.push(Note { severity, text, count: 1, first_line: line });
+                self.notes.push(Note { severity, text, count, first_line: line });
             }
         }
     }

@@ -159,6 +159,19 @@ impl HistoryBuilder {
         self.history
     }
 
+    /// Index and time of the event that was taken last.
+    pub(crate) const fn last(&self) -> Option<(u64, Nanoseconds)> {
+        self.last
+    }
+
+    /// The key of what `process` is doing.
+    pub(crate) fn open_key(&self, process: ProcessId) -> Option<&Value> {
+        match self.processes.get(&process)? {
+            Process::Open(place) => Some(self.history.key(self.history.operations[*place].key)),
+            _ => None,
+        }
+    }
+
     fn accept(&mut self, event: &Record<'_>) -> Result<(), HistoryProblem> {
         self.advance(event)?;
         let process = event.process;
