@@ -12,7 +12,7 @@ use partita_checker::{Event, History};
 /// Reads `data` in `format`, or in the one that it seems to have.
 pub(crate) fn one(format: Option<Format>, data: &[u8]) {
     let usual = ReadOptions { format, ..ReadOptions::default() };
-    let independent = ReadOptions { independent: true, ..usual.clone() };
+    let independent = ReadOptions { independent: Some(true), ..usual.clone() };
     let other = ReadOptions {
         failed_cas: Some(FailedCas::Mismatch),
         nil_read: Some(NilRead::Value),

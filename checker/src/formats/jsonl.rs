@@ -10,11 +10,10 @@ pub(super) mod plain;
 
 use std::io::{self, BufRead, Write};
 
+use super::assembly::Assembly;
 pub use super::error::{LONGEST_LINE, ReadError, ReadProblem};
 use super::lines::Lines;
-use super::options::FailedCas;
-use super::reading::Reading;
-use super::{Format, json};
+use super::{Format, ReadOptions, json};
 use crate::event::{Event, Record};
 use crate::history::History;
 
@@ -25,8 +24,8 @@ use crate::history::History;
 /// If something in it cannot be read, is no event or cannot follow the events before it, and if
 /// the file is cut off in the middle of an event.
 pub fn read_history(name: &str, input: impl BufRead) -> Result<History, ReadError> {
-    let mut reading = Reading::of(Format::JsonLines);
-    let history = json::read_history(name, input, FailedCas::Ignore, &mut reading)?;
+    let assembly = Assembly::new(Format::JsonLines, &ReadOptions::default());
+    let (history, reading) = json::read_history(name, input, assembly, false)?;
     match reading.cut {
         None => Ok(history),
         Some(cut) => {

@@ -6,6 +6,7 @@
 //! comes of it; fastlin's intervals have to be sorted first. An error names file, line and column,
 //! and what was expected there.
 
+mod assembly;
 pub mod certificate;
 mod detect;
 mod edn;
@@ -18,10 +19,12 @@ mod lines;
 mod options;
 mod packed;
 mod reading;
+mod tuples;
 mod vocabulary;
 
 use std::io::{self, BufRead, Cursor, Read};
 
+use self::assembly::Assembly;
 pub use self::detect::detect;
 pub use self::edn::{Keys, write_edn};
 pub use self::error::{LONGEST_LINE, ReadError, ReadProblem};
@@ -193,21 +196,23 @@ fn read_as(
     input: impl BufRead,
     options: &ReadOptions,
 ) -> Result<ReadHistory, ReadError> {
-    let failed_cas = options.failed_cas.unwrap_or_else(|| format.failed_cas());
-    let nil_read = options.nil_read.unwrap_or_else(|| format.nil_read());
-    let mut vocabulary = Vocabulary::new(failed_cas, nil_read, options.independent);
-    let mut reading = Reading::of(format);
-    let history = match format {
-        Format::JsonLines => json::read_history(name, input, failed_cas, &mut reading),
-        Format::Edn => edn::read_history(name, input, vocabulary),
-        Format::JepsenLog => jepsen_log::read_history(name, input, vocabulary),
-        Format::PorcupineKv => {
-            vocabulary.key_value = true;
-            edn::read_history(name, input, vocabulary)
+    let vocabulary = || Vocabulary::new(format, options);
+    let assembly = || Assembly::new(format, options);
+    let (history, reading) = match format {
+        Format::JsonLines => json::read_history(name, input, assembly(), options.sort_by_time),
+        Format::Edn | Format::PorcupineKv => edn::read_history(name, input, vocabulary()),
+        Format::JepsenLog => jepsen_log::read_history(name, input, vocabulary()),
+        Format::Fastlin => {
+            fastlin::read_history(name, input).map(|history| (history, Reading::of(format)))
         }
-        Format::Fastlin => fastlin::read_history(name, input),
     }?;
-    Ok(ReadHistory { history, reading })
+    match reading.warning().filter(|_| options.strict) {
+        Some(warning) => {
+            let problem = ReadProblem::Strict { text: warning.text.clone(), count: warning.count };
+            Err(ReadError { file: name.into(), line: warning.first_line, column: None, problem })
+        }
+        None => Ok(ReadHistory { history, reading }),
+    }
 }
 
 #[cfg(test)]

@@ -20,14 +20,14 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::super::assembly::{Assembly, Blame};
 use super::super::error::ReadProblem;
 use super::super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::fields::{self, Field, Fields};
 use super::names::Name;
 use super::number;
 use super::syntax::{Fault, Form};
-use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-use crate::history::{History, HistoryBuilder};
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::value::Value;
 
 /// One billionth of what a time without unit counts.
@@ -214,7 +214,9 @@ impl Operation {
         match found {
             Some(answer) => self.answer = answer,
             None if answers => {
-                return Err(output.map_or_else(|| top.missing("output"), |_| inner.missing("value")));
+                return Err(
+                    output.map_or_else(|| top.missing("output"), |_| inner.missing("value"))
+                );
             }
             None => self.refuse_no(output)?,
         }
@@ -292,8 +294,8 @@ impl Intervals {
         self.operations.push(operation);
     }
 
-    /// The history of the operations, or the line on which one is out of place.
-    pub(super) fn history(self, reading: &mut Reading) -> Result<History, (u64, ReadProblem)> {
+    /// Gives the assembly the events of the operations.
+    pub(super) fn put_together(self, assembly: &mut Assembly) -> Result<(), Blame> {
         let events = self.order()?;
         let together = |pair: &&[Edge]| {
             pair[0].0 == pair[1].0
@@ -303,7 +305,7 @@ impl Intervals {
         };
         let ties = events.windows(2).filter(together).count() as u64;
         if ties > 0 {
-            reading.decisions.push(Decision {
+            assembly.reading.decisions.push(Decision {
                 subject: "order".to_owned(),
                 chosen: "operations of which one starts when another ends overlap".to_owned(),
                 by: DecidedBy::Format,
@@ -313,12 +315,10 @@ impl Intervals {
         let first = events.first().map_or(0, |event| event.0);
         let last = events.last().map_or(0, |event| event.0);
         let base = if first < 0 || last >= 1 << 63 { first } else { 0 };
-        let mut builder = HistoryBuilder::new();
         let mut processes = Processes::of(&self.operations);
         let mut running = vec![ProcessId(0); self.operations.len()];
         for (index, (instant, turn, place)) in (0..).zip(events) {
             let operation = &self.operations[place];
-            let refused = |problem| (operation.line, problem);
             let time = u64::try_from(instant - base).unwrap_or(u64::MAX);
             if turn == Turn::Start {
                 running[place] = processes.begin(operation.client);
@@ -326,13 +326,15 @@ impl Intervals {
                 processes.end(running[place]);
             }
             let event = operation.event(index, Nanoseconds(time), running[place], turn);
-            builder.push(&event).map_err(|error| refused(error.into()))?;
+            let taken = assembly.take(&Record::from(&event), operation.line);
+            taken.map_err(|problem| (operation.line, problem))?;
+            assembly.note_pending(operation.line);
         }
-        Ok(builder.finish())
+        Ok(())
     }
 
     /// Starts and ends in their order.
-    fn order(&self) -> Result<Vec<Edge>, (u64, ReadProblem)> {
+    fn order(&self) -> Result<Vec<Edge>, Blame> {
         let times = |operation: &Operation| [Some(operation.start), operation.end];
         let all = self.operations.iter().flat_map(times).flatten();
         let seconds = all.into_iter().any(Time::is_fraction);

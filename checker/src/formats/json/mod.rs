@@ -33,40 +33,41 @@ use self::fields::{Field, Fields, needs_value};
 use self::intervals::Intervals;
 use self::names::{Name, Other};
 use self::syntax::{Fault, Form, Items, Next, Node};
+use super::assembly::{Assembly, hint_at_sorting};
 use super::edn::syntax::quote;
 use super::error::{ReadError, ReadProblem};
 use super::jsonl::plain;
-use super::options::FailedCas;
 use super::reading::{Cut, DecidedBy, Decision, Reading, Severity};
-use crate::event::{Event, EventKind, Function, Nanoseconds, Record};
-use crate::history::{History, HistoryBuilder};
+use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
+use crate::history::History;
 use crate::value::Value;
 
 /// Reads the history in the file that is called `name`.
 pub(super) fn read_history(
     name: &str,
     input: impl BufRead,
-    failed_cas: FailedCas,
-    reading: &mut Reading,
-) -> Result<History, ReadError> {
+    assembly: Assembly,
+    sorting: bool,
+) -> Result<(History, Reading), ReadError> {
     let mut reader = Reader {
         items: Items::new(name, input),
-        builder: HistoryBuilder::new(),
-        failed_cas,
+        assembly,
+        last: None,
+        open: sorting.then(FxHashMap::default),
         shape: None,
         clients: Clients::default(),
         intervals: Intervals::default(),
         tally: Tally::default(),
         read: 0,
     };
-    while let Some(step) = reader.step(reading)? {
+    while let Some(step) = reader.step()? {
         if step == Next::Cut {
             let line = reader.items.last_line();
-            reading.cut = Some(Cut { line, events: reader.read });
+            reader.assembly.reading.cut = Some(Cut { line, events: reader.read });
             break;
         }
     }
-    reader.finish(reading)
+    reader.finish()
 }
 
 /// What the objects of a file are.
@@ -93,8 +94,6 @@ struct Tally {
     no_index: Count,
     no_time: Count,
     timed: Count,
-    with_key: Count,
-    without_key: Count,
 }
 
 /// How often something was met, and on which line first.
@@ -114,13 +113,6 @@ impl Count {
 }
 
 impl Tally {
-    const fn key(&mut self, kind: EventKind, is_null: bool, line: u64) {
-        if matches!(kind, EventKind::Invoke) {
-            let count = if is_null { &mut self.without_key } else { &mut self.with_key };
-            count.add(line);
-        }
-    }
-
     fn others(&mut self, fields: &Fields<'_>, line: u64) {
         for (_, name) in &fields.others {
             if let Some((count, _)) = self.others.get_mut(*name) {
@@ -145,11 +137,6 @@ impl Tally {
             let text = "events without `time` among others with it, taken to be at the time before";
             note(Severity::Warning, text, self.no_time);
         }
-        if self.with_key.count > 0 {
-            let text = "operations without `key` among others with it: they are taken to be on \
-                        an object of their own, which has no key";
-            note(Severity::Warning, text, self.without_key);
-        }
         let mut others: Vec<_> = self.others.into_iter().collect();
         others.sort_by(|(a, (_, one)), (b, (_, other))| (one, a).cmp(&(other, b)));
         for (name, (count, first_line)) in others {
@@ -165,8 +152,11 @@ impl Tally {
 
 struct Reader<R> {
     items: Items<R>,
-    builder: HistoryBuilder,
-    failed_cas: FailedCas,
+    assembly: Assembly,
+    /// Index and time of the event before.
+    last: Option<(u64, u64)>,
+    /// The keys of open operations, where the history is put together only at the end.
+    open: Option<FxHashMap<ProcessId, Value>>,
     shape: Option<Shape>,
     clients: Clients,
     intervals: Intervals,
@@ -177,7 +167,7 @@ struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     /// Reads the next object; nothing at the end of the file.
-    fn step(&mut self, reading: &mut Reading) -> Result<Option<Next>, ReadError> {
+    fn step(&mut self) -> Result<Option<Next>, ReadError> {
         if self.step_plain()? {
             return Ok(Some(Next::Item));
         }
@@ -190,21 +180,23 @@ impl<R: BufRead> Reader<R> {
             Ok(node) => {
                 let taken = Object {
                     line: self.items.line(),
-                    builder: &self.builder,
+                    assembly: &mut self.assembly,
+                    last: &mut self.last,
+                    open: &mut self.open,
                     clients: &mut self.clients,
                     tally: &mut self.tally,
                     shape: &mut self.shape,
                     intervals: &mut self.intervals,
-                    reading,
                 }
                 .take(&node);
                 match taken {
                     Ok(event) => {
                         self.read += 1;
                         if let Some(event) = event {
-                            let record = interpret(self.failed_cas, Record::from(&event));
-                            let pushed = self.builder.push_record(&record);
-                            pushed.map_err(|error| self.refused(error.into()))?;
+                            let line = self.items.line();
+                            let taken = self.assembly.take(&Record::from(&event), line);
+                            taken.map_err(|problem| self.refused(problem))?;
+                            self.assembly.note_pending(line);
                         }
                         return Ok(Some(Next::Item));
                     }
@@ -218,31 +210,35 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads the next line if it has the form that our own writer gives to lines.
     fn step_plain(&mut self) -> Result<bool, ReadError> {
-        if self.shape == Some(Shape::Intervals) || !self.clients.keep_numbers() {
+        let is_other = self.shape == Some(Shape::Intervals) || self.open.is_some();
+        if is_other || !self.clients.keep_numbers() {
             return Ok(false);
         }
-        let (builder, tally, failed_cas) = (&mut self.builder, &mut self.tally, self.failed_cas);
-        let pushed = self.items.peek(|text, line| {
+        let (assembly, tally, last) = (&mut self.assembly, &mut self.tally, &mut self.last);
+        let taken = self.items.peek(|text, line| {
             let (record, length) = plain::record(text)?;
             tally.timed.add(line);
-            tally.key(record.kind, record.key.is_null(), line);
-            Some((length, builder.push_record(&interpret(failed_cas, record))))
+            *last = Some((record.index, record.time.0));
+            let taken = assembly.take(&record, line);
+            assembly.note_pending(line);
+            Some((length, taken))
         })?;
-        let Some(pushed) = pushed else { return Ok(false) };
+        let Some(taken) = taken else { return Ok(false) };
         self.shape = Some(Shape::Events);
         self.clients.see_number();
         self.read += 1;
-        pushed.map_err(|error| self.refused(error.into()))?;
+        taken.map_err(|problem| self.refused(problem))?;
         Ok(true)
     }
 
     /// The object that was read last cannot follow those before it.
     fn refused(&self, problem: ReadProblem) -> ReadError {
-        ReadError { column: None, ..self.items.error(0, problem) }
+        ReadError { column: None, ..self.items.error(0, hint_at_sorting(problem)) }
     }
 
-    fn finish(self, reading: &mut Reading) -> Result<History, ReadError> {
+    fn finish(mut self) -> Result<(History, Reading), ReadError> {
         let named = self.clients.named() as u64;
+        let reading = &mut self.assembly.reading;
         self.tally.tell(reading);
         if named > 0 {
             reading.decisions.push(Decision {
@@ -252,33 +248,26 @@ impl<R: BufRead> Reader<R> {
                 operations: 0,
             });
         }
-        if self.shape != Some(Shape::Intervals) {
-            return Ok(self.builder.finish());
-        }
         let end = self.items.error(0, ReadProblem::EndsEarly(String::new()));
-        self.intervals.history(reading).map_err(|(line, problem)| ReadError {
-            line,
-            column: None,
-            problem,
-            ..end
-        })
+        let blame = |(line, problem)| ReadError { line, column: None, problem, ..end };
+        let mut assembly = self.assembly;
+        if let Err(refusal) = self.intervals.put_together(&mut assembly) {
+            return Err(blame(refusal));
+        }
+        assembly.finish().map_err(blame)
     }
-}
-
-/// A failed compare-and-set as it is meant.
-fn interpret(failed_cas: FailedCas, record: Record<'_>) -> Record<'_> {
-    failed_cas.interpret(record)
 }
 
 /// What an object is read with.
 struct Object<'a> {
     line: u64,
-    builder: &'a HistoryBuilder,
+    assembly: &'a mut Assembly,
+    last: &'a mut Option<(u64, u64)>,
+    open: &'a mut Option<FxHashMap<ProcessId, Value>>,
     clients: &'a mut Clients,
     tally: &'a mut Tally,
     shape: &'a mut Option<Shape>,
     intervals: &'a mut Intervals,
-    reading: &'a mut Reading,
 }
 
 impl Object<'_> {
@@ -288,7 +277,7 @@ impl Object<'_> {
         let mut fields = Fields::of(node)?;
         let Some(shape) = shape(&fields) else {
             let text = "objects without `process`, `type` and `f`, taken to be lines of a log";
-            self.reading.note(Severity::Warning, text, self.line);
+            self.assembly.reading.note(Severity::Warning, text, self.line);
             return Ok(None);
         };
         let process = match fields.get(Name::Process) {
@@ -301,7 +290,7 @@ impl Object<'_> {
         };
         let Some(process) = process else {
             let text = "events of the nemesis, which is no client";
-            self.reading.note(Severity::Information, text, self.line);
+            self.assembly.reading.note(Severity::Information, text, self.line);
             return Ok(None);
         };
         if *self.shape.get_or_insert(shape) != shape {
@@ -337,7 +326,7 @@ impl Object<'_> {
         };
         if kind == EventKind::Ok && event.error.is_some() {
             let text = "operations that are `ok` and name an error, taken to have happened";
-            self.reading.note(Severity::Warning, text, self.line);
+            self.assembly.reading.note(Severity::Warning, text, self.line);
         }
         self.tally.others(&fields, self.line);
         Ok(Some(event))
@@ -349,15 +338,14 @@ impl Object<'_> {
         fields: &Fields<'_>,
     ) -> Result<Option<Event>, Fault> {
         self.shape.get_or_insert(Shape::Intervals);
-        self.tally.key(EventKind::Invoke, operation.key.is_null(), self.line);
         self.tally.others(fields, self.line);
-        self.intervals.push(operation, self.line, self.reading);
+        self.intervals.push(operation, self.line, &mut self.assembly.reading);
         Ok(None)
     }
 
     /// Index and time of an event.
     fn moment(&mut self, fields: &Fields<'_>) -> Result<(u64, Nanoseconds), Fault> {
-        let last = self.builder.last();
+        let last = *self.last;
         let index = match fields.given(Name::Index) {
             Some(field) => whole(field)?,
             None => {
@@ -373,11 +361,12 @@ impl Object<'_> {
             None => {
                 self.tally.no_time.add(self.line);
                 match last {
-                    Some((_, last)) if self.tally.timed.count > 0 => last.0,
+                    Some((_, last)) if self.tally.timed.count > 0 => last,
                     _ => index,
                 }
             }
         };
+        *self.last = Some((index, time));
         Ok((index, Nanoseconds(time)))
     }
 
@@ -385,18 +374,27 @@ impl Object<'_> {
         &mut self,
         fields: &Fields<'_>,
         kind: EventKind,
-        process: crate::event::ProcessId,
+        process: ProcessId,
     ) -> Result<Value, Fault> {
         let key = fields.value(Name::Key)?;
-        self.tally.key(kind, key.as_ref().is_none_or(Value::is_null), self.line);
+        if kind == EventKind::Invoke {
+            let key = key.unwrap_or_default();
+            if let Some(open) = &mut self.open {
+                open.insert(process, key.clone());
+            }
+            return Ok(key);
+        }
         Ok(match key {
             Some(key) => key,
-            None if kind == EventKind::Invoke => Value::Null,
             None => {
-                let key = self.builder.open_key(process).cloned().unwrap_or_default();
+                let key = match &self.open {
+                    Some(open) => open.get(&process),
+                    None => self.assembly.open_key(process),
+                };
+                let key = key.cloned().unwrap_or_default();
                 if !key.is_null() {
                     let text = "completions without `key`, which have that of their invocations";
-                    self.reading.note(Severity::Information, text, self.line);
+                    self.assembly.reading.note(Severity::Information, text, self.line);
                 }
                 key
             }

@@ -193,8 +193,7 @@ fn key_on_some_operations_only_is_a_warning() {
     let text = lines(&[("\"f\":\"read\",\"key\":\"x\"", "\"f\":\"read\"")]);
     let reading = whole(&text).reading;
     let found = notes(&reading, Severity::Warning);
-    assert!(found[0].0.starts_with("operations without `key` among others") && found[0].1 == 1);
-    assert_eq!(reading.notes[0].first_line, 3);
+    assert_eq!(found, [("operations without a key, among others that have one", 1)]);
     // That the completion leaves it out is no matter.
     let text = lines(&[(
         "\"type\":\"ok\",\"f\":\"write\",\"key\":\"x\"",
@@ -434,4 +433,20 @@ fn times_before_an_epoch_or_far_after_it_keep_their_order() {
     let times: Vec<u64> = history.events().map(|event| event.time.0).collect();
     assert_eq!(times[0], 0);
     assert!(times.is_sorted());
+}
+
+#[test]
+fn logs_of_several_clients_are_sorted_by_time_if_asked() {
+    let mut moved: Vec<&str> = LINES.lines().collect();
+    moved.rotate_left(2);
+    let text = moved.join("\n").replace(
+        "\"type\":\"ok\",\"f\":\"write\",\"key\":\"x\"",
+        "\"type\":\"ok\",\"f\":\"write\"",
+    );
+    let error = refusal(&text);
+    assert!(error.starts_with("h:3: event 0:") && error.contains("--sort-by-time"), "{error}");
+    let options = ReadOptions { sort_by_time: true, ..ReadOptions::default() };
+    let ReadHistory { history, reading } = read("h", text.as_bytes(), &options).unwrap();
+    assert!(history.events().eq(whole(LINES).history.events()));
+    assert!(reading.decisions.iter().any(|decision| decision.subject == "order"));
 }
