@@ -1,4 +1,5 @@
-//! Reads histories from the log lines that Jepsen writes as a test goes on.
+//! Reads histories from the log lines that Jepsen writes as a test goes on, and from the table of
+//! the same operations that it leaves as `history.txt`, where no logger is named.
 //!
 //! Such a line names `jepsen.util`, and then an operation: process, type, function, value and
 //! perhaps an error, as in `INFO  jepsen.util - 3 :fail :cas [1 2] :no-leader`. They are EDN; see
@@ -12,9 +13,9 @@
 use std::io::BufRead;
 
 use super::edn::syntax::{Parser, Place};
-use super::error::{ReadError, ReadProblem};
+use super::error::ReadError;
 use super::lines::Lines;
-use super::reading::{Reading, Severity};
+use super::reading::{Cut, Reading, Severity};
 use super::vocabulary::{Fields, Refusal, Vocabulary};
 use crate::history::History;
 use crate::value::Value;
@@ -34,8 +35,15 @@ pub(super) fn read_history(
     mut vocabulary: Vocabulary,
 ) -> Result<(History, Reading), ReadError> {
     let mut lines = Lines::new(name, input);
+    let mut events = 0;
+    let mut cut = None;
     while lines.advance_to_text()? {
         let text = lines.text();
+        // A value that is cut off may look like another one, and a logger's name like none.
+        if text.last() != Some(&b'\n') {
+            cut = Some(Cut { line: lines.number(), events });
+            break;
+        }
         let Some(start) = operation(text) else { continue };
         let place = Place { line: lines.number(), column: start + 1 };
         if text[start] == b':' {
@@ -47,23 +55,21 @@ pub(super) fn read_history(
             vocabulary.note(Severity::Information, "lines of no operation skipped", place.line);
             continue;
         }
-        // A value that is cut off may look like another one.
-        if text.last() != Some(&b'\n') {
-            let problem = ReadProblem::EndsEarly("a line end".to_owned());
-            return Err(lines.error(Some(text.len() + 1), problem));
-        }
+        events += 1;
         let fields = fields(Parser::new(lines.name(), &text[start..], place))?;
         vocabulary.take(fields, place).map_err(|refusal| match refusal {
             Refusal::At(error) => error,
             Refusal::Here(problem) => lines.error(Some(place.column), problem),
         })?;
     }
-    vocabulary.finish().map_err(|(place, problem)| ReadError {
+    let finished = vocabulary.finish().map_err(|(place, problem)| ReadError {
         file: name.into(),
         line: place.line,
         column: Some(place.column),
         problem,
-    })
+    });
+    let (history, reading) = finished?;
+    Ok((history, Reading { cut, ..reading }))
 }
 
 /// Reads a line from its process on.
@@ -105,6 +111,9 @@ fn names_type(line: &[u8]) -> bool {
 
 /// Where the operation of a line begins; nothing if the line has none.
 fn operation(line: &[u8]) -> Option<usize> {
+    if let Some(start) = row(line) {
+        return Some(start);
+    }
     let found = line.windows(LOGGER.len()).position(|window| window == LOGGER)?;
     let mut at = found + LOGGER.len();
     let blanks =
@@ -117,6 +126,22 @@ fn operation(line: &[u8]) -> Option<usize> {
         at += blanks(at);
     }
     line.get(at).filter(|&&byte| byte.is_ascii_digit() || byte == b':').map(|_| at)
+}
+
+/// Where the operation begins in a line of Jepsen's `history.txt`, which has no logger, and may
+/// have a time in front.
+fn row(line: &[u8]) -> Option<usize> {
+    let words: Vec<&[u8]> =
+        line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).collect();
+    let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+    let is_process = |word: &[u8]| is_number(word) || word == b":nemesis";
+    let is_type = |word: &[u8]| matches!(word, b":invoke" | b":ok" | b":fail" | b":info");
+    let process = match words[..] {
+        [process, kind, ..] if is_process(process) && is_type(kind) => process,
+        [time, process, kind] if is_number(time) && is_process(process) && is_type(kind) => process,
+        _ => return None,
+    };
+    Some(process.as_ptr() as usize - line.as_ptr() as usize)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::io::BufRead;
 
 use self::syntax::{Parser, Place};
 use super::error::{ReadError, ReadProblem};
-use super::reading::Reading;
+use super::reading::{Cut, Reading};
 use super::vocabulary::{Fields, Name, Refusal, Vocabulary, may_matter};
 use crate::history::History;
 
@@ -38,13 +38,20 @@ pub(super) fn read_history(
     if collection.is_some() {
         let _open = parser.take(b'[')? || parser.take(b'(')?;
     }
+    let mut events = 0;
     loop {
         parser.begin_operation();
         let next = parser.blank()?;
         let place = parser.place();
         match (next, collection) {
             (Some(b'{'), _) => {
-                let fields = fields(&mut parser)?;
+                let fields = match fields(&mut parser) {
+                    Err(ReadError { problem: ReadProblem::EndsEarly(_), .. }) => {
+                        return cut(&parser, vocabulary, events);
+                    }
+                    fields => fields?,
+                };
+                events += 1;
                 vocabulary.take(fields, place).map_err(|refusal| match refusal {
                     Refusal::At(error) => error,
                     Refusal::Here(problem) => parser.error(place, problem),
@@ -55,7 +62,7 @@ pub(super) fn read_history(
                 break;
             }
             (None, None) => return finish(&parser, vocabulary),
-            (None, Some(_)) => return Err(parser.ends_early("another operation or the end")),
+            (None, Some(_)) => return cut(&parser, vocabulary, events),
             (Some(_), _) => return Err(unexpected(&mut parser, "an operation, which is a map")),
         }
     }
@@ -63,6 +70,17 @@ pub(super) fn read_history(
         None => finish(&parser, vocabulary),
         Some(_) => Err(unexpected(&mut parser, "nothing after the list of operations")),
     }
+}
+
+/// As [`finish`], where the file ends in the middle of an operation or before the list does.
+fn cut<R: BufRead>(
+    parser: &Parser<R>,
+    vocabulary: Vocabulary,
+    events: u64,
+) -> Result<(History, Reading), ReadError> {
+    let (history, mut reading) = finish(parser, vocabulary)?;
+    reading.cut = Some(Cut { line: parser.place().line, events });
+    Ok((history, reading))
 }
 
 fn finish<R: BufRead>(
@@ -98,6 +116,8 @@ fn fields<R: BufRead>(parser: &mut Parser<R>) -> Result<Fields, ReadError> {
                 return Ok(fields);
             }
             Some(b':') => {}
+            // Another operation, since the one before it has lost its end.
+            Some(b'{') => return Err(parser.unexpected(place, "a field or `}`", "`{`")),
             _ => {
                 parser.skip_form("a field or `}`")?;
                 parser.skip_form(VALUE)?;

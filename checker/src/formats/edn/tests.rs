@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-use crate::formats::{FailedCas, Format, NilRead, ReadOptions, jsonl, read};
+use crate::formats::{Cut, FailedCas, Format, NilRead, ReadHistory, ReadOptions, jsonl, read};
 use crate::generate::{Mix, Plan};
 use crate::history::{Action, Response};
 use crate::value::Value;
@@ -110,17 +110,29 @@ fn error_names_file_line_and_column() {
         "h.edn:2:1: event 1: expected an invocation by process 1 before its completion `ok`"
     );
     assert_eq!(
-        refusal(&format!("[{READ}")),
-        "h.edn:2:1: the file is cut off: expected another operation or the end"
-    );
-    assert_eq!(
         refusal(&format!("[{READ}] {ANSWER}")),
         "h.edn:2:3: expected nothing after the list of operations, found `{`"
     );
     assert_eq!(
-        refusal("{:process 0, :value \"abc"),
-        "h.edn:1:25: the file is cut off: expected the end of a string"
+        refusal(&format!("{}\n{READ}", READ.trim_end().trim_end_matches('}'))),
+        "h.edn:2:1: expected a field or `}`, found `{`"
     );
+}
+
+#[test]
+fn cut_file_keeps_what_is_whole() {
+    for (text, line, events) in [
+        (format!("[{READ}"), 2, 1),
+        (format!("[{READ}{}", &ANSWER[..30]), 2, 1),
+        (format!("{READ}{{:process 0, :value \"abc"), 2, 1),
+        (format!("{READ}{ANSWER}{{:process"), 3, 2),
+        ("(".to_owned(), 1, 0),
+    ] {
+        let ReadHistory { history, reading } =
+            read("h.edn", text.as_bytes(), &options()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(reading.cut, Some(Cut { line, events }), "{text}");
+        assert_eq!(history.events().count() as u64, events, "{text}");
+    }
 }
 
 const NO_VALUE: &str = "expected nil, a boolean, a number of 64 bits, a string, a keyword or a \

@@ -504,12 +504,10 @@ impl<R: BufRead> Items<R> {
     }
 
     fn fill(&mut self) -> Result<&[u8], ReadError> {
-        let (file, Place { line, column }) = (self.name.clone(), self.place);
-        fill(&mut self.input).map_err(|error| ReadError {
-            file,
-            line,
-            column: Some(column),
-            problem: error.into(),
+        let Self { name, input, place, .. } = self;
+        fill(input).map_err(|error| {
+            let Place { line, column } = *place;
+            ReadError { file: name.clone(), line, column: Some(column), problem: error.into() }
         })
     }
 
