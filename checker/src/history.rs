@@ -5,6 +5,7 @@
 
 mod builder;
 
+pub(crate) use builder::Remark;
 pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};

@@ -29,8 +29,8 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Integer(i64),
-    /// A number that is no 64-bit integer, kept by the bits of its double so that it has an
-    /// equality; `-0.0` and `0.0` differ.
+    /// A number with a fraction, kept by the bits of its double so that it has an equality. Whole
+    /// numbers are integers, however they are spelt: see [`Value::number`].
     Double(u64),
     /// A string.
     Text(Arc<str>),
@@ -44,13 +44,20 @@ impl Value {
         Self::Text(text.into())
     }
 
-    /// Makes a number that is no 64-bit integer, if a double holds it.
+    /// Makes a value of a number that was read as a double. Whole numbers are integers: 5.0 is 5, and
+    /// -0.0 is 0.
     ///
-    /// Refuses whole numbers past 2^53: they come from integers too great for 64 bits, and two of
-    /// those can round to one double, which would make one value of two.
-    pub(crate) fn double(number: f64) -> Option<Self> {
-        let holds = number.fract() != 0.0 || number.abs() < 9_007_199_254_740_992.0;
-        (number.is_finite() && holds).then_some(Self::Double(number.to_bits()))
+    /// Refuses what is no number, infinities, and whole numbers from 2^53: they come from integers
+    /// that a double does not hold, and two of those can round to one double, which would make one
+    /// value of two.
+    pub fn number(number: f64) -> Option<Self> {
+        if !number.is_finite() {
+            return None;
+        }
+        if number.fract() != 0.0 {
+            return Some(Self::Double(number.to_bits()));
+        }
+        (number.abs() < 9_007_199_254_740_992.0).then_some(Self::Integer(number as i64))
     }
 
     /// Makes a list value.
@@ -146,7 +153,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
-        Value::double(number).ok_or_else(|| {
+        Value::number(number).ok_or_else(|| {
             E::invalid_value(
                 de::Unexpected::Float(number),
                 &"a number that a 64-bit integer or a double holds exactly",

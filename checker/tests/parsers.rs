@@ -53,6 +53,11 @@ const PIECES: &[&str] = &[
     "\u{0}",
     "jepsen.util",
     "# queue",
+    "\"client\":\"c\",",
+    "\"start\":1,",
+    "\"end\":2.5,",
+    "\"key\":\"k\",",
+    "}\n]",
     ":partita/known true",
     "\"saw\":null,",
     "push",
@@ -116,6 +121,33 @@ const JSON: &[u8] =
 { "index":2,"time":1,"process":1,"type":"invoke","f":"txn","key":"\u0041","value":[["r","x",null]]}
 "#;
 
+const OF_OTHERS: &[u8] = br#"[{"client":"a","type":"invoke","op":"put","key":"x","value":1.0},
+  {"level": "info", "msg": "{\"}, {"process":"nemesis","value":{"a":[]}},
+  {"client":"a","type":":ok","op":"put","revision":7}]
+"#;
+
+const OPERATIONS: &[u8] =
+    br#"{"ClientId":0,"Input":{"op":"put","key":"x","value":1},"Call":10,"Return":20}
+{"ClientId":0,"Input":{"op":"get","key":"x"},"Call":20,"Output":{"value":null},"Return":2e1}
+{"ClientId":1,"Input":{"op":"cas","old":1,"new":2},"Call":0.5,"Output":false,"Return":50}
+{"f":"read","value":1,"start":-3}
+"#;
+
+const TABLE: &[u8] = b"0\t:invoke\t:write\t3\n7 0 :ok :write 3\n:nemesis\t:info\t:start\t{x y}\n";
+
+/// The text as gzip has it.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
+}
+
+/// The text as zstd has it.
+fn zstd(text: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
 const EDN: &[u8] = b"; a list
 [{:process 0, :type :invoke, :f :read, :value nil, :time 5, :index 0} #_{:process 1}
  #jepsen.history.Op{:process 0, :type :ok, :f :read, :value #{1 :x \"y\\n\"}, :error #object[a 1]}
@@ -152,7 +184,7 @@ const STACK: &[u8] = b"# stack\npush 1 0 4\npop 1 3 9223372036854775807\n";
 
 #[test]
 fn changed_json_lines_never_break_the_reader() {
-    fuzz(1, &[&json(), JSON], Some(Format::JsonLines));
+    fuzz(1, &[&json(), JSON, OF_OTHERS, OPERATIONS], Some(Format::JsonLines));
 }
 
 #[test]
@@ -162,7 +194,7 @@ fn changed_edn_never_breaks_the_reader() {
 
 #[test]
 fn changed_log_lines_never_break_the_reader() {
-    fuzz(3, &[LOG], Some(Format::JepsenLog));
+    fuzz(3, &[LOG, TABLE], Some(Format::JepsenLog));
 }
 
 #[test]
@@ -177,6 +209,13 @@ fn changed_intervals_never_break_the_reader() {
 
 #[test]
 fn changed_files_of_any_format_never_break_the_detection() {
-    let valid = [JSON, EDN, INDEPENDENT, LOG, KEY_VALUE, INTERVALS, STACK];
+    let valid =
+        [JSON, OF_OTHERS, OPERATIONS, TABLE, EDN, INDEPENDENT, LOG, KEY_VALUE, INTERVALS, STACK];
     fuzz(6, &valid, None);
+}
+
+#[test]
+fn changed_packed_files_never_break_the_reader() {
+    let mark = [b"\xef\xbb\xbf", JSON].concat();
+    fuzz(7, &[&gzip(JSON), &zstd(EDN), &gzip(&json()), &zstd(&json()), &mark], None);
 }

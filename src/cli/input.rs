@@ -1,16 +1,18 @@
 //! History files as commands take them: where they are, and how they are to be read.
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind};
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use partita_checker::formats::{self, Format, ReadError, ReadHistory, ReadOptions, ReadProblem};
+use partita_checker::formats::{
+    self, DecidedBy, Decision, Format, ReadError, ReadHistory, ReadOptions, ReadProblem,
+};
 use partita_checker::{History, MODELS, ModelKind};
 use partita_reports::text::visible::escaped;
 
-use crate::exit::{Failure, OrFail};
+use super::source::Source;
+use crate::exit::Failure;
 use crate::names;
 
 /// How a history is to be read.
@@ -64,9 +66,8 @@ impl ReadingOptions {
     ///
     /// [`Failure`] names the file, the line, and what was expected there.
     pub fn read(&self, path: &Path) -> Result<ReadHistory, Failure> {
-        let name = path.display().to_string();
-        let file = File::open(path).or_usage(|| name.clone())?;
-        self.parse(&name, file).map_err(|error| Failure::usage(miette::miette!("{error}")))
+        let source = Source::open(path, None)?;
+        self.parse(source).map_err(|error| Failure::usage(miette::miette!("{error}")))
     }
 
     /// As [`Self::read`], but gives up at `deadline`; then only the line is known that it had come
@@ -80,9 +81,7 @@ impl ReadingOptions {
         path: &Path,
         deadline: Instant,
     ) -> Result<Result<ReadHistory, u64>, Failure> {
-        let name = path.display().to_string();
-        let file = File::open(path).or_usage(|| name.clone())?;
-        match self.parse(&name, Timed { file, deadline }) {
+        match self.parse(Source::open(path, Some(deadline))?) {
             Ok(read) => Ok(Ok(read)),
             Err(ReadError { line, problem: ReadProblem::Io(error), .. })
                 if error.kind() == ErrorKind::TimedOut && Instant::now() >= deadline =>
@@ -93,7 +92,7 @@ impl ReadingOptions {
         }
     }
 
-    fn parse(&self, name: &str, input: impl io::Read) -> Result<ReadHistory, ReadError> {
+    fn parse(&self, source: Source) -> Result<ReadHistory, ReadError> {
         let options = ReadOptions {
             format: self.format,
             failed_cas: self.failed_cas.map(|meaning| match meaning {
@@ -103,21 +102,14 @@ impl ReadingOptions {
             independent: self.independent,
             ..ReadOptions::default()
         };
-        formats::read(&escaped(name), BufReader::with_capacity(256 * 1024, input), &options)
-    }
-}
-
-/// A file that cannot be read any more after a deadline.
-struct Timed {
-    file: File,
-    deadline: Instant,
-}
-
-impl io::Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() >= self.deadline {
-            return Err(ErrorKind::TimedOut.into());
+        let (name, chosen) = (source.name.clone(), source.chosen.clone());
+        let input = BufReader::with_capacity(256 * 1024, source);
+        let mut read = formats::read(&escaped(&name), input, &options)?;
+        if let Some(chosen) = chosen {
+            let (subject, by) = ("file".to_owned(), DecidedBy::Content);
+            let chosen = format!("{chosen} of the folder");
+            read.reading.decisions.insert(0, Decision { subject, chosen, by, operations: 0 });
         }
-        self.file.read(buffer)
+        Ok(read)
     }
 }

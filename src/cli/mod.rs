@@ -15,6 +15,7 @@ pub mod run_folder;
 pub mod show;
 pub mod shrink;
 pub mod simulate;
+pub mod source;
 pub mod trial;
 pub mod verify;
 

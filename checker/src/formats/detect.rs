@@ -13,9 +13,19 @@ pub fn detect(head: &[u8]) -> Option<Format> {
     let Some(first) = text.first() else { return Some(Format::JsonLines) };
     match first {
         b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
+        b'[' if is_json_array(&text[1..]) => Some(Format::JsonLines),
         b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),
         b'{' | b'[' | b'(' | b';' | b'#' if has(text, b":type") => Some(edn(text)),
         _ => jepsen_log::looks_like(text).then_some(Format::JepsenLog),
+    }
+}
+
+/// Whether what follows `[` is an array of objects, or the end of an empty one.
+fn is_json_array(text: &[u8]) -> bool {
+    match text.trim_ascii_start() {
+        [b'{', rest @ ..] => rest.trim_ascii_start().first() == Some(&b'"'),
+        [b']', rest @ ..] => rest.trim_ascii_start().is_empty(),
+        _ => false,
     }
 }
 

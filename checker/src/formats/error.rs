@@ -60,6 +60,17 @@ pub enum ReadProblem {
         super::Format::ALL.map(super::Format::name).join(", ")
     )]
     UnknownFormat,
+    /// Events are not in the order of time.
+    #[error("{0}; --sort-by-time puts events in the order of their times")]
+    OutOfOrder(HistoryError),
+    /// Something that is read with a warning, unless all warnings are errors.
+    #[error("{text} ({count}), which --strict refuses")]
+    Strict {
+        /// What the warning says.
+        text: String,
+        /// How often there was reason for it.
+        count: u64,
+    },
     /// The event cannot follow those before it.
     #[error("{0}")]
     History(#[from] HistoryError),

@@ -1,7 +1,8 @@
-//! Reads histories from the log lines that Jepsen writes as a test goes on.
+//! Reads histories from the log lines that Jepsen writes as a test goes on, and from the table of
+//! the same operations that it leaves as `history.txt`, where no logger is named.
 //!
 //! Such a line names `jepsen.util`, and then an operation: process, type, function, value and
-//! perhaps an error, as in `INFO  jepsen.util - 3 :invoke :write 4`. The first four are EDN; see
+//! perhaps an error, as in `INFO  jepsen.util - 3 :fail :cas [1 2] :no-leader`. They are EDN; see
 //! `vocabulary.rs`. Other lines belong to other parts of Jepsen and are skipped. The log has no
 //! times of its own worth the name, and no indexes: the order of its lines is that of the events.
 //!
@@ -12,11 +13,12 @@
 use std::io::BufRead;
 
 use super::edn::syntax::{Parser, Place};
-use super::edn::understand;
-use super::error::{ReadError, ReadProblem};
+use super::error::ReadError;
 use super::lines::Lines;
-use super::vocabulary::{Fields, Vocabulary};
-use crate::history::{History, HistoryBuilder};
+use super::reading::{Cut, Reading, Severity};
+use super::vocabulary::{Fields, Refusal, Vocabulary};
+use crate::history::History;
+use crate::value::Value;
 
 /// What names the part of Jepsen that logs operations.
 const LOGGER: &[u8] = b"jepsen.util";
@@ -31,38 +33,87 @@ pub(super) fn read_history(
     name: &str,
     input: impl BufRead,
     mut vocabulary: Vocabulary,
-) -> Result<History, ReadError> {
+) -> Result<(History, Reading), ReadError> {
     let mut lines = Lines::new(name, input);
-    let mut builder = HistoryBuilder::new();
+    let mut events = 0;
+    let mut cut = None;
     while lines.advance_to_text()? {
         let text = lines.text();
+        // A value that is cut off may look like another one, and a logger's name like none.
+        if text.last() != Some(&b'\n') {
+            cut = Some(Cut { line: lines.number(), events });
+            break;
+        }
         let Some(start) = operation(text) else { continue };
         let place = Place { line: lines.number(), column: start + 1 };
-        let mut parser = Parser::new(lines.name(), &text[start..], place);
-        // A value that is cut off may look like another one.
-        if text.last() != Some(&b'\n') {
-            let problem = ReadProblem::EndsEarly("a line end".to_owned());
-            return Err(lines.error(Some(text.len() + 1), problem));
+        if text[start] == b':' {
+            let text = "lines of a nemesis, which is no client, skipped";
+            vocabulary.note(Severity::Information, text, place.line);
+            continue;
         }
-        let fields = Fields {
-            process: Some(parser.value("a process")?),
-            kind: Some(parser.value("a type")?),
-            function: Some(parser.value("a function")?),
-            ..Fields::default()
-        };
-        if let Some(refusal) = parser.refusal() {
-            return Err(refusal);
+        if !names_type(&text[start..]) {
+            vocabulary.note(Severity::Information, "lines of no operation skipped", place.line);
+            continue;
         }
-        let fields = Fields { value: Some(parser.value("a value")?), ..fields };
-        if let Some(event) = understand(&mut parser, place, &mut vocabulary, fields)? {
-            builder.push(&event).map_err(|error| lines.error(Some(start + 1), error.into()))?;
-        }
+        events += 1;
+        let fields = fields(Parser::new(lines.name(), &text[start..], place))?;
+        vocabulary.take(fields, place).map_err(|refusal| match refusal {
+            Refusal::At(error) => error,
+            Refusal::Here(problem) => lines.error(Some(place.column), problem),
+        })?;
     }
-    Ok(builder.finish())
+    let finished = vocabulary.finish().map_err(|(place, problem)| ReadError {
+        file: name.into(),
+        line: place.line,
+        column: Some(place.column),
+        problem,
+    });
+    let (history, reading) = finished?;
+    Ok((history, Reading { cut, ..reading }))
+}
+
+/// Reads a line from its process on.
+fn fields(mut parser: Parser<&[u8]>) -> Result<Fields, ReadError> {
+    let mut fields = Fields {
+        process: Some(parser.value("a process")?),
+        kind: Some(parser.value("a type")?),
+        function: Some(parser.value("a function")?),
+        ..Fields::default()
+    };
+    fields.refusal = parser.refusal();
+    let is = |name: &str| matches!(&fields.kind, Some(Value::Text(kind)) if &**kind == name);
+    let gave_up = is(":fail") || is(":info");
+    match parser.value("a value") {
+        Ok(value) => fields.value = Some(value),
+        // There may be any words about what went wrong.
+        Err(_) if gave_up => return Ok(fields),
+        Err(error) => return Err(error),
+    }
+    fields.value_refusal = parser.refusal();
+    if let Ok(Some(_)) = parser.blank()
+        && let Ok(error) = parser.value("an error")
+    {
+        // A form that is no value names an error as well.
+        let named = if parser.refusal().is_some() { Value::text("unreadable") } else { error };
+        fields.error = Some(named);
+    }
+    Ok(fields)
+}
+
+/// Whether a type follows the number that the line begins with. Others than operations are logged
+/// as well, as in `jepsen.util - 5 nodes are up`.
+fn names_type(line: &[u8]) -> bool {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = &line[digits..];
+    let blanks = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    blanks > 0 && rest.get(blanks) == Some(&b':')
 }
 
 /// Where the operation of a line begins; nothing if the line has none.
 fn operation(line: &[u8]) -> Option<usize> {
+    if let Some(start) = row(line) {
+        return Some(start);
+    }
     let found = line.windows(LOGGER.len()).position(|window| window == LOGGER)?;
     let mut at = found + LOGGER.len();
     let blanks =
@@ -75,6 +126,22 @@ fn operation(line: &[u8]) -> Option<usize> {
         at += blanks(at);
     }
     line.get(at).filter(|&&byte| byte.is_ascii_digit() || byte == b':').map(|_| at)
+}
+
+/// Where the operation begins in a line of Jepsen's `history.txt`, which has no logger, and may
+/// have a time in front.
+fn row(line: &[u8]) -> Option<usize> {
+    let words: Vec<&[u8]> =
+        line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).collect();
+    let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+    let is_process = |word: &[u8]| is_number(word) || word == b":nemesis";
+    let is_type = |word: &[u8]| matches!(word, b":invoke" | b":ok" | b":fail" | b":info");
+    let process = match words[..] {
+        [process, kind, ..] if is_process(process) && is_type(kind) => process,
+        [time, process, kind] if is_number(time) && is_process(process) && is_type(kind) => process,
+        _ => return None,
+    };
+    Some(process.as_ptr() as usize - line.as_ptr() as usize)
 }
 
 #[cfg(test)]

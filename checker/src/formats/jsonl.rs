@@ -1,44 +1,38 @@
 //! Reads and writes histories as JSON lines: one event a line, in real-time order.
 //!
-//! Fields are those of [`Event`]; others are ignored. Lines without text are skipped. The reader
-//! keeps one line in memory, of bounded length. Lines of the form that the writer gives them are
-//! read without `serde_json`, which costs a fraction of the time and gives the same results; all
-//! others go to `serde_json`. Leaves the rules of a history, such as that every completion has an
-//! invocation, to [`HistoryBuilder`].
+//! Fields are those of [`Event`]. Lines without text are skipped. [`read_events`] takes our own
+//! lines only, and keeps one in memory, of bounded length; [`read_history`] takes those of other
+//! recorders as well. Lines of the form that the writer gives them are read by `plain.rs`, which
+//! costs a fraction of the time and gives the same results. The rules of a history, such as that
+//! every completion has an invocation, are those of [`HistoryBuilder`](crate::HistoryBuilder).
 
-mod plain;
+pub(super) mod plain;
 
 use std::io::{self, BufRead, Write};
 
+use super::assembly::Assembly;
 pub use super::error::{LONGEST_LINE, ReadError, ReadProblem};
 use super::lines::Lines;
-use super::options::FailedCas;
+use super::{Format, ReadOptions, json};
 use crate::event::{Event, Record};
-use crate::history::{History, HistoryBuilder};
+use crate::history::History;
 
-/// Reads the history in the file that is called `name`.
+/// Reads the history in the file that is called `name`, as [`read`](super::read) reads JSON.
 ///
 /// # Errors
 ///
-/// If a line cannot be read, is no event or cannot follow the events before it.
+/// If something in it cannot be read, is no event or cannot follow the events before it, and if
+/// the file is cut off in the middle of an event.
 pub fn read_history(name: &str, input: impl BufRead) -> Result<History, ReadError> {
-    build(name, input, FailedCas::Ignore)
-}
-
-/// As [`read_history`], where a compare-and-set that failed may mean more than that.
-pub(super) fn build(
-    name: &str,
-    input: impl BufRead,
-    failed_cas: FailedCas,
-) -> Result<History, ReadError> {
-    let mut reader = EventReader::new(name, input);
-    let mut builder = HistoryBuilder::new();
-    while let Some(pushed) =
-        reader.read(|&record| builder.push_record(&failed_cas.interpret(record)))?
-    {
-        pushed.map_err(|error| reader.lines.error(None, error.into()))?;
+    let assembly = Assembly::new(Format::JsonLines, &ReadOptions::default());
+    let (history, reading) = json::read_history(name, input, assembly, false)?;
+    match reading.cut {
+        None => Ok(history),
+        Some(cut) => {
+            let problem = ReadProblem::CutOff(format!("{} whole events before it", cut.events));
+            Err(ReadError { file: name.into(), line: cut.line, column: None, problem })
+        }
     }
-    Ok(builder.finish())
 }
 
 /// Reads the events in the file that is called `name`, one by one. After an error there is no more.

@@ -1,39 +1,47 @@
 //! Histories and certificates as files.
 //!
-//! [`read`] takes a history in any [`Format`], which it tells by the content if it is not named.
+//! [`read`] takes a history in any [`Format`], which it tells by the content if it is not named,
+//! plain or packed with gzip or zstd.
 //! Every reader holds one line or operation at a time, of bounded length, and the history that
 //! comes of it; fastlin's intervals have to be sorted first. An error names file, line and column,
 //! and what was expected there.
 
+mod assembly;
 pub mod certificate;
 mod detect;
 mod edn;
 mod error;
 mod fastlin;
 mod jepsen_log;
+mod json;
 pub mod jsonl;
 mod lines;
 mod options;
+mod packed;
 mod reading;
+mod tuples;
 mod vocabulary;
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
+use self::assembly::Assembly;
 pub use self::detect::detect;
 pub use self::edn::{Keys, write_edn};
 pub use self::error::{LONGEST_LINE, ReadError, ReadProblem};
 pub use self::options::{FailedCas, NilRead, ReadOptions};
+use self::packed::{Packing, unpack};
 pub use self::reading::{Cut, DecidedBy, Decision, Note, ReadHistory, Reading, Severity};
 use self::vocabulary::Vocabulary;
 use serde::{Deserialize, Serialize};
 
-/// How many bytes of a file are looked at to tell its format.
-const HEAD: u64 = 64 << 10;
+/// How many bytes of a file are looked at to tell its format; more only if these tell none.
+const HEAD: usize = 64 << 10;
 
 /// How a history is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
-    /// One JSON object a line, our own format; see [`jsonl`].
+    /// JSON: our own lines, see [`jsonl`], and objects of other recorders, one a line or in an
+    /// array, an event or an operation with its start and its end each.
     #[serde(rename = "jsonl")]
     JsonLines,
     /// EDN maps, as Jepsen and Knossos have them.
@@ -109,15 +117,77 @@ pub fn read(
     mut input: impl BufRead,
     options: &ReadOptions,
 ) -> Result<ReadHistory, ReadError> {
-    if let Some(format) = options.format {
-        return read_as(format, name, input, options);
+    let start = take_head(&mut input, 4).map_err(|error| failed(name, error.into()))?;
+    let packing = Packing::told_by(&start);
+    let input = Cursor::new(start).chain(input);
+    let Some(packing) = packing else { return read_text(name, input, options) };
+    let (unpacked, ending) = unpack(packing, input);
+    let mut read = read_text(name, unpacked, options)?;
+    let decision = Decision {
+        subject: "compression".to_owned(),
+        chosen: packing.name().to_owned(),
+        by: DecidedBy::Content,
+        operations: 0,
+    };
+    read.reading.decisions.insert(0, decision);
+    if ending.is_early() && read.reading.cut.is_none() {
+        let events = read.history.operations.iter();
+        let events = events.map(|operation| 1 + u64::from(operation.completion().is_some())).sum();
+        read.reading.cut = Some(Cut { line: ending.line(), events });
     }
-    let failed = |problem| ReadError { file: name.into(), line: 1, column: None, problem };
+    Ok(read)
+}
+
+/// Reads a file that is not packed.
+fn read_text(
+    name: &str,
+    mut input: impl BufRead,
+    options: &ReadOptions,
+) -> Result<ReadHistory, ReadError> {
+    let mut head = take_head(&mut input, HEAD).map_err(|error| failed(name, error.into()))?;
+    if let Some(encoding) = other_encoding(&head) {
+        let expected = "UTF-8, as `iconv --to-code UTF-8` makes it";
+        return Err(failed(name, ReadProblem::unexpected(expected, encoding)));
+    }
+    if head.starts_with(b"\xef\xbb\xbf") {
+        head.drain(..3);
+    }
+    let mut format = options.format.or_else(|| detect(&head));
+    // A log may say much before its first operation.
+    while format.is_none() && head.len() < LONGEST_LINE {
+        let more = take_head(&mut input, head.len().max(HEAD));
+        let more = more.map_err(|error| failed(name, error.into()))?;
+        if more.is_empty() {
+            break;
+        }
+        head.extend(more);
+        format = detect(&head);
+    }
+    let format = format.ok_or_else(|| failed(name, ReadProblem::UnknownFormat))?;
+    read_as(format, name, Cursor::new(head).chain(input), options)
+}
+
+/// The first bytes of a file, `length` if it has so many.
+fn take_head(input: &mut impl BufRead, length: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    let taken = Read::take(&mut input, HEAD).read_to_end(&mut head);
-    taken.map_err(|error| failed(error.into()))?;
-    let format = detect(&head).ok_or_else(|| failed(ReadProblem::UnknownFormat))?;
-    read_as(format, name, head.as_slice().chain(input), options)
+    input.take(length as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The encoding of a text that is not in UTF-8, told by its byte-order mark or by the zeros beside
+/// its letters.
+fn other_encoding(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        [a, 0, b, 0, ..] | [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some("UTF-16"),
+        _ => None,
+    }
+}
+
+/// The file is no history, which its beginning tells.
+fn failed(name: &str, problem: ReadProblem) -> ReadError {
+    ReadError { file: name.into(), line: 1, column: None, problem }
 }
 
 fn read_as(
@@ -126,20 +196,23 @@ fn read_as(
     input: impl BufRead,
     options: &ReadOptions,
 ) -> Result<ReadHistory, ReadError> {
-    let failed_cas = options.failed_cas.unwrap_or_else(|| format.failed_cas());
-    let nil_read = options.nil_read.unwrap_or_else(|| format.nil_read());
-    let mut vocabulary = Vocabulary::new(failed_cas, nil_read, options.independent);
-    let history = match format {
-        Format::JsonLines => jsonl::build(name, input, failed_cas),
-        Format::Edn => edn::read_history(name, input, vocabulary),
-        Format::JepsenLog => jepsen_log::read_history(name, input, vocabulary),
-        Format::PorcupineKv => {
-            vocabulary.key_value = true;
-            edn::read_history(name, input, vocabulary)
+    let vocabulary = || Vocabulary::new(format, options);
+    let assembly = || Assembly::new(format, options);
+    let (history, reading) = match format {
+        Format::JsonLines => json::read_history(name, input, assembly(), options.sort_by_time),
+        Format::Edn | Format::PorcupineKv => edn::read_history(name, input, vocabulary()),
+        Format::JepsenLog => jepsen_log::read_history(name, input, vocabulary()),
+        Format::Fastlin => {
+            fastlin::read_history(name, input).map(|history| (history, Reading::of(format)))
         }
-        Format::Fastlin => fastlin::read_history(name, input),
     }?;
-    Ok(ReadHistory { history, reading: Reading::of(format) })
+    match reading.warning().filter(|_| options.strict) {
+        Some(warning) => {
+            let problem = ReadProblem::Strict { text: warning.text.clone(), count: warning.count };
+            Err(ReadError { file: name.into(), line: warning.first_line, column: None, problem })
+        }
+        None => Ok(ReadHistory { history, reading }),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Format;
 use crate::history::History;
+use crate::verdict::{Analysis, Verdict};
 
 /// A history together with how it was read.
 #[derive(Debug, Default)]
@@ -31,6 +32,12 @@ pub struct Reading {
     /// What was skipped, clamped, filled in or interpreted, one entry a kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// How many reads came back.
+    #[serde(default)]
+    pub completed_reads: u64,
+    /// How many of those were left out, since what they answered is not known.
+    #[serde(default)]
+    pub reads_left_out: u64,
     /// Where the file ends in the middle of an operation, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
@@ -70,7 +77,7 @@ pub struct Note {
     pub text: String,
     /// How often.
     pub count: u64,
-    /// The line on which it happened first, from 1.
+    /// The line on which it happened first, from 1; 0 where that is not known.
     pub first_line: u64,
 }
 
@@ -93,6 +100,9 @@ pub struct Cut {
     pub events: u64,
 }
 
+/// How many kinds of things are noted, at most.
+const MOST_NOTES: usize = 100;
+
 impl Reading {
     /// A reading as `format` of which there is nothing to say yet.
     pub fn of(format: Format) -> Self {
@@ -101,11 +111,19 @@ impl Reading {
 
     /// Counts what happened on `line`. The `text` identifies the note.
     pub fn note(&mut self, severity: Severity, text: &str, line: u64) {
+        self.note_many(severity, text, 1, line);
+    }
+
+    /// Counts what happened `count` times, on `line` first. The `text` identifies the note.
+    pub fn note_many(&mut self, severity: Severity, text: &str, count: u64, line: u64) {
+        let is_full = self.notes.len() == MOST_NOTES;
         match self.notes.iter_mut().find(|note| note.text == text) {
-            Some(note) => note.count += 1,
+            Some(note) => note.count += count,
+            // A file may have any number of fields that nobody knows.
+            None if is_full => {}
             None => {
                 let text = text.to_owned();
-                self.notes.push(Note { severity, text, count: 1, first_line: line });
+                self.notes.push(Note { severity, text, count, first_line: line });
             }
         }
     }
@@ -113,7 +131,34 @@ impl Reading {
     /// Why a history that was read like this is not valid although nothing in it contradicts
     /// itself; nothing if it may be.
     pub fn withholds_valid(&self) -> Option<String> {
-        let cut = self.cut.as_ref()?;
-        Some(format!("cut off at event {}: line {} is not whole", cut.events, cut.line))
+        if let Some(cut) = &self.cut {
+            return Some(format!(
+                "cut off at event {}: line {} is not whole",
+                cut.events, cut.line
+            ));
+        }
+        let Self { completed_reads, reads_left_out, .. } = self;
+        (*reads_left_out > 0 && reads_left_out == completed_reads).then(|| {
+            format!(
+                "all {completed_reads} completed reads answered nil and were left out, since nil \
+                 means here that the answer is not known (--nil-read value takes it as an answer)"
+            )
+        })
+    }
+
+    /// What `analysis` is worth of a history that was read like this: a verdict of valid that is
+    /// not [earned](Self::withholds_valid) becomes unknown, with the reason.
+    pub fn weigh(&self, analysis: &mut Analysis) {
+        if analysis.verdict == Verdict::Valid
+            && let Some(reason) = self.withholds_valid()
+        {
+            analysis.verdict = Verdict::Unknown;
+            analysis.reasons.push(reason);
+        }
+    }
+
+    /// The first warning, if there is one.
+    pub fn warning(&self) -> Option<&Note> {
+        self.notes.iter().find(|note| note.severity == Severity::Warning)
     }
 }

@@ -10,6 +10,8 @@ fn format_is_told_by_the_content() {
         (" \n", Format::JsonLines),
         ("{\"index\":0}", Format::JsonLines),
         ("\n { \"time\" : 1}", Format::JsonLines),
+        ("[\n { \"time\" : 1}", Format::JsonLines),
+        ("[]\n", Format::JsonLines),
         ("{:process 0, :type :invoke}", Format::Edn),
         ("; a comment\n({:type :ok})", Format::Edn),
         ("[#jepsen.history.Op{:type :ok}]", Format::Edn),
@@ -54,7 +56,7 @@ fn history_is_the_same_with_the_format_named_and_detected() {
     let events: Vec<_> = plan.events().collect();
     let mut lines = Vec::new();
     jsonl::write_events(&mut lines, &events).unwrap();
-    assert!(lines.len() as u64 > HEAD, "the head must be put before the rest");
+    assert!(lines.len() > HEAD, "the head must be put before the rest");
     let detected = read("h", lines.as_slice(), &ReadOptions::default()).unwrap().history;
     assert!(detected.events().eq(events));
 }
@@ -68,4 +70,62 @@ fn failed_compare_and_sets_of_json_lines_may_be_answers() {
     assert!(
         read("h", lines.as_bytes(), &Default::default()).unwrap().history.operations[0].is_failed()
     );
+}
+
+const TWO: &str = "{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":1}\n\
+                   {\"index\":1,\"time\":1,\"process\":0,\"type\":\"ok\",\"f\":\"write\",\"value\":1}\n";
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[test]
+fn packing_mark_and_line_ends_make_no_difference() {
+    let plain = read("h", TWO.as_bytes(), &ReadOptions::default()).unwrap();
+    let marked = ["\u{feff}", TWO].concat();
+    let windows = marked.replace('\n', "\r\n");
+    for text in
+        [marked.as_bytes(), windows.as_bytes(), &gzip(TWO.as_bytes()), &zstd(marked.as_bytes())]
+    {
+        let found = read("h", text, &ReadOptions::default()).unwrap();
+        assert!(found.history.events().eq(plain.history.events()));
+        assert_eq!(found.reading.notes, plain.reading.notes);
+    }
+    let packed = read("h", &*gzip(TWO.as_bytes()), &ReadOptions::default()).unwrap().reading;
+    assert_eq!(packed.decisions[0].chosen, "gzip");
+}
+
+#[test]
+fn other_encodings_are_refused_by_their_name() {
+    let utf16: Vec<u8> = TWO.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [b"\xff\xfe".to_vec(), utf16.clone()].concat();
+    for text in [utf16, marked] {
+        let error = read("h", text.as_slice(), &ReadOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("expected UTF-8") && error.ends_with("found UTF-16"), "{error}");
+    }
+}
+
+#[test]
+fn packed_file_that_ends_early_is_cut_even_after_a_whole_line() {
+    // Two members, of which the second lost its end after its line.
+    let (first, second) = TWO.split_at(TWO.find('\n').unwrap() + 1);
+    let packed = [gzip(first.as_bytes()), gzip(second.as_bytes())].concat();
+    let read = read("h", &packed[..packed.len() - 3], &ReadOptions::default()).unwrap();
+    assert_eq!(read.reading.cut, Some(Cut { line: 3, events: 2 }));
+}
+
+#[test]
+fn log_is_told_after_any_preamble() {
+    let chatter = "INFO  jepsen.core - still setting up\n".repeat(10_000);
+    let log = format!("{chatter}INFO  jepsen.util - 0\t:invoke\t:write\t1\n");
+    let read = read("h", log.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(read.reading.format, Some(Format::JepsenLog));
+    assert_eq!(read.history.operations.len(), 1);
 }

@@ -112,6 +112,15 @@ pub enum HistoryProblem {
     TooManyNodes,
 }
 
+/// Something in an event that the history has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// What a delete answered.
+    AnswerOfDelete,
+    /// What a read was invoked with.
+    ArgumentOfRead,
+}
+
 /// What a process is doing.
 #[derive(Debug, Clone, Copy)]
 enum Process {
@@ -132,6 +141,7 @@ pub struct HistoryBuilder {
     key_ids: Vec<Option<KeyId>>,
     nodes: FxHashMap<std::sync::Arc<str>, NodeId>,
     last: Option<(u64, Nanoseconds)>,
+    remark: Option<Remark>,
 }
 
 impl HistoryBuilder {
@@ -154,9 +164,22 @@ impl HistoryBuilder {
         self.accept(event).map_err(|problem| HistoryError { index: event.index, problem })
     }
 
+    /// What was left out of the last event.
+    pub(crate) const fn remark(&mut self) -> Option<Remark> {
+        self.remark.take()
+    }
+
     /// The history so far. Operations that are still open have an unknown outcome.
     pub fn finish(self) -> History {
         self.history
+    }
+
+    /// The key of what `process` is doing.
+    pub(crate) fn open_key(&self, process: ProcessId) -> Option<&Value> {
+        match self.processes.get(&process)? {
+            Process::Open(place) => Some(self.history.key(self.history.operations[*place].key)),
+            _ => None,
+        }
     }
 
     fn accept(&mut self, event: &Record<'_>) -> Result<(), HistoryProblem> {
@@ -209,6 +232,9 @@ impl HistoryBuilder {
 
     fn invoke(&mut self, event: &Record<'_>, invoked: Moment) -> Result<(), HistoryProblem> {
         self.refuse_answer(event)?;
+        if event.function == Function::Read && !event.value.is_null() {
+            self.remark = Some(Remark::ArgumentOfRead);
+        }
         let operation = Operation {
             process: event.process,
             key: self.key(event.key),
@@ -305,6 +331,9 @@ impl HistoryBuilder {
     fn response(&mut self, action: Action, event: &Record<'_>) -> Result<Response, HistoryProblem> {
         let Action::Cas { expected, .. } = action else {
             self.refuse_answer(event)?;
+            if action == Action::Delete && !event.value.is_null() {
+                self.remark = Some(Remark::AnswerOfDelete);
+            }
             return Ok(match action {
                 Action::Write(_) | Action::Delete => Response::Done,
                 _ => Response::Value(self.history.values.intern_datum(event.value)),

@@ -17,9 +17,9 @@ use std::io::BufRead;
 
 use self::syntax::{Parser, Place};
 use super::error::{ReadError, ReadProblem};
-use super::vocabulary::{Fields, Name, Vocabulary};
-use crate::event::Event;
-use crate::history::{History, HistoryBuilder};
+use super::reading::{Cut, Reading};
+use super::vocabulary::{Fields, Name, Refusal, Vocabulary, may_matter};
+use crate::history::History;
 
 pub use write::{Keys, write_edn};
 
@@ -28,9 +28,8 @@ pub(super) fn read_history(
     name: &str,
     input: impl BufRead,
     mut vocabulary: Vocabulary,
-) -> Result<History, ReadError> {
+) -> Result<(History, Reading), ReadError> {
     let mut parser = Parser::new(name.into(), input, Place { line: 1, column: 1 });
-    let mut builder = HistoryBuilder::new();
     let collection = match parser.blank()? {
         Some(b'[') => Some(b']'),
         Some(b'(') => Some(b')'),
@@ -39,47 +38,56 @@ pub(super) fn read_history(
     if collection.is_some() {
         let _open = parser.take(b'[')? || parser.take(b'(')?;
     }
+    let mut events = 0;
     loop {
         parser.begin_operation();
         let next = parser.blank()?;
         let place = parser.place();
         match (next, collection) {
             (Some(b'{'), _) => {
-                let fields = fields(&mut parser)?;
-                if let Some(event) = understand(&mut parser, place, &mut vocabulary, fields)? {
-                    let pushed = builder.push(&event);
-                    pushed.map_err(|error| parser.error(place, error.into()))?;
-                }
+                let fields = match fields(&mut parser) {
+                    Err(ReadError { problem: ReadProblem::EndsEarly(_), .. }) => {
+                        return cut(&parser, vocabulary, events);
+                    }
+                    fields => fields?,
+                };
+                events += 1;
+                vocabulary.take(fields, place).map_err(|refusal| match refusal {
+                    Refusal::At(error) => error,
+                    Refusal::Here(problem) => parser.error(place, problem),
+                })?;
             }
             (Some(close), Some(expected)) if close == expected => {
                 parser.take(close)?;
                 break;
             }
-            (None, None) => return Ok(builder.finish()),
-            (None, Some(_)) => return Err(parser.ends_early("another operation or the end")),
+            (None, None) => return finish(&parser, vocabulary),
+            (None, Some(_)) => return cut(&parser, vocabulary, events),
             (Some(_), _) => return Err(unexpected(&mut parser, "an operation, which is a map")),
         }
     }
     match parser.blank()? {
-        None => Ok(builder.finish()),
+        None => finish(&parser, vocabulary),
         Some(_) => Err(unexpected(&mut parser, "nothing after the list of operations")),
     }
 }
 
-/// Makes an event of the fields that begin at `place`; nothing if it is none of a client.
-pub(super) fn understand<R: BufRead>(
-    parser: &mut Parser<R>,
-    place: Place,
-    vocabulary: &mut Vocabulary,
-    fields: Fields,
-) -> Result<Option<Event>, ReadError> {
-    // What is no value to us does not matter where no value does.
-    let needs_value = fields.needs_value();
-    if let Some(refusal) = parser.refusal().filter(|_| needs_value) {
-        return Err(refusal);
-    }
-    let event = vocabulary.event(fields);
-    event.map_err(|problem| parser.error(place, problem))
+/// As [`finish`], where the file ends in the middle of an operation or before the list does.
+fn cut<R: BufRead>(
+    parser: &Parser<R>,
+    vocabulary: Vocabulary,
+    events: u64,
+) -> Result<(History, Reading), ReadError> {
+    let (history, mut reading) = finish(parser, vocabulary)?;
+    reading.cut = Some(Cut { line: parser.place().line, events });
+    Ok((history, reading))
+}
+
+fn finish<R: BufRead>(
+    parser: &Parser<R>,
+    vocabulary: Vocabulary,
+) -> Result<(History, Reading), ReadError> {
+    vocabulary.finish().map_err(|(place, problem)| parser.error(place, problem))
 }
 
 /// Something else stands here than what was `expected`.
@@ -108,31 +116,42 @@ fn fields<R: BufRead>(parser: &mut Parser<R>) -> Result<Fields, ReadError> {
                 return Ok(fields);
             }
             Some(b':') => {}
+            // Another operation, since the one before it has lost its end.
+            Some(b'{') => return Err(parser.unexpected(place, "a field or `}`", "`{`")),
             _ => {
                 parser.skip_form("a field or `}`")?;
                 parser.skip_form(VALUE)?;
                 continue;
             }
         }
-        let Some(name) = Name::of(parser.keyword()?) else {
+        let word = parser.field_name()?;
+        let Some(name) = Name::of(word) else {
+            if may_matter(word) {
+                let word = word.to_owned();
+                fields.others.push(word);
+            }
             parser.skip_form(VALUE)?;
             continue;
         };
-        let field = fields.field(name);
-        if field.is_some() {
+        if fields.field(name).is_some() {
             let problem = ReadProblem::unexpected("every field once", format!("{name} again"));
-            return Err(parser.error(place, problem));
+            fields.refusal.get_or_insert(parser.error(place, problem));
+            parser.skip_form(VALUE)?;
+            continue;
         }
         // Elsewhere than in Jepsen's core, `:node` may be anything.
         if name == Name::Node && !matches!(parser.blank()?, Some(b'"' | b':')) {
             parser.skip_form(VALUE)?;
             continue;
         }
-        *field = Some(parser.value(VALUE)?);
-        if name != Name::Value
-            && let Some(refusal) = parser.refusal()
-        {
-            return Err(refusal);
+        parser.forget_refusal();
+        *fields.field(name) = Some(parser.value(VALUE)?);
+        match (name, parser.refusal()) {
+            (_, None) | (Name::Error, _) => {}
+            (Name::Value, refusal) => fields.value_refusal = refusal,
+            (_, Some(refusal)) => {
+                fields.refusal.get_or_insert(refusal);
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Source: the format's specification (<https://github.com/edn-format/edn>). Texts, keywords,
 //! numbers, nil, booleans and collections of these become [`Value`]s: a list and a vector are one
-//! list, a set is its members in order, a map its pairs in order. Symbols, characters, ratios and
-//! numbers that neither a 64-bit integer nor a double holds are refused once they matter; a tag is
-//! ignored in favour of what it tags. Holds one operation at a time, of bounded length and depth.
+//! list, a set is its members in order, a map its pairs in order. All else is gone past, and refused
+//! once it matters: symbols, characters, ratios, numbers that neither a 64-bit integer nor a double
+//! holds, regular expressions, what Clojure prints without being able to read it. A tag is ignored
+//! in favour of what it tags, as metadata is. Holds one operation at a time, of bounded length.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(in crate::formats) struct Parser<R> {
     /// Whether a `#` was consumed that begins a set or a token.
     hash: bool,
     /// The first form that stands for no value of ours.
-    refused: Option<(Place, String)>,
+    refused: Option<(Place, ReadProblem)>,
     scratch: Vec<u8>,
 }
 
@@ -109,6 +110,11 @@ impl<R: BufRead> Parser<R> {
                 Some(byte) if is_blank(byte) => self.bump(byte)?,
                 Some(b';') => self.comment()?,
                 Some(b'#') => self.hash()?,
+                Some(b'^') => {
+                    let place = self.place;
+                    self.bump(b'^')?;
+                    self.discard(place, "metadata after `^`")?;
+                }
                 found => return Ok(found),
             }
         }
@@ -130,32 +136,57 @@ impl<R: BufRead> Parser<R> {
         let place = self.place;
         self.bump(b'#')?;
         match self.peek()? {
-            Some(b'_') if self.discards == DEEPEST => {
-                let expected = format!("at most {DEEPEST} `#_` in each other");
-                return Err(self.unexpected(place, &expected, "another"));
-            }
             Some(b'_') => {
                 self.bump(b'_')?;
-                self.discards += 1;
-                self.skip_form("a form after `#_`")?;
-                self.discards -= 1;
+                self.discard(place, "a form after `#_`")?;
             }
             Some(byte) if byte.is_ascii_alphabetic() => {
                 self.token()?;
             }
-            Some(b'{' | b'#') => self.hash = true,
+            // The map of which this is the namespace follows.
+            Some(b':') => {
+                let found = quote(&["#", self.token()?].concat());
+                self.refuse(place, found);
+            }
+            Some(b'^') => {
+                self.bump(b'^')?;
+                self.discard(place, "metadata after `#^`")?;
+            }
+            Some(b'{' | b'#' | b'"' | b'(' | b'<' | b'\'' | b'=' | b'?') => self.hash = true,
             _ => return Err(self.unexpected(place, "a set, a tag or `#_`", "`#`")),
         }
         Ok(())
     }
 
+    /// Skips a form that another one follows.
+    fn discard(&mut self, place: Place, expected: &str) -> Result<(), ReadError> {
+        if self.discards == DEEPEST {
+            let expected = format!("at most {DEEPEST} `#_` or `^` in each other");
+            return Err(self.unexpected(place, &expected, "another"));
+        }
+        self.discards += 1;
+        self.skip_form(expected)?;
+        self.discards -= 1;
+        Ok(())
+    }
+
+    /// Keeps what stands for no value of ours, until it is known whether that matters.
+    fn refuse(&mut self, place: Place, found: impl Into<String>) {
+        let expected = "nil, a boolean, a number of 64 bits, a string, a keyword or a collection \
+                        of these";
+        self.refused.get_or_insert_with(|| (place, ReadProblem::unexpected(expected, found)));
+    }
+
+    /// Forgets what stood for no value so far.
+    pub(super) fn forget_refusal(&mut self) {
+        self.refused = None;
+    }
+
     /// Why the forms read since this was last asked are not all values: symbols, characters,
     /// ratios and numbers that are too great were read as nil.
     pub(in crate::formats) fn refusal(&mut self) -> Option<ReadError> {
-        let (place, found) = self.refused.take()?;
-        let expected = "nil, a boolean, a number of 64 bits, a string, a keyword or a collection \
-                        of these";
-        Some(self.unexpected(place, expected, found))
+        let (place, problem) = self.refused.take()?;
+        Some(self.error(place, problem))
     }
 
     /// Reads a form; see [`Self::refusal`] for those that are no values.
@@ -168,7 +199,9 @@ impl<R: BufRead> Parser<R> {
         let place = self.place;
         if depth > DEEPEST {
             let expected = format!("at most {DEEPEST} collections in each other");
-            return Err(self.unexpected(place, &expected, "another"));
+            let problem = ReadProblem::unexpected(expected, "another");
+            self.refused.get_or_insert((place, problem));
+            return self.skip_form("a form").map(|()| Value::Null);
         }
         match first {
             None => Err(self.ends_early(expected)),
@@ -180,7 +213,7 @@ impl<R: BufRead> Parser<R> {
             }
             Some(b'{') => self.map(depth),
             Some(b'#') => self.set(depth),
-            Some(b':') => self.keyword().map(Value::text),
+            Some(b':') => self.keyword(place),
             Some(byte @ (b']' | b')' | b'}')) => {
                 Err(self.unexpected(place, expected, format!("`{}`", char::from(byte))))
             }
@@ -207,7 +240,8 @@ impl<R: BufRead> Parser<R> {
         self.bump(b'{')?;
         let items = self.items(b'}', depth)?;
         if items.len() % 2 != 0 {
-            return Err(self.unexpected(place, "a value for every key", "a key more"));
+            let problem = ReadProblem::unexpected("a value for every key", "a key more");
+            self.refused.get_or_insert((place, problem));
         }
         let mut pairs: Vec<Value> = items.chunks_exact(2).map(Value::list).collect();
         pairs.sort();
@@ -219,24 +253,69 @@ impl<R: BufRead> Parser<R> {
         let place = self.place;
         self.hash = false;
         if self.peek()? != Some(b'{') {
-            let found = quote(&["#", self.token()?].concat());
-            self.refused.get_or_insert((place, found));
+            let found = self.opaque()?;
+            self.refuse(place, found);
             return Ok(Value::Null);
         }
         self.bump(b'{')?;
         let mut members = self.items(b'}', depth)?;
         members.sort();
+        if members.windows(2).any(|pair| pair[0] == pair[1]) {
+            let problem = ReadProblem::unexpected("every member of a set once", "one twice");
+            self.refused.get_or_insert((place, problem));
+        }
         Ok(Value::list(members))
     }
 
-    /// Reads a keyword, whose colon is next; with its colon.
-    pub(super) fn keyword(&mut self) -> Result<&str, ReadError> {
-        let place = self.place;
-        if !text::is_keyword(self.token()?) {
-            let found = quote(&String::from_utf8_lossy(&self.scratch));
-            return Err(self.unexpected(place, "a keyword as in `:name`", found));
+    /// Goes past something that only Clojure's printer or reader knows, whose `#` is consumed.
+    fn opaque(&mut self) -> Result<String, ReadError> {
+        match self.peek()? {
+            Some(b'"') => Ok(quote(&format!("#\"{}\"", self.string()?))),
+            Some(b'(') => {
+                self.skip_form("a function")?;
+                Ok("`#(`".to_owned())
+            }
+            // As in `#<Object java.lang.Object@1>`, which has no other end than its last `>`.
+            Some(b'<') => {
+                let mut open = 0_usize;
+                while let Some(byte) = self.peek()? {
+                    self.bump(byte)?;
+                    open = match byte {
+                        b'<' => open + 1,
+                        b'>' => open - 1,
+                        _ => open,
+                    };
+                    if open == 0 {
+                        return Ok("`#<`".to_owned());
+                    }
+                }
+                Err(self.ends_early("`>`"))
+            }
+            _ => {
+                let token = quote(&["#", self.token()?].concat());
+                // `#=(…)`, `#?(…)`
+                if matches!(self.peek()?, Some(b'(' | b'[' | b'{')) {
+                    self.skip_form("a form")?;
+                }
+                Ok(token)
+            }
         }
-        Ok(std::str::from_utf8(&self.scratch).unwrap_or_default())
+    }
+
+    /// Reads a keyword, whose colon is next; with its colon.
+    fn keyword(&mut self, place: Place) -> Result<Value, ReadError> {
+        let token = self.token()?;
+        if text::is_keyword(token) {
+            return Ok(Value::text(token));
+        }
+        let problem = ReadProblem::unexpected("a keyword as in `:name`", quote(token));
+        self.refused.get_or_insert((place, problem));
+        Ok(Value::Null)
+    }
+
+    /// Reads the name of a field, whose colon is next; with its colon.
+    pub(super) fn field_name(&mut self) -> Result<&str, ReadError> {
+        self.token()
     }
 
     fn atom(&mut self, place: Place) -> Result<Value, ReadError> {
@@ -251,7 +330,11 @@ impl<R: BufRead> Parser<R> {
             return Ok(value);
         }
         let found = quote(token);
-        self.refused.get_or_insert((place, found));
+        let is_prefix = is_prefix(token);
+        self.refuse(place, found);
+        if is_prefix && self.peek()?.is_some_and(opens) {
+            self.skip_form("a form")?;
+        }
         Ok(Value::Null)
     }
 
@@ -272,7 +355,10 @@ impl<R: BufRead> Parser<R> {
         }
         while self.extend_token()? {}
         if std::str::from_utf8(&self.scratch).is_err() {
-            return Err(self.unexpected(place, "UTF-8", "other bytes"));
+            let problem = ReadProblem::unexpected("UTF-8", "other bytes");
+            self.refused.get_or_insert((place, problem));
+            self.scratch.clear();
+            self.scratch.extend_from_slice("\u{fffd}".as_bytes());
         }
         Ok(std::str::from_utf8(&self.scratch).unwrap_or_default())
     }
@@ -318,7 +404,11 @@ impl<R: BufRead> Parser<R> {
         }
         let text = std::str::from_utf8(&bytes).map(str::to_owned);
         self.scratch = bytes;
-        text.map_err(|_| self.unexpected(place, "UTF-8", "other bytes"))
+        Ok(text.unwrap_or_else(|_| {
+            let problem = ReadProblem::unexpected("UTF-8", "other bytes");
+            self.refused.get_or_insert((place, problem));
+            String::new()
+        }))
     }
 
     /// What follows a backslash in a text.
@@ -343,12 +433,19 @@ impl<R: BufRead> Parser<R> {
                         code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
                     }
                 }
-                let half = || self.unexpected(place, "a whole character", "half a surrogate pair");
-                char::from_u32(code).ok_or_else(half)?
+                char::from_u32(code).unwrap_or_else(|| {
+                    let half = "half a surrogate pair";
+                    self.refused.get_or_insert_with(|| {
+                        (place, ReadProblem::unexpected("a whole character", half))
+                    });
+                    char::REPLACEMENT_CHARACTER
+                })
             }
             _ => {
                 let expected = "one of `\\n`, `\\t`, `\\r`, `\\b`, `\\f`, `\\\"`, `\\\\`, `\\u`";
-                return Err(self.unexpected(place, expected, "another escape"));
+                let problem = ReadProblem::unexpected(expected, "another escape");
+                self.refused.get_or_insert((place, problem));
+                char::REPLACEMENT_CHARACTER
             }
         })
     }
@@ -358,11 +455,10 @@ impl<R: BufRead> Parser<R> {
         for _ in 0..4 {
             let byte = self.peek()?.unwrap_or(b'"');
             let Some(digit) = char::from(byte).to_digit(16) else {
-                return Err(self.unexpected(
-                    place,
-                    "four hexadecimal digits after `\\u`",
-                    "others",
-                ));
+                let expected = "four hexadecimal digits after `\\u`";
+                let problem = ReadProblem::unexpected(expected, "others");
+                self.refused.get_or_insert((place, problem));
+                return Ok(u32::from(char::REPLACEMENT_CHARACTER));
             };
             self.bump(byte)?;
             number = number * 16 + digit;
@@ -372,28 +468,39 @@ impl<R: BufRead> Parser<R> {
 
     /// Goes past a form of any kind, of which it keeps nothing.
     pub(super) fn skip_form(&mut self, expected: &str) -> Result<(), ReadError> {
+        let refused = self.refused.take();
+        let skipped = self.skip_any(expected);
+        self.refused = refused;
+        skipped
+    }
+
+    fn skip_any(&mut self, expected: &str) -> Result<(), ReadError> {
         let mut closes: Vec<u8> = Vec::new();
         loop {
-            let place = self.place;
             match self.blank()? {
                 None => return Err(self.ends_early(expected)),
                 Some(b'"') => drop(self.string()?),
                 Some(byte @ (b'[' | b'(' | b'{')) => {
                     self.bump(byte)?;
-                    if closes.len() > DEEPEST {
-                        let expected = format!("at most {DEEPEST} collections in each other");
-                        return Err(self.unexpected(place, &expected, "another"));
-                    }
                     closes.push(closing(byte));
                     continue;
                 }
-                // The set's brace, or a token such as `##Inf`, follows.
+                // The set's brace, or something such as `##Inf`, follows.
                 Some(b'#') => {
                     self.hash = false;
-                    if self.peek()? == Some(b'{') {
+                    if self.peek()? == Some(b'(') || self.peek()? == Some(b'{') {
                         continue;
                     }
-                    self.token()?;
+                    match self.peek()? {
+                        Some(b'"' | b'<') => drop(self.opaque()?),
+                        _ => {
+                            self.token()?;
+                            // `#=(…)`, `#?(…)`
+                            if matches!(self.peek()?, Some(b'(' | b'[' | b'{')) {
+                                continue;
+                            }
+                        }
+                    }
                 }
                 Some(byte @ (b']' | b')' | b'}')) => {
                     let place = self.place;
@@ -403,7 +510,12 @@ impl<R: BufRead> Parser<R> {
                     }
                     self.bump(byte)?;
                 }
-                Some(_) => drop(self.token()?.len()),
+                Some(_) => {
+                    let is_prefix = is_prefix(self.token()?);
+                    if is_prefix && self.peek()?.is_some_and(opens) {
+                        continue;
+                    }
+                }
             }
             if closes.is_empty() {
                 return Ok(());
@@ -431,6 +543,16 @@ impl<R: BufRead> Parser<R> {
     pub(super) fn ends_early(&self, expected: &str) -> ReadError {
         self.error(self.place, ReadProblem::EndsEarly(expected.to_owned()))
     }
+}
+
+/// Whether the token belongs to the form that follows it at once: a quote, or one undone.
+fn is_prefix(token: &str) -> bool {
+    matches!(token, "'" | "`" | "~" | "~@" | "@")
+}
+
+/// Whether a form begins with the byte that may follow a token at once.
+const fn opens(byte: u8) -> bool {
+    matches!(byte, b'[' | b'(' | b'{' | b'"')
 }
 
 const fn closing(open: u8) -> u8 {

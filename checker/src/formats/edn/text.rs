@@ -29,7 +29,11 @@ pub(super) fn from_string(text: String) -> Value {
     if has_colons(&text) { Value::text([":", &text].concat()) } else { Value::text(text) }
 }
 
-/// The value of a number: an integer, with or without `N`, or a decimal fraction.
+/// As many digits as every double has at least one spelling in.
+const MOST_DIGITS: usize = 17;
+
+/// The value of a number: an integer, with or without `N`, or a decimal fraction, of which `M` says
+/// that it is exact. Nothing for a number that would have to be rounded.
 pub(super) fn number(token: &str) -> Option<Value> {
     let unsigned = token.strip_prefix(['+', '-']).unwrap_or(token);
     let digits = unsigned.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(unsigned.len());
@@ -37,12 +41,29 @@ pub(super) fn number(token: &str) -> Option<Value> {
         return None;
     }
     let end = &unsigned[digits..];
-    if matches!(end, "" | "N") {
-        let integer = token.strip_suffix('N').unwrap_or(token);
+    if matches!(end, "" | "N" | "M") {
+        let integer = token.strip_suffix(['N', 'M']).unwrap_or(token);
         return integer.parse().ok().map(Value::Integer);
     }
+    let exact = end.ends_with('M');
+    let decimal = token.strip_suffix('M').unwrap_or(token);
     // What Rust takes for a double beyond this, as `1_0` or `inf`, does not get here.
-    end.starts_with(['.', 'e', 'E']).then(|| token.parse().ok())?.and_then(Value::double)
+    if !end.starts_with(['.', 'e', 'E']) || significant_digits(unsigned) > MOST_DIGITS {
+        return None;
+    }
+    let number: f64 = decimal.parse().ok()?;
+    // Nearly all exact fractions are between two doubles.
+    if exact && number.fract() != 0.0 {
+        return None;
+    }
+    Value::number(number)
+}
+
+/// How many digits a decimal fraction has without zeros at its beginning and end.
+fn significant_digits(number: &str) -> usize {
+    let mantissa = number.split(['e', 'E', 'M']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len()
 }
 
 /// Writes a value.

@@ -1,6 +1,6 @@
 //! What the lines of Jepsen's log mean.
 
-use crate::formats::{FailedCas, Format, ReadError, ReadOptions, read};
+use crate::formats::{Cut, FailedCas, Format, ReadError, ReadOptions, read};
 use crate::history::{History, Response};
 
 fn history(log: &str, failed_cas: Option<FailedCas>) -> Result<History, ReadError> {
@@ -69,7 +69,27 @@ fn error_names_file_line_and_column() {
 }
 
 #[test]
-fn last_line_that_may_be_cut_off_is_refused() {
-    let error = history(CAS.trim_end(), None).unwrap_err().to_string();
-    assert_eq!(error, "etcd.log:2:39: the file is cut off: expected a line end");
+fn last_line_without_an_end_is_cut() {
+    for log in [
+        CAS.trim_end().to_owned(),
+        format!("{}INFO  jeps", CAS.lines().next().unwrap().to_owned() + "\n"),
+    ] {
+        let read = read("etcd.log", log.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(read.reading.cut, Some(Cut { line: 2, events: 1 }));
+        assert_eq!(read.history.counts().info, 1);
+    }
+}
+
+#[test]
+fn table_of_operations_is_the_log_without_its_loggers() {
+    let log = format!("{CAS}INFO  jepsen.util - :nemesis\t:info\t:start\t{{:n1 [x y]}}\n");
+    let expected: Vec<_> = history(&log, None).unwrap().events().collect();
+    let table = log.replace("INFO  jepsen.util - ", "");
+    let timed: String =
+        (100..).zip(table.lines()).map(|(time, line)| format!("{time}\t{line}\r\n")).collect();
+    for text in [table.clone(), timed, table.replace('\t', "   ")] {
+        let read = read("history.txt", text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(read.reading.format, Some(Format::JepsenLog));
+        assert!(read.history.events().eq(expected.clone()), "{text}");
+    }
 }

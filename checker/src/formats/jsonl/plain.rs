@@ -14,7 +14,7 @@ const LONGEST_NUMBER: usize = 18;
 
 /// The event in the line that `text` begins with, and the length of the line with its end; nothing
 /// if the line is not whole or has another form.
-pub(super) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
+pub(in crate::formats) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
     let mut line = Line { text, at: 0 };
     line.skip(b"{\"index\":")?;
     let index = line.number()?;
@@ -26,8 +26,11 @@ pub(super) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
     let kind = line.kind()?;
     line.skip(b",\"f\":\"")?;
     let function = line.function()?;
-    let key = if line.skips(b",\"key\":") { line.datum()? } else { Datum::NULL };
-    let value = if line.skips(b",\"value\":") { line.datum()? } else { Datum::NULL };
+    // Whether one may be missing is not for this reader to say.
+    line.skip(b",\"key\":")?;
+    let key = line.datum()?;
+    line.skip(b",\"value\":")?;
+    let value = line.datum()?;
     let swapped = if line.skips(b",\"swapped\":") { Some(line.truth()?) } else { None };
     let saw = if line.skips(b",\"saw\":") { Some(line.datum()?) } else { None };
     let node = if line.skips(b",\"node\":\"") { Some(line.text()?) } else { None };

@@ -119,7 +119,7 @@ fn lines_of_our_own_are_read_the_quick_way() {
         r#"{"index":0,"time":1,"process":2,"type":"invoke","f":"read","key":"k","value":null}"#,
         r#"{"index":0,"time":1,"process":2,"type":"ok","f":"cas","key":null,"value":[null,-3],"swapped":false,"saw":"é"}"#,
         r#"{"index":0,"time":1,"process":2,"type":"fail","f":"enqueue","key":7,"value":true,"node":"n1","error":"no"}"#,
-        r#"{"index":999999999999999999,"time":1,"process":4294967295,"type":"info","f":"txn"}"#,
+        r#"{"index":999999999999999999,"time":1,"process":4294967295,"type":"info","f":"txn","key":null,"value":null}"#,
     ];
     for line in lines {
         assert!(compare(format!("{line}\n").as_bytes()), "{line}");
@@ -141,6 +141,8 @@ fn other_lines_are_left_to_the_other_way() {
         ("2,", "4294967296,"),
         ("write", "wrote"),
         (":1,", ": 1,"),
+        (",\"value\":17", ""),
+        (",\"key\":\"k\"", ""),
     ] {
         let line = format!("{}\n", line.replace(part, other));
         assert!(record(line.as_bytes()).is_none(), "{line}");
