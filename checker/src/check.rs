@@ -25,7 +25,7 @@ use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
-use crate::value::Value;
+use crate::value::{Value, Values};
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
@@ -58,8 +58,16 @@ impl Options {
             KeyInitials::Listed(_) if !self.model.splits_by_key() => {
                 Some(format!("expected one initial value for all keys of a {name}"))
             }
-            _ => None,
+            KeyInitials::Listed(values) => values.values().find_map(|value| self.refuses(value)),
+            _ => self.refuses(&self.initial),
         }
+    }
+
+    /// Why no object can begin with `initial`.
+    fn refuses(&self, initial: &Value) -> Option<String> {
+        let values = Values::default();
+        let begun = with_model!(self.model, initial, &values, _model => ());
+        begun.err().map(|error| error.to_string())
     }
 }
 

@@ -217,24 +217,25 @@ impl Arguments {
     /// Reads the file and checks it, in the time that both may take together.
     fn judge(&self, file: &Path) -> Result<Judged, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let ReadHistory { history, reading } = match self.reading.read_until(file, self.model, deadline)? {
-            Ok(read) => read,
-            Err(line) => {
-                let reason = format!("the time ran out while line {line} was read");
-                let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
-                let analysis =
-                    Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
-                return Ok(Judged {
-                    file: file.display().to_string(),
-                    faults: Vec::new(),
-                    model: self.model.unwrap_or_default(),
-                    history: History::default(),
-                    reading: Reading::default(),
-                    analysis,
-                    certificate: None,
-                });
-            }
-        };
+        let ReadHistory { history, reading } =
+            match self.reading.read_until(file, self.model, deadline)? {
+                Ok(read) => read,
+                Err(line) => {
+                    let reason = format!("the time ran out while line {line} was read");
+                    let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
+                    let analysis =
+                        Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
+                    return Ok(Judged {
+                        file: file.display().to_string(),
+                        faults: Vec::new(),
+                        model: self.model.unwrap_or_default(),
+                        history: History::default(),
+                        reading: Reading::default(),
+                        analysis,
+                        certificate: None,
+                    });
+                }
+            };
         let model = input::model(self.model, &history, file)?;
         let options = Options {
             model,

@@ -124,11 +124,7 @@ impl ReadingOptions {
         }
     }
 
-    fn parse(
-        &self,
-        source: Source,
-        model: Option<ModelKind>,
-    ) -> Result<ReadHistory, ReadError> {
+    fn parse(&self, source: Source, model: Option<ModelKind>) -> Result<ReadHistory, ReadError> {
         let options = ReadOptions {
             format: self.format,
             failed_cas: self.failed_cas.map(|meaning| match meaning {

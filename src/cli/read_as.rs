@@ -58,5 +58,9 @@ pub fn read_as(reading: &Reading, assumed: &Assumed) -> Vec<String> {
         };
         format!("{severity}{} ({}{place})", note.text, HumanCount(note.count))
     });
-    std::iter::once(choices).chain(notes).collect()
+    let cut = reading
+        .cut
+        .as_ref()
+        .map(|cut| format!("cut off at event {}: line {} is not whole", cut.events, cut.line));
+    std::iter::once(choices).chain(cut).chain(notes).collect()
 }
