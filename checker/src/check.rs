@@ -22,13 +22,14 @@ use crate::engines::{
     witness,
 };
 use crate::history::{History, OperationCounts, Outcome};
+use crate::initial::{Begins, KeyInitials};
 use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
-use crate::value::Value;
+use crate::value::{Value, Values};
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
-use crate::verify::{Expected, VerifyError, verify_until};
+use crate::verify::{Expected, VerifyError, verify_begun};
 use crate::words;
 
 /// What a check assumes and may use.
@@ -38,10 +39,36 @@ pub struct Options {
     pub model: ModelKind,
     /// What every object holds before the first operation.
     pub initial: Value,
+    /// What single objects hold instead.
+    pub initial_by_key: KeyInitials,
     /// Bytes of memory that all searches may use together; those that run at once share it.
     pub memory: usize,
     /// Which engine is to decide.
     pub engine: EngineChoice,
+}
+
+impl Options {
+    /// Why nothing can be checked so, whatever the history is.
+    pub fn refusal(&self) -> Option<String> {
+        let name = self.model.name();
+        match &self.initial_by_key {
+            KeyInitials::Unknown if self.model != ModelKind::Register => Some(format!(
+                "expected a register for an initial value that is unknown; found {name}"
+            )),
+            KeyInitials::Listed(_) if !self.model.splits_by_key() => {
+                Some(format!("expected one initial value for all keys of a {name}"))
+            }
+            KeyInitials::Listed(values) => values.values().find_map(|value| self.refuses(value)),
+            _ => self.refuses(&self.initial),
+        }
+    }
+
+    /// Why no object can begin with `initial`.
+    fn refuses(&self, initial: &Value) -> Option<String> {
+        let values = Values::default();
+        let begun = with_model!(self.model, initial, &values, _model => ());
+        begun.err().map(|error| error.to_string())
+    }
 }
 
 impl Default for Options {
@@ -50,6 +77,7 @@ impl Default for Options {
         Self {
             model: ModelKind::Register,
             initial: Value::Null,
+            initial_by_key: KeyInitials::Same,
             memory: 512 << 20,
             engine: EngineChoice::Auto,
         }
@@ -95,6 +123,8 @@ pub fn check_watched(
     })
 }
 
+mod begun;
+
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
@@ -125,15 +155,15 @@ struct Object {
 }
 
 /// What the history's last event is like.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct End {
     position: u64,
     /// Whether times are those of a clock.
     has_clock: bool,
 }
 
-struct Checker<'a, M> {
-    history: &'a History,
+struct Checker<'a, 'h, M> {
+    history: &'h History,
     options: &'a Options,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// How often that was asked.
@@ -145,7 +175,7 @@ struct Checker<'a, M> {
     model: &'a M,
 }
 
-impl<M: Monitored> Checker<'_, M> {
+impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     fn check(mut self) -> (Analysis, Option<Certificate>) {
         let mut objects = self.objects();
         self.memory /= objects.len().clamp(1, rayon::current_num_threads());
@@ -206,7 +236,7 @@ impl<M: Monitored> Checker<'_, M> {
     }
 
     fn guarded(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
-        let found = catch_unwind(AssertUnwindSafe(|| self.check_object(object, scratch)));
+        let found = catch_unwind(AssertUnwindSafe(|| self.check_begun(object, scratch)));
         found.unwrap_or_else(|panic| {
             let message = panic
                 .downcast_ref::<String>()
@@ -459,6 +489,7 @@ impl<M: Monitored> Checker<'_, M> {
             engine: engine.to_owned(),
             operations: object.counts.invoked - object.counts.fail,
             reason,
+            initial: None,
             counterexample: None,
         }
     }
@@ -478,7 +509,10 @@ impl<M: Monitored> Checker<'_, M> {
                 analysis.reasons.push(format!("{}: {reason}", words::key(&key.key)));
             }
             match proof {
-                Proof::Order(order) => orders.push(KeyOrder { key: key.key.clone(), order }),
+                Proof::Order(order) => {
+                    let initial = key.initial.clone();
+                    orders.push(KeyOrder { key: key.key.clone(), order, initial });
+                }
                 Proof::Counterexample(found) => {
                     let proven = (found.proven_at(), analysis.keys.len());
                     first = Some(first.map_or(proven, |first| first.min(proven)));
@@ -509,11 +543,13 @@ impl<M: Monitored> Checker<'_, M> {
         if !self.history.operations.iter().any(crate::Operation::is_ok) {
             return doubt(analysis, "no operation completed: nothing was tested".to_owned());
         }
-        let Options { model, initial, .. } = self.options.clone();
+        let Options { model, initial, initial_by_key, .. } = self.options.clone();
         let certificate =
             Certificate { model: model.name().to_owned(), initial: initial.clone(), keys };
         let expected = Expected { model, initial };
-        if let Err(error) = verify_until(self.history, &certificate, &expected, self.stop) {
+        let verified =
+            verify_begun(self.history, &certificate, &expected, &initial_by_key, self.stop);
+        if let Err(error) = verified {
             for key in &mut analysis.keys {
                 key.verdict = Verdict::Unknown;
             }

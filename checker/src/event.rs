@@ -62,6 +62,18 @@ pub enum EventKind {
     Info,
 }
 
+impl EventKind {
+    /// The name that stands in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "invoke",
+            Self::Ok => "ok",
+            Self::Fail => "fail",
+            Self::Info => "info",
+        }
+    }
+}
+
 /// What an operation does, by the name that stands in files as `f`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

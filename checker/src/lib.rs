@@ -14,7 +14,9 @@ pub mod engines;
 pub mod event;
 pub mod formats;
 pub mod generate;
+pub mod hint;
 pub mod history;
+mod initial;
 pub mod model;
 pub mod progress;
 pub mod streaming;
@@ -30,6 +32,7 @@ pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
 };
+pub use initial::KeyInitials;
 pub use model::{Call, MODELS, Model, ModelKind, Register};
 pub use progress::{Progress, ProgressReport};
 pub use value::{Value, ValueId};
@@ -37,4 +40,4 @@ pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
     Verdict, Witness,
 };
-pub use verify::{Expected, VerifyError, verify, verify_until};
+pub use verify::{Expected, VerifyError, verify, verify_begun, verify_until};

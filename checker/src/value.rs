@@ -83,7 +83,8 @@ impl From<&str> for Value {
     }
 }
 
-/// Prints the value as people write it in a sentence: text without quotes, `null` as `nothing`.
+/// Prints the value as people write it in a sentence: `null` as `nothing`, and text in quotes unless
+/// it is a plain word, which is nothing else on sight.
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,7 +92,8 @@ impl fmt::Display for Value {
             Self::Bool(truth) => truth.fmt(out),
             Self::Integer(number) => number.fmt(out),
             Self::Double(bits) => f64::from_bits(*bits).fmt(out),
-            Self::Text(text) => out.write_str(text),
+            Self::Text(text) if is_word(text) => out.write_str(text),
+            Self::Text(text) => write!(out, "{text:?}"),
             Self::List(items) => {
                 out.write_str("[")?;
                 for (position, item) in items.iter().enumerate() {
@@ -104,6 +106,14 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// Whether a text can be taken for nothing else than a text.
+fn is_word(text: &str) -> bool {
+    const OTHERS: [&str; 8] = ["nothing", "null", "nil", "true", "false", "NaN", "inf", "infinity"];
+    let begins = |letter: char| letter.is_alphabetic() || matches!(letter, ':' | '_' | '/');
+    let goes_on = |letter: char| letter.is_alphanumeric() || "_-.:/#@".contains(letter);
+    text.starts_with(begins) && text.chars().all(goes_on) && !OTHERS.contains(&text)
 }
 
 impl Serialize for Value {

@@ -61,6 +61,9 @@ pub struct KeyAnalysis {
     pub operations: usize,
     /// For an unknown: what ran out and how far the search got.
     pub reason: Option<String>,
+    /// What the object held before the first operation, where that is not what all objects held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Value>,
     /// For a violation: the operations of this key that prove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counterexample: Option<Box<Counterexample>>,
@@ -85,6 +88,9 @@ pub struct KeyOrder {
     /// The operations in the order in which they took effect, each by the index of its invocation.
     /// Indeterminate operations that are not listed never happened.
     pub order: Vec<u64>,
+    /// What the object holds before the first operation, where that is not what all objects hold.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub initial: Option<Value>,
 }
 
 /// A handful of operations of one key that no order explains.

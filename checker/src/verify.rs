@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::engines::{Patience, Stopped};
 use crate::history::{History, KeyId, Operation, Outcome};
+use crate::initial::{Begins, KeyInitials};
 use crate::model::{BadInitial, Call, Model, ModelKind, with_model};
 use crate::value::Value;
 use crate::verdict::{Certificate, KeyOrder};
@@ -153,6 +154,22 @@ pub fn verify_until(
     expected: &Expected,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), VerifyError> {
+    verify_begun(history, certificate, expected, &KeyInitials::Same, stop)
+}
+
+/// As [`verify_until`], where objects begin with values of their own as `initials` says. With
+/// [`KeyInitials::Unknown`], each begins with what the certificate says.
+///
+/// # Errors
+///
+/// As [`verify_until`].
+pub fn verify_begun(
+    history: &History,
+    certificate: &Certificate,
+    expected: &Expected,
+    initials: &KeyInitials,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(), VerifyError> {
     let Expected { model, initial } = expected;
     if certificate.model.parse() != Ok(*model) {
         let found = certificate.model.clone();
@@ -166,7 +183,37 @@ pub fn verify_until(
     let stopped = |replayed| VerifyError::Stopped { replayed, listed: listed(certificate) };
     let verifier = Verifier::new(history, certificate, model.splits_by_key(), &patience)
         .map_err(|Stopped| stopped(0))?;
-    with_model!(model, initial, &history.values, model => verifier.run(&model))?
+    let beginnings = Beginnings { initials, initial, model: *model };
+    with_model!(model, initial, &history.values, model => verifier.run(&model, &beginnings))?
+}
+
+/// What objects have to begin with.
+struct Beginnings<'a> {
+    initials: &'a KeyInitials,
+    initial: &'a Value,
+    model: ModelKind,
+}
+
+impl Beginnings<'_> {
+    /// What the object of this order begins with and what a delete leaves in it, if that is not what
+    /// all objects begin with.
+    fn of(&self, order: &KeyOrder) -> Result<Option<(Value, Value)>, VerifyError> {
+        let listed = match self.initials {
+            KeyInitials::Same => None,
+            KeyInitials::Listed(values) => values.get(&order.key),
+            KeyInitials::Unknown if self.model == ModelKind::Register => {
+                return Ok(order.initial.clone().map(|initial| (initial, Value::Null)));
+            }
+            KeyInitials::Unknown => None,
+        };
+        let expected = listed.unwrap_or(self.initial);
+        match &order.initial {
+            Some(found) if found != expected => {
+                Err(VerifyError::OtherInitial { expected: expected.clone(), found: found.clone() })
+            }
+            _ => Ok(listed.map(|listed| (listed.clone(), self.initial.clone()))),
+        }
+    }
 }
 
 /// How many operations the certificate orders.
@@ -215,9 +262,19 @@ impl<'a> Verifier<'a> {
         })
     }
 
-    fn run<M: Model>(mut self, model: &M) -> Result<(), VerifyError> {
+    fn run<M: Model + Begins<'a>>(
+        mut self,
+        model: &M,
+        beginnings: &Beginnings<'_>,
+    ) -> Result<(), VerifyError> {
         for order in &self.certificate.keys {
-            self.replay(order, model)?;
+            match beginnings.of(order)? {
+                Some((initial, deleted)) => {
+                    let own = M::begin(&initial, &deleted, &self.history.values)?;
+                    self.replay(order, &own)?;
+                }
+                None => self.replay(order, model)?,
+            }
         }
         self.demand_all()
     }

@@ -21,7 +21,7 @@ fn verify_default(history: &History, certificate: &Certificate) -> Result<(), Ve
 /// An order of the operations of one drawn history, by the events of their invocations.
 fn verify_drawn(drawing: &str, order: &[u64]) -> Result<(), VerifyError> {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
-    let keys = vec![KeyOrder { key: Value::Null, order: order.to_vec() }];
+    let keys = vec![KeyOrder { key: Value::Null, order: order.to_vec(), initial: None }];
     let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
     verify(&history, &certificate, &Expected::default())
 }
@@ -46,7 +46,7 @@ fn order_is_found_where_indices_are_far_apart() {
     let history = History::from_events(events).unwrap();
     let verified = |order: &[u64]| {
         let order = order.iter().copied().map(spread).collect();
-        let keys = vec![KeyOrder { key: Value::Null, order }];
+        let keys = vec![KeyOrder { key: Value::Null, order, initial: None }];
         let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
         verify_default(&history, &certificate)
     };

@@ -15,6 +15,8 @@ pub struct CheckedHistory {
     pub file: String,
     /// The model it was checked against.
     pub model: String,
+    /// How the file was read, and what the verdict assumes, in lines.
+    pub read_as: Vec<String>,
     /// What clients did and saw.
     pub history: History,
     /// What the checker found.

@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use partita_checker::formats::{ReadHistory, Reading};
+use partita_checker::formats::{DecidedBy, ReadHistory, Reading};
 use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, ModelKind, Options, Progress, Value, Verdict,
-    check_watched,
+    Analysis, Certificate, EngineChoice, History, KeyInitials, ModelKind, Options, Progress,
+    Verdict, check_watched, hint,
 };
 
 use partita_nemesis::FaultRecord;
 use partita_reports::{CheckRecord, CheckedHistory, Groups, UnreadableFile};
 use serde::{Serialize, Serializer};
 
+use super::initial::Initial;
 use super::input::{self, ReadingOptions};
+use super::read_as::{self, Assumed};
 use super::{progress, run_folder, show};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::{names, remark, say, terminal};
@@ -40,9 +42,11 @@ pub struct Arguments {
     /// multi-register; told by their operations if not given.
     #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
-    /// The value of every key before the first operation, as JSON.
-    #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
-    initial: Value,
+    /// What keys hold before the first operation: a JSON value for all, an object with a value for
+    /// each key, as {"x":0,"y":0}, or unknown, which is any one value for each.
+    #[arg(long, value_name = "JSON|unknown", default_value = "null",
+          value_parser = super::initial::initial)]
+    initial: Initial,
     /// How long one history may take, from when it is opened to the verdict, reading included,
     /// before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
@@ -172,6 +176,8 @@ struct Document<'a> {
     file: &'a str,
     #[serde(serialize_with = "by_name")]
     model: ModelKind,
+    #[serde(flatten)]
+    assumed: Assumed,
     reading: &'a Reading,
     #[serde(flatten)]
     analysis: &'a Analysis,
@@ -197,36 +203,55 @@ struct Judged {
 }
 
 impl Arguments {
+    /// What a verdict assumes besides what was read.
+    fn assumed(&self, model: ModelKind) -> Assumed {
+        let initial = match &self.initial.by_key {
+            KeyInitials::Unknown => "unknown".to_owned(),
+            KeyInitials::Listed(_) => "one of its own for each key".to_owned(),
+            _ => serde_json::to_string(&self.initial.value).unwrap_or_default(),
+        };
+        let model_by = if self.model.is_some() { DecidedBy::Option } else { DecidedBy::Content };
+        Assumed { name: model.name(), model_by, initial }
+    }
+
     /// Reads the file and checks it, in the time that both may take together.
     fn judge(&self, file: &Path) -> Result<Judged, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let ReadHistory { history, reading } = match self.reading.read_until(file, deadline)? {
-            Ok(read) => read,
-            Err(line) => {
-                let reason = format!("the time ran out while line {line} was read");
-                let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
-                let analysis =
-                    Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
-                return Ok(Judged {
-                    file: file.display().to_string(),
-                    faults: Vec::new(),
-                    model: self.model.unwrap_or_default(),
-                    history: History::default(),
-                    reading: Reading::default(),
-                    analysis,
-                    certificate: None,
-                });
-            }
-        };
+        let ReadHistory { history, reading } =
+            match self.reading.read_until(file, self.model, deadline)? {
+                Ok(read) => read,
+                Err(line) => {
+                    let reason = format!("the time ran out while line {line} was read");
+                    let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
+                    let analysis =
+                        Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
+                    return Ok(Judged {
+                        file: file.display().to_string(),
+                        faults: Vec::new(),
+                        model: self.model.unwrap_or_default(),
+                        history: History::default(),
+                        reading: Reading::default(),
+                        analysis,
+                        certificate: None,
+                    });
+                }
+            };
         let model = input::model(self.model, &history, file)?;
         let options = Options {
             model,
-            initial: self.initial.clone(),
+            initial: self.initial.value.clone(),
+            initial_by_key: self.initial.by_key.clone(),
             memory: self.max_memory,
             engine: self.engine,
         };
-        let (analysis, certificate) =
+        if let Some(problem) = options.refusal() {
+            return Err(Failure::usage(miette::miette!("{problem}")));
+        }
+        let (mut analysis, certificate) =
             judge(&file.display().to_string(), &history, &options, deadline);
+        reading.weigh(&mut analysis);
+        let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
+        hint::add(&history, &options, &reading, &mut analysis);
         let (file, faults) = (file.display().to_string(), run_folder::faults_of_history(file));
         Ok(Judged { file, faults, model, history, reading, analysis, certificate })
     }
@@ -241,12 +266,14 @@ impl Arguments {
                 format,
                 file,
                 model,
+                assumed: self.assumed(model),
                 reading,
                 analysis,
                 violations,
             });
         }
         show::analysis(file, analysis, faults);
+        read_as::print(reading, &self.assumed(*model));
         if let (true, Some(found)) = (self.explain, &analysis.counterexample) {
             show::cycle(found);
         }
@@ -295,6 +322,7 @@ impl Judged {
         CheckedHistory {
             file: self.file,
             model: self.model.to_string(),
+            read_as: read_as::read_as(&self.reading, &arguments.assumed(self.model)),
             history: self.history,
             analysis: self.analysis,
             faults: self.faults,

@@ -48,7 +48,7 @@ pub enum To {
 ///
 /// [`Failure`] if the history cannot be read or the output cannot be written.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let history = arguments.reading.read(&arguments.file)?.history;
+    let history = arguments.reading.read(&arguments.file, None)?.history;
     let mut output = BufWriter::new(terminal::data());
     let written = match arguments.to {
         To::Edn => {

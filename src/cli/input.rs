@@ -21,12 +21,43 @@ pub struct ReadingOptions {
     /// The format of the histories; told by the content if not given.
     #[arg(long, value_name = "FORMAT", value_parser = names::format)]
     format: Option<Format>,
-    /// What a compare-and-set means that is recorded as failed; as usual in the format if not given.
+    /// What a compare-and-set means that is recorded as failed and names no error; as usual in the
+    /// format if not given.
     #[arg(long, value_name = "MEANING")]
     failed_cas: Option<FailedCas>,
-    /// Values are `[key value]`, as Jepsen's `independent` writes them.
+    /// What a read means that answered nil; as usual in the format if not given.
+    #[arg(long, value_name = "MEANING")]
+    nil_read: Option<NilRead>,
+    /// Whether values are `[key value]`, as Jepsen's `independent` writes them; told by the values if
+    /// not given.
+    #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true,
+          default_missing_value = "yes")]
+    independent: Option<Answer>,
+    /// Put events in the order of their times first, as the logs of several clients need it that were
+    /// put one after another.
     #[arg(long)]
-    independent: bool,
+    sort_by_time: bool,
+    /// Refuse histories that can be read with warnings only.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Answer {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// The choices of `--nil-read`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NilRead {
+    /// There was no value, which is an answer.
+    Value,
+    /// Nobody knows what it answered: the read is left out.
+    Unknown,
 }
 
 /// The choices of `--failed-cas`.
@@ -52,22 +83,22 @@ pub fn model(
     asked.or_else(|| ModelKind::told_by(history)).ok_or_else(|| {
         let known = MODELS.map(|entry| entry.name).join(", ");
         Failure::usage(miette::miette!(
-            "{}: its operations do not tell what object it is about; expected --model with one of \
-             {known}",
-            path.display()
+            "{}: {}; expected --model with one of {known}",
+            path.display(),
+            ModelKind::untold(history)
         ))
     })
 }
 
 impl ReadingOptions {
-    /// Reads the history in the file at `path`.
+    /// Reads the history in the file at `path`, which is about `model` if that is known.
     ///
     /// # Errors
     ///
     /// [`Failure`] names the file, the line, and what was expected there.
-    pub fn read(&self, path: &Path) -> Result<ReadHistory, Failure> {
+    pub fn read(&self, path: &Path, model: Option<ModelKind>) -> Result<ReadHistory, Failure> {
         let source = Source::open(path, None)?;
-        self.parse(source).map_err(|error| Failure::usage(miette::miette!("{error}")))
+        self.parse(source, model).map_err(|error| Failure::usage(miette::miette!("{error}")))
     }
 
     /// As [`Self::read`], but gives up at `deadline`; then only the line is known that it had come
@@ -79,9 +110,10 @@ impl ReadingOptions {
     pub fn read_until(
         &self,
         path: &Path,
+        model: Option<ModelKind>,
         deadline: Instant,
     ) -> Result<Result<ReadHistory, u64>, Failure> {
-        match self.parse(Source::open(path, Some(deadline))?) {
+        match self.parse(Source::open(path, Some(deadline))?, model) {
             Ok(read) => Ok(Ok(read)),
             Err(ReadError { line, problem: ReadProblem::Io(error), .. })
                 if error.kind() == ErrorKind::TimedOut && Instant::now() >= deadline =>
@@ -92,15 +124,21 @@ impl ReadingOptions {
         }
     }
 
-    fn parse(&self, source: Source) -> Result<ReadHistory, ReadError> {
+    fn parse(&self, source: Source, model: Option<ModelKind>) -> Result<ReadHistory, ReadError> {
         let options = ReadOptions {
             format: self.format,
             failed_cas: self.failed_cas.map(|meaning| match meaning {
                 FailedCas::Mismatch => formats::FailedCas::Mismatch,
                 FailedCas::Ignore => formats::FailedCas::Ignore,
             }),
-            independent: self.independent,
-            ..ReadOptions::default()
+            nil_read: self.nil_read.map(|meaning| match meaning {
+                NilRead::Value => formats::NilRead::Value,
+                NilRead::Unknown => formats::NilRead::Unknown,
+            }),
+            independent: self.independent.map(|answer| answer == Answer::Yes),
+            model,
+            sort_by_time: self.sort_by_time,
+            strict: self.strict,
         };
         let (name, chosen) = (source.name.clone(), source.chosen.clone());
         let input = BufReader::with_capacity(256 * 1024, source);

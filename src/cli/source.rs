@@ -48,7 +48,13 @@ impl Source {
         if path == Path::new("-") {
             let input = io::stdin().as_fd().try_clone_to_owned().or_usage(|| "-".to_owned())?;
             let input = File::from(input);
-            return Ok(Self { name: "-".to_owned(), chosen: None, input, may_block: true, deadline });
+            return Ok(Self {
+                name: "-".to_owned(),
+                chosen: None,
+                input,
+                may_block: true,
+                deadline,
+            });
         }
         let (path, chosen) = if path.is_dir() { in_folder(path)? } else { (path.into(), None) };
         let name = path.display().to_string();

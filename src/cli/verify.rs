@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
-use partita_checker::{Expected, ModelKind, Value};
+use partita_checker::{Expected, ModelKind};
 
+use super::initial::Initial;
 use super::input::{self, ReadingOptions};
 use super::run_folder;
 use super::show::counted;
@@ -36,10 +37,11 @@ pub struct Arguments {
     /// object is rejected.
     #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
-    /// The value of every key before the first operation, as JSON. A certificate that begins with
-    /// another is rejected.
-    #[arg(long, value_name = "JSON", default_value = "null", value_parser = super::value)]
-    initial: Value,
+    /// What keys hold before the first operation: a JSON value for all, an object with a value for
+    /// each key, or unknown. A certificate that begins with another is rejected.
+    #[arg(long, value_name = "JSON|unknown", default_value = "null",
+          value_parser = super::initial::initial)]
+    initial: Initial,
     #[command(flatten)]
     reading: ReadingOptions,
 }
@@ -51,14 +53,15 @@ pub struct Arguments {
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let Sources { history: history_path, certificate: path, model } = sources(arguments)?;
-    let history = arguments.reading.read(&history_path)?.history;
+    let history = arguments.reading.read(&history_path, model)?.history;
     let name = path.display().to_string();
     let file = File::open(&path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
     let model = input::model(model, &history, &history_path)?;
-    let expected = Expected { model, initial: arguments.initial.clone() };
-    match partita_checker::verify(&history, &certificate, &expected) {
+    let expected = Expected { model, initial: arguments.initial.value.clone() };
+    let initials = &arguments.initial.by_key;
+    match partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| false) {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             say!(

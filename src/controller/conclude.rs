@@ -27,7 +27,7 @@ use crate::{say, terminal};
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
     let deadline = Instant::now() + plan.check_timeout;
-    let history = ReadingOptions::default().read(&folder.file("history.jsonl"))?.history;
+    let history = ReadingOptions::default().read(&folder.file("history.jsonl"), None)?.history;
     let (analysis, certificate) =
         check::judge("history.jsonl", &history, &plan.options(), deadline);
     let failed = course.failure.is_some();

@@ -4,17 +4,22 @@
 
 use std::mem;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Format;
+use super::edn::syntax::quote;
 use super::error::ReadProblem;
 use super::options::{FailedCas, NilRead, ReadOptions, is_failed_cas, names_mismatch};
 use super::reading::{DecidedBy, Decision, Reading, Severity};
 use crate::event::{Event, EventKind, Function, ProcessId, Record};
 use crate::history::{History, HistoryBuilder, HistoryProblem, Remark};
+use crate::value::{Datum, Scalar, Value};
 
 /// What a note says that is made while a record is taken.
 const ERROR_NAMED: &str = "failed compare-and-sets that name their error taken as not happened";
+
+/// What a note says of a read that is invoked with a value.
+const ARGUMENT_OF_READ: &str = "values in the invocations of reads, which mean nothing";
 
 /// Why a whole history cannot be put together, and the line to blame.
 pub(super) type Blame = (u64, ReadProblem);
@@ -23,7 +28,6 @@ pub(super) type Blame = (u64, ReadProblem);
 #[derive(Debug)]
 pub(super) struct Assembly {
     builder: HistoryBuilder,
-    format: Format,
     nil_read: NilRead,
     nil_by: DecidedBy,
     failed_cas: FailedCas,
@@ -34,9 +38,30 @@ pub(super) struct Assembly {
     left_out: u64,
     /// What is to be noted of the record taken last.
     pending: Vec<(Severity, &'static str)>,
-    /// All events with their lines, if they have to be sorted.
-    unsorted: Option<Vec<(Event, u64)>>,
+    /// All events, if they have to be sorted.
+    unsorted: Option<Vec<Kept>>,
+    tuples: Tuples,
     pub(super) reading: Reading,
+}
+
+/// An event that waits until all are there.
+#[derive(Debug, Clone)]
+struct Kept {
+    event: Event,
+    line: u64,
+    /// Whether a read of nil is known to be an answer.
+    known: bool,
+}
+
+/// What is done with values that may be `[key value]`.
+#[derive(Debug)]
+enum Tuples {
+    /// They are what they are.
+    No,
+    /// They are split; the keys of open operations.
+    Split(FxHashMap<ProcessId, Value>),
+    /// Nobody said; whether a read was invoked with `[key null]`.
+    Unsaid(bool),
 }
 
 impl Assembly {
@@ -45,7 +70,6 @@ impl Assembly {
         let by = |given: bool| if given { DecidedBy::Option } else { DecidedBy::Format };
         Self {
             builder: HistoryBuilder::new(),
-            format,
             nil_read: options.nil_read.unwrap_or_else(|| format.nil_read()),
             nil_by: by(options.nil_read.is_some()),
             failed_cas: options.failed_cas.unwrap_or_else(|| format.failed_cas()),
@@ -55,6 +79,11 @@ impl Assembly {
             left_out: 0,
             pending: Vec::new(),
             unsorted: options.sort_by_time.then(Vec::new),
+            tuples: match options.independent {
+                None => Tuples::Unsaid(false),
+                Some(true) => Tuples::Split(FxHashMap::default()),
+                Some(false) => Tuples::No,
+            },
             reading: Reading::of(format),
         }
     }
@@ -70,16 +99,37 @@ impl Assembly {
     /// Takes an event, which is on `line` if that is known already.
     pub(super) fn take(&mut self, record: &Record<'_>, line: u64) -> Result<(), ReadProblem> {
         if let Some(unsorted) = &mut self.unsorted {
-            unsorted.push((Event::from(*record), line));
+            unsorted.push(Kept { event: Event::from(*record), line, known: false });
             return Ok(());
         }
-        self.push(record)
+        self.push_whole(record)
+    }
+
+    /// Says that values are no tuples, or that those have been split.
+    pub(super) fn without_tuples(mut self) -> Self {
+        self.tuples = Tuples::No;
+        self
+    }
+
+    fn push_whole(&mut self, record: &Record<'_>) -> Result<(), ReadProblem> {
+        let Tuples::Split(open) = &mut self.tuples else { return self.push(record) };
+        let mut event = Event::from(*record);
+        split(&mut event, open)?;
+        self.push(&Record::from(&event))
     }
 
     /// As [`Self::take`], for a read of nil that is known to be an answer.
     pub(super) fn take_known(&mut self, event: &Event, line: u64) -> Result<(), ReadProblem> {
+        if let Some(unsorted) = &mut self.unsorted {
+            unsorted.push(Kept { event: event.clone(), line, known: true });
+            return Ok(());
+        }
+        self.push_known(event)
+    }
+
+    fn push_known(&mut self, event: &Event) -> Result<(), ReadProblem> {
         let meaning = mem::replace(&mut self.nil_read, NilRead::Value);
-        let taken = self.take(&Record::from(event), line);
+        let taken = self.push_whole(&Record::from(event));
         self.nil_read = meaning;
         taken
     }
@@ -101,6 +151,7 @@ impl Assembly {
 
     fn push(&mut self, record: &Record<'_>) -> Result<(), ReadProblem> {
         let mut record = *record;
+        let meant = record.kind;
         if record.kind == EventKind::Fail {
             self.interpret_failure(&mut record);
         } else if record.kind == EventKind::Ok && record.function == Function::Read {
@@ -110,11 +161,22 @@ impl Assembly {
                 record.kind = EventKind::Fail;
             }
         }
-        let pushed = self.builder.push_record(&record);
+        if let Err(mut error) = self.builder.push_record(&record) {
+            // It names what the file has.
+            if let HistoryProblem::NothingOpen { kind, .. } = &mut error.problem {
+                *kind = meant.name();
+            }
+            return Err(error.into());
+        }
         if let Some(remark) = self.builder.remark() {
+            if let (Tuples::Unsaid(seen), Datum::Pair([_, Scalar::Null]), Remark::ArgumentOfRead) =
+                (&mut self.tuples, record.value, remark)
+            {
+                *seen = true;
+            }
             self.pending.push((Severity::Warning, text_of(remark)));
         }
-        Ok(pushed?)
+        Ok(())
     }
 
     /// Makes an answer of a compare-and-set that failed because another value was there.
@@ -148,6 +210,14 @@ impl Assembly {
         if let Some(unsorted) = self.unsorted.take() {
             self.push_sorted(unsorted)?;
         }
+        if matches!(self.tuples, Tuples::Unsaid(true)) {
+            let line = self.reading.notes.iter().find(|note| note.text == ARGUMENT_OF_READ);
+            let expected = "--independent, or --independent=no, since reads are invoked with [key \
+                            null] as in the tuples of Jepsen's independent";
+            let found = "neither";
+            let problem = ReadProblem::unexpected(expected, found);
+            return Err((line.map_or(1, |note| note.first_line), problem));
+        }
         self.decide();
         let history = self.builder.finish();
         let keyless = keyless(&history);
@@ -163,7 +233,7 @@ impl Assembly {
         Ok((history, self.reading))
     }
 
-    fn push_sorted(&mut self, mut events: Vec<(Event, u64)>) -> Result<(), Blame> {
+    fn push_sorted(&mut self, mut events: Vec<Kept>) -> Result<(), Blame> {
         let moved = sort_by_time(&mut events);
         self.reading.decisions.push(Decision {
             subject: "order".to_owned(),
@@ -171,8 +241,12 @@ impl Assembly {
             by: DecidedBy::Option,
             operations: moved,
         });
-        for (event, line) in &events {
-            self.push(&Record::from(event)).map_err(|problem| (*line, problem))?;
+        for Kept { event, line, known } in &events {
+            let pushed = match known {
+                true => self.push_known(event),
+                false => self.push_whole(&Record::from(event)),
+            };
+            pushed.map_err(|problem| (*line, problem))?;
             self.note_pending(*line);
         }
         Ok(())
@@ -211,20 +285,40 @@ impl Assembly {
                 operations: self.conventional,
             });
         }
-        let _ = self.format;
     }
 }
 
 const fn text_of(remark: Remark) -> &'static str {
     match remark {
         Remark::AnswerOfDelete => "answers of deletes, which are not checked",
-        Remark::ArgumentOfRead => "values in the invocations of reads, which mean nothing",
+        Remark::ArgumentOfRead => ARGUMENT_OF_READ,
     }
+}
+
+/// Makes a key and a value of a tuple. What failed or may have happened has the key of its invocation.
+fn split(event: &mut Event, open: &mut FxHashMap<ProcessId, Value>) -> Result<(), ReadProblem> {
+    if matches!(event.kind, EventKind::Fail | EventKind::Info) {
+        event.key = open.remove(&event.process).unwrap_or_default();
+        event.value = Value::Null;
+        return Ok(());
+    }
+    let (key, value) = match &event.value {
+        Value::List(items) if items.len() == 2 => (items[0].clone(), items[1].clone()),
+        other => {
+            let expected = "a value of [key, value], as `independent` has it";
+            return Err(ReadProblem::unexpected(expected, quote(&other.to_string())));
+        }
+    };
+    if event.kind == EventKind::Invoke {
+        open.insert(event.process, key.clone());
+    }
+    (event.key, event.value) = (key, value);
+    Ok(())
 }
 
 /// How many operations have no key, if others have one.
 fn keyless(history: &History) -> u64 {
-    let Some(null) = history.keys.iter().position(crate::value::Value::is_null) else { return 0 };
+    let Some(null) = history.keys.iter().position(Value::is_null) else { return 0 };
     if history.keys.len() == 1 {
         return 0;
     }
@@ -236,18 +330,18 @@ fn keyless(history: &History) -> u64 {
 ///
 /// Of events at one time nobody knows which was first, so that invocations come first: then the
 /// operations overlap. A process's own events stay in their order.
-fn sort_by_time(events: &mut [(Event, u64)]) -> u64 {
+fn sort_by_time(events: &mut [Kept]) -> u64 {
     let mut order: Vec<usize> = (0..events.len()).collect();
-    order.sort_by_key(|&place| events[place].0.time);
+    order.sort_by_key(|&place| events[place].event.time);
     let mut begun: FxHashSet<ProcessId> = FxHashSet::default();
     let mut at = 0;
     while at < order.len() {
-        let time = events[order[at]].0.time;
-        let length = order[at..].iter().take_while(|&&one| events[one].0.time == time).count();
+        let time = events[order[at]].event.time;
+        let length = order[at..].iter().take_while(|&&one| events[one].event.time == time).count();
         let (mut first, mut rest) = (Vec::new(), Vec::new());
         begun.clear();
         for &place in &order[at..at + length] {
-            let event = &events[place].0;
+            let event = &events[place].event;
             let is_first = begun.insert(event.process) && event.kind == EventKind::Invoke;
             if is_first { first.push(place) } else { rest.push(place) }
         }
@@ -256,9 +350,10 @@ fn sort_by_time(events: &mut [(Event, u64)]) -> u64 {
         at += length;
     }
     let moved = order.iter().enumerate().filter(|(new, old)| new != *old).count();
-    let sorted: Vec<(Event, u64)> = order.iter().map(|&place| events[place].clone()).collect();
-    for (index, (slot, (event, line))) in (0..).zip(events.iter_mut().zip(sorted)) {
-        *slot = (Event { index, ..event }, line);
+    let sorted: Vec<Kept> = order.iter().map(|&place| events[place].clone()).collect();
+    for (index, (slot, kept)) in (0..).zip(events.iter_mut().zip(sorted)) {
+        *slot = kept;
+        slot.event.index = index;
     }
     moved as u64
 }

@@ -46,8 +46,8 @@ mod tests {
     #[test]
     fn certificate_survives_the_file() {
         let keys = vec![
-            KeyOrder { key: Value::text("k1"), order: vec![4, 0, 7] },
-            KeyOrder { key: Value::Null, order: Vec::new() },
+            KeyOrder { key: Value::text("k1"), order: vec![4, 0, 7], initial: None },
+            KeyOrder { key: Value::Null, order: Vec::new(), initial: Some(Value::Null) },
         ];
         let initial = Value::Integer(-1);
         let certificate = Certificate { model: "register".to_owned(), initial, keys };

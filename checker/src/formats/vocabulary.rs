@@ -280,7 +280,8 @@ impl Vocabulary {
             self.options.model,
             self.entries.iter().map(|one| &one.event),
         );
-        let mut assembly = Assembly::new(self.format, &self.options).with_nil_read(nil_read);
+        let mut assembly =
+            Assembly::new(self.format, &self.options).with_nil_read(nil_read).without_tuples();
         self.note_times();
         if self.micro > 0 {
             self.decided("values", "micro-operations of transactions", self.micro);

@@ -198,7 +198,7 @@ impl HistoryBuilder {
                 self.invoke(event, moment)
             }
             (Process::Idle, kind) => {
-                Err(HistoryProblem::NothingOpen { process, kind: kind_name(kind) })
+                Err(HistoryProblem::NothingOpen { process, kind: kind.name() })
             }
             (Process::Open(place), kind) => {
                 *state = match kind {
@@ -406,15 +406,6 @@ fn operands(value: Datum<'_>) -> Option<[Datum<'_>; 2]> {
 /// The value as it stands in a file, which is where the reader of an error will look for it.
 fn json(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| value.to_string())
-}
-
-const fn kind_name(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Invoke => "invoke",
-        EventKind::Ok => "ok",
-        EventKind::Fail => "fail",
-        EventKind::Info => "info",
-    }
 }
 
 #[cfg(test)]

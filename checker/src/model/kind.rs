@@ -6,8 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::event::Function;
-use crate::history::{Action, History, Response};
-use crate::value::Value;
+use crate::history::{Action, History, Operation, Response};
+use crate::value::{Value, ValueId};
 
 /// Binds the model of a [`ModelKind`] to a name and evaluates an expression with it. The value is a
 /// `Result`: not every object can begin with every value.
@@ -170,7 +170,7 @@ impl ModelKind {
 
     /// The object that the history is about, as far as its operations tell: the only one that has
     /// them all. A counter and a set, which both have `add` and `read`, are told apart by what is
-    /// added and read.
+    /// added and read. Reads that answer lists tell that it is no register, unless lists are written.
     pub fn told_by(history: &History) -> Option<Self> {
         let operations = || history.operations.iter();
         let has_all = |entry: &&ModelEntry| {
@@ -178,16 +178,21 @@ impl ModelKind {
         };
         let mut kinds = MODELS.iter().filter(has_all).map(|entry| entry.kind);
         match (kinds.next()?, kinds.next()) {
+            (Self::Register, None) => (!has_foreign_lists(history)).then_some(Self::Register),
             (kind, None) => Some(kind),
             // A register does all that a growing string does but append.
-            (Self::Register, _) => Some(Self::Register),
+            (Self::Register, _) => (!has_foreign_lists(history)).then_some(Self::Register),
             (Self::Counter, Some(Self::Set)) => {
                 let is_number = |value: &Value| matches!(value, Value::Integer(_) | Value::Null);
                 let mut shown = operations().map(|one| match one.response() {
                     Some(Response::Value(value)) => history.values.get(value).clone(),
                     _ => history.argument(one.action),
                 });
-                let are_read = operations().any(|one| one.action == Action::Read);
+                let answers = |one: &Operation| match one.response() {
+                    Some(Response::Value(value)) => value != ValueId::NULL,
+                    _ => false,
+                };
+                let are_read = operations().any(|one| one.action == Action::Read && answers(one));
                 match shown.all(|value| is_number(&value)) {
                     true if are_read => Some(Self::Counter),
                     true => None,
@@ -198,11 +203,45 @@ impl ModelKind {
         }
     }
 
+    /// Why operations do not [tell](Self::told_by) the object, and what would.
+    pub fn untold(history: &History) -> &'static str {
+        let functions = || history.operations.iter().map(|one| one.action.function());
+        if functions().all(|function| Self::Register.entry().functions.contains(&function)) {
+            "its reads answer lists or maps that nobody writes, as those of a bank, a set or a list \
+             do, and are no values of a register"
+        } else if functions().all(|function| Self::Counter.entry().functions.contains(&function)) {
+            "its operations fit a counter and a set"
+        } else {
+            "its operations do not tell what object it is about"
+        }
+    }
+
     /// Whether every key is an object of its own, to be judged apart. If not, all operations of a
     /// history work on one object, whatever their keys.
     pub const fn splits_by_key(self) -> bool {
         !matches!(self, Self::MultiRegister)
     }
+}
+
+/// Whether some reads answer lists, although no operation writes any.
+fn has_foreign_lists(history: &History) -> bool {
+    let is_list = |id: ValueId| matches!(history.values.get(id), Value::List(_));
+    // Without a list among the values, nothing has to be looked through.
+    if !(0..history.values.len() as u32).map(ValueId).any(is_list) {
+        return false;
+    }
+    let mut read = false;
+    for operation in &history.operations {
+        match (operation.action, operation.response()) {
+            (Action::Write(value), _) if is_list(value) => return false,
+            (Action::Cas { expected, new }, _) if is_list(new) || is_list(expected) => {
+                return false;
+            }
+            (Action::Read, Some(Response::Value(value))) => read |= is_list(value),
+            _ => {}
+        }
+    }
+    read
 }
 
 impl fmt::Display for ModelKind {
@@ -283,6 +322,12 @@ mod tests {
             (pair(0, "pop", "null", "1"), Some(ModelKind::Stack)),
             (pair(0, "remove", "1", "true"), Some(ModelKind::Set)),
             (read("1") + &pair(2, "add", "1", "1"), Some(ModelKind::Counter)),
+            (read("null") + &pair(2, "add", "1", "1"), None),
+            (read("[[1,5],[2,5]]"), None),
+            (
+                pair(0, "write", "[1,2]", "[1,2]") + &pair(2, "read", "null", "[1,2]"),
+                Some(ModelKind::Register),
+            ),
             (read("[1]") + &pair(2, "add", "1", "1"), Some(ModelKind::Set)),
             (pair(0, "add", "1", "1"), None),
             (pair(0, "pop", "null", "1") + &pair(2, "enqueue", "1", "1"), None),

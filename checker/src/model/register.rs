@@ -7,10 +7,13 @@ use crate::value::{Value, ValueId, Values};
 /// A register that holds one value.
 ///
 /// A compare-and-set that did not match answers so, with or without the value it saw instead.
-/// A delete puts the initial value back.
+/// A delete puts the initial value back, where all registers begin with one value; see
+/// [`KeyInitials`](crate::KeyInitials) for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Register {
     initial: ValueId,
+    /// What a delete leaves.
+    deleted: ValueId,
 }
 
 impl Register {
@@ -19,9 +22,21 @@ impl Register {
 
     /// A register that holds `initial` before the first operation of a history with these `values`.
     pub fn new(initial: &Value, values: &Values) -> Self {
-        // A value that the history never names gets the number after the last: no operation has it.
-        let unnamed = || ValueId(u32::try_from(values.len()).expect("at most 2^32 values"));
-        Self { initial: values.find(initial).unwrap_or_else(unnamed) }
+        Self::begun(initial, initial, values)
+    }
+
+    /// As [`Self::new`], where a delete leaves `deleted`.
+    pub(crate) fn begun(initial: &Value, deleted: &Value, values: &Values) -> Self {
+        // A value that the history never names gets a number after the last: no operation has it.
+        let unnamed = |place: u32| {
+            move || ValueId(u32::try_from(values.len()).expect("at most 2^32 values") + place)
+        };
+        let first = values.find(initial).unwrap_or_else(unnamed(0));
+        let deleted = match deleted == initial {
+            true => first,
+            false => values.find(deleted).unwrap_or_else(unnamed(1)),
+        };
+        Self { initial: first, deleted }
     }
 
     /// The value before the first operation; possibly one past the end of the table.
@@ -34,7 +49,7 @@ impl Register {
         match (call.action, call.response) {
             (Action::Write(value), _) => Some(value),
             (Action::Cas { new, .. }, Some(Response::Swapped) | None) => Some(new),
-            (Action::Delete, _) => Some(self.initial),
+            (Action::Delete, _) => Some(self.deleted),
             _ => None,
         }
     }
@@ -79,7 +94,7 @@ impl Model for Register {
             (Action::Read, Some(Response::Value(value))) => (value == state).then_some(state),
             (Action::Read, None) => Some(state),
             (Action::Write(value), Some(Response::Done) | None) => Some(value),
-            (Action::Delete, Some(Response::Done) | None) => Some(self.initial),
+            (Action::Delete, Some(Response::Done) | None) => Some(self.deleted),
             (Action::Cas { expected, new }, Some(Response::Swapped)) => {
                 (state == expected).then_some(new)
             }
@@ -146,7 +161,7 @@ mod tests {
 
     #[test]
     fn mismatch_needs_another_value_than_expected() {
-        let register = Register { initial: ValueId::NULL };
+        let register = Register { initial: ValueId::NULL, deleted: ValueId::NULL };
         let silent = Some(Response::Mismatch(None));
         let told = Some(Response::Mismatch(Some(ValueId(3))));
         assert_eq!(register.step(&ValueId(1), cas(1, 2, silent)), None);
@@ -158,7 +173,7 @@ mod tests {
 
     #[test]
     fn unknown_compare_and_set_swaps_exactly_if_it_matches() {
-        let register = Register { initial: ValueId::NULL };
+        let register = Register { initial: ValueId::NULL, deleted: ValueId::NULL };
         assert_eq!(register.step(&ValueId(1), cas(1, 2, None)), Some(ValueId(2)));
         assert_eq!(register.step(&ValueId(3), cas(1, 2, None)), Some(ValueId(3)));
     }

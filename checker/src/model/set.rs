@@ -54,11 +54,17 @@ impl<'a> Set<'a> {
     ///
     /// # Errors
     ///
-    /// If `initial` is neither null nor a list.
+    /// If `initial` is neither null nor a list, or has an element twice.
     pub fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
         let mut unnamed = FxHashMap::default();
         let initial_items = items(Self::NAME, initial, values)?;
         if let Value::List(list) = initial {
+            let mut sorted = list.to_vec();
+            sorted.sort();
+            if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+                let (expected, found) = ("a list with each of its elements once", initial.clone());
+                return Err(BadInitial { model: Self::NAME, expected, found });
+            }
             for (item, id) in list.iter().zip(&initial_items) {
                 unnamed.insert(item, id.0);
             }

@@ -173,7 +173,9 @@ fn certify(history: &History, initial: &Value, spans: &[Span], order: &[u32]) {
     let certificate = Certificate {
         model: "register".to_owned(),
         initial: initial.clone(),
-        keys: keys.map(|key| KeyOrder { key: key.clone(), order: order.clone() }).collect(),
+        keys: keys
+            .map(|key| KeyOrder { key: key.clone(), order: order.clone(), initial: None })
+            .collect(),
     };
     let expected = Expected { initial: initial.clone(), ..Expected::default() };
     if let Err(error) = verify(history, &certificate, &expected) {

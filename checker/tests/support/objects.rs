@@ -313,7 +313,7 @@ impl<M: Monitored> Object<'_, M> {
             self.history.operations[operation].invoked.position
         };
         let order: Vec<u64> = order.iter().map(index).collect();
-        let keys = vec![KeyOrder { key: Value::Null, order }];
+        let keys = vec![KeyOrder { key: Value::Null, order, initial: None }];
         let initial = Value::Null;
         let certificate =
             Certificate { model: self.kind.name().to_owned(), initial: initial.clone(), keys };

@@ -73,6 +73,12 @@ impl Fact {
         if file.history.has_clock() {
             facts.push(Self::new("Duration", duration(file.end()), ""));
         }
+        if let Some((choices, notes)) = file.read_as.split_first() {
+            let (model, others) = choices.split_once(", ").unwrap_or((choices, ""));
+            let rest: Vec<&str> =
+                std::iter::once(others).chain(notes.iter().map(String::as_str)).collect();
+            facts.push(Self::new("Reading", model, rest.join("; ")));
+        }
         facts
     }
 

@@ -26,6 +26,7 @@ fn checked(file: &str, events: Vec<Event>) -> CheckedHistory {
     let (analysis, _) = check(&history, &Options::default(), &|| false);
     let certificate = (analysis.verdict == Verdict::Valid).then(|| "proof.json".to_owned());
     CheckedHistory {
+        read_as: vec!["read as jsonl: register (told by its operations)".to_owned()],
         file: file.to_owned(),
         model: "register".to_owned(),
         history,

@@ -25,6 +25,7 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
             .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
             .count(),
         reason: None,
+        initial: None,
         counterexample: counterexample
             .as_ref()
             .filter(|found| found.key == *key)

@@ -1,0 +1,80 @@
+//! What the user of a checker may have forgotten, where a violation looks like that.
+
+use crate::check::Options;
+use crate::event::{EventKind, Function};
+use crate::formats::{DecidedBy, Reading};
+use crate::history::{Action, History, Response};
+use crate::initial::KeyInitials;
+use crate::value::{Value, ValueId};
+use crate::verdict::{Analysis, Counterexample};
+
+/// Adds hints to the counterexamples of `analysis`: at an initial value that was not given, and at a
+/// meaning of failed compare-and-sets that only the format has.
+pub fn add(history: &History, options: &Options, reading: &Reading, analysis: &mut Analysis) {
+    let conventional = reading
+        .decisions
+        .iter()
+        .any(|decision| decision.subject == "failed cas" && decision.by == DecidedBy::Format);
+    let keys = analysis.keys.iter_mut().filter_map(|key| key.counterexample.as_deref_mut());
+    for found in keys.chain(&mut analysis.counterexample) {
+        let hint = || initial_value(history, options, found);
+        if let Some(hint) = hint().or_else(|| failed_cas(found, conventional)) {
+            let others = found.hint.take().filter(|other| *other != hint);
+            found.hint = Some(others.map_or(hint.clone(), |other| format!("{other} {hint}")));
+        }
+    }
+}
+
+/// All reads at the start of a key show one value that nobody wrote.
+fn initial_value(history: &History, options: &Options, found: &Counterexample) -> Option<String> {
+    if options.initial_by_key != KeyInitials::Same || !options.model.splits_by_key() {
+        return None;
+    }
+    let key = history.keys.iter().position(|key| *key == found.key)?;
+    let operations = || history.operations.iter().filter(move |one| one.key.0 as usize == key);
+    let first = operations().find_map(|one| match (one.action, one.response()) {
+        (Action::Read, Some(Response::Value(value))) => Some(value),
+        (Action::Cas { expected, .. }, Some(Response::Swapped)) => Some(expected),
+        _ => None,
+    })?;
+    let shown = history.values.get(first);
+    if *shown == options.initial || operations().any(|one| writes(one.action, first)) {
+        return None;
+    }
+    // A list that grows is not what nobody wrote.
+    let is_plain = !matches!(shown, Value::List(_)) || options.model.name() != "set";
+    is_plain.then(|| {
+        let value = serde_json::to_string(shown).unwrap_or_default();
+        let begun = serde_json::to_string(&options.initial).unwrap_or_default();
+        format!(
+            "Nobody wrote {value}, which {} shows first: if it was there before the first \
+             operation, give --initial '{value}' or --initial unknown; the initial value taken \
+             here is {begun}.",
+            crate::words::key(&found.key)
+        )
+    })
+}
+
+fn writes(action: Action, value: ValueId) -> bool {
+    match action {
+        Action::Write(written) => written == value,
+        Action::Cas { new, .. } => new == value,
+        Action::Other(_, argument) => argument == value,
+        Action::Read | Action::Delete => false,
+    }
+}
+
+/// The contradiction rests on a failed compare-and-set that did not say why it failed.
+fn failed_cas(found: &Counterexample, conventional: bool) -> Option<String> {
+    let rests = found.operations.iter().any(|witness| {
+        witness.function == Function::Cas
+            && witness.outcome == EventKind::Ok
+            && witness.swapped == Some(false)
+            && witness.saw.is_none()
+    });
+    (conventional && rests).then(|| {
+        "It rests on a compare-and-set that failed and did not say why, which this format takes to \
+         have found another value; --failed-cas ignore takes it as not happened."
+            .to_owned()
+    })
+}
