@@ -200,6 +200,6 @@ mod tests {
         };
         let reasons = many.objections();
         assert_eq!(reasons.len(), 6);
-        assert_eq!(reasons[5], "the protocol was broken 21 more times");
+        assert_eq!(reasons[5], "the protocol was broken 21 times more");
     }
 }

@@ -297,7 +297,11 @@ fn interpret(invocation: &Invocation, reply: &Reply) -> Result<Completion, Proto
                 Completion::Mismatch(saw)
             }
         }
-        _ => return Err(unexpected(&format!("a {}", invocation.kind()), reply)),
+        _ => {
+            let kind = invocation.kind();
+            let article = if kind.starts_with(['a', 'e']) { "an" } else { "a" };
+            return Err(unexpected(&format!("{article} {kind}"), reply));
+        }
     })
 }
 
