@@ -36,7 +36,9 @@ pub(crate) fn every_mode_has_its_verdict() -> Result<(), Failed> {
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(mode) = lock(&waiting).pop_front() {
+                // By a function, so that the lock is not held while a run is on.
+                let next = || lock(&waiting).pop_front();
+                while let Some(mode) = next() {
                     if let Err(problem) = try_mode(mode, folder.path()) {
                         lock(&problems).push(format!("{}: {problem}", mode.name));
                     }
