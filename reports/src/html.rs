@@ -5,6 +5,7 @@
 //! proof is a handful of operations, tables end after some hundred rows and say what is left out.
 
 mod check;
+mod outcomes;
 mod rows;
 
 pub use check::check_html;
@@ -22,6 +23,7 @@ use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
+use outcomes::OutcomeTables;
 use rows::{Fact, FaultRow, GroupView, Keys, LatencyRow, ProofView};
 
 /// How many stretches of time a chart divides the run into, at most.
@@ -59,6 +61,7 @@ pub fn html(run: &Run<'_>) -> String {
         operations: run.history.operations.len(),
         charts: Charts::of(run.history, &plot),
         roles_chart: chart::roles::draw(run, &plot),
+        outcomes: OutcomeTables::of(&run.record.outcomes),
         commands: Commands::of(run),
         folder: folder(run),
         keys: Keys::of(run.analysis, MOST_ROWS),
@@ -87,6 +90,7 @@ struct Page {
     operations: usize,
     charts: Charts,
     roles_chart: Option<String>,
+    outcomes: OutcomeTables,
     commands: Commands,
     folder: String,
     keys: Keys,
@@ -121,7 +125,10 @@ impl Charts {
             throughput: chart::throughput::draw(plot, &throughput),
             throughput_note: bucket_note(&throughput),
             latency: chart::latency::draw(plot, &latency),
-            latency_note: format!("lines per {}, by invocation", duration(latency.stretches.width)),
+            latency_note: format!(
+                "lines of answered operations per {}, by invocation",
+                duration(latency.stretches.width)
+            ),
             latencies: LatencyRow::of(&latency),
             has_faults: plot.windows.iter().next().is_some(),
         }

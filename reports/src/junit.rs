@@ -21,12 +21,16 @@ use crate::commands::{Commands, folder};
 use crate::evidence::{Evidence, Exhibit, ending};
 use crate::groups::Groups;
 use crate::headline::{self, Headline};
+use crate::outcomes::ErrorCount;
 use crate::run::Run;
-use crate::text::number::instant;
+use crate::text::number::{amount, instant};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// How many groups of violations are told.
 const MOST_GROUPS: usize = 20;
+
+/// Errors that the output repeats; `run.json` has all of them.
+const MOST_ERRORS: usize = 20;
 
 /// The JUnit document for one run, with an XML declaration.
 ///
@@ -136,7 +140,7 @@ fn system_out(run: &Run<'_>, headline: &Headline) -> String {
     let remarks: String =
         headline.remarks.iter().flat_map(|remark| [remark.as_str(), "\n"]).collect();
     format!(
-        "{}: {}\n{}{} operations: {} ok, {} fail, {} info; {} ok during faults\nRun again: {}",
+        "{}: {}\n{}{} operations: {} ok, {} fail, {} info; {} ok during faults\n{}Run again: {}",
         headline.title,
         headline.lead,
         remarks,
@@ -145,8 +149,21 @@ fn system_out(run: &Run<'_>, headline: &Headline) -> String {
         counts.fail,
         counts.info,
         counts.ok_during_faults,
+        lines_of_outcomes(run),
         Commands::of(run).again
     )
+}
+
+/// The rate, and the errors that were met most, a line each with its end.
+fn lines_of_outcomes(run: &Run<'_>) -> String {
+    let record = run.record;
+    let rate = record.rate_reached.map(|reached| {
+        format!("{} operations a second of {} asked for", amount(reached), amount(record.rate))
+    });
+    let errors = record.outcomes.errors.iter().take(MOST_ERRORS).map(ErrorCount::sentence);
+    let violations = record.outcomes.protocol_violations.iter().take(MOST_ERRORS);
+    let violations = violations.map(|violation| shown(&violation.sentence()));
+    rate.into_iter().chain(errors).chain(violations).map(|line| line + "\n").collect()
 }
 
 fn properties(run: &Run<'_>) -> Vec<(&'static str, String)> {
@@ -162,7 +179,11 @@ fn properties(run: &Run<'_>) -> Vec<(&'static str, String)> {
         ("partita", record.version.clone()),
         ("operations", record.counts.invoked.to_string()),
         ("faults", run.faults.len().to_string()),
+        ("rate", record.rate.to_string()),
     ];
+    if let Some(reached) = record.rate_reached {
+        properties.push(("rate reached", format!("{reached:.1}")));
+    }
     if let Some(mutation) = &record.mutation {
         properties.push(("mutation", mutation.clone()));
     }

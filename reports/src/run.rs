@@ -4,6 +4,8 @@ use partita_checker::{Analysis, History, Moment, Nanoseconds, Operation, Outcome
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::outcomes::Outcomes;
+
 /// A run's plan, surroundings, course and verdict.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -31,6 +33,10 @@ pub struct RunRecord {
     pub clients: u32,
     /// The rate aimed at by all clients together, in operations a second.
     pub rate: f64,
+    /// The rate that they reached, in operations a second: what they sent in the phases `lead-in`,
+    /// `faults` and `heal`, by the length of these. Absent if there were no such phases.
+    #[serde(default)]
+    pub rate_reached: Option<f64>,
     /// How long clients and faults were at work, in seconds.
     pub duration_s: f64,
     /// The machine.
@@ -41,6 +47,10 @@ pub struct RunRecord {
     pub phases: Vec<Phase>,
     /// What became of the operations.
     pub counts: Counts,
+    /// The same by kind of operation, what went wrong with them, and what nodes sent against their
+    /// protocol.
+    #[serde(default)]
+    pub outcomes: Outcomes,
     /// Who was what when, as seen from outside every node. By time.
     pub roles: Vec<RoleChange>,
     /// The verdict on the run: on the history, unless the run was vacuous.

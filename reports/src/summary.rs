@@ -15,7 +15,7 @@ use crate::groups::Groups;
 use crate::headline::{self, Headline};
 use crate::html::effects;
 use crate::run::Run;
-use crate::text::number::{count, duration, instant, instant_short};
+use crate::text::number::{amount, count, duration, instant, instant_short};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// Rows of the tables; a comment is no place for more.
@@ -42,6 +42,7 @@ pub fn summary(run: &Run<'_>) -> String {
     proof(&mut text, run);
     groups(&mut text, run);
     counts(&mut text, run);
+    outcomes(&mut text, run);
     faults(&mut text, run);
     again(&mut text, run);
     text
@@ -86,20 +87,55 @@ fn groups(text: &mut String, run: &Run<'_>) {
 
 fn counts(text: &mut String, run: &Run<'_>) {
     let counts = run.record.counts;
-    put(text, format_args!("\n| operations | ok | fail | info | ok during faults | faults |\n"));
-    put(text, format_args!("| ---: | ---: | ---: | ---: | ---: | ---: |\n"));
     put(
         text,
         format_args!(
-            "| {} | {} | {} | {} | {} | {} |\n",
+            "\n| operations | ok | fail | info | ok during faults | faults | op/s asked | op/s reached |\n"
+        ),
+    );
+    put(text, format_args!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"));
+    put(
+        text,
+        format_args!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
             count(counts.invoked),
             count(counts.ok),
             count(counts.fail),
             count(counts.info),
             count(counts.ok_during_faults),
-            run.faults.len()
+            run.faults.len(),
+            amount(run.record.rate),
+            run.record.rate_reached.map_or("–".to_owned(), amount)
         ),
     );
+}
+
+fn outcomes(text: &mut String, run: &Run<'_>) {
+    let outcomes = &run.record.outcomes;
+    if !outcomes.kinds.is_empty() {
+        put(text, format_args!("\n| kind | sent | ok | with effect | fail | info |\n"));
+        put(text, format_args!("| --- | ---: | ---: | ---: | ---: | ---: |\n"));
+    }
+    for it in outcomes.kinds.iter().take(MOST_ROWS) {
+        let numbers = [it.sent, it.ok, it.effective, it.fail, it.info].map(count).join(" | ");
+        put(text, format_args!("| {} | {numbers} |\n", bounded(&it.kind)));
+    }
+    let violations = &outcomes.protocol_violations;
+    if !outcomes.errors.is_empty() || !violations.is_empty() {
+        put(text, format_args!("\n<details><summary>Errors</summary>\n\n"));
+        for error in outcomes.errors.iter().take(MOST_ROWS) {
+            put(text, format_args!("- {}\n", plain(&error.sentence())));
+        }
+        for violation in violations.iter().take(MOST_ROWS) {
+            put(text, format_args!("- {}\n", bounded(&violation.sentence())));
+        }
+        let left_out = outcomes.errors.len().saturating_sub(MOST_ROWS)
+            + violations.len().saturating_sub(MOST_ROWS);
+        if left_out > 0 {
+            put(text, format_args!("- {left_out} more are in run.json\n"));
+        }
+        put(text, format_args!("\n</details>\n"));
+    }
 }
 
 fn faults(text: &mut String, run: &Run<'_>) {

@@ -124,10 +124,19 @@ pub async fn perform(
         event.node = Some(Arc::clone(&endpoint.name));
         event
     });
+    recorder.outcomes().count(&endpoint.name, invocation, &completion);
+    distrust(recorder, client, endpoint);
     if completion.kind() == EventKind::Info {
         processes.retire();
     }
     completion
+}
+
+/// Counts what the node sent against the protocol.
+fn distrust(recorder: &Recorder, client: &mut RespClient, endpoint: &Endpoint) {
+    for violation in client.protocol_violations() {
+        recorder.outcomes().distrust(&endpoint.name, violation);
+    }
 }
 
 /// Starts all clients. They run until `stop` says so, each finishing the operation it is at.
@@ -159,6 +168,8 @@ async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool
             pacing.postpone(Duration::from_millis(50));
         }
     }
+    // What came after the last reply.
+    distrust(&load.recorder, &mut client, &endpoint);
 }
 
 /// When a client may go on.

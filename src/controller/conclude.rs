@@ -20,6 +20,9 @@ use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{say, terminal};
 
+/// Lines of errors at the end of a run; `run.json` has all of them.
+const ERRORS_SHOWN: usize = 6;
+
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
 /// # Errors
@@ -73,7 +76,9 @@ fn record(
     };
     let mut remarks = course.remarks.clone();
     remarks.extend(course.failure.clone());
-    remarks.extend(vacuity::reasons(history, &course.faults, &counts, wants_faults));
+    remarks.extend(course.outcomes.objections());
+    let outcomes = &course.outcomes;
+    remarks.extend(vacuity::reasons(history, &course.faults, &counts, outcomes, wants_faults));
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
     let verdict = match analysis.verdict {
@@ -94,6 +99,7 @@ fn record(
         mutation: (!plan.mutations.is_empty()).then(|| plan.mutations.join(", ")),
         clients: plan.clients,
         rate: plan.rate,
+        rate_reached: vacuity::rate(history, &course.phases),
         duration_s: plan.time.as_secs_f64(),
         host: HostRecord {
             kernel: kernel_release(),
@@ -104,6 +110,7 @@ fn record(
         nodes: course.nodes.clone(),
         phases: course.phases.clone(),
         counts,
+        outcomes: outcomes.clone(),
         roles: course.roles.clone(),
         verdict,
         remarks,
@@ -136,6 +143,21 @@ fn write(
         .or_harness(|| format!("{}: the report", folder.path().display()))
 }
 
+/// What was reached of the rate asked for, and the errors that were met most.
+fn print_outcomes(record: &RunRecord) {
+    if let Some(reached) = record.rate_reached {
+        say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
+    }
+    let errors = &record.outcomes.errors;
+    for error in errors.iter().take(ERRORS_SHOWN) {
+        say!("  errors: {}", error.sentence());
+    }
+    if errors.len() > ERRORS_SHOWN {
+        let more = errors[ERRORS_SHOWN..].iter().map(|error| error.count).sum();
+        say!("  errors: {} more, see run.json", HumanCount(more));
+    }
+}
+
 fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
     let counts = &record.counts;
     match record.verdict {
@@ -161,6 +183,7 @@ fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
         HumanCount(counts.fail),
         HumanCount(counts.info)
     );
+    print_outcomes(record);
     say!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
     say!("  again:  {}", record.command);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use partita_checker::{Nanoseconds, Value};
 use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Script, Stop};
-use partita_reports::{NodeRecord, Phase, RoleChange};
+use partita_reports::{NodeRecord, Outcomes, Phase, RoleChange};
 use partita_workloads::client::Limits;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -51,6 +51,8 @@ pub struct Course {
     pub faults: Vec<FaultRecord>,
     /// Who was what when.
     pub roles: Vec<RoleChange>,
+    /// What became of operations, by kind and error.
+    pub outcomes: Outcomes,
     /// Why the run proves nothing, if so; one sentence each.
     pub remarks: Vec<String>,
     /// What failed of the harness or the target, if anything did.
@@ -119,6 +121,7 @@ pub async fn carry_out(
         phases: phases.finish(),
         faults: faults.all(),
         roles: observer.changes(),
+        outcomes: load.recorder.outcomes().outcomes(),
         remarks: trouble.remarks,
         failure: trouble.failure,
     };

@@ -11,6 +11,7 @@ pub mod final_reads;
 pub mod folder;
 pub mod observer;
 pub mod operator;
+pub mod outcomes;
 pub mod plan;
 pub mod recorder;
 pub mod status;

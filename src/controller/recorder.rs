@@ -18,6 +18,7 @@ use partita_checker::streaming::StreamingChecker;
 use partita_checker::{Event, EventKind, Nanoseconds, Options};
 
 use super::clock::RunClock;
+use super::outcomes::OutcomeCounter;
 
 /// Events that may wait for the disk.
 const QUEUE: usize = 65_536;
@@ -60,6 +61,7 @@ pub struct Recorder {
     clock: RunClock,
     order: Mutex<Order>,
     tally: Tally,
+    outcomes: OutcomeCounter,
     signs: Arc<Signs>,
 }
 
@@ -98,7 +100,8 @@ impl Recorder {
             result
         })?;
         let order = Mutex::new(Order { next_index: 0, queue });
-        let recorder = Self { clock, order, tally: Tally::default(), signs };
+        let (tally, outcomes) = (Tally::default(), OutcomeCounter::default());
+        let recorder = Self { clock, order, tally, outcomes, signs };
         Ok((Arc::new(recorder), Writer { thread }))
     }
 
@@ -115,6 +118,11 @@ impl Recorder {
     /// What became of operations so far.
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The same by kind and error.
+    pub const fn outcomes(&self) -> &OutcomeCounter {
+        &self.outcomes
     }
 
     /// Whether the history can no longer be written. The run must end: what clients do from here

@@ -5,7 +5,7 @@
 
 use partita_checker::{Function, History, Operation, Outcome};
 use partita_nemesis::FaultRecord;
-use partita_reports::Counts;
+use partita_reports::{Counts, Outcomes, Phase};
 
 /// Operations that must have come back while faults were in force, for each fault.
 const OK_PER_FAULT: u64 = 5;
@@ -28,12 +28,26 @@ pub fn count(history: &History, faults: &[FaultRecord]) -> Counts {
     counts
 }
 
+/// The phases during which clients are at work.
+const UNDER_LOAD: [&str; 3] = ["lead-in", "faults", "heal"];
+
+/// How many operations clients sent in a second, while they were at work; `None` if they never were.
+pub fn rate(history: &History, phases: &[Phase]) -> Option<f64> {
+    let under_load = || phases.iter().filter(|phase| UNDER_LOAD.contains(&phase.name.as_str()));
+    let (began, ended) = (under_load().next()?.began_ns, under_load().next_back()?.ended_ns);
+    let at_work = |operation: &&Operation| (began..=ended).contains(&operation.invoked.time);
+    let sent = history.operations.iter().filter(at_work).count();
+    let seconds = ended.since(began).as_seconds();
+    (seconds > 0.0).then(|| sent as f64 / seconds)
+}
+
 /// Why the run proved nothing, one sentence each; empty if it did. `wants_faults` says whether any
 /// were asked for.
 pub fn reasons(
     history: &History,
     faults: &[FaultRecord],
     counts: &Counts,
+    outcomes: &Outcomes,
     wants_faults: bool,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -41,11 +55,13 @@ pub fn reasons(
         reasons.push("no fault happened: the run was too short for any".to_owned());
     }
     for (wanted, what) in [(true, "read"), (false, "update")] {
-        let is_read = |operation: &Operation| function(operation) == Function::Read;
+        let is_read = |operation: &Operation| operation.action.function() == Function::Read;
         let came_back = |operation: &&Operation| {
             matches!(operation.outcome, Outcome::Ok(..)) && is_read(operation) == wanted
         };
-        if !history.operations.iter().any(|operation| came_back(&operation)) {
+        // A kind that was sent often and never came back is named on its own.
+        let is_told = outcomes.has_unproved(|kind| (kind == "read") == wanted);
+        if !is_told && !history.operations.iter().any(|operation| came_back(&operation)) {
             reasons.push(format!("no {what} ever came back"));
         }
     }
@@ -65,17 +81,6 @@ pub fn reasons(
         ));
     }
     reasons
-}
-
-fn function(operation: &Operation) -> Function {
-    use partita_checker::Action;
-    match operation.action {
-        Action::Read => Function::Read,
-        Action::Write(_) => Function::Write,
-        Action::Cas { .. } => Function::Cas,
-        Action::Delete => Function::Delete,
-        Action::Other(function, _) => function,
-    }
 }
 
 fn came_back_during(operation: &Operation, fault: &FaultRecord) -> bool {

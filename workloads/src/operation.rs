@@ -54,6 +54,15 @@ impl Invocation {
         Self { function, key, value, after: None }
     }
 
+    /// What kind of operation it is, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match (self.function, self.after) {
+            (Function::Delete, Some(_)) => "expiration",
+            (Function::Cas, _) => "compare-and-set",
+            (function, _) => function.name(),
+        }
+    }
+
     /// The event that records this invocation.
     pub fn event(&self, index: u64, time: Nanoseconds, process: ProcessId) -> Event {
         Event {
@@ -83,6 +92,8 @@ pub enum Completion {
     Swapped,
     /// A compare-and-set found this value instead of the expected one.
     Mismatch(Value),
+    /// It was accepted and happens later, when nobody tells; recorded as `info`.
+    Scheduled,
     /// It certainly did not happen and never will; why.
     Fail(Arc<str>),
     /// It may have happened, may happen later, or never; why.
@@ -94,7 +105,7 @@ impl Completion {
     pub const fn kind(&self) -> EventKind {
         match self {
             Self::Fail(_) => EventKind::Fail,
-            Self::Info(_) => EventKind::Info,
+            Self::Info(_) | Self::Scheduled => EventKind::Info,
             _ => EventKind::Ok,
         }
     }
@@ -117,6 +128,7 @@ impl Completion {
                 event.swapped = Some(false);
                 event.saw = Some(saw.clone());
             }
+            Self::Scheduled => event.error = Some("the key expires in a while".into()),
             Self::Fail(why) | Self::Info(why) => event.error = Some(Arc::clone(why)),
         }
         event

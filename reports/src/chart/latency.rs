@@ -8,8 +8,8 @@ use partita_checker::Nanoseconds;
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
 use super::{Ink, Paint, Pen, Plot};
-use crate::series::latency::{Latency, Quantiles, ROWS_PER_DECADE};
-use crate::text::number::duration;
+use crate::series::latency::{Latency, Quantiles, ROWS_PER_DECADE, Waits};
+use crate::text::number::{count, duration};
 
 const HEIGHT: f64 = 190.0;
 const SHADES: u8 = 5;
@@ -136,9 +136,11 @@ fn quantiles(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale)
 fn description(latency: &Latency) -> String {
     let mut parts = Vec::new();
     for (when, quantiles) in [("outside faults", latency.calm), ("during faults", latency.faulty)] {
-        let Some(Quantiles { p50, p95, p99, max, .. }) = quantiles else { continue };
-        let [p50, p95, p99, max] = [p50, p95, p99, max].map(duration);
-        parts.push(format!("{when}: median {p50}, p95 {p95}, p99 {p99}, max {max}"));
+        let Some(Waits { p50, p95, p99, max, unanswered, .. }) = quantiles else { continue };
+        parts.push(format!(
+            "{when}: median {p50}, p95 {p95}, p99 {p99}, max {max}, {} without an answer",
+            count(unanswered)
+        ));
     }
     if parts.is_empty() {
         return "No operation came back with an answer.".to_owned();

@@ -12,7 +12,7 @@ use crate::evidence::{Evidence, Exhibit, ending};
 use crate::groups::Groups;
 use crate::headline;
 use crate::run::Run;
-use crate::series::latency::{Latency, Quantiles};
+use crate::series::latency::{Latency, Waits};
 use crate::text::number::{amount, count, counted, duration, instant, instant_short};
 use crate::text::operation::{returned, value};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
@@ -41,12 +41,15 @@ impl Fact {
             count(counts.info)
         );
         let clients = format!("{} at {} op/s", record.clients, amount(record.rate));
+        let reached = record.rate_reached;
+        let reached =
+            reached.map_or(String::new(), |rate| format!("{} op/s reached", amount(rate)));
         let length = Nanoseconds((record.duration_s * 1e9) as u64);
         vec![
             Self::new("Seed", record.seed.to_string(), ""),
             Self::new("Duration", duration(length), ""),
             Self::new("Nodes", record.nodes.len().to_string(), ""),
-            Self::new("Clients", clients, ""),
+            Self::new("Clients", clients, reached),
             Self::new("Operations", count(counts.invoked), outcomes),
             Self::new("Answered during faults", count(counts.ok_during_faults), ""),
             Self::new("Faults", record.nemesis.as_str(), faults_note(run.faults)),
@@ -181,6 +184,7 @@ pub(crate) fn effects(fault: &FaultRecord) -> String {
 pub(super) struct LatencyRow {
     pub(super) when: &'static str,
     pub(super) count: String,
+    pub(super) unanswered: String,
     pub(super) p50: String,
     pub(super) p95: String,
     pub(super) p99: String,
@@ -191,15 +195,16 @@ impl LatencyRow {
     pub(super) fn of(latency: &Latency) -> Vec<Self> {
         let rows =
             [("while no fault was in force", latency.calm), ("during faults", latency.faulty)];
-        let row = |(when, quantiles): (&'static str, Option<Quantiles>)| {
-            let quantiles = quantiles?;
+        let row = |(when, waits): (&'static str, Option<Waits>)| {
+            let waits = waits?;
             Some(Self {
                 when,
-                count: count(quantiles.count),
-                p50: duration(quantiles.p50),
-                p95: duration(quantiles.p95),
-                p99: duration(quantiles.p99),
-                max: duration(quantiles.max),
+                count: count(waits.answered + waits.unanswered),
+                unanswered: count(waits.unanswered),
+                p50: waits.p50.to_string(),
+                p95: waits.p95.to_string(),
+                p99: waits.p99.to_string(),
+                max: waits.max.to_string(),
             })
         };
         rows.into_iter().filter_map(row).collect()

@@ -27,10 +27,17 @@ impl Windows {
         Self(windows)
     }
 
-    /// Whether any fault was in force at `time`.
-    pub(crate) fn contains(&self, time: Nanoseconds) -> bool {
-        let after = self.0.partition_point(|&(began, _)| began <= time);
-        after > 0 && self.0[after - 1].1 >= time
+    /// Whether any fault was in force at any time from `from` to `to`, both included.
+    pub(crate) fn overlap(&self, from: Nanoseconds, to: Nanoseconds) -> bool {
+        let after = self.0.partition_point(|&(began, _)| began <= to);
+        after > 0 && self.0[after - 1].1 >= from
+    }
+
+    /// Windows that are known already: disjoint and in order.
+    #[cfg(test)]
+    pub(crate) fn of_spans(spans: &[(u64, u64)]) -> Self {
+        let window = |&(began, ended)| (Nanoseconds(began), Nanoseconds(ended));
+        Self(spans.iter().map(window).collect())
     }
 
     /// The windows in order.
@@ -92,9 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_window_are_inside_it() {
-        let windows = Windows::of(&[fault(10, Some(20))], Nanoseconds(100));
-        let inside = [9, 10, 20, 21].map(|at| windows.contains(Nanoseconds(at)));
-        assert_eq!(inside, [false, true, true, false]);
+    fn whatever_touches_a_window_overlaps_it() {
+        let faults = [fault(10, Some(20)), fault(40, Some(50))];
+        let windows = Windows::of(&faults, Nanoseconds(100));
+        let overlaps = |(from, to)| windows.overlap(Nanoseconds(from), Nanoseconds(to));
+        let under_faults = [(0, 10), (12, 13), (20, 30), (0, 100), (30, 41), (50, 50)];
+        assert_eq!(under_faults.map(overlaps), [true; 6]);
+        assert_eq!([(0, 9), (21, 39), (51, 100)].map(overlaps), [false; 3]);
     }
 }

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis_protocol::resp2::types::BytesFrame;
 use thiserror::Error;
 
 use super::connection::{Connection, Dial, OpenError, RequestError};
+use super::reply::Reply;
 
 /// What a node answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,20 +53,21 @@ pub async fn command(
     let mut connection = Connection::open(dial, address, limit).await?;
     let words: Vec<Bytes> = words.iter().cloned().map(Bytes::from).collect();
     match connection.request(&words, limit).await? {
-        BytesFrame::Error(message) => Err(CommandError::Refused(message.to_string())),
+        Reply::Error(message) => {
+            Err(CommandError::Refused(String::from_utf8_lossy(&message).into_owned()))
+        }
         reply => Ok(Answer::of(&reply)),
     }
 }
 
 impl Answer {
-    fn of(frame: &BytesFrame) -> Self {
+    fn of(frame: &Reply) -> Self {
         let text = |bytes: &Bytes| Self::Text(String::from_utf8_lossy(bytes).into_owned());
         match frame {
-            BytesFrame::SimpleString(bytes) | BytesFrame::BulkString(bytes) => text(bytes),
-            BytesFrame::Error(message) => Self::Text(message.to_string()),
-            BytesFrame::Integer(number) => Self::Text(number.to_string()),
-            BytesFrame::Array(items) => Self::List(items.iter().map(Self::of).collect()),
-            BytesFrame::Null => Self::Nothing,
+            Reply::Simple(bytes) | Reply::Bulk(bytes) | Reply::Error(bytes) => text(bytes),
+            Reply::Integer(number) => Self::Text(number.to_string()),
+            Reply::Array(items) => Self::List(items.iter().map(Self::of).collect()),
+            Reply::Null | Reply::NullArray => Self::Nothing,
         }
     }
 
@@ -115,8 +116,8 @@ impl fmt::Display for Answer {
 mod tests {
     use super::*;
 
-    fn bulk(text: &str) -> BytesFrame {
-        BytesFrame::BulkString(text.to_owned().into())
+    fn bulk(text: &str) -> Reply {
+        Reply::Bulk(text.to_owned().into())
     }
 
     fn row(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -125,10 +126,9 @@ mod tests {
 
     #[test]
     fn a_list_of_lists_is_a_table_of_named_values() {
-        let member = |id, part| {
-            BytesFrame::Array(vec![bulk("id"), BytesFrame::Integer(id), bulk("part"), bulk(part)])
-        };
-        let reply = BytesFrame::Array(vec![member(1, "voter"), member(4, "learner"), bulk("x")]);
+        let member =
+            |id, part| Reply::Array(vec![bulk("id"), Reply::Integer(id), bulk("part"), bulk(part)]);
+        let reply = Reply::Array(vec![member(1, "voter"), member(4, "learner"), bulk("x")]);
         let answer = Answer::of(&reply);
         let expected =
             [row(&[("id", "1"), ("part", "voter")]), row(&[("id", "4"), ("part", "learner")])];
@@ -142,6 +142,6 @@ mod tests {
         let expected =
             [row(&[("id", "1"), ("voting", "yes")]), row(&[("id", "2"), ("voting", "no")])];
         assert_eq!(answer.rows(), expected);
-        assert_eq!(Answer::of(&BytesFrame::Null).rows(), Vec::<BTreeMap<_, _>>::new());
+        assert_eq!(Answer::of(&Reply::Null).rows(), Vec::<BTreeMap<_, _>>::new());
     }
 }

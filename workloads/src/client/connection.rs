@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use redis_protocol::resp2::decode::decode_bytes_mut;
-use redis_protocol::resp2::encode::extend_encode;
-use redis_protocol::resp2::types::BytesFrame;
+use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
+
+use super::protocol::ProtocolViolation;
+use super::reply::{FramingError, Reply, ReplyReader, sample};
 
 /// Makes an unconnected socket on the host where the client lives.
 ///
@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout_at};
 /// client needs to know of the lab.
 pub type Dial = Arc<dyn Fn() -> io::Result<TcpSocket> + Send + Sync>;
 
-/// The largest reply that is read, in bytes; a peer that sends more is not the store we asked.
-const REPLY_LIMIT: usize = 64 * 1024 * 1024;
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 16 << 10;
 
 /// Why no connection came about. Nothing was asked, so nothing happened.
 #[derive(Debug, Error)]
@@ -46,9 +46,36 @@ pub enum RequestError {
     /// The connection ended in the middle.
     #[error("connection closed before the reply")]
     Closed,
-    /// What came is no RESP.
+    /// What came is no RESP, or more than a limit allows.
     #[error("malformed reply: {0}")]
-    Malformed(String),
+    Malformed(#[from] FramingError),
+    /// More than one reply came: which of them is the answer is not known.
+    #[error("surplus bytes after a reply: `{0}`")]
+    Surplus(String),
+}
+
+impl RequestError {
+    /// What the other side did that the protocol forbids, if that is what happened.
+    pub fn protocol_violation(&self) -> Option<ProtocolViolation> {
+        match self {
+            Self::Malformed(error) => {
+                Some(ProtocolViolation::new(error.problem.to_string(), error.sample.clone()))
+            }
+            Self::Surplus(sample) => Some(ProtocolViolation::surplus(sample.clone())),
+            Self::Timeout(_) | Self::Lost(_) | Self::Closed => None,
+        }
+    }
+}
+
+/// What there is on a connection with no request on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idle {
+    /// Nothing, as it should be.
+    Quiet,
+    /// The other side has closed it, or it broke.
+    Closed,
+    /// Bytes that nobody asked for: the first of them.
+    Surplus(String),
 }
 
 /// An open connection. After any [`RequestError`] it must be dropped: a late reply would be taken
@@ -56,7 +83,7 @@ pub enum RequestError {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    received: BytesMut,
+    reader: ReplyReader,
 }
 
 impl Connection {
@@ -76,17 +103,26 @@ impl Connection {
             .await
             .map_err(|_| OpenError::Timeout(limit))?
             .map_err(OpenError::Refused)?;
-        Ok(Self { stream, received: BytesMut::with_capacity(4096) })
+        Ok(Self { stream, reader: ReplyReader::default() })
+    }
+
+    /// What is there while no request is on its way.
+    ///
+    /// A node that was killed has closed the connection meanwhile; asking first spares an
+    /// indeterminate operation.
+    pub fn idle(&self) -> Idle {
+        let mut bytes = [0; 64];
+        match self.stream.try_read(&mut bytes) {
+            Ok(0) => Idle::Closed,
+            Ok(count) => Idle::Surplus(sample(&bytes[..count])),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idle::Quiet,
+            Err(_) => Idle::Closed,
+        }
     }
 
     /// Whether the connection, with no request on its way, is still good as far as this side knows.
-    ///
-    /// A node that was killed has closed it meanwhile; asking first spares an indeterminate
-    /// operation. `false` as well if anything arrived that nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        let mut byte = [0];
-        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-            && self.received.is_empty()
+        self.idle() == Idle::Quiet
     }
 
     /// Sends one command and waits for its reply, within `limit` altogether.
@@ -98,7 +134,7 @@ impl Connection {
         &mut self,
         command: &[Bytes],
         limit: Duration,
-    ) -> Result<BytesFrame, RequestError> {
+    ) -> Result<Reply, RequestError> {
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, self.exchange(command)).await {
             Ok(reply) => reply,
@@ -106,27 +142,92 @@ impl Connection {
         }
     }
 
-    async fn exchange(&mut self, command: &[Bytes]) -> Result<BytesFrame, RequestError> {
-        let words = command.iter().cloned().map(BytesFrame::BulkString).collect();
-        let mut request = BytesMut::new();
-        extend_encode(&mut request, &BytesFrame::Array(words), false)
-            .map_err(|error| RequestError::Malformed(error.to_string()))?;
-        self.stream.write_all(&request).await.map_err(RequestError::Lost)?;
+    async fn exchange(&mut self, command: &[Bytes]) -> Result<Reply, RequestError> {
+        self.stream.write_all(&encoded(command)).await.map_err(RequestError::Lost)?;
         loop {
-            let decoded = decode_bytes_mut(&mut self.received)
-                .map_err(|error| RequestError::Malformed(error.to_string()))?;
-            if let Some((frame, _, _)) = decoded {
-                return Ok(frame);
+            if let Some(reply) = self.reader.next_reply()? {
+                return match self.reader.surplus() {
+                    [] => Ok(reply),
+                    bytes => Err(RequestError::Surplus(sample(bytes))),
+                };
             }
-            if self.received.len() > REPLY_LIMIT {
-                let problem = format!("a reply of more than {REPLY_LIMIT} bytes");
-                return Err(RequestError::Malformed(problem));
-            }
-            let count =
-                self.stream.read_buf(&mut self.received).await.map_err(RequestError::Lost)?;
+            let buffer = self.reader.buffer();
+            buffer.reserve(CHUNK);
+            let count = self.stream.read_buf(buffer).await.map_err(RequestError::Lost)?;
             if count == 0 {
                 return Err(RequestError::Closed);
             }
         }
+    }
+}
+
+/// A command as the protocol writes it: an array of bulk strings.
+fn encoded(command: &[Bytes]) -> BytesMut {
+    let mut request = BytesMut::new();
+    request.put_slice(format!("*{}\r\n", command.len()).as_bytes());
+    for word in command {
+        request.put_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.put_slice(word);
+        request.put_slice(b"\r\n");
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of one request to a peer that answers it with `pieces`, a moment between each and
+    /// the next, and of a look at the connection after that.
+    async fn ask(pieces: &'static [&'static [u8]]) -> (Result<Reply, RequestError>, Idle) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut request = [0; 14];
+            stream.read_exact(&mut request).await.expect("a request");
+            for piece in pieces {
+                stream.write_all(piece).await.expect("sent");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            stream
+        });
+        let dial: Dial = Arc::new(TcpSocket::new_v4);
+        let limit = Duration::from_secs(20);
+        let mut connection = Connection::open(&dial, address, limit).await.expect("open");
+        let reply = connection.request(&[Bytes::from_static(b"PING")], limit).await;
+        let _stream = peer.await.expect("no panic");
+        (reply, connection.idle())
+    }
+
+    #[tokio::test]
+    async fn a_reply_in_pieces_is_one_reply() {
+        let (reply, idle) = ask(&[b"$5\r\nhe", b"llo\r", b"\n"]).await;
+        assert_eq!(reply.expect("a reply"), Reply::Bulk(Bytes::from_static(b"hello")));
+        assert_eq!(idle, Idle::Quiet);
+    }
+
+    #[tokio::test]
+    async fn a_second_reply_makes_the_first_one_doubtful() {
+        let error = ask(&[b"+OK\r\n+OK\r\n"]).await.0.expect_err("two replies");
+        let violation = error.protocol_violation().expect("against the protocol");
+        assert_eq!(violation.sample, r"+OK\r\n");
+    }
+
+    #[tokio::test]
+    async fn bytes_that_come_after_the_reply_are_seen_before_the_next_request() {
+        let (reply, idle) = ask(&[b"+OK\r\n", b"\0more"]).await;
+        reply.expect("the reply was whole");
+        assert_eq!(idle, Idle::Surplus(r"\x00more".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_malformed_reply_is_told_apart_from_a_lost_connection() {
+        let error = ask(&[b"!5\r\n"]).await.0.expect_err("no RESP2");
+        assert!(error.protocol_violation().is_some(), "{error}");
+        let lost = RequestError::Closed;
+        assert_eq!(lost.protocol_violation(), None);
     }
 }

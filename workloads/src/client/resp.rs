@@ -8,7 +8,10 @@
 //! | the store answered with an error that is [definite](DEFINITE) | `fail` |
 //! | the store answered with any other error | `info`; `fail` for a read, which has no effect |
 //! | no reply in time, connection lost or closed after sending began | `info` |
-//! | a reply of the wrong kind | `info` |
+//! | a reply that is malformed, beyond a limit, of the wrong kind, or not alone | `info`, and a [`ProtocolViolation`] |
+//!
+//! Values are compared byte for byte: an integer is what the store sends exactly as it was written,
+//! so that a store which answers `017` or `17.0` for 17 answers with a value that nobody wrote.
 //!
 //! In a session ([`Asking::InSessions`]) an update whose outcome is open is sent again under the
 //! same number, which the store promises to apply once; an answer to any of the attempts is the
@@ -16,15 +19,17 @@
 //! an outcome was open only success closes it. A session whose last update stayed open is left: its
 //! request may still be under way.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use partita_checker::{EventKind, Function, Value};
-use redis_protocol::resp2::types::BytesFrame;
 use tokio::time::sleep;
 
-use super::connection::{Connection, Dial};
+use super::connection::{Connection, Dial, Idle};
+use super::protocol::ProtocolViolation;
+use super::reply::{Reply, sample};
 use crate::operation::{Completion, Invocation};
 
 /// Error words after which the command certainly did not and will not happen. Every other word
@@ -66,6 +71,13 @@ const ATTEMPTS: u32 = 5;
 /// Time before it is sent again.
 const BEFORE_AGAIN: Duration = Duration::from_millis(100);
 
+/// The longest value that is recorded whole, in bytes: longer than any that a workload writes. What
+/// is longer is another value in any case, and would only fill the history.
+const WHOLE_VALUE: usize = 64 << 10;
+
+/// How much of an error's text is recorded, in characters.
+const ERROR_CHARACTERS: usize = 300;
+
 /// A session that a client has opened.
 #[derive(Debug, Clone, Copy)]
 struct Session {
@@ -82,12 +94,21 @@ pub struct RespClient {
     asking: Asking,
     session: Option<Session>,
     connection: Option<Connection>,
+    violations: Vec<ProtocolViolation>,
 }
 
 impl RespClient {
     /// A client of the node at `address`. Connects when first needed.
     pub fn new(dial: Dial, address: SocketAddr, limits: Limits) -> Self {
-        Self { dial, address, limits, asking: Asking::Once, session: None, connection: None }
+        Self {
+            dial,
+            address,
+            limits,
+            asking: Asking::Once,
+            session: None,
+            connection: None,
+            violations: Vec::new(),
+        }
     }
 
     /// The same, asking for updates like this.
@@ -107,10 +128,15 @@ impl RespClient {
         if self.asking == Asking::InSessions && invocation.function != Function::Read {
             return self.insist(invocation, &command).await;
         }
-        match self.ask(&command).await {
-            Ok(reply) => interpret(invocation, &reply),
-            Err(completion) => completion,
-        }
+        self.ask_for(invocation, &command).await
+    }
+
+    /// What the store did against its protocol since this was asked last, in order.
+    ///
+    /// Looks at the connection as well, for what came after the last reply.
+    pub fn protocol_violations(&mut self) -> Vec<ProtocolViolation> {
+        self.drop_unless_quiet();
+        std::mem::take(&mut self.violations)
     }
 
     /// Sends an update under the next number of the session until there is an answer.
@@ -128,10 +154,7 @@ impl RespClient {
             words.into_iter().map(Bytes::from).chain(command.iter().cloned()).collect();
         let mut open: Option<Completion> = None;
         for attempt in 1..=ATTEMPTS {
-            let completion = match self.ask(&command).await {
-                Ok(reply) => interpret(invocation, &reply),
-                Err(completion) => completion,
-            };
+            let completion = self.ask_for(invocation, &command).await;
             match (completion.kind(), &open) {
                 (EventKind::Info, _) => open = Some(completion),
                 // It failed before anything was left open, or it is done.
@@ -156,18 +179,35 @@ impl RespClient {
     async fn open_session(&mut self) -> Result<Session, Completion> {
         let problem = |what: &str| Completion::Fail(format!("no session: {what}").into());
         match self.ask(&[Bytes::from_static(b"SESSION")]).await {
-            Ok(BytesFrame::Integer(id)) => Ok(Session { id, sequence: 0 }),
-            Ok(other) => Err(problem(&format!("{other:?}"))),
+            Ok(Reply::Integer(id)) => Ok(Session { id, sequence: 0 }),
+            Ok(Reply::Error(message)) => Err(problem(&error_text(&message))),
+            Ok(other) => {
+                let unexpected = unexpected("a request for a session", &other);
+                let why = problem(&unexpected.what);
+                self.distrust(unexpected);
+                Err(why)
+            }
             Err(Completion::Fail(why) | Completion::Info(why)) => Err(problem(&why)),
             Err(other) => Err(other),
         }
     }
 
+    /// Sends the command of `invocation` once and says what came of it.
+    async fn ask_for(&mut self, invocation: &Invocation, command: &[Bytes]) -> Completion {
+        let reply = match self.ask(command).await {
+            Ok(reply) => reply,
+            Err(completion) => return completion,
+        };
+        interpret(invocation, &reply).unwrap_or_else(|unexpected| {
+            let why = unexpected.what.as_str().into();
+            self.distrust(unexpected);
+            Completion::Info(why)
+        })
+    }
+
     /// Sends one command once; what came of it if that is no reply.
-    async fn ask(&mut self, command: &[Bytes]) -> Result<BytesFrame, Completion> {
-        if self.connection.as_ref().is_some_and(|connection| !connection.is_quiet()) {
-            self.connection = None;
-        }
+    async fn ask(&mut self, command: &[Bytes]) -> Result<Reply, Completion> {
+        self.drop_unless_quiet();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(&self.dial, self.address, self.limits.connect)
@@ -179,7 +219,30 @@ impl RespClient {
                 self.connection = Some(connection);
                 Ok(reply)
             }
-            Err(error) => Err(Completion::Info(error.to_string().into())),
+            Err(error) => match error.protocol_violation() {
+                Some(violation) => {
+                    let why = violation.what.as_str().into();
+                    self.distrust(violation);
+                    Err(Completion::Info(why))
+                }
+                None => Err(Completion::Info(error.to_string().into())),
+            },
+        }
+    }
+
+    /// Notes that the store broke the protocol. What else comes on that connection cannot be told
+    /// apart from an answer.
+    fn distrust(&mut self, violation: ProtocolViolation) {
+        self.connection = None;
+        self.violations.push(violation);
+    }
+
+    /// Gives up the connection if it was closed, or if something came that nobody asked for.
+    fn drop_unless_quiet(&mut self) {
+        match self.connection.as_ref().map(Connection::idle) {
+            None | Some(Idle::Quiet) => {}
+            Some(Idle::Closed) => self.connection = None,
+            Some(Idle::Surplus(sample)) => self.distrust(ProtocolViolation::surplus(sample)),
         }
     }
 }
@@ -206,36 +269,55 @@ fn command(invocation: &Invocation) -> Option<Vec<Bytes>> {
     })
 }
 
-/// What the store's reply says of the operation.
-fn interpret(invocation: &Invocation, reply: &BytesFrame) -> Completion {
-    if let BytesFrame::Error(message) = reply {
-        let word = message.split(' ').next().unwrap_or_default();
+/// What the store's reply says of the operation, unless there is no such reply to it.
+fn interpret(invocation: &Invocation, reply: &Reply) -> Result<Completion, ProtocolViolation> {
+    if let Reply::Error(message) = reply {
+        let why = error_text(message);
+        let word = why.split(' ').next().unwrap_or_default();
         let definite = invocation.function == Function::Read || DEFINITE.contains(&word);
-        let why = (&**message).into();
-        return if definite { Completion::Fail(why) } else { Completion::Info(why) };
+        let why = why.as_str().into();
+        return Ok(if definite { Completion::Fail(why) } else { Completion::Info(why) });
     }
-    match (invocation.function, &invocation.value, decode(reply)) {
-        (Function::Read, _, Some(value)) => Completion::Read(value),
-        (Function::Write, _, _) if is_okay(reply) => Completion::Done,
-        (Function::Append, _, Some(Value::Integer(_))) => Completion::Done,
-        (Function::Delete, _, Some(Value::Integer(found))) => match (invocation.after, found) {
+    Ok(match (invocation.function, &invocation.value, reply) {
+        (Function::Read, _, Reply::Null | Reply::Bulk(_)) => Completion::Read(decode(reply)),
+        (Function::Write, _, Reply::Simple(text)) if &text[..] == b"OK" => Completion::Done,
+        (Function::Append, token, Reply::Integer(length)) if *length >= length_of(token) => {
+            Completion::Done
+        }
+        (Function::Delete, _, Reply::Integer(found @ (0 | 1))) => match (invocation.after, found) {
             (None, _) => Completion::Done,
             (Some(_), 0) => Completion::Fail("there is no key to expire".into()),
-            (Some(_), _) => Completion::Info("the key expires in a while".into()),
+            (Some(_), _) => Completion::Scheduled,
         },
-        (Function::Cas, Value::List(operands), Some(saw)) => {
+        (Function::Cas, Value::List(operands), Reply::Null | Reply::Bulk(_)) => {
+            let saw = decode(reply);
             if operands.first() == Some(&saw) {
                 Completion::Swapped
             } else {
                 Completion::Mismatch(saw)
             }
         }
-        _ => Completion::Info(format!("unexpected reply {reply:?}").into()),
-    }
+        _ => {
+            let kind = invocation.kind();
+            let article = if kind.starts_with(['a', 'e']) { "an" } else { "a" };
+            return Err(unexpected(&format!("{article} {kind}"), reply));
+        }
+    })
 }
 
-fn is_okay(reply: &BytesFrame) -> bool {
-    matches!(reply, BytesFrame::SimpleString(text) if &text[..] == b"OK")
+/// That there is no such reply to `what`.
+fn unexpected(what: &str, reply: &Reply) -> ProtocolViolation {
+    let kind = reply.kind();
+    ProtocolViolation::new(format!("unexpected reply to {what}: {kind}"), reply.sample())
+}
+
+/// An error's text as it is recorded.
+fn error_text(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).chars().take(ERROR_CHARACTERS).collect()
+}
+
+fn length_of(token: &Value) -> i64 {
+    i64::try_from(encode(token).len()).unwrap_or(i64::MAX)
 }
 
 /// Scalars travel as text: an integer is written without quotes and read back as one.
@@ -243,82 +325,25 @@ fn encode(value: &Value) -> Bytes {
     Bytes::from(value.to_string())
 }
 
-fn decode(reply: &BytesFrame) -> Option<Value> {
-    match reply {
-        BytesFrame::Null => Some(Value::Null),
-        BytesFrame::Integer(number) => Some(Value::Integer(*number)),
-        BytesFrame::BulkString(bytes) => {
-            let text = std::str::from_utf8(bytes).ok()?;
-            Some(text.parse().map_or_else(|_| Value::text(text), Value::Integer))
-        }
-        _ => None,
+/// The value that these bytes stand for: an integer only if they are exactly what [`encode`] makes of
+/// one, and otherwise a text. What is no UTF-8, or longer than any value that was written, becomes a
+/// text in ASCII that no workload writes.
+fn decode(reply: &Reply) -> Value {
+    let Reply::Bulk(bytes) = reply else { return Value::Null };
+    if bytes.len() > WHOLE_VALUE {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        let (length, hash) = (bytes.len(), hasher.finish());
+        return Value::text(format!("{} [{length} bytes, hash {hash:016x}]", sample(bytes)));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Value::text(bytes.escape_ascii().to_string());
+    };
+    match text.parse::<i64>() {
+        Ok(number) if number.to_string() == text => Value::Integer(number),
+        _ => Value::text(text),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(message: &str) -> BytesFrame {
-        BytesFrame::Error(message.to_owned().into())
-    }
-
-    fn bulk(text: &'static str) -> BytesFrame {
-        BytesFrame::BulkString(Bytes::from_static(text.as_bytes()))
-    }
-
-    #[test]
-    fn an_error_is_definite_only_if_its_word_is_known_to_be() {
-        let write = Invocation::write("k".into(), 1.into());
-        let definite = interpret(&write, &error("NOLEADER no leader is known"));
-        assert!(matches!(definite, Completion::Fail(_)));
-        let open = interpret(&write, &error("UNCERTAIN the leader was lost"));
-        assert!(matches!(open, Completion::Info(_)));
-        let unheard_of = interpret(&write, &error("TIMEDOUT perhaps"));
-        assert!(matches!(unheard_of, Completion::Info(_)));
-    }
-
-    #[test]
-    fn a_read_that_got_an_error_certainly_changed_nothing() {
-        let read = Invocation::read("k".into());
-        assert!(matches!(interpret(&read, &error("UNCERTAIN lost")), Completion::Fail(_)));
-    }
-
-    #[test]
-    fn a_swap_tells_what_it_saw() {
-        let cas = Invocation::cas("k".into(), 1.into(), 2.into());
-        assert_eq!(interpret(&cas, &bulk("1")), Completion::Swapped);
-        assert_eq!(interpret(&cas, &bulk("7")), Completion::Mismatch(7.into()));
-        assert_eq!(interpret(&cas, &BytesFrame::Null), Completion::Mismatch(Value::Null));
-    }
-
-    #[test]
-    fn an_expiry_stays_open_since_nobody_tells_when_it_happens() {
-        let expiry = Invocation::expire("k".into(), Duration::from_millis(30));
-        assert_eq!(command(&expiry).map(|words| words.concat()), Some(b"PEXPIREk30".to_vec()));
-        assert!(matches!(interpret(&expiry, &BytesFrame::Integer(1)), Completion::Info(_)));
-        assert!(matches!(interpret(&expiry, &BytesFrame::Integer(0)), Completion::Fail(_)));
-        let delete = Invocation::delete("k".into());
-        assert_eq!(interpret(&delete, &BytesFrame::Integer(0)), Completion::Done);
-    }
-
-    #[test]
-    fn an_append_is_done_once_its_length_is_told() {
-        let append = Invocation::append("k".into(), "7,".into());
-        assert_eq!(command(&append).map(|words| words.concat()), Some(b"APPENDk7,".to_vec()));
-        assert_eq!(interpret(&append, &BytesFrame::Integer(12)), Completion::Done);
-        let read = Invocation::read("k".into());
-        assert_eq!(interpret(&read, &bulk("6,7,")), Completion::Read("6,7,".into()));
-    }
-
-    #[test]
-    fn a_reply_of_the_wrong_kind_leaves_the_outcome_open() {
-        let write = Invocation::write("k".into(), 1.into());
-        assert!(matches!(interpret(&write, &BytesFrame::Integer(1)), Completion::Info(_)));
-    }
-
-    #[test]
-    fn a_swap_from_nothing_cannot_be_expressed() {
-        assert!(command(&Invocation::cas("k".into(), Value::Null, 2.into())).is_none());
-    }
-}
+mod tests;

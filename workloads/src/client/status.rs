@@ -1,9 +1,9 @@
 //! What a node says of itself: the reply to `INFO`.
 
-use redis_protocol::resp2::types::BytesFrame;
 use thiserror::Error;
 
 use super::connection::{Connection, Dial, OpenError, RequestError};
+use super::reply::Reply;
 
 /// A node's view of the cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Status {
         limit: std::time::Duration,
     ) -> Result<Self, StatusError> {
         let reply = connection.request(&[bytes::Bytes::from_static(b"INFO")], limit).await?;
-        let BytesFrame::BulkString(text) = &reply else { return Err(StatusError::NotText) };
+        let Reply::Bulk(text) = &reply else { return Err(StatusError::NotText) };
         Self::parse(std::str::from_utf8(text).map_err(|_| StatusError::NotText)?)
     }
 

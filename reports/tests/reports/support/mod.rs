@@ -7,7 +7,10 @@ mod verdicts;
 
 use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict};
 use partita_nemesis::FaultRecord;
-use partita_reports::{Counts, HostRecord, NodeRecord, Phase, Run, RunRecord};
+use partita_reports::{
+    Counts, ErrorCount, HostRecord, KindCounts, NodeRecord, Outcomes, Phase,
+    ProtocolViolationCount, Run, RunRecord,
+};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
@@ -100,6 +103,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         mutation: (plan.finding == Finding::StaleRead).then(|| "leader-local-read".into()),
         clients: plan.clients,
         rate: plan.rate as f64,
+        rate_reached: Some(plan.rate as f64 * 0.75),
         duration_s: plan.seconds as f64,
         host: HostRecord { kernel: "6.8.0-48".into(), cores: 4, lab: "user namespaces".into() },
         nodes: (1..=plan.nodes)
@@ -110,6 +114,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
             .collect(),
         phases,
         counts,
+        outcomes: outcomes(),
         roles,
         verdict: if vacuous { Verdict::Unknown } else { analysis.verdict },
         remarks: if vacuous {
@@ -119,6 +124,32 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         },
     };
     Fixture { record, history, faults, analysis }
+}
+
+fn outcomes() -> Outcomes {
+    let kind = |kind: &str, effective| KindCounts {
+        kind: kind.into(),
+        sent: 320,
+        ok: 300,
+        effective,
+        fail: 15,
+        info: 5,
+    };
+    let error = |node: &str, outcome: &str, text: &str, count| ErrorCount {
+        kind: "write".into(),
+        node: node.into(),
+        outcome: outcome.into(),
+        text: text.into(),
+        count,
+    };
+    Outcomes {
+        kinds: vec![kind("compare-and-set", 214), kind("read", 300), kind("write", 300)],
+        errors: vec![
+            error("n2", "fail", "NOLEADER no leader is known", 15),
+            error("n1", "info", "no reply within 1000 ms", 5),
+        ],
+        protocol_violations: Vec::new(),
+    }
 }
 
 fn phases(plan: &Plan) -> Vec<Phase> {
@@ -168,6 +199,8 @@ pub(crate) fn empty() -> Fixture {
     empty.record.phases.clear();
     empty.record.roles.clear();
     empty.record.counts = Counts::default();
+    empty.record.outcomes = Outcomes::default();
+    empty.record.rate_reached = None;
     empty.record.verdict = Verdict::Unknown;
     empty.record.remarks = vec!["No client operation was invoked: no node became ready.".into()];
     empty.analysis.keys.clear();
@@ -204,6 +237,17 @@ pub(crate) fn hostile(fixture: &Fixture) -> Fixture {
         phase.name = evil.clone();
     }
     hostile.record.nodes[1].name = evil.clone();
+    for error in &mut hostile.record.outcomes.errors {
+        error.node = evil.clone();
+        error.text = endless.clone();
+    }
+    let violation = ProtocolViolationCount {
+        node: evil.clone(),
+        what: evil.clone(),
+        sample: endless.clone(),
+        count: 3,
+    };
+    hostile.record.outcomes.protocol_violations = vec![violation];
     if let Some(found) = &mut hostile.analysis.counterexample {
         let key = Value::from(evil.as_str());
         let place = hostile.history.keys.iter().position(|other| *other == found.key);
