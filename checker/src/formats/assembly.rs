@@ -364,12 +364,12 @@ pub(super) fn hint_at_sorting(problem: ReadProblem) -> ReadProblem {
         ReadProblem::History(error)
             if matches!(error.problem, HistoryProblem::TimeGoesBack { .. }) =>
         {
-            ReadProblem::OutOfOrder(error)
+            ReadProblem::OutOfOrder(Box::new(error))
         }
         ReadProblem::History(error)
             if matches!(error.problem, HistoryProblem::IndexNotIncreasing { .. }) =>
         {
-            ReadProblem::OutOfOrder(error)
+            ReadProblem::OutOfOrder(Box::new(error))
         }
         other => other,
     }
