@@ -124,7 +124,7 @@ fn tuples_of_json_lines_are_split_when_asked_for_and_refused_otherwise() {
         (0, "invoke", "read", "[7,null]", 3),
         (0, "ok", "read", "[7,1]", 4),
         (0, "invoke", "cas", "[8,[1,2]]", 5),
-        (0, "fail", "cas", "\"late\"", 6),
+        (0, "fail", "cas", "null", 6),
     ]);
     let error = read("h.jsonl", text.as_bytes(), &ReadOptions::default()).unwrap_err().to_string();
     assert!(error.starts_with("h.jsonl:3: ") && error.contains("--independent=no"), "{error}");
