@@ -73,7 +73,7 @@ fn what_contradicts_the_other_values_is_named() {
         (&[("read", "[1 nil]", "[1 5]"), ("read", "nil", "[1 5]")], 3),
         (&[("write", "[0 4]", "[0 4]"), ("cas", "[0 [4 5]]", "[0 [4 5]]")], 3),
     ] {
-        let error = told(&events(operations)).err().expect("a refusal");
+        let error = told(&events(operations)).expect_err("a refusal");
         assert!(error.starts_with(&format!("h.edn:{line}:1: ")), "{error}");
         assert!(error.contains("--independent=no"), "{error}");
     }
