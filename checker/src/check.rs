@@ -23,7 +23,7 @@ use crate::engines::{
 };
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
-use crate::model::{ModelKind, with_model};
+use crate::model::{Model, ModelKind, Register, with_model};
 use crate::progress::{Course, Progress};
 use crate::value::{Value, Values};
 use crate::verdict::{
@@ -114,7 +114,8 @@ pub fn check_watched(
         let (memory, end) = (options.memory, End::default());
         let stop = &stop;
         let polls = &polls;
-        Checker { history, options, stop, polls, progress, memory, end, model: &model }.check()
+        let (model, deleted) = (&model, None);
+        Checker { history, options, stop, polls, progress, memory, end, model, deleted }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -172,6 +173,8 @@ struct Checker<'a, 'h, M> {
     /// Bytes for one search.
     memory: usize,
     end: End,
+    /// What a delete leaves, where that is not the initial value.
+    deleted: Option<&'a Value>,
     model: &'a M,
 }
 
@@ -373,11 +376,11 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let witness = self.history.witness(operation);
         let asked = crate::model::Call { response: None, ..span.call };
         if self.model.knows(asked) {
-            format!("{model} does not answer `{function}` with {}", witness.value)
+            format!("{model} does not answer `{function}` with {}", witness.value.in_words())
         } else {
             match witness.asked() {
                 Value::Null => format!("{model} has no `{function}`"),
-                argument => format!("{model} has no `{function}` of {argument}"),
+                argument => format!("{model} has no `{function}` of {}", argument.in_words()),
             }
         }
     }
@@ -454,21 +457,31 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
         let Options { model, initial, .. } = self.options;
-        let found = with_model!(model, initial, &history.values, model => {
-            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            let limits = self.limits();
-            let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-            let spans = spans(&history, &places, &model);
-            match auto::search(&model, &spans, &limits) {
-                Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-                // An operation that no engine looks at has no place in the graph.
-                _ if spans.len() < places.len() => Ok(None),
-                Search::Violation { .. } | Search::Unknown { .. } => {
-                    Ok(constraints::explain(&model, &spans))
-                }
-            }
-        });
+        if let (ModelKind::Register, Some(deleted)) = (model, self.deleted) {
+            let model = Register::begun(initial, deleted, &history.values);
+            return self.confirm_as(&model, &history);
+        }
+        let found = with_model!(model, initial, &history.values, model => self.confirm_as(&model, &history));
         found.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn confirm_as<N: Model + Sync>(
+        &self,
+        model: &N,
+        history: &History,
+    ) -> Result<Option<Explanation>, String> {
+        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+        let limits = self.limits();
+        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
+        let spans = spans(history, &places, model);
+        match auto::search(model, &spans, &limits) {
+            Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
+            // An operation that no engine looks at has no place in the graph.
+            _ if spans.len() < places.len() => Ok(None),
+            Search::Violation { .. } | Search::Unknown { .. } => {
+                Ok(constraints::explain(model, &spans))
+            }
+        }
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

@@ -31,7 +31,7 @@ pub(crate) fn duration(time: Nanoseconds, has_clock: bool) -> String {
 pub(crate) fn key(key: &Value) -> String {
     match key {
         Value::Null => "the object".to_owned(),
-        key => format!("key {key}"),
+        key => format!("key {}", key.in_words()),
     }
 }
 
@@ -48,7 +48,7 @@ const BRIEF: usize = 48;
 
 /// The value, of a long one its end: what grows, grows there.
 pub(crate) fn brief(value: &Value) -> String {
-    let text = value.to_string();
+    let text = value.in_words().to_string();
     let letters = text.chars().count();
     if letters <= BRIEF {
         return text;
@@ -114,7 +114,7 @@ fn an(function: Function) -> &'static str {
 }
 
 fn answer(witness: &Witness) -> String {
-    let Witness { function, value, .. } = witness;
+    let (function, value) = (&witness.function, witness.value.in_words());
     match (function, witness.swapped) {
         (Function::Read, _) => format!("a read of {value}"),
         (Function::Write, _) => format!("a write of {value}"),

@@ -389,3 +389,6 @@ pub(super) fn hint_at_sorting(problem: ReadProblem) -> ReadProblem {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;
