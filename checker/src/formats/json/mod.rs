@@ -113,12 +113,12 @@ impl Count {
 }
 
 impl Tally {
-    fn others(&mut self, fields: &Fields<'_>, line: u64) {
-        for (_, name) in &fields.others {
-            if let Some((count, _)) = self.others.get_mut(*name) {
+    fn others<'n>(&mut self, names: impl Iterator<Item = &'n str>, line: u64) {
+        for name in names {
+            if let Some((count, _)) = self.others.get_mut(name) {
                 *count += 1;
             } else if Other::of(name) != Other::Harmless {
-                self.others.insert((*name).to_owned(), (1, line));
+                self.others.insert(name.to_owned(), (1, line));
             }
         }
     }
@@ -309,6 +309,10 @@ impl Object<'_> {
             fields.disown(name);
         }
         let (kind, function) = (fields.known_kind()?, fields.function()?);
+        if function != Function::Cas || fields.get(Name::Value).is_some() {
+            fields.disown(Name::Expected);
+            fields.disown(Name::New);
+        }
         let (index, time) = self.moment(&fields)?;
         let key = self.key(&fields, kind, process)?;
         let event = Event {
@@ -328,7 +332,7 @@ impl Object<'_> {
             let text = "operations that are `ok` and name an error, taken to have happened";
             self.assembly.reading.note(Severity::Warning, text, self.line);
         }
-        self.tally.others(&fields, self.line);
+        self.tally.others(fields.others.iter().map(|(_, name)| *name), self.line);
         Ok(Some(event))
     }
 
@@ -338,7 +342,8 @@ impl Object<'_> {
         fields: &Fields<'_>,
     ) -> Result<Option<Event>, Fault> {
         self.shape.get_or_insert(Shape::Intervals);
-        self.tally.others(fields, self.line);
+        let inner = operation.others.iter().map(|name| &**name);
+        self.tally.others(fields.others.iter().map(|(_, name)| *name).chain(inner), self.line);
         self.intervals.push(operation, self.line, &mut self.assembly.reading);
         Ok(None)
     }
