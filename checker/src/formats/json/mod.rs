@@ -70,6 +70,9 @@ pub(super) fn read_history(
     reader.finish()
 }
 
+/// What a note says of objects that are no events.
+const LINE_OF_LOG: &str = "objects without `process`, `type` and `f`, taken to be lines of a log";
+
 /// What the objects of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -248,6 +251,13 @@ impl<R: BufRead> Reader<R> {
                 operations: 0,
             });
         }
+        // Lines of a log among events are one thing, a file of something else is another.
+        let log = reading.notes.iter().find(|note| note.text == LINE_OF_LOG);
+        if let (None, Some(line)) = (self.shape, log.map(|note| note.first_line)) {
+            let expected = "objects with `process`, `type` and `f`, or with a start and an end";
+            let problem = ReadProblem::unexpected(expected, "none of them");
+            return Err(ReadError { line, ..self.refused(problem) });
+        }
         let end = self.items.error(0, ReadProblem::EndsEarly(String::new()));
         let blame = |(line, problem)| ReadError { line, column: None, problem, ..end };
         let mut assembly = self.assembly;
@@ -276,8 +286,7 @@ impl Object<'_> {
     fn take(&mut self, node: &Node<'_>) -> Result<Option<Event>, Fault> {
         let mut fields = Fields::of(node)?;
         let Some(shape) = shape(&fields) else {
-            let text = "objects without `process`, `type` and `f`, taken to be lines of a log";
-            self.assembly.reading.note(Severity::Warning, text, self.line);
+            self.assembly.reading.note(Severity::Warning, LINE_OF_LOG, self.line);
             return Ok(None);
         };
         let process = match fields.get(Name::Process) {

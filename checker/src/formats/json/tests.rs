@@ -465,3 +465,15 @@ fn what_an_output_says_besides_is_counted() {
     );
     assert_eq!(found[1], ("fields `revision` were not checked: only values are", 2));
 }
+
+#[test]
+fn file_of_something_else_is_no_history() {
+    for text in ["{\"history\":[]}\n", "\n{\"level\":\"info\"}\n{\"level\":\"warn\"}\n"] {
+        let error = refusal(text);
+        let line = 1 + u64::from(text.starts_with('\n'));
+        assert!(
+            error.starts_with(&format!("h:{line}: expected objects with `process`")),
+            "{error}"
+        );
+    }
+}
