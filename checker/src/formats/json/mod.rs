@@ -242,7 +242,7 @@ impl<R: BufRead> Reader<R> {
     fn finish(mut self) -> Result<(History, Reading), ReadError> {
         let named = self.clients.named() as u64;
         let reading = &mut self.assembly.reading;
-        self.tally.tell(reading);
+        std::mem::take(&mut self.tally).tell(reading);
         if named > 0 {
             reading.decisions.push(Decision {
                 subject: "clients".to_owned(),
