@@ -30,9 +30,13 @@ const ERRORS_SHOWN: usize = 6;
 /// [`Failure`] if the history cannot be read back or a file cannot be written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
     let deadline = Instant::now() + plan.check_timeout;
-    let history = ReadingOptions::default().read(&folder.file("history.jsonl"), None)?.history;
-    let (analysis, certificate) =
+    let read = ReadingOptions::default().read(&folder.file("history.jsonl"), None)?;
+    let (history, reading) = (read.history, read.reading);
+    let (mut analysis, certificate) =
         check::judge("history.jsonl", &history, &plan.options(), deadline);
+    // A disk that is full cuts the history off.
+    reading.weigh(&mut analysis);
+    let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
     let failed = course.failure.is_some();
     let record = record(plan, folder, course, &history, &analysis);
     write(folder, &record, &history, course, &analysis, certificate.as_ref())?;
