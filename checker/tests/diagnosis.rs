@@ -6,7 +6,7 @@ mod lanes;
 
 use partita_checker::engines::spans;
 use partita_checker::engines::wgl::{Limits, Search, search};
-use partita_checker::generate::ObjectPlan;
+use partita_checker::generate::{ObjectPlan, Plan};
 use partita_checker::model::{Append, Counter, Model, MultiRegister, Queue, Register, Set, Stack};
 use partita_checker::{
     Analysis, Anomaly, Counterexample, EngineChoice, Event, EventKind, Function, History,
@@ -96,6 +96,8 @@ const NAMES: &[Row] = {
         (Counter, "p0 |add 5| |add -2| |r 5| |r 3|", "stale read"),
         (Counter, "p0 |add 5| |add -2| |r 5| |r 5|", "lost write"),
         (Counter, "p0 |add 5| |add -2| |r 1|", "applied twice"),
+        (Counter, "p0 |add 5| |add -2| |r -2|", "lost write"),
+        (Counter, "p0 |add 5| |add 3| |r 7| |r 8|", "value from nowhere"),
         (Set, "p0 |add 1| |all| |all 1|", "stale read"),
         (Set, "p0 |add 1| |has 1 no| |has 1 yes|", "stale read"),
         (Set, "p0 |add 1| |all| |all|", "lost element"),
@@ -125,6 +127,12 @@ const NAMES: &[Row] = {
         (Stack, "p0 |push 1!| |pop 1|", "read of a failed write"),
         (Lock, "p0 |acq| |acq|", "two owners of a lock"),
         (Lock, "p0 |acq a| |rel a| |acq b| |acq c|", "two owners of a lock"),
+        (
+            Lock,
+            "p0  |acq b                     |\np1    |acq a| |rel a| |acq a| |rel a| |acq a|",
+            "two owners of a lock",
+        ),
+        (Lock, "p0 |acq   | |rel   |\np1   |acq   |\np2     |acq   |", "two owners of a lock"),
         (Lock, "p0 |acq| |rel| |rel|", "release of a free lock"),
         (MultiRegister, "p0 |txn w x 1 w y 1| |txn r x 1 r y nil|", "fractured read"),
         (MultiRegister, "p0 |txn r x 1|", "value from nowhere"),
@@ -278,8 +286,7 @@ fn nothing_in_a_counterexample_is_superfluous() {
         let mut violations = 0;
         for seed in 0..150 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let plan = ObjectPlan { model: kind, operations: 40, seed, ..ObjectPlan::default() };
-            let mut events: Vec<Event> = plan.events().collect();
+            let mut events = drawn(kind, seed);
             let answers: Vec<usize> =
                 (0..events.len()).filter(|&it| events[it].kind == EventKind::Ok).collect();
             let [one, other] = [0; 2].map(|_| answers[random.random_range(0..answers.len())]);
@@ -300,6 +307,17 @@ fn nothing_in_a_counterexample_is_superfluous() {
         println!("{violations} violations of {kind}");
         assert!(violations > 0 || kind == ModelKind::MultiRegister, "{kind}");
     }
+}
+
+/// A history of a real object; in every other one values repeat.
+fn drawn(kind: ModelKind, seed: u64) -> Vec<Event> {
+    let values = (seed % 2 == 1).then_some(3);
+    if kind == ModelKind::Register {
+        let plan = Plan { operations: 40, clients: 4, values, seed, ..Plan::default() };
+        return plan.events().collect();
+    }
+    let plan = ObjectPlan { model: kind, operations: 40, values, seed, ..ObjectPlan::default() };
+    plan.events().collect()
 }
 
 /// Demands that without any operation, and all that may rely on it, the rest has an order.

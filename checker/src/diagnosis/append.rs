@@ -16,7 +16,8 @@ pub(super) fn diagnose(
 ) -> Result<Option<Diagnosis>, Stopped> {
     let append = Append { key, changes: changes(key)? };
     if engine == Anomaly::ValueFromNowhere {
-        return Ok(proof.iter().find_map(|&read| append.aborted(read)));
+        let found = |&read: &usize| append.aborted(read).or_else(|| append.future(read));
+        return Ok(proof.iter().find_map(found));
     }
     if let Some(found) = proof.iter().find_map(|&read| append.twice(read)) {
         return Ok(Some(found));
@@ -90,6 +91,32 @@ impl<'a> Append<'a> {
             _ => false,
         })?;
         Some(self.key.from_nowhere(&self.saw(read)?, Some(failed), "appended", "append"))
+    }
+
+    /// A read that shows what was asked for only later.
+    fn future(&self, read: usize) -> Option<Diagnosis> {
+        let content = self.content(read)?;
+        let operation = self.key.get(read);
+        let is_shown = |change: &&(usize, ValueId, bool)| {
+            let value = self.key.value(change.1);
+            count(content, value) > 0 || change.2 && begins(content, value) && !is_empty(value)
+        };
+        let is_later = |change: &&(usize, ValueId, bool)| {
+            let mut same = self.changes.iter().filter(|it| it.1 == change.1);
+            same.all(|it| self.key.get(it.0).invoked.position > returned(operation))
+        };
+        let &(change, token, _) = self.changes.iter().filter(is_shown).find(is_later)?;
+        let sentence = format!(
+            "{} and was done at {}, before {} asked for {} at {}: a read from the future.",
+            capital(&self.saw(read)?),
+            self.key.instant(ended(operation)),
+            self.key.who(change),
+            brief(self.key.value(token)),
+            self.key.instant(self.key.get(change).invoked.time),
+        );
+        let mut found = Diagnosis::new(Anomaly::ReadFromTheFuture, sentence);
+        found.context = Some(change);
+        Some(found)
     }
 
     /// A read that shows something more often than it was added.
@@ -218,6 +245,15 @@ fn count(content: &Value, piece: &Value) -> usize {
         }
         (Value::List(items), piece) => items.iter().filter(|item| *item == piece).count(),
         _ => 0,
+    }
+}
+
+fn is_empty(content: &Value) -> bool {
+    match content {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        _ => false,
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a queue or stack did.
 
-use super::{Diagnosis, Key};
+use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::ValueId;
 use crate::verdict::Anomaly;
-use crate::words::brief;
+use crate::words::{brief, capital};
 
 pub(super) fn diagnose(
     key: &Key<'_>,
@@ -21,23 +21,37 @@ pub(super) fn diagnose(
         let Some(item) = taken_by(key, take).filter(|&item| item != ValueId::NULL) else {
             continue;
         };
-        let mut put = false;
-        for operation in &key.operations {
+        let mut put = None;
+        for (place, operation) in key.operations.iter().enumerate() {
             key.patience.step()?;
-            put = put || !operation.is_failed() && is_put(operation.action, item);
+            if put.is_none() && !operation.is_failed() && is_put(operation.action, item) {
+                put = Some(place);
+            }
         }
         let is_initial =
             matches!(key.initial, crate::Value::List(items) if items.contains(key.value(item)));
-        if !put && !is_initial {
+        if is_initial {
+            continue;
+        }
+        let saw =
+            format!("{} {took} {} from {}", key.who(take), brief(key.value(item)), key.object());
+        let Some(put) = put else {
             let failed = key.failed(|action| is_put(action, item));
-            let saw = format!(
-                "{} {took} {} from {}",
-                key.who(take),
-                brief(key.value(item)),
-                key.object()
-            );
             let verb = if taken == "enqueued" { "enqueue" } else { "push" };
             return Ok(Some(key.from_nowhere(&saw, failed, taken, verb)));
+        };
+        if key.get(put).invoked.position > returned(key.get(take)) {
+            let sentence = format!(
+                "{} and was done at {}, before {} asked for it to be {taken} at {}: a value from \
+                 the future.",
+                capital(&saw),
+                key.instant(ended(key.get(take))),
+                key.who(put),
+                key.instant(key.get(put).invoked.time),
+            );
+            let context = Some(put).filter(|put| !proof.contains(put));
+            let found = Diagnosis::new(Anomaly::ReadFromTheFuture, sentence);
+            return Ok(Some(Diagnosis { context, ..found }));
         }
     }
     if engine == Anomaly::LostElement {

@@ -5,6 +5,8 @@
 //! been taken away, something was applied more than once. In between, something that was
 //! acknowledged is missing.
 
+use rustc_hash::FxHashSet;
+
 use super::sightings::{Fate, Sight, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
@@ -13,6 +15,9 @@ use crate::history::{Action, Operation, Response};
 use crate::value::Value;
 use crate::verdict::Anomaly;
 use crate::words::capital;
+
+/// How many sums of additions are tried.
+const SUMS: usize = 4_096;
 
 /// What additions make by the time of a read.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +103,38 @@ impl Counter<'_> {
         Ok(bounds)
     }
 
+    /// A sum that no additions make, each of them applied once or not at all. Nothing if they are too
+    /// many to try.
+    fn unmade(&self, head: &str, reader: &Operation, read: i128) -> Option<Diagnosis> {
+        let begun = || {
+            let operations = self.key.operations.iter();
+            let begun = operations.filter(|it| it.invoked.position < returned(reader));
+            begun.map(|operation| self.added(operation)).filter(|&added| added != 0)
+        };
+        let mut sums: FxHashSet<i128> = FxHashSet::default();
+        sums.insert(integer(self.key.initial).unwrap_or(0));
+        for added in begun() {
+            let more: Vec<i128> = sums.iter().map(|sum| sum + added).collect();
+            sums.extend(more);
+            if sums.len() > SUMS {
+                return None;
+            }
+        }
+        if sums.contains(&read) {
+            return None;
+        }
+        Some(if begun().any(|added| sums.contains(&(read - added))) {
+            let moral = "no additions make that, unless one of them was applied twice";
+            Diagnosis::new(Anomaly::DuplicateApply, format!("{head} {moral}."))
+        } else {
+            let moral = "no additions make that, each applied once or not at all";
+            Diagnosis::new(
+                Anomaly::ValueFromNowhere,
+                format!("{head} {moral}: a value from nowhere."),
+            )
+        })
+    }
+
     fn name(&self, reader: usize, read: i128, bounds: Bounds) -> Result<Diagnosis, Stopped> {
         let operation = self.key.get(reader);
         let head = format!(
@@ -115,6 +152,9 @@ impl Counter<'_> {
             };
             let sentence = format!("{head} {bound}: something was applied twice.");
             return Ok(Diagnosis::new(Anomaly::DuplicateApply, sentence));
+        }
+        if let Some(found) = self.unmade(&head, operation, read) {
+            return Ok(found);
         }
         // Whether reads after it agree with all that they must show.
         let mut fits = Vec::new();

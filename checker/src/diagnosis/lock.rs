@@ -15,7 +15,7 @@ use crate::words::capital;
 
 /// How many operations of the proof are tried as the last of a stretch, and how many operations a
 /// stretch may hold.
-const LAST: usize = 16;
+const LAST: usize = 64;
 const LONGEST: usize = 1_024;
 
 pub(super) fn diagnose(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosis>, Stopped> {
@@ -65,7 +65,7 @@ pub(super) fn diagnose(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosi
     }))
 }
 
-/// A short stretch with too many acquisitions, or with too many releases.
+/// A few operations with too many acquisitions, or with too many releases.
 pub(super) fn fewer(key: &Key<'_>, proof: &[usize]) -> Option<Vec<usize>> {
     let lock = Lock { key };
     if !matches!(key.initial, Value::Null | Value::Bool(false)) {
@@ -74,17 +74,21 @@ pub(super) fn fewer(key: &Key<'_>, proof: &[usize]) -> Option<Vec<usize>> {
     let mut last: Vec<usize> =
         proof.iter().copied().filter(|&place| key.get(place).is_ok()).collect();
     last.sort_unstable_by_key(|&place| std::cmp::Reverse(returned(key.get(place))));
+    last.truncate(LAST);
     let mut best: Option<Vec<usize>> = None;
-    for &end in last.iter().take(LAST) {
-        key.patience.step().ok()?;
-        for (many, few) in
-            [(Function::Acquire, Function::Release), (Function::Release, Function::Acquire)]
-        {
-            if lock.is(end, many)
-                && let Some(found) = lock.stretch(end, many, few)
+    for (many, few) in
+        [(Function::Acquire, Function::Release), (Function::Release, Function::Acquire)]
+    {
+        let between = Between::of(&lock, few)?;
+        for &end in last.iter().filter(|&&end| lock.is(end, many)) {
+            let found = lock.pair(end, many, &between)?.or(lock.stretch(end, many, &between)?);
+            if let Some(found) = found
                 && best.as_ref().is_none_or(|best| found.len() < best.len())
             {
                 best = Some(found);
+            }
+            if best.as_ref().is_some_and(|best| best.len() <= 2) {
+                break;
             }
         }
     }
@@ -100,64 +104,106 @@ impl Lock<'_> {
         self.key.get(place).action.function() == function
     }
 
-    /// The shortest stretch up to the return of `end` in which `many` come two times more than
-    /// `few`.
-    fn stretch(&self, end: usize, many: Function, few: Function) -> Option<Vec<usize>> {
+    /// The operations of the kind that came back before `end` did, the latest invoked first, `end`
+    /// at the front.
+    fn before(&self, end: usize, many: Function) -> impl Iterator<Item = usize> {
         let until = returned(self.key.get(end));
-        let mut inside = Vec::new();
-        for from in (0..=end).rev().take(LONGEST) {
-            self.key.patience.step().ok()?;
-            let operation = self.key.get(from);
-            if !self.is(from, many) || returned(operation) > until {
-                continue;
-            }
-            inside.push(from);
-            let since = operation.invoked.position;
-            let owners: Vec<ValueId> = inside.iter().map(|&it| owner(self.key.get(it))).collect();
-            let between: Vec<usize> = self.between(few, since, until, &owners)?;
-            if inside.len() > between.len() + 1 {
-                // With no more than are needed: the earliest go first.
-                let needed = between.len() + 2;
-                let mut found = inside.split_off(inside.len() - needed.min(inside.len()));
-                if !found.contains(&end) {
-                    found.pop();
-                    found.push(end);
-                }
-                found.extend(between);
-                found.sort_unstable();
-                return Some(found);
-            }
-        }
-        None
+        let is_inside =
+            move |&place: &usize| self.is(place, many) && returned(self.key.get(place)) <= until;
+        (0..=end).rev().take(LONGEST).filter(is_inside)
     }
 
-    /// Everything of the kind that may have happened between the two moments, and matters to these
-    /// owners.
-    fn between(
-        &self,
-        few: Function,
-        since: u64,
-        until: u64,
-        owners: &[ValueId],
-    ) -> Option<Vec<usize>> {
-        let anybody = owners.contains(&ValueId::NULL);
-        let mut between = Vec::new();
-        for (place, operation) in self.key.operations.iter().enumerate() {
+    /// `end` and another one, neither of which can have been undone before the other. Outer nothing
+    /// if the time is up.
+    fn pair(&self, end: usize, many: Function, few: &Between) -> Option<Option<Vec<usize>>> {
+        for other in self.before(end, many).skip(1) {
             self.key.patience.step().ok()?;
-            if operation.invoked.position > until {
-                break;
-            }
-            let owner = owner(operation);
-            let matters = anybody || owner == ValueId::NULL || owners.contains(&owner);
-            if matters
-                && !operation.is_failed()
-                && self.is(place, few)
-                && returned(operation) > since
-            {
-                between.push(place);
+            if !self.can_follow(other, end, many, few) && !self.can_follow(end, other, many, few) {
+                return Some(Some(vec![other, end]));
             }
         }
-        Some(between)
+        Some(None)
+    }
+
+    /// Whether `then` may have come next after `first`. Between two acquisitions, it takes a release
+    /// by the first owner; between two releases, an acquisition by the second.
+    fn can_follow(&self, first: usize, then: usize, many: Function, few: &Between) -> bool {
+        let [one, other] = [first, then].map(|place| self.key.get(place));
+        let owners = [owner(if many == Function::Acquire { one } else { other })];
+        let (since, until) = (one.invoked.position, returned(other));
+        let mut between = few.within(self, since, until, &owners);
+        returned(other) > one.invoked.position && between.next().is_some()
+    }
+
+    /// The shortest stretch up to the return of `end` in which `many` come two times more than
+    /// `few`. Outer nothing if the time is up.
+    fn stretch(&self, end: usize, many: Function, few: &Between) -> Option<Option<Vec<usize>>> {
+        let until = returned(self.key.get(end));
+        let (mut inside, mut owners) = (Vec::new(), Vec::new());
+        for from in self.before(end, many) {
+            self.key.patience.step().ok()?;
+            inside.push(from);
+            owners.push(owner(self.key.get(from)));
+            let since = self.key.get(from).invoked.position;
+            let most = inside.len() - 1;
+            let between: Vec<usize> = few.within(self, since, until, &owners).take(most).collect();
+            if between.len() < most {
+                inside.extend(between);
+                inside.sort_unstable();
+                return Some(Some(inside));
+            }
+        }
+        Some(None)
+    }
+}
+
+/// The operations of one kind that may have happened, so that those within a stretch are found
+/// fast.
+struct Between {
+    /// Those that came back, by invocation, each with the latest return up to it.
+    completed: Vec<(usize, u64)>,
+    /// Those that may have happened at any time since their invocation.
+    unknown: Vec<usize>,
+}
+
+impl Between {
+    fn of(lock: &Lock<'_>, few: Function) -> Option<Self> {
+        let mut this = Self { completed: Vec::new(), unknown: Vec::new() };
+        let mut latest = 0;
+        for (place, operation) in lock.key.operations.iter().enumerate() {
+            lock.key.patience.step().ok()?;
+            if operation.is_failed() || !lock.is(place, few) {
+                continue;
+            }
+            if operation.is_ok() {
+                latest = latest.max(returned(operation));
+                this.completed.push((place, latest));
+            } else {
+                this.unknown.push(place);
+            }
+        }
+        Some(this)
+    }
+
+    /// Everything that may have happened between the two moments, and matters to these owners.
+    fn within<'b>(
+        &'b self,
+        lock: &'b Lock<'_>,
+        since: u64,
+        until: u64,
+        owners: &'b [ValueId],
+    ) -> impl Iterator<Item = usize> + 'b {
+        let invoked = |place: usize| lock.key.get(place).invoked.position;
+        let end = self.completed.partition_point(|&(place, _)| invoked(place) < until);
+        let recent =
+            self.completed[..end].iter().rev().take_while(move |(_, latest)| *latest > since);
+        let open = self.unknown.iter().copied().take_while(move |&place| invoked(place) < until);
+        recent.map(|&(place, _)| place).chain(open).filter(move |&place| {
+            let operation = lock.key.get(place);
+            let owner = owner(operation);
+            let matters = owner == ValueId::NULL || owners.contains(&ValueId::NULL);
+            returned(operation) > since && (matters || owners.contains(&owner))
+        })
     }
 }
 

@@ -239,17 +239,17 @@ impl<'a> Sets<'a> {
                 "it had been seen, and was never seen again: a lost element",
             ),
         };
+        let by = self.key.instant(ended(since));
         let newer = if is_add {
-            format!("the addition of {shown} by {} had come back", self.key.who(evidence))
+            format!("the addition of {shown} by {} had come back at {by}", self.key.who(evidence))
         } else {
-            format!("{} had found it there, and nothing was removed,", self.key.who(evidence))
+            format!("{} had found it there by {by} and it was not removed", self.key.who(evidence))
         };
         let sentence = format!(
-            "{} did not find {shown} in {} at {}, after {newer} at {}: {moral}.",
+            "{} did not find {shown} in {} at {}, after {newer}: {moral}.",
             capital(&self.key.who(reader)),
             self.key.object(),
             self.key.instant(operation.invoked.time),
-            self.key.instant(ended(since)),
         );
         let found = Diagnosis { context, ..Diagnosis::new(anomaly, sentence) };
         Some(self.late(reader, evidence, found))
