@@ -129,7 +129,7 @@ mod begun;
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
 /// Of more operations than this, none is left out again.
-const TIGHTENED: usize = 64;
+const TIGHTENED: usize = 128;
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
 /// what was asked before, within bounds, and, for the tables, so often per so many operations. That
 /// is a few hundredths of the time.

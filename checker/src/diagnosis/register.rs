@@ -305,7 +305,10 @@ impl<'a> Register<'a> {
             let follows = facts.writes > 0 && Some(facts.all_returned) >= first;
             Some(if follows { Sight::Replaced } else { Sight::Misses })
         };
-        let value = self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it));
+        let value = match self.key.get(write).action {
+            Action::Delete => "the deletion".to_owned(),
+            _ => self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it)),
+        };
         match fate(self.key, reader, Some(write), missed.since, sight) {
             Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
             Fate::NeverSeen => {
