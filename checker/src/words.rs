@@ -46,24 +46,12 @@ pub(crate) fn a(model: &str) -> String {
 /// How many letters of a value a sentence shows.
 const BRIEF: usize = 48;
 
-/// The value with its texts in quotation marks: the text "1" is not the number 1.
-pub(crate) fn quoted(value: &Value) -> String {
-    match value {
-        Value::Text(text) => format!("{text:?}"),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(quoted).collect();
-            format!("[{}]", items.join(", "))
-        }
-        value => value.to_string(),
-    }
-}
-
 /// A list from two items before the place to two after it, so that one sees what differs there; any
 /// other value as [`brief`] shows it.
 pub(crate) fn around(value: &Value, place: usize) -> String {
     let Value::List(items) = value else { return brief(value) };
     let (from, to) = (place.saturating_sub(2), (place + 3).min(items.len()));
-    let mut shown: Vec<String> = items[from..to].iter().map(quoted).collect();
+    let mut shown: Vec<String> = items[from..to].iter().map(Value::to_string).collect();
     if from > 0 {
         shown.insert(0, "…".to_owned());
     }
@@ -75,7 +63,7 @@ pub(crate) fn around(value: &Value, place: usize) -> String {
 
 /// The value, of a long one its end: what grows, grows there.
 pub(crate) fn brief(value: &Value) -> String {
-    let text = quoted(value);
+    let text = value.to_string();
     let letters = text.chars().count();
     if letters <= BRIEF {
         return text;

@@ -73,6 +73,7 @@ const NAMES: &[Row] = {
         (Register, "p0  |w 1   |      |r 1|\np1    |w 2   |          |r 2|", "contradictory order"),
         (Register, "p0 |w 1| |c 1 2 saw 1|", "not linearizable"),
         (Register, "p0 |w 1| |d| |r 1| |r nil|", "stale read"),
+        (Register, "p0 |w 1| |d| |r 1|", "stale read"),
         (Append, "p0 |app a| |app b| |r a| |r ab|", "stale read"),
         (Append, "p0 |app a| |app b| |r a| |r a|", "lost write"),
         (Append, "p0 |app a| |app b| |r a| |app c| |r ac|", "lost write"),

@@ -173,8 +173,8 @@ impl<'a> Register<'a> {
         })?;
         let expected = brief(self.key.value(self.swap(first)?));
         let sentence = format!(
-            "{} swapped {}{}, and {} swapped {}: both replaced {expected}, which can only go once: \
-             a lost update.",
+            "{} swapped {}{}, and {} swapped {}: both replaced {expected}, which can only go once, \
+             but went twice: a lost update.",
             capital(&self.key.who(first)),
             self.pair(first),
             self.key.on_key(),
@@ -305,11 +305,13 @@ impl<'a> Register<'a> {
             let follows = facts.writes > 0 && Some(facts.all_returned) >= first;
             Some(if follows { Sight::Replaced } else { Sight::Misses })
         };
-        let value = match self.key.get(write).action {
-            Action::Delete => "the deletion".to_owned(),
-            _ => self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it)),
-        };
+        let value = self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it));
+        let is_delete = self.key.get(write).action == Action::Delete;
         match fate(self.key, reader, Some(write), missed.since, sight) {
+            // Of a deletion nothing is left to see: what was deleted is read too late.
+            Fate::NeverSeen | Fate::Gone if is_delete => {
+                (Anomaly::StaleRead, None, ": a stale read".to_owned())
+            }
             Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
             Fate::NeverSeen => {
                 let moral = format!("; nobody ever saw {value}: a lost write");

@@ -216,7 +216,10 @@ pub(super) fn as_put(
         });
         Value::list(items.collect::<Vec<_>>())
     } else {
-        let texts = content.map(|piece| model.value(piece.value).to_string());
+        let texts = content.map(|piece| match model.value(piece.value) {
+            Value::Text(text) => text,
+            _ => "",
+        });
         Value::text(texts.collect::<String>())
     };
     show_as_put(witness, content);

@@ -124,8 +124,8 @@ impl Teller<'_> {
             );
         }
         format!(
-            "{} swapped {}{}, and {} swapped {}: both replaced {}, which can only go once: \
-             a lost update.",
+            "{} swapped {}{}, and {} swapped {}: both replaced {}, which can only go once, \
+             but went twice: a lost update.",
             capital(&self.who(first)),
             self.swap(first),
             self.on_key(),
