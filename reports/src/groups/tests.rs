@@ -50,7 +50,6 @@ fn key(name: &str, anomaly: Anomaly, from: f64, until: f64) -> KeyAnalysis {
         reason: None,
         initial: None,
         counterexample: Some(Box::new(found)),
-        initial: None,
     }
 }
 
