@@ -20,8 +20,8 @@ use crate::cli::{check, show};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{say, terminal};
 
-/// Lines of errors at the end of a run; `run.json` has all of them.
-const ERRORS_SHOWN: usize = 6;
+/// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
+const ERRORS_SHOWN: (usize, usize) = (2, 8);
 
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
@@ -152,13 +152,15 @@ fn print_outcomes(record: &RunRecord) {
     if let Some(reached) = record.rate_reached {
         say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
     }
+    let (if_valid, otherwise) = ERRORS_SHOWN;
+    let at_most = if record.verdict == Verdict::Valid { if_valid } else { otherwise };
     let errors = &record.outcomes.errors;
-    for error in errors.iter().take(ERRORS_SHOWN) {
+    for error in errors.iter().take(at_most) {
         say!("  errors: {}", error.sentence());
     }
-    if errors.len() > ERRORS_SHOWN {
-        let more = errors[ERRORS_SHOWN..].iter().map(|error| error.count).sum();
-        say!("  errors: {} more, see run.json", HumanCount(more));
+    if errors.len() > at_most {
+        let more = errors[at_most..].iter().map(|error| error.count).sum();
+        say!("  errors: those of {} more operations are in run.json", HumanCount(more));
     }
 }
 
