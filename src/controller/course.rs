@@ -130,7 +130,9 @@ pub async fn carry_out(
     traffic.finish(folder, clock, status)?;
     drop(cluster);
     if let Some(failure) = faults.failure() {
-        course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
+        course
+            .remarks
+            .push(format!("schedule.jsonl is incomplete: {}", failure.messages().join(": ")));
     }
     writer.finish().or_harness(|| history.display().to_string())?;
     ending.abort();
