@@ -130,9 +130,7 @@ pub async fn carry_out(
     traffic.finish(folder, clock, status)?;
     drop(cluster);
     if let Some(failure) = faults.failure() {
-        course
-            .remarks
-            .push(format!("schedule.jsonl is incomplete: {}", failure.messages().join(": ")));
+        course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
     }
     writer.finish().or_harness(|| history.display().to_string())?;
     ending.abort();
