@@ -170,6 +170,8 @@ pub(super) struct Vocabulary {
     named: FxHashMap<Value, ProcessId>,
     /// Index and time of the event before.
     last: Option<(u64, u64)>,
+    /// The greatest time of a completion.
+    completed: u64,
     /// How many events of clients had a time, and how many had none.
     timed: u64,
     untimed: u64,
@@ -190,6 +192,7 @@ impl Vocabulary {
             open: FxHashMap::default(),
             named: FxHashMap::default(),
             last: None,
+            completed: 0,
             timed: 0,
             untimed: 0,
             first_untimed: 0,
@@ -231,6 +234,7 @@ impl Vocabulary {
         }
         let index = self.index(index.as_ref())?;
         let time = self.time(time.as_ref(), index, place.line)?;
+        let time = self.forward(time, kind, place.line);
         self.last = Some((index, time));
         for name in &fields.others {
             self.reading.note(
@@ -445,6 +449,25 @@ impl Vocabulary {
             Some((_, last)) if self.timed > 0 => last,
             _ => index,
         })
+    }
+
+    /// Takes a time that goes back as that of the event before, where the order of lines claims no
+    /// more for it than that operations overlap: Jepsen's workers stamp events before they get their
+    /// places. An invocation before a completion further up is left to be refused.
+    fn forward(&mut self, time: u64, kind: EventKind, line: u64) -> u64 {
+        let last = self.last.map_or(0, |(_, last)| last);
+        if self.options.sort_by_time || (kind == EventKind::Invoke && time < self.completed) {
+            return time;
+        }
+        if kind != EventKind::Invoke {
+            self.completed = self.completed.max(time);
+        }
+        if time < last {
+            let text =
+                "times that go back between operations that overlap, taken as the time before";
+            self.note(Severity::Information, text, line);
+        }
+        time.max(last)
     }
 
     /// What the operation does; nothing if it is none.

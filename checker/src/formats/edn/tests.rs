@@ -307,10 +307,14 @@ fn independent_values_have_their_key_with_them() {
 
 #[test]
 fn times_that_go_back_are_refused_with_their_line() {
-    let text = READ.replace('}', " :time 50}") + &ANSWER.replace('}', " :time 40}");
+    let overlapping = READ.replace('}', " :time 50}") + &ANSWER.replace('}', " :time 40}");
+    assert_eq!(history(&overlapping).unwrap().events().last().unwrap().time.0, 50);
+    let text = READ.replace('}', " :time 10}")
+        + &ANSWER.replace('}', " :time 50}")
+        + &READ.replace('}', " :time 40}");
     assert_eq!(
         refusal(&text),
-        "h.edn:2:1: event 1: expected a time of at least 50 ns, that of the event before, found \
+        "h.edn:3:1: event 2: expected a time of at least 50 ns, that of the event before, found \
          40 ns; --sort-by-time puts events in the order of their times"
     );
 }
