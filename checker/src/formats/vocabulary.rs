@@ -232,9 +232,10 @@ impl Vocabulary {
             let expected = format!(":value in the :ok of a {function}");
             return Err(ReadProblem::unexpected(expected, "none").into());
         }
+        let numbered = index.is_some();
         let index = self.index(index.as_ref())?;
         let time = self.time(time.as_ref(), index, place.line)?;
-        let time = self.forward(time, kind, place.line);
+        let time = self.forward(time, kind, numbered, place.line);
         self.last = Some((index, time));
         for name in &fields.others {
             self.reading.note(
@@ -453,11 +454,18 @@ impl Vocabulary {
 
     /// Takes a time that goes back as that of the event before, where the order of lines claims no
     /// more for it than that operations overlap: Jepsen's workers stamp events before they get their
-    /// places. An invocation before a completion further up is left to be refused.
-    fn forward(&mut self, time: u64, kind: EventKind, line: u64) -> u64 {
+    /// places. An invocation before a completion further up is left to be refused, unless events are
+    /// numbered, which tells their order.
+    fn forward(&mut self, time: u64, kind: EventKind, numbered: bool, line: u64) -> u64 {
         let last = self.last.map_or(0, |(_, last)| last);
-        if self.options.sort_by_time || (kind == EventKind::Invoke && time < self.completed) {
+        let contradicts = kind == EventKind::Invoke && time < self.completed;
+        if self.options.sort_by_time || (contradicts && !numbered) {
             return time;
+        }
+        if contradicts {
+            let text = "times that contradict :index, which counts";
+            self.note(Severity::Warning, text, line);
+            return time.max(last);
         }
         if kind != EventKind::Invoke {
             self.completed = self.completed.max(time);
