@@ -32,7 +32,8 @@ fn standard_input_file_and_folder_hold_one_history() {
     fs::create_dir(&run).expect("a folder");
     fs::write(run.join("history.jsonl"), LINES).expect("a file");
     std::os::unix::fs::symlink(&run, folder.path().join("latest")).expect("a link");
-    for (argument, input) in [("-", LINES), ("run", ""), ("latest", ""), ("run/history.jsonl", "")] {
+    for (argument, input) in [("-", LINES), ("run", ""), ("latest", ""), ("run/history.jsonl", "")]
+    {
         let output = partita(folder.path(), &["check", argument], input.as_bytes());
         assert_eq!(output.status.code(), Some(0), "{argument}: {}", printed(&output));
         assert!(printed(&output).contains("2 operations on 1 key"), "{}", printed(&output));
@@ -45,7 +46,8 @@ fn standard_input_file_and_folder_hold_one_history() {
 #[test]
 fn cut_history_is_never_valid_and_its_violation_stands() {
     let folder = tempfile::tempdir().expect("a folder");
-    let stale = LINES.replace("\"read\",\"key\":\"k\",\"value\":1", "\"read\",\"key\":\"k\",\"value\":2");
+    let stale =
+        LINES.replace("\"read\",\"key\":\"k\",\"value\":1", "\"read\",\"key\":\"k\",\"value\":2");
     for (text, code) in [(LINES, 3), (&*stale, 1)] {
         let cut = format!("{text}{{\"index\":4,\"ti");
         let output = partita(folder.path(), &["check", "-"], cut.as_bytes());
