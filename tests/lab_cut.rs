@@ -235,10 +235,9 @@ fn a_node_that_panics_ends_the_run_and_its_own_line_says_why() {
     let place = tempfile::tempdir().expect("a folder");
     let script = "\
         \"$@\" & node=$!; trap 'kill $node' TERM; \
-        case \"$*\" in *--id\\ 2*|*n2*) ;; esac; \
         if [[ $PWD == */n2 ]]; then sleep 3; \
-        { echo \"thread 'engine' panicked at src/log.rs:31:9:\"; echo 'the log has a hole'; \
-          echo 'stack backtrace:'; for i in {1..40}; do echo \"  $i: core::ops::call_once\"; done; } >&2; \
+        (echo \"thread 'engine' panicked at src/log.rs:31:9:\"; echo 'the log has a hole'; \
+          echo 'stack backtrace:'; for i in $(seq 40); do echo \"  $i: core::ops::call\"; done) >&2; \
         kill -9 $node; exit 101; fi; wait $node";
     let target = target(place.path(), script);
     let target = target.to_str().expect("a path");
