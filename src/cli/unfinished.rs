@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use partita_checker::formats::ReadHistory;
 use partita_checker::{Analysis, History, Outcome, Verdict};
+use serde::de::IgnoredAny;
 
 use super::input::ReadingOptions;
 use crate::exit::Failure;
@@ -26,8 +27,9 @@ pub fn history(path: &Path) -> Option<PathBuf> {
 
 /// Whether there is not one whole line in the history at `path`, or no such file.
 pub fn is_empty(path: &Path) -> bool {
-    let has_line = |bytes: Vec<u8>| bytes.contains(&b'\n');
-    !std::fs::read(path).is_ok_and(has_line)
+    // A last line may be whole but for its end.
+    let is_whole = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
+    !std::fs::read(path).is_ok_and(|bytes| bytes.contains(&b'\n') || is_whole(&bytes))
 }
 
 /// Reads the history at `path`, or as many of its lines as are whole; nothing if there is none.
