@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::constraints::{self, Explanation};
+use crate::diagnosis::{self, Diagnosis};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
@@ -23,7 +24,7 @@ use crate::engines::{
 };
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
-use crate::model::{ModelKind, with_model};
+use crate::model::{Model, ModelKind, Register, with_model};
 use crate::progress::{Course, Progress};
 use crate::value::{Value, Values};
 use crate::verdict::{
@@ -114,7 +115,8 @@ pub fn check_watched(
         let (memory, end) = (options.memory, End::default());
         let stop = &stop;
         let polls = &polls;
-        Checker { history, options, stop, polls, progress, memory, end, model: &model }.check()
+        let (model, deleted) = (&model, None);
+        Checker { history, options, stop, polls, progress, memory, end, model, deleted }.check()
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -127,6 +129,8 @@ mod begun;
 
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
+/// Of more operations than this, none is left out again.
+const TIGHTENED: usize = 128;
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
 /// what was asked before, within bounds, and, for the tables, so often per so many operations. That
 /// is a few hundredths of the time.
@@ -172,6 +176,8 @@ struct Checker<'a, 'h, M> {
     /// Bytes for one search.
     memory: usize,
     end: End,
+    /// What a delete leaves, where that is not the initial value.
+    deleted: Option<&'a Value>,
     model: &'a M,
 }
 
@@ -373,11 +379,11 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let witness = self.history.witness(operation);
         let asked = crate::model::Call { response: None, ..span.call };
         if self.model.knows(asked) {
-            format!("{model} does not answer `{function}` with {}", witness.value)
+            format!("{model} does not answer `{function}` with {}", witness.value.in_words())
         } else {
             match witness.asked() {
                 Value::Null => format!("{model} has no `{function}`"),
-                argument => format!("{model} has no `{function}` of {argument}"),
+                argument => format!("{model} has no `{function}` of {}", argument.in_words()),
             }
         }
     }
@@ -419,10 +425,17 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     }
 
     fn violation(&self, object: &Object, engine: &str, mut found: Counterexample) -> Finding {
-        match self.confirm(&found) {
-            Ok(explanation) => self.explain(&mut found, explanation),
+        let mut explanation = match self.confirm(&found) {
+            Ok(explanation) => explanation,
             Err(reason) => return self.unknown(object, engine, reason),
+        };
+        if let Some(fewer) = self.tighten(&found)
+            && let Ok(explained) = self.confirm(&fewer)
+        {
+            (found, explanation) = (fewer, explained);
         }
+        self.explain(&mut found, explanation);
+        self.name(object, &mut found);
         let analysis = self.analysis(object, engine, Verdict::Violation, None);
         Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
@@ -448,27 +461,102 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         }
     }
 
+    /// The counterexample without the operations that are not needed, if there are such.
+    fn tighten(&self, found: &Counterexample) -> Option<Counterexample> {
+        if found.operations.len() > TIGHTENED {
+            return None;
+        }
+        let history = History::from_events(found.events()).ok()?;
+        let Options { model, initial, .. } = self.options;
+        let kept = with_model!(model, initial, &history.values, model => {
+            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+            let spans = spans(&history, &places, &model);
+            let limits = Limits { memory: self.memory.min(CONFIRMATION), stop: self.stop };
+            let part = wgl::tighten(&model, &spans, &limits);
+            let index = |span: &Span| history.operations[span.operation as usize].invoked.position;
+            part.iter().map(index).collect::<Vec<u64>>()
+        });
+        let kept = kept.ok().filter(|kept| kept.len() < found.operations.len())?;
+        let operations = found.operations.iter().filter(|it| kept.contains(&it.index));
+        let (cycle, impasse) = (Vec::new(), None);
+        Some(Counterexample {
+            operations: operations.cloned().collect(),
+            cycle,
+            impasse,
+            ..found.clone()
+        })
+    }
+
+    /// Calls it what the whole history says that it is, as soon as that is certain. A violation that
+    /// is found in the last moment is named, too.
+    fn name(&self, object: &Object, found: &mut Counterexample) {
+        let (grace, polls) = (self.grace(object.places.len()), AtomicUsize::new(0));
+        let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
+        let patience = Patience::new(&stop);
+        let of_place = |&place: &u32| &self.history.operations[place as usize];
+        let Options { model, initial, .. } = self.options;
+        let key = diagnosis::Key {
+            history: self.history,
+            operations: object.places.iter().map(of_place).collect(),
+            initial,
+            model: *model,
+            patience: &patience,
+        };
+        if let Some(fewer) = diagnosis::fewer(&key, found) {
+            let mut shown = Counterexample { operations: Vec::new(), ..found.clone() };
+            let operations = fewer.iter().map(|&place| key.operations[place]);
+            shown.operations = operations.map(|it| self.history.witness(it)).collect();
+            (shown.cycle, shown.impasse) = (Vec::new(), None);
+            if let Ok(explanation) = self.confirm(&shown) {
+                self.explain(&mut shown, explanation);
+                *found = shown;
+            }
+        }
+        let Ok(Some(diagnosis)) = diagnosis::diagnose(&key, found) else { return };
+        let Diagnosis { anomaly, sentence, stale_for, versions, context } = diagnosis;
+        found.anomaly = anomaly;
+        found.sentence = sentence;
+        found.stale_for = stale_for;
+        found.stale_by_versions = versions.or(found.stale_by_versions).filter(|_| {
+            let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
+            versions.is_some() || late.contains(&anomaly)
+        });
+        if let Some(context) = context {
+            found.add_context(self.history.witness(key.operations[context]));
+        }
+    }
+
     /// Searches the counterexample on its own, if that is possible with little effort, and
     /// explains why it has no order.
     fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
         let Options { model, initial, .. } = self.options;
-        let found = with_model!(model, initial, &history.values, model => {
-            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            let limits = self.limits();
-            let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-            let spans = spans(&history, &places, &model);
-            match auto::search(&model, &spans, &limits) {
-                Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-                // An operation that no engine looks at has no place in the graph.
-                _ if spans.len() < places.len() => Ok(None),
-                Search::Violation { .. } | Search::Unknown { .. } => {
-                    Ok(constraints::explain(&model, &spans))
-                }
-            }
-        });
+        if let (ModelKind::Register, Some(deleted)) = (model, self.deleted) {
+            let model = Register::begun(initial, deleted, &history.values);
+            return self.confirm_as(&model, &history);
+        }
+        let found = with_model!(model, initial, &history.values, model => self.confirm_as(&model, &history));
         found.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn confirm_as<N: Model + Sync>(
+        &self,
+        model: &N,
+        history: &History,
+    ) -> Result<Option<Explanation>, String> {
+        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+        let limits = self.limits();
+        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
+        let spans = spans(history, &places, model);
+        match auto::search(model, &spans, &limits) {
+            Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
+            // An operation that no engine looks at has no place in the graph.
+            _ if spans.len() < places.len() => Ok(None),
+            Search::Violation { .. } | Search::Unknown { .. } => {
+                Ok(constraints::explain(model, &spans))
+            }
+        }
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

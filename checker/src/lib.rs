@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod constraints;
+mod diagnosis;
 pub mod engines;
 pub mod event;
 pub mod formats;

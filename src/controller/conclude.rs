@@ -23,8 +23,8 @@ use crate::cli::{check, show, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{say, terminal};
 
-/// Lines of errors at the end of a run; `run.json` has all of them.
-const ERRORS_SHOWN: usize = 6;
+/// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
+const ERRORS_SHOWN: (usize, usize) = (2, 8);
 
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
@@ -77,9 +77,13 @@ fn conclude_by(
         Err(_) if failed => ReadHistory::default(),
         read => read?,
     };
-    let (analysis, certificate) = judge("history.jsonl", &read.history, &plan.options(), deadline);
-    let withheld = read.reading.withholds_valid();
-    let cut = if failed { Some(unfinished::cut(&read)) } else { withheld };
+    let (mut analysis, certificate) =
+        judge("history.jsonl", &read.history, &plan.options(), deadline);
+    // A disk that is full cuts the history off.
+    read.reading.weigh(&mut analysis);
+    let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
+    let is_told = read.reading.withholds_valid().is_some();
+    let cut = (failed && !is_told).then(|| unfinished::cut(&read));
     let history = read.history;
     let record = record(plan, folder, course, &history, &analysis, cut);
     let written = write(folder, &record, &history, course, &analysis, certificate.as_ref());
@@ -219,13 +223,15 @@ fn print_outcomes(record: &RunRecord) {
     if let Some(reached) = record.rate_reached {
         say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
     }
+    let (if_valid, otherwise) = ERRORS_SHOWN;
+    let at_most = if record.verdict == Verdict::Valid { if_valid } else { otherwise };
     let errors = &record.outcomes.errors;
-    for error in errors.iter().take(ERRORS_SHOWN) {
+    for error in errors.iter().take(at_most) {
         say!("  errors: {}", error.sentence());
     }
-    if errors.len() > ERRORS_SHOWN {
-        let more = errors[ERRORS_SHOWN..].iter().map(|error| error.count).sum();
-        say!("  errors: {} more, see run.json", HumanCount(more));
+    if errors.len() > at_most {
+        let more = errors[at_most..].iter().map(|error| error.count).sum();
+        say!("  errors: those of {} more operations are in run.json", HumanCount(more));
     }
 }
 

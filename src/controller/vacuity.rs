@@ -57,3 +57,67 @@ pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests {
+    use partita_checker::{Event, EventKind, Nanoseconds, ProcessId, Value};
+    use partita_reports::KindCounts;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Operations of one function that began at these times and came back at once.
+    fn history(function: Function, times: &[u64], kind: EventKind) -> History {
+        let events = times.iter().flat_map(|time| [(*time, EventKind::Invoke), (*time, kind)]);
+        let event = |(index, (time, kind))| Event {
+            index,
+            time: Nanoseconds(time),
+            process: ProcessId(u32::try_from(index / 2).expect("few")),
+            kind,
+            function,
+            key: "k".into(),
+            value: Value::Integer(1),
+            swapped: None,
+            saw: None,
+            node: None,
+            error: None,
+        };
+        History::from_events((0..).zip(events).map(event)).expect("well-formed")
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_time_when_clients_were_at_work() {
+        let phase = |name: &str, from: u64, to: u64| Phase {
+            name: name.to_owned(),
+            began_ns: Nanoseconds(from * SECOND),
+            ended_ns: Nanoseconds(to * SECOND),
+        };
+        let times: Vec<u64> = [3, 4, 5, 6, 7, 8, 12, 13].map(|second| second * SECOND).into();
+        let history = history(Function::Read, &times, EventKind::Ok);
+        let mut phases = vec![
+            phase("start", 0, 2),
+            phase("lead-in", 2, 4),
+            phase("faults", 4, 9),
+            phase("heal", 9, 10),
+            phase("settle", 10, 12),
+            phase("final reads", 12, 14),
+        ];
+        assert_eq!(rate(&history, &phases), Some(6.0 / 8.0));
+        phases.truncate(1);
+        assert_eq!(rate(&history, &phases), None);
+    }
+
+    #[test]
+    fn a_kind_that_the_outcomes_name_is_not_named_again() {
+        let history = history(Function::Write, &[SECOND; 30], EventKind::Fail);
+        let of = |sent| Outcomes {
+            kinds: vec![KindCounts { kind: "write".into(), sent, ..KindCounts::default() }],
+            ..Outcomes::default()
+        };
+        let found = reasons(&history, &of(30));
+        assert_eq!(found, ["no read ever came back"]);
+        let found = reasons(&history, &of(19));
+        assert_eq!(found, ["no read ever came back", "no update ever came back"]);
+    }
+}

@@ -286,10 +286,7 @@ impl Vocabulary {
         if self.micro > 0 {
             self.decided("values", "micro-operations of transactions", self.micro);
         }
-        if !self.named.is_empty() {
-            let clients = self.named.len() as u64;
-            self.decided("processes", "clients with names", clients);
-        }
+        self.number_named();
         assembly.reading = std::mem::take(&mut self.reading);
         for Entry { mut event, place, known } in self.entries {
             if event.kind == EventKind::Fail && event.swapped.is_some() {
@@ -304,6 +301,22 @@ impl Vocabulary {
         }
         let at = |line| Place { line, column: 1 };
         assembly.finish().map_err(|(line, problem)| (at(line), problem))
+    }
+
+    /// Gives clients with names the numbers after those of the others.
+    fn number_named(&mut self) {
+        if self.named.is_empty() {
+            return;
+        }
+        let numbers = self.entries.iter().map(|one| one.event.process.0);
+        let first = numbers.filter(|&one| one < FIRST_NAMED).max().map_or(0, |last| last + 1);
+        for Entry { event, .. } in &mut self.entries {
+            if event.process.0 >= FIRST_NAMED {
+                event.process = ProcessId(event.process.0 - FIRST_NAMED + first);
+            }
+        }
+        let clients = self.named.len() as u64;
+        self.decided("processes", &format!("clients with names, numbered from {first}"), clients);
     }
 
     /// Splits tuples, if values are tuples.
