@@ -51,7 +51,8 @@ const BRIEF: usize = 48;
 pub(crate) fn around(value: &Value, place: usize) -> String {
     let Value::List(items) = value else { return brief(value) };
     let (from, to) = (place.saturating_sub(2), (place + 3).min(items.len()));
-    let mut shown: Vec<String> = items[from..to].iter().map(|item| item.in_words().to_string()).collect();
+    let mut shown: Vec<String> =
+        items[from..to].iter().map(|item| item.in_words().to_string()).collect();
     if from > 0 {
         shown.insert(0, "…".to_owned());
     }

@@ -50,7 +50,12 @@ pub struct Plan {
     pub keep_data: bool,
     /// Whether to print the result as JSON.
     pub json: bool,
+    /// The most that is kept of what a node writes to its standard streams, in bytes.
+    pub node_log_limit: u64,
 }
+
+/// The most that is kept of a node's output unless told otherwise, in bytes.
+pub const NODE_LOG_LIMIT: u64 = 256 << 20;
 
 /// The lab that a run has where it can: what one types need not say so.
 const BEST: &str = Tier::Namespaces.name();
@@ -198,6 +203,7 @@ impl Plan {
         option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         option("check-timeout", in_words(self.check_timeout), "60s");
+        option("node-log-limit", self.node_log_limit.to_string(), &NODE_LOG_LIMIT.to_string());
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
         }

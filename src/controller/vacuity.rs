@@ -7,8 +7,7 @@ use partita_checker::{Function, History, Operation, Outcome};
 use partita_nemesis::FaultRecord;
 use partita_reports::{Counts, Outcomes, Phase};
 
-/// Operations that must have come back while faults were in force, for each fault.
-const OK_PER_FAULT: u64 = 5;
+use super::evidence::came_back_during;
 
 /// What became of the operations of `history`.
 pub fn count(history: &History, faults: &[FaultRecord]) -> Counts {
@@ -41,19 +40,10 @@ pub fn rate(history: &History, phases: &[Phase]) -> Option<f64> {
     (seconds > 0.0).then(|| sent as f64 / seconds)
 }
 
-/// Why the run proved nothing, one sentence each; empty if it did. `wants_faults` says whether any
-/// were asked for.
-pub fn reasons(
-    history: &History,
-    faults: &[FaultRecord],
-    counts: &Counts,
-    outcomes: &Outcomes,
-    wants_faults: bool,
-) -> Vec<String> {
+/// Why the operations prove nothing, one sentence each; empty if they do. What faults come to is
+/// weighed in [`super::evidence`].
+pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
     let mut reasons = Vec::new();
-    if wants_faults && faults.is_empty() {
-        reasons.push("no fault happened: the run was too short for any".to_owned());
-    }
     for (wanted, what) in [(true, "read"), (false, "update")] {
         let is_read = |operation: &Operation| operation.action.function() == Function::Read;
         let came_back = |operation: &&Operation| {
@@ -65,28 +55,7 @@ pub fn reasons(
             reasons.push(format!("no {what} ever came back"));
         }
     }
-    for fault in faults {
-        if let Some(error) = &fault.error {
-            reasons.push(format!("fault {} ({}) went wrong: {error}", fault.id, fault.fault));
-        } else if !fault.had_effect() {
-            let nodes = fault.nodes.join(", ");
-            reasons.push(format!("fault {} ({} of {nodes}) had no effect", fault.id, fault.fault));
-        }
-    }
-    let wanted = OK_PER_FAULT * faults.len() as u64;
-    if counts.ok_during_faults < wanted {
-        reasons.push(format!(
-            "only {} operations came back while faults were in force; {wanted} are needed",
-            counts.ok_during_faults
-        ));
-    }
     reasons
-}
-
-fn came_back_during(operation: &Operation, fault: &FaultRecord) -> bool {
-    let Outcome::Ok(returned, _) = operation.outcome else { return false };
-    let time = returned.time.0;
-    time >= fault.began_ns && fault.ended_ns.is_none_or(|ended| time <= ended)
 }
 
 #[cfg(test)]
@@ -142,14 +111,13 @@ mod tests {
     #[test]
     fn a_kind_that_the_outcomes_name_is_not_named_again() {
         let history = history(Function::Write, &[SECOND; 30], EventKind::Fail);
-        let counts = count(&history, &[]);
         let of = |sent| Outcomes {
             kinds: vec![KindCounts { kind: "write".into(), sent, ..KindCounts::default() }],
             ..Outcomes::default()
         };
-        let found = reasons(&history, &[], &counts, &of(30), false);
+        let found = reasons(&history, &of(30));
         assert_eq!(found, ["no read ever came back"]);
-        let found = reasons(&history, &[], &counts, &of(19), false);
+        let found = reasons(&history, &of(19));
         assert_eq!(found, ["no read ever came back", "no update ever came back"]);
     }
 }
