@@ -704,7 +704,12 @@ fn keyword(value: &Value) -> Option<&str> {
 
 /// The value for people; nothing for nil.
 fn text(value: &Value) -> Option<String> {
-    (!value.is_null()).then(|| keyword(value).map_or_else(|| value.to_string(), str::to_owned))
+    // A text as it is: printed, an empty one has quotes.
+    let plain = || match value {
+        Value::Text(text) => text.to_string(),
+        other => other.to_string(),
+    };
+    (!value.is_null()).then(|| keyword(value).map_or_else(plain, str::to_owned))
 }
 
 /// The value as an error repeats it.
