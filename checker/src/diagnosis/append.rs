@@ -4,7 +4,7 @@ use super::sightings::{Fate, Sight, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::event::Function;
-use crate::history::{Action, Response};
+use crate::history::{Action, Operation, Response};
 use crate::value::{Value, ValueId};
 use crate::verdict::Anomaly;
 use crate::words::{brief, capital};
@@ -90,7 +90,7 @@ impl<'a> Append<'a> {
             }
             _ => false,
         })?;
-        Some(self.key.from_nowhere(&self.saw(read)?, Some(failed), "appended", "append"))
+        Some(self.key.read_from_nowhere(&self.saw(read)?, Some(failed), "appended", "append"))
     }
 
     /// A read that shows what was asked for only later.
@@ -158,6 +158,15 @@ impl<'a> Append<'a> {
         Some(Diagnosis::new(Anomaly::DuplicateApply, sentence))
     }
 
+    /// Whether something may have been put in the place of what `append` left, by the return of
+    /// `read`.
+    fn is_put_between(&self, append: &Operation, read: &Operation) -> bool {
+        let mut puts = self.changes.iter().filter(|it| it.2).map(|it| self.key.get(it.0));
+        puts.any(|put| {
+            returned(put) > append.invoked.position && put.invoked.position < returned(read)
+        })
+    }
+
     /// A read that misses an append that was there for certain.
     fn missing(&self, read: usize, change: usize, proof: &[usize]) -> Option<Diagnosis> {
         let content = self.content(read)?;
@@ -179,11 +188,7 @@ impl<'a> Append<'a> {
             .filter(|&place| place == change || shows(place))
             .filter(|&place| returned(self.key.get(place)) < began)
             .min_by_key(|&place| returned(self.key.get(place)))?;
-        // Was it replaced since?
-        let mut puts = self.changes.iter().filter(|it| it.2).map(|it| self.key.get(it.0));
-        if puts.any(|put| {
-            returned(put) > append.invoked.position && put.invoked.position < returned(operation)
-        }) {
+        if self.is_put_between(append, operation) {
             return None;
         }
         let newer_put = |shown: &Value| {

@@ -38,7 +38,7 @@ pub(super) fn diagnose(
         let Some(put) = put else {
             let failed = key.failed(|action| is_put(action, item));
             let verb = if taken == "enqueued" { "enqueue" } else { "push" };
-            return Ok(Some(key.from_nowhere(&saw, failed, taken, verb)));
+            return Ok(Some(key.read_from_nowhere(&saw, failed, taken, verb)));
         };
         if key.get(put).invoked.position > returned(key.get(take)) {
             let sentence = format!(

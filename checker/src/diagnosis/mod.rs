@@ -157,7 +157,13 @@ impl<'a> Key<'a> {
 
     /// A read that shows what is known not to have been done, or what nobody did at all. `saw` is
     /// a clause, `who` did something else than `did`.
-    fn from_nowhere(&self, saw: &str, failed: Option<usize>, did: &str, verb: &str) -> Diagnosis {
+    fn read_from_nowhere(
+        &self,
+        saw: &str,
+        failed: Option<usize>,
+        did: &str,
+        verb: &str,
+    ) -> Diagnosis {
         let saw = words::capital(saw);
         let Some(failed) = failed else {
             let sentence = format!("{saw}, which nobody {did}: a value from nowhere.");

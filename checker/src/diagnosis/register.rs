@@ -146,7 +146,7 @@ impl<'a> Register<'a> {
                 Action::Write(written) | Action::Cas { new: written, .. } => written == value,
                 _ => false,
             });
-            return Some(self.key.from_nowhere(&self.saw(place), failed, "wrote", "write"));
+            return Some(self.key.read_from_nowhere(&self.saw(place), failed, "wrote", "write"));
         }
         if facts.first_invoked < returned(operation) || facts.writes > 1 {
             return None;

@@ -165,7 +165,7 @@ impl<'a> Sets<'a> {
             let failed = self.key.failed(|action| {
                 matches!(action, Action::Other(Function::Add, it) if self.key.value(it) == value)
             });
-            return Some(self.key.from_nowhere(&saw, failed, "added", "add"));
+            return Some(self.key.read_from_nowhere(&saw, failed, "added", "add"));
         }
         let by_then = || element.adds.iter().filter(|add| invoked(add) < returned(operation));
         if by_then().next().is_none() {

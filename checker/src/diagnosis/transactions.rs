@@ -37,7 +37,7 @@ pub(super) fn diagnose(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosi
             brief(value),
             key.instant(ended(operation)),
         );
-        return Ok(Some(key.from_nowhere(&saw, failed, "wrote", "write")));
+        return Ok(Some(key.read_from_nowhere(&saw, failed, "wrote", "write")));
     }
     Ok(None)
 }

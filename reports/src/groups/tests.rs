@@ -80,6 +80,7 @@ fn fault(name: &str, node: &str, from: u64, until: Option<u64>) -> FaultRecord {
             unit: "frames".to_owned(),
         }],
         error: None,
+        unhealed: false,
     }
 }
 

@@ -61,16 +61,7 @@ impl Teller<'_> {
                     self.saw_stranger(observer)
                 ),
             ),
-            Fault::Repeated { read } => (
-                Anomaly::DuplicateElement,
-                format!(
-                    "{} read {} from {} at {}, which shows an element twice.",
-                    capital(&self.narrator.who(read)),
-                    self.narrator.answered(read),
-                    self.narrator.object("set"),
-                    self.narrator.until(read),
-                ),
-            ),
+            Fault::Repeated { read } => (Anomaly::DuplicateElement, self.repeated(read)),
             Fault::FromTheFuture { add, observer } => (
                 Anomaly::ReadFromTheFuture,
                 format!(
@@ -132,6 +123,16 @@ impl Teller<'_> {
                 ),
             ),
         }
+    }
+
+    fn repeated(&self, read: u32) -> String {
+        format!(
+            "{} read {} from {} at {}, which shows an element twice.",
+            capital(&self.narrator.who(read)),
+            self.narrator.answered(read),
+            self.narrator.object("set"),
+            self.narrator.until(read),
+        )
     }
 
     fn missing(&self, add: u32, observer: u32, moral: &str) -> String {
