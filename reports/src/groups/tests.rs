@@ -128,7 +128,9 @@ fn a_fault_that_did_nothing_or_went_wrong_explains_nothing() {
     let failed = FaultRecord { error: Some("no".to_owned()), ..fault("pause", "n1", 5, Some(8)) };
     let groups = Groups::of(&analysis, &[idle, failed]).expect("a violation");
     assert_eq!(groups.in_words(), "1 of 2 keys: stale read");
-    let disk = fault("disk-slow", "n1", 5, Some(8));
+    let delayed = Effect { what: "syncs delayed".into(), amount: 3.0, unit: "calls".into() };
+    let slow = fault("disk-slow", "n1", 5, Some(8));
+    let disk = FaultRecord { effects: vec![delayed], ..slow };
     let groups = Groups::of(&analysis, &[disk]).expect("a violation");
     assert_eq!(groups.in_words(), "1 of 2 keys: stale read; while disk-slow of n1 was in force");
 }
