@@ -23,6 +23,9 @@ use crate::cli::{check, show, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{say, terminal};
 
+/// How many notes are printed of what does not touch the verdict; the others are in `run.json`.
+const NOTES_SHOWN: usize = 4;
+
 /// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
 const ERRORS_SHOWN: (usize, usize) = (2, 8);
 
@@ -252,8 +255,11 @@ fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
         }
         Verdict::Unknown => say!("unknown: the run proved nothing"),
     }
-    for remark in record.remarks.iter().chain(&record.notes) {
+    for remark in record.remarks.iter().chain(record.notes.iter().take(NOTES_SHOWN)) {
         say!("  note: {remark}");
+    }
+    if record.notes.len() > NOTES_SHOWN {
+        say!("  note: {} more of this kind, see run.json", record.notes.len() - NOTES_SHOWN);
     }
     say!(
         "  {} operations: {} ok ({} under faults), {} fail, {} unknown",

@@ -79,12 +79,11 @@ fn missing(history: &History, fault: &FaultRecord, nodes: usize) -> Option<Strin
             (count, "operations came back while it was in force")
         }
         Shows::Across => {
-            let what =
-                "updates that were acknowledged before it are on keys that were read after it";
+            let what = "updates acknowledged before it are on keys that were read after it";
             (acknowledged_and_observed(history, fault), what)
         }
     };
-    (count < OPERATIONS).then(|| format!("only {count} {what}, of {OPERATIONS} that are needed"))
+    (count < OPERATIONS).then(|| format!("too few {what}: {count}, and {OPERATIONS} are needed"))
 }
 
 /// Whether an operation was answered while `fault` was in force.
