@@ -222,7 +222,7 @@ mod tests {
         for nothing in [&[(0, "write"), (1_500, "read")][..], &[(1_500, "write"), (3_000, "read")]]
         {
             let weighed = weigh(&history(nothing), &dark);
-            assert!(weighed.reasons.iter().any(|it| it.contains("only 0 updates")), "{weighed:?}");
+            assert!(weighed.reasons.iter().any(|it| it.contains("too few updates")), "{weighed:?}");
         }
         let isolated = [fault(0, Fault::Isolate, DROPPED)];
         assert_eq!(weigh(&across, &isolated).counted, 0, "a partition shows in what is answered");
