@@ -1,0 +1,143 @@
+//! What single words and values mean: functions, types, errors, micro-operations.
+
+use crate::event::{Event, EventKind, Function};
+use crate::formats::edn::syntax::quote;
+use crate::formats::error::ReadProblem;
+use crate::value::Value;
+
+/// The function that clients call so.
+pub(super) fn known_function(name: &str) -> Option<Function> {
+    match name {
+        "get" => Some(Function::Read),
+        "put" => Some(Function::Write),
+        name => Function::from_name(name),
+    }
+}
+
+/// Whether an operation that came back says more than that it happened.
+pub(super) const fn answers(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Read | Function::Dequeue | Function::Pop | Function::Contains | Function::Txn
+    )
+}
+
+/// A mismatch that says so is an answer, although Jepsen has no type for it but `:fail`.
+pub(super) fn settle(event: &mut Event) {
+    if event.function == Function::Cas && event.swapped == Some(false) {
+        event.kind = EventKind::Ok;
+    }
+    event.value = Value::Null;
+}
+
+/// The name of the error of an operation: what stands there as such, or in the place of its value.
+pub(super) fn error_of(
+    error: Option<&Value>,
+    value: &Value,
+    kind: EventKind,
+    function: Function,
+) -> Option<String> {
+    let failed_cas = kind == EventKind::Fail && function == Function::Cas;
+    let error = match error {
+        Some(error) if !error.is_null() => error,
+        // Its argument would be a list.
+        _ if failed_cas => match value {
+            Value::Text(_) => value,
+            Value::List(parts) => match &**parts {
+                [_, name @ Value::Text(text)] if text.starts_with(':') => name,
+                _ => return None,
+            },
+            _ => return None,
+        },
+        _ => return None,
+    };
+    // `[:conn-refused "n1"]` is a name with details.
+    match error {
+        Value::List(parts) => parts.first().and_then(text).or_else(|| text(error)),
+        error => text(error),
+    }
+}
+
+/// Whether the value is a list of micro-operations, as those of a transaction.
+pub(super) fn are_micro_operations(value: &Value) -> bool {
+    const NAMES: [&str; 5] = ["r", "w", "append", "read", "write"];
+    let is_one = |item: &Value| match item {
+        Value::List(parts) => {
+            (2..=3).contains(&parts.len())
+                && parts.first().and_then(keyword).is_some_and(|name| NAMES.contains(&name))
+        }
+        _ => false,
+    };
+    matches!(value, Value::List(items) if !items.is_empty() && items.iter().all(is_one))
+}
+
+pub(super) fn kind(kind: Option<&Value>) -> Result<EventKind, ReadProblem> {
+    match kind.and_then(keyword) {
+        Some("invoke") => Ok(EventKind::Invoke),
+        Some("ok") => Ok(EventKind::Ok),
+        Some("fail") => Ok(EventKind::Fail),
+        Some("info") => Ok(EventKind::Info),
+        _ => {
+            let expected = ":type to be :invoke, :ok, :fail or :info";
+            Err(ReadProblem::unexpected(expected, describe(kind)))
+        }
+    }
+}
+
+/// The micro-operations of a transaction, each with the name of its function as a plain text.
+pub(super) fn transaction(value: &Value) -> Value {
+    let Value::List(operations) = value else { return value.clone() };
+    let plain = |operation: &Value| match operation {
+        Value::List(parts) => {
+            let mut parts = parts.to_vec();
+            if let Some(name) = parts.first().and_then(keyword) {
+                parts[0] = Value::text(name);
+            }
+            Value::list(parts)
+        }
+        other => other.clone(),
+    };
+    Value::list(operations.iter().map(plain).collect::<Vec<Value>>())
+}
+
+pub(super) fn whole(name: &str, value: &Value) -> Result<u64, ReadProblem> {
+    let number = match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        let expected = format!("{name} to be an integer from 0");
+        ReadProblem::unexpected(expected, describe(Some(value)))
+    })
+}
+
+pub(super) fn truth(name: &str, value: Option<&Value>) -> Result<Option<bool>, ReadProblem> {
+    match value {
+        None => Ok(None),
+        Some(Value::Bool(truth)) => Ok(Some(*truth)),
+        other => Err(ReadProblem::unexpected(format!("{name} to be a boolean"), describe(other))),
+    }
+}
+
+/// The name of a keyword, without its colon.
+pub(super) fn keyword(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => text.strip_prefix(':'),
+        _ => None,
+    }
+}
+
+/// The value for people; nothing for nil.
+pub(super) fn text(value: &Value) -> Option<String> {
+    // A text as it is: printed, an empty one has quotes.
+    let plain = || match value {
+        Value::Text(text) => text.to_string(),
+        other => other.to_string(),
+    };
+    (!value.is_null()).then(|| keyword(value).map_or_else(plain, str::to_owned))
+}
+
+/// The value as an error repeats it.
+pub(super) fn describe(value: Option<&Value>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| quote(&value.to_string()))
+}
