@@ -157,6 +157,27 @@ impl Function {
     }
 }
 
+impl Function {
+    /// Whether an invocation or an answer has to say a value.
+    pub(crate) const fn needs_value(self, kind: EventKind) -> bool {
+        match kind {
+            EventKind::Invoke => !matches!(
+                self,
+                Self::Read
+                    | Self::Delete
+                    | Self::Dequeue
+                    | Self::Pop
+                    | Self::Acquire
+                    | Self::Release
+            ),
+            EventKind::Ok => {
+                matches!(self, Self::Read | Self::Dequeue | Self::Pop | Self::Contains | Self::Txn)
+            }
+            EventKind::Fail | EventKind::Info => false,
+        }
+    }
+}
+
 impl fmt::Display for Function {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())

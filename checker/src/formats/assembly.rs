@@ -7,13 +7,14 @@ use std::mem;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Format;
-use super::edn::syntax::quote;
 use super::error::ReadProblem;
 use super::options::{FailedCas, NilRead, ReadOptions, is_failed_cas, names_mismatch};
 use super::reading::{DecidedBy, Decision, Reading, Severity};
+use super::tuples::{self, Shapes};
+use super::vocabulary::quote_value;
 use crate::event::{Event, EventKind, Function, ProcessId, Record};
 use crate::history::{History, HistoryBuilder, HistoryProblem, Remark};
-use crate::value::{Datum, Scalar, Value};
+use crate::value::Value;
 
 /// What a note says that is made while a record is taken.
 const ERROR_NAMED: &str = "failed compare-and-sets that name their error taken as not happened";
@@ -45,6 +46,10 @@ pub(super) struct Assembly {
     /// All events, if they have to be sorted.
     unsorted: Option<Vec<Kept>>,
     tuples: Tuples,
+    /// The line of the record that is taken.
+    line: u64,
+    /// The key of transactions.
+    transactions: Option<Value>,
     pub(super) reading: Reading,
 }
 
@@ -64,8 +69,8 @@ enum Tuples {
     No,
     /// They are split; the keys of open operations.
     Split(FxHashMap<ProcessId, Value>),
-    /// Nobody said; whether a read was invoked with `[key null]`.
-    Unsaid(bool),
+    /// Nobody said; what values look like.
+    Unsaid(Shapes<u64>),
 }
 
 impl Assembly {
@@ -84,10 +89,12 @@ impl Assembly {
             pending: Vec::new(),
             unsorted: options.sort_by_time.then(Vec::new),
             tuples: match options.independent {
-                None => Tuples::Unsaid(false),
+                None => Tuples::Unsaid(Shapes::default()),
                 Some(true) => Tuples::Split(FxHashMap::default()),
                 Some(false) => Tuples::No,
             },
+            line: 0,
+            transactions: None,
             reading: Reading::of(format),
         }
     }
@@ -102,6 +109,7 @@ impl Assembly {
 
     /// Takes an event, which is on `line` if that is known already.
     pub(super) fn take(&mut self, record: &Record<'_>, line: u64) -> Result<(), ReadProblem> {
+        self.line = line;
         if let Some(unsorted) = &mut self.unsorted {
             unsorted.push(Kept { event: Event::from(*record), line, known: false });
             return Ok(());
@@ -154,6 +162,12 @@ impl Assembly {
     }
 
     fn push(&mut self, record: &Record<'_>) -> Result<(), ReadProblem> {
+        if let Tuples::Unsaid(shapes) = &mut self.tuples {
+            shapes.see(record, self.line);
+        }
+        if record.kind == EventKind::Invoke && record.function == Function::Txn {
+            self.refuse_keys_of_transactions(record)?;
+        }
         let mut record = *record;
         let meant = record.kind;
         if record.kind == EventKind::Fail {
@@ -173,14 +187,24 @@ impl Assembly {
             return Err(error.into());
         }
         if let Some(remark) = self.builder.remark() {
-            if let (Tuples::Unsaid(seen), Datum::Pair([_, Scalar::Null]), Remark::ArgumentOfRead) =
-                (&mut self.tuples, record.value, remark)
-            {
-                *seen = true;
-            }
             self.pending.push((Severity::Warning, text_of(remark)));
         }
         Ok(())
+    }
+
+    /// Transactions work on one object whatever their key is, so that they may have one only.
+    fn refuse_keys_of_transactions(&mut self, record: &Record<'_>) -> Result<(), ReadProblem> {
+        let key = record.key.to_value();
+        let first = self.transactions.get_or_insert_with(|| key.clone());
+        if *first == key {
+            return Ok(());
+        }
+        let expected = format!(
+            "the key {} of the transactions before, since the transactions of each key are a \
+             history of their own",
+            first.in_words()
+        );
+        Err(ReadProblem::unexpected(expected, quote_value(&key)))
     }
 
     /// Makes an answer of a compare-and-set that failed because another value was there.
@@ -217,13 +241,11 @@ impl Assembly {
         if let Some(unsorted) = self.unsorted.take() {
             self.push_sorted(unsorted)?;
         }
-        if matches!(self.tuples, Tuples::Unsaid(true)) {
-            let line = self.reading.notes.iter().find(|note| note.text == ARGUMENT_OF_READ);
-            let expected = "--independent, or --independent=no, since reads are invoked with [key \
-                            null] as in the tuples of Jepsen's independent";
-            let found = "neither";
-            let problem = ReadProblem::unexpected(expected, found);
-            return Err((line.map_or(1, |note| note.first_line), problem));
+        if let Tuples::Unsaid(shapes) = &self.tuples {
+            shapes.refuse()?;
+            if let Some((count, line)) = shapes.pairs() {
+                self.reading.note_many(Severity::Warning, tuples::PAIRS, count, line);
+            }
         }
         self.decide();
         let history = self.builder.finish();
@@ -249,6 +271,7 @@ impl Assembly {
             operations: moved,
         });
         for Kept { event, line, known } in &events {
+            self.line = *line;
             let pushed = match known {
                 true => self.push_known(event),
                 false => self.push_whole(&Record::from(event)),
@@ -321,7 +344,7 @@ fn split(event: &mut Event, open: &mut FxHashMap<ProcessId, Value>) -> Result<()
         Value::List(items) if items.len() == 2 => (items[0].clone(), items[1].clone()),
         other => {
             let expected = "a value of [key, value], as `independent` has it";
-            return Err(ReadProblem::unexpected(expected, quote(&other.to_string())));
+            return Err(ReadProblem::unexpected(expected, quote_value(other)));
         }
     };
     if event.kind == EventKind::Invoke {

@@ -13,7 +13,7 @@
 use std::io::BufRead;
 
 use super::edn::syntax::{Parser, Place};
-use super::error::ReadError;
+use super::error::{ReadError, ReadProblem};
 use super::lines::Lines;
 use super::reading::{Cut, Reading, Severity};
 use super::vocabulary::{Fields, Refusal, Vocabulary};
@@ -63,7 +63,8 @@ pub(super) fn read_history(
             continue;
         }
         events += 1;
-        let fields = fields(Parser::new(lines.name(), &text[start..], place))?;
+        let fields = fields(Parser::new(lines.name(), &text[start..], place))
+            .map_err(|error| in_line(error, place.line))?;
         vocabulary.take(fields, place).map_err(|refusal| match refusal {
             Refusal::At(error) => error,
             Refusal::Here(problem) => lines.error(Some(place.column), problem),
@@ -77,6 +78,17 @@ pub(super) fn read_history(
     });
     let (history, reading) = finished?;
     Ok((history, Reading { cut, ..reading }))
+}
+
+/// The error of a line that ends early: the file goes on.
+fn in_line(error: ReadError, line: u64) -> ReadError {
+    match error.problem {
+        ReadProblem::EndsEarly(expected) => {
+            let problem = ReadProblem::unexpected(expected, "the end of the line");
+            ReadError { line, column: None, problem, ..error }
+        }
+        _ => error,
+    }
 }
 
 /// Reads a line from its process on.

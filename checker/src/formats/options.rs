@@ -57,8 +57,13 @@ const MISMATCHES: [&str; 14] = [
 
 /// Whether a failed compare-and-set that gives this as its error found another value.
 pub(super) fn names_mismatch(error: &str) -> bool {
-    let plain: String = error
-        .trim_start_matches(':')
+    let name = error.trim_start_matches(':');
+    // A keyword may have a namespace, as `jepsen/mismatch`.
+    let name = match name.split_once('/') {
+        Some((space, rest)) if !space.contains(char::is_whitespace) => rest,
+        _ => name,
+    };
+    let plain: String = name
         .chars()
         .map(|letter| if matches!(letter, '_' | ' ') { '-' } else { letter.to_ascii_lowercase() })
         .collect();
@@ -128,7 +133,13 @@ mod tests {
 
     #[test]
     fn errors_of_mismatch_are_told_from_errors_of_the_system() {
-        let mismatch = [":mismatch", "precondition-failed", "Compare failed: 3", "did_not_succeed"];
+        let mismatch = [
+            ":mismatch",
+            "precondition-failed",
+            "Compare failed: 3",
+            "did_not_succeed",
+            "db/mismatch",
+        ];
         let others = ["no-leader", "timeout", "conn-refused", "mismatched-term", "", "101"];
         assert!(mismatch.into_iter().all(names_mismatch));
         assert!(!others.into_iter().any(names_mismatch));

@@ -446,3 +446,14 @@ proptest! {
         prop_assert_eq!(&there_and_back(&history, Keys::Tuple), &events);
     }
 }
+
+#[test]
+fn argument_that_is_not_there_is_refused() {
+    for function in ["write", "cas", "add", "enqueue", "txn"] {
+        let text = format!("{{:process 0 :type :invoke :f :{function}}}");
+        let error = crate::formats::read("h.edn", text.as_bytes(), &ReadOptions::default());
+        let told = error.expect_err("a refusal").to_string();
+        let expected = format!("h.edn:1:1: expected :value in the :invoke of a {function}");
+        assert!(told.starts_with(&expected), "{told}");
+    }
+}

@@ -58,7 +58,7 @@ fn error_names_file_line_and_column() {
     );
     assert_eq!(
         refusal("[1 2]\nINFO", "[1 2\nINFO").to_string(),
-        "etcd.log:2:1: the file is cut off: expected an item or `]`"
+        "etcd.log:1: expected an item or `]`, found the end of the line"
     );
     assert_eq!(
         refusal(":cas\t", ":swap\t").to_string(),

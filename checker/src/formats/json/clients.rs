@@ -35,6 +35,16 @@ impl Clients {
         !self.renumber
     }
 
+    /// Whether this is a name, and none of a client that was met.
+    pub(super) fn is_stranger(&self, text: &str) -> bool {
+        let name = text.strip_prefix(':').unwrap_or(text);
+        let is_nemesis = name.eq_ignore_ascii_case("nemesis");
+        !name.is_empty()
+            && !is_nemesis
+            && name.parse::<u32>().is_err()
+            && !self.names.contains_key(name)
+    }
+
     /// The client that a field names; nothing if it is the nemesis.
     pub(super) fn process(&mut self, field: Field<'_>) -> Result<Option<ProcessId>, Fault> {
         let refused = || {
@@ -46,7 +56,7 @@ impl Clients {
             Form::Number(token) => (*token).to_owned(),
             Form::Text(text) => {
                 let name = text.strip_prefix(':').unwrap_or(text);
-                if name == "nemesis" {
+                if name.eq_ignore_ascii_case("nemesis") {
                     return Ok(None);
                 }
                 name.to_owned()

@@ -128,6 +128,25 @@ impl<'a> Fields<'a> {
         function(field)
     }
 
+    /// Whether an event that is `ok` says of its compare-and-set that it did not swap. Where nothing
+    /// is said, or what the type says already, there is no more to it.
+    pub(super) fn denied(&mut self, kind: EventKind, function: Function) -> Result<bool, Fault> {
+        let Some(field) = self.get(Name::Success) else { return Ok(false) };
+        match (kind, &field.node.form) {
+            (EventKind::Ok, Form::Bool(false)) if function == Function::Cas => Ok(true),
+            (EventKind::Ok, Form::Bool(false)) => {
+                let expected = format!("`{}` to be true in the ok of a {function}", field.name);
+                Err(Fault::unexpected(field.node.at, expected, "false"))
+            }
+            (EventKind::Ok, Form::Bool(true))
+            | (EventKind::Fail | EventKind::Info, Form::Bool(false)) => Ok(false),
+            _ => {
+                self.disown(Name::Success);
+                Ok(false)
+            }
+        }
+    }
+
     /// The node's name.
     pub(super) fn node(&self) -> Option<String> {
         let field = self.given(Name::Node)?;
@@ -161,7 +180,7 @@ impl<'a> Fields<'a> {
             .map(|name| format!("`{}`", name.escape_debug().take(40).collect::<String>()))
             .collect();
         let found = if names.is_empty() { "no field".to_owned() } else { names.join(", ") };
-        Fault::new(0, ReadProblem::unexpected(format!("missing field `{name}`"), found))
+        Fault::new(0, ReadProblem::unexpected(format!("a field `{name}`"), found))
     }
 }
 
@@ -176,24 +195,4 @@ pub(super) fn function(field: Field<'_>) -> Result<Function, Fault> {
         }
         Fault::unexpected(field.node.at, expected, field.node.describe())
     })
-}
-
-/// Whether an invocation or an answer has to say a value.
-pub(super) const fn needs_value(kind: EventKind, function: Function) -> bool {
-    match kind {
-        EventKind::Invoke => !matches!(
-            function,
-            Function::Read
-                | Function::Delete
-                | Function::Dequeue
-                | Function::Pop
-                | Function::Acquire
-                | Function::Release
-        ),
-        EventKind::Ok => matches!(
-            function,
-            Function::Read | Function::Dequeue | Function::Pop | Function::Contains | Function::Txn
-        ),
-        EventKind::Fail | EventKind::Info => false,
-    }
 }

@@ -38,6 +38,8 @@ const BILLION: i128 = 1_000_000_000;
 struct Time {
     /// In billionths.
     number: i128,
+    /// Whether it was written no finer.
+    is_exact: bool,
     /// How many nanoseconds the number counts, if its name says so.
     unit: Option<u64>,
 }
@@ -139,12 +141,12 @@ fn time(field: Field<'_>) -> Result<Time, Fault> {
         Form::Number(token) => number::billionths(token),
         _ => None,
     };
-    let number = number.filter(|number| number.abs() < BILLION * BILLION * BILLION * 1_000);
-    let Some(number) = number else {
-        let expected = format!("`{}` to be a number of at most nine decimals", field.name);
+    let number = number.filter(|(number, _)| number.abs() < BILLION * BILLION * BILLION * 1_000);
+    let Some((number, is_exact)) = number else {
+        let expected = format!("`{}` to be a number", field.name);
         return Err(Fault::unexpected(field.node.at, expected, field.node.describe()));
     };
-    Ok(Time { number, unit: field.unit })
+    Ok(Time { number, is_exact, unit: field.unit })
 }
 
 impl Time {
@@ -158,13 +160,13 @@ impl Time {
     }
 
     const fn is_fraction(self) -> bool {
-        self.unit.is_none() && self.number % BILLION != 0
+        self.unit.is_none() && (self.number % BILLION != 0 || !self.is_exact)
     }
 }
 
 impl Operation {
     fn argument(&mut self, top: &Fields<'_>, input: &Fields<'_>) -> Result<(), Fault> {
-        if !fields::needs_value(EventKind::Invoke, self.function) {
+        if !self.function.needs_value(EventKind::Invoke) {
             return Ok(());
         }
         let operands = match self.function {
@@ -213,14 +215,14 @@ impl Operation {
         if is_cas {
             return self.swap(top, &inner, output, succeeded);
         }
-        let answers = fields::needs_value(EventKind::Ok, self.function);
+        let answers = self.function.needs_value(EventKind::Ok);
         let found = match output {
             _ if !answers => None,
             Some(field) if matches!(field.node.form, Form::Object(_)) => {
                 inner.value(Name::Value)?
             }
             Some(field) => Some(field.node.value()?),
-            None if fields::needs_value(EventKind::Invoke, self.function) => None,
+            None if self.function.needs_value(EventKind::Invoke) => None,
             None => top.value(Name::Value)?,
         };
         match found {
@@ -308,6 +310,10 @@ impl Intervals {
             let text = "operations that ended with an error, which may have happened or not";
             reading.note(Severity::Information, text, line);
         }
+        if !operation.start.is_exact || operation.end.is_some_and(|end| !end.is_exact) {
+            let text = "operations whose times are finer than a billionth, which was cut off";
+            reading.note(Severity::Information, text, line);
+        }
         if operation.unread {
             let text = "outputs of operations that have nothing to answer, which were not checked";
             reading.note(Severity::Warning, text, line);
@@ -381,7 +387,7 @@ impl Operation {
     fn event(&self, index: u64, time: Nanoseconds, process: ProcessId, turn: Turn) -> Event {
         let is_start = turn == Turn::Start;
         let kind = if is_start { EventKind::Invoke } else { self.outcome };
-        let is_answer = kind == EventKind::Ok && fields::needs_value(EventKind::Ok, self.function);
+        let is_answer = kind == EventKind::Ok && self.function.needs_value(EventKind::Ok);
         Event {
             index,
             time,

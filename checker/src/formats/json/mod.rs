@@ -29,7 +29,7 @@ use std::io::BufRead;
 use rustc_hash::FxHashMap;
 
 use self::clients::Clients;
-use self::fields::{Field, Fields, needs_value};
+use self::fields::{Field, Fields};
 use self::intervals::Intervals;
 use self::names::{Name, Other};
 use self::syntax::{Fault, Form, Items, Next, Node};
@@ -289,6 +289,9 @@ impl Object<'_> {
             self.assembly.reading.note(Severity::Warning, LINE_OF_LOG, self.line);
             return Ok(None);
         };
+        if shape == Shape::Events && self.is_stranger(&fields) {
+            return Ok(None);
+        }
         let process = match fields.get(Name::Process) {
             Some(field) => self.clients.process(field)?,
             None if shape == Shape::Intervals => {
@@ -314,10 +317,11 @@ impl Object<'_> {
             let operation = intervals::operation(&fields, Some(process), self.line)?;
             return self.keep(operation, &fields);
         }
-        for name in [Name::Start, Name::End, Name::Input, Name::Output, Name::Success] {
+        for name in [Name::Start, Name::End, Name::Input, Name::Output] {
             fields.disown(name);
         }
         let (kind, function) = (fields.known_kind()?, fields.function()?);
+        let denied = fields.denied(kind, function)?;
         if function != Function::Cas || fields.get(Name::Value).is_some() {
             fields.disown(Name::Expected);
             fields.disown(Name::New);
@@ -332,7 +336,7 @@ impl Object<'_> {
             function,
             key,
             value: value(&fields, kind, function)?,
-            swapped: fields.truth(Name::Swapped)?,
+            swapped: fields.truth(Name::Swapped)?.or(denied.then_some(false)),
             saw: fields.value(Name::Saw)?,
             node: fields.node().map(Into::into),
             error: fields.error().map(Into::into),
@@ -343,6 +347,29 @@ impl Object<'_> {
         }
         self.tally.others(fields.others.iter().map(|(_, name)| *name), self.line);
         Ok(Some(event))
+    }
+
+    /// Whether the event is of somebody with a name who has done nothing that clients do. It is
+    /// noted and skipped.
+    fn is_stranger(&mut self, fields: &Fields<'_>) -> bool {
+        let name = fields.get(Name::Process).and_then(|field| field.node.text());
+        let word = fields.get(Name::Function).map(|field| field.node.text());
+        let acts = match word {
+            Some(Some(word)) => names::function(word).or_else(|| names::meant_function(word)),
+            _ => None,
+        };
+        let Some(name) = name.filter(|name| acts.is_none() && self.clients.is_stranger(name))
+        else {
+            return false;
+        };
+        let severity = match name.to_ascii_lowercase().contains("nemesis") {
+            true => Severity::Information,
+            false => Severity::Warning,
+        };
+        let name = quote(&name.escape_debug().to_string());
+        let text = format!("events of {name}, which is taken to be no client");
+        self.assembly.reading.note(severity, &text, self.line);
+        true
     }
 
     fn keep(
@@ -371,6 +398,14 @@ impl Object<'_> {
             Some(field) => {
                 self.tally.timed.add(self.line);
                 time(field)?
+            }
+            // To sort, the keys of open operations are kept.
+            None if self.open.is_some() => {
+                let mut fault = fields.missing("time");
+                if let ReadProblem::Unexpected { expected, .. } = &mut fault.problem {
+                    expected.push_str(" in every event, since they are to be sorted by it");
+                }
+                return Err(fault);
             }
             None => {
                 self.tally.no_time.add(self.line);
@@ -426,7 +461,7 @@ fn value(fields: &Fields<'_>, kind: EventKind, function: Function) -> Result<Val
     {
         return Ok(operands);
     }
-    if !needs_value(kind, function) {
+    if !function.needs_value(kind) {
         return Ok(Value::Null);
     }
     let mut fault = fields.missing("value");
@@ -458,7 +493,7 @@ fn time(field: Field<'_>) -> Result<u64, Fault> {
         Form::Number(token) => number::billionths(token),
         _ => None,
     };
-    let time = number.and_then(|number| number.checked_mul(i128::from(unit)));
+    let time = number.and_then(|(number, _)| number.checked_mul(i128::from(unit)));
     time.and_then(|time| u64::try_from(time.div_euclid(1_000_000_000)).ok()).ok_or_else(|| {
         let expected = format!("`{}` to be a number from 0", field.name);
         Fault::unexpected(field.node.at, expected, field.node.describe())

@@ -21,14 +21,19 @@ pub(super) fn value(token: &str) -> Option<Value> {
     held.then(|| Value::Double(number.to_bits()))
 }
 
-/// A time in units of which a second, or whatever `token` counts, has 10^9; nothing if `token` is
-/// finer or too great.
-pub(super) fn billionths(token: &str) -> Option<i128> {
+/// A time in units of which a second, or whatever `token` counts, has 10^9, and whether `token` is
+/// no finer; nothing if it is too great. What is finer is cut off, downwards: what was earlier is
+/// never later for it, and what was apart by less than a unit is at one time.
+pub(super) fn billionths(token: &str) -> Option<(i128, bool)> {
     let decimal = Decimal::of(token)?;
-    let exponent = u32::try_from(decimal.exponent + 9).ok()?;
     let digits: i128 = decimal.digits.parse().ok()?;
-    let number = digits.checked_mul(10_i128.checked_pow(exponent)?)?;
-    Some(if decimal.negative { -number } else { number })
+    let digits = if decimal.negative { -digits } else { digits };
+    let power = |exponent: i64| 10_i128.checked_pow(u32::try_from(exponent).ok()?);
+    match decimal.exponent + 9 {
+        exponent @ 0.. => Some((digits.checked_mul(power(exponent)?)?, true)),
+        // Without zeros at its end, a number that is finer is never whole.
+        exponent => Some((digits.div_euclid(power(-exponent)?), false)),
+    }
 }
 
 /// A number as its significant digits times a power of ten.
@@ -116,10 +121,11 @@ mod tests {
 
     #[test]
     fn times_are_kept_to_the_billionth() {
-        assert_eq!(billionths("1.25"), Some(1_250_000_000));
-        assert_eq!(billionths("1e-9"), Some(1));
-        assert_eq!(billionths("-2"), Some(-2_000_000_000));
-        assert_eq!(billionths("0.0000000001"), None);
+        assert_eq!(billionths("1.25"), Some((1_250_000_000, true)));
+        assert_eq!(billionths("1e-9"), Some((1, true)));
+        assert_eq!(billionths("-2"), Some((-2_000_000_000, true)));
+        assert_eq!(billionths("0.15000000000000002"), Some((150_000_000, false)));
+        assert_eq!(billionths("-0.0000000001"), Some((-1, false)));
         assert_eq!(billionths("1e40"), None);
     }
 }

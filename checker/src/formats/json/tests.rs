@@ -218,13 +218,13 @@ fn what_nobody_can_have_meant_is_refused_with_its_place() {
         (("\"key\"", "\"keys\""), "expected a field `key`, found `keys`"),
         (
             ("\"read\",\"key\":\"x\",\"value\":1", "\"read\",\"key\":\"x\",\"val\":1"),
-            "h:4:1: expected missing field `value` in the ok of a read, found",
+            "h:4:1: expected a field `value` in the ok of a read, found",
         ),
         (
             ("\"read\",\"key\":\"x\",\"value\":1", "\"read\",\"key\":\"x\",\"result\":1"),
-            "missing field `value`",
+            "a field `value`",
         ),
-        (("\"value\":1", "\"argument\":1"), "missing field `value` in the invocation of a write"),
+        (("\"value\":1", "\"argument\":1"), "a field `value` in the invocation of a write"),
         (("\"value\":1", "\"value\":{\"a\":1}"), "h:1:80: expected null, a boolean"),
         (
             ("\"value\":1", "\"value\":9223372036854775808"),
@@ -237,7 +237,7 @@ fn what_nobody_can_have_meant_is_refused_with_its_place() {
         (("\"value\":1", "\"value\":\"a\tb\""), "expected the end of a string"),
         (("\"process\":1", "\"process\":-1"), "h:3:32: expected `process` to be an integer"),
         (("\"process\":1", "\"process\":null"), "expected `process`"),
-        (("\"process\":1,", ""), "h:3:1: expected missing field `process`"),
+        (("\"process\":1,", ""), "h:3:1: expected a field `process`"),
         (("\"index\":1", "\"index\":1.5"), "expected `index` to be an integer from 0"),
         (("\"process\":1", "\"client\":1,\"worker\":2"), "expected one field that means `process`"),
         (
@@ -408,8 +408,8 @@ fn operations_of_which_one_starts_when_another_ends_overlap() {
 #[test]
 fn operations_that_do_not_say_enough_are_refused() {
     for (part, other, expected) in [
-        ("\"Output\":{\"value\":1},", "", "missing field `output`"),
-        ("\"Output\":{\"value\":1}", "\"Output\":{\"val\":1}", "missing field `value`"),
+        ("\"Output\":{\"value\":1},", "", "a field `output`"),
+        ("\"Output\":{\"value\":1}", "\"Output\":{\"val\":1}", "a field `value`"),
         ("\"Output\":true", "\"Output\":{}", "the output of a cas to be true or false"),
         ("\"Return\":20", "\"Return\":9", "h:2:87: expected `Return` not to be before the start"),
         ("\"op\":\"get\"", "\"op\":0", "expected `op` to be one of"),
@@ -476,4 +476,89 @@ fn file_of_something_else_is_no_history() {
             "{error}"
         );
     }
+}
+
+/// The events of these operations in turn, by one client.
+fn turns(operations: &[(&str, &str, &str)]) -> String {
+    let one = |(function, asked, answered): &(&str, &str, &str)| {
+        format!(
+            "{{\"process\":0,\"type\":\"invoke\",\"f\":\"{function}\",{asked}}}\n\
+             {{\"process\":0,\"type\":\"ok\",\"f\":\"{function}\",{answered}}}\n"
+        )
+    };
+    operations.iter().map(one).collect()
+}
+
+fn refusal(text: &str, options: &ReadOptions) -> String {
+    crate::formats::read("h", text.as_bytes(), options).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn success_that_is_denied_is_no_success() {
+    let swap = ("cas", "\"value\":[1,2]", "\"success\":false");
+    let text = turns(&[("write", "\"value\":1", "\"ok\":true"), swap]);
+    let read = crate::formats::read("h", text.as_bytes(), &ReadOptions::default()).unwrap();
+    let event = read.history.events().last().unwrap();
+    assert_eq!(event.swapped, Some(false));
+    assert!(read.reading.warning().is_none());
+    let text = turns(&[("write", "\"value\":1", "\"ok\":false")]);
+    let told = refusal(&text, &ReadOptions::default());
+    assert!(told.contains("`ok` to be true in the ok of a write"), "{told}");
+}
+
+#[test]
+fn values_that_may_be_tuples_are_refused_whatever_asks_for_them() {
+    for operations in [
+        [
+            ("enqueue", "\"value\":[1,5]", "\"value\":[1,5]"),
+            ("dequeue", "\"value\":[1,null]", "\"value\":[1,5]"),
+        ],
+        [
+            ("write", "\"value\":[[1,2],5]", "\"value\":[[1,2],5]"),
+            ("read", "\"value\":[[1,2],null]", "\"value\":[[1,2],5]"),
+        ],
+        [
+            ("write", "\"value\":[1,5]", "\"value\":[1,5]"),
+            ("cas", "\"value\":[1,[5,6]]", "\"value\":[1,[5,6]]"),
+        ],
+        [
+            ("write", "\"value\":[1,5]", "\"value\":[1,5]"),
+            ("read", "\"value\":null", "\"value\":[2,null]"),
+        ],
+    ] {
+        let told = refusal(&turns(&operations), &ReadOptions::default());
+        assert!(told.contains("--independent=no"), "{told}");
+    }
+    let pairs = turns(&[("write", "\"value\":[1,5]", "\"value\":[1,5]")]);
+    let read = crate::formats::read("h", pairs.as_bytes(), &ReadOptions::default()).unwrap();
+    assert!(read.reading.warning().unwrap().text.contains("--independent"));
+}
+
+#[test]
+fn transactions_of_two_keys_are_no_history_of_one_object() {
+    let operation = |key| {
+        let value = format!("\"key\":{key},\"value\":[[\"w\",\"x\",1]]");
+        turns(&[("txn", &value, &value)])
+    };
+    let told = refusal(&(operation(1) + &operation(2)), &ReadOptions::default());
+    assert!(told.starts_with("h:3: expected the key 1 of the transactions before"), "{told}");
+}
+
+#[test]
+fn events_without_a_time_are_not_sorted_by_it() {
+    let options = ReadOptions { sort_by_time: true, ..ReadOptions::default() };
+    let told = refusal(&turns(&[("write", "\"value\":1", "\"value\":1")]), &options);
+    assert!(told.contains("`time` in every event, since they are to be sorted"), "{told}");
+}
+
+#[test]
+fn names_that_do_nothing_that_clients_do_are_skipped() {
+    let stranger =
+        "{\"process\":\"nemesis-1\",\"type\":\"info\",\"f\":\"partition\",\"value\":{}}\n";
+    let text = stranger.to_owned() + &turns(&[("write", "\"value\":1", "\"value\":1")]);
+    let read = crate::formats::read("h", text.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(read.history.operations.len(), 1);
+    assert!(read.reading.notes[0].text.contains("`nemesis-1`"));
+    let misspelt = text.replace("\"partition\"", "\"wirte\"");
+    assert!(refusal(&misspelt, &ReadOptions::default()).contains("perhaps write"));
 }

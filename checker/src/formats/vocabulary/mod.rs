@@ -26,9 +26,9 @@ mod order;
 mod words;
 
 pub(super) use self::fields::{Fields, Name, may_matter};
+pub(super) use self::words::quote_value;
 use self::words::{
-    answers, are_micro_operations, describe, error_of, keyword, kind, settle, text, transaction,
-    truth,
+    are_micro_operations, describe, error_of, keyword, kind, settle, text, transaction, truth,
 };
 use super::assembly::{Assembly, hint_at_sorting};
 use super::edn::syntax::Place;
@@ -58,8 +58,7 @@ pub(super) struct Vocabulary {
     format: Format,
     entries: Vec<Entry>,
     reading: Reading,
-    /// The functions and keys of open operations, for completions that do not repeat them.
-    open: FxHashMap<ProcessId, (Function, Value)>,
+    open: FxHashMap<ProcessId, Open>,
     named: FxHashMap<Value, ProcessId>,
     /// Index and time of the event before.
     last: Option<(u64, u64)>,
@@ -121,8 +120,9 @@ impl Vocabulary {
         {
             return Err(refusal.into());
         }
-        if kind == EventKind::Ok && answers(function) && fields.value.is_none() {
-            let expected = format!(":value in the :ok of a {function}");
+        if function.needs_value(kind) && fields.value.is_none() {
+            let place = if kind == EventKind::Ok { ":ok" } else { ":invoke" };
+            let expected = format!(":value in the {place} of a {function}");
             return Err(ReadProblem::unexpected(expected, "none").into());
         }
         let numbered = index.is_some();
@@ -146,8 +146,10 @@ impl Vocabulary {
     fn event(&mut self, fields: Fields, basis: Basis) -> Result<Event, ReadProblem> {
         let Basis { index, time, process, kind, function } = basis;
         let mut value = fields.value.unwrap_or_default();
-        let error = error_of(fields.error.as_ref(), &value, kind, function);
-        let key = self.key(process, kind, function, fields.key)?;
+        let failed_cas = kind == EventKind::Fail && function == Function::Cas;
+        let argument = self.open.get(&process).map(|open| &open.argument);
+        let error = error_of(fields.error.as_ref(), &value, failed_cas, argument);
+        let key = self.key(Basis { index, time, process, kind, function }, fields.key, &value)?;
         let swapped = truth(":partita/swapped", fields.swapped.as_ref())?;
         let gave_up = matches!(kind, EventKind::Fail | EventKind::Info);
         if gave_up && (swapped.is_none() || self.options.independent == Some(false)) {
@@ -206,7 +208,7 @@ impl Vocabulary {
         let (are_tuples, by) = match self.options.independent {
             Some(asked) => (asked, DecidedBy::Option),
             None if self.key_value => return Ok(()),
-            None => (tuples::tell(&self.entries)?, DecidedBy::Content),
+            None => (tuples::tell(&self.entries, &mut self.reading)?, DecidedBy::Content),
         };
         if are_tuples {
             tuples::split(&mut self.entries)?;
@@ -247,7 +249,7 @@ impl Vocabulary {
         if self.key_value {
             return found.map(Some).ok_or_else(|| self.unknown_function(fields));
         }
-        let opened = self.open.get(&process).map(|(function, _)| *function);
+        let opened = self.open.get(&process).map(|open| open.function);
         let is_micro = fields.value.as_ref().is_some_and(are_micro_operations);
         match kind {
             EventKind::Invoke if is_micro && found != Some(Function::Txn) && name.is_some() => {
@@ -277,22 +279,31 @@ impl Vocabulary {
 
     fn key(
         &mut self,
-        process: ProcessId,
-        kind: EventKind,
-        function: Function,
+        basis: Basis,
         key: Option<Value>,
+        value: &Value,
     ) -> Result<Value, ReadProblem> {
+        let Basis { process, kind, function, .. } = basis;
         if self.key_value && !matches!(key, Some(Value::Text(_))) {
             return Err(ReadProblem::unexpected(":key to be a text", describe(key.as_ref())));
         }
         if kind == EventKind::Invoke {
             let key = key.unwrap_or_default();
-            self.open.insert(process, (function, key.clone()));
+            let open = Open { function, key: key.clone(), argument: value.clone() };
+            self.open.insert(process, open);
             return Ok(key);
         }
-        let invoked = self.open.remove(&process).map(|(_, key)| key);
+        let invoked = self.open.remove(&process).map(|open| open.key);
         Ok(key.or(invoked).unwrap_or_default())
     }
+}
+
+/// An operation that was invoked; its completion need not repeat what it does.
+#[derive(Debug)]
+struct Open {
+    function: Function,
+    key: Value,
+    argument: Value,
 }
 
 /// What is settled of an event before the rest of it.

@@ -14,14 +14,6 @@ pub(super) fn known_function(name: &str) -> Option<Function> {
     }
 }
 
-/// Whether an operation that came back says more than that it happened.
-pub(super) const fn answers(function: Function) -> bool {
-    matches!(
-        function,
-        Function::Read | Function::Dequeue | Function::Pop | Function::Contains | Function::Txn
-    )
-}
-
 /// A mismatch that says so is an answer, although Jepsen has no type for it but `:fail`.
 pub(super) fn settle(event: &mut Event) {
     if event.function == Function::Cas && event.swapped == Some(false) {
@@ -30,18 +22,18 @@ pub(super) fn settle(event: &mut Event) {
     event.value = Value::Null;
 }
 
-/// The name of the error of an operation: what stands there as such, or in the place of its value.
+/// The name of the error of an operation: what stands there as such, or in the place of the value of
+/// a failed compare-and-set, which was invoked with `argument`.
 pub(super) fn error_of(
     error: Option<&Value>,
     value: &Value,
-    kind: EventKind,
-    function: Function,
+    failed_cas: bool,
+    argument: Option<&Value>,
 ) -> Option<String> {
-    let failed_cas = kind == EventKind::Fail && function == Function::Cas;
-    let error = match error {
-        Some(error) if !error.is_null() => error,
-        // Its argument would be a list.
-        _ if failed_cas => match value {
+    let named = |error: &&Value| !matches!(error, Value::Null | Value::Bool(false));
+    let error = match error.filter(named) {
+        Some(error) => error,
+        None if failed_cas && argument != Some(value) => match value {
             Value::Text(_) => value,
             Value::List(parts) => match &**parts {
                 [_, name @ Value::Text(text)] if text.starts_with(':') => name,
@@ -49,13 +41,14 @@ pub(super) fn error_of(
             },
             _ => return None,
         },
-        _ => return None,
+        None => return None,
     };
     // `[:conn-refused "n1"]` is a name with details.
-    match error {
+    let name = match error {
         Value::List(parts) => parts.first().and_then(text).or_else(|| text(error)),
         error => text(error),
-    }
+    };
+    name.filter(|name| !name.trim().is_empty())
 }
 
 /// Whether the value is a list of micro-operations, as those of a transaction.
@@ -132,12 +125,17 @@ pub(super) fn text(value: &Value) -> Option<String> {
     // A text as it is: printed, an empty one has quotes.
     let plain = || match value {
         Value::Text(text) => text.to_string(),
-        other => other.to_string(),
+        other => other.in_words().to_string(),
     };
     (!value.is_null()).then(|| keyword(value).map_or_else(plain, str::to_owned))
 }
 
 /// The value as an error repeats it.
 pub(super) fn describe(value: Option<&Value>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| quote(&value.to_string()))
+    value.map_or_else(|| "none".to_owned(), |value| quote_value(value))
+}
+
+/// The value as an error repeats it: a keyword as it is, a text in quotes unless it is a plain word.
+pub(in crate::formats) fn quote_value(value: &Value) -> String {
+    quote(&value.in_words().to_string())
 }
