@@ -2,8 +2,9 @@
 //!
 //! [`read`] takes a history in any [`Format`], which it tells by the content if it is not named,
 //! plain or packed with gzip or zstd.
-//! Every reader holds one line or operation at a time, of bounded length, and the history that
-//! comes of it; fastlin's intervals have to be sorted first. An error names file, line and column,
+//! Every reader parses one line or operation at a time, of bounded length. EDN, Jepsen's logs and
+//! JSON's intervals keep all events until the last is read, since only all of them tell what they
+//! mean; so does whatever is sorted. Other JSON goes into the history at once. An error names file, line and column,
 //! and what was expected there.
 
 mod assembly;

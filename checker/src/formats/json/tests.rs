@@ -489,7 +489,7 @@ fn turns(operations: &[(&str, &str, &str)]) -> String {
     operations.iter().map(one).collect()
 }
 
-fn refusal(text: &str, options: &ReadOptions) -> String {
+fn refusal_with(text: &str, options: &ReadOptions) -> String {
     crate::formats::read("h", text.as_bytes(), options).expect_err("a refusal").to_string()
 }
 
@@ -502,7 +502,7 @@ fn success_that_is_denied_is_no_success() {
     assert_eq!(event.swapped, Some(false));
     assert!(read.reading.warning().is_none());
     let text = turns(&[("write", "\"value\":1", "\"ok\":false")]);
-    let told = refusal(&text, &ReadOptions::default());
+    let told = refusal_with(&text, &ReadOptions::default());
     assert!(told.contains("`ok` to be true in the ok of a write"), "{told}");
 }
 
@@ -526,7 +526,7 @@ fn values_that_may_be_tuples_are_refused_whatever_asks_for_them() {
             ("read", "\"value\":null", "\"value\":[2,null]"),
         ],
     ] {
-        let told = refusal(&turns(&operations), &ReadOptions::default());
+        let told = refusal_with(&turns(&operations), &ReadOptions::default());
         assert!(told.contains("--independent=no"), "{told}");
     }
     let pairs = turns(&[("write", "\"value\":[1,5]", "\"value\":[1,5]")]);
@@ -540,14 +540,14 @@ fn transactions_of_two_keys_are_no_history_of_one_object() {
         let value = format!("\"key\":{key},\"value\":[[\"w\",\"x\",1]]");
         turns(&[("txn", &value, &value)])
     };
-    let told = refusal(&(operation(1) + &operation(2)), &ReadOptions::default());
+    let told = refusal_with(&(operation(1) + &operation(2)), &ReadOptions::default());
     assert!(told.starts_with("h:3: expected the key 1 of the transactions before"), "{told}");
 }
 
 #[test]
 fn events_without_a_time_are_not_sorted_by_it() {
     let options = ReadOptions { sort_by_time: true, ..ReadOptions::default() };
-    let told = refusal(&turns(&[("write", "\"value\":1", "\"value\":1")]), &options);
+    let told = refusal_with(&turns(&[("write", "\"value\":1", "\"value\":1")]), &options);
     assert!(told.contains("`time` in every event, since they are to be sorted"), "{told}");
 }
 
@@ -560,5 +560,5 @@ fn names_that_do_nothing_that_clients_do_are_skipped() {
     assert_eq!(read.history.operations.len(), 1);
     assert!(read.reading.notes[0].text.contains("`nemesis-1`"));
     let misspelt = text.replace("\"partition\"", "\"wirte\"");
-    assert!(refusal(&misspelt, &ReadOptions::default()).contains("perhaps write"));
+    assert!(refusal_with(&misspelt, &ReadOptions::default()).contains("perhaps write"));
 }
