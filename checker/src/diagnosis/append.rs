@@ -74,7 +74,7 @@ impl<'a> Append<'a> {
     fn saw(&self, read: usize) -> Option<String> {
         let place = match self.key.name() {
             Value::Null => String::new(),
-            key => format!(" from key {key}"),
+            key => format!(" from key {}", key.in_words()),
         };
         Some(format!("{} read {}{place}", self.key.who(read), brief(self.content(read)?)))
     }

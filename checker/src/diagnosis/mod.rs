@@ -125,7 +125,7 @@ impl<'a> Key<'a> {
     fn on_key(&self) -> String {
         match self.name() {
             Value::Null => String::new(),
-            key => format!(" on key {key}"),
+            key => format!(" on key {}", key.in_words()),
         }
     }
 

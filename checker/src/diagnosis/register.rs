@@ -328,7 +328,7 @@ impl<'a> Register<'a> {
     /// "process 3 (via n1) read 17 from key k1"
     fn saw(&self, place: usize) -> String {
         let from = match (self.key.get(place).action, self.key.name()) {
-            (Action::Read, key) if !key.is_null() => format!(" from key {key}"),
+            (Action::Read, key) if !key.is_null() => format!(" from key {}", key.in_words()),
             _ => self.key.on_key(),
         };
         format!("{} {}{from}", self.key.who(place), self.did(place))

@@ -142,7 +142,7 @@ impl Teller<'_> {
         let narrator = &self.narrator;
         let place = match narrator.key {
             Value::Null => String::new(),
-            key => format!(" from key {key}"),
+            key => format!(" from key {}", key.in_words()),
         };
         let content = self.content(read);
         let at = match content {
@@ -160,7 +160,7 @@ impl Teller<'_> {
         let saw = |read: u32| {
             let place = match narrator.key {
                 Value::Null => String::new(),
-                key => format!(" from key {key}"),
+                key => format!(" from key {}", key.in_words()),
             };
             format!("{} read {}{place}", narrator.who(read), brief(self.content(read)))
         };

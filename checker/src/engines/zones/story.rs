@@ -210,7 +210,7 @@ impl Teller<'_> {
     /// "process 3 (via n1) read 17 from key k1"
     fn saw(&self, span: u32) -> String {
         let place = match (self.operation(span).action, self.key()) {
-            (Action::Read, key) if !key.is_null() => format!(" from key {key}"),
+            (Action::Read, key) if !key.is_null() => format!(" from key {}", key.in_words()),
             _ => self.on_key(),
         };
         format!("{} {}{place}", self.who(span), self.saw_what(span))
@@ -274,7 +274,7 @@ impl Teller<'_> {
     fn on_key(&self) -> String {
         match self.key() {
             Value::Null => String::new(),
-            key => format!(" on key {key}"),
+            key => format!(" on key {}", key.in_words()),
         }
     }
 
