@@ -132,7 +132,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 
 /// The value as an error repeats it.
 pub(super) fn describe(value: Option<&Value>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| quote_value(value))
+    value.map_or_else(|| "none".to_owned(), quote_value)
 }
 
 /// The value as an error repeats it: a keyword as it is, a text in quotes unless it is a plain word.
