@@ -14,17 +14,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::constraints::{self, Explanation};
-use crate::diagnosis::{self, Diagnosis};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
-    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans, spans_until,
-    witness,
+    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
 };
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
-use crate::model::{Model, ModelKind, Register, with_model};
+use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
 use crate::value::{Value, Values};
 use crate::verdict::{
@@ -126,11 +123,8 @@ pub fn check_watched(
 }
 
 mod begun;
+mod violation;
 
-/// Bytes of memory that the search on a counterexample may use.
-const CONFIRMATION: usize = 16 << 20;
-/// Of more operations than this, none is left out again.
-const TIGHTENED: usize = 128;
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
 /// what was asked before, within bounds, and, for the tables, so often per so many operations. That
 /// is a few hundredths of the time.
@@ -422,141 +416,6 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         };
         let proof = Proof::Order(order);
         Finding { analysis: self.analysis(object, engine, Verdict::Valid, None), proof }
-    }
-
-    fn violation(&self, object: &Object, engine: &str, mut found: Counterexample) -> Finding {
-        let mut explanation = match self.confirm(&found) {
-            Ok(explanation) => explanation,
-            Err(reason) => return self.unknown(object, engine, reason),
-        };
-        if let Some(fewer) = self.tighten(&found)
-            && let Ok(explained) = self.confirm(&fewer)
-        {
-            (found, explanation) = (fewer, explained);
-        }
-        self.explain(&mut found, explanation);
-        self.name(object, &mut found);
-        let analysis = self.analysis(object, engine, Verdict::Violation, None);
-        Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
-    }
-
-    /// Adds the plainest cycle, and what follows from it. What an engine says besides, stays.
-    fn explain(&self, found: &mut Counterexample, explanation: Option<Explanation>) {
-        if let Some(Explanation { cycle, impasse, .. }) = explanation {
-            found.impasse = impasse;
-            if !cycle.is_empty() {
-                found.cycle = cycle;
-            }
-        }
-        let unnamed = found.anomaly == Anomaly::NotLinearizable;
-        let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
-        if (unnamed || late.contains(&found.anomaly))
-            && let Some(stale) = constraints::stale(self.history, found)
-        {
-            found.stale_for = found.stale_for.or(stale.duration);
-            found.stale_by_versions = found.stale_by_versions.max(stale.versions);
-            if unnamed {
-                (found.anomaly, found.sentence) = (Anomaly::StaleRead, stale.sentence);
-            }
-        }
-    }
-
-    /// The counterexample without the operations that are not needed, if there are such.
-    fn tighten(&self, found: &Counterexample) -> Option<Counterexample> {
-        if found.operations.len() > TIGHTENED {
-            return None;
-        }
-        let history = History::from_events(found.events()).ok()?;
-        let Options { model, initial, .. } = self.options;
-        let kept = with_model!(model, initial, &history.values, model => {
-            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            let spans = spans(&history, &places, &model);
-            let limits = Limits { memory: self.memory.min(CONFIRMATION), stop: self.stop };
-            let part = wgl::tighten(&model, &spans, &limits);
-            let index = |span: &Span| history.operations[span.operation as usize].invoked.position;
-            part.iter().map(index).collect::<Vec<u64>>()
-        });
-        let kept = kept.ok().filter(|kept| kept.len() < found.operations.len())?;
-        let operations = found.operations.iter().filter(|it| kept.contains(&it.index));
-        let (cycle, impasse) = (Vec::new(), None);
-        Some(Counterexample {
-            operations: operations.cloned().collect(),
-            cycle,
-            impasse,
-            ..found.clone()
-        })
-    }
-
-    /// Calls it what the whole history says that it is, as soon as that is certain. A violation that
-    /// is found in the last moment is named, too.
-    fn name(&self, object: &Object, found: &mut Counterexample) {
-        let (grace, polls) = (self.grace(object.places.len()), AtomicUsize::new(0));
-        let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
-        let patience = Patience::new(&stop);
-        let of_place = |&place: &u32| &self.history.operations[place as usize];
-        let Options { model, initial, .. } = self.options;
-        let key = diagnosis::Key {
-            history: self.history,
-            operations: object.places.iter().map(of_place).collect(),
-            initial,
-            model: *model,
-            patience: &patience,
-        };
-        if let Some(fewer) = diagnosis::fewer(&key, found) {
-            let mut shown = Counterexample { operations: Vec::new(), ..found.clone() };
-            let operations = fewer.iter().map(|&place| key.operations[place]);
-            shown.operations = operations.map(|it| self.history.witness(it)).collect();
-            (shown.cycle, shown.impasse) = (Vec::new(), None);
-            if let Ok(explanation) = self.confirm(&shown) {
-                self.explain(&mut shown, explanation);
-                *found = shown;
-            }
-        }
-        let Ok(Some(diagnosis)) = diagnosis::diagnose(&key, found) else { return };
-        let Diagnosis { anomaly, sentence, stale_for, versions, context } = diagnosis;
-        found.anomaly = anomaly;
-        found.sentence = sentence;
-        found.stale_for = stale_for;
-        found.stale_by_versions = versions.or(found.stale_by_versions).filter(|_| {
-            let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
-            versions.is_some() || late.contains(&anomaly)
-        });
-        if let Some(context) = context {
-            found.add_context(self.history.witness(key.operations[context]));
-        }
-    }
-
-    /// Searches the counterexample on its own, if that is possible with little effort, and
-    /// explains why it has no order.
-    fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
-        let history = History::from_events(counterexample.events())
-            .map_err(|error| format!("the counterexample is no history: {error}"))?;
-        let Options { model, initial, .. } = self.options;
-        if let (ModelKind::Register, Some(deleted)) = (model, self.deleted) {
-            let model = Register::begun(initial, deleted, &history.values);
-            return self.confirm_as(&model, &history);
-        }
-        let found = with_model!(model, initial, &history.values, model => self.confirm_as(&model, &history));
-        found.unwrap_or_else(|error| Err(error.to_string()))
-    }
-
-    fn confirm_as<N: Model + Sync>(
-        &self,
-        model: &N,
-        history: &History,
-    ) -> Result<Option<Explanation>, String> {
-        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-        let limits = self.limits();
-        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-        let spans = spans(history, &places, model);
-        match auto::search(model, &spans, &limits) {
-            Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-            // An operation that no engine looks at has no place in the graph.
-            _ if spans.len() < places.len() => Ok(None),
-            Search::Violation { .. } | Search::Unknown { .. } => {
-                Ok(constraints::explain(model, &spans))
-            }
-        }
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

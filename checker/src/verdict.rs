@@ -253,6 +253,7 @@ pub enum Anomaly {
     /// A value was read before its writer was invoked.
     ReadFromTheFuture,
     /// A compare-and-set replaced a value that another write had replaced already.
+    #[serde(alias = "duplicate-swap")]
     LostUpdate,
     /// Compare-and-sets that could only follow each other in a circle.
     CircularSwaps,

@@ -42,9 +42,14 @@ const TABLE: [Row; 28] = {
         (Stack, "p0 |push 1| |pop 1| |pop 1|", "applied twice", "given out twice"),
         (Stack, "p0 |pop 1|", "value from nowhere", "which nobody pushed"),
         (Lock, "p0 |acq a| |acq b|", "two owners of a lock", "two owners"),
-        (Lock, "p0 |rel a|", "release of a free lock", "it was free"),
+        (Lock, "p0 |rel a|", "release of a free lock", "it was not its owner"),
         (MultiRegister, "p0 |txn w x 1 w y 1| |txn r x 1 r y nil|", "fractured read", "fractured"),
-        (MultiRegister, "p0 |txn w x 1| |txn w x 2| |txn r x 1|", "stale read", "a stale read"),
+        (
+            MultiRegister,
+            "p0 |txn w x 1| |txn w x 2| |txn r x 1|",
+            "lost write",
+            "nobody ever saw 2",
+        ),
     ]
 };
 

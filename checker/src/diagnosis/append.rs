@@ -22,6 +22,13 @@ pub(super) fn diagnose(
     if let Some(found) = proof.iter().find_map(|&read| append.twice(read)) {
         return Ok(Some(found));
     }
+    let unordered =
+        [Anomaly::ReadFromTheFuture, Anomaly::ContradictoryOrder, Anomaly::NotLinearizable];
+    if unordered.contains(&engine)
+        && let Some(found) = proof.iter().find_map(|&read| append.reversed(read, proof))
+    {
+        return Ok(Some(found));
+    }
     if engine == Anomaly::ReadFromTheFuture {
         return Ok(None);
     }
@@ -117,6 +124,67 @@ impl<'a> Append<'a> {
         let mut found = Diagnosis::new(Anomaly::ReadFromTheFuture, sentence);
         found.context = Some(change);
         Some(found)
+    }
+
+    /// A read that shows a piece before one that was appended before it was even asked for.
+    fn reversed(&self, read: usize, proof: &[usize]) -> Option<Diagnosis> {
+        let content = self.content(read)?;
+        let mut shown: Vec<(usize, usize)> = Vec::new();
+        let mut until = Vec::new();
+        for &(place, token, is_put) in self.changes.iter().filter(|it| proof.contains(&it.0)) {
+            let value = self.key.value(token);
+            if is_put {
+                return None;
+            }
+            let is_only = self.changes.iter().filter(|it| it.1 == token).count() == 1;
+            if let Some(at) = position(content, value)
+                && is_only
+                && count(content, value) == 1
+            {
+                shown.push((at, place));
+                until.push((at, at + extent(value)));
+            }
+        }
+        shown.sort_unstable();
+        until.sort_unstable();
+        // Pieces of texts may hold each other by chance.
+        if until.windows(2).any(|pair| pair[0].1 > pair[1].0) {
+            return None;
+        }
+        // Of all pieces further right, the one that was over first.
+        let mut over: Option<usize> = None;
+        let mut found = None;
+        for &(_, place) in shown.iter().rev() {
+            let is_over = |it: usize| returned(self.key.get(it));
+            if let Some(right) =
+                over.filter(|&it| is_over(it) < self.key.get(place).invoked.position)
+            {
+                found = Some((place, right));
+                break;
+            }
+            if over.is_none_or(|it| is_over(place) < is_over(it)) {
+                over = Some(place);
+            }
+        }
+        let (left, right) = found?;
+        let piece = |place: usize| match self.key.get(place).action {
+            Action::Other(_, token) => brief(self.key.value(token)),
+            _ => String::new(),
+        };
+        let sentence = format!(
+            "{}, with {} before {}, but {} had appended {} by {}, before {} asked for {} at {}: a \
+             contradictory order.",
+            capital(&self.saw(read)?),
+            piece(left),
+            piece(right),
+            self.key.who(right),
+            piece(right),
+            self.key.instant(ended(self.key.get(right))),
+            self.key.who(left),
+            piece(left),
+            self.key.instant(self.key.get(left).invoked.time),
+        );
+        Some(Diagnosis::new(Anomaly::ContradictoryOrder, sentence))
     }
 
     /// A read that shows something more often than it was added.
@@ -239,6 +307,23 @@ impl<'a> Append<'a> {
         found.context = context.filter(|place| !proof.contains(place));
         found.stale_for = self.key.history.has_clock().then_some(late);
         Some(found)
+    }
+}
+
+/// Where the content first shows the piece.
+fn position(content: &Value, piece: &Value) -> Option<usize> {
+    match (content, piece) {
+        (Value::Text(content), Value::Text(piece)) if !piece.is_empty() => content.find(&**piece),
+        (Value::List(items), piece) => items.iter().position(|item| item == piece),
+        _ => None,
+    }
+}
+
+/// How many places of a content it takes.
+fn extent(piece: &Value) -> usize {
+    match piece {
+        Value::Text(piece) => piece.len(),
+        _ => 1,
     }
 }
 

@@ -54,10 +54,88 @@ pub(super) fn diagnose(
             return Ok(Some(Diagnosis { context, ..found }));
         }
     }
-    if engine == Anomaly::LostElement {
-        return taken_after_all(key, proof, taken, took);
+    match engine {
+        Anomaly::NotLinearizable => given_out_too_often(key, proof, taken, took),
+        Anomaly::LostElement => taken_after_all(key, proof, taken, took),
+        Anomaly::OutOfOrderPop => never_popped(key, proof),
+        _ => Ok(None),
+    }
+}
+
+/// An item that the proof shows taken more often than it was put in at all.
+fn given_out_too_often(
+    key: &Key<'_>,
+    proof: &[usize],
+    taken: &str,
+    took: &str,
+) -> Result<Option<Diagnosis>, Stopped> {
+    for &take in proof {
+        let Some(item) = taken_by(key, take).filter(|&item| item != ValueId::NULL) else {
+            continue;
+        };
+        let takes = proof.iter().filter(|&&it| taken_by(key, it) == Some(item)).count();
+        let mut puts = match key.initial {
+            crate::Value::List(items) => items.iter().filter(|it| *it == key.value(item)).count(),
+            _ => 0,
+        };
+        for operation in &key.operations {
+            key.patience.step()?;
+            // One that is recorded as failed may be the one too many.
+            puts += usize::from(is_put(operation.action, item));
+        }
+        if takes <= puts {
+            continue;
+        }
+        let sentence = format!(
+            "{} was {taken} {}, but {took} {} from {}, at last by {}: applied twice.",
+            capital(&brief(key.value(item))),
+            times(puts),
+            times(takes),
+            key.object(),
+            key.who(take),
+        );
+        return Ok(Some(Diagnosis::new(Anomaly::DuplicateApply, sentence)));
     }
     Ok(None)
+}
+
+fn times(number: usize) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
+/// An item that lay on top of one that was popped, and that nobody ever popped.
+fn never_popped(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosis>, Stopped> {
+    let mut takes = proof.iter().filter_map(|&place| Some((place, taken_by(key, place)?)));
+    let (Some((take, below)), None) = (takes.next(), takes.next()) else { return Ok(None) };
+    let above = proof.iter().find_map(|&place| match key.get(place).action {
+        Action::Other(Function::Push, item) if item != below => Some((place, item)),
+        _ => None,
+    });
+    let Some((push, item)) = above else { return Ok(None) };
+    for (place, operation) in key.operations.iter().enumerate() {
+        key.patience.step()?;
+        let is_pop = operation.action.function() == Function::Pop && !operation.is_failed();
+        if is_pop && (!operation.is_ok() || taken_by(key, place) == Some(item)) {
+            return Ok(None);
+        }
+    }
+    let sentence = format!(
+        "{} popped {} from {} at {}, while {}, pushed by {} at {}, still had to be on top of it, \
+         and nobody ever took {} out: a lost element.",
+        capital(&key.who(take)),
+        brief(key.value(below)),
+        key.object(),
+        key.instant(ended(key.get(take))),
+        brief(key.value(item)),
+        key.who(push),
+        key.instant(ended(key.get(push))),
+        brief(key.value(item)),
+    );
+    Ok(Some(Diagnosis::new(Anomaly::LostElement, sentence)))
 }
 
 /// An item that the proof does not show taken, but some other operation did or may have.

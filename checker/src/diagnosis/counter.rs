@@ -45,6 +45,12 @@ pub(super) fn diagnose(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosi
             return counter.name(reader, read, bounds).map(Some);
         }
     }
+    for &reader in proof {
+        let Some(read) = counter.read(reader) else { continue };
+        if let Some(found) = counter.fallen(proof, reader, read)? {
+            return Ok(Some(found));
+        }
+    }
     Ok(None)
 }
 
@@ -135,6 +141,125 @@ impl Counter<'_> {
         })
     }
 
+    /// A sum beyond all additions, or all subtractions, that had begun.
+    fn beyond(&self, head: &str, reader: &Operation, read: i128, bounds: Bounds) -> Diagnosis {
+        let Bounds { highest, most, least, lowest, .. } = bounds;
+        let rises = read > highest;
+        let (bound, edge) = if rises {
+            (format!("all that was added by then makes {most} at most"), highest)
+        } else {
+            (format!("all that was taken away by then leaves {least} at least"), lowest)
+        };
+        let reaches = |more: i128| if rises { edge + more >= read } else { edge + more <= read };
+        let amount = |operation: &Operation| match operation.action {
+            Action::Other(Function::Add, amount) => integer(self.key.value(amount)).unwrap_or(0),
+            _ => 0,
+        };
+        let began = |it: &Operation| it.invoked.position < returned(reader);
+        let sum = |which: &dyn Fn(&Operation) -> bool| -> i128 {
+            let those = self.key.operations.iter().filter(|it| which(it)).map(|it| amount(it));
+            those.filter(|&amount| (amount > 0) == rises).sum()
+        };
+        let refused = sum(&|it| it.is_failed() && began(it));
+        let later = sum(&|it| !it.is_failed() && !began(it));
+        let (anomaly, moral) = if refused != 0 && reaches(refused) {
+            let moral = "what is recorded as failed was done, or only timed out, and its outcome was \
+                         unknown (info) rather than a failure (fail)";
+            (Anomaly::AbortedRead, moral)
+        } else if edge != integer(self.key.initial).unwrap_or(0) {
+            (Anomaly::DuplicateApply, "something was applied twice")
+        } else if later != 0 && reaches(later) {
+            (Anomaly::ReadFromTheFuture, "it shows what was asked for only later")
+        } else {
+            (Anomaly::ValueFromNowhere, "a value from nowhere")
+        };
+        Diagnosis::new(anomaly, format!("{head} {bound}: {moral}."))
+    }
+
+    /// A read that shows less than an answer that was over before it, though nothing can have been
+    /// taken away since; or more, though nothing can have been added.
+    fn fallen(
+        &self,
+        proof: &[usize],
+        reader: usize,
+        read: i128,
+    ) -> Result<Option<Diagnosis>, Stopped> {
+        let operation = self.key.get(reader);
+        for &earlier in proof {
+            let Some(shown) = self.read(earlier) else { continue };
+            let before = self.key.get(earlier);
+            if returned(before) > operation.invoked.position || shown == read {
+                continue;
+            }
+            let falls = read < shown;
+            let (mut changed, mut made) = (false, None);
+            for (place, other) in self.key.operations.iter().enumerate() {
+                self.key.patience.step()?;
+                let added = self.added(other);
+                if added == 0 || other.invoked.position > returned(operation) {
+                    continue;
+                }
+                if (added > 0) == falls {
+                    made = made.or(Some(place));
+                } else if returned(other) > before.invoked.position {
+                    changed = true;
+                }
+            }
+            if changed {
+                continue;
+            }
+            // What is taken away later may hide it again.
+            let opposed = self.key.operations.iter().find(|it| {
+                let added = self.added(it);
+                added != 0 && (added > 0) != falls && returned(it) > before.invoked.position
+            });
+            let opposed = opposed.map_or(u64::MAX, |it| it.invoked.position);
+            let sight = |place: usize| {
+                let sum = self.read(place)?;
+                if returned(self.key.get(place)) > opposed {
+                    return Some(Sight::Replaced);
+                }
+                let shows = if falls { sum >= shown } else { sum <= shown };
+                Some(if shows { Sight::Shows } else { Sight::Misses })
+            };
+            return Ok(Some(self.missed(reader, earlier, made, sight)));
+        }
+        Ok(None)
+    }
+
+    /// A read of what `earlier` had shown otherwise.
+    fn missed(
+        &self,
+        reader: usize,
+        earlier: usize,
+        made: Option<usize>,
+        sight: impl Fn(usize) -> Option<Sight>,
+    ) -> Diagnosis {
+        let [operation, before] = [reader, earlier].map(|place| self.key.get(place));
+        let [read, shown] = [reader, earlier].map(|place| self.read(place).unwrap_or(0));
+        let (anomaly, context, moral) = match fate(self.key, reader, made, returned(before), sight)
+        {
+            Fate::There(later) => (Anomaly::StaleRead, later, "a stale read"),
+            _ if read < shown => (Anomaly::LostWrite, None, "a lost addition"),
+            _ => (Anomaly::LostWrite, None, "a lost subtraction"),
+        };
+        let late = operation.invoked.time.since(ended(before));
+        let verb = if read < shown { "taken away" } else { "added" };
+        let sentence = format!(
+            "{} read {read} from {} at {}, {} after {} had read {shown}, and nothing can have been \
+             {verb} since: {moral}.",
+            capital(&self.key.who(reader)),
+            self.key.object(),
+            self.key.instant(operation.invoked.time),
+            self.key.duration(late),
+            self.key.who(earlier),
+        );
+        let mut found = Diagnosis::new(anomaly, sentence);
+        found.context = context;
+        found.stale_for = self.key.history.has_clock().then_some(late);
+        found
+    }
+
     fn name(&self, reader: usize, read: i128, bounds: Bounds) -> Result<Diagnosis, Stopped> {
         let operation = self.key.get(reader);
         let head = format!(
@@ -145,13 +270,7 @@ impl Counter<'_> {
         );
         let Bounds { highest, most, least, lowest, .. } = bounds;
         if read > highest || read < lowest {
-            let bound = if read > highest {
-                format!("all that was added by then makes {most} at most")
-            } else {
-                format!("all that was taken away by then leaves {least} at least")
-            };
-            let sentence = format!("{head} {bound}: something was applied twice.");
-            return Ok(Diagnosis::new(Anomaly::DuplicateApply, sentence));
+            return Ok(self.beyond(&head, operation, read, bounds));
         }
         if let Some(found) = self.unmade(&head, operation, read) {
             return Ok(found);

@@ -11,7 +11,7 @@ use crate::event::Function;
 use crate::history::{Action, Operation};
 use crate::value::{Value, ValueId};
 use crate::verdict::Anomaly;
-use crate::words::capital;
+use crate::words::{brief, capital};
 
 /// How many operations of the proof are tried as the last of a stretch, and how many operations a
 /// stretch may hold.
@@ -55,9 +55,18 @@ pub(super) fn diagnose(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosi
     }
     let Some(&last) = released.last() else { return Ok(None) };
     Ok((released.len() > begun(Function::Acquire)).then(|| {
+        let owners: Vec<ValueId> = released.iter().map(|&it| owner(key.get(it))).collect();
+        let whose = match owners[..] {
+            [one, ..] if one != ValueId::NULL && owners.iter().all(|&it| it == one) => {
+                let name = brief(key.value(one));
+                format!(
+                    "{name} had not acquired it as often as it released it: it was not its owner"
+                )
+            }
+            _ => "it had not been acquired as often as it was released: it was free".to_owned(),
+        };
         let sentence = format!(
-            "{} released {object} by {}, but it had not been acquired as often as it was released: \
-             it was free.",
+            "{} released {object} by {}, but {whose}.",
             capital(&key.who(last)),
             until(last),
         );

@@ -77,7 +77,7 @@ pub(crate) fn diagnose(
         ModelKind::Counter => counter::diagnose(key, &proof),
         ModelKind::Queue | ModelKind::Stack => containers::diagnose(key, &proof, found.anomaly),
         ModelKind::Lock => lock::diagnose(key, &proof),
-        ModelKind::MultiRegister => transactions::diagnose(key, &proof),
+        ModelKind::MultiRegister => transactions::diagnose(key, &proof, found.anomaly),
     }
 }
 

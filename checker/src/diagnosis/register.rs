@@ -148,10 +148,11 @@ impl<'a> Register<'a> {
             });
             return Some(self.key.read_from_nowhere(&self.saw(place), failed, "wrote", "write"));
         }
-        if facts.first_invoked < returned(operation) || facts.writes > 1 {
+        if facts.first_invoked < returned(operation) {
             return None;
         }
-        let writer = facts.writer?;
+        let is_first = |it: &Operation| it.invoked.position == facts.first_invoked;
+        let writer = self.key.operations.iter().position(|it| is_first(it))?;
         let ahead = self.key.get(writer).invoked.time.since(ended(operation));
         let sentence = format!(
             "{} and was done at {}, {} before {} was even asked for: a read from the future.",
@@ -204,11 +205,43 @@ impl<'a> Register<'a> {
         returned(self.key.get(place)).min(seen)
     }
 
+    /// What the register held for certain when the operation took effect, if it did.
+    fn seen(&self, place: usize) -> Option<ValueId> {
+        let operation = self.key.get(place);
+        observed(operation).filter(|_| operation.is_ok()).or_else(|| self.swap(place))
+    }
+
+    /// From when on all writes surely were there to which an observer that came back at `until` can
+    /// owe the value.
+    fn there_by(&self, value: ValueId, until: u64) -> u64 {
+        let facts = self.facts(value);
+        if facts.writes <= 1 {
+            return facts.there_by();
+        }
+        let writes = self.key.operations.iter().filter(|it| self.written(it) == Some(value));
+        let in_time = writes.filter(|it| it.invoked.position < until);
+        in_time.map(|it| returned(it)).max().unwrap_or(0)
+    }
+
+    /// For each value, when the first of its writes was invoked that was not over by `since`.
+    fn written_since(&self, since: u64) -> FxHashMap<ValueId, u64> {
+        let mut written = FxHashMap::default();
+        for operation in &self.key.operations {
+            if let Some(value) = self.written(operation)
+                && returned(operation) >= since
+            {
+                written.entry(value).or_insert(operation.invoked.position);
+            }
+        }
+        written
+    }
+
     /// What had replaced the value that the operation observed, before it was invoked.
     fn missed(&self, reader: usize) -> Result<Option<Missed>, Stopped> {
         let operation = self.key.get(reader);
-        let Some(seen) = observed(operation).filter(|_| operation.is_ok()) else { return Ok(None) };
-        let mut after = After { register: self, seen, known: FxHashMap::default() };
+        let Some(seen) = self.seen(reader) else { return Ok(None) };
+        let since = self.there_by(seen, returned(operation));
+        let mut after = After { register: self, seen, since, known: FxHashMap::default() };
         let mut missed = Missed { writes: Vec::new(), since: u64::MAX };
         for (place, other) in self.key.operations.iter().enumerate() {
             self.key.patience.step()?;
@@ -288,21 +321,18 @@ impl<'a> Register<'a> {
             let moral = ": a lost update".to_owned();
             return (Anomaly::LostUpdate, None, moral);
         }
-        let seen = observed(self.key.get(reader));
-        let first =
-            missed.writes.iter().map(|&(place, _)| self.key.get(place).invoked.position).min();
+        let seen = self.seen(reader);
+        let invoked = missed.writes.iter().map(|&(place, _)| self.key.get(place).invoked.position);
+        let newer = self.written_since(invoked.min().unwrap_or(0));
         let sight = |place: usize| {
             let shown = observed(self.key.get(place))?;
-            if Some(shown) == seen {
-                return Some(Sight::Misses);
-            }
             let wrote =
                 |&(write, _): &(usize, u64)| self.written(self.key.get(write)) == Some(shown);
-            if missed.writes.iter().any(wrote) {
+            if Some(shown) != seen && missed.writes.iter().any(wrote) {
                 return Some(Sight::Shows);
             }
-            let facts = self.facts(shown);
-            let follows = facts.writes > 0 && Some(facts.all_returned) >= first;
+            let until = returned(self.key.get(place));
+            let follows = newer.get(&shown).is_some_and(|&invoked| invoked < until);
             Some(if follows { Sight::Replaced } else { Sight::Misses })
         };
         let value = self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it));
@@ -375,12 +405,13 @@ impl<'a> Register<'a> {
 struct After<'a> {
     register: &'a Register<'a>,
     seen: ValueId,
+    /// From when on all of them were there.
+    since: u64,
     known: FxHashMap<usize, bool>,
 }
 
 impl After<'_> {
     fn holds(&mut self, write: usize) -> bool {
-        let since = self.register.facts(self.seen).there_by();
         let mut path = Vec::new();
         let mut at = write;
         let holds = loop {
@@ -390,7 +421,7 @@ impl After<'_> {
             // A circle of compare-and-sets has no beginning.
             self.known.insert(at, false);
             path.push(at);
-            if self.register.key.get(at).invoked.position > since {
+            if self.register.key.get(at).invoked.position >= self.since {
                 break true;
             }
             let Some(expected) = self.register.swap(at) else { break false };

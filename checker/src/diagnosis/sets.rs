@@ -126,7 +126,7 @@ impl<'a> Sets<'a> {
         let element = items.iter().find(|item| !shown.insert(*item))?;
         let count = match items.iter().filter(|item| *item == element).count() {
             2 => "twice".to_owned(),
-            more => format!("{more} times"),
+            more => format!("in {more} places"),
         };
         let is_add = |place: &usize| {
             self.key.get(*place).action.function() == Function::Add
@@ -231,12 +231,12 @@ impl<'a> Sets<'a> {
         };
         let made = element.adds.first().copied();
         let (anomaly, context, moral) = match fate(self.key, reader, made, returned(since), sight) {
-            Fate::There(later) => (Anomaly::StaleRead, later, "a stale read"),
-            Fate::NeverSeen => (Anomaly::LostElement, None, "nobody ever saw it: a lost element"),
+            Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read"),
+            Fate::NeverSeen => (Anomaly::LostElement, None, "; nobody ever saw it: a lost element"),
             Fate::Gone => (
                 Anomaly::LostElement,
                 None,
-                "it had been seen, and was never seen again: a lost element",
+                "; it had been seen, and was never seen again: a lost element",
             ),
         };
         let by = self.key.instant(ended(since));
@@ -246,7 +246,7 @@ impl<'a> Sets<'a> {
             format!("{} had found it there by {by} and it was not removed", self.key.who(evidence))
         };
         let sentence = format!(
-            "{} did not find {shown} in {} at {}, after {newer}: {moral}.",
+            "{} did not find {shown} in {} at {}, after {newer}{moral}.",
             capital(&self.key.who(reader)),
             self.key.object(),
             self.key.instant(operation.invoked.time),
