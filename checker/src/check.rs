@@ -106,15 +106,8 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        let polls = AtomicUsize::new(0);
-        let stop = || {
-            polls.fetch_add(1, Ordering::Relaxed);
-            stop()
-        };
-        let (memory, end) = (options.memory, End::default());
-        let stop = &stop;
-        let polls = &polls;
-        Checker { history, options, stop, polls, progress, memory, end, model: &model }.check()
+        let budget = (options.memory, options.engine);
+        check_model(history, &model, options, budget, stop, progress)
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -124,6 +117,116 @@ pub fn check_watched(
 }
 
 mod begun;
+
+/// The object that a history is about, as far as it can be told without that history.
+pub(crate) trait Subject: Sync {
+    /// Whether every key is an object of its own, to be judged apart.
+    fn splits_by_key(&self) -> bool;
+
+    /// Searches the few operations of a counterexample on their own, and explains why they have no
+    /// order, if that is possible with little effort.
+    ///
+    /// # Errors
+    ///
+    /// If they have an order.
+    fn confirm(
+        &self,
+        history: &History,
+        limits: &Limits<'_>,
+    ) -> Result<Option<Explanation>, String>;
+
+    /// The certificate that these orders make.
+    fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate;
+
+    /// Whether the certificate proves the history.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify_begun`].
+    fn verify(
+        &self,
+        history: &History,
+        certificate: &Certificate,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), VerifyError>;
+
+    /// What was asked for, of one of the built-in models: single objects may begin otherwise.
+    fn options(&self) -> Option<&Options> {
+        None
+    }
+}
+
+impl Subject for Options {
+    fn splits_by_key(&self) -> bool {
+        self.model.splits_by_key()
+    }
+
+    fn confirm(
+        &self,
+        history: &History,
+        limits: &Limits<'_>,
+    ) -> Result<Option<Explanation>, String> {
+        let Self { model, initial, .. } = self;
+        let found = with_model!(model, initial, &history.values, model => {
+            confirm_model(history, &model, limits)
+        });
+        found.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
+        Certificate { model: self.model.name().to_owned(), initial: self.initial.clone(), keys }
+    }
+
+    fn verify(
+        &self,
+        history: &History,
+        certificate: &Certificate,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), VerifyError> {
+        let expected = Expected { model: self.model, initial: self.initial.clone() };
+        verify_begun(history, certificate, &expected, &self.initial_by_key, stop)
+    }
+
+    fn options(&self) -> Option<&Options> {
+        Some(self)
+    }
+}
+
+/// As [`check_watched`], for any model. The budget is the memory and which engine is to decide.
+pub(crate) fn check_model<'h, M: Monitored + Begins<'h>>(
+    history: &'h History,
+    model: &M,
+    subject: &dyn Subject,
+    (memory, choice): (usize, EngineChoice),
+    stop: &(dyn Fn() -> bool + Sync),
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
+    let polls = &AtomicUsize::new(0);
+    let stop = &|| {
+        polls.fetch_add(1, Ordering::Relaxed);
+        stop()
+    };
+    let end = End::default();
+    Checker { history, subject, choice, stop, polls, progress, memory, end, model }.check()
+}
+
+/// What [`Subject::confirm`] says of the history of a counterexample.
+pub(crate) fn confirm_model<M: Monitored>(
+    history: &History,
+    model: &M,
+    limits: &Limits<'_>,
+) -> Result<Option<Explanation>, String> {
+    let places: Vec<u32> = (0..history.operations.len() as u32).collect();
+    let spans = spans(history, &places, model);
+    match auto::search(model, &spans, limits) {
+        Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
+        // An operation that no engine looks at has no place in the graph.
+        _ if spans.len() < places.len() => Ok(None),
+        Search::Violation { .. } | Search::Unknown { .. } => {
+            Ok(constraints::explain(model, &spans))
+        }
+    }
+}
 
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
@@ -164,7 +267,9 @@ struct End {
 
 struct Checker<'a, 'h, M> {
     history: &'h History,
-    options: &'a Options,
+    subject: &'a dyn Subject,
+    /// Which engine is to decide.
+    choice: EngineChoice,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// How often that was asked.
     polls: &'a AtomicUsize,
@@ -201,7 +306,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// The objects, each with the numbers of its operations. Those are said of it in any case, so
     /// there is no end to this, but it is one quick pass.
     fn objects(&mut self) -> Vec<Object> {
-        let by_key = self.options.model.splits_by_key();
+        let by_key = self.subject.splits_by_key();
         let keys = if by_key { &self.history.keys[..] } else { &[Value::Null] };
         let object = |key: &Value| Object {
             key: key.clone(),
@@ -222,7 +327,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// Says of all objects where their operations are.
     fn place(&self, objects: &mut [Object]) -> Result<(), Stopped> {
         let patience = Patience::new(self.stop);
-        let by_key = self.options.model.splits_by_key();
+        let by_key = self.subject.splits_by_key();
         for object in &mut *objects {
             object.places.reserve_exact(object.counts.invoked);
         }
@@ -260,7 +365,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             let span = span.expect("one was counted");
             return self.unknown(object, "none", self.without_meaning(span));
         }
-        let choice = self.options.engine;
+        let choice = self.choice;
         if matches!(choice, EngineChoice::Frontier | EngineChoice::Wgl) {
             return self.search(object, &spans, scratch);
         }
@@ -284,7 +389,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
 
     fn search(&self, object: &Object, spans: &[Span], scratch: &mut M::Scratch) -> Finding {
         let limits = self.limits();
-        let choice = self.options.engine;
+        let choice = self.choice;
         let by = |search| Found { search, engine: choice };
         let course = Course::new(self.progress);
         let watch = Some(&course);
@@ -301,7 +406,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
                 let (grace, polls) = (self.grace(spans.len()), AtomicUsize::new(0));
                 let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
                 let limits = Limits { stop: &stop, ..limits };
-                let part = wgl::minimise(self.model, spans, proven_at, &limits);
+                let part = self.model.minimise(spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
                 let patience = Patience::new(&stop);
                 let found = self.model.monitor(self.history, &part, scratch, &patience);
@@ -453,22 +558,9 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
-        let Options { model, initial, .. } = self.options;
-        let found = with_model!(model, initial, &history.values, model => {
-            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            let limits = self.limits();
-            let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-            let spans = spans(&history, &places, &model);
-            match auto::search(&model, &spans, &limits) {
-                Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-                // An operation that no engine looks at has no place in the graph.
-                _ if spans.len() < places.len() => Ok(None),
-                Search::Violation { .. } | Search::Unknown { .. } => {
-                    Ok(constraints::explain(&model, &spans))
-                }
-            }
-        });
-        found.unwrap_or_else(|error| Err(error.to_string()))
+        let limits = self.limits();
+        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
+        self.subject.confirm(&history, &limits)
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {
@@ -543,13 +635,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         if !self.history.operations.iter().any(crate::Operation::is_ok) {
             return doubt(analysis, "no operation completed: nothing was tested".to_owned());
         }
-        let Options { model, initial, initial_by_key, .. } = self.options.clone();
-        let certificate =
-            Certificate { model: model.name().to_owned(), initial: initial.clone(), keys };
-        let expected = Expected { model, initial };
-        let verified =
-            verify_begun(self.history, &certificate, &expected, &initial_by_key, self.stop);
-        if let Err(error) = verified {
+        let certificate = self.subject.certificate(keys);
+        if let Err(error) = self.subject.verify(self.history, &certificate, self.stop) {
             for key in &mut analysis.keys {
                 key.verdict = Verdict::Unknown;
             }
