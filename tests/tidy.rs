@@ -10,7 +10,8 @@ use syn::visit::Visit;
 /// What each crate may import of ours; in its tests, what the second list adds.
 const IMPORTS: &[(&str, &[&str], &[&str])] = &[
     ("checker", &[], &[]),
-    ("nemesis", &[], &[]),
+    ("nemesis", &["partita-nemesis-macros"], &[]),
+    ("nemesis/macros", &[], &[]),
     ("raft-node", &[], &["partita-checker"]),
     ("workloads", &["partita-checker"], &[]),
     ("reports", &["partita-checker", "partita-nemesis"], &[]),
