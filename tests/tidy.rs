@@ -28,6 +28,7 @@ const TOP: &[&str] = &[
     "checker",
     "clippy.toml",
     "docs",
+    "examples",
     "nemesis",
     "raft-node",
     "reports",
@@ -62,7 +63,7 @@ fn root() -> &'static Path {
 fn rust_files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "tests", "checker", "nemesis", "raft-node", "workloads", "reports"]
+        ["src", "tests", "examples", "checker", "nemesis", "raft-node", "workloads", "reports"]
             .map(|folder| root().join(folder))
             .into();
     while let Some(folder) = folders.pop() {

@@ -43,7 +43,7 @@ fn start(lab: &TestLab, options: &[&str]) {
 /// Reserves a seat over a connection of its own. Nothing was asked for if there is none.
 fn reserve(lab: &TestLab, recorder: &Recorder<Seats>, limit: Duration) -> io::Result<bool> {
     let mut connected = false;
-    let attempt = || {
+    let mut attempt = || {
         let mut server = lab.connect("n1", PORT, limit)?;
         server.set_read_timeout(Some(limit))?;
         connected = true;
