@@ -174,7 +174,7 @@ fn an_own_register_is_judged_as_the_built_in_one() {
             keys: 2,
             unknown: 0.05,
             failed: 0.05,
-            values: (seed % 2 == 0).then_some(4),
+            values: seed.is_multiple_of(2).then_some(4),
             tells: false,
             fault,
             seed,

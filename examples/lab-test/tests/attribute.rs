@@ -84,7 +84,7 @@ fn it_can_be_ignored(_lab: TestLab) {}
 fn clocks_can_be_moved(lab: TestLab) -> Result<(), Box<dyn std::error::Error>> {
     let script = "while true; do date +%s; sleep 0.01; done";
     lab.start("n1", Command::new("sh").args(["-c", script]))?;
-    let jump = lab.fault(Fault::ClockStep).on(["n1"]).with("step", "2h").inject()?;
+    let jump = lab.fault(Fault::ClockStep).on(["n1"]).with("by", "2h").inject()?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let begun = std::time::Instant::now();
     let is_late = |line: &str| line.parse().is_ok_and(|seconds: u64| seconds > now + 3_600);

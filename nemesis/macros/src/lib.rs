@@ -10,7 +10,7 @@ use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 /// Arguments: `nodes = 3` or `nodes = ["a", "b"]`, `clocks`, `disks`.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    match setup(arguments).and_then(|setup| wrapped(&setup, item)) {
+    match setup(arguments).and_then(|setup| wrapped(&setup, &item)) {
         Ok(test) => test,
         Err(Refusal { what, at }) => {
             let error: TokenStream = format!("::core::compile_error!({what:?});")
@@ -69,7 +69,7 @@ fn setup(arguments: TokenStream) -> Result<String, Refusal> {
 }
 
 /// The function within the test that runs it.
-fn wrapped(setup: &str, item: TokenStream) -> Result<TokenStream, Refusal> {
+fn wrapped(setup: &str, item: &TokenStream) -> Result<TokenStream, Refusal> {
     let tokens: Vec<TokenTree> = item.clone().into_iter().collect();
     let is = |place: usize, word: &str| matches!(tokens.get(place), Some(TokenTree::Ident(ident)) if ident.to_string() == word);
     let refuse = |what| Refusal { what, at: Span::call_site() };
@@ -98,7 +98,7 @@ fn wrapped(setup: &str, item: TokenStream) -> Result<TokenStream, Refusal> {
     let body = format!(
         "::partita_nemesis::testing::run(\
              ::core::module_path!(), ::core::stringify!({name}), \
-             ::partita_nemesis::testing::Setup::default(){setup}, |{pattern}| {call})"
+             &::partita_nemesis::testing::Setup::default(){setup}, |{pattern}| {call})"
     );
     let mut block: TokenStream = tokens[begins..].iter().cloned().collect();
     block.extend(parsed(&body).into_iter().map(|token| with_span(token, name.span())));

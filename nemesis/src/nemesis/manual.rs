@@ -150,7 +150,6 @@ impl Manual {
             Ok(runtime) => runtime.block_on(nemesis.befall(&schedule.faults[0], &stage, stopping)),
             Err(error) => drop(begun.send(Some(error.to_string()))),
         }
-        drop(stage);
         last
     }
 }

@@ -183,22 +183,24 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// # Panics
 ///
 /// If the test fails.
-pub fn run<R: Outcome>(module: &str, name: &str, setup: Setup, body: impl FnOnce(TestLab) -> R) {
+pub fn run<R: Outcome>(module: &str, name: &str, setup: &Setup, body: impl FnOnce(TestLab) -> R) {
     // What nothing refers to, a linker may leave out.
     std::hint::black_box(&BEFORE_MAIN);
     if inside().is_some()
         && let Some(asked) = env::var(TEST).ok().as_deref().and_then(Asked::read)
     {
-        run_inside(&asked, &setup, body);
+        run_inside(&asked, setup, body);
     }
     // Test runners know a test by its path without the crate.
     let name = match module.split_once("::") {
         Some((_, modules)) => format!("{modules}::{name}"),
         None => name.to_owned(),
     };
-    if let Err(message) = run_outside(&name) {
-        // The body's own panic was reported where it happened.
-        resume_unwind(Box::new(message));
+    match run_outside(&name) {
+        Ok(()) => {}
+        // It was reported where it happened.
+        Err(Failure::Body(message)) => resume_unwind(Box::new(message)),
+        Err(Failure::Lab(message)) => panic!("{message}"),
     }
 }
 
@@ -208,7 +210,10 @@ fn run_inside<R: Outcome>(asked: &Asked, setup: &Setup, body: impl FnOnce(TestLa
     let answer = match TestLab::build(setup, &asked.folder) {
         Ok(lab) => match catch_unwind(AssertUnwindSafe(|| body(lab).passed())) {
             Ok(Ok(())) => Answer::Passed,
-            Ok(Err(message)) => Answer::Panicked(message),
+            Ok(Err(message)) => {
+                eprintln!("{message}");
+                Answer::Panicked(message)
+            }
             Err(panic) => Answer::Panicked(message(&*panic)),
         },
         Err(error) => Answer::NoLab(error.to_string()),
@@ -223,22 +228,44 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }
 
+/// Why a test failed.
+enum Failure {
+    /// What its body panicked with or returned.
+    Body(String),
+    /// What went wrong around the body.
+    Lab(String),
+}
+
 /// In the runner: has the body run, and says why the test failed, if so.
-fn run_outside(name: &str) -> Result<(), String> {
-    let folder = test_folder().map_err(|error| format!("making a folder for the test: {error}"))?;
-    let status = perform(name, &folder).map_err(|error| format!("starting the test: {error}"))?;
+fn run_outside(name: &str) -> Result<(), Failure> {
+    let failed = |what: &str, error: io::Error| Failure::Lab(format!("{what}: {error}"));
+    let folder = test_folder().map_err(|error| failed("making a folder for the test", error))?;
+    let status = perform(name, &folder).map_err(|error| failed("starting the test", error))?;
     let result = match Answer::read(&folder) {
         Some(Answer::Passed) if status.success() => Ok(()),
-        Some(Answer::Panicked(message)) => Err(message),
-        Some(Answer::NoLab(why)) => no_lab(name, &why),
-        Some(Answer::Passed) => Err(format!("the test passed, and then ended with {status}")),
-        None => Err(format!("{name} did not come to its end in the lab: {status}")),
+        Some(Answer::Panicked(message)) => Err(Failure::Body(message)),
+        Some(Answer::NoLab(why)) => no_lab(name, &why).map_err(Failure::Lab),
+        Some(Answer::Passed) => {
+            Err(Failure::Lab(format!("the test passed, and then ended with {status}")))
+        }
+        None => {
+            let what = format!("{name} did not come to its end in the lab: {status}");
+            Err(Failure::Lab(what))
+        }
     };
-    match &result {
-        Ok(()) => drop(fs::remove_dir_all(&folder)),
-        Err(_) => println!("what the nodes of {name} left is in {}", folder.display()),
+    if result.is_err() && has_output(&folder) {
+        println!("what the nodes of {name} left is in {}", folder.display());
+    } else {
+        // Nothing depends on its being gone.
+        let _ = fs::remove_dir_all(&folder);
     }
     result
+}
+
+/// Whether something ran on one of the nodes.
+fn has_output(folder: &Path) -> bool {
+    let nodes = fs::read_dir(folder).into_iter().flatten().flatten();
+    nodes.map(|node| node.path()).any(|node| node.join(super::lab::STDOUT).exists())
 }
 
 /// Whether a test may pass where there is no lab.

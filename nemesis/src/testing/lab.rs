@@ -223,7 +223,8 @@ impl TestLab {
     }
 }
 
-const STDOUT: &str = "stdout.log";
+/// The files that a node's programs write to.
+pub(super) const STDOUT: &str = "stdout.log";
 const STDERR: &str = "stderr.log";
 
 /// What is to run, in the lab's own terms.
