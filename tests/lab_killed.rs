@@ -1,6 +1,9 @@
 //! A run that is killed with SIGKILL while a fault is in force: nothing of it is left, whatever the
 //! fault was doing to the nodes, and the machine's clock has never moved.
 
+#[path = "support/remains.rs"]
+mod remains;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -13,8 +16,6 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
-/// How long anything may take here.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Which process of a run is killed.
 #[derive(Debug, Clone, Copy)]
@@ -78,21 +79,14 @@ impl Run {
         let records = self.place.path().join("runs/latest/schedule.jsonl");
         let begun = Instant::now();
         while fs::read_to_string(&records).map_or(0, |text| text.lines().count()) < 2 * count {
-            assert!(begun.elapsed() < LIMIT, "the faults are not in force");
+            assert!(begun.elapsed() < remains::LIMIT, "the faults are not in force");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// The processes of this run, which all have its folder in their command line or environment.
+    /// The processes of this run.
     fn processes(&self) -> BTreeSet<i32> {
-        let name = self.place.path().to_str().expect("a plain path").as_bytes();
-        let entries = fs::read_dir("/proc").expect("/proc").flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let names = |pid: i32, file: &str| {
-            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            text.windows(name.len()).any(|window| window == name)
-        };
-        pids.filter(|pid| names(*pid, "cmdline") || names(*pid, "environ")).collect()
+        remains::processes(self.place.path())
     }
 
     /// The child of init that runs this program's `run`, not a node of it.
@@ -119,15 +113,7 @@ impl Run {
 
     /// Waits until no process is left and looks for everything else that could be.
     fn assert_nothing_is_left(&self) {
-        let begun = Instant::now();
-        while !self.processes().is_empty() {
-            assert!(begun.elapsed() < LIMIT, "still there: {:?}", self.processes());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let mounts = fs::read_to_string("/proc/mounts").expect("mounts");
-        assert!(!mounts.contains(self.place.path().to_str().expect("a path")), "{mounts}");
-        let interfaces = fs::read_to_string("/proc/self/net/dev").expect("interfaces");
-        assert!(!interfaces.contains("lab-"), "{interfaces}");
+        remains::assert_none(self.place.path());
         assert_eq!(names(&self.place.path().join("tmp")), BTreeSet::new());
         let expected = ["runs", "schedule.toml", "tmp"].map(str::to_owned);
         assert_eq!(names(self.place.path()), expected.into());

@@ -254,7 +254,7 @@ fn a_runs_folder_is_verified_by_itself() {
     let verify = || said(&partita(folder, &["verify", "run"]));
     let (code, told) = verify();
     assert_eq!(code, Some(2), "{told}");
-    assert!(told.contains("left no certificate.json"), "{told}");
+    assert!(told.contains("no certificate.json"), "{told}");
     partita(folder, &["check", "--certificate", "run/certificate.json", "good.jsonl"]);
     let (code, told) = verify();
     assert_eq!((code, told.starts_with("accepted: ")), (Some(0), true), "{told}");
@@ -281,6 +281,18 @@ fn what_is_no_history_is_told_so_without_harm() {
         assert!(!has_hidden(&said), "{file}: {said:?}");
     }
     drop(socket);
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_is_waited_for_no_longer_than_allowed() {
+    let folder = folder();
+    let folder = folder.path();
+    let [bad, _] = histories(folder, "1");
+    let (code, told) = said(&shell(folder, "mkfifo pipe && $P check --timeout 300ms pipe"));
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("the time ran out"), "{told}");
+    let script = format!("mkfifo full && (cat {} > full &) ; $P check full", bad.display());
+    assert_eq!(said(&shell(folder, &script)).0, Some(1));
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn run(row: Row) -> Result<(), Box<dyn Error>> {
             ModelKind::Register if row.engine != EngineChoice::Monitor => Value::Integer(0),
             _ => Value::Null,
         },
+        ..Options::default()
     };
     let limit = Duration::from_millis(row.milliseconds);
     let start = Instant::now();

@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::constraints::{self, Explanation};
+use crate::diagnosis::{self, Diagnosis};
 use crate::engines::auto::{self, Found};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
-    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans, spans_until,
-    witness,
+    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
 };
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
@@ -29,7 +29,7 @@ use crate::value::{Value, Values};
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
-use crate::verify::{Expected, VerifyError, verify_begun};
+use crate::verify::VerifyError;
 use crate::words;
 
 /// What a check assumes and may use.
@@ -106,8 +106,8 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        let budget = (options.memory, options.engine);
-        check_model(history, &model, options, budget, stop, progress)
+        let (subject, budget) = (BuiltIn::new(options), (options.memory, options.engine));
+        check_model(history, &model, &subject, budget, stop, progress)
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -117,80 +117,10 @@ pub fn check_watched(
 }
 
 mod begun;
+mod subject;
 
-/// The object that a history is about, as far as it can be told without that history.
-pub(crate) trait Subject: Sync {
-    /// Whether every key is an object of its own, to be judged apart.
-    fn splits_by_key(&self) -> bool;
-
-    /// Searches the few operations of a counterexample on their own, and explains why they have no
-    /// order, if that is possible with little effort.
-    ///
-    /// # Errors
-    ///
-    /// If they have an order.
-    fn confirm(
-        &self,
-        history: &History,
-        limits: &Limits<'_>,
-    ) -> Result<Option<Explanation>, String>;
-
-    /// The certificate that these orders make.
-    fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate;
-
-    /// Whether the certificate proves the history.
-    ///
-    /// # Errors
-    ///
-    /// As [`verify_begun`].
-    fn verify(
-        &self,
-        history: &History,
-        certificate: &Certificate,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<(), VerifyError>;
-
-    /// What was asked for, of one of the built-in models: single objects may begin otherwise.
-    fn options(&self) -> Option<&Options> {
-        None
-    }
-}
-
-impl Subject for Options {
-    fn splits_by_key(&self) -> bool {
-        self.model.splits_by_key()
-    }
-
-    fn confirm(
-        &self,
-        history: &History,
-        limits: &Limits<'_>,
-    ) -> Result<Option<Explanation>, String> {
-        let Self { model, initial, .. } = self;
-        let found = with_model!(model, initial, &history.values, model => {
-            confirm_model(history, &model, limits)
-        });
-        found.unwrap_or_else(|error| Err(error.to_string()))
-    }
-
-    fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
-        Certificate { model: self.model.name().to_owned(), initial: self.initial.clone(), keys }
-    }
-
-    fn verify(
-        &self,
-        history: &History,
-        certificate: &Certificate,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<(), VerifyError> {
-        let expected = Expected { model: self.model, initial: self.initial.clone() };
-        verify_begun(history, certificate, &expected, &self.initial_by_key, stop)
-    }
-
-    fn options(&self) -> Option<&Options> {
-        Some(self)
-    }
-}
+use subject::BuiltIn;
+pub(crate) use subject::{Subject, confirm_model, tighten_model};
 
 /// As [`check_watched`], for any model. The budget is the memory and which engine is to decide.
 pub(crate) fn check_model<'h, M: Monitored + Begins<'h>>(
@@ -210,26 +140,10 @@ pub(crate) fn check_model<'h, M: Monitored + Begins<'h>>(
     Checker { history, subject, choice, stop, polls, progress, memory, end, model }.check()
 }
 
-/// What [`Subject::confirm`] says of the history of a counterexample.
-pub(crate) fn confirm_model<M: Monitored>(
-    history: &History,
-    model: &M,
-    limits: &Limits<'_>,
-) -> Result<Option<Explanation>, String> {
-    let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-    let spans = spans(history, &places, model);
-    match auto::search(model, &spans, limits) {
-        Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-        // An operation that no engine looks at has no place in the graph.
-        _ if spans.len() < places.len() => Ok(None),
-        Search::Violation { .. } | Search::Unknown { .. } => {
-            Ok(constraints::explain(model, &spans))
-        }
-    }
-}
-
 /// Bytes of memory that the search on a counterexample may use.
 const CONFIRMATION: usize = 16 << 20;
+/// Of more operations than this, none is left out again.
+const TIGHTENED: usize = 128;
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
 /// what was asked before, within bounds, and, for the tables, so often per so many operations. That
 /// is a few hundredths of the time.
@@ -478,11 +392,11 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let witness = self.history.witness(operation);
         let asked = crate::model::Call { response: None, ..span.call };
         if self.model.knows(asked) {
-            format!("{model} does not answer `{function}` with {}", witness.value)
+            format!("{model} does not answer `{function}` with {}", witness.value.in_words())
         } else {
             match witness.asked() {
                 Value::Null => format!("{model} has no `{function}`"),
-                argument => format!("{model} has no `{function}` of {argument}"),
+                argument => format!("{model} has no `{function}` of {}", argument.in_words()),
             }
         }
     }
@@ -524,10 +438,17 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     }
 
     fn violation(&self, object: &Object, engine: &str, mut found: Counterexample) -> Finding {
-        match self.confirm(&found) {
-            Ok(explanation) => self.explain(&mut found, explanation),
+        let mut explanation = match self.confirm(&found) {
+            Ok(explanation) => explanation,
             Err(reason) => return self.unknown(object, engine, reason),
+        };
+        if let Some(fewer) = self.tighten(&found)
+            && let Ok(explained) = self.confirm(&fewer)
+        {
+            (found, explanation) = (fewer, explained);
         }
+        self.explain(&mut found, explanation);
+        self.name(object, &mut found);
         let analysis = self.analysis(object, engine, Verdict::Violation, None);
         Finding { analysis, proof: Proof::Counterexample(Box::new(found)) }
     }
@@ -553,14 +474,75 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         }
     }
 
+    /// The counterexample without the operations that are not needed, if there are such.
+    fn tighten(&self, found: &Counterexample) -> Option<Counterexample> {
+        if found.operations.len() > TIGHTENED {
+            return None;
+        }
+        let history = History::from_events(found.events()).ok()?;
+        let kept = self.subject.tighten(&history, &self.limits_of_confirmation())?;
+        if kept.len() == found.operations.len() {
+            return None;
+        }
+        let operations = found.operations.iter().filter(|it| kept.contains(&it.index));
+        let (cycle, impasse) = (Vec::new(), None);
+        Some(Counterexample {
+            operations: operations.cloned().collect(),
+            cycle,
+            impasse,
+            ..found.clone()
+        })
+    }
+
+    /// Calls it what the whole history says that it is, as soon as that is certain. A violation that
+    /// is found in the last moment is named, too. Of objects of one's own nothing is known by name.
+    fn name(&self, object: &Object, found: &mut Counterexample) {
+        let Some(Options { model, initial, .. }) = self.subject.options() else { return };
+        let (grace, polls) = (self.grace(object.places.len()), AtomicUsize::new(0));
+        let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
+        let patience = Patience::new(&stop);
+        let of_place = |&place: &u32| &self.history.operations[place as usize];
+        let key = diagnosis::Key {
+            history: self.history,
+            operations: object.places.iter().map(of_place).collect(),
+            initial,
+            model: *model,
+            patience: &patience,
+        };
+        if let Some(fewer) = diagnosis::fewer(&key, found) {
+            let mut shown = Counterexample { operations: Vec::new(), ..found.clone() };
+            let operations = fewer.iter().map(|&place| key.operations[place]);
+            shown.operations = operations.map(|it| self.history.witness(it)).collect();
+            (shown.cycle, shown.impasse) = (Vec::new(), None);
+            if let Ok(explanation) = self.confirm(&shown) {
+                self.explain(&mut shown, explanation);
+                *found = shown;
+            }
+        }
+        let Ok(Some(diagnosis)) = diagnosis::diagnose(&key, found) else { return };
+        let Diagnosis { anomaly, sentence, stale_for, versions, context } = diagnosis;
+        found.anomaly = anomaly;
+        found.sentence = sentence;
+        found.stale_for = stale_for;
+        found.stale_by_versions = versions.or(found.stale_by_versions).filter(|_| {
+            let late = [Anomaly::StaleRead, Anomaly::LostWrite, Anomaly::LostElement];
+            versions.is_some() || late.contains(&anomaly)
+        });
+        if let Some(context) = context {
+            found.add_context(self.history.witness(key.operations[context]));
+        }
+    }
+
     /// Searches the counterexample on its own, if that is possible with little effort, and
     /// explains why it has no order.
     fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
-        let limits = self.limits();
-        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-        self.subject.confirm(&history, &limits)
+        self.subject.confirm(&history, &self.limits_of_confirmation())
+    }
+
+    fn limits_of_confirmation(&self) -> Limits<'_> {
+        Limits { memory: self.memory.min(CONFIRMATION), stop: self.stop }
     }
 
     fn unknown(&self, object: &Object, engine: &str, reason: String) -> Finding {

@@ -78,3 +78,56 @@ fn failed_cas(found: &Counterexample, conventional: bool) -> Option<String> {
             .to_owned()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check;
+    use crate::formats::{ReadHistory, ReadOptions, read};
+    use crate::verdict::Verdict;
+
+    /// The hint of the first counterexample.
+    fn hint(file: &str, text: &str, initial: Value) -> Option<String> {
+        let ReadHistory { history, reading } =
+            read(file, text.as_bytes(), &ReadOptions::default()).expect("a history");
+        let options = Options { initial, ..Options::default() };
+        let (mut analysis, _) = check(&history, &options, &|| false);
+        assert_eq!(analysis.verdict, Verdict::Violation);
+        add(&history, &options, &reading, &mut analysis);
+        analysis.counterexample.and_then(|found| found.hint)
+    }
+
+    fn edn(operations: &[(&str, &str)]) -> String {
+        let one = |(function, value): &(&str, &str)| {
+            format!(
+                "{{:process 0 :type :invoke :f :{function} :value {value}}}\n\
+                 {{:process 0 :type :ok :f :{function} :value {value}}}\n"
+            )
+        };
+        operations.iter().map(one).collect()
+    }
+
+    #[test]
+    fn value_that_was_there_first_leads_to_the_option() {
+        let text = edn(&[("write", "5"), ("read", "5")]).replacen("5", "7", 0);
+        let first = edn(&[("read", "4"), ("write", "5"), ("read", "5")]);
+        let told = hint("h.edn", &first, Value::Null).expect("a hint");
+        assert!(told.contains("--initial '4' or --initial unknown"), "{told}");
+        // What was written is no initial value, and neither is what another value contradicts later.
+        let lost = text + &edn(&[("write", "6"), ("read", "5")]);
+        assert_eq!(hint("h.edn", &lost, Value::Null), None);
+        let later = edn(&[("read", "4"), ("read", "3")]);
+        assert_eq!(hint("h.edn", &later, 4.into()), None);
+    }
+
+    #[test]
+    fn failure_that_only_the_format_explains_leads_to_the_option() {
+        let line = |text: &str| format!("INFO  jepsen.util - 0\t{text}\n");
+        let begin = line(":invoke\t:write\t1") + &line(":ok\t:write\t1");
+        let log = begin + &line(":invoke\t:cas\t[1 2]") + &line(":fail\t:cas\t[1 2]");
+        let told = hint("etcd.log", &log, Value::Null).expect("a hint");
+        assert!(told.contains("--failed-cas ignore"), "{told}");
+        let named = log.replace(":fail\t:cas\t[1 2]", ":fail\t:cas\t[1 2]\t:mismatch");
+        assert_eq!(hint("etcd.log", &named, Value::Null), None);
+    }
+}

@@ -55,7 +55,7 @@
 //!
 //! ```text
 //! violation: Seats, not linearizable
-//!   No order of these 4 operations on the object explains what their clients were answered; the last answer, true to "reserve" by process 0 at 0.000 s, fits none.
+//!   No order of these 4 operations on the object explains what their clients saw; the last answer, true to "reserve" by process 0 at 0.000 s, fits none.
 //!     #0 process 0: "reserve" → true, from 0.000043 s to 0.000225 s
 //!     #1 process 1: "reserve" → true, from 0.000072 s to 0.000221 s
 //!     #4 process 4: "reserve" → true, from 0.000116 s to 0.000208 s
@@ -80,6 +80,7 @@
 
 pub mod check;
 mod constraints;
+mod diagnosis;
 pub mod engines;
 pub mod event;
 pub mod formats;

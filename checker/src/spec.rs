@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::check::{Subject, check_model, confirm_model};
+use crate::check::{Subject, check_model, confirm_model, tighten_model};
 use crate::constraints::Explanation;
-use crate::engines::wgl::{Limits, minimise as minimise_by_reliance};
+use crate::engines::wgl::{self, Limits};
 use crate::engines::{Decision, EngineChoice, Monitored, Patience, Span};
 use crate::event::Function;
 use crate::history::{Action, History, Response};
@@ -28,9 +28,8 @@ use crate::model::{BadInitial, Call, Model};
 use crate::progress::Progress;
 use crate::streaming::Judge;
 use crate::value::{Value, ValueId, Values};
-use crate::verdict::{Analysis, Anomaly, Certificate, KeyOrder};
+use crate::verdict::{Analysis, Certificate, KeyOrder};
 use crate::verify::{VerifyError, verify_model};
-use crate::words;
 
 /// An object when it is used by one client at a time: the meaning of *correct*.
 ///
@@ -216,6 +215,10 @@ impl<S: Spec> Subject for Named<'_, S> {
         confirm_model(history, &self.model(history), limits)
     }
 
+    fn tighten(&self, history: &History, limits: &Limits<'_>) -> Option<Vec<u64>> {
+        Some(tighten_model(history, &self.model(history), limits))
+    }
+
     fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
         Certificate { model: self.spec.name().to_owned(), initial: self.initial(), keys }
     }
@@ -332,25 +335,12 @@ impl<S: Spec> Monitored for SpecModel<'_, S> {
         Decision::Inexact("there is no monitor for such objects")
     }
 
-    fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
-        let last = part.iter().filter(|span| span.is_completed()).max_by_key(|it| it.returned)?;
-        let operation = &history.operations[last.operation as usize];
-        let witness = history.witness(operation);
-        let sentence = format!(
-            "No order of these {} operations on {} explains what their clients were answered; the \
-             last answer, {} to {} by {} at {}, fits none.",
-            part.len(),
-            words::key(history.key(operation.key)),
-            words::brief(&witness.value),
-            words::brief(&witness.asked()),
-            words::who(&witness),
-            words::instant(witness.completed.unwrap_or(witness.invoked), history.has_clock()),
-        );
-        Some((Anomaly::NotLinearizable, sentence))
-    }
-
     fn minimise(&self, spans: &[Span], proven_at: u64, limits: &Limits<'_>) -> Vec<Span> {
         minimise::minimise(self, spans, proven_at, limits)
-            .unwrap_or_else(|| minimise_by_reliance(self, spans, proven_at, limits))
+            .unwrap_or_else(|| wgl::minimise(self, spans, proven_at, limits))
+    }
+
+    fn tighten(&self, spans: &[Span], limits: &Limits<'_>) -> Vec<Span> {
+        minimise::tighten(self, spans, limits).unwrap_or_else(|| wgl::tighten(self, spans, limits))
     }
 }

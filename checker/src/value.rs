@@ -69,6 +69,42 @@ impl Value {
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
+
+    /// The value as people write it in a sentence: `null` as `nothing`, and text in quotes unless it
+    /// is a plain word, which is nothing else on sight.
+    ///
+    /// ```
+    /// use partita_checker::Value;
+    /// assert_eq!(Value::text("1").in_words().to_string(), "\"1\"");
+    /// assert_eq!(Value::from(1).in_words().to_string(), "1");
+    /// ```
+    pub const fn in_words(&self) -> InWords<'_> {
+        InWords(self)
+    }
+
+    fn print(
+        &self,
+        out: &mut fmt::Formatter<'_>,
+        text_to: &dyn Fn(&str, &mut fmt::Formatter<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        match self {
+            Self::Null => out.write_str("nothing"),
+            Self::Bool(truth) => fmt::Display::fmt(truth, out),
+            Self::Integer(number) => fmt::Display::fmt(number, out),
+            Self::Double(bits) => fmt::Display::fmt(&f64::from_bits(*bits), out),
+            Self::Text(text) => text_to(text, out),
+            Self::List(items) => {
+                out.write_str("[")?;
+                for (position, item) in items.iter().enumerate() {
+                    if position > 0 {
+                        out.write_str(", ")?;
+                    }
+                    item.print(out, text_to)?;
+                }
+                out.write_str("]")
+            }
+        }
+    }
 }
 
 impl From<i64> for Value {
@@ -83,28 +119,24 @@ impl From<&str> for Value {
     }
 }
 
-/// Prints the value as people write it in a sentence: `null` as `nothing`, and text in quotes unless
-/// it is a plain word, which is nothing else on sight.
+/// Prints the value as it is: text without quotes, `null` as `nothing`. Sentences show it
+/// [in words](Value::in_words), where a text is not taken for a number.
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => out.write_str("nothing"),
-            Self::Bool(truth) => truth.fmt(out),
-            Self::Integer(number) => number.fmt(out),
-            Self::Double(bits) => f64::from_bits(*bits).fmt(out),
-            Self::Text(text) if is_word(text) => out.write_str(text),
-            Self::Text(text) => write!(out, "{text:?}"),
-            Self::List(items) => {
-                out.write_str("[")?;
-                for (position, item) in items.iter().enumerate() {
-                    if position > 0 {
-                        out.write_str(", ")?;
-                    }
-                    item.fmt(out)?;
-                }
-                out.write_str("]")
-            }
-        }
+        self.print(out, &|text, out| out.write_str(text))
+    }
+}
+
+/// A value as people write it in a sentence; see [`Value::in_words`].
+#[derive(Debug, Clone, Copy)]
+pub struct InWords<'a>(&'a Value);
+
+impl fmt::Display for InWords<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.print(out, &|text, out| match is_word(text) {
+            true => out.write_str(text),
+            false => write!(out, "{text:?}"),
+        })
     }
 }
 
@@ -352,5 +384,47 @@ impl Values {
     /// Never true: the table always holds the null value.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Option<Value> {
+        serde_json::from_str(text).ok()
+    }
+
+    #[test]
+    fn number_is_one_value_however_it_is_spelt() {
+        for (one, other) in
+            [("5", "5.0"), ("5", "5e0"), ("0", "-0"), ("0", "-0.0"), ("1.5", "15e-1")]
+        {
+            assert_eq!(json(one), json(other));
+            let mut values = Values::default();
+            assert_eq!(values.intern(&json(one).unwrap()), values.intern(&json(other).unwrap()));
+        }
+        assert_ne!(json("1.5"), json("1.25"));
+    }
+
+    #[test]
+    fn number_that_would_be_rounded_is_refused() {
+        for text in ["9223372036854775808", "-9223372036854775809", "9007199254740992.0", "1e300"] {
+            assert_eq!(json(text), None, "{text}");
+        }
+        assert_eq!(Value::number(f64::NAN), None);
+        assert_eq!(Value::number(f64::INFINITY), None);
+        assert_eq!(json("9223372036854775807"), Some(Value::Integer(i64::MAX)));
+    }
+
+    #[test]
+    fn text_and_what_it_looks_like_differ_on_sight() {
+        for text in
+            ["1", "-1.5", "", "nothing", "null", "true", "a b", "[1]", "x\n", "\"", "\u{202e}a"]
+        {
+            assert!(Value::text(text).in_words().to_string().starts_with('"'), "{text:?}");
+        }
+        assert_eq!(Value::text("k1").in_words().to_string(), "k1");
+        assert_eq!(Value::list([1.into(), "1".into()]).in_words().to_string(), "[1, \"1\"]");
     }
 }

@@ -146,6 +146,24 @@ impl Counterexample {
         events
     }
 
+    /// Shows an operation besides, for context.
+    pub(crate) fn add_context(&mut self, witness: Witness) {
+        let place = self.operations.partition_point(|other| other.index < witness.index);
+        if self.operations.get(place).is_some_and(|other| other.index == witness.index) {
+            return;
+        }
+        let moved = |at: &mut usize| *at += usize::from(*at >= place);
+        for edge in &mut self.cycle {
+            moved(&mut edge.from);
+            moved(&mut edge.to);
+            edge.given.iter_mut().flatten().for_each(moved);
+        }
+        if let Some(impasse) = &mut self.impasse {
+            impasse.order.iter_mut().chain(&mut impasse.refused).for_each(moved);
+        }
+        self.operations.insert(place, Witness { context: true, ..witness });
+    }
+
     /// How stale, in words: `748 ms and 3 versions`. Nothing if it is not about staleness.
     pub fn staleness(&self) -> Option<String> {
         let time = self.stale_for.map(|time| words::duration(time, true));
@@ -196,26 +214,31 @@ impl Counterexample {
     }
 }
 
-/// The field's names for what can be wrong.
+/// The field's names for what can be wrong; `docs/anomalies.md` defines each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anomaly {
-    /// A read returned a value after it had certainly been overwritten.
+    /// A read returned a value that had certainly been overwritten; what had replaced it is still
+    /// there.
     StaleRead,
-    /// An acknowledged write was not there any more.
+    /// An acknowledged write is gone: nothing after it shows it, or what can have replaced it.
     LostWrite,
     /// A value was read that nobody wrote.
     ValueFromNowhere,
+    /// A value was read whose write is recorded as failed.
+    AbortedRead,
     /// A value was read before its writer was invoked.
     ReadFromTheFuture,
-    /// Two compare-and-sets both replaced the same value.
-    DuplicateSwap,
+    /// A compare-and-set replaced a value that another write had replaced already.
+    LostUpdate,
     /// Compare-and-sets that could only follow each other in a circle.
     CircularSwaps,
     /// Two values each had to be there at the same time, or in both orders.
     ContradictoryOrder,
     /// Something was applied more often than it was asked for.
     DuplicateApply,
+    /// A read of a set showed an element more than once.
+    DuplicateElement,
     /// What was put in and never taken out was missing.
     LostElement,
     /// What was taken out was there again.
@@ -244,10 +267,12 @@ impl Anomaly {
             Self::LostWrite => "lost write",
             Self::ValueFromNowhere => "value from nowhere",
             Self::ReadFromTheFuture => "read from the future",
-            Self::DuplicateSwap => "one value swapped twice",
+            Self::AbortedRead => "read of a failed write",
+            Self::LostUpdate => "lost update",
             Self::CircularSwaps => "compare-and-sets in a circle",
             Self::ContradictoryOrder => "contradictory order",
             Self::DuplicateApply => "applied twice",
+            Self::DuplicateElement => "duplicate element",
             Self::LostElement => "lost element",
             Self::ResurrectedElement => "removed element came back",
             Self::OutOfOrderDequeue => "dequeue out of order",

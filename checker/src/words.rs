@@ -1,6 +1,6 @@
 //! Phrases that sentences about histories share.
 
-use crate::event::{Function, Nanoseconds};
+use crate::event::{EventKind, Function, Nanoseconds};
 use crate::value::Value;
 use crate::verdict::Witness;
 
@@ -31,7 +31,7 @@ pub(crate) fn duration(time: Nanoseconds, has_clock: bool) -> String {
 pub(crate) fn key(key: &Value) -> String {
     match key {
         Value::Null => "the object".to_owned(),
-        key => format!("key {key}"),
+        key => format!("key {}", key.in_words()),
     }
 }
 
@@ -46,9 +46,28 @@ pub(crate) fn a(model: &str) -> String {
 /// How many letters of a value a sentence shows.
 const BRIEF: usize = 48;
 
+/// A list from two items before the place to two after it, so that one sees what differs there; any
+/// other value as [`brief`] shows it.
+pub(crate) fn around(value: &Value, place: usize) -> String {
+    let Value::List(items) = value else { return brief(value) };
+    let (from, to) = (place.saturating_sub(2), (place + 3).min(items.len()));
+    let mut shown: Vec<String> =
+        items[from..to].iter().map(|item| item.in_words().to_string()).collect();
+    if from > 0 {
+        shown.insert(0, "…".to_owned());
+    }
+    if to < items.len() {
+        shown.push("…".to_owned());
+    }
+    format!("[{}]", shown.join(", "))
+}
+
 /// The value, of a long one its end: what grows, grows there.
 pub(crate) fn brief(value: &Value) -> String {
-    let text = value.to_string();
+    shortened(value.in_words().to_string())
+}
+
+fn shortened(text: String) -> String {
     let letters = text.chars().count();
     if letters <= BRIEF {
         return text;
@@ -59,7 +78,9 @@ pub(crate) fn brief(value: &Value) -> String {
 
 /// What is left to say of operations that have no order, where no anomaly has a name.
 pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
-    let last = operations.iter().max_by_key(|witness| witness.completed_index);
+    // What never came back, or came back without an answer, has none that could not fit.
+    let answered = operations.iter().filter(|witness| witness.outcome == EventKind::Ok);
+    let last = answered.max_by_key(|witness| witness.completed_index);
     let what = last.map_or_else(String::new, |last| {
         format!(
             "; the last answer, {} by process {}{} at {}, fits none",
@@ -114,12 +135,26 @@ fn an(function: Function) -> &'static str {
 }
 
 fn answer(witness: &Witness) -> String {
-    let Witness { function, value, .. } = witness;
+    let Witness { function, .. } = witness;
+    let value = brief(&witness.value);
     match (function, witness.swapped) {
         (Function::Read, _) => format!("a read of {value}"),
         (Function::Write, _) => format!("a write of {value}"),
         (Function::Cas, Some(false)) => format!("a compare-and-set {value} that did not match"),
         (Function::Cas, _) => format!("a compare-and-set {value}"),
-        (function, _) => format!("a {function}"),
+        (Function::Delete, _) => "a delete".to_owned(),
+        (Function::Txn, _) => format!("a transaction {value}"),
+        // Names of what the program under test has; they are as `Debug` shows it.
+        (Function::Apply, _) => {
+            let [answer, asked] = [&witness.value, &witness.asked()].map(Value::to_string);
+            format!("{} to {}", shortened(answer), shortened(asked))
+        }
+        (Function::Dequeue | Function::Pop, _) => {
+            format!("{} {function} of {value}", an(*function))
+        }
+        (function, _) => {
+            let argument = brief(&witness.asked());
+            format!("{} {function} of {argument}", an(*function))
+        }
     }
 }

@@ -9,19 +9,20 @@ use partita_checker::{Counterexample, History, MODELS, ModelKind, Options, Relat
 /// A model, lanes, the anomaly's title and a part of the sentence.
 type Row = (ModelKind, &'static str, &'static str, &'static str);
 
-const TABLE: [Row; 26] = {
+const TABLE: [Row; 28] = {
     use ModelKind::{Append, Counter, Lock, MultiRegister, Queue, Register, Set, Stack};
     [
         (Register, "p0 |w 1| |w 2| |r 1|", "lost write", "after the write of 2"),
         (Register, "p0 |w 1| |w 2| |r 2| |r 1|", "stale read", "a stale read"),
         (Register, "p0 |w 1| |w 2| |w 1| |w 3| |r 2|", "lost write", "a lost write"),
         (Register, "p0 |w 1| |r nil|", "lost write", "nobody ever saw 1: a lost write"),
+        (Register, "p0 |w 1!| |r 1|", "read of a failed write", "recorded as failed"),
         (Register, "p0 |w 1| |r 7|", "value from nowhere", "which nobody wrote"),
         (Register, "p0 |r 1| |w 1|", "read from the future", "before the write of 1"),
         (
             Register,
             "p0 |w 1| |c 1 2| |c 1 3|",
-            "one value swapped twice",
+            "lost update",
             "both replaced 1, which can only go once",
         ),
         (Append, "p0 |app a| |r c|", "value from nowhere", "from nowhere"),
@@ -31,7 +32,8 @@ const TABLE: [Row; 26] = {
         (Counter, "p0 |add 1| |r 0|", "lost write", "a lost addition"),
         (Set, "p0 |add 1| |has 1 no|", "lost element", "nobody ever saw it"),
         (Set, "p0 |add 1| |rem 1| |has 1 yes|", "removed element came back", "came back"),
-        (Set, "p0 |has 1 yes|", "value from nowhere", "nobody added it"),
+        (Set, "p0 |has 1 yes|", "value from nowhere", "which nobody added"),
+        (Set, "p0 |add 1| |all 1 1|", "duplicate element", "shows 1 twice"),
         (Queue, "p0 |enq 1| |deq 1| |deq 1|", "applied twice", "given out twice"),
         (Queue, "p0 |enq 1| |deq nil|", "lost element", "nobody ever took it out"),
         (Queue, "p0 |enq 1| |enq 2| |deq 2| |deq 1|", "dequeue out of order", "out of order"),

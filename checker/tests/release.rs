@@ -97,7 +97,8 @@ fn search_that_is_told_to_stop_lets_go_of_little() {
                 number >= ENOUGH
             };
             let memory = usize::MAX;
-            let options = Options { model, engine, memory, initial: initial.clone() };
+            let initial = initial.clone();
+            let options = Options { model, engine, memory, initial, ..Options::default() };
             let (analysis, _) = check(&history, &options, &stop);
             let released = RELEASED.load(Ordering::Relaxed);
             assert_eq!(analysis.verdict, Verdict::Unknown);

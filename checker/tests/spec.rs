@@ -166,7 +166,7 @@ fn replayed(events: &[Event]) -> Recorder<Store> {
 fn an_own_register_is_judged_as_the_built_in_one() {
     let faults = [None, Some(Fault::StaleRead), Some(Fault::LostWrite)];
     let mut found = [0; 3];
-    for seed in 0..240 {
+    for seed in 0..240_u64 {
         let fault = faults[seed as usize % faults.len()];
         let plan = Plan {
             operations: 60,
@@ -229,7 +229,8 @@ fn keys_are_judged_apart_and_named() {
 
 #[test]
 fn an_unknown_outcome_may_have_happened_and_a_failed_one_has_not() {
-    let ways: [(&str, fn(&Recorder<Store>)); 6] = [
+    type Way = (&'static str, fn(&Recorder<Store>));
+    let ways: [Way; 6] = [
         ("dropped", |recorder| drop(recorder.invoke(set("k", 1)))),
         ("panic", |recorder| {
             let recorder = recorder.clone();

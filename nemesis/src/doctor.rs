@@ -26,7 +26,9 @@ use nix::unistd::{ForkResult, Pid, fork, geteuid, getpid, pause, pipe2, setpgid}
 
 #[cfg(target_arch = "x86_64")]
 use crate::clock::rehearsal::rehearse;
-use crate::lab::namespaces::{adopt_orphans, become_root, mount_proc, separate, separate_network};
+use crate::lab::namespaces::{
+    adopt_orphans, become_root, mount_proc, separate, separate_network, separate_processes,
+};
 use crate::lab::{Lab, Policy, Ports, Tier};
 
 /// The command that lets processes be traced again where nobody may: that setting cannot be taken
@@ -151,6 +153,15 @@ fn root_namespaces() -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("making a mount namespace: {}", errno.desc()))?;
     separate_network().map_err(|error| error.refusal())
+}
+
+/// Whether processes can be put into a PID namespace on this machine's network. Call it as [`probe`].
+pub(crate) fn can_contain() -> bool {
+    let contained = || {
+        separate_processes().map_err(|error| error.refusal())?;
+        in_child(|| mount_proc().map_err(|error| error.refusal()))
+    };
+    in_child(contained).is_ok()
 }
 
 fn pid_namespaces() -> Result<(), String> {

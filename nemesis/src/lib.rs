@@ -15,6 +15,7 @@ pub mod clock;
 pub mod cluster;
 pub mod disk;
 pub mod doctor;
+pub mod evidence;
 pub mod fault;
 pub mod lab;
 pub mod menu;
@@ -33,6 +34,7 @@ pub use administration::{Administration, AdministrationError, Configuration, Vie
 pub use clock::NodeClock;
 pub use cluster::Cluster;
 pub use disk::Disk;
+pub use evidence::Shows;
 pub use fault::{Direction, FAULTS, Fault, Target};
 pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
 pub use lab::process::{NodeProcess, Program};

@@ -204,6 +204,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             ended_ns: None,
             effects: Vec::new(),
             error: None,
+            unhealed: false,
         };
         let claim = stage.claims.take(planned.id, planned.fault, &happened.nodes);
         let injected = match &claim {
@@ -242,6 +243,7 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         let healed = in_force.heal(stopped == Some(Stop::ShutDown), &self.clock).await;
         happened.ended_ns = Some(healed.ended_ns);
         happened.effects = healed.effects;
+        happened.unhealed = healed.unhealed;
         happened.error = healed.error;
     }
 

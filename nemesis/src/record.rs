@@ -44,8 +44,12 @@ pub struct FaultRecord {
     pub ended_ns: Option<u64>,
     /// What it measurably did.
     pub effects: Vec<Effect>,
-    /// Why it could not be injected or healed, if so.
+    /// Why it could not be injected, seen or healed, if so.
     pub error: Option<String>,
+    /// Whether the error left the cluster other than it was: a node that does not run again, a
+    /// member that is not back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unhealed: bool,
 }
 
 impl FaultRecord {
@@ -57,11 +61,6 @@ impl FaultRecord {
             Family::Membership => self.fault == "replace-node",
             Family::Partition | Family::Link | Family::Clock => false,
         }
-    }
-
-    /// Whether anything at all was measured: a fault without effect tested nothing.
-    pub fn had_effect(&self) -> bool {
-        self.effects.iter().any(|effect| effect.amount > 0.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checked histories that no run of this program recorded: the input of their page.
 
-use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict};
+use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict, Witness};
 use partita_nemesis::FaultRecord;
 
 use crate::run::completion;
@@ -66,6 +66,11 @@ impl CheckedHistory {
             completion(operation).map_or(operation.invoked.time, |moment| moment.time)
         });
         end.max().unwrap_or_default()
+    }
+
+    /// Whether the operation's time is a number of steps rather than that of a clock.
+    pub(crate) fn is_step(witness: &Witness) -> bool {
+        witness.invoked.0 == witness.index * STEP
     }
 
     /// The same with a millisecond between one event and the next, for the eye.

@@ -50,5 +50,7 @@ mod tests {
     fn a_folder_with_a_space_or_quote_stays_one_word() {
         assert_eq!(quoted("partita-runs/a-1"), "partita-runs/a-1");
         assert_eq!(quoted("it's here"), r"'it'\''s here'");
+        assert_eq!(quoted("--node-argument=--every=64KiB"), "--node-argument=--every=64KiB");
+        assert_eq!(quoted(""), "''");
     }
 }

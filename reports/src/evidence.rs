@@ -7,6 +7,7 @@ use partita_checker::{
     Analysis, Anomaly, Counterexample, Function, History, Nanoseconds, Relation, Witness,
 };
 
+use crate::checked::CheckedHistory;
 use crate::run::completion;
 use crate::text::number::{duration, instant};
 use crate::text::operation::{returned, witness};
@@ -65,7 +66,7 @@ impl<'a> Evidence<'a> {
             .enumerate()
             .map(|(place, witness)| Exhibit {
                 witness,
-                label: self::witness(&found.key, witness),
+                label: label(found, witness),
                 blame: (guilty == Some(place)).then(|| blame(found.anomaly)).flatten(),
                 lines: lines(history, witness),
             })
@@ -139,13 +140,28 @@ const fn blame(anomaly: Anomaly) -> Option<&'static str> {
     }
 }
 
+fn label(found: &Counterexample, operation: &Witness) -> String {
+    let label = witness(&found.key, operation);
+    if operation.context { format!("{label} (for context)") } else { label }
+}
+
+/// A length of time where there was no clock.
+fn events(count: u64) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+}
+
 fn step(found: &Counterexample, from: &Witness, to: &Witness, relation: Relation) -> String {
     let [first, later] = [from, to].map(|operation| {
         format!("“{}” (process {})", witness(&found.key, operation), operation.process)
     });
     match relation {
         Relation::RealTime => {
-            let ahead = returned(from).map(|completed| duration(to.invoked.since(completed)));
+            let ahead = returned(from).map(|completed| match from.completed_index {
+                Some(index) if CheckedHistory::is_step(from) && CheckedHistory::is_step(to) => {
+                    events(to.index.saturating_sub(index))
+                }
+                _ => duration(to.invoked.since(completed)),
+            });
             let ahead = ahead.map_or(String::new(), |ahead| format!("{ahead} "));
             format!("{first} came back {ahead}before {later} was invoked, so it took effect first.")
         }

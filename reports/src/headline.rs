@@ -26,7 +26,7 @@ impl Headline {
     pub(crate) fn of(run: &Run<'_>) -> Self {
         let verdict = run.verdict();
         let mut reasons = run.record.remarks.clone();
-        for reason in &run.analysis.reasons {
+        for reason in run.analysis.reasons.iter().chain(&run.record.notes) {
             if !reasons.contains(reason) {
                 reasons.push(reason.clone());
             }

@@ -12,7 +12,7 @@ pub use check::check_html;
 pub(crate) use rows::effects;
 
 use askama::Template;
-use partita_checker::{History, Verdict};
+use partita_checker::{Action, History, Operation, Outcome, Verdict};
 
 use crate::chart::{self, Plot};
 use crate::commands::{Commands, folder};
@@ -59,7 +59,7 @@ pub fn html(run: &Run<'_>) -> String {
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,
         faults_chart: chart::faults::draw(&plot, MOST_ROWS),
         operations: run.history.operations.len(),
-        charts: Charts::of(run.history, &plot),
+        charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
         outcomes: OutcomeTables::of(&run.record.outcomes),
         commands: Commands::of(run),
@@ -117,10 +117,14 @@ struct Charts {
 }
 
 impl Charts {
-    fn of(history: &History, plot: &Plot<'_>) -> Self {
+    fn of(history: &History, plot: &Plot<'_>, deletes_are_expirations: bool) -> Self {
         let buckets = Buckets::until(plot.axis.end, MOST_BUCKETS);
         let throughput = Throughput::of(history, buckets);
-        let latency = Latency::of(history, buckets, &plot.windows);
+        let is_expiration = |operation: &Operation| {
+            let is_open = matches!(operation.outcome, Outcome::Info(_));
+            deletes_are_expirations && is_open && operation.action == Action::Delete
+        };
+        let latency = Latency::of(history, buckets, &plot.windows, is_expiration);
         Self {
             throughput: chart::throughput::draw(plot, &throughput),
             throughput_note: bucket_note(&throughput),
@@ -133,6 +137,12 @@ impl Charts {
             has_faults: plot.windows.iter().next().is_some(),
         }
     }
+}
+
+/// Whether deletes of this run happen after a while: a store accepts such a one at once and tells
+/// nobody when it happens, so that its outcome is on record as unknown.
+fn has_expirations(run: &Run<'_>) -> bool {
+    run.record.outcomes.kinds.iter().any(|kind| kind.kind == "expiration")
 }
 
 fn heading(run: &Run<'_>) -> String {

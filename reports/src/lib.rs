@@ -30,5 +30,5 @@ pub use groups::{Group, Groups};
 pub use html::{check_html, html};
 pub use junit::junit;
 pub use outcomes::{ErrorCount, KindCounts, Outcomes, ProtocolViolationCount};
-pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, Run, RunRecord};
+pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, Run, RunRecord, Stall};
 pub use summary::summary;

@@ -57,6 +57,27 @@ pub struct RunRecord {
     pub verdict: Verdict,
     /// Why the verdict is unknown, or what else a reader must know. One sentence each.
     pub remarks: Vec<String>,
+    /// What does not touch the verdict and should be known all the same. One sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// How many of the faults count as evidence.
+    #[serde(default)]
+    pub faults_counted: u64,
+    /// When the controller itself stood still for longer than a tenth of a client's time-out.
+    #[serde(default)]
+    pub stalls: Vec<Stall>,
+    /// What failed of the harness or the target, if the run ended before its time by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// A time during which the controller itself did not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stall {
+    /// When it stopped, at the latest.
+    pub began_ns: Nanoseconds,
+    /// For how long.
+    pub length_ns: Nanoseconds,
 }
 
 /// The machine that a run ran on.

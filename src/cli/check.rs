@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
 use super::read_as::{self, Assumed};
-use super::{progress, run_folder, show};
+use super::{progress, run_folder, show, unfinished};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::{names, remark, say, terminal};
 
@@ -217,6 +217,10 @@ impl Arguments {
     /// Reads the file and checks it, in the time that both may take together.
     fn judge(&self, file: &Path) -> Result<Judged, Failure> {
         let deadline = Instant::now() + self.timeout;
+        let unfinished = unfinished::history(file);
+        if let Some(history) = unfinished.as_ref().filter(|history| unfinished::is_empty(history)) {
+            return Ok(self.nothing_recorded(history));
+        }
         let ReadHistory { history, reading } =
             match self.reading.read_until(file, self.model, deadline)? {
                 Ok(read) => read,
@@ -250,10 +254,28 @@ impl Arguments {
         let (mut analysis, certificate) =
             judge(&file.display().to_string(), &history, &options, deadline);
         reading.weigh(&mut analysis);
+        if unfinished.is_some() && reading.cut.is_none() {
+            unfinished::withhold(&mut analysis, &history);
+        }
         let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
         hint::add(&history, &options, &reading, &mut analysis);
         let (file, faults) = (file.display().to_string(), run_folder::faults_of_history(file));
         Ok(Judged { file, faults, model, history, reading, analysis, certificate })
+    }
+
+    /// What is said of a run that ended before its clients did anything.
+    fn nothing_recorded(&self, history: &Path) -> Judged {
+        let reasons = vec![unfinished::cut(&ReadHistory::default())];
+        let (verdict, keys) = (Verdict::Unknown, Vec::new());
+        Judged {
+            file: history.display().to_string(),
+            faults: run_folder::faults_of_history(history),
+            model: self.model.unwrap_or_default(),
+            history: History::default(),
+            reading: Reading::default(),
+            analysis: Analysis { verdict, keys, counterexample: None, reasons },
+            certificate: None,
+        }
     }
 
     /// Prints the verdict.

@@ -19,6 +19,7 @@ pub mod shrink;
 pub mod simulate;
 pub mod source;
 pub mod trial;
+pub mod unfinished;
 pub mod verify;
 
 use std::time::Duration;

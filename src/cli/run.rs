@@ -8,6 +8,8 @@ use partita_nemesis::doctor::best_tier;
 use partita_nemesis::recipes;
 use partita_nemesis::{Entered, Fault, LabKind, Script, Tier, enter_tier, inside};
 
+use crate::controller::folder::RunFolder;
+use crate::controller::node_logs;
 use crate::controller::{self, Faults, Plan};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::names::{self, Names};
@@ -92,6 +94,10 @@ pub struct Arguments {
     /// on standard error.
     #[arg(long)]
     json: bool,
+    /// The most that is kept of what a node writes to its standard streams, such as `64MiB`; of more,
+    /// the beginning and the end are kept. At least 512 KiB.
+    #[arg(long, default_value = "256MiB", value_name = "SIZE", value_parser = log_limit)]
+    node_log_limit: u64,
 }
 
 /// Which lab is asked for.
@@ -148,6 +154,15 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads a size that can be kept of a node's output.
+fn log_limit(text: &str) -> Result<u64, String> {
+    let limit = super::size(text)? as u64;
+    if limit < node_logs::LEAST {
+        return Err("expected at least 512KiB".to_owned());
+    }
+    Ok(limit)
+}
+
 /// Performs the command.
 ///
 /// # Errors
@@ -165,13 +180,36 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = plan(arguments)?;
     let tier = inside().map_or_else(|| arguments.lab.tier(&plan.target), LabKind::tier);
     let plan = plan.fitted(tier)?;
+    let folder = folder(&plan)?;
     // Nothing above starts a thread: entering a lab needs a process that has only one.
-    match enter_tier(tier)
-        .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())?
-    {
-        Entered::Finished(code) => Ok(Exit::of_code(code.into())),
-        Entered::Inside(kind) => controller::run(&plan, kind),
+    let entered = enter_tier(tier)
+        .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
+    match entered {
+        Ok(Entered::Inside(kind)) => controller::run(&plan, &folder, kind),
+        Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
+            Ok(Exit::of_code(code.into()))
+        }
+        Ok(Entered::Finished(code)) => controller::conclude_for(&plan, &folder, code),
+        Err(failure) => controller::conclude_without_lab(&plan, &folder, &failure),
     }
+}
+
+/// Where the run's folder is, for the controller, and a mark of everything that the run starts.
+const RUN: &str = "PARTITA_RUN";
+
+/// The run's folder: made by the process that the user started, which can still judge what is in it
+/// should the controller be killed, and handed on to the controller.
+#[expect(unsafe_code, reason = "the environment belongs to the whole process")]
+fn folder(plan: &Plan) -> Result<RunFolder, Failure> {
+    if inside().is_some()
+        && let Some(path) = std::env::var_os(RUN)
+    {
+        return Ok(RunFolder::made(path.into()));
+    }
+    let folder = controller::begin(plan)?;
+    // SAFETY: this process has no other thread that could read the environment meanwhile.
+    unsafe { std::env::set_var(RUN, folder.path()) };
+    Ok(folder)
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
@@ -210,6 +248,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         pcap: arguments.pcap,
         keep_data: arguments.keep_data,
         json: arguments.json,
+        node_log_limit: arguments.node_log_limit,
     })
 }
 

@@ -71,6 +71,6 @@ mod tests {
         assert_eq!(known.iter().map(|fault| fault.id).collect::<Vec<_>>(), [4]);
         write(format!("{line}\n{line}{rest}\n")).expect("written");
         let failure = faults(folder.path()).expect_err("a wrong line");
-        assert!(format!("{:?}", failure.report).contains("schedule.jsonl:1"));
+        assert!(failure.messages().join(": ").contains("schedule.jsonl:1"));
     }
 }

@@ -80,12 +80,13 @@ pub fn cycle(found: &Counterexample) {
     let index = |&place: &usize| format!("#{}", found.operations[place].index);
     if let Some(impasse) = &found.impasse {
         let list = |places: &[usize]| places.iter().map(index).collect::<Vec<_>>().join(", ");
-        say!("  whatever the times, the answers do not fit together: of all orders, none gets");
-        say!(
-            "  further than {}; none of {} can follow",
-            list(&impasse.order),
-            list(&impasse.refused)
-        );
+        let refused = list(&impasse.refused);
+        if impasse.order.is_empty() {
+            say!("  whatever the times, the answers are impossible: {refused} cannot come first");
+        } else {
+            say!("  whatever the times, the answers do not fit together: of all orders, none gets");
+            say!("  further than {}; none of {refused} can follow", list(&impasse.order));
+        }
         return;
     }
     if found.cycle.is_empty() {

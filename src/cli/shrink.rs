@@ -189,17 +189,17 @@ impl<'a> Trials<'a> {
         what: &str,
     ) -> Result<bool, Failure> {
         let (mut seen, mut missed) = (0, 0);
+        let what = format!("{}, {what}", counted(candidate.faults.len(), "fault"));
         while seen < quota.wanted && missed <= quota.trials - quota.wanted {
             // No more at a time than could decide it.
             let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
             let rounds = self.rounds_left(candidate.faults.len());
-            for outcome in self.play(candidate, open.min(self.jobs), what, rounds)? {
+            for outcome in self.play(candidate, open.min(self.jobs), &what, rounds)? {
                 *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
             }
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
-        let faults = counted(candidate.faults.len(), "fault");
-        say!("{faults}, {what}: {decided} ({seen} of {})", seen + missed);
+        say!("{what}: {decided} ({seen} of {})", seen + missed);
         Ok(seen >= quota.wanted)
     }
 
@@ -240,8 +240,10 @@ impl<'a> Trials<'a> {
     ) -> Result<Vec<Outcome>, Failure> {
         let first = self.played + 1;
         self.played += times;
-        let faults = counted(candidate.faults.len(), "fault");
-        let what = format!("trial {}: {faults}, {what}", self.played);
+        let what = match times {
+            1 => format!("trial {first}: {what}"),
+            _ => format!("trials {first} to {}: {what}", self.played),
+        };
         let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
         let outcomes = pace.play(&what, rounds, || self.play_at_once(candidate, first, times));
         self.pace = pace;

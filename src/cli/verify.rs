@@ -88,13 +88,15 @@ struct Sources {
 fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
     let Arguments { history, certificate, model, .. } = arguments;
     if history.is_dir() {
-        let (folder, history) = (history, history.join("history.jsonl"));
+        let (folder, own_history) = (history, history.join("history.jsonl"));
+        // Folders of others have their histories in other files.
+        let history = if own_history.exists() { own_history } else { folder.clone() };
         let own = folder.join("certificate.json");
         let model = model.or_else(|| run_folder::model(folder));
-        if certificate.is_none() && !own.exists() && history.exists() {
+        if certificate.is_none() && !own.exists() {
             return Err(Failure::usage(miette::miette!(
-                "{}: the run left no certificate.json, as only a run with a linearizable history \
-                 does; `partita check` judges its history",
+                "{}: there is no certificate.json in it, which only a run with a linearizable \
+                 history leaves; `partita check` judges its history",
                 folder.display()
             )));
         }

@@ -1,12 +1,16 @@
 //! From a finished run to its verdict, its files and what a person reads.
 //!
 //! The checker reads the history back from the file, so that what is judged here is exactly what
-//! `partita check` judges later.
+//! `partita check` judges later. So is what a run that failed in its midst left behind: a violation
+//! in it stands, and *valid* becomes *unknown*, cut off at an event.
 
 use std::time::Instant;
 
 use indicatif::HumanCount;
-use partita_checker::{Analysis, Certificate, History, Verdict};
+use partita_checker::formats::ReadHistory;
+use partita_checker::{
+    Analysis, Certificate, EngineChoice, History, Options, Progress, Verdict, check_watched,
+};
 use partita_nemesis::FaultRecord;
 use partita_reports::{HostRecord, Run, RunRecord};
 use serde::Serialize;
@@ -14,28 +18,82 @@ use serde::Serialize;
 use super::course::Course;
 use super::folder::RunFolder;
 use super::plan::{Faults, Plan};
-use super::vacuity;
-use crate::cli::input::ReadingOptions;
-use crate::cli::{check, show};
+use super::{evidence, stalls, vacuity};
+use crate::cli::{check, show, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{say, terminal};
 
-/// Lines of errors at the end of a run; `run.json` has all of them.
-const ERRORS_SHOWN: usize = 6;
+/// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
+const ERRORS_SHOWN: (usize, usize) = (2, 8);
 
 /// Judges the history of `course`, writes all files and prints the verdict.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the history cannot be read back or a file cannot be written.
+/// [`Failure`] if a file of a run that came to its end cannot be read back or written.
 pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
+    conclude_by(check::judge, plan, folder, course)
+}
+
+/// As [`conclude`], without starting a thread.
+///
+/// # Errors
+///
+/// As [`conclude`].
+pub fn conclude_alone(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
+    conclude_by(judge_alone, plan, folder, course)
+}
+
+fn judge_alone(
+    _name: &str,
+    history: &History,
+    options: &Options,
+    deadline: Instant,
+) -> (Analysis, Option<Certificate>) {
+    let check = |engine| {
+        let options = Options { engine, ..options.clone() };
+        check_watched(history, &options, &|| Instant::now() >= deadline, &Progress::default())
+    };
+    // `auto` races engines on threads: here each has its turn.
+    let engines = [EngineChoice::Monitor, EngineChoice::Zones, EngineChoice::Frontier];
+    let mut judged = engines.into_iter().map(check);
+    let first = judged.find(|(analysis, _)| analysis.verdict != Verdict::Unknown);
+    first.unwrap_or_else(|| check(EngineChoice::Wgl))
+}
+
+/// Judges a history of that name until a deadline.
+type Judge = fn(&str, &History, &Options, Instant) -> (Analysis, Option<Certificate>);
+
+fn conclude_by(
+    judge: Judge,
+    plan: &Plan,
+    folder: &RunFolder,
+    course: &Course,
+) -> Result<Exit, Failure> {
     let deadline = Instant::now() + plan.check_timeout;
-    let history = ReadingOptions::default().read(&folder.file("history.jsonl"), None)?.history;
-    let (analysis, certificate) =
-        check::judge("history.jsonl", &history, &plan.options(), deadline);
     let failed = course.failure.is_some();
-    let record = record(plan, folder, course, &history, &analysis);
-    write(folder, &record, &history, course, &analysis, certificate.as_ref())?;
+    let read = match unfinished::read(&folder.file("history.jsonl")) {
+        // There may be nothing yet.
+        Err(_) if failed => ReadHistory::default(),
+        read => read?,
+    };
+    let (mut analysis, certificate) =
+        judge("history.jsonl", &read.history, &plan.options(), deadline);
+    // A disk that is full cuts the history off.
+    read.reading.weigh(&mut analysis);
+    let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
+    let is_told = read.reading.withholds_valid().is_some();
+    let cut = (failed && !is_told).then(|| unfinished::cut(&read));
+    let history = read.history;
+    let record = record(plan, folder, course, &history, &analysis, cut);
+    let written = write(folder, &record, &history, course, &analysis, certificate.as_ref());
+    if let Err(failure) = written {
+        // A verdict does not need its files.
+        if !failed && record.verdict != Verdict::Violation {
+            return Err(failure);
+        }
+        terminal::failure(&failure);
+    }
     if record.verdict == Verdict::Valid && !plan.keep_data {
         folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
     }
@@ -68,24 +126,31 @@ fn record(
     course: &Course,
     history: &History,
     analysis: &Analysis,
+    cut: Option<String>,
 ) -> RunRecord {
     let counts = vacuity::count(history, &course.faults);
     let wants_faults = match &plan.faults {
         Faults::Drawn(menu) => menu.faults().next().is_some(),
         Faults::Written(script) => !script.faults.is_empty(),
     };
+    let nodes = course.nodes.len();
+    let weighed = evidence::weigh(history, &course.faults, nodes, wants_faults, &course.stalls);
+    let mut notes = course.notes.clone();
+    notes.extend(stalls::sentence(&course.stalls, history));
+    notes.extend(weighed.notes);
     let mut remarks = course.remarks.clone();
     remarks.extend(course.failure.clone());
     remarks.extend(course.outcomes.objections());
-    let outcomes = &course.outcomes;
-    remarks.extend(vacuity::reasons(history, &course.faults, &counts, outcomes, wants_faults));
+    remarks.extend(cut);
+    remarks.extend(vacuity::reasons(history, &course.outcomes));
+    remarks.extend(weighed.reasons);
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
     let verdict = match analysis.verdict {
         Verdict::Valid if !remarks.is_empty() => Verdict::Unknown,
         verdict => verdict,
     };
-    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder.name();
     RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         folder: plan.out.join(&name).display().to_string(),
@@ -110,10 +175,14 @@ fn record(
         nodes: course.nodes.clone(),
         phases: course.phases.clone(),
         counts,
-        outcomes: outcomes.clone(),
+        outcomes: course.outcomes.clone(),
         roles: course.roles.clone(),
         verdict,
         remarks,
+        notes,
+        faults_counted: weighed.counted,
+        stalls: course.stalls.clone(),
+        failure: course.failure.clone(),
     }
 }
 
@@ -131,16 +200,22 @@ fn write(
     analysis: &Analysis,
     certificate: Option<&Certificate>,
 ) -> Result<(), Failure> {
-    folder.write_json("run.json", record)?;
-    folder.write_json("verdict.json", analysis)?;
-    if let Some(certificate) = certificate {
+    let run = Run { record, history, faults: &course.faults, analysis };
+    let certificate = || {
+        let Some(certificate) = certificate else { return Ok(()) };
         let path = folder.file("certificate.json");
         let text = serde_json::to_string(certificate).or_harness(|| path.display().to_string())?;
-        std::fs::write(&path, text).or_harness(|| path.display().to_string())?;
-    }
-    let run = Run { record, history, faults: &course.faults, analysis };
-    partita_reports::write_all(folder.path(), &run)
-        .or_harness(|| format!("{}: the report", folder.path().display()))
+        std::fs::write(&path, text).or_harness(|| path.display().to_string())
+    };
+    // Each is tried, whatever became of the others, and what matters most goes first.
+    let written = [
+        folder.write_json("run.json", record),
+        folder.write_json("verdict.json", analysis),
+        partita_reports::write_all(folder.path(), &run)
+            .or_harness(|| format!("{}: the report", folder.path().display())),
+        certificate(),
+    ];
+    written.into_iter().collect()
 }
 
 /// What was reached of the rate asked for, and the errors that were met most.
@@ -148,13 +223,15 @@ fn print_outcomes(record: &RunRecord) {
     if let Some(reached) = record.rate_reached {
         say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
     }
+    let (if_valid, otherwise) = ERRORS_SHOWN;
+    let at_most = if record.verdict == Verdict::Valid { if_valid } else { otherwise };
     let errors = &record.outcomes.errors;
-    for error in errors.iter().take(ERRORS_SHOWN) {
+    for error in errors.iter().take(at_most) {
         say!("  errors: {}", error.sentence());
     }
-    if errors.len() > ERRORS_SHOWN {
-        let more = errors[ERRORS_SHOWN..].iter().map(|error| error.count).sum();
-        say!("  errors: {} more, see run.json", HumanCount(more));
+    if errors.len() > at_most {
+        let more = errors[at_most..].iter().map(|error| error.count).sum();
+        say!("  errors: those of {} more operations are in run.json", HumanCount(more));
     }
 }
 
@@ -170,9 +247,12 @@ fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
             say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
             show::violations(analysis, faults);
         }
+        Verdict::Unknown if record.failure.is_some() => {
+            say!("unknown: the run failed before its end");
+        }
         Verdict::Unknown => say!("unknown: the run proved nothing"),
     }
-    for remark in &record.remarks {
+    for remark in record.remarks.iter().chain(&record.notes) {
         say!("  note: {remark}");
     }
     say!(

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use partita_checker::{Nanoseconds, Value};
-use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Script, Stop};
-use partita_reports::{NodeRecord, Outcomes, Phase, RoleChange};
+use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
+use partita_reports::{NodeRecord, Outcomes, Phase, RoleChange, Stall};
 use partita_workloads::client::Limits;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -17,10 +17,13 @@ use super::console::Console;
 use super::fault_log::FaultLog;
 use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
+use super::in_words;
+use super::node_logs::NodeLogs;
 use super::observer::Observer;
 use super::operator;
-use super::plan::{Plan, PlanRecord};
+use super::plan::Plan;
 use super::recorder::Recorder;
+use super::stalls::Stalls;
 use super::status::{REFRESH, StatusLine};
 use super::testbed;
 use super::traffic::Traffic;
@@ -55,32 +58,55 @@ pub struct Course {
     pub outcomes: Outcomes,
     /// Why the run proves nothing, if so; one sentence each.
     pub remarks: Vec<String>,
+    /// What a reader should know although it says nothing against the run; one sentence each.
+    pub notes: Vec<String>,
+    /// When the controller itself stood still.
+    pub stalls: Vec<Stall>,
     /// What failed of the harness or the target, if anything did.
     pub failure: Option<String>,
+}
+
+impl Course {
+    /// Of a run that ended before its time by `what`: what its folder tells of it.
+    pub fn broken(plan: &Plan, folder: &RunFolder, lab: String, what: String) -> Self {
+        let node = |name: String| NodeRecord { name, address: String::new() };
+        Self {
+            started_at: String::new(),
+            lab,
+            nodes: plan.names().into_iter().map(node).collect(),
+            phases: Vec::new(),
+            faults: folder.faults(),
+            roles: Vec::new(),
+            outcomes: Outcomes::default(),
+            remarks: Vec::new(),
+            notes: Vec::new(),
+            stalls: Vec::new(),
+            failure: Some(what),
+        }
+    }
 }
 
 /// Carries the run out, up to the point where only its history is left to be judged.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the run could not begin, or its history is incomplete.
+/// [`Failure`] if the run could not begin.
 pub async fn carry_out(
     plan: &Plan,
     folder: &RunFolder,
     kind: LabKind,
     clock: RunClock,
     status: &StatusLine,
+    stalls: &Stalls,
 ) -> Result<Course, Failure> {
     let mut interrupts = Interrupts::install()?;
     let mut phases = Phases::new(clock, "start");
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
-    // Before anything is started, so that a run whose controller dies can be played again.
-    folder.write_json("plan.json", &PlanRecord::of(plan))?;
-    let commands = Script::commands_written(&plan.target.name, &plan.commands());
-    folder.write("schedule.toml", &(schedule.written(&plan.command()) + &commands))?;
     let cluster = testbed::build(plan, &schedule, folder)?;
+    let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit)
+        .or_harness(|| "a thread".to_owned())?;
     let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
     let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
     tokio::select! {
@@ -104,7 +130,8 @@ pub async fn carry_out(
         folder: folder.clone(),
     };
     let load = load(plan, &schedule, &cluster, recorder);
-    let stage = Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status };
+    let stage =
+        Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status, stalls };
     let trouble = stage.play(&mut phases, &mut interrupts).await;
 
     let Stage { watch, observer, faults, load, .. } = stage;
@@ -123,16 +150,25 @@ pub async fn carry_out(
         roles: observer.changes(),
         outcomes: load.recorder.outcomes().outcomes(),
         remarks: trouble.remarks,
+        notes: Vec::new(),
+        stalls: Vec::new(),
         failure: trouble.failure,
     };
     drop((watch, load));
     testbed::shut_down(&cluster).await;
-    traffic.finish(folder, clock, status)?;
-    drop(cluster);
-    if let Some(failure) = faults.failure() {
-        course.remarks.push(format!("schedule.jsonl is incomplete: {}", failure.report));
+    // What cannot be written any more takes nothing from what was.
+    if let Err(failure) = traffic.finish(folder, clock, status) {
+        course.failure.get_or_insert(in_words(&failure));
     }
-    writer.finish().or_harness(|| history.display().to_string())?;
+    drop(cluster);
+    course.notes.extend(logs.finish());
+    if let Some(failure) = faults.failure() {
+        let remark = format!("schedule.jsonl is incomplete: {}", in_words(&failure));
+        course.remarks.push(remark);
+    }
+    if let Err(error) = writer.finish() {
+        course.failure.get_or_insert(format!("{}: {error}", history.display()));
+    }
     ending.abort();
     Ok(course)
 }
@@ -198,6 +234,7 @@ struct Stage<'a> {
     load: Arc<Load>,
     clock: RunClock,
     status: &'a StatusLine,
+    stalls: &'a Stalls,
 }
 
 impl Roles for Observer {
@@ -314,9 +351,10 @@ impl Stage<'_> {
     /// Settle and final reads; sentences on what did not come about.
     async fn aftermath(&self, phases: &mut Phases) -> Vec<String> {
         phases.begin("settle");
-        let limit = Instant::now() + SETTLE_LIMIT;
+        let (limit, stood_still) = (Instant::now() + SETTLE_LIMIT, self.stalls.total());
         while !self.observer.is_settled() {
-            if Instant::now() >= limit {
+            // Nodes are not to blame for what the controller missed.
+            if Instant::now() >= limit + (self.stalls.total() - stood_still) {
                 return vec![format!(
                     "the nodes did not agree within {} s of the heal: {}",
                     SETTLE_LIMIT.as_secs(),

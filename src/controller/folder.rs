@@ -1,11 +1,19 @@
 //! A run's folder: `partita-runs/<UTC time>-<target>-<workload>-<seed>/`, and `latest` beside it.
+//!
+//! Runs that begin in the same second have `-2`, `-3` and so on after that name.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use partita_nemesis::FaultRecord;
 use serde::Serialize;
 
 use crate::exit::{Failure, OrFail};
+
+/// How much room is kept for verdict and reports, in bytes.
+const RESERVE: i64 = 4 << 20;
 
 /// Where everything about one run is kept.
 #[derive(Debug, Clone)]
@@ -14,28 +22,52 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a run that begins now, and points `latest` at it.
+    /// Makes the folder of a run that begins now, and points `latest` at it. No other run has it,
+    /// however many begin at once.
     ///
     /// # Errors
     ///
     /// If the folder cannot be made; the message names it.
     pub fn create(parent: &Path, name: &str) -> Result<Self, Failure> {
-        let path = parent.join(name);
         std::fs::create_dir_all(parent).or_usage(|| format!("{}", parent.display()))?;
-        std::fs::create_dir(&path).or_usage(|| format!("{}", path.display()))?;
+        let mut number = 1;
+        let (name, path) = loop {
+            let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            let path = parent.join(&name);
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                made => {
+                    break made
+                        .map(|()| (name, path.clone()))
+                        .or_usage(|| path.display().to_string())?;
+                }
+            }
+        };
         let path = path.canonicalize().or_usage(|| format!("{}", path.display()))?;
         let folder = Self { path };
         // A convenience: a file system without symbolic links is no reason not to run.
-        let _ = folder.point_latest(parent, name);
+        let _ = point_latest(parent, &name);
         Ok(folder)
     }
 
-    /// Replaces the link in one step, so that it never dangles for whoever reads it meanwhile.
-    fn point_latest(&self, parent: &Path, name: &str) -> std::io::Result<()> {
-        let fresh = parent.join(format!(".latest-{}", std::process::id()));
-        let _ = std::fs::remove_file(&fresh);
-        std::os::unix::fs::symlink(name, &fresh)?;
-        std::fs::rename(&fresh, parent.join("latest"))
+    /// The folder that was made for this run already, at this absolute path.
+    pub fn made(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The run's name: the name of its folder.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Keeps room for the verdict and the reports on a disk that may be full by then, until the
+    /// result is dropped. The file has no name, so that nothing of it is left whatever happens.
+    pub fn reserve(&self) -> Option<File> {
+        let path = self.file(".reserve");
+        let file = File::create_new(&path).ok()?;
+        let removed = std::fs::remove_file(&path);
+        let room = nix::fcntl::fallocate(&file, nix::fcntl::FallocateFlags::empty(), 0, RESERVE);
+        (removed.is_ok() && room.is_ok()).then_some(file)
     }
 
     /// The folder, absolute.
@@ -76,6 +108,16 @@ impl RunFolder {
         std::fs::write(&path, text).or_harness(|| format!("{}", path.display()))
     }
 
+    /// The faults that `schedule.jsonl` has, by number; its last line about each. What cannot be read
+    /// is left out.
+    pub fn faults(&self) -> Vec<FaultRecord> {
+        let text = std::fs::read_to_string(self.file("schedule.jsonl")).unwrap_or_default();
+        let records = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let by_number: BTreeMap<u32, FaultRecord> =
+            records.map(|record: FaultRecord| (record.id, record)).collect();
+        by_number.into_values().collect()
+    }
+
     /// Removes what only a failed run needs: the nodes' data.
     ///
     /// # Errors
@@ -91,6 +133,14 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// Replaces the link `latest` in one step, so that it never dangles for whoever reads it meanwhile.
+fn point_latest(parent: &Path, name: &str) -> std::io::Result<()> {
+    // The name is this run's alone; a process's number is not, in namespaces.
+    let fresh = parent.join(format!(".latest-{name}"));
+    std::os::unix::fs::symlink(name, &fresh)?;
+    std::fs::rename(&fresh, parent.join("latest"))
 }
 
 /// `schedule.jsonl`: a line just before a fault is injected, when it is in force and when it is over,
@@ -123,5 +173,41 @@ impl ScheduleFile {
         let mut line = serde_json::to_vec(record).or_harness(name)?;
         line.push(b'\n');
         self.file.write_all(&line).or_harness(|| format!("{}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn runs_that_begin_at_once_have_folders_of_their_own_and_latest_is_one_of_them() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let begin = || {
+            let folder = RunFolder::create(parent.path(), "20260101T000000Z-store-register-7");
+            // Whoever reads the link while it is replaced finds a folder.
+            assert!(parent.path().join("latest").join(".").is_dir());
+            folder.expect("a folder").name()
+        };
+        let names: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..24).map(|_| scope.spawn(begin)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("begun")).collect()
+        });
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), 24, "{names:?}");
+        let latest = std::fs::read_link(parent.path().join("latest")).expect("a link");
+        assert!(names.contains(&latest.to_string_lossy().into_owned()));
+        let hidden = std::fs::read_dir(parent.path()).expect("read").flatten();
+        assert!(hidden.into_iter().all(|it| !it.file_name().to_string_lossy().starts_with('.')));
+    }
+
+    #[test]
+    fn the_room_that_is_kept_has_no_name() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = RunFolder::create(parent.path(), "run").expect("a folder");
+        let _reserve = folder.reserve();
+        assert_eq!(std::fs::read_dir(folder.path()).expect("read").count(), 0);
     }
 }

@@ -6,56 +6,159 @@ pub mod clock;
 pub mod conclude;
 pub mod console;
 pub mod course;
+pub mod evidence;
 pub mod fault_log;
 pub mod final_reads;
 pub mod folder;
+pub mod last_words;
+pub mod node_logs;
 pub mod observer;
 pub mod operator;
 pub mod outcomes;
 pub mod plan;
 pub mod recorder;
+pub mod stalls;
 pub mod status;
 pub mod testbed;
 pub mod traffic;
 pub mod trouble;
 pub mod vacuity;
 
-use partita_nemesis::LabKind;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use partita_nemesis::{LabKind, Script};
 
 pub use self::plan::{Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
 use clock::RunClock;
+use course::Course;
 use folder::RunFolder;
+use plan::PlanRecord;
+use stalls::Stalls;
 use status::StatusLine;
 
 /// Threads for clients, nemesis and observer. They wait most of the time; the nodes and the switch
 /// need the cores more.
 const THREADS: usize = 2;
 
-/// Does what `plan` says, inside a lab of `kind`, and tells how it ended.
+/// How long what still runs after a run may take to end.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// Makes the folder of a run that begins now, and writes down what was asked.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the lab, the nodes or the run's files cannot be had. What went wrong later is part
-/// of the verdict.
-pub fn run(plan: &Plan, kind: LabKind) -> Result<Exit, Failure> {
-    let started = jiff::Timestamp::now();
-    let stamp = started.strftime("%Y%m%dT%H%M%SZ");
+/// [`Failure`] if it cannot be made.
+pub fn begin(plan: &Plan) -> Result<RunFolder, Failure> {
+    let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
+    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let name = format!("{stamp}-{}-{}-{}", plan.target.name, plan.workload.name, plan.seed);
     let folder = RunFolder::create(&plan.out, &name)?;
+    // Before anything is started: a run whose controller dies can be judged and played again.
+    folder.write_json("plan.json", &PlanRecord::of(plan))?;
+    let commands = Script::commands_written(&plan.target.name, &plan.commands());
+    folder.write("schedule.toml", &(schedule.written(&plan.command()) + &commands))?;
+    Ok(folder)
+}
+
+/// Does what `plan` says, inside a lab of `kind`, and tells how it ended. Whatever goes wrong on the
+/// way, what was recorded until then is judged, and the run's files say what went wrong.
+///
+/// # Errors
+///
+/// [`Failure`] if the run was refused before it began, or its files cannot be written.
+pub fn run(plan: &Plan, folder: &RunFolder, kind: LabKind) -> Result<Exit, Failure> {
+    let started = now();
+    let reserve = folder.reserve();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .or_harness(|| "starting threads".to_owned())?;
     let clock = RunClock::start();
+    let stalls = Stalls::watch(clock, plan.reply_timeout).or_harness(|| "a thread".to_owned())?;
     let status = StatusLine::new(clock);
+    let name = folder.name();
     status.say(&format!("run {name} in a lab of {kind}, again with --seed {}", plan.seed));
-    let course = runtime.block_on(course::carry_out(plan, &folder, kind, clock, &status));
-    // Whatever still waits belongs to the run that is over.
-    runtime.shutdown_background();
+    let carried = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(course::carry_out(plan, folder, kind, clock, &status, &stalls))
+    }));
     status.finish();
-    let mut course = course?;
-    course.started_at = started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    conclude::conclude(plan, &folder, &course)
+    let mut course = match carried {
+        Ok(Ok(course)) => {
+            // Whatever still waits belongs to the run that is over.
+            runtime.shutdown_background();
+            course
+        }
+        Ok(Err(failure)) if failure.exit == Exit::Harness => {
+            runtime.shutdown_timeout(END_LIMIT);
+            Course::broken(plan, folder, kind.to_string(), in_words(&failure))
+        }
+        Ok(Err(failure)) => return Err(failure),
+        Err(panic) => {
+            // Clients that still record would change what is judged.
+            runtime.shutdown_timeout(END_LIMIT);
+            let what = format!("the controller panicked: {}", message(panic.as_ref()));
+            Course::broken(plan, folder, kind.to_string(), what)
+        }
+    };
+    course.started_at = started;
+    course.stalls = stalls.all();
+    drop(reserve);
+    conclude::conclude(plan, folder, &course)
+}
+
+/// Judges what a controller left behind that ended with `code`, which is none of its own: killed, or
+/// worse.
+///
+/// # Errors
+///
+/// [`Failure`] if the run's files cannot be written.
+pub fn conclude_for(plan: &Plan, folder: &RunFolder, code: u8) -> Result<Exit, Failure> {
+    let what = match code.checked_sub(128) {
+        Some(signal) => format!("the controller was ended by signal {signal}"),
+        None => format!("the controller ended with code {code}"),
+    };
+    conclude_broken(plan, folder, what)
+}
+
+/// Says in the run's files why there was no lab.
+///
+/// # Errors
+///
+/// [`Failure`] if they cannot be written.
+pub fn conclude_without_lab(
+    plan: &Plan,
+    folder: &RunFolder,
+    failure: &Failure,
+) -> Result<Exit, Failure> {
+    conclude_broken(plan, folder, in_words(failure))
+}
+
+/// Concludes a run of which this process knows no more than the folder.
+fn conclude_broken(plan: &Plan, folder: &RunFolder, what: String) -> Result<Exit, Failure> {
+    // The lab's PID namespace has ended, and a process that made one can start no thread then: the
+    // checker has this one only. It fails if the checker has threads already, which is as well.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+    let _ = alone.build_global();
+    let mut course = Course::broken(plan, folder, plan.lab.to_string(), what);
+    course.started_at = now();
+    conclude::conclude_alone(plan, folder, &course)
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What went wrong and its causes, on one line.
+fn in_words(failure: &Failure) -> String {
+    failure.messages().join(": ")
+}
+
+/// What somebody panicked with.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }

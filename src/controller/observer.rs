@@ -40,8 +40,9 @@ pub enum Sight {
     Status(Status),
     /// Nothing listens there: no process.
     Down,
-    /// Something is there but does not answer: paused, or stuck.
-    Silent,
+    /// Something is there but does not tell its status, and what it does instead: it is paused, or
+    /// stuck, or its answer is no status.
+    Silent(String),
 }
 
 impl Sight {
@@ -49,7 +50,7 @@ impl Sight {
         match self {
             Self::Status(status) => &status.role,
             Self::Down => "down",
-            Self::Silent => "silent",
+            Self::Silent(_) => "silent",
         }
     }
 
@@ -138,7 +139,8 @@ impl Observer {
             Some(Sight::Status(status)) => {
                 format!("{} {} in term {}", node.name, status.role, status.term)
             }
-            Some(sight) => format!("{} {}", node.name, sight.role()),
+            Some(Sight::Down) => format!("{} down", node.name),
+            Some(Sight::Silent(why)) => format!("{} silent ({why})", node.name),
         };
         seen.latest.iter().zip(self.nodes.iter()).map(phrase).collect::<Vec<_>>().join(", ")
     }
@@ -186,7 +188,7 @@ async fn look(node: &Watched, kept: &mut Option<Connection>) -> Sight {
         None => match Connection::open(&node.dial, node.address, LIMIT).await {
             Ok(connection) => connection,
             Err(OpenError::Refused(_)) => return Sight::Down,
-            Err(OpenError::Timeout(_)) => return Sight::Silent,
+            Err(error @ OpenError::Timeout(_)) => return Sight::Silent(error.to_string()),
         },
     };
     match Status::ask(&mut connection, LIMIT).await {
@@ -195,6 +197,6 @@ async fn look(node: &Watched, kept: &mut Option<Connection>) -> Sight {
             Sight::Status(status)
         }
         Err(StatusError::Open(OpenError::Refused(_))) => Sight::Down,
-        Err(_) => Sight::Silent,
+        Err(error) => Sight::Silent(error.to_string()),
     }
 }

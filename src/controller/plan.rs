@@ -50,7 +50,12 @@ pub struct Plan {
     pub keep_data: bool,
     /// Whether to print the result as JSON.
     pub json: bool,
+    /// The most that is kept of what a node writes to its standard streams, in bytes.
+    pub node_log_limit: u64,
 }
+
+/// The most that is kept of a node's output unless told otherwise, in bytes.
+pub const NODE_LOG_LIMIT: u64 = 256 << 20;
 
 /// The lab that a run has where it can: what one types need not say so.
 const BEST: &str = Tier::Namespaces.name();
@@ -151,7 +156,7 @@ impl Plan {
     /// The command that does this run again, as one would type it. Defaults are left out where they
     /// do not depend on anything.
     pub fn command(&self) -> String {
-        let words = self.arguments().into_iter().map(|word| quoted(&word));
+        let words = self.arguments().into_iter().map(|word| partita_reports::quoted(&word));
         std::iter::once("partita run".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
@@ -198,6 +203,7 @@ impl Plan {
         option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
         option("reply-timeout", in_words(self.reply_timeout), "1s");
         option("check-timeout", in_words(self.check_timeout), "60s");
+        option("node-log-limit", self.node_log_limit.to_string(), &NODE_LOG_LIMIT.to_string());
         for mutation in &self.mutations {
             option("mutation", mutation.clone(), "");
         }
@@ -234,36 +240,11 @@ impl PlanRecord {
     }
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:%+@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
 /// A duration as the command line takes it.
 fn in_words(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
         format!("{}s", duration.as_secs())
     } else {
         format!("{}ms", duration.as_millis())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_them() {
-        assert_eq!(
-            quoted("--node-argument=--snapshot-every=64KiB"),
-            "--node-argument=--snapshot-every=64KiB"
-        );
-        assert_eq!(quoted("my store.toml"), "'my store.toml'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! The index and the time of an event are given out under one lock, so that their order is the
 //! order in which the events happened: an invocation is recorded before its request is sent, a
-//! completion after its reply came. A thread of its own writes the file. If the disk cannot keep up
+//! completion after its reply came. A thread of its own writes the file, and hands what it has to the
+//! kernel whenever nothing waits: what was recorded survives this process. If the disk cannot keep up
 //! the queue between them fills and clients wait; an event is never dropped. The same thread looks
 //! for violations as events pass, if it is asked to.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -157,7 +158,16 @@ fn write_all(
     signs: &Signs,
 ) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(256 * 1024, file);
-    while let Ok(event) = events.recv() {
+    loop {
+        let event = match events.try_recv() {
+            Ok(event) => event,
+            Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty) => {
+                file.flush()?;
+                let Ok(event) = events.recv() else { break };
+                event
+            }
+        };
         jsonl::write_event(&mut file, &event)?;
         let Some(watching) = &mut checker else { continue };
         // An error would be the recorder's own; the check of the whole names it.

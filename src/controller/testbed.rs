@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Family, Lab, Ports, Program, Schedule, Tier};
+use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Ports, Program, Schedule, Tier};
 use partita_workloads::client::Dial;
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
 use super::clients::Endpoint;
 use super::folder::RunFolder;
+use super::last_words::LastWords;
 use super::observer::{Observer, Watched};
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
@@ -23,9 +24,6 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a node may take to end after SIGTERM before it is killed.
 const STOP_LIMIT: Duration = Duration::from_millis(300);
-
-/// How much of a node's last words an error message repeats, in lines.
-const LAST_WORDS: usize = 5;
 
 /// Builds the lab and starts every node.
 ///
@@ -180,12 +178,14 @@ pub async fn await_ready(
             return Err(Failure::harness(miette::miette!("{ended}")));
         }
         if begun.elapsed() > START_LIMIT {
+            let nodes = cluster.nodes().iter().map(NodeProcess::node);
+            let words: Vec<String> =
+                nodes.map(|node| format!("{node}: {}", last_words(node, folder))).collect();
             return Err(Failure::harness(miette::miette!(
-                "no leader that every node follows within {} s of the start: {}; the nodes' own \
-                 words are in {}",
+                "no leader that every node follows within {} s of the start: {}; {}",
                 START_LIMIT.as_secs(),
                 observer.describe(),
-                folder.file("nodes").display()
+                words.join("; ")
             )));
         }
         sleep(Duration::from_millis(10)).await;
@@ -206,11 +206,18 @@ pub fn describe_end(
     folder: &RunFolder,
 ) -> String {
     let how = status.map_or_else(|| "it never ran".to_owned(), |status| status.to_string());
-    let path = folder.node(node).join("stderr.log");
-    let words = std::fs::read_to_string(&path).unwrap_or_default();
-    let lines: Vec<&str> = words.lines().collect();
-    let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("; ");
-    format!("{node} ended on its own ({how}); its last words in {}: {last}", path.display())
+    format!("{node} ended on its own ({how}): {}", last_words(node, folder))
+}
+
+/// What a node wrote last, and where; of its standard output if there is nothing on the other.
+fn last_words(node: &str, folder: &RunFolder) -> String {
+    let files = ["stderr.log", "stdout.log"].map(|name| folder.node(node).join(name));
+    let spoken = files.iter().map(|path| (LastWords::of(path), path));
+    let (words, path) = spoken
+        .clone()
+        .find(|(words, _)| !words.lines.is_empty())
+        .unwrap_or_else(|| (LastWords::default(), &files[0]));
+    format!("{} (in {})", words.in_words(), path.display())
 }
 
 /// Ends every node: SIGTERM, then SIGKILL.

@@ -7,8 +7,7 @@ use partita_checker::{Function, History, Operation, Outcome};
 use partita_nemesis::FaultRecord;
 use partita_reports::{Counts, Outcomes, Phase};
 
-/// Operations that must have come back while faults were in force, for each fault.
-const OK_PER_FAULT: u64 = 5;
+use super::evidence::came_back_during;
 
 /// What became of the operations of `history`.
 pub fn count(history: &History, faults: &[FaultRecord]) -> Counts {
@@ -41,19 +40,10 @@ pub fn rate(history: &History, phases: &[Phase]) -> Option<f64> {
     (seconds > 0.0).then(|| sent as f64 / seconds)
 }
 
-/// Why the run proved nothing, one sentence each; empty if it did. `wants_faults` says whether any
-/// were asked for.
-pub fn reasons(
-    history: &History,
-    faults: &[FaultRecord],
-    counts: &Counts,
-    outcomes: &Outcomes,
-    wants_faults: bool,
-) -> Vec<String> {
+/// Why the operations prove nothing, one sentence each; empty if they do. What faults come to is
+/// weighed in [`super::evidence`].
+pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
     let mut reasons = Vec::new();
-    if wants_faults && faults.is_empty() {
-        reasons.push("no fault happened: the run was too short for any".to_owned());
-    }
     for (wanted, what) in [(true, "read"), (false, "update")] {
         let is_read = |operation: &Operation| operation.action.function() == Function::Read;
         let came_back = |operation: &&Operation| {
@@ -65,26 +55,69 @@ pub fn reasons(
             reasons.push(format!("no {what} ever came back"));
         }
     }
-    for fault in faults {
-        if let Some(error) = &fault.error {
-            reasons.push(format!("fault {} ({}) went wrong: {error}", fault.id, fault.fault));
-        } else if !fault.had_effect() {
-            let nodes = fault.nodes.join(", ");
-            reasons.push(format!("fault {} ({} of {nodes}) had no effect", fault.id, fault.fault));
-        }
-    }
-    let wanted = OK_PER_FAULT * faults.len() as u64;
-    if counts.ok_during_faults < wanted {
-        reasons.push(format!(
-            "only {} operations came back while faults were in force; {wanted} are needed",
-            counts.ok_during_faults
-        ));
-    }
     reasons
 }
 
-fn came_back_during(operation: &Operation, fault: &FaultRecord) -> bool {
-    let Outcome::Ok(returned, _) = operation.outcome else { return false };
-    let time = returned.time.0;
-    time >= fault.began_ns && fault.ended_ns.is_none_or(|ended| time <= ended)
+#[cfg(test)]
+mod tests {
+    use partita_checker::{Event, EventKind, Nanoseconds, ProcessId, Value};
+    use partita_reports::KindCounts;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Operations of one function that began at these times and came back at once.
+    fn history(function: Function, times: &[u64], kind: EventKind) -> History {
+        let events = times.iter().flat_map(|time| [(*time, EventKind::Invoke), (*time, kind)]);
+        let event = |(index, (time, kind))| Event {
+            index,
+            time: Nanoseconds(time),
+            process: ProcessId(u32::try_from(index / 2).expect("few")),
+            kind,
+            function,
+            key: "k".into(),
+            value: Value::Integer(1),
+            swapped: None,
+            saw: None,
+            node: None,
+            error: None,
+        };
+        History::from_events((0..).zip(events).map(event)).expect("well-formed")
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_time_when_clients_were_at_work() {
+        let phase = |name: &str, from: u64, to: u64| Phase {
+            name: name.to_owned(),
+            began_ns: Nanoseconds(from * SECOND),
+            ended_ns: Nanoseconds(to * SECOND),
+        };
+        let times: Vec<u64> = [3, 4, 5, 6, 7, 8, 12, 13].map(|second| second * SECOND).into();
+        let history = history(Function::Read, &times, EventKind::Ok);
+        let mut phases = vec![
+            phase("start", 0, 2),
+            phase("lead-in", 2, 4),
+            phase("faults", 4, 9),
+            phase("heal", 9, 10),
+            phase("settle", 10, 12),
+            phase("final reads", 12, 14),
+        ];
+        assert_eq!(rate(&history, &phases), Some(6.0 / 8.0));
+        phases.truncate(1);
+        assert_eq!(rate(&history, &phases), None);
+    }
+
+    #[test]
+    fn a_kind_that_the_outcomes_name_is_not_named_again() {
+        let history = history(Function::Write, &[SECOND; 30], EventKind::Fail);
+        let of = |sent| Outcomes {
+            kinds: vec![KindCounts { kind: "write".into(), sent, ..KindCounts::default() }],
+            ..Outcomes::default()
+        };
+        let found = reasons(&history, &of(30));
+        assert_eq!(found, ["no read ever came back"]);
+        let found = reasons(&history, &of(19));
+        assert_eq!(found, ["no read ever came back", "no update ever came back"]);
+    }
 }

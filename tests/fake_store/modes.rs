@@ -29,7 +29,6 @@ impl Mode {
 }
 
 const PROVED: &str = "linearizable";
-const NOT_READY: &str = "no leader that every node follows";
 
 /// All of them. What each does is said in `store.rs` and `docs/fake-store.md`.
 pub(crate) const MODES: &[Mode] = &[
@@ -116,10 +115,10 @@ pub(crate) const MODES: &[Mode] = &[
     mode("exits-at-once", FAILED, "ended on its own"),
     mode("exits-midway", FAILED, "ended on its own"),
     mode("aborts-midway", FAILED, "ended on its own"),
-    mode("accepts-and-closes", FAILED, NOT_READY),
-    mode("banner", FAILED, NOT_READY),
-    mode("info-never", FAILED, NOT_READY),
-    mode("info-binary", FAILED, NOT_READY),
-    mode("info-endless", FAILED, NOT_READY),
-    mode("info-error", FAILED, NOT_READY),
+    mode("accepts-and-closes", FAILED, "n1 silent (connection"),
+    mode("banner", FAILED, "n1 silent ("),
+    mode("info-never", FAILED, "n1 silent (no reply within"),
+    mode("info-binary", FAILED, "n1 silent (the status is no text)"),
+    mode("info-endless", FAILED, "n1 silent (malformed reply: a reply larger than the limit"),
+    mode("info-error", FAILED, "n1 silent (the status is no text)"),
 ];

@@ -291,9 +291,11 @@ mod tests {
     #[test]
     fn a_large_value_is_a_number_and_what_fills_it_up() {
         let mut register = Register::new(RegisterOptions::large(), 5);
-        let written: Vec<String> = (0..1_000)
+        let written: Vec<_> = (0..1_000)
             .filter_map(|_| match register.next_invocation() {
-                Invocation { function: Function::Write, value, .. } => Some(value.to_string()),
+                Invocation { function: Function::Write, value: Value::Text(text), .. } => {
+                    Some(text)
+                }
                 _ => None,
             })
             .collect();

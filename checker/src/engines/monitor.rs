@@ -57,6 +57,15 @@ pub trait Monitored: Model + Sync {
     {
         wgl::minimise(self, spans, proven_at, limits)
     }
+
+    /// The few `spans`, which are not linearizable, without those that are not needed for that, as
+    /// far as leaving them out is sound.
+    fn tighten(&self, spans: &[Span], limits: &Limits<'_>) -> Vec<Span>
+    where
+        Self: Sized,
+    {
+        wgl::tighten(self, spans, limits)
+    }
 }
 
 impl Monitored for Register {

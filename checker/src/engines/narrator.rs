@@ -4,7 +4,7 @@ use super::Span;
 use crate::event::Nanoseconds;
 use crate::history::{History, Operation, Outcome, Response};
 use crate::value::Value;
-use crate::words::instant;
+use crate::words::{brief, instant};
 
 /// Speaks of the operations of one object.
 pub(super) struct Narrator<'a> {
@@ -43,6 +43,16 @@ impl<'a> Narrator<'a> {
             Value::Null => format!("the {kind}"),
             key => format!("{kind} {key}"),
         }
+    }
+
+    /// The argument of the operation, in words.
+    pub(super) fn asked(&self, span: u32) -> String {
+        brief(&self.argument(span))
+    }
+
+    /// What the operation answered, in words.
+    pub(super) fn answered(&self, span: u32) -> String {
+        brief(&self.answer(span))
     }
 
     /// The argument of the operation.

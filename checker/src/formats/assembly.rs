@@ -18,6 +18,10 @@ use crate::value::{Datum, Scalar, Value};
 /// What a note says that is made while a record is taken.
 const ERROR_NAMED: &str = "failed compare-and-sets that name their error taken as not happened";
 
+/// What a note says of one whose error says why.
+const MISMATCH_NAMED: &str =
+    "failed compare-and-sets whose error says that another value was there, taken as that answer";
+
 /// What a note says of a read that is invoked with a value.
 const ARGUMENT_OF_READ: &str = "values in the invocations of reads, which mean nothing";
 
@@ -190,7 +194,10 @@ impl Assembly {
                 self.conventional += 1;
                 false
             }
-            Some(error) if names_mismatch(error) => true,
+            Some(error) if names_mismatch(error) => {
+                self.pending.push((Severity::Information, MISMATCH_NAMED));
+                true
+            }
             Some(_) => {
                 self.pending.push((Severity::Information, ERROR_NAMED));
                 false
@@ -255,6 +262,14 @@ impl Assembly {
     /// Says which meanings were used.
     fn decide(&mut self) {
         let reads = self.left_out;
+        if let Tuples::Split(_) = self.tuples {
+            self.reading.decisions.push(Decision {
+                subject: "values".to_owned(),
+                chosen: "[key value] tuples".to_owned(),
+                by: DecidedBy::Option,
+                operations: self.builder.operations() as u64,
+            });
+        }
         self.reading.completed_reads = self.completed_reads;
         self.reading.reads_left_out = reads;
         if reads > 0 || self.nil_by == DecidedBy::Option {
@@ -364,13 +379,16 @@ pub(super) fn hint_at_sorting(problem: ReadProblem) -> ReadProblem {
         ReadProblem::History(error)
             if matches!(error.problem, HistoryProblem::TimeGoesBack { .. }) =>
         {
-            ReadProblem::OutOfOrder(error)
+            ReadProblem::OutOfOrder(Box::new(error))
         }
         ReadProblem::History(error)
             if matches!(error.problem, HistoryProblem::IndexNotIncreasing { .. }) =>
         {
-            ReadProblem::OutOfOrder(error)
+            ReadProblem::OutOfOrder(Box::new(error))
         }
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,7 @@ pub enum ReadProblem {
     UnknownFormat,
     /// Events are not in the order of time.
     #[error("{0}; --sort-by-time puts events in the order of their times")]
-    OutOfOrder(HistoryError),
+    OutOfOrder(Box<HistoryError>),
     /// Something that is read with a warning, unless all warnings are errors.
     #[error("{text} ({count}), which --strict refuses")]
     Strict {

@@ -46,6 +46,13 @@ pub(super) fn read_history(
         }
         let Some(start) = operation(text) else { continue };
         let place = Place { line: lines.number(), column: start + 1 };
+        if text[..start].iter().any(u8::is_ascii_digit) && row(text).is_some() {
+            vocabulary.note(
+                Severity::Information,
+                "times of rows, which were not used",
+                place.line,
+            );
+        }
         if text[start] == b':' {
             let text = "lines of a nemesis, which is no client, skipped";
             vocabulary.note(Severity::Information, text, place.line);

@@ -139,9 +139,13 @@ impl Reading {
         }
         let Self { completed_reads, reads_left_out, .. } = self;
         (*reads_left_out > 0 && reads_left_out == completed_reads).then(|| {
+            let which = match completed_reads {
+                1 => "the only completed read".to_owned(),
+                more => format!("each of the {more} completed reads"),
+            };
             format!(
-                "all {completed_reads} completed reads answered nil and were left out, since nil \
-                 means here that the answer is not known (--nil-read value takes it as an answer)"
+                "{which} answered nil and was left out, since nil means here that the answer is not \
+                 known (--nil-read value takes it as an answer)"
             )
         })
     }

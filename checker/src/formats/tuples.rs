@@ -144,3 +144,6 @@ pub(super) fn split(entries: &mut [Entry]) -> Result<(), (Place, ReadProblem)> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

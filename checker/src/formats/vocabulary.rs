@@ -170,6 +170,8 @@ pub(super) struct Vocabulary {
     named: FxHashMap<Value, ProcessId>,
     /// Index and time of the event before.
     last: Option<(u64, u64)>,
+    /// The greatest time of a completion.
+    completed: u64,
     /// How many events of clients had a time, and how many had none.
     timed: u64,
     untimed: u64,
@@ -190,6 +192,7 @@ impl Vocabulary {
             open: FxHashMap::default(),
             named: FxHashMap::default(),
             last: None,
+            completed: 0,
             timed: 0,
             untimed: 0,
             first_untimed: 0,
@@ -229,8 +232,10 @@ impl Vocabulary {
             let expected = format!(":value in the :ok of a {function}");
             return Err(ReadProblem::unexpected(expected, "none").into());
         }
+        let numbered = index.is_some();
         let index = self.index(index.as_ref())?;
         let time = self.time(time.as_ref(), index, place.line)?;
+        let time = self.forward(time, kind, numbered, place.line);
         self.last = Some((index, time));
         for name in &fields.others {
             self.reading.note(
@@ -286,10 +291,7 @@ impl Vocabulary {
         if self.micro > 0 {
             self.decided("values", "micro-operations of transactions", self.micro);
         }
-        if !self.named.is_empty() {
-            let clients = self.named.len() as u64;
-            self.decided("processes", "clients with names", clients);
-        }
+        self.number_named();
         assembly.reading = std::mem::take(&mut self.reading);
         for Entry { mut event, place, known } in self.entries {
             if event.kind == EventKind::Fail && event.swapped.is_some() {
@@ -304,6 +306,22 @@ impl Vocabulary {
         }
         let at = |line| Place { line, column: 1 };
         assembly.finish().map_err(|(line, problem)| (at(line), problem))
+    }
+
+    /// Gives clients with names the numbers after those of the others.
+    fn number_named(&mut self) {
+        if self.named.is_empty() {
+            return;
+        }
+        let numbers = self.entries.iter().map(|one| one.event.process.0);
+        let first = numbers.filter(|&one| one < FIRST_NAMED).max().map_or(0, |last| last + 1);
+        for Entry { event, .. } in &mut self.entries {
+            if event.process.0 >= FIRST_NAMED {
+                event.process = ProcessId(event.process.0 - FIRST_NAMED + first);
+            }
+        }
+        let clients = self.named.len() as u64;
+        self.decided("processes", &format!("clients with names, numbered from {first}"), clients);
     }
 
     /// Splits tuples, if values are tuples.
@@ -432,6 +450,32 @@ impl Vocabulary {
             Some((_, last)) if self.timed > 0 => last,
             _ => index,
         })
+    }
+
+    /// Takes a time that goes back as that of the event before, where the order of lines claims no
+    /// more for it than that operations overlap: Jepsen's workers stamp events before they get their
+    /// places. An invocation before a completion further up is left to be refused, unless events are
+    /// numbered, which tells their order.
+    fn forward(&mut self, time: u64, kind: EventKind, numbered: bool, line: u64) -> u64 {
+        let last = self.last.map_or(0, |(_, last)| last);
+        let contradicts = kind == EventKind::Invoke && time < self.completed;
+        if self.options.sort_by_time || (contradicts && !numbered) {
+            return time;
+        }
+        if contradicts {
+            let text = "times that contradict :index, which counts";
+            self.note(Severity::Warning, text, line);
+            return time.max(last);
+        }
+        if kind != EventKind::Invoke {
+            self.completed = self.completed.max(time);
+        }
+        if time < last {
+            let text =
+                "times that go back between operations that overlap, taken as the time before";
+            self.note(Severity::Information, text, line);
+        }
+        time.max(last)
     }
 
     /// What the operation does; nothing if it is none.
@@ -660,7 +704,12 @@ fn keyword(value: &Value) -> Option<&str> {
 
 /// The value for people; nothing for nil.
 fn text(value: &Value) -> Option<String> {
-    (!value.is_null()).then(|| keyword(value).map_or_else(|| value.to_string(), str::to_owned))
+    // A text as it is: printed, an empty one has quotes.
+    let plain = || match value {
+        Value::Text(text) => text.to_string(),
+        other => other.to_string(),
+    };
+    (!value.is_null()).then(|| keyword(value).map_or_else(plain, str::to_owned))
 }
 
 /// The value as an error repeats it.

@@ -181,11 +181,11 @@ impl Object {
                 argument
             }
             Function::Append => {
-                self.content.push_str(&argument.to_string());
+                self.content.push_str(piece(&argument));
                 argument
             }
             Function::Write => {
-                self.content = argument.to_string();
+                piece(&argument).clone_into(&mut self.content);
                 argument
             }
             Function::Txn => self.transact(&argument),
@@ -429,6 +429,11 @@ impl Iterator for ObjectEvents {
         }
         None
     }
+}
+
+/// What a put or append adds to a text.
+fn piece(argument: &Value) -> &str {
+    if let Value::Text(text) = argument { text } else { "" }
 }
 
 #[cfg(test)]

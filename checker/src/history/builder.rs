@@ -164,6 +164,11 @@ impl HistoryBuilder {
         self.accept(event).map_err(|problem| HistoryError { index: event.index, problem })
     }
 
+    /// How many operations there are so far.
+    pub(crate) const fn operations(&self) -> usize {
+        self.history.operations.len()
+    }
+
     /// What was left out of the last event.
     pub(crate) const fn remark(&mut self) -> Option<Remark> {
         self.remark.take()

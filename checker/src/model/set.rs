@@ -1,6 +1,6 @@
 //! A set: add, remove, ask for one element, read all.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::contents::{BadInitial, items, shown};
 use super::persistent::{Trie, mix};
@@ -20,6 +20,8 @@ pub struct Set<'a> {
     values: &'a Values,
     /// The lists among the values that can be all elements of a set.
     lists: FxHashMap<ValueId, Elements>,
+    /// Those that show an element more than once: no set is read so.
+    repeated: FxHashSet<ValueId>,
 }
 
 /// The elements of a [`Set`] by the numbers of their values.
@@ -69,23 +71,34 @@ impl<'a> Set<'a> {
                 unnamed.insert(item, id.0);
             }
         }
-        let mut lists = FxHashMap::default();
+        let (mut lists, mut repeated) = (FxHashMap::default(), FxHashSet::default());
         for number in 0..values.len() as u32 {
-            if let Value::List(list) = values.get(ValueId(number))
-                && let Some(elements) = Elements::of(list, values, &unnamed)
-            {
-                lists.insert(ValueId(number), elements);
+            let Value::List(list) = values.get(ValueId(number)) else { continue };
+            match Elements::of(list, values, &unnamed) {
+                Some(elements) => _ = lists.insert(ValueId(number), elements),
+                None => _ = repeated.insert(ValueId(number)),
             }
         }
         lists.insert(ValueId::NULL, Elements { numbers: Box::default(), hash: 0 });
         let empty = Trie::new(values.len());
         let initial = initial_items.into_iter().fold(empty, |set, item| set.with(item.0, 0));
-        Ok(Self { initial, values, lists })
+        Ok(Self { initial, values, lists, repeated })
     }
 
     /// Whether the set is empty before the first operation.
     pub const fn begins_empty(&self) -> bool {
         self.initial.len() == 0
+    }
+
+    /// Whether some list among the values holds an element more than once.
+    pub(crate) fn has_repeated(&self) -> bool {
+        !self.repeated.is_empty()
+    }
+
+    /// Whether the call read an element more than once.
+    pub(crate) fn repeats(&self, call: Call) -> bool {
+        matches!((call.action, call.response), (Action::Read, Some(Response::Value(list)))
+            if self.repeated.contains(&list))
     }
 
     /// What the call says of an element; nothing if it speaks of all, or not of sets.
@@ -172,7 +185,9 @@ impl Model for Set<'_> {
     fn knows(&self, call: Call) -> bool {
         match (call.action, call.response) {
             (Action::Read | Action::Other(Function::Contains, _), None) => true,
-            (Action::Read, Some(Response::Value(list))) => self.lists.contains_key(&list),
+            (Action::Read, Some(Response::Value(list))) => {
+                self.lists.contains_key(&list) || self.repeated.contains(&list)
+            }
             (Action::Other(Function::Contains, _), Some(Response::Value(answer))) => {
                 self.truth(answer).is_some()
             }

@@ -37,18 +37,35 @@ pub(super) fn minimise<M: Model>(
     proven_at: u64,
     limits: &Limits<'_>,
 ) -> Option<Vec<Span>> {
-    let searched = Cell::new(EFFORT);
-    let is_violation = |part: &[Span]| {
-        let left = searched.get().checked_sub(part.len().max(1));
-        searched.set(left.unwrap_or(0));
-        let search = || frontier::search(model, part, limits);
-        left.is_some() && !(limits.stop)() && matches!(search(), Search::Violation { .. })
-    };
+    let is_violation = is_violation(model, limits);
     let cut = cut(model, spans, proven_at);
     let part = if is_violation(&cut) { cut } else { spans.to_vec() };
     let minimiser = Minimiser { covers: Covers::of(model, &part, limits)?, is_violation };
     let part = minimiser.keep_end(part);
     Some(minimiser.leave_out(part))
+}
+
+/// The spans, which are not linearizable, without those that are not needed for that; nothing if
+/// there are too many states to tell which.
+pub(super) fn tighten<M: Model>(
+    model: &M,
+    spans: &[Span],
+    limits: &Limits<'_>,
+) -> Option<Vec<Span>> {
+    let covers = Covers::of(model, spans, limits)?;
+    let minimiser = Minimiser { covers, is_violation: is_violation(model, limits) };
+    Some(minimiser.leave_out(spans.to_vec()))
+}
+
+/// Whether a part is certainly not linearizable. Says no to all when it was asked too much.
+fn is_violation<M: Model>(model: &M, limits: &Limits<'_>) -> impl Fn(&[Span]) -> bool {
+    let searched = Cell::new(EFFORT);
+    move |part| {
+        let left = searched.get().checked_sub(part.len().max(1));
+        searched.set(left.unwrap_or(0));
+        let search = || frontier::search(model, part, limits);
+        left.is_some() && !(limits.stop)() && matches!(search(), Search::Violation { .. })
+    }
 }
 
 /// The spans as they were when the proof was complete. What was open then and changes nothing is
@@ -216,5 +233,47 @@ impl Covers {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::spans;
+    use crate::event::Event;
+    use crate::history::History;
+    use crate::model::Register;
+    use crate::value::Value;
+
+    /// One client's operations on a register, in their order.
+    fn history(operations: &[(&str, i64)]) -> History {
+        let event = |index: usize, (f, value): (&str, i64)| {
+            let kind = ["invoke", "ok"][index % 2];
+            let value = if f == "read" && kind == "invoke" { Value::Null } else { value.into() };
+            let value = serde_json::to_string(&value).expect("JSON");
+            let line = format!(
+                "{{\"index\":{index},\"time\":{index},\"process\":0,\"type\":\"{kind}\",\
+                 \"f\":\"{f}\",\"value\":{value}}}"
+            );
+            serde_json::from_str::<Event>(&line).expect("an event")
+        };
+        let events = (0..2 * operations.len()).map(|index| event(index, operations[index / 2]));
+        History::from_events(events).expect("a history")
+    }
+
+    #[test]
+    fn what_a_violation_does_not_need_is_left_out_and_nothing_else() {
+        let superfluous =
+            [("write", 7), ("write", 1), ("read", 1), ("write", 2), ("write", 3), ("read", 1)];
+        let history = history(&superfluous);
+        let model = Register::new(&Value::Null, &history.values);
+        let places: Vec<u32> = (0..6).collect();
+        let spans = spans(&history, &places, &model);
+        let limits = Limits { memory: 1 << 20, stop: &|| false };
+        let part = tighten(&model, &spans, &limits).expect("few states");
+        let left: Vec<u32> = part.iter().map(|span| span.operation).collect();
+        assert!(matches!(left[..], [1, 3 | 4, 5]), "{left:?}");
+        let again = tighten(&model, &part, &limits).expect("few states");
+        assert_eq!(again.len(), part.len());
     }
 }

@@ -154,7 +154,8 @@ fn intervals(objects: &[serde_json::Value]) -> Vec<Event> {
         };
         let mut completed = event(process, outcome, function, key, answer);
         if function == Function::Cas && outcome == EventKind::Ok {
-            completed.swapped = output.or(object.get("swapped")).and_then(|it| it.as_bool());
+            completed.swapped =
+                output.or(object.get("swapped")).and_then(serde_json::Value::as_bool);
         }
         events.push((time(end), completed));
     }

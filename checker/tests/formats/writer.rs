@@ -107,13 +107,13 @@ fn object(event: &Event, style: u32, random: &mut ChaCha8Rng) -> Vec<(String, St
         (process.to_owned(), client),
         (
             "type".to_owned(),
-            if style % 2 == 0 { quoted(kind) } else { quoted(&format!(":{kind}")) },
+            if style.is_multiple_of(2) { quoted(kind) } else { quoted(&format!(":{kind}")) },
         ),
         ("f".to_owned(), quoted(function)),
         ("value".to_owned(), json_of(&event.value)),
     ];
     if event.kind == EventKind::Invoke && !event.key.is_null()
-        || !event.key.is_null() && style % 5 != 0
+        || !event.key.is_null() && !style.is_multiple_of(5)
     {
         fields.push(("key".to_owned(), json_of(&event.key)));
     }

@@ -186,7 +186,7 @@ fn certify(history: &History, initial: &Value, spans: &[Span], order: &[u32]) {
 /// Demands that the counterexample is a small part of the history and a violation of its own.
 fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
     let context = || format!("{counterexample:#?}\nof {history:#?}");
-    for witness in &counterexample.operations {
+    for witness in counterexample.proof() {
         let same = |operation: &&Operation| operation.invoked.position == witness.index;
         let operation = history.operations.iter().find(same).expect("it is in the history");
         let original = history.witness(operation);

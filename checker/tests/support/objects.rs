@@ -326,7 +326,7 @@ impl<M: Monitored> Object<'_, M> {
     /// Demands that the counterexample is a part of the history and a violation of its own.
     pub(crate) fn refute(&self, counterexample: &Counterexample) {
         let context = || format!("{counterexample:#?}\nof {:#?}", self.history);
-        for witness in &counterexample.operations {
+        for witness in counterexample.proof() {
             let same = |operation: &&Operation| operation.invoked.position == witness.index;
             let operation = self.history.operations.iter().find(same).expect("in the history");
             let original = self.history.witness(operation);

@@ -1,7 +1,7 @@
 //! The lab's first process: starts the controller, reaps every orphan, and ends with the controller.
 //!
-//! In a lab of namespaces it is PID 1 of the lab, and its end is the end of everything in there; in
-//! one without it is the guardian, which kills everything itself before it ends.
+//! In a lab with a PID namespace it is PID 1 of the lab, and its end is the end of everything in there;
+//! in one without it is the guardian, which kills everything itself before it ends.
 //!
 //! Whichever it is, it does nothing that could fail halfway: one thread, no allocation after the start that matters, and two things to wait for, signals and the
 //! end of the outer process.
@@ -24,11 +24,9 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
 use super::namespaces::{
-    EnterError, Inheritance, LabKind, MARKER, Step, adopt_orphans, code, encode, is_cut,
-    mount_proc, pass_on,
+    EnterError, Inheritance, MARKER, Step, adopt_orphans, code, encode, is_cut, mount_proc, pass_on,
 };
 use super::processes;
-use super::tier::Tier;
 
 /// What init ends with if it cannot go on, the code for a harness that failed.
 const FAILED: i32 = 4;
@@ -41,16 +39,16 @@ pub(crate) fn run(inheritance: Inheritance) -> ! {
         Err(error) => report(&inheritance, &error),
     };
     // The outer process reads to the end of the report, so only the controller may hold it now.
-    let Inheritance { kind, lifeline, report, awaited, .. } = inheritance;
+    let Inheritance { is_contained, lifeline, report, awaited, .. } = inheritance;
     drop(report);
     let ended = SignalFd::with_flags(&awaited, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .and_then(|signals| wait(kind, controller, &signals, &lifeline));
-    end(kind, ended.map_or(FAILED, i32::from))
+        .and_then(|signals| wait(is_contained, controller, &signals, &lifeline));
+    end(is_contained, ended.map_or(FAILED, i32::from))
 }
 
 /// Ends the lab and this process.
-fn end(kind: LabKind, code: i32) -> ! {
-    if kind.tier() != Tier::Namespaces {
+fn end(is_contained: bool, code: i32) -> ! {
+    if !is_contained {
         processes::sweep(&BTreeSet::new());
     }
     exit(code)
@@ -59,8 +57,8 @@ fn end(kind: LabKind, code: i32) -> ! {
 /// Ties init to the outer process and, in namespaces, gives the lab its own view of processes.
 fn prepare(inheritance: &Inheritance) -> Result<(), EnterError> {
     let start = |result: Result<(), Errno>| result.map_err(|e| EnterError::new(Step::Init, e));
-    let has_namespaces = inheritance.kind.tier() == Tier::Namespaces;
-    if has_namespaces {
+    let is_contained = inheritance.is_contained;
+    if is_contained {
         start(set_pdeathsig(Signal::SIGKILL))?;
     } else {
         // It must outlive the outer process for as long as it takes to end everything else.
@@ -71,7 +69,7 @@ fn prepare(inheritance: &Inheritance) -> Result<(), EnterError> {
         exit(FAILED);
     }
     start(setpgid(Pid::from_raw(0), Pid::from_raw(0)))?;
-    if has_namespaces { mount_proc() } else { Ok(()) }
+    if is_contained { mount_proc() } else { Ok(()) }
 }
 
 /// Starts the controller: this program with its own arguments.
@@ -118,7 +116,7 @@ fn report(inheritance: &Inheritance, error: &EnterError) -> ! {
 
 /// Waits for the controller to end; its code. Ends by itself when the outer process has ended.
 fn wait(
-    kind: LabKind,
+    is_contained: bool,
     controller: Pid,
     signals: &SignalFd,
     lifeline: &std::os::fd::OwnedFd,
@@ -136,7 +134,7 @@ fn wait(
             Err(errno) => return Err(errno),
         }
         if is_cut(lifeline) {
-            end(kind, FAILED);
+            end(is_contained, FAILED);
         }
         pass_on(controller, signals)?;
     }

@@ -10,7 +10,8 @@
 //! covers an outer process that died before the former was set. The outer process ends when init
 //! does.
 //!
-//! Where namespaces are forbidden ([`enter_tier`]), a *guardian* takes init's place. Orphans come to it
+//! A lesser lab ([`enter_tier`]) has a PID namespace as well where the kernel allows one, and then ends
+//! the same way. Where it does not, a *guardian* takes init's place. Orphans come to it
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)), and before it ends, for whichever reason, it kills everything
 //! that comes from it; the outer process does the same should the guardian be killed. Leaves out what
 //! survives both being killed at the same moment: nodes die then, but not what left their group.
@@ -41,6 +42,7 @@ use super::init;
 use super::netlink::Netlink;
 use super::processes;
 use super::tier::Tier;
+use crate::doctor;
 
 /// Tells the controller that it is the controller, and in what kind of lab.
 pub(crate) const MARKER: &str = "PARTITA_LAB";
@@ -230,12 +232,31 @@ pub fn enter_tier(tier: Tier) -> Result<Entered, EnterError> {
     if let Some(kind) = inside() {
         return Ok(Entered::Inside(kind));
     }
-    let kind = match tier {
-        Tier::Namespaces => separate()?,
-        Tier::Proxies => LabKind::Proxies,
-        Tier::Signals => LabKind::Signals,
+    let (kind, is_contained) = match tier {
+        Tier::Namespaces => (separate()?, true),
+        Tier::Proxies => (LabKind::Proxies, contain()),
+        Tier::Signals => (LabKind::Signals, contain()),
     };
-    supervise(kind)
+    supervise(kind, is_contained)
+}
+
+/// Puts the children of the calling process into a PID namespace if one can be had; whether.
+fn contain() -> bool {
+    // Tried in a child first: this process must not be left half inside.
+    doctor::can_contain() && separate_processes().is_ok()
+}
+
+/// Puts the children of the calling process into a PID namespace, on this machine's network.
+pub(crate) fn separate_processes() -> Result<(), EnterError> {
+    separate_mounts()?;
+    keep_mounts()?;
+    at(Step::PidNamespace, unshare(CloneFlags::CLONE_NEWPID))
+}
+
+/// Keeps mounts from spreading out of the calling process's mount namespace.
+fn keep_mounts() -> Result<(), EnterError> {
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    at(Step::PrivateMounts, mount(None::<&str>, "/", None::<&str>, private, None::<&str>))
 }
 
 /// The kind of lab that this process is the controller of, if it is one.
@@ -254,8 +275,7 @@ pub(crate) fn adopt_orphans() -> Result<(), EnterError> {
 /// Puts the calling process into namespaces of its own, and its children into a PID namespace.
 pub(crate) fn separate() -> Result<LabKind, EnterError> {
     let kind = separate_mounts()?;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    at(Step::PrivateMounts, mount(None::<&str>, "/", None::<&str>, private, None::<&str>))?;
+    keep_mounts()?;
     separate_network()?;
     at(Step::PidNamespace, unshare(CloneFlags::CLONE_NEWPID))?;
     Ok(kind)
@@ -298,6 +318,8 @@ pub(crate) fn become_root() -> Result<(), EnterError> {
 /// What init inherits from the outer process.
 pub(crate) struct Inheritance {
     pub(crate) kind: LabKind,
+    /// Whether the lab has a PID namespace, and ends with init by the kernel's doing.
+    pub(crate) is_contained: bool,
     /// Ends when the outer process does.
     pub(crate) lifeline: OwnedFd,
     /// Where an error on the way to the controller is written, as [`encode`] has it. Ends when the
@@ -310,7 +332,7 @@ pub(crate) struct Inheritance {
 }
 
 /// Starts init, passes signals on to it and waits for its end.
-fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
+fn supervise(kind: LabKind, is_contained: bool) -> Result<Entered, EnterError> {
     let awaited: SigSet = PASSED_ON.into_iter().chain([Signal::SIGTSTP, Signal::SIGCHLD]).collect();
     let mut original_mask = SigSet::empty();
     let masked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&awaited), Some(&mut original_mask));
@@ -319,10 +341,9 @@ fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
     // and then children could not be waited for.
     at(Step::Signals, unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) })?;
     let signals = at(Step::Signals, SignalFd::with_flags(&awaited, SfdFlags::SFD_CLOEXEC))?;
-    let has_namespaces = kind.tier() == Tier::Namespaces;
     // What this process had started before it became this program is none of the lab's.
     let mut spared = BTreeSet::new();
-    if !has_namespaces {
+    if !is_contained {
         adopt_orphans()?;
         spared = processes::descendants(Pid::this(), &spared);
     }
@@ -334,14 +355,14 @@ fn supervise(kind: LabKind) -> Result<Entered, EnterError> {
     match at(Step::Init, unsafe { fork() })? {
         ForkResult::Child => {
             drop((held, reported, signals));
-            init::run(Inheritance { kind, lifeline, report, original_mask, awaited })
+            init::run(Inheritance { kind, is_contained, lifeline, report, original_mask, awaited })
         }
         ForkResult::Parent { child } => {
             drop((lifeline, report));
             let started = read_report(reported);
             let finished = at(Step::Init, wait_passing_signals_on(child, &signals));
             drop(held);
-            if !has_namespaces {
+            if !is_contained {
                 // The guardian has done so, unless it was killed.
                 processes::sweep(&spared);
             }

@@ -67,6 +67,8 @@ pub(super) struct Healed {
     pub(super) ended_ns: u64,
     pub(super) effects: Vec<Effect>,
     pub(super) error: Option<String>,
+    /// Whether the error left the cluster other than it was.
+    pub(super) unhealed: bool,
 }
 
 /// Does `planned` to `nodes`.
@@ -122,6 +124,8 @@ impl<R: Roles> InForce<'_, R> {
 
     /// Undoes it. A node that is down stays so if everything is about to be shut down.
     pub(super) async fn heal(self, shutting_down: bool, clock: &impl Fn() -> u64) -> Healed {
+        // A clock is right again whatever kept a program from seeing it wrong.
+        let can_stay_broken = !matches!(self, InForce::Clock(_));
         let (effects, error) = match self {
             InForce::Network(network) => network.heal(),
             InForce::Processes(processes) => return processes.heal(shutting_down, clock).await,
@@ -129,7 +133,8 @@ impl<R: Roles> InForce<'_, R> {
             InForce::Clock(moved) => moved.heal(),
             InForce::Disk(disk) => disk.heal(shutting_down).await,
         };
-        Healed { ended_ns: clock(), effects, error }
+        let unhealed = can_stay_broken && error.is_some();
+        Healed { ended_ns: clock(), effects, error, unhealed }
     }
 }
 

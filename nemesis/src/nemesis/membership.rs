@@ -177,7 +177,7 @@ impl<R: Roles> Transfer<'_, R> {
                 (Vec::new(), Some(format!("leadership did not move to {}: {why}", self.to)))
             }
         };
-        Healed { ended_ns: clock(), effects, error }
+        Healed { ended_ns: clock(), effects, error, unhealed: false }
     }
 }
 
@@ -333,12 +333,14 @@ impl Change<'_> {
                 errors.push(format!("{node} did not become a voter within {limit:?}: {why}"));
             }
         }
+        let unhealed = !errors.is_empty();
         if !shutting_down && !self.course.came_about(self.fault) {
             let why = self.course.why.as_deref().unwrap_or("the fault was over too soon");
             errors.push(format!("the members did not change: {why}"));
         }
         let error = (!errors.is_empty()).then(|| errors.join("; "));
-        Healed { ended_ns: clock(), effects: self.course.effects(self.fault), error }
+        let effects = self.course.effects(self.fault);
+        Healed { ended_ns: clock(), effects, error, unhealed }
     }
 
     /// Makes it a voter again. A removal that was asked for and not seen yet may still come about,

@@ -136,7 +136,8 @@ impl<'a> Processes<'a> {
             Processes::Down(down) => return Down::heal(down, clock).await,
             Processes::Restarts(restarts) => return restarts.heal(shutting_down, clock).await,
         };
-        Healed { ended_ns, effects, error }
+        // Continued they are in any case; whoever ended meanwhile was ended by something else.
+        Healed { ended_ns, effects, error, unhealed: false }
     }
 }
 
@@ -316,7 +317,7 @@ impl<'a> Down<'a> {
         if errors.is_empty() {
             effects.push(Effect::new("time down", milliseconds(least), "ms"));
         }
-        Healed { ended_ns, effects, error: joined(&errors) }
+        Healed { ended_ns, effects, error: joined(&errors), unhealed: !errors.is_empty() }
     }
 }
 
@@ -458,7 +459,8 @@ impl<'a> Restarts<'a> {
             Effect::new("started again", self.restarted as f64, "processes"),
         ];
         let effects = counted.into_iter().filter(|effect| effect.amount > 0.0).collect();
-        Healed { ended_ns, effects, error: joined(&self.errors) }
+        let unhealed = !self.errors.is_empty();
+        Healed { ended_ns, effects, error: joined(&self.errors), unhealed }
     }
 }
 

@@ -126,6 +126,18 @@ impl Started {
         self.assert_gone();
     }
 
+    /// Kills the outer process and the lab's first at the same moment, so that neither can do
+    /// anything about the other's end; nothing may be left.
+    pub(crate) fn kill_both(self) {
+        let both = [self.child_of(self.outer()), self.outer()];
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for victim in both {
+                kill(victim, signal).expect("sent");
+            }
+        }
+        self.assert_gone();
+    }
+
     /// Waits until nothing is left of the lab.
     pub(crate) fn assert_gone(mut self) {
         wait(&mut self.child);

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "killing_the_outer_process_leaves_nothing_on_loopback", run: kill_outer },
     Test { name: "killing_the_guardian_leaves_nothing_on_loopback", run: kill_guardian },
     Test { name: "killing_the_controller_leaves_nothing_on_loopback", run: kill_controller },
+    Test { name: "killing_outer_and_guardian_at_once_leaves_nothing_on_loopback", run: kill_both },
 ];
 
 /// Scenarios that only the tests start.
@@ -88,4 +89,10 @@ fn kill_guardian(account: Account) {
 fn kill_controller(account: Account) {
     let started = Started::new("linger_on_loopback", account);
     started.kill_generation(2);
+}
+
+/// Where the kernel allows a PID namespace, as it does for those who can have hosts of namespaces.
+fn kill_both(account: Account) {
+    let started = Started::new("linger_on_loopback", account);
+    started.kill_both();
 }

@@ -48,6 +48,7 @@ fn key(name: &str, anomaly: Anomaly, from: f64, until: f64) -> KeyAnalysis {
         engine: "zones".to_owned(),
         operations: 2,
         reason: None,
+        initial: None,
         counterexample: Some(Box::new(found)),
     }
 }
@@ -79,6 +80,7 @@ fn fault(name: &str, node: &str, from: u64, until: Option<u64>) -> FaultRecord {
             unit: "frames".to_owned(),
         }],
         error: None,
+        unhealed: false,
     }
 }
 

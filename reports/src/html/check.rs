@@ -143,7 +143,7 @@ impl Section {
             }),
             groups: GroupView::of(&drawn.history, &drawn.analysis, &file.faults),
             charts: (is_timed && !file.history.operations.is_empty())
-                .then(|| Charts::of(&file.history, &plot)),
+                .then(|| Charts::of(&file.history, &plot, false)),
             keys: Keys::of(&file.analysis, MOST_ROWS),
             verify: verify.map(|text| visible(&text, COMMAND_CHARACTERS)),
             name,

@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use partita_checker::{History, Nanoseconds, Outcome};
+use partita_checker::{History, Nanoseconds, Operation, Outcome};
 
 use super::{Buckets, Windows};
 use crate::run::completion;
@@ -135,7 +135,14 @@ impl Quantiles {
 }
 
 impl Latency {
-    pub(crate) fn of(history: &History, buckets: Buckets, windows: &Windows) -> Self {
+    /// `is_answered_later` tells the operations that are on record as without an answer though the
+    /// store accepted them; how long they took is not known.
+    pub(crate) fn of(
+        history: &History,
+        buckets: Buckets,
+        windows: &Windows,
+        is_answered_later: impl Fn(&Operation) -> bool,
+    ) -> Self {
         let wanted = history.operations.len() as u64 / OPERATIONS_PER_STRETCH;
         let end = Nanoseconds(buckets.begin(buckets.count).0 - 1);
         let stretches = Buckets::until(end, wanted.clamp(LEAST_STRETCHES, MOST_STRETCHES));
@@ -148,7 +155,7 @@ impl Latency {
             let ended = completion(operation).map_or(last, |moment| moment.time);
             let is_under_fault = windows.overlap(operation.invoked.time, ended);
             let apart = if is_under_fault { &mut faulty } else { &mut calm };
-            if !operation.is_failed() {
+            if !operation.is_failed() && !is_answered_later(operation) {
                 apart.push((ended.since(operation.invoked.time).0, operation.is_ok()));
             }
             let Some(moment) = completion(operation) else { continue };
@@ -275,7 +282,7 @@ mod tests {
 
     fn latency(history: &History, faults: &[(u64, u64)]) -> Latency {
         let windows = Windows::of_spans(faults);
-        Latency::of(history, Buckets::until(Nanoseconds(10_000), 10), &windows)
+        Latency::of(history, Buckets::until(Nanoseconds(10_000), 10), &windows, |_| false)
     }
 
     #[test]

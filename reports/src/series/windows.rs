@@ -70,6 +70,7 @@ mod tests {
             ended_ns,
             effects: Vec::new(),
             error: None,
+            unhealed: false,
         }
     }
 
@@ -93,7 +94,7 @@ mod tests {
     fn a_fault_that_could_not_be_injected_was_not_in_force() {
         let failed = FaultRecord { error: Some("no such process".into()), ..fault(10, Some(20)) };
         assert_eq!(windows(std::slice::from_ref(&failed)), []);
-        let effect = Effect { what: "frames dropped".into(), amount: 3.0, unit: "frames".into() };
+        let effect = Effect { what: "killed".into(), amount: 3.0, unit: "processes".into() };
         let half_healed = FaultRecord { effects: vec![effect], ..failed };
         assert_eq!(windows(&[half_healed]), [(10, 20)]);
     }

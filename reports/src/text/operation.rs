@@ -21,7 +21,7 @@ pub fn returned(witness: &Witness) -> Option<Nanoseconds> {
 
 /// A value as a label shows it.
 pub fn value(value: &Value) -> String {
-    brief(&value.to_string(), LABEL_CHARACTERS)
+    brief(&value.in_words().to_string(), LABEL_CHARACTERS)
 }
 
 /// A counterexample's operation on `key`.

@@ -2,5 +2,6 @@
 
 mod checks;
 mod files;
+mod groups;
 mod page;
 mod support;

@@ -320,9 +320,12 @@ fn length_of(token: &Value) -> i64 {
     i64::try_from(encode(token).len()).unwrap_or(i64::MAX)
 }
 
-/// Scalars travel as text: an integer is written without quotes and read back as one.
+/// Scalars travel as text: a text is sent as it is, an integer in digits and read back as one.
 fn encode(value: &Value) -> Bytes {
-    Bytes::from(value.to_string())
+    match value {
+        Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+        other => Bytes::from(other.to_string()),
+    }
 }
 
 /// The value that these bytes stand for: an integer only if they are exactly what [`encode`] makes of

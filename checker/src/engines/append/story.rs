@@ -13,7 +13,7 @@ use crate::history::{History, Response};
 use crate::model::Append;
 use crate::value::Value;
 use crate::verdict::{Anomaly, Counterexample, Relation, Witness};
-use crate::words::{brief, capital};
+use crate::words::{around, brief, capital};
 
 pub(super) fn tell(
     model: &Append<'_>,
@@ -137,6 +137,24 @@ impl Teller<'_> {
         }
     }
 
+    /// "process 3 (via n1) read […, 1, 2, …] from key k1", so that one sees where the piece stands.
+    fn saw_around(&self, read: u32, piece: u32) -> String {
+        let narrator = &self.narrator;
+        let place = match narrator.key {
+            Value::Null => String::new(),
+            key => format!(" from key {key}"),
+        };
+        let content = self.content(read);
+        let at = match content {
+            Value::List(items) => {
+                let value = self.model.value(self.pieces.get(piece).value);
+                items.iter().position(|item| item == value).unwrap_or(0)
+            }
+            _ => 0,
+        };
+        format!("{} read {}{place}", narrator.who(read), around(content, at))
+    }
+
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
         let narrator = &self.narrator;
         let saw = |read: u32| {
@@ -172,8 +190,8 @@ impl Teller<'_> {
                 Anomaly::ContradictoryOrder,
                 format!(
                     "{}, and {}: they show {} after different contents, but it was added only once.",
-                    capital(&saw(one)),
-                    saw(other),
+                    capital(&self.saw_around(one, piece)),
+                    self.saw_around(other, piece),
                     name(piece),
                 ),
             ),
@@ -198,7 +216,10 @@ pub(super) fn as_put(
         });
         Value::list(items.collect::<Vec<_>>())
     } else {
-        let texts = content.map(|piece| model.value(piece.value).to_string());
+        let texts = content.map(|piece| match model.value(piece.value) {
+            Value::Text(text) => text,
+            _ => "",
+        });
         Value::text(texts.collect::<String>())
     };
     show_as_put(witness, content);

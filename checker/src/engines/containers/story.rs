@@ -166,7 +166,7 @@ impl Teller<'_> {
         );
         let [item] = chain else {
             let values: Vec<String> =
-                chain.iter().map(|item| self.narrator.argument(item.put).to_string()).collect();
+                chain.iter().map(|item| self.narrator.asked(item.put)).collect();
             return format!(
                 "{found}, but from {} on there was always one of {} in it.",
                 self.narrator.from(empty),
@@ -182,14 +182,14 @@ impl Teller<'_> {
             NONE => format!("{found}, but {put}, and nobody ever took it out: a lost element."),
             take => format!(
                 "{found}, but {put}, and {} was taken out only after that, at {}.",
-                self.narrator.argument(item.put),
+                self.narrator.asked(item.put),
                 self.narrator.from(take),
             ),
         }
     }
 
     fn overtaken(&self, first: &Item, second: &Item) -> String {
-        let value = self.narrator.argument(first.put);
+        let value = self.narrator.asked(first.put);
         let ahead = format!(
             "{value} had been in {} since {}, before {} was even asked for at {}",
             self.object(),
@@ -214,9 +214,9 @@ impl Teller<'_> {
     }
 
     fn crossing(&self, chain: &[Item]) -> String {
-        let value = |item: &Item| self.narrator.argument(item.put);
+        let value = |item: &Item| self.narrator.asked(item.put);
         let [below, above] = chain else {
-            let values: Vec<String> = chain.iter().map(|item| value(item).to_string()).collect();
+            let values: Vec<String> = chain.iter().map(value).collect();
             return format!(
                 "There was always one of {} on {}, but none of them can have lain below the others \
                  all that time: each was pushed too late or popped too early.",
@@ -247,7 +247,7 @@ impl Teller<'_> {
         format!(
             "{} {verb} {} from {}",
             self.narrator.who(take),
-            self.narrator.answer(take),
+            self.narrator.answered(take),
             self.object(),
         )
     }
@@ -255,6 +255,6 @@ impl Teller<'_> {
     /// "the enqueue of 17 by process 3 (via n1)"
     fn the_put(&self, put: u32) -> String {
         let noun = if self.is_queue() { "enqueue" } else { "push" };
-        format!("the {noun} of {} by {}", self.narrator.argument(put), self.narrator.who(put))
+        format!("the {noun} of {} by {}", self.narrator.asked(put), self.narrator.who(put))
     }
 }

@@ -64,6 +64,15 @@ impl Set<'_> {
         slots: &mut Slots,
         patience: &Patience<'_>,
     ) -> Result<Vec<u32>, Obstacle> {
+        if self.has_repeated() {
+            for (place, span) in (0_u32..).zip(spans) {
+                patience.step()?;
+                if self.repeats(span.call) {
+                    let (members, fault) = (vec![place], Fault::Repeated { read: place });
+                    return Err(Obstacle::Finding(Finding { members, fault }));
+                }
+            }
+        }
         let is_read = |span: &Span| matches!(span.call.action, Action::Read);
         let mut moments = if patience.count(spans, is_read)? > 0 {
             growing::decide(self, spans, slots, patience)?
@@ -100,6 +109,8 @@ struct Finding {
 enum Fault {
     /// It saw an element that nobody added.
     FromNowhere { observer: u32 },
+    /// A read that shows an element more than once.
+    Repeated { read: u32 },
     /// It saw an element before its addition was invoked.
     FromTheFuture { add: u32, observer: u32 },
     /// It missed an element whose addition had come back; `seen` says whether anybody saw it.

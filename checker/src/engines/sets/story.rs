@@ -10,7 +10,7 @@ use crate::history::{Action, History};
 use crate::model::Set;
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Relation};
-use crate::words::capital;
+use crate::words::{brief, capital};
 
 pub(super) fn tell(
     set: &Set<'_>,
@@ -42,7 +42,7 @@ fn cycle(fault: &Fault) -> Vec<(u32, u32, Relation)> {
         Fault::Incomparable { one, other } => {
             vec![(one, other, OverwrittenBefore), (other, one, OverwrittenBefore)]
         }
-        Fault::FromNowhere { .. } | Fault::Contradiction => Vec::new(),
+        Fault::FromNowhere { .. } | Fault::Repeated { .. } | Fault::Contradiction => Vec::new(),
     }
 }
 
@@ -61,6 +61,7 @@ impl Teller<'_> {
                     self.saw_stranger(observer)
                 ),
             ),
+            Fault::Repeated { read } => (Anomaly::DuplicateElement, self.repeated(read)),
             Fault::FromTheFuture { add, observer } => (
                 Anomaly::ReadFromTheFuture,
                 format!(
@@ -96,7 +97,7 @@ impl Teller<'_> {
                     capital(&self.narrator.who(later)),
                     self.narrator.object("set"),
                     self.narrator.from(later),
-                    self.only_in(earlier, later),
+                    brief(&self.only_in(earlier, later)),
                     self.narrator.who(earlier),
                     self.narrator.until(earlier),
                 ),
@@ -107,9 +108,9 @@ impl Teller<'_> {
                     "{} saw {} in {} without {}, {} the other way round, and nothing was removed: \
                      one of them was added first.",
                     capital(&self.narrator.who(one)),
-                    self.only_in(one, other),
+                    brief(&self.only_in(one, other)),
                     self.narrator.object("set"),
-                    self.only_in(other, one),
+                    brief(&self.only_in(other, one)),
                     self.narrator.who(other),
                 ),
             ),
@@ -124,11 +125,21 @@ impl Teller<'_> {
         }
     }
 
+    fn repeated(&self, read: u32) -> String {
+        format!(
+            "{} read {} from {} at {}, which shows an element twice.",
+            capital(&self.narrator.who(read)),
+            self.narrator.answered(read),
+            self.narrator.object("set"),
+            self.narrator.until(read),
+        )
+    }
+
     fn missing(&self, add: u32, observer: u32, moral: &str) -> String {
         format!(
             "{} did not find {} in {} at {}, after {} had come back at {}: {moral}.",
             capital(&self.narrator.who(observer)),
-            self.narrator.argument(add),
+            self.narrator.asked(add),
             self.narrator.object("set"),
             self.narrator.from(observer),
             self.the_change(add),
@@ -140,15 +151,15 @@ impl Teller<'_> {
         format!(
             "{} found {} in {}",
             self.narrator.who(observer),
-            self.narrator.argument(change),
+            self.narrator.asked(change),
             self.narrator.object("set"),
         )
     }
 
     fn saw_stranger(&self, observer: u32) -> String {
         let element = match self.narrator.operation(observer).action {
-            Action::Read => self.stranger(observer),
-            _ => self.narrator.argument(observer),
+            Action::Read => brief(&self.stranger(observer)),
+            _ => self.narrator.asked(observer),
         };
         let who = capital(&self.narrator.who(observer));
         format!("{who} found {element} in {}", self.narrator.object("set"))
@@ -188,6 +199,6 @@ impl Teller<'_> {
             Function::Remove => "removal",
             _ => "addition",
         };
-        format!("the {verb} of {} by {}", self.narrator.argument(place), self.narrator.who(place))
+        format!("the {verb} of {} by {}", self.narrator.asked(place), self.narrator.who(place))
     }
 }

@@ -53,6 +53,13 @@ pub fn minimise<M: Model>(
     if relaxed { minimiser.leave_out(part) } else { part }
 }
 
+/// The spans, which are not linearizable, without those that are not needed for that: without any
+/// one of the rest, and all that may rely on it, there is an order.
+pub(crate) fn tighten<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Vec<Span> {
+    let minimiser = Minimiser { model, limits, left: Cell::new(EFFORT) };
+    minimiser.leave_out(spans.to_vec())
+}
+
 struct Minimiser<'a, M: Model> {
     model: &'a M,
     limits: &'a Limits<'a>,

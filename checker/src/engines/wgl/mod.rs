@@ -31,6 +31,7 @@ mod table;
 mod timeline;
 
 pub use minimise::minimise;
+pub(crate) use minimise::tighten;
 
 use rustc_hash::FxHashMap;
 

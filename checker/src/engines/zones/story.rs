@@ -64,7 +64,7 @@ impl Teller<'_> {
                 (Anomaly::ValueFromNowhere, self.nowhere(observer), None)
             }
             Story::SwappedTwice { first, second } => {
-                (Anomaly::DuplicateSwap, self.swapped_twice(first, second), None)
+                (Anomaly::LostUpdate, self.swapped_twice(first, second), None)
             }
             Story::Circle { ref swaps } => (Anomaly::CircularSwaps, self.circle(swaps), None),
             Story::Future { writer, observer } => {
@@ -124,7 +124,8 @@ impl Teller<'_> {
             );
         }
         format!(
-            "{} swapped {}{}, and {} swapped {}: both replaced {}, which can only go once.",
+            "{} swapped {}{}, and {} swapped {}: both replaced {}, which can only go once, \
+             but went twice: a lost update.",
             capital(&self.who(first)),
             self.swap(first),
             self.on_key(),

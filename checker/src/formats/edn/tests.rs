@@ -85,6 +85,111 @@ fn form_that_is_no_value_matters_only_where_a_value_is_needed() {
 }
 
 #[test]
+fn lines_of_others_than_clients_may_hold_anything() {
+    let client = format!("{READ}{ANSWER}");
+    for form in [
+        "1/3",
+        "foo",
+        "#object[java.lang.Object 0x1 \"x\"]",
+        "#inst \"2020\"",
+        "\\newline",
+        "#:a{:b 1 :c 2}",
+        "#_x 5",
+        "^{:a 1} [1]",
+        "#\"re[gex\"",
+        "##NaN",
+        "#<Foo bar: [baz <x>>",
+        "'(a b)",
+        "#'foo/bar",
+        "#(+ 1 %)",
+        "#=(java.Foo.)",
+        "{:a}",
+        "\"\\q\"",
+        "\"\\ud800\"",
+        "::kw",
+        "#{1 1}",
+        "0x1F",
+        "`(a ~b)",
+        &format!("{}{}", "[".repeat(90), "]".repeat(90)),
+    ] {
+        let text = format!(
+            "{{:value {form} :time {form}, :process :nemesis :type :info :f {form}}}\n\
+             {{:error {form} :process :clock-nemesis, :exception {form} :type :info :f :bump}}\n\
+             {{:type :info, :process 7, :f :reconnect :value {form}}}\n{client}\
+             {{:process 1 :type :invoke :f :write :value 1 :error {form}}}\n\
+             {{:process 1 :type :info :f :write :value {form}}}"
+        );
+        let ReadHistory { history, reading } = read("h.edn", text.as_bytes(), &options())
+            .unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(history.operations.len(), 2, "{form}");
+        let skipped: u64 = reading.notes.iter().map(|note| note.count).sum();
+        assert_eq!(skipped, 3, "{form}: {reading:?}");
+    }
+}
+
+#[test]
+fn client_may_have_a_name() {
+    let text = format!("{READ}{ANSWER}").replace("process 0", "process \"c1\"") + READ;
+    let ReadHistory { history, reading } = read("h.edn", text.as_bytes(), &options()).unwrap();
+    let processes: Vec<u32> = history.operations.iter().map(|one| one.process.0).collect();
+    assert_eq!(processes, [1, 0]);
+    assert_eq!(reading.decisions[0].subject, "processes");
+    let orphan = refusal(&ANSWER.replace("process 0", "process :c1"));
+    assert!(orphan.contains("expected an invocation by :c1"), "{orphan}");
+}
+
+#[test]
+fn micro_operations_make_a_transaction_under_any_name() {
+    let text = "{:process 0 :type :invoke :f :write :value [[:w :x 1]]}
+                {:process 0 :type :ok :f :write :value [[:w :x 1]]}
+                {:process 0 :type :invoke :f :do-it :value [[:r :x nil]]}
+                {:process 0 :type :info :f :do-it :value :timeout}";
+    let ReadHistory { history, reading } = read("h.edn", text.as_bytes(), &options()).unwrap();
+    assert!(history.operations.iter().all(|one| one.action.function() == Function::Txn));
+    assert_eq!(reading.decisions[0].operations, 2);
+}
+
+#[test]
+fn nil_is_an_answer_of_all_objects_but_a_register() {
+    let nil = ANSWER.replace('3', "nil");
+    for (function, left_out) in [("write", 1), ("cas", 1), ("append", 0), ("add", 0), ("delete", 0)]
+    {
+        let value = if function == "cas" { "[1 2]" } else { "1" };
+        let change = format!("{{:process 1 :type :invoke :f :{function} :value {value}}}\n");
+        let text = format!("{READ}{nil}{change}");
+        let reading = read("h.edn", text.as_bytes(), &options()).unwrap().reading;
+        assert_eq!((reading.reads_left_out, reading.completed_reads), (left_out, 1), "{function}");
+        assert_eq!(reading.withholds_valid().is_some(), left_out == 1);
+    }
+    let of_set = ReadOptions { model: Some(crate::ModelKind::Set), ..options() };
+    let text = format!("{READ}{nil}");
+    assert_eq!(read("h.edn", text.as_bytes(), &of_set).unwrap().reading.reads_left_out, 0);
+}
+
+#[test]
+fn fields_that_nobody_knows_are_named() {
+    let text = READ.replace('}', " :revision 4, :exception \"x\"}");
+    let notes = read("h.edn", text.as_bytes(), &options()).unwrap().reading.notes;
+    assert_eq!(notes.len(), 1);
+    assert_eq!(notes[0].text, "field `:revision` is not checked");
+    let answer = refusal(&format!("{READ}{}", ANSWER.replace(":value", ":vaule")));
+    assert!(answer.starts_with("h.edn:2:1: expected :value"), "{answer}");
+}
+
+#[test]
+fn numbers_are_exact_or_refused() {
+    assert_eq!(value("5.0"), Value::Integer(5));
+    assert_eq!(value("-0.0"), Value::Integer(0));
+    assert_eq!(value("12M"), Value::Integer(12));
+    assert_eq!(value("5.00M"), Value::Integer(5));
+    assert_eq!(value("0.30000000000000004"), Value::number(0.300_000_000_000_000_04).unwrap());
+    for number in ["1.5M", "9007199254740993.0", "12345678901234567890N", "0.123456789012345678"] {
+        let answer = refusal(&format!("{READ}{}", ANSWER.replace('3', number)));
+        assert!(answer.contains("a number of 64 bits"), "{answer}");
+    }
+}
+
+#[test]
 fn error_names_file_line_and_column() {
     let change = |from, to| refusal(&format!("[{READ}{}]", ANSWER.replacen(from, to, 1)));
     assert_eq!(
@@ -140,11 +245,15 @@ const NO_VALUE: &str = "expected nil, a boolean, a number of 64 bits, a string, 
 
 #[test]
 fn depth_and_length_are_bounded() {
+    let said_of = |text: &str| match read("h.edn", text.as_bytes(), &options()) {
+        Err(error) => error.to_string(),
+        Ok(read) => format!("cut off: {}", read.reading.cut.unwrap().events),
+    };
     for open in ["[", "{", "#{", "#_", "#_[", "{:a "] {
         let deep = format!("{{:process 0 :value {}", open.repeat(100_000));
-        let answer = refusal(&deep);
+        let answer = said_of(&deep);
         assert!(answer.contains("expected at most 64") || answer.contains("cut off"), "{answer}");
-        let answer = refusal(&deep.replace(":value", ":skipped"));
+        let answer = said_of(&deep.replace(":value", ":skipped"));
         assert!(answer.contains("expected at most 64") || answer.contains("cut off"), "{answer}");
     }
     for endless in
@@ -198,10 +307,14 @@ fn independent_values_have_their_key_with_them() {
 
 #[test]
 fn times_that_go_back_are_refused_with_their_line() {
-    let text = READ.replace('}', " :time 50}") + &ANSWER.replace('}', " :time 40}");
+    let overlapping = READ.replace('}', " :time 50}") + &ANSWER.replace('}', " :time 40}");
+    assert_eq!(history(&overlapping).unwrap().events().last().unwrap().time.0, 50);
+    let text = READ.replace('}', " :time 10}")
+        + &ANSWER.replace('}', " :time 50}")
+        + &READ.replace('}', " :time 40}");
     assert_eq!(
         refusal(&text),
-        "h.edn:2:1: event 1: expected a time of at least 50 ns, that of the event before, found \
+        "h.edn:3:1: event 2: expected a time of at least 50 ns, that of the event before, found \
          40 ns; --sort-by-time puts events in the order of their times"
     );
 }

@@ -93,3 +93,30 @@ fn table_of_operations_is_the_log_without_its_loggers() {
         assert!(read.history.events().eq(expected.clone()), "{text}");
     }
 }
+
+#[test]
+fn failed_compare_and_set_that_names_its_error_says_why() {
+    let response = |error: &str| {
+        let log = CAS.replace(":fail\t:cas\t[1 2]", &format!(":fail\t:cas\t{error}"));
+        history(&log, None).unwrap().operations[0].response()
+    };
+    for error in ["[1 2]\t:no-leader", "[1 2]\t[:conn-refused \"n1\"]", ":timeout", "[1 2]\t#<E x>"]
+    {
+        assert_eq!(response(error), None, "{error}");
+    }
+    for error in ["[1 2]\t:mismatch", "[1 2]\t[:precondition-failed \"x\"]", "[1 2]", "[1 2]\tnil"]
+    {
+        assert_eq!(response(error), Some(Response::Mismatch(None)), "{error}");
+    }
+}
+
+#[test]
+fn other_words_of_the_logger_are_no_operations() {
+    let log = format!(
+        "INFO  jepsen.util - 5 nodes are (up\n\
+         INFO  jepsen.util - :nemesis\t:info\t:start\t\"Cut off {{n1 [\n{CAS}\
+         INFO  jepsen.util - 4\t:invoke\t:write\t1\n\
+         INFO  jepsen.util - 4\t:info\t:write\t1\tindeterminate: (timed out\n"
+    );
+    assert_eq!(history(&log, None).unwrap().operations.len(), 2);
+}

@@ -58,6 +58,10 @@ pub(super) struct Operation {
     end: Option<Time>,
     /// Whether it has an end and yet nobody knows how it ended.
     erred: bool,
+    /// Whether its output may say something that is not looked at.
+    unread: bool,
+    /// The fields of its input and output that have no meaning here.
+    pub(super) others: Vec<String>,
     line: u64,
 }
 
@@ -97,9 +101,12 @@ pub(super) fn operation(
         start,
         end,
         erred: false,
+        unread: false,
+        others: Vec::new(),
         line,
     };
     operation.argument(top, &input)?;
+    operation.ignore(&input);
     if end.is_some() {
         operation.answer(top)?;
     }
@@ -132,7 +139,7 @@ fn time(field: Field<'_>) -> Result<Time, Fault> {
         Form::Number(token) => number::billionths(token),
         _ => None,
     };
-    let number = number.filter(|number| number.abs() < BILLION * BILLION * BILLION);
+    let number = number.filter(|number| number.abs() < BILLION * BILLION * BILLION * 1_000);
     let Some(number) = number else {
         let expected = format!("`{}` to be a number of at most nine decimals", field.name);
         return Err(Fault::unexpected(field.node.at, expected, field.node.describe()));
@@ -174,6 +181,10 @@ impl Operation {
         Ok(())
     }
 
+    fn ignore(&mut self, fields: &Fields<'_>) {
+        self.others.extend(fields.others.iter().map(|(_, name)| (*name).to_owned()));
+    }
+
     /// What the operation answered, and whether it is known to have happened.
     fn answer(&mut self, top: &Fields<'_>) -> Result<(), Fault> {
         let output = top.get(Name::Output);
@@ -181,6 +192,7 @@ impl Operation {
             Some(field) if matches!(field.node.form, Form::Object(_)) => Fields::of(field.node)?,
             _ => Fields::default(),
         };
+        self.ignore(&inner);
         let succeeded = match inner.truth(Name::Success)? {
             None => top.truth(Name::Success)?,
             told => told,
@@ -218,21 +230,26 @@ impl Operation {
                     output.map_or_else(|| top.missing("output"), |_| inner.missing("value"))
                 );
             }
-            None => self.refuse_no(output)?,
+            None => self.refuse_no(output, &inner)?,
         }
         Ok(())
     }
 
-    /// Refuses `false` as the answer of an operation that has nothing to answer.
-    fn refuse_no(&self, output: Option<Field<'_>>) -> Result<(), Fault> {
-        match output {
-            Some(field) if matches!(field.node.form, Form::Bool(false)) => {
+    /// Looks at the output of an operation that has nothing to answer; refuses `false`.
+    fn refuse_no(&mut self, output: Option<Field<'_>>, inner: &Fields<'_>) -> Result<(), Fault> {
+        let Some(field) = output else { return Ok(()) };
+        match &field.node.form {
+            Form::Bool(false) => {
                 let expected =
                     format!("no output of a {}, or one that is not false", self.function);
-                Err(Fault::unexpected(field.node.at, expected, "false"))
+                return Err(Fault::unexpected(field.node.at, expected, "false"));
             }
-            _ => Ok(()),
+            Form::Null | Form::Bool(true) => {}
+            Form::Text(text) => self.unread = !text.eq_ignore_ascii_case("ok") && !text.is_empty(),
+            Form::Object(_) => self.unread = inner.given(Name::Value).is_some(),
+            Form::Number(_) | Form::List(_) => self.unread = true,
         }
+        Ok(())
     }
 
     fn swap(
@@ -290,6 +307,10 @@ impl Intervals {
         } else if operation.erred {
             let text = "operations that ended with an error, which may have happened or not";
             reading.note(Severity::Information, text, line);
+        }
+        if operation.unread {
+            let text = "outputs of operations that have nothing to answer, which were not checked";
+            reading.note(Severity::Warning, text, line);
         }
         self.operations.push(operation);
     }

@@ -70,6 +70,9 @@ pub(super) fn read_history(
     reader.finish()
 }
 
+/// What a note says of objects that are no events.
+const LINE_OF_LOG: &str = "objects without `process`, `type` and `f`, taken to be lines of a log";
+
 /// What the objects of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -113,12 +116,12 @@ impl Count {
 }
 
 impl Tally {
-    fn others(&mut self, fields: &Fields<'_>, line: u64) {
-        for (_, name) in &fields.others {
-            if let Some((count, _)) = self.others.get_mut(*name) {
+    fn others<'n>(&mut self, names: impl Iterator<Item = &'n str>, line: u64) {
+        for name in names {
+            if let Some((count, _)) = self.others.get_mut(name) {
                 *count += 1;
             } else if Other::of(name) != Other::Harmless {
-                self.others.insert((*name).to_owned(), (1, line));
+                self.others.insert(name.to_owned(), (1, line));
             }
         }
     }
@@ -239,7 +242,7 @@ impl<R: BufRead> Reader<R> {
     fn finish(mut self) -> Result<(History, Reading), ReadError> {
         let named = self.clients.named() as u64;
         let reading = &mut self.assembly.reading;
-        self.tally.tell(reading);
+        std::mem::take(&mut self.tally).tell(reading);
         if named > 0 {
             reading.decisions.push(Decision {
                 subject: "clients".to_owned(),
@@ -247,6 +250,13 @@ impl<R: BufRead> Reader<R> {
                 by: DecidedBy::Content,
                 operations: 0,
             });
+        }
+        // Lines of a log among events are one thing, a file of something else is another.
+        let log = reading.notes.iter().find(|note| note.text == LINE_OF_LOG);
+        if let (None, Some(line)) = (self.shape, log.map(|note| note.first_line)) {
+            let expected = "objects with `process`, `type` and `f`, or with a start and an end";
+            let problem = ReadProblem::unexpected(expected, "none of them");
+            return Err(ReadError { line, ..self.refused(problem) });
         }
         let end = self.items.error(0, ReadProblem::EndsEarly(String::new()));
         let blame = |(line, problem)| ReadError { line, column: None, problem, ..end };
@@ -276,8 +286,7 @@ impl Object<'_> {
     fn take(&mut self, node: &Node<'_>) -> Result<Option<Event>, Fault> {
         let mut fields = Fields::of(node)?;
         let Some(shape) = shape(&fields) else {
-            let text = "objects without `process`, `type` and `f`, taken to be lines of a log";
-            self.assembly.reading.note(Severity::Warning, text, self.line);
+            self.assembly.reading.note(Severity::Warning, LINE_OF_LOG, self.line);
             return Ok(None);
         };
         let process = match fields.get(Name::Process) {
@@ -309,6 +318,10 @@ impl Object<'_> {
             fields.disown(name);
         }
         let (kind, function) = (fields.known_kind()?, fields.function()?);
+        if function != Function::Cas || fields.get(Name::Value).is_some() {
+            fields.disown(Name::Expected);
+            fields.disown(Name::New);
+        }
         let (index, time) = self.moment(&fields)?;
         let key = self.key(&fields, kind, process)?;
         let event = Event {
@@ -328,7 +341,7 @@ impl Object<'_> {
             let text = "operations that are `ok` and name an error, taken to have happened";
             self.assembly.reading.note(Severity::Warning, text, self.line);
         }
-        self.tally.others(&fields, self.line);
+        self.tally.others(fields.others.iter().map(|(_, name)| *name), self.line);
         Ok(Some(event))
     }
 
@@ -338,7 +351,8 @@ impl Object<'_> {
         fields: &Fields<'_>,
     ) -> Result<Option<Event>, Fault> {
         self.shape.get_or_insert(Shape::Intervals);
-        self.tally.others(fields, self.line);
+        let inner = operation.others.iter().map(|name| &**name);
+        self.tally.others(fields.others.iter().map(|(_, name)| *name).chain(inner), self.line);
         self.intervals.push(operation, self.line, &mut self.assembly.reading);
         Ok(None)
     }

@@ -603,7 +603,7 @@ impl<R: BufRead> Items<R> {
 
     /// The file ended in the middle of an object: a cut, unless something is wrong further up.
     fn ended(&mut self) -> Result<Next, ReadError> {
-        while self.text.last() == Some(&0) {
+        while self.text.last().is_some_and(|&byte| byte == 0 || is_blank(byte)) {
             self.text.pop();
         }
         self.damage()?;

@@ -1,6 +1,6 @@
 //! What JSON of other recorders is taken to mean, and what is refused.
 
-use crate::formats::{DecidedBy, ReadHistory, ReadOptions, Reading, Severity, read};
+use crate::formats::{DecidedBy, Format, ReadHistory, ReadOptions, Reading, Severity, read};
 use crate::history::{History, Response};
 use crate::{EventKind, Verdict, check};
 
@@ -60,9 +60,10 @@ fn array_has_one_form() {
         (array().replace("[\n", "[,\n"), "expected an event as a JSON object"),
         (array() + "{}", "expected nothing after the array"),
         (array().replace("[\n", "[\n3,"), "expected an event as a JSON object, found `3,"),
-        (LINES.replace("}\n", "},\n"), "h:1:84: expected an event as a JSON object, found `,`"),
+        (LINES.replace("}\n", "},\n"), "h:1:82: expected an event as a JSON object, found `,`"),
     ] {
-        let error = refusal(&text);
+        let options = ReadOptions { format: Some(Format::JsonLines), ..ReadOptions::default() };
+        let error = read("h", text.as_bytes(), &options).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -207,13 +208,13 @@ fn key_on_some_operations_only_is_a_warning() {
 #[test]
 fn what_nobody_can_have_meant_is_refused_with_its_place() {
     for (change, expected) in [
-        (("\"read\"", "\"raed\""), "h:3:49: expected `f` to be one of read, write, cas"),
+        (("\"read\"", "\"raed\""), "h:3:54: expected `f` to be one of read, write, cas"),
         (("\"read\"", "\"raed\""), "(perhaps read), found `\"raed\"`"),
         (("\"read\"", "3"), "to be one of read"),
         (("\"ok\"", "\"okay\""), "h:2:41: expected `type` to be invoke, ok, fail or info"),
-        (("\"key\":\"x\"", "\"key\":\"x\",\"key\":\"y\""), "h:1:67: expected every field once"),
-        (("\"value\":1", "\"vlaue\":1"), "h:1:67: expected a field `value`, found `vlaue`"),
-        (("\"process\"", "\"proces\""), "h:1:23: expected a field `process`, found `proces`"),
+        (("\"key\":\"x\"", "\"key\":\"x\",\"key\":\"y\""), "h:1:72: expected every field once"),
+        (("\"value\":1", "\"vlaue\":1"), "h:1:72: expected a field `value`, found `vlaue`"),
+        (("\"process\"", "\"proces\""), "h:1:22: expected a field `process`, found `proces`"),
         (("\"key\"", "\"keys\""), "expected a field `key`, found `keys`"),
         (
             ("\"read\",\"key\":\"x\",\"value\":1", "\"read\",\"key\":\"x\",\"val\":1"),
@@ -224,17 +225,17 @@ fn what_nobody_can_have_meant_is_refused_with_its_place() {
             "missing field `value`",
         ),
         (("\"value\":1", "\"argument\":1"), "missing field `value` in the invocation of a write"),
-        (("\"value\":1", "\"value\":{\"a\":1}"), "h:1:75: expected null, a boolean"),
+        (("\"value\":1", "\"value\":{\"a\":1}"), "h:1:80: expected null, a boolean"),
         (
             ("\"value\":1", "\"value\":9223372036854775808"),
-            "h:1:75: expected a number that a 64-bit",
+            "h:1:80: expected a number that a 64-bit",
         ),
-        (("\"value\":1", "\"value\":[1,1e400]"), "h:1:78: expected a number that a 64-bit"),
-        (("\"value\":1", "\"value\":NaN"), "h:1:75: expected null"),
-        (("\"value\":1", "\"value\":01"), "h:1:76: expected a number without leading zeros"),
+        (("\"value\":1", "\"value\":[1,1e400]"), "h:1:83: expected a number that a 64-bit"),
+        (("\"value\":1", "\"value\":NaN"), "h:1:80: expected null"),
+        (("\"value\":1", "\"value\":01"), "h:1:81: expected a number without leading zeros"),
         (("\"value\":1", "\"value\":\"\\ud800\""), "surrogate"),
         (("\"value\":1", "\"value\":\"a\tb\""), "expected the end of a string"),
-        (("\"process\":1", "\"process\":-1"), "h:3:33: expected `process` to be an integer"),
+        (("\"process\":1", "\"process\":-1"), "h:3:32: expected `process` to be an integer"),
         (("\"process\":1", "\"process\":null"), "expected `process`"),
         (("\"process\":1,", ""), "h:3:1: expected missing field `process`"),
         (("\"index\":1", "\"index\":1.5"), "expected `index` to be an integer from 0"),
@@ -314,7 +315,7 @@ fn cut_files_keep_what_is_whole() {
 #[test]
 fn damage_in_the_middle_is_an_error() {
     for (text, place) in [
-        (lines(&[("\"x\",\"value\":1}\n{\"index\":2", "\"x\",\"va\n{\"index\":2")]), "h:2:70:"),
+        (lines(&[("\"x\",\"value\":1}\n{\"index\":2", "\"x\",\"va\n{\"index\":2")]), "h:2:71:"),
         (lines(&[(",\"value\":null}\n", "\n")]), "h:4:1:"),
         (lines(&[("{\"index\":2", "\0\0\0{\"index\":2")]), "h:3:1:"),
     ] {
@@ -410,7 +411,7 @@ fn operations_that_do_not_say_enough_are_refused() {
         ("\"Output\":{\"value\":1},", "", "missing field `output`"),
         ("\"Output\":{\"value\":1}", "\"Output\":{\"val\":1}", "missing field `value`"),
         ("\"Output\":true", "\"Output\":{}", "the output of a cas to be true or false"),
-        ("\"Return\":20", "\"Return\":9", "h:2:90: expected `Return` not to be before the start"),
+        ("\"Return\":20", "\"Return\":9", "h:2:87: expected `Return` not to be before the start"),
         ("\"op\":\"get\"", "\"op\":0", "expected `op` to be one of"),
         ("\"Call\":30", "\"Call\":\"30\"", "expected `Call` to be a number"),
         ("\"Input\":{\"op\":\"get\",\"key\":\"x\"}", "\"Input\":\"get x\"", "to be an object with"),
@@ -428,7 +429,7 @@ fn operations_that_do_not_say_enough_are_refused() {
 
 #[test]
 fn times_before_an_epoch_or_far_after_it_keep_their_order() {
-    let text = INTERVALS.replace("\"Call\":10", "\"Call\":-1e18").replace(":50", ":1e19");
+    let text = INTERVALS.replace("\"Call\":10", "\"Call\":-1e18").replace(":50", ":1e18");
     let history = whole(&text).history;
     let times: Vec<u64> = history.events().map(|event| event.time.0).collect();
     assert_eq!(times[0], 0);
@@ -449,4 +450,30 @@ fn logs_of_several_clients_are_sorted_by_time_if_asked() {
     let ReadHistory { history, reading } = read("h", text.as_bytes(), &options).unwrap();
     assert!(history.events().eq(whole(LINES).history.events()));
     assert!(reading.decisions.iter().any(|decision| decision.subject == "order"));
+}
+
+#[test]
+fn what_an_output_says_besides_is_counted() {
+    let text = INTERVALS
+        .replace("\"Output\":{}", "\"Output\":{\"revision\":3,\"value\":7}")
+        .replace("{\"value\":1}", "{\"value\":1,\"revision\":3}");
+    let reading = whole(&text).reading;
+    let found = notes(&reading, Severity::Warning);
+    assert_eq!(
+        found[0].0,
+        "outputs of operations that have nothing to answer, which were not checked"
+    );
+    assert_eq!(found[1], ("fields `revision` were not checked: only values are", 2));
+}
+
+#[test]
+fn file_of_something_else_is_no_history() {
+    for text in ["{\"history\":[]}\n", "\n{\"level\":\"info\"}\n{\"level\":\"warn\"}\n"] {
+        let error = refusal(text);
+        let line = 1 + u64::from(text.starts_with('\n'));
+        assert!(
+            error.starts_with(&format!("h:{line}: expected objects with `process`")),
+            "{error}"
+        );
+    }
 }

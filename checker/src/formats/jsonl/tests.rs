@@ -47,7 +47,7 @@ fn event_out_of_place_is_named_by_line_and_index() {
 fn line_without_end_does_not_fill_the_memory() {
     let endless = io::BufReader::new(io::repeat(b' '));
     let error = read_history("h.jsonl", endless).unwrap_err().to_string();
-    assert_eq!(error, "h.jsonl:1:16777217: expected a line of at most 16777216 bytes");
+    assert!(error.ends_with("expected a line of at most 16777216 bytes"), "{error}");
 }
 
 #[test]

@@ -9,9 +9,9 @@
 //!
 //! A command that there is not, that has a wrong number of words or that is not about keys answers so
 //! at once, and `EXEC` then answers `EXECABORT` with nothing done; so it does if the commands together
-//! are longer than [`MAX_BYTES`]. What else is wrong with a command is said in its place by `EXEC`. A connection that closes
-//! before `EXEC`, or `RESET`, leaves nothing done. There is no `WATCH`: what was read before `MULTI`
-//! is compared by `SET … IFEQ` or `DELEX … IFEQ`.
+//! are longer than [`MAX_BYTES`]. What else is wrong with a command is said in its place by `EXEC`. A
+//! connection that closes before `EXEC`, or `RESET`, leaves nothing done. There is no `WATCH`: what
+//! was read before `MULTI` is compared by `SET … IFEQ` or `DELEX … IFEQ`.
 
 use bytes::Bytes;
 

@@ -18,7 +18,7 @@ const KINDS: [(&str, Family, &str, &str, &str); 6] = [
     ("kill", Family::Process, "leader", "killed", "processes"),
     ("pause", Family::Process, "a follower", "time stopped", "ms"),
     ("delay", Family::Link, "random", "frames delayed", "frames"),
-    ("clock-step", Family::Clock, "n2", "clock moved", "ms"),
+    ("clock-step", Family::Clock, "n2", "readings of moved clocks", "readings"),
     ("slow-fsync", Family::Disk, "majority", "fsyncs delayed", "calls"),
 ];
 
@@ -61,6 +61,7 @@ pub(crate) fn faults(plan: &Plan, random: &mut ChaCha8Rng) -> Vec<FaultRecord> {
                 vec![Effect { what: what.into(), amount, unit: unit.into() }]
             },
             error: failed.then(|| "ptrace: the node exited before its clock was taken over".into()),
+            unhealed: false,
         });
         began_ns += SECOND * plan.fault_every + random.random_range(0..SECOND / 2);
     }

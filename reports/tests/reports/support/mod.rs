@@ -122,6 +122,10 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         } else {
             Vec::new()
         },
+        notes: Vec::new(),
+        faults_counted: 0,
+        stalls: Vec::new(),
+        failure: None,
     };
     Fixture { record, history, faults, analysis }
 }

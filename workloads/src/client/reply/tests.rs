@@ -1,3 +1,5 @@
+//! Replies, whole and in pieces, and whatever is none.
+
 use super::*;
 
 const SMALL: ReplyLimits = ReplyLimits { line: 64, bytes: 256, elements: 8, depth: 3 };

@@ -1,3 +1,5 @@
+//! What commands are and what replies mean.
+
 use super::*;
 
 fn error(message: &str) -> Reply {
@@ -57,6 +59,8 @@ fn an_append_is_done_once_its_length_is_told() {
     let append = Invocation::append("k".into(), "7,".into());
     assert_eq!(command(&append).map(|words| words.concat()), Some(b"APPENDk7,".to_vec()));
     assert_eq!(completed(&append, &Reply::Integer(12)), Completion::Done);
+    let write = Invocation::write("k".into(), "a \"b\"\n".into());
+    assert_eq!(command(&write).map(|words| words.concat()), Some(b"SETka \"b\"\n".to_vec()));
     interpret(&append, &Reply::Integer(1)).expect_err("shorter than what was appended");
     let read = Invocation::read("k".into());
     assert_eq!(completed(&read, &bulk("6,7,")), Completion::Read("6,7,".into()));

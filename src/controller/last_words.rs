@@ -1,0 +1,154 @@
+//! Finds, in what a node wrote before it ended, the line that says why.
+//!
+//! That is seldom the last one: a panic is followed by its backtrace, a fatal error by hints.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// How much of a file's end is looked at, in bytes.
+const READ: u64 = 256 << 10;
+/// How many lines are looked at, from the end.
+const LINES: usize = 2_000;
+/// How many of the last lines are repeated.
+const REPEATED: usize = 5;
+/// The longest that a line is shown, in characters.
+const LONGEST: usize = 300;
+
+/// The end of a node's output.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LastWords {
+    /// The line that says why it ended, as far as one can tell.
+    pub why: Option<String>,
+    /// The last lines, in order.
+    pub lines: Vec<String>,
+}
+
+impl LastWords {
+    /// Of the file at `path`; none if it cannot be read.
+    pub fn of(path: &Path) -> Self {
+        Self::read(path).map_or_else(|_| Self::default(), |text| Self::in_text(&text))
+    }
+
+    fn read(path: &Path) -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(READ)))?;
+        let mut end = Vec::new();
+        file.take(READ).read_to_end(&mut end)?;
+        Ok(String::from_utf8_lossy(&end).into_owned())
+    }
+
+    fn in_text(text: &str) -> Self {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let recent = &lines[lines.len().saturating_sub(LINES)..];
+        // Of the lines that tell most, the last one.
+        let telling = (0..recent.len()).max_by_key(|&place| (weight(recent[place]), place));
+        let why = telling.filter(|&place| weight(recent[place]) > 0).map(|place| {
+            let line = recent[place].trim();
+            // Rust puts the message on the line below the place.
+            match recent.get(place + 1).filter(|_| is_rust_panic(line) && line.ends_with(':')) {
+                Some(message) => shown(&format!("{line} {}", message.trim())),
+                None => shown(line),
+            }
+        });
+        let last = &recent[recent.len().saturating_sub(REPEATED)..];
+        Self { why, lines: last.iter().map(|line| shown(line)).collect() }
+    }
+
+    /// Both in a sentence's end: why, then the last lines unless that is all there is.
+    pub fn in_words(&self) -> String {
+        let last = self.lines.join("; ");
+        match &self.why {
+            None if self.lines.is_empty() => "it wrote nothing".to_owned(),
+            None => format!("its last lines: {last}"),
+            Some(why) if self.lines == [why.as_str()] => why.clone(),
+            Some(why) => format!("{why}; its last lines: {last}"),
+        }
+    }
+}
+
+fn is_rust_panic(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains(" panicked at ")
+}
+
+/// How much a line tells of why a program ended.
+pub fn weight(line: &str) -> u8 {
+    // Frames of a backtrace are indented in every language; so is miette's message, by its cross.
+    let is_inner = line.starts_with([' ', '\t']);
+    if is_inner && !line.trim_start().starts_with(['×', '✖']) {
+        return 0;
+    }
+    let line = line.to_ascii_lowercase();
+    let begins = |word: &str| line.starts_with(word);
+    let has = |word: &str| line.contains(word);
+    let ends_programs = ["panic:", "fatal error:", "exception in thread", "terminate called"];
+    if ends_programs.iter().any(|word| begins(word))
+        || has(" panicked at ")
+        || (has("assertion") && has("failed"))
+        || is_inner
+    {
+        3
+    } else if ["panic", "fatal", "segmentation fault", "out of memory"].iter().any(|it| has(it)) {
+        2
+    } else {
+        u8::from(["error", "exception", "cannot"].iter().any(|word| has(word)))
+    }
+}
+
+fn shown(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(text: &str) -> String {
+        LastWords::in_text(text).why.expect("a line that says why")
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_own_line_whatever_follows_it() {
+        let frames: String = (0..60)
+            .map(|n| format!("  {n}: core::panicking::panic_fmt\n     at lib.rs\n"))
+            .collect();
+        let text = format!(
+            "[server 1] error: a peer went away\n\nthread 'engine' (7) panicked at src/a.rs:3:5:\n\
+             the log is torn\nstack backtrace:\n{frames}note: Some details are omitted\n"
+        );
+        assert_eq!(why(&text), "thread 'engine' (7) panicked at src/a.rs:3:5: the log is torn");
+        assert_eq!(LastWords::in_text(&text).lines.len(), REPEATED);
+
+        let go = "goroutine 1 [running]:\nmain.main()\n\t/src/main.go:4 +0x18\nexit status 2\n";
+        assert_eq!(why(&format!("panic: index out of range\n\n{go}")), "panic: index out of range");
+        let java = "Exception in thread \"main\" E: boom\n\tat A.main(A.java:3)\n";
+        assert_eq!(why(java), "Exception in thread \"main\" E: boom");
+        let python = "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x\n";
+        assert_eq!(why(python), "ValueError: x");
+        assert_eq!(
+            why("Error: \n  × 127.0.0.1:80 is taken\n  help: stop it\n"),
+            "× 127.0.0.1:80 is taken"
+        );
+    }
+
+    #[test]
+    fn where_no_line_says_why_the_last_ones_stand_alone() {
+        let words = LastWords::in_text("ready\nserving\n");
+        assert_eq!((words.why.as_deref(), words.lines.len()), (None, 2));
+        assert_eq!(words.in_words(), "its last lines: ready; serving");
+        assert_eq!(LastWords::default().in_words(), "it wrote nothing");
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_file_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stderr.log");
+        let noise = "all is well\n".repeat(50_000);
+        std::fs::write(&path, format!("panic: long ago\n{noise}panic: now\n")).expect("written");
+        assert_eq!(LastWords::of(&path).why.as_deref(), Some("panic: now"));
+    }
+}
