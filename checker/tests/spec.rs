@@ -221,7 +221,9 @@ fn keys_are_judged_apart_and_named() {
     assert!(verdicts.eq(expected.map(|(key, verdict)| (key.to_owned(), verdict))), "{error}");
     // What a test prints that unwraps the result.
     let words = format!("{error:?}");
-    let beginning = "violation: Store, not linearizable\n  No order of these 1 operations on key b";
+    let beginning = "violation: Store, not linearizable\n  No order of these 1 operations on key b \
+                     explains what their clients saw; the last answer, Is(Integer(1)) to \
+                     Get(Text(\"b\")) by process 0 at 0.007 s, fits none.\n";
     assert!(words.starts_with(beginning), "{words}");
     let line = "    #6 process 0: Get(Text(\"b\")) → Is(Integer(1)), from 0.006000 s to 0.007000 s";
     assert!(words.contains(line), "{words}");

@@ -308,7 +308,8 @@ mod tests {
             |list: &ValueId| Call { action: Action::Read, response: Some(Response::Value(*list)) };
         assert!(run(&set, [add, read(both)]).is_some());
         assert!(run(&set, [read(both)]).is_none());
-        assert!(!set.knows(read(twice)));
+        assert!(set.knows(read(twice)) && set.repeats(read(twice)));
+        assert!(run(&set, [add, read(twice)]).is_none(), "no set shows an element twice");
         let without_nine = Set::new(&Value::Null, values).unwrap();
         assert!(run(&without_nine, [add, read(both)]).is_none(), "nobody added 9");
     }
