@@ -231,7 +231,7 @@ fn print_outcomes(record: &RunRecord) {
     }
     if errors.len() > at_most {
         let more = errors[at_most..].iter().map(|error| error.count).sum();
-        say!("  errors: those of {} more operations are in run.json", HumanCount(more));
+        say!("  errors: {} more operations, see run.json", HumanCount(more));
     }
 }
 
