@@ -27,7 +27,7 @@ use crate::value::{Value, Values};
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
 };
-use crate::verify::{Expected, VerifyError, verify_begun};
+use crate::verify::VerifyError;
 use crate::words;
 
 /// What a check assumes and may use.
@@ -104,16 +104,8 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
-        let polls = AtomicUsize::new(0);
-        let stop = || {
-            polls.fetch_add(1, Ordering::Relaxed);
-            stop()
-        };
-        let (memory, end) = (options.memory, End::default());
-        let stop = &stop;
-        let polls = &polls;
-        let (model, deleted) = (&model, None);
-        Checker { history, options, stop, polls, progress, memory, end, model, deleted }.check()
+        let (subject, budget) = (BuiltIn::new(options), (options.memory, options.engine));
+        check_model(history, &model, &subject, budget, stop, progress)
     });
     checked.unwrap_or_else(|error| {
         let reasons = vec![error.to_string()];
@@ -123,7 +115,29 @@ pub fn check_watched(
 }
 
 mod begun;
+mod subject;
 mod violation;
+
+use subject::BuiltIn;
+pub(crate) use subject::{Subject, confirm_model, tighten_model};
+
+/// As [`check_watched`], for any model. The budget is the memory and which engine is to decide.
+pub(crate) fn check_model<'h, M: Monitored + Begins<'h>>(
+    history: &'h History,
+    model: &M,
+    subject: &dyn Subject,
+    (memory, choice): (usize, EngineChoice),
+    stop: &(dyn Fn() -> bool + Sync),
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
+    let polls = &AtomicUsize::new(0);
+    let stop = &|| {
+        polls.fetch_add(1, Ordering::Relaxed);
+        stop()
+    };
+    let end = End::default();
+    Checker { history, subject, choice, stop, polls, progress, memory, end, model }.check()
+}
 
 /// How often the minimisation of a counterexample goes on after it was told to stop: this share of
 /// what was asked before, within bounds, and, for the tables, so often per so many operations. That
@@ -162,7 +176,9 @@ struct End {
 
 struct Checker<'a, 'h, M> {
     history: &'h History,
-    options: &'a Options,
+    subject: &'a dyn Subject,
+    /// Which engine is to decide.
+    choice: EngineChoice,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// How often that was asked.
     polls: &'a AtomicUsize,
@@ -170,8 +186,6 @@ struct Checker<'a, 'h, M> {
     /// Bytes for one search.
     memory: usize,
     end: End,
-    /// What a delete leaves, where that is not the initial value.
-    deleted: Option<&'a Value>,
     model: &'a M,
 }
 
@@ -201,7 +215,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// The objects, each with the numbers of its operations. Those are said of it in any case, so
     /// there is no end to this, but it is one quick pass.
     fn objects(&mut self) -> Vec<Object> {
-        let by_key = self.options.model.splits_by_key();
+        let by_key = self.subject.splits_by_key();
         let keys = if by_key { &self.history.keys[..] } else { &[Value::Null] };
         let object = |key: &Value| Object {
             key: key.clone(),
@@ -222,7 +236,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// Says of all objects where their operations are.
     fn place(&self, objects: &mut [Object]) -> Result<(), Stopped> {
         let patience = Patience::new(self.stop);
-        let by_key = self.options.model.splits_by_key();
+        let by_key = self.subject.splits_by_key();
         for object in &mut *objects {
             object.places.reserve_exact(object.counts.invoked);
         }
@@ -260,7 +274,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             let span = span.expect("one was counted");
             return self.unknown(object, "none", self.without_meaning(span));
         }
-        let choice = self.options.engine;
+        let choice = self.choice;
         if matches!(choice, EngineChoice::Frontier | EngineChoice::Wgl) {
             return self.search(object, &spans, scratch);
         }
@@ -284,7 +298,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
 
     fn search(&self, object: &Object, spans: &[Span], scratch: &mut M::Scratch) -> Finding {
         let limits = self.limits();
-        let choice = self.options.engine;
+        let choice = self.choice;
         let by = |search| Found { search, engine: choice };
         let course = Course::new(self.progress);
         let watch = Some(&course);
@@ -301,7 +315,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
                 let (grace, polls) = (self.grace(spans.len()), AtomicUsize::new(0));
                 let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
                 let limits = Limits { stop: &stop, ..limits };
-                let part = wgl::minimise(self.model, spans, proven_at, &limits);
+                let part = self.model.minimise(spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
                 let patience = Patience::new(&stop);
                 let found = self.model.monitor(self.history, &part, scratch, &patience);
@@ -490,13 +504,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         if !self.history.operations.iter().any(crate::Operation::is_ok) {
             return doubt(analysis, "no operation completed: nothing was tested".to_owned());
         }
-        let Options { model, initial, initial_by_key, .. } = self.options.clone();
-        let certificate =
-            Certificate { model: model.name().to_owned(), initial: initial.clone(), keys };
-        let expected = Expected { model, initial };
-        let verified =
-            verify_begun(self.history, &certificate, &expected, &initial_by_key, self.stop);
-        if let Err(error) = verified {
+        let certificate = self.subject.certificate(keys);
+        if let Err(error) = self.subject.verify(self.history, &certificate, self.stop) {
             for key in &mut analysis.keys {
                 key.verdict = Verdict::Unknown;
             }

@@ -33,10 +33,8 @@ use orders::{Common, Orders};
 
 /// Why some operations have no order.
 #[derive(Debug, Clone)]
-pub struct Explanation {
-    /// All that is known of which must come before which. Nodes are places in the operations.
-    pub graph: DiGraph<usize, Constraint>,
-    /// The plainest cycle in the graph; empty if there is none.
+pub(crate) struct Explanation {
+    /// The plainest cycle of what must come before what; empty if there is none.
     pub cycle: Vec<Edge>,
     /// How far any order gets, if the answers are impossible regardless of time.
     pub impasse: Option<Impasse>,
@@ -44,7 +42,7 @@ pub struct Explanation {
 
 /// Why one operation must come before another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Constraint {
+struct Constraint {
     /// What kind of reason it is.
     pub relation: Relation,
     /// The real-time edges that it rests on, as pairs of places in the operations.
@@ -66,7 +64,7 @@ impl Constraint {
 }
 
 /// Explains why the spans have no order. Nothing if they have one, or are too many to tell.
-pub fn explain<M: Model>(model: &M, spans: &[Span]) -> Option<Explanation> {
+pub(crate) fn explain<M: Model>(model: &M, spans: &[Span]) -> Option<Explanation> {
     let orders = Orders::new(model, spans)?;
     let mut explainer = Explainer { model, spans, orders, graph: DiGraph::new() };
     for place in 0..spans.len() {
@@ -89,7 +87,7 @@ impl<M: Model> Explainer<'_, M> {
             Ok(common) => common,
             Err(impasse) => {
                 let impasse = Some(impasse);
-                return Some(Explanation { graph: self.graph, cycle: Vec::new(), impasse });
+                return Some(Explanation { cycle: Vec::new(), impasse });
             }
         };
         for &[from, to] in &real_time {
@@ -113,7 +111,7 @@ impl<M: Model> Explainer<'_, M> {
             self.contradict(real_time)?;
             cycle = self.plainest_cycle();
         }
-        Some(Explanation { graph: self.graph, cycle, impasse: None })
+        Some(Explanation { cycle, impasse: None })
     }
 
     /// All pairs of which the one came back before the other was invoked.

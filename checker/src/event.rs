@@ -108,10 +108,13 @@ pub enum Function {
     Release,
     /// A transaction over several registers.
     Txn,
+    /// An operation on an object of [one's own](crate::Spec), which stands as text in the value. No
+    /// format of files is read with it: what it means is known to the program that recorded it.
+    Apply,
 }
 
 impl Function {
-    /// All of them.
+    /// All that the models of [`MODELS`](crate::MODELS) know.
     pub const ALL: [Self; 15] = [
         Self::Read,
         Self::Write,
@@ -153,6 +156,7 @@ impl Function {
             Self::Acquire => "acquire",
             Self::Release => "release",
             Self::Txn => "txn",
+            Self::Apply => "apply",
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
@@ -185,28 +184,6 @@ impl Counterexample {
             _ => witness.index,
         };
         self.proof().map(end).max().unwrap_or(u64::MAX)
-    }
-
-    /// The operations as a graph: what must come before what by real time, and the cycle.
-    pub fn graph(&self) -> DiGraph<usize, Relation> {
-        let mut graph = DiGraph::new();
-        let nodes: Vec<NodeIndex> =
-            (0..self.operations.len()).map(|place| graph.add_node(place)).collect();
-        for (from, one) in self.operations.iter().enumerate() {
-            let returned = one.completed_index.filter(|_| one.outcome == EventKind::Ok);
-            for (to, other) in self.operations.iter().enumerate() {
-                if returned.is_some_and(|returned| returned < other.index) {
-                    graph.add_edge(nodes[from], nodes[to], Relation::RealTime);
-                }
-            }
-        }
-        for edge in &self.cycle {
-            // A file may say anything.
-            if let (Some(&from), Some(&to)) = (nodes.get(edge.from), nodes.get(edge.to)) {
-                graph.update_edge(from, to, edge.relation);
-            }
-        }
-        graph
     }
 
     fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {

@@ -36,7 +36,7 @@ pub enum VerifyError {
     #[error("expected the model `{expected}`, found `{found}`")]
     OtherModel {
         /// What the history is about.
-        expected: ModelKind,
+        expected: String,
         /// What the certificate is about.
         found: String,
     },
@@ -173,18 +173,44 @@ pub fn verify_begun(
     let Expected { model, initial } = expected;
     if certificate.model.parse() != Ok(*model) {
         let found = certificate.model.clone();
-        return Err(VerifyError::OtherModel { expected: *model, found });
+        return Err(VerifyError::OtherModel { expected: model.name().to_owned(), found });
     }
     if certificate.initial != *initial {
         let (expected, found) = (initial.clone(), certificate.initial.clone());
         return Err(VerifyError::OtherInitial { expected, found });
     }
+    let beginnings = Beginnings { initials, initial, model: *model };
+    let by_key = model.splits_by_key();
+    with_model!(model, initial, &history.values, model => {
+        replay(history, certificate, (&model, &beginnings, by_key), stop)
+    })?
+}
+
+/// Like [`verify_until`], for any model whose keys are objects that all begin with `initial`. That
+/// the certificate is about that model is left to the caller.
+pub(crate) fn verify_model<'a, M: Model + Begins<'a>>(
+    history: &'a History,
+    certificate: &'a Certificate,
+    (model, initial): (&M, &Value),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(), VerifyError> {
+    let initials = &KeyInitials::Same;
+    let beginnings = Beginnings { initials, initial, model: ModelKind::default() };
+    replay(history, certificate, (model, &beginnings, true), stop)
+}
+
+/// Replays all orders.
+fn replay<'a, M: Model + Begins<'a>>(
+    history: &'a History,
+    certificate: &'a Certificate,
+    (model, beginnings, by_key): (&M, &Beginnings<'_>, bool),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(), VerifyError> {
     let patience = Patience::new(stop);
     let stopped = |replayed| VerifyError::Stopped { replayed, listed: listed(certificate) };
-    let verifier = Verifier::new(history, certificate, model.splits_by_key(), &patience)
-        .map_err(|Stopped| stopped(0))?;
-    let beginnings = Beginnings { initials, initial, model: *model };
-    with_model!(model, initial, &history.values, model => verifier.run(&model, &beginnings))?
+    let verifier =
+        Verifier::new(history, certificate, by_key, &patience).map_err(|Stopped| stopped(0))?;
+    verifier.run(model, beginnings)
 }
 
 /// What objects have to begin with.
@@ -221,8 +247,8 @@ fn listed(certificate: &Certificate) -> usize {
     certificate.keys.iter().map(|key| key.order.len()).sum()
 }
 
-struct Verifier<'a> {
-    patience: &'a Patience<'a>,
+struct Verifier<'p, 'a> {
+    patience: &'p Patience<'p>,
     /// How many operations were found in their places.
     replayed: usize,
     history: &'a History,
@@ -235,12 +261,12 @@ struct Verifier<'a> {
     seen: Vec<bool>,
 }
 
-impl<'a> Verifier<'a> {
+impl<'p, 'a> Verifier<'p, 'a> {
     fn new(
         history: &'a History,
         certificate: &'a Certificate,
         by_key: bool,
-        patience: &'a Patience<'a>,
+        patience: &'p Patience<'p>,
     ) -> Result<Self, Stopped> {
         let (objects, object_of): (FxHashMap<_, _>, Vec<u32>) = if by_key {
             let numbers = 0..history.keys.len() as u32;

@@ -64,7 +64,10 @@ pub(crate) fn around(value: &Value, place: usize) -> String {
 
 /// The value, of a long one its end: what grows, grows there.
 pub(crate) fn brief(value: &Value) -> String {
-    let text = value.in_words().to_string();
+    shortened(value.in_words().to_string())
+}
+
+fn shortened(text: String) -> String {
     let letters = text.chars().count();
     if letters <= BRIEF {
         return text;
@@ -141,6 +144,11 @@ fn answer(witness: &Witness) -> String {
         (Function::Cas, _) => format!("a compare-and-set {value}"),
         (Function::Delete, _) => "a delete".to_owned(),
         (Function::Txn, _) => format!("a transaction {value}"),
+        // Names of what the program under test has; they are as `Debug` shows it.
+        (Function::Apply, _) => {
+            let [answer, asked] = [&witness.value, &witness.asked()].map(Value::to_string);
+            format!("{} to {}", shortened(answer), shortened(asked))
+        }
         (Function::Dequeue | Function::Pop, _) => {
             format!("{} {function} of {value}", an(*function))
         }

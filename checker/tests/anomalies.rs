@@ -96,9 +96,6 @@ fn every_violation_is_explained() {
                 assert!(began_later([edge.from, edge.to]), "{found:#?}");
             }
         }
-        let graph = found.graph();
-        let has_cycle = petgraph::algo::is_cyclic_directed(&graph);
-        assert_eq!(has_cycle, !cycle.is_empty(), "{model}: {drawing}");
         if let Some(impasse) = &found.impasse {
             assert!(!impasse.refused.is_empty(), "{model}: {drawing}");
         }

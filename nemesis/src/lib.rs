@@ -3,6 +3,12 @@
 //! A *lab* is one set of namespaces with a host per node, joined by a switch in user space; a
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
 //! records what it did and what that measurably did.
+//!
+//! # A lab in a test of one's own
+//!
+//! With the feature `testing`, `#[partita_nemesis::test]` gives an ordinary test of `cargo test` a
+//! lab, without root: start a [`Command`](std::process::Command) on a host, cut it off, see it heal.
+//! See `testing` for an example, and for what happens where no lab can be made.
 
 pub mod administration;
 pub mod clock;
@@ -19,6 +25,8 @@ pub mod recipes;
 pub mod record;
 pub mod schedule;
 pub mod shrink;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod together;
 mod watch;
 
@@ -33,5 +41,7 @@ pub use lab::process::{NodeProcess, Program};
 pub use lab::{Lab, Medium, Policy, Ports, Switch, Tier};
 pub use menu::{MENUS, Menu};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
+#[cfg(feature = "testing")]
+pub use partita_nemesis_macros::test;
 pub use record::{Effect, Family, FaultRecord};
 pub use schedule::{Lull, PlannedCommand, PlannedFault, Schedule, Script, ScriptError};

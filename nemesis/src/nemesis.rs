@@ -14,6 +14,8 @@ mod alterations;
 mod claims;
 mod inject;
 mod links;
+#[cfg(feature = "testing")]
+pub(crate) mod manual;
 mod membership;
 mod network;
 mod processes;

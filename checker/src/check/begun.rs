@@ -1,6 +1,6 @@
 //! Objects that begin with values of their own.
 
-use super::{Checker, Finding, Object};
+use super::{BuiltIn, Checker, Finding, Object};
 use crate::check::Options;
 use crate::engines::{Monitored, Patience, spans_until};
 use crate::initial::{Begins, KeyInitials, candidates};
@@ -11,11 +11,14 @@ use crate::verdict::Verdict;
 impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// Checks an object, with what it holds before the first operation.
     pub(super) fn check_begun(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
-        match &self.options.initial_by_key {
+        let Some(options) = self.subject.options() else {
+            return self.check_object(object, scratch);
+        };
+        match &options.initial_by_key {
             KeyInitials::Same => self.check_object(object, scratch),
             KeyInitials::Listed(values) => match values.get(&object.key) {
-                Some(initial) if self.options.model.splits_by_key() => {
-                    self.begin(initial, &self.options.initial, object, scratch)
+                Some(initial) if options.model.splits_by_key() => {
+                    self.begin((initial, &options.initial), options, object, scratch)
                 }
                 Some(_) => {
                     let reason = "its objects begin with one value for all keys only".to_owned();
@@ -23,8 +26,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
                 }
                 None => self.check_object(object, scratch),
             },
-            KeyInitials::Unknown if self.options.model == ModelKind::Register => {
-                self.begin_with_any(object, scratch)
+            KeyInitials::Unknown if options.model == ModelKind::Register => {
+                self.begin_with_any(options, object, scratch)
             }
             KeyInitials::Unknown => {
                 let reason = "an unknown initial value is for registers only".to_owned();
@@ -36,8 +39,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     /// Checks an object that begins with `initial`.
     fn begin(
         &self,
-        initial: &Value,
-        deleted: &Value,
+        (initial, deleted): (&Value, &Value),
+        options: &Options,
         object: &Object,
         scratch: &mut M::Scratch,
     ) -> Finding {
@@ -45,8 +48,9 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             Ok(model) => model,
             Err(error) => return self.unknown(object, "none", error.to_string()),
         };
-        let options = Options { initial: initial.clone(), ..self.options.clone() };
-        let checker = Checker { model: &model, options: &options, deleted: Some(deleted), ..*self };
+        let options = Options { initial: initial.clone(), ..options.clone() };
+        let subject = BuiltIn { options: &options, deleted };
+        let checker = Checker { model: &model, subject: &subject, ..*self };
         let mut finding = checker.check_object(object, scratch);
         finding.analysis.initial = Some(initial.clone());
         finding
@@ -54,14 +58,19 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
 
     /// Checks an object that may begin with any value: it is valid if it is with one of them, and a
     /// violation if it is with all.
-    fn begin_with_any(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
+    fn begin_with_any(
+        &self,
+        options: &Options,
+        object: &Object,
+        scratch: &mut M::Scratch,
+    ) -> Finding {
         let patience = Patience::new(self.stop);
         let Ok(spans) = spans_until(self.history, &object.places, self.model, &patience) else {
             return self.out_of_time(object, "none");
         };
         let mut worst: Option<Finding> = None;
         for initial in candidates(&spans, &self.history.values) {
-            let finding = self.begin(&initial, &Value::Null, object, scratch);
+            let finding = self.begin((&initial, &Value::Null), options, object, scratch);
             match finding.analysis.verdict {
                 Verdict::Valid => return finding,
                 Verdict::Unknown => worst = Some(finding),

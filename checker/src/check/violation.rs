@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Checker, Finding, Object, Options, Proof};
 use crate::constraints::{self, Explanation};
 use crate::diagnosis::{self, Diagnosis};
-use crate::engines::wgl::{self, Limits, Search};
-use crate::engines::{Monitored, Patience, Span, auto, spans};
+use crate::engines::wgl::Limits;
+use crate::engines::{Monitored, Patience};
 use crate::history::History;
 use crate::initial::Begins;
-use crate::model::{Model, ModelKind, Register, with_model};
 use crate::verdict::{Anomaly, Counterexample, Verdict};
 
 /// Bytes of memory that the search on a counterexample may use.
@@ -66,16 +65,10 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             return None;
         }
         let history = History::from_events(found.events()).ok()?;
-        let Options { model, initial, .. } = self.options;
-        let kept = with_model!(model, initial, &history.values, model => {
-            let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-            let spans = spans(&history, &places, &model);
-            let limits = Limits { memory: self.memory.min(CONFIRMATION), stop: self.stop };
-            let part = wgl::tighten(&model, &spans, &limits);
-            let index = |span: &Span| history.operations[span.operation as usize].invoked.position;
-            part.iter().map(index).collect::<Vec<u64>>()
-        });
-        let kept = kept.ok().filter(|kept| kept.len() < found.operations.len())?;
+        let kept = self.subject.tighten(&history, &self.limits_of_confirmation())?;
+        if kept.len() == found.operations.len() {
+            return None;
+        }
         let operations = found.operations.iter().filter(|it| kept.contains(&it.index));
         let (cycle, impasse) = (Vec::new(), None);
         Some(Counterexample {
@@ -87,13 +80,13 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     }
 
     /// Calls it what the whole history says that it is, as soon as that is certain. A violation that
-    /// is found in the last moment is named, too.
+    /// is found in the last moment is named, too. Of objects of one's own nothing is known by name.
     fn name(&self, object: &Object, found: &mut Counterexample) {
+        let Some(Options { model, initial, .. }) = self.subject.options() else { return };
         let (grace, polls) = (self.grace(object.places.len()), AtomicUsize::new(0));
         let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
         let patience = Patience::new(&stop);
         let of_place = |&place: &u32| &self.history.operations[place as usize];
-        let Options { model, initial, .. } = self.options;
         let key = diagnosis::Key {
             history: self.history,
             operations: object.places.iter().map(of_place).collect(),
@@ -130,31 +123,10 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     fn confirm(&self, counterexample: &Counterexample) -> Result<Option<Explanation>, String> {
         let history = History::from_events(counterexample.events())
             .map_err(|error| format!("the counterexample is no history: {error}"))?;
-        let Options { model, initial, .. } = self.options;
-        if let (ModelKind::Register, Some(deleted)) = (model, self.deleted) {
-            let model = Register::begun(initial, deleted, &history.values);
-            return self.confirm_as(&model, &history);
-        }
-        let found = with_model!(model, initial, &history.values, model => self.confirm_as(&model, &history));
-        found.unwrap_or_else(|error| Err(error.to_string()))
+        self.subject.confirm(&history, &self.limits_of_confirmation())
     }
 
-    fn confirm_as<N: Model + Sync>(
-        &self,
-        model: &N,
-        history: &History,
-    ) -> Result<Option<Explanation>, String> {
-        let places: Vec<u32> = (0..history.operations.len() as u32).collect();
-        let limits = self.limits();
-        let limits = Limits { memory: limits.memory.min(CONFIRMATION), ..limits };
-        let spans = spans(history, &places, model);
-        match auto::search(model, &spans, &limits) {
-            Search::Valid(_) => Err("the engines disagree about the counterexample".to_owned()),
-            // An operation that no engine looks at has no place in the graph.
-            _ if spans.len() < places.len() => Ok(None),
-            Search::Violation { .. } | Search::Unknown { .. } => {
-                Ok(constraints::explain(model, &spans))
-            }
-        }
+    fn limits_of_confirmation(&self) -> Limits<'_> {
+        Limits { memory: self.memory.min(CONFIRMATION), stop: self.stop }
     }
 }

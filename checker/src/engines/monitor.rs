@@ -3,6 +3,7 @@
 //! A monitor is exact where it applies and says so where it does not. A model without one, or a
 //! history that asks too much of it, is left to a search.
 
+use super::wgl::{self, Limits};
 use super::{Patience, Span, named, zones};
 use crate::history::History;
 use crate::model::{Counter, Lock, Model, MultiRegister, Register};
@@ -46,6 +47,24 @@ pub trait Monitored: Model + Sync {
     /// did not decide, in the words of the field and in a sentence; nothing if it has no name.
     fn diagnose(&self, _history: &History, _part: &[Span]) -> Option<(Anomaly, String)> {
         None
+    }
+
+    /// A small part of `spans` that is not linearizable on its own, where leaving out the rest was
+    /// sound. `proven_at` is what a search said of them.
+    fn minimise(&self, spans: &[Span], proven_at: u64, limits: &Limits<'_>) -> Vec<Span>
+    where
+        Self: Sized,
+    {
+        wgl::minimise(self, spans, proven_at, limits)
+    }
+
+    /// The few `spans`, which are not linearizable, without those that are not needed for that, as
+    /// far as leaving them out is sound.
+    fn tighten(&self, spans: &[Span], limits: &Limits<'_>) -> Vec<Span>
+    where
+        Self: Sized,
+    {
+        wgl::tighten(self, spans, limits)
     }
 }
 

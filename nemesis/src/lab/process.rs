@@ -71,7 +71,7 @@ pub struct NodeProcess {
     /// The host's network, if it is not the machine's.
     namespace: Option<Arc<OwnedFd>>,
     occupant: Arc<Occupant>,
-    program: Program,
+    program: Mutex<Program>,
     clock: Option<Arc<NodeClock>>,
     disk: Option<Disk>,
     latest: Mutex<Option<Arc<Generation>>>,
@@ -178,7 +178,7 @@ impl NodeProcess {
             node: host.name.clone(),
             namespace: host.own.as_ref().map(|own| Arc::clone(&own.namespace)),
             occupant: Arc::clone(&host.occupant),
-            program,
+            program: Mutex::new(program),
             clock: None,
             disk: None,
             latest: Mutex::default(),
@@ -205,6 +205,11 @@ impl NodeProcess {
         self.disk.as_ref()
     }
 
+    /// From the next start on, runs another program.
+    pub fn set_program(&self, program: Program) {
+        *locked(&self.program) = program;
+    }
+
     /// The node's name.
     pub fn node(&self) -> &str {
         &self.node
@@ -223,7 +228,7 @@ impl NodeProcess {
         }
         let failed = |source| StartError::Program {
             node: self.node.clone(),
-            program: self.program.path.clone(),
+            program: locked(&self.program).path.clone(),
             source,
         };
         let command = self.command()?;
@@ -386,15 +391,16 @@ impl NodeProcess {
                 source,
             })
         };
-        let mut command = Command::new(&self.program.path);
+        let program = locked(&self.program).clone();
+        let mut command = Command::new(&program.path);
         command
-            .args(&self.program.arguments)
-            .envs(self.program.environment.iter().map(|(name, value)| (name, value)))
+            .args(&program.arguments)
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .env_remove(MARKER)
-            .current_dir(&self.program.directory)
+            .current_dir(&program.directory)
             .stdin(Stdio::null())
-            .stdout(open(&self.program.stdout)?)
-            .stderr(open(&self.program.stderr)?)
+            .stdout(open(&program.stdout)?)
+            .stderr(open(&program.stderr)?)
             .process_group(0);
         let namespace = self.namespace.clone();
         let controller = getpid();

@@ -16,6 +16,12 @@ pub(super) struct Alterations<'a> {
     in_force: Mutex<BTreeMap<u64, (Vec<Link>, Change)>>,
 }
 
+impl std::fmt::Debug for Alterations<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alterations").field("in_force", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Alterations<'a> {
     /// No alteration of the links of `medium`.
     pub(super) fn new(medium: &'a Medium) -> Alterations<'a> {

@@ -2,7 +2,7 @@
 //!
 //! A history is a series of maps, or one vector or list of maps; each map is an event. Its fields
 //! `:process`, `:type`, `:f`, `:value`, `:key`, `:time`, `:index` and `:node` mean what they mean in
-//! JSON lines, see [`Event`]; others are skipped. `vocabulary.rs` tells what is
+//! JSON lines, see [`Event`](crate::Event); others are skipped. `vocabulary.rs` tells what is
 //! particular to Jepsen's histories. Porcupine's log of a key/value store has the same form.
 //!
 //! Sources: the format by Knossos's README, *OK but really, how do I use this thing*
