@@ -184,6 +184,9 @@ const NAMES: &[Row] = {
             "contradictory order",
         ),
         (MultiRegister, "p0 |txn w x 1| |txn w x 2| |txn r x 1|", "lost write"),
+        // The second write is seen and the first is not: moments are mixed, and nothing need be lost.
+        (MultiRegister, "p0 |txn w x 1| |txn w y 7| |txn r x nil r y 7|", "stale read"),
+        (MultiRegister, "p0 |txn w y 7| |txn w x 1| |txn r x nil r y 7|", "lost write"),
     ]
 };
 

@@ -265,6 +265,10 @@ impl<'a> Registers<'a> {
         } else {
             match fate(self.key, reader, Some(write), there, sight) {
                 Fate::There(later) => (Anomaly::StaleRead, later, "a stale read".to_owned()),
+                Fate::NeverSeen | Fate::Gone if self.shows_newer(reader, register, there) => {
+                    let moral = "beside what was written later: a stale read".to_owned();
+                    (Anomaly::StaleRead, None, moral)
+                }
                 Fate::NeverSeen => {
                     let moral = format!("nobody ever saw {}: a lost write", brief(newer));
                     (Anomaly::LostWrite, None, moral)
@@ -293,6 +297,18 @@ impl<'a> Registers<'a> {
         found.versions = Some(missed.len() as u64);
         found.stale_for = self.key.history.has_clock().then_some(late);
         Some(found)
+    }
+
+    /// Whether the transaction shows in another register what was written only after `there`. Then
+    /// it mixes moments, which says nothing of whether what it misses is gone.
+    fn shows_newer(&self, reader: usize, register: &Value, there: u64) -> bool {
+        let mut others = self.effects[reader].reads.iter().filter(|read| read.0 != register);
+        others.any(|&(other, shown)| {
+            let wrote = |place: &usize| self.effects[*place].written(other) == Some(shown);
+            let writes: Vec<usize> = (0..self.effects.len()).filter(wrote).collect();
+            let is_later = |place: &usize| self.key.get(*place).invoked.position > there;
+            !writes.is_empty() && writes.iter().all(is_later)
+        })
     }
 
     /// For each value of the register, when the first of its writes was invoked that was not over
