@@ -1,12 +1,9 @@
 //! Checked histories that no run of this program recorded: the input of their page.
 
-use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict, Witness};
+use partita_checker::{Analysis, History, Nanoseconds, Verdict};
 use partita_nemesis::FaultRecord;
 
 use crate::run::completion;
-
-/// What an event without a clock time is drawn as: one millisecond for each event before it.
-const STEP: u64 = 1_000_000;
 
 /// One checked history.
 #[derive(Debug, Clone)]
@@ -66,36 +63,5 @@ impl CheckedHistory {
             completion(operation).map_or(operation.invoked.time, |moment| moment.time)
         });
         end.max().unwrap_or_default()
-    }
-
-    /// Whether the operation's time is a number of steps rather than that of a clock.
-    pub(crate) fn is_step(witness: &Witness) -> bool {
-        witness.invoked.0 == witness.index * STEP
-    }
-
-    /// The same with a millisecond between one event and the next, for the eye.
-    pub(crate) fn with_steps_for_times(&self) -> Self {
-        let mut spread = self.clone();
-        let step = |position: u64| Nanoseconds(position * STEP);
-        for operation in &mut spread.history.operations {
-            operation.invoked.time = step(operation.invoked.position);
-            match &mut operation.outcome {
-                Outcome::Ok(moment, _) | Outcome::Fail(moment) | Outcome::Info(Some(moment)) => {
-                    moment.time = step(moment.position);
-                }
-                Outcome::Info(None) => {}
-            }
-        }
-        let Analysis { keys, counterexample: first, .. } = &mut spread.analysis;
-        let of_keys = keys.iter_mut().filter_map(|key| key.counterexample.as_deref_mut());
-        for found in first.iter_mut().chain(of_keys) {
-            found.stale_for = None;
-            for witness in &mut found.operations {
-                witness.invoked = step(witness.index);
-                let completed = witness.completed_index.map(step);
-                witness.completed = witness.completed.and(completed);
-            }
-        }
-        spread
     }
 }

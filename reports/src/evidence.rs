@@ -7,10 +7,9 @@ use partita_checker::{
     Analysis, Anomaly, Counterexample, Function, History, Nanoseconds, Relation, Witness,
 };
 
-use crate::checked::CheckedHistory;
 use crate::run::completion;
-use crate::text::number::{duration, instant};
 use crate::text::operation::{returned, witness};
+use crate::text::unit::TimeUnit;
 
 /// Most operations and steps that any report lists; a proof is a handful.
 const MOST: usize = 60;
@@ -25,6 +24,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) steps: Vec<Step>,
     /// How many operations are too many to list.
     pub(crate) left_out: usize,
+    /// What the operations' times count.
+    pub(crate) unit: TimeUnit,
 }
 
 /// One operation of the proof.
@@ -53,12 +54,12 @@ pub(crate) struct Step {
 
 impl<'a> Evidence<'a> {
     /// The evidence in what was found of `history`, if it was found guilty with proof.
-    pub(crate) fn of(history: &History, analysis: &'a Analysis) -> Option<Self> {
-        analysis.counterexample.as_ref().map(|found| Self::of_one(history, found))
+    pub(crate) fn of(history: &History, analysis: &'a Analysis, unit: TimeUnit) -> Option<Self> {
+        analysis.counterexample.as_ref().map(|found| Self::of_one(history, found, unit))
     }
 
     /// The evidence of one counterexample.
-    pub(crate) fn of_one(history: &History, found: &'a Counterexample) -> Self {
+    pub(crate) fn of_one(history: &History, found: &'a Counterexample, unit: TimeUnit) -> Self {
         let guilty = culprit(found);
         let shown = &found.operations[..found.operations.len().min(MOST)];
         let operations = shown
@@ -78,10 +79,10 @@ impl<'a> Evidence<'a> {
                 from: edge.from,
                 to: edge.to,
                 relation: edge.relation,
-                sentence: step(found, &shown[edge.from], &shown[edge.to], edge.relation),
+                sentence: step(found, [&shown[edge.from], &shown[edge.to]], edge.relation, unit),
             })
             .collect();
-        Self { found, operations, steps, left_out: found.operations.len() - shown.len() }
+        Self { found, operations, steps, left_out: found.operations.len() - shown.len(), unit }
     }
 
     /// The first and the last moment of the proof.
@@ -94,10 +95,10 @@ impl<'a> Evidence<'a> {
 }
 
 /// An operation's end in words.
-pub(crate) fn ending(witness: &Witness) -> String {
+pub(crate) fn ending(witness: &Witness, unit: TimeUnit) -> String {
     match (returned(witness), witness.completed) {
-        (Some(completed), _) => instant(completed),
-        (None, Some(gave_up)) => format!("never; gave up at {}", instant(gave_up)),
+        (Some(completed), _) => unit.instant(completed),
+        (None, Some(gave_up)) => format!("never; gave up at {}", unit.instant(gave_up)),
         (None, None) => "never".to_owned(),
     }
 }
@@ -145,23 +146,18 @@ fn label(found: &Counterexample, operation: &Witness) -> String {
     if operation.context { format!("{label} (for context)") } else { label }
 }
 
-/// A length of time where there was no clock.
-fn events(count: u64) -> String {
-    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
-}
-
-fn step(found: &Counterexample, from: &Witness, to: &Witness, relation: Relation) -> String {
+fn step(
+    found: &Counterexample,
+    [from, to]: [&Witness; 2],
+    relation: Relation,
+    unit: TimeUnit,
+) -> String {
     let [first, later] = [from, to].map(|operation| {
         format!("“{}” (process {})", witness(&found.key, operation), operation.process)
     });
     match relation {
         Relation::RealTime => {
-            let ahead = returned(from).map(|completed| match from.completed_index {
-                Some(index) if CheckedHistory::is_step(from) && CheckedHistory::is_step(to) => {
-                    events(to.index.saturating_sub(index))
-                }
-                _ => duration(to.invoked.since(completed)),
-            });
+            let ahead = returned(from).map(|completed| unit.duration(to.invoked.since(completed)));
             let ahead = ahead.map_or(String::new(), |ahead| format!("{ahead} "));
             format!("{first} came back {ahead}before {later} was invoked, so it took effect first.")
         }

@@ -21,6 +21,7 @@ use crate::headline::Headline;
 use crate::run::Run;
 use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 use outcomes::OutcomeTables;
@@ -42,7 +43,7 @@ pub fn html(run: &Run<'_>) -> String {
     let plot = Plot::of(run);
     let headline = Headline::of(run);
     let (mark, verdict_class) = mark(headline.verdict);
-    let evidence = Evidence::of(run.history, run.analysis);
+    let evidence = Evidence::of(run.history, run.analysis, TimeUnit::Clock);
     let page = Page {
         heading: heading(run),
         started_at: visible(&run.record.started_at, TEXT_CHARACTERS),
@@ -53,7 +54,7 @@ pub fn html(run: &Run<'_>) -> String {
             let command = rows::lines_command(run, &evidence);
             ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
         }),
-        groups: GroupView::of(run.history, run.analysis, run.faults),
+        groups: GroupView::of(run.history, run.analysis, run.faults, TimeUnit::Clock),
         faults: FaultRow::of(&plot, MOST_ROWS),
         faults_caption: rows::faults_caption(run, MOST_ROWS),
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,

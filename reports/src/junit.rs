@@ -24,6 +24,7 @@ use crate::headline::{self, Headline};
 use crate::outcomes::ErrorCount;
 use crate::run::Run;
 use crate::text::number::{amount, instant};
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// How many groups of violations are told.
@@ -86,7 +87,7 @@ fn status(run: &Run<'_>, headline: &Headline) -> TestCaseStatus {
 fn explanation(run: &Run<'_>, headline: &Headline) -> String {
     let mut lines = vec![headline.lead.clone()];
     lines.extend(headline.remarks.iter().cloned());
-    if let Some(evidence) = Evidence::of(run.history, run.analysis) {
+    if let Some(evidence) = Evidence::of(run.history, run.analysis, TimeUnit::Clock) {
         lines.push(String::new());
         lines.push("The operations that prove it:".to_owned());
         lines.extend(evidence.operations.iter().map(|exhibit| format!("  {}", line(exhibit))));
@@ -114,7 +115,7 @@ fn other_groups(run: &Run<'_>) -> Vec<String> {
     for (group, found) in groups.others(run.analysis).take(MOST_GROUPS) {
         let (title, sentence) = headline::of_group(group, found);
         lines.extend([String::new(), format!("{title}: {sentence}")]);
-        let evidence = Evidence::of_one(run.history, found);
+        let evidence = Evidence::of_one(run.history, found, TimeUnit::Clock);
         lines.extend(evidence.operations.iter().map(|exhibit| format!("  {}", line(exhibit))));
     }
     lines
@@ -130,7 +131,7 @@ fn line(exhibit: &Exhibit<'_>) -> String {
         exhibit.label,
         witness.process,
         instant(witness.invoked),
-        ending(witness),
+        ending(witness, TimeUnit::Clock),
         exhibit.lines.0
     )
 }

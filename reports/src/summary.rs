@@ -16,6 +16,7 @@ use crate::headline::{self, Headline};
 use crate::html::effects;
 use crate::run::Run;
 use crate::text::number::{amount, count, duration, instant, instant_short};
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// Rows of the tables; a comment is no place for more.
@@ -49,7 +50,7 @@ pub fn summary(run: &Run<'_>) -> String {
 }
 
 fn proof(text: &mut String, run: &Run<'_>) {
-    let Some(evidence) = Evidence::of(run.history, run.analysis) else { return };
+    let Some(evidence) = Evidence::of(run.history, run.analysis, TimeUnit::Clock) else { return };
     put(text, format_args!("\n| operation | process | invoked | came back | history line |\n"));
     put(text, format_args!("| --- | --- | ---: | ---: | ---: |\n"));
     for exhibit in evidence.operations.iter().take(MOST_ROWS) {
@@ -65,7 +66,7 @@ fn proof(text: &mut String, run: &Run<'_>) {
                 "| {label} | {} | {} | {} | {} |\n",
                 witness.process,
                 instant(witness.invoked),
-                ending(witness),
+                ending(witness, TimeUnit::Clock),
                 exhibit.lines.0
             ),
         );

@@ -2,4 +2,5 @@
 
 pub(crate) mod number;
 pub mod operation;
+pub(crate) mod unit;
 pub mod visible;

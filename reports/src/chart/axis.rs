@@ -3,6 +3,7 @@
 use partita_checker::Nanoseconds;
 
 use crate::text::number::trimmed;
+use crate::text::unit::TimeUnit;
 
 /// A labelled place on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub(crate) struct TimeAxis {
     pub(crate) left: f64,
     /// The right edge.
     pub(crate) right: f64,
+    /// What its times count.
+    pub(crate) unit: TimeUnit,
 }
 
 impl TimeAxis {
@@ -40,7 +43,10 @@ impl TimeAxis {
         let mut ticks = Vec::new();
         let mut time = self.begin.0.div_ceil(step).saturating_mul(step);
         while time <= self.end.0 {
-            let label = time_label(Nanoseconds(time), step);
+            let label = match self.unit {
+                TimeUnit::Clock => time_label(Nanoseconds(time), step),
+                TimeUnit::Events => self.unit.instant(Nanoseconds(time)),
+            };
             ticks.push(Tick { at: self.x(Nanoseconds(time)), label });
             let Some(next) = time.checked_add(step) else { break };
             time = next;
@@ -66,7 +72,7 @@ pub(crate) fn round_step(length: u64, wanted: u64) -> u64 {
 
 /// A time in seconds, or in milliseconds near the run's begin, with the digits that `step` calls
 /// for.
-pub(crate) fn time_label(time: Nanoseconds, step: u64) -> String {
+fn time_label(time: Nanoseconds, step: u64) -> String {
     if time.0 == 0 {
         return "0 s".to_owned();
     }
@@ -120,27 +126,39 @@ impl AmountAxis {
 mod tests {
     use super::*;
 
-    fn labels(begin: u64, end: u64) -> Vec<String> {
+    fn labels(begin: u64, end: u64, unit: TimeUnit) -> Vec<String> {
         let [begin, end] = [begin, end].map(Nanoseconds);
-        let axis = TimeAxis { begin, end, left: 0.0, right: 100.0 };
+        let axis = TimeAxis { begin, end, left: 0.0, right: 100.0, unit };
         axis.ticks(5).into_iter().map(|tick| tick.label).collect()
     }
 
     #[test]
     fn ticks_are_round_times_in_seconds() {
-        assert_eq!(labels(0, 20_000_000_000), ["0 s", "5 s", "10 s", "15 s", "20 s"]);
-        assert_eq!(labels(12_300_000_000, 12_303_000_000).last().unwrap(), "12.303 s");
+        assert_eq!(
+            labels(0, 20_000_000_000, TimeUnit::Clock),
+            ["0 s", "5 s", "10 s", "15 s", "20 s"]
+        );
+        assert_eq!(
+            labels(12_300_000_000, 12_303_000_000, TimeUnit::Clock).last().unwrap(),
+            "12.303 s"
+        );
     }
 
     #[test]
     fn a_short_run_is_labelled_in_milliseconds() {
-        assert_eq!(labels(0, 3_000_000), ["0 s", "1 ms", "2 ms", "3 ms"]);
+        assert_eq!(labels(0, 3_000_000, TimeUnit::Clock), ["0 s", "1 ms", "2 ms", "3 ms"]);
+    }
+
+    #[test]
+    fn events_are_labelled_by_their_numbers() {
+        assert_eq!(labels(2, 5, TimeUnit::Events), [2, 3, 4, 5].map(|at| format!("event {at}")));
+        assert_eq!(labels(0, 20_000_000_000, TimeUnit::Events)[1], "event 5000000000");
     }
 
     #[test]
     fn times_outside_stay_at_the_edges() {
         let [begin, end] = [10, 20].map(Nanoseconds);
-        let axis = TimeAxis { begin, end, left: 5.0, right: 105.0 };
+        let axis = TimeAxis { begin, end, left: 5.0, right: 105.0, unit: TimeUnit::Clock };
         assert_eq!([0, 10, 15, 99].map(|at| axis.x(Nanoseconds(at))), [5.0, 5.0, 55.0, 105.0]);
     }
 

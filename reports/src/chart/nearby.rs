@@ -8,8 +8,9 @@ use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
 use super::{Ink, Paint, Pen, Plot};
 use crate::evidence::Evidence;
 use crate::run::completion;
-use crate::text::number::{count, counted, duration};
+use crate::text::number::{count, counted};
 use crate::text::operation::operation;
+use crate::text::unit::TimeUnit;
 
 /// Operations drawn, at most: those nearest to the proof's end.
 const MOST_OPERATIONS: usize = 400;
@@ -29,7 +30,7 @@ pub(crate) struct Nearby {
 pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Option<Nearby> {
     let key = history.keys.iter().position(|key| *key == evidence.found.key)?;
     let (first, last) = evidence.span();
-    let margin = (last.since(first).0 / 10).clamp(1_000_000, 2_000_000_000);
+    let margin = (last.since(first).0 / 10).clamp(evidence.unit.short().0, 2_000_000_000);
     let begin = Nanoseconds(first.0.saturating_sub(margin));
     let end = Nanoseconds(last.0.saturating_add(margin));
     let mut near: Vec<&Operation> = history
@@ -51,7 +52,7 @@ pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) 
     });
     near.truncate(MOST_OPERATIONS);
     near.sort_by_key(|operation| operation.invoked.position);
-    let axis = TimeAxis { begin, end, left: LEFT, right: RIGHT };
+    let axis = TimeAxis { begin, end, left: LEFT, right: RIGHT, unit: evidence.unit };
     let mut rows = Rows { free_from: Vec::new() };
     let placed: Vec<_> = near
         .into_iter()
@@ -67,7 +68,8 @@ pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) 
     ground(&mut pen, plot, &axis, bottom);
     for (operation, area) in &placed {
         let blamed = of_proof(operation).map(|place| evidence.operations[place].blame.is_some());
-        bar(&mut pen, history, operation, *area, blamed);
+        let hint = hint(history, operation, evidence.unit);
+        pen.bar(*area, 2.0, paint(operation, blamed), &hint);
     }
     let caption = caption(placed.len(), total);
     let chart = pen.finish("Operations on the same key around that time", &caption);
@@ -127,21 +129,28 @@ fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
 }
 
-fn bar(pen: &mut Pen, history: &History, one: &Operation, area: Area, blamed: Option<bool>) {
-    let took = match one.outcome {
-        Outcome::Info(_) => "never came back".to_owned(),
-        Outcome::Ok(..) | Outcome::Fail(_) => {
-            let end = completion(one).map_or(one.invoked.time, |moment| moment.time);
-            format!("took {}", duration(end.since(one.invoked.time)))
+fn hint(history: &History, one: &Operation, unit: TimeUnit) -> String {
+    let invoked = one.invoked.time;
+    let end = completion(one).map_or(invoked, |moment| moment.time);
+    let when = match (one.outcome, unit) {
+        (Outcome::Info(_), _) => "never came back".to_owned(),
+        (Outcome::Ok(..) | Outcome::Fail(_), TimeUnit::Clock) => {
+            format!("took {}", unit.duration(end.since(invoked)))
+        }
+        (Outcome::Ok(..) | Outcome::Fail(_), TimeUnit::Events) => {
+            format!("invoked {}, came back {}", unit.instant(invoked), unit.instant(end))
         }
     };
-    let hint = format!(
-        "process {}: {}, {took}, line {}",
+    format!(
+        "process {}: {}, {when}, line {}",
         one.process,
         operation(history, one),
         one.invoked.position + 1
-    );
-    let paint = match (blamed, one.outcome, one.action) {
+    )
+}
+
+const fn paint(one: &Operation, blamed: Option<bool>) -> Paint {
+    match (blamed, one.outcome, one.action) {
         (Some(true), ..) => Paint::Culprit,
         (Some(false), _, Action::Read) => Paint::Look,
         (Some(false), ..) => Paint::Change,
@@ -149,6 +158,5 @@ fn bar(pen: &mut Pen, history: &History, one: &Operation, area: Area, blamed: Op
         (None, Outcome::Fail(_), _) => Paint::AsideFail,
         (None, Outcome::Ok(..), Action::Read) => Paint::Aside,
         (None, Outcome::Ok(..), _) => Paint::AsideChange,
-    };
-    pen.bar(area, 2.0, paint, &hint);
+    }
 }

@@ -9,6 +9,7 @@ use super::{Ink, Paint, Pen};
 use crate::run::{Phase, Run};
 use crate::series::{Windows, windows};
 use crate::text::number::instant_short;
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{LABEL_CHARACTERS, brief};
 
 /// The width of every drawing.
@@ -35,13 +36,18 @@ pub(crate) struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     pub(crate) fn of(run: &Run<'a>) -> Self {
-        Self::until(run.end(), run.faults, &run.record.phases)
+        Self::until(run.end(), TimeUnit::Clock, run.faults, &run.record.phases)
     }
 
     /// The frame from the beginning of time to `end`.
-    pub(crate) fn until(end: Nanoseconds, faults: &'a [FaultRecord], phases: &'a [Phase]) -> Self {
+    pub(crate) fn until(
+        end: Nanoseconds,
+        unit: TimeUnit,
+        faults: &'a [FaultRecord],
+        phases: &'a [Phase],
+    ) -> Self {
         Self {
-            axis: TimeAxis { begin: Nanoseconds(0), end, left: LEFT, right: RIGHT },
+            axis: TimeAxis { begin: Nanoseconds(0), end, left: LEFT, right: RIGHT, unit },
             windows: Windows::of(faults, end),
             faults,
             phases,

@@ -14,7 +14,7 @@ use super::plot::{FOOT, LEFT, RIGHT, WIDTH, fault_name};
 use super::{Ink, Paint, Pen, Plot};
 use crate::chart::pen::text_width;
 use crate::evidence::Evidence;
-use crate::text::number::{counted, duration, instant};
+use crate::text::number::{counted, duration};
 use crate::text::operation::returned;
 
 use crate::text::visible::{LABEL_CHARACTERS, brief};
@@ -30,7 +30,7 @@ pub(crate) fn draw(evidence: &Evidence<'_>, plot: &Plot<'_>) -> String {
     let witnesses = || evidence.operations.iter().map(|exhibit| exhibit.witness);
     let begins = witnesses().map(|witness| witness.invoked);
     let times = begins.chain(witnesses().filter_map(returned)).collect();
-    let scale = BrokenScale::over(times, LEFT + 24.0, RIGHT - 60.0);
+    let scale = BrokenScale::over(times, evidence.unit, LEFT + 24.0, RIGHT - 60.0);
     let lanes = Lanes::of(evidence, &scale, HEAD + 4.0);
     let mut pen = Pen::new(WIDTH, lanes.bottom + FOOT + 2.0);
     shade(&mut pen, plot, &scale, lanes.bottom);
@@ -78,7 +78,7 @@ fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
     pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
     let gaps: Vec<_> = scale
         .gaps()
-        .map(|(x, right, length)| (f64::midpoint(x, right), duration(length)))
+        .map(|(x, right, length)| (f64::midpoint(x, right), scale.unit.duration(length)))
         .collect();
     let in_full = |length: &str| format!("{length} later");
     let collide = gaps.windows(2).any(|pair| {
@@ -106,8 +106,8 @@ fn description(evidence: &Evidence<'_>) -> String {
     format!(
         "{} between {} and {}. {}.",
         counted(evidence.operations.len() as u64, "operation"),
-        instant(begin),
-        instant(end),
+        evidence.unit.instant(begin),
+        evidence.unit.instant(end),
         labels.join("; ")
     )
 }

@@ -1,7 +1,7 @@
 //! One check of recorded histories as one HTML page: the verdict, the proof, the files.
 
 use askama::Template;
-use partita_checker::{Nanoseconds, Verdict};
+use partita_checker::Verdict;
 
 use super::rows::{Fact, GroupView, Keys, ProofView};
 use super::{Charts, MOST_ROWS};
@@ -10,6 +10,7 @@ use crate::checked::{CheckRecord, CheckedHistory, UnreadableFile};
 use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::text::number::{count, counted};
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{COMMAND_CHARACTERS, TEXT_CHARACTERS, visible};
 
 /// Files that have a section of their own, at most: the worst come first.
@@ -123,11 +124,10 @@ struct Section {
 
 impl Section {
     fn of(file: &CheckedHistory) -> Self {
-        let is_timed = file.history.has_clock();
-        let spread = (!is_timed).then(|| file.with_steps_for_times());
-        let drawn = spread.as_ref().unwrap_or(file);
-        let plot = Plot::until(Nanoseconds(drawn.end().0.max(1_000_000)), &[], &[]);
-        let evidence = Evidence::of(&drawn.history, &drawn.analysis);
+        let unit = TimeUnit::of(&file.history);
+        let is_timed = unit == TimeUnit::Clock;
+        let plot = Plot::until(file.end().max(unit.short()), unit, &[], &[]);
+        let evidence = Evidence::of(&file.history, &file.analysis, unit);
         let name = visible(&file.file, TEXT_CHARACTERS);
         let verify = file.certificate.as_ref().map(|certificate| {
             let words = [&file.file, certificate].map(|word| crate::commands::quoted(word));
@@ -139,9 +139,9 @@ impl Section {
             facts: Fact::of_checked(file),
             is_timed,
             proof: evidence.map(|evidence| {
-                ProofView::of(&drawn.history, &evidence, &plot, "the history", String::new())
+                ProofView::of(&file.history, &evidence, &plot, "the history", String::new())
             }),
-            groups: GroupView::of(&drawn.history, &drawn.analysis, &file.faults),
+            groups: GroupView::of(&file.history, &file.analysis, &file.faults, unit),
             charts: (is_timed && !file.history.operations.is_empty())
                 .then(|| Charts::of(&file.history, &plot, false)),
             keys: Keys::of(&file.analysis, MOST_ROWS),

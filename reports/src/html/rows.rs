@@ -13,8 +13,9 @@ use crate::groups::Groups;
 use crate::headline;
 use crate::run::Run;
 use crate::series::latency::{Latency, Waits};
-use crate::text::number::{amount, count, counted, duration, instant, instant_short};
+use crate::text::number::{amount, count, counted, duration, instant_short};
 use crate::text::operation::{returned, value};
+use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// A name with a value.
@@ -261,6 +262,8 @@ pub(super) struct ProofView {
     pub(super) chart: String,
     pub(super) has_culprit: bool,
     pub(super) has_open: bool,
+    /// Whether anybody knows how long an operation took.
+    pub(super) is_timed: bool,
     pub(super) steps: Vec<String>,
     pub(super) rows: Vec<ProofRow>,
     pub(super) left_out: usize,
@@ -275,6 +278,7 @@ pub(super) struct ProofView {
 pub(super) struct GroupView {
     pub(super) title: String,
     pub(super) sentence: String,
+    pub(super) is_timed: bool,
     pub(super) rows: Vec<ProofRow>,
     pub(super) left_out: usize,
 }
@@ -283,13 +287,18 @@ pub(super) struct GroupView {
 const MOST_GROUPS: usize = 20;
 
 impl GroupView {
-    pub(super) fn of(history: &History, analysis: &Analysis, faults: &[FaultRecord]) -> Vec<Self> {
+    pub(super) fn of(
+        history: &History,
+        analysis: &Analysis,
+        faults: &[FaultRecord],
+        unit: TimeUnit,
+    ) -> Vec<Self> {
         let Some(groups) = Groups::of(analysis, faults) else { return Vec::new() };
         let view = |(group, found)| {
-            let evidence = Evidence::of_one(history, found);
+            let evidence = Evidence::of_one(history, found, unit);
             let (title, sentence) = headline::of_group(group, found);
-            let rows = evidence.operations.iter().map(proof_row).collect();
-            Self { title, sentence, rows, left_out: evidence.left_out }
+            let is_timed = unit == TimeUnit::Clock;
+            Self { title, sentence, is_timed, rows: rows(&evidence), left_out: evidence.left_out }
         };
         groups.others(analysis).take(MOST_GROUPS).map(view).collect()
     }
@@ -321,8 +330,9 @@ impl ProofView {
             chart: proof::draw(evidence, plot),
             has_culprit: operations.iter().any(|exhibit| exhibit.blame.is_some()),
             has_open: operations.iter().any(|exhibit| returned(exhibit.witness).is_none()),
+            is_timed: evidence.unit == TimeUnit::Clock,
             steps: evidence.steps.iter().map(|step| step.sentence.clone()).collect(),
-            rows: operations.iter().map(proof_row).collect(),
+            rows: rows(evidence),
             left_out: evidence.left_out,
             file: visible(file, TEXT_CHARACTERS),
             command,
@@ -331,9 +341,13 @@ impl ProofView {
     }
 }
 
-fn proof_row(exhibit: &Exhibit<'_>) -> ProofRow {
+fn rows(evidence: &Evidence<'_>) -> Vec<ProofRow> {
+    evidence.operations.iter().map(|exhibit| proof_row(exhibit, evidence.unit)).collect()
+}
+
+fn proof_row(exhibit: &Exhibit<'_>, unit: TimeUnit) -> ProofRow {
     let witness = exhibit.witness;
-    let took = returned(witness).map(|end| duration(end.since(witness.invoked)));
+    let took = returned(witness).map(|end| unit.duration(end.since(witness.invoked)));
     let (invocation, completion) = exhibit.lines;
     ProofRow {
         label: exhibit.label.clone(),
@@ -341,8 +355,8 @@ fn proof_row(exhibit: &Exhibit<'_>) -> ProofRow {
         blamed: exhibit.blame.is_some(),
         process: witness.process.to_string(),
         node: witness.node.as_ref().map_or(String::new(), |node| visible(node, 40)),
-        invoked: instant(witness.invoked),
-        ended: ending(witness),
+        invoked: unit.instant(witness.invoked),
+        ended: ending(witness, unit),
         took: took.unwrap_or_default(),
         lines: completion.map_or(invocation.to_string(), |line| format!("{invocation} and {line}")),
     }

@@ -36,7 +36,7 @@ fn checked(file: &str, events: Vec<Event>) -> CheckedHistory {
     }
 }
 
-fn page(files: Vec<CheckedHistory>) -> String {
+pub(crate) fn page(files: Vec<CheckedHistory>) -> String {
     check_html(&CheckRecord {
         version: "1.2.3".to_owned(),
         checked_at: "2026-01-02T03:04:05Z".to_owned(),
@@ -54,18 +54,6 @@ fn a_violation_is_told_drawn_and_measured() {
     {
         assert!(page.contains(wanted), "{wanted}");
     }
-}
-
-#[test]
-fn a_history_without_a_clock_is_told_in_events() {
-    let mut events = events(STALE);
-    for event in &mut events {
-        event.time.0 = event.index;
-    }
-    let page = page(vec![checked("a.log", events)]);
-    assert!(page.contains("at event 6, 3 events after"), "the sentence");
-    assert!(page.contains("no clock times"), "the note");
-    assert!(!page.contains("Operations per second"), "a rate needs a clock");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, RIGHT, WIDTH};
 use crate::chart::{Ink, Paint, Pen};
 use crate::evidence::{Evidence, Exhibit, ending};
-use crate::text::number::instant;
 use crate::text::operation::returned;
+use crate::text::unit::TimeUnit;
 use crate::text::visible::brief;
 
 const BAR: f64 = 24.0;
@@ -25,6 +25,7 @@ const NEVER: &str = "never came back →";
 pub(crate) struct Lanes<'a> {
     lanes: Vec<Lane>,
     bars: Vec<PlacedBar<'a>>,
+    unit: TimeUnit,
     /// The lower edge.
     pub(crate) bottom: f64,
 }
@@ -97,7 +98,7 @@ impl<'a> Lanes<'a> {
         let process = |place: usize| evidence.operations[place].witness.process;
         let hangs = evidence.steps.iter().any(|step| process(step.from) == process(step.to));
         let bottom = if hangs { y } else { y - CHANNEL + 12.0 };
-        Self { lanes, bars, bottom }
+        Self { lanes, bars, unit: evidence.unit, bottom }
     }
 
     /// The bar of the operation at `place` in the proof.
@@ -128,7 +129,7 @@ impl<'a> Lanes<'a> {
             pen.line((LEFT, y), (RIGHT, y), Paint::Grid);
         }
         for bar in &self.bars {
-            bar.draw(pen);
+            bar.draw(pen, self.unit);
         }
     }
 }
@@ -170,13 +171,13 @@ fn label_rows(bars: &mut [&mut PlacedBar<'_>]) -> usize {
 }
 
 impl PlacedBar<'_> {
-    fn draw(&self, pen: &mut Pen) {
+    fn draw(&self, pen: &mut Pen, unit: TimeUnit) {
         let witness = self.exhibit.witness;
         let hint = format!(
             "{}, invoked {}, came back {}",
             self.exhibit.label,
-            instant(witness.invoked),
-            ending(witness)
+            unit.instant(witness.invoked),
+            ending(witness, unit)
         );
         if self.open {
             self.fade(pen, &hint);

@@ -8,18 +8,19 @@
 use partita_checker::Nanoseconds;
 
 use crate::chart::axis::{Tick, TimeAxis, round_step};
+use crate::text::unit::TimeUnit;
 
 /// The width of a cut.
 const GAP: f64 = 76.0;
 /// No axis is cut more often.
 const MOST_GAPS: usize = 5;
-/// The least distance between two labels.
-const APART: f64 = 96.0;
 
 /// Time to the right, to one scale but for its gaps.
 #[derive(Debug)]
 pub(crate) struct BrokenScale {
     stretches: Vec<Stretch>,
+    /// What its times count.
+    pub(crate) unit: TimeUnit,
 }
 
 /// The time between two events.
@@ -31,11 +32,15 @@ struct Stretch {
 
 impl BrokenScale {
     /// A scale from the first of `times` to the last, between `left` and `right`.
-    pub(crate) fn over(mut times: Vec<Nanoseconds>, left: f64, right: f64) -> Self {
+    pub(crate) fn over(mut times: Vec<Nanoseconds>, unit: TimeUnit, left: f64, right: f64) -> Self {
         times.sort_unstable();
         times.dedup();
         if let [only] = times.as_slice() {
-            times.push(Nanoseconds(only.0.saturating_add(1_000)));
+            let width = match unit {
+                TimeUnit::Clock => 1_000,
+                TimeUnit::Events => 1,
+            };
+            times.push(Nanoseconds(only.0.saturating_add(width)));
         }
         let lengths: Vec<u64> = times.windows(2).map(|pair| pair[1].since(pair[0]).0).collect();
         let cuts = cuts(&lengths);
@@ -45,11 +50,11 @@ impl BrokenScale {
         let mut stretches = Vec::new();
         for (pair, (&length, &cut)) in times.windows(2).zip(lengths.iter().zip(&cuts)) {
             let width = if cut { GAP } else { length as f64 / whole.max(1) as f64 * room };
-            let axis = TimeAxis { begin: pair[0], end: pair[1], left: x, right: x + width };
+            let axis = TimeAxis { begin: pair[0], end: pair[1], left: x, right: x + width, unit };
             stretches.push(Stretch { axis, cut });
             x += width;
         }
-        Self { stretches }
+        Self { stretches, unit }
     }
 
     /// The place of `time`; the nearer end for times outside.
@@ -76,14 +81,15 @@ impl BrokenScale {
 
     /// Round times outside the gaps, far enough apart to be read.
     pub(crate) fn ticks(&self) -> Vec<Tick> {
+        let apart = apart(self.unit);
         let mut ticks: Vec<Tick> = Vec::new();
         for axis in self.to_scale() {
             let width = axis.right - axis.left;
-            let wanted = (width / APART) as u64;
+            let wanted = (width / apart) as u64;
             let length = axis.end.since(axis.begin).0;
             let wanted = if round_step(length, wanted.max(1)) > length { 1 } else { wanted };
             for tick in axis.ticks(wanted.max(1)) {
-                let clear = |x: f64| (tick.at - x).abs() >= APART * 0.8;
+                let clear = |x: f64| (tick.at - x).abs() >= apart * 0.8;
                 let free = ticks.last().is_none_or(|before| clear(before.at))
                     && self.gaps().all(|(x, right, _)| clear(f64::midpoint(x, right)));
                 if free {
@@ -112,6 +118,14 @@ impl BrokenScale {
     }
 }
 
+/// The distance to aim at between two labels: `12 events later` is longer than `12.3 ms later`.
+const fn apart(unit: TimeUnit) -> f64 {
+    match unit {
+        TimeUnit::Clock => 96.0,
+        TimeUnit::Events => 128.0,
+    }
+}
+
 /// Which of the stretches are cut.
 fn cuts(lengths: &[u64]) -> Vec<bool> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
@@ -133,7 +147,8 @@ mod tests {
     use super::*;
 
     fn scale(times: &[u64]) -> BrokenScale {
-        BrokenScale::over(times.iter().copied().map(Nanoseconds).collect(), 0.0, 1_000.0)
+        let times = times.iter().copied().map(Nanoseconds).collect();
+        BrokenScale::over(times, TimeUnit::Clock, 0.0, 1_000.0)
     }
 
     #[test]
