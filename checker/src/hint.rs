@@ -27,9 +27,14 @@ pub fn add(history: &History, options: &Options, reading: &Reading, analysis: &m
 
 /// All reads at the start of a key show one value that nobody wrote.
 fn initial_value(history: &History, options: &Options, found: &Counterexample) -> Option<String> {
-    if options.initial_by_key != KeyInitials::Same || !options.model.splits_by_key() {
+    if !options.model.splits_by_key() {
         return None;
     }
+    let (begun, advice): (_, fn(&Value, &str) -> String) = match &options.initial_by_key {
+        KeyInitials::Same => (&options.initial, give),
+        KeyInitials::Listed(values) => (values.get(&found.key).unwrap_or(&options.initial), list),
+        KeyInitials::Unknown => return None,
+    };
     let key = history.keys.iter().position(|key| *key == found.key)?;
     let operations = || history.operations.iter().filter(move |one| one.key.0 as usize == key);
     let first = operations().find_map(|one| match (one.action, one.response()) {
@@ -38,21 +43,37 @@ fn initial_value(history: &History, options: &Options, found: &Counterexample) -
         _ => None,
     })?;
     let shown = history.values.get(first);
-    if *shown == options.initial || operations().any(|one| writes(one.action, first)) {
+    if shown == begun || operations().any(|one| writes(one.action, first)) {
         return None;
     }
     // A list that grows is not what nobody wrote.
     let is_plain = !matches!(shown, Value::List(_)) || options.model.name() != "set";
     is_plain.then(|| {
         let value = serde_json::to_string(shown).unwrap_or_default();
-        let begun = serde_json::to_string(&options.initial).unwrap_or_default();
+        let begun = serde_json::to_string(begun).unwrap_or_default();
         format!(
             "Nobody wrote {value}, which {} shows first: if it was there before the first \
-             operation, give --initial '{value}' or --initial unknown; the initial value taken \
-             here is {begun}.",
-            crate::words::key(&found.key)
+             operation, {} or --initial unknown; the initial value taken here is {begun}.",
+            crate::words::key(&found.key),
+            advice(&found.key, &value)
         )
     })
+}
+
+/// How to give a value to all keys.
+fn give(_: &Value, value: &str) -> String {
+    format!("give --initial '{value}'")
+}
+
+/// How to give a value to one key beside others.
+fn list(key: &Value, value: &str) -> String {
+    let name = match key {
+        // The option names keywords of EDN without their colon as well.
+        Value::Text(text) => text.strip_prefix(':').unwrap_or(text).to_owned(),
+        other => other.to_string(),
+    };
+    let name = serde_json::to_string(&name).unwrap_or_default();
+    format!("name this key in --initial as well, with {name}:{value},")
 }
 
 fn writes(action: Action, value: ValueId) -> bool {
@@ -88,9 +109,12 @@ mod tests {
 
     /// The hint of the first counterexample.
     fn hint(file: &str, text: &str, initial: Value) -> Option<String> {
+        hint_with(file, text, Options { initial, ..Options::default() })
+    }
+
+    fn hint_with(file: &str, text: &str, options: Options) -> Option<String> {
         let ReadHistory { history, reading } =
             read(file, text.as_bytes(), &ReadOptions::default()).expect("a history");
-        let options = Options { initial, ..Options::default() };
         let (mut analysis, _) = check(&history, &options, &|| false);
         assert_eq!(analysis.verdict, Verdict::Violation);
         add(&history, &options, &reading, &mut analysis);
@@ -118,6 +142,22 @@ mod tests {
         assert_eq!(hint("h.edn", &lost, Value::Null), None);
         let later = edn(&[("read", "4"), ("read", "3")]);
         assert_eq!(hint("h.edn", &later, 4.into()), None);
+    }
+
+    #[test]
+    fn key_beside_those_of_a_list_leads_to_its_place_there() {
+        let text = edn(&[("write", "[:a 5]"), ("read", "[:b 4]"), ("read", "[:b 4]")]);
+        let text =
+            text.replace(":invoke :f :read :value [:b 4]", ":invoke :f :read :value [:b nil]");
+        let listed = |key: &str, value: i64| Options {
+            initial_by_key: KeyInitials::Listed([(Value::text(key), value.into())].into()),
+            ..Options::default()
+        };
+        let told = hint_with("h.edn", &text, listed(":a", 1)).expect("a hint");
+        assert!(told.contains("with \"b\":4, or --initial unknown"), "{told}");
+        assert!(told.contains("taken here is null"), "{told}");
+        let other = hint_with("h.edn", &text, listed(":b", 3)).expect("a hint");
+        assert!(other.contains("taken here is 3"), "{other}");
     }
 
     #[test]

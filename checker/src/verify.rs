@@ -41,7 +41,8 @@ pub enum VerifyError {
         found: String,
     },
     /// It begins elsewhere.
-    #[error("expected it to begin with {expected}, as the history does; it begins with {found}")]
+    #[error("expected it to begin with {}, as the history does; it begins with {}",
+        expected.in_words(), found.in_words())]
     OtherInitial {
         /// The history's initial value.
         expected: Value,
@@ -62,16 +63,16 @@ pub enum VerifyError {
         model: &'static str,
     },
     /// It speaks of a key that the history does not have.
-    #[error("key {0} is not in the history")]
+    #[error("key {} is not in the history", .0.in_words())]
     UnknownKey(Value),
     /// It has two orders for one key.
-    #[error("key {0} has two orders")]
+    #[error("key {} has two orders", .0.in_words())]
     RepeatedKey(Value),
     /// No operation was invoked there.
     #[error("event {0} is not an invocation in the history")]
     UnknownOperation(u64),
     /// The operation works on another key.
-    #[error("operation {index} is on key {actual}, not on key {listed}")]
+    #[error("operation {index} is on key {}, not on key {}", actual.in_words(), listed.in_words())]
     ForeignOperation {
         /// Which.
         index: u64,
@@ -87,7 +88,7 @@ pub enum VerifyError {
     #[error("operation {0} failed, so it has no place in the order")]
     FailedOperation(u64),
     /// The operation happened, yet stands nowhere.
-    #[error("operation {index} on key {key} completed, but is not listed")]
+    #[error("operation {index} on key {} completed, but is not listed", key.in_words())]
     MissingOperation {
         /// Which.
         index: u64,
@@ -96,7 +97,8 @@ pub enum VerifyError {
     },
     /// The object would have answered otherwise.
     #[error(
-        "operation {index}, a {function}, cannot have answered so when the {model} held {held}"
+        "operation {index}, a {function}, cannot have answered so when the {model} held {}",
+        held.in_words()
     )]
     WrongAnswer {
         /// Which.

@@ -89,6 +89,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let problem = "--certificate needs a single history; several were named";
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
+    if arguments.files.iter().filter(|file| *file == Path::new("-")).count() > 1 {
+        let problem = "standard input (`-`) is named more than once, and can be read only once";
+        return Err(Failure::usage(miette::miette!("{problem}")));
+    }
     let mut sum = Sum::default();
     for file in &arguments.files {
         match arguments.judge(file) {
@@ -248,7 +252,11 @@ impl Arguments {
             memory: self.max_memory,
             engine: self.engine,
         };
-        if let Some(problem) = options.refusal() {
+        let stranger = || {
+            let problem = self.initial.refusal(&history)?;
+            Some(format!("{}: {problem}", file.display()))
+        };
+        if let Some(problem) = options.refusal().or_else(stranger) {
             return Err(Failure::usage(miette::miette!("{problem}")));
         }
         let (mut analysis, certificate) =

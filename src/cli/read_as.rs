@@ -28,12 +28,18 @@ pub fn print(reading: &Reading, assumed: &Assumed) {
 
 /// How a history was read, in lines: the choices, then what was skipped or filled in.
 pub fn read_as(reading: &Reading, assumed: &Assumed) -> Vec<String> {
-    let format = reading.format.map_or("nothing", Format::name);
     let by = match assumed.model_by {
         DecidedBy::Option => "given",
         _ => "told by its operations",
     };
-    let mut choices = format!("read as {format}: {} ({by})", assumed.name);
+    let mut choices = match reading.format.map(Format::name) {
+        Some(format) => format!("read as {format}: {} ({by})", assumed.name),
+        // No file was read, so its operations told nothing.
+        None if assumed.model_by == DecidedBy::Option => {
+            format!("assumed: {} ({by})", assumed.name)
+        }
+        None => return Vec::new(),
+    };
     let initial = if assumed.initial == "null" { "nothing" } else { &assumed.initial };
     choices += &format!(", initial value {initial}");
     for decision in &reading.decisions {

@@ -5,7 +5,7 @@
 //! asked first whether it has something.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use partita_checker::formats::holds_operations;
 
 use crate::exit::{Failure, OrFail};
 
@@ -56,7 +57,8 @@ impl Source {
                 deadline,
             });
         }
-        let (path, chosen) = if path.is_dir() { in_folder(path)? } else { (path.into(), None) };
+        let (path, chosen) =
+            if path.is_dir() { in_folder(path, deadline)? } else { (path.into(), None) };
         let name = path.display().to_string();
         // Without a writer, a pipe would be waited for here.
         let mut options = OpenOptions::new();
@@ -113,23 +115,43 @@ impl Read for Source {
     }
 }
 
-/// The history in a folder, and its name there.
-fn in_folder(folder: &Path) -> Result<(PathBuf, Option<String>), Failure> {
-    for name in HISTORIES {
-        for ending in ENDINGS {
-            let name = format!("{name}{ending}");
-            let path = folder.join(&name);
-            if path.exists() && !path.is_dir() {
-                return Ok((path, Some(name)));
-            }
+/// The history in a folder, and its name there. Of several files it is the first that holds
+/// operations: Jepsen's own log need not have them.
+fn in_folder(
+    folder: &Path,
+    deadline: Option<Instant>,
+) -> Result<(PathBuf, Option<String>), Failure> {
+    let names = HISTORIES.iter().flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}")));
+    let is_file = |name: &String| {
+        let path = folder.join(name);
+        path.exists() && !path.is_dir()
+    };
+    let names: Vec<String> = names.filter(is_file).collect();
+    let is_empty = |name: &String| names.len() > 1 && is_empty(&folder.join(name), deadline);
+    let skipped: Vec<&str> =
+        names.iter().take_while(|name| is_empty(name)).map(String::as_str).collect();
+    match names.get(skipped.len()) {
+        Some(name) if skipped.is_empty() => Ok((folder.join(name), Some(name.clone()))),
+        Some(name) => {
+            let said = format!("{name} (no operations in {})", skipped.join(", "));
+            Ok((folder.join(name), Some(said)))
         }
+        // None of them has any, which the first is as good as any to say.
+        None if !names.is_empty() => Ok((folder.join(&names[0]), Some(names[0].clone()))),
+        None => Err(Failure::usage(miette::miette!(
+            "{}: expected a folder with a history: there is none of {} in it, nor one of these \
+             packed as .gz or .zst",
+            folder.display(),
+            HISTORIES.join(", ")
+        ))),
     }
-    Err(Failure::usage(miette::miette!(
-        "{}: expected a folder with a history: there is none of {} in it, nor one of these packed \
-         as .gz or .zst",
-        folder.display(),
-        HISTORIES.join(", ")
-    )))
+}
+
+/// Whether the file is one that can be read twice and has no operations. One that cannot be read is
+/// not: why, its reader says.
+fn is_empty(path: &Path, deadline: Option<Instant>) -> bool {
+    let Ok(source) = Source::open(path, deadline) else { return false };
+    !source.may_block && holds_operations(BufReader::new(source)).is_ok_and(|holds| !holds)
 }
 
 #[cfg(test)]
@@ -150,14 +172,35 @@ mod tests {
         let refusal = Source::open(folder.path(), None).unwrap_err().report.to_string();
         assert!(refusal.contains("history.jsonl") && refusal.contains("jepsen.log"), "{refusal}");
         for name in ["history.txt", "jepsen.log", "history.jsonl.gz", "history.edn"] {
-            std::fs::write(folder.path().join(name), name).unwrap();
+            std::fs::write(folder.path().join(name), row(name)).unwrap();
             let source = Source::open(folder.path(), None).unwrap();
             assert_eq!(source.chosen.as_deref(), Some(name));
-            assert_eq!(read(folder.path()), name);
+            assert_eq!(read(folder.path()), row(name));
         }
         let link = folder.path().join("latest");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
-        assert_eq!(read(&link), "history.edn");
+        assert_eq!(read(&link), row("history.edn"));
+    }
+
+    /// An operation that says in which file it stands.
+    fn row(name: &str) -> String {
+        format!("0 :invoke :write \"{name}\"")
+    }
+
+    #[test]
+    fn file_without_operations_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = "2024-01-01 INFO [main] jepsen.cli - :type of test: lin\n\
+                   INFO jepsen.util - 5 nodes are up\nINFO jepsen.util - :nemesis :info :start\n";
+        std::fs::write(folder.path().join("jepsen.log"), log).unwrap();
+        let chosen = || Source::open(folder.path(), None).unwrap().chosen.unwrap();
+        assert_eq!(chosen(), "jepsen.log");
+        std::fs::write(folder.path().join("history.txt"), row("history.txt")).unwrap();
+        assert_eq!(chosen(), "history.txt (no operations in jepsen.log)");
+        std::fs::write(folder.path().join("history.edn"), "; none\n[]\n").unwrap();
+        assert_eq!(chosen(), "history.txt (no operations in history.edn, jepsen.log)");
+        std::fs::write(folder.path().join("history.edn"), "[{:type :invoke}]").unwrap();
+        assert_eq!(chosen(), "history.edn");
     }
 
     #[test]

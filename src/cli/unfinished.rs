@@ -65,7 +65,7 @@ fn cut_off_at(history: &History) -> String {
 }
 
 /// How many events a history was made from.
-fn events(history: &History) -> usize {
+pub fn events(history: &History) -> usize {
     let is_over = |outcome: &Outcome| !matches!(outcome, Outcome::Info(None));
     let over = history.operations.iter().filter(|operation| is_over(&operation.outcome));
     history.operations.len() + over.count()

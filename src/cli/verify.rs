@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
-use partita_checker::{Expected, ModelKind};
+use partita_checker::formats::{ReadHistory, Reading};
+use partita_checker::{Expected, History, ModelKind};
 
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
-use super::run_folder;
 use super::show::counted;
+use super::{run_folder, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
 use crate::say;
@@ -20,8 +21,8 @@ use crate::say;
 /// the model accepts each step, and nothing is placed after what was invoked after its return.
 ///
 /// Of a run's folder, its history is checked against its own certificate. Exits with 0 if the
-/// certificate proves the history, with 3 if it does not (which says nothing of the history), and
-/// with 2 if a file cannot be read.
+/// certificate proves the history, with 3 if it does not (which says nothing of the history) or
+/// the history is cut off or was read too incompletely to be valid, and with 2 if a file cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita verify partita-runs/latest\n  \
                         partita verify history.jsonl certificate.json")]
@@ -53,15 +54,23 @@ pub struct Arguments {
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let Sources { history: history_path, certificate: path, model } = sources(arguments)?;
-    let history = arguments.reading.read(&history_path, model)?.history;
+    let ReadHistory { history, reading } = arguments.reading.read(&history_path, model)?;
     let name = path.display().to_string();
     let file = File::open(&path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
         .map_err(|error| Failure::usage(miette::miette!("{error}")))?;
     let model = input::model(model, &history, &history_path)?;
+    if let Some(problem) = arguments.initial.refusal(&history) {
+        return Err(Failure::usage(miette::miette!("{}: {problem}", history_path.display())));
+    }
+    let withheld = withheld(&history_path, &history, &reading);
     let expected = Expected { model, initial: arguments.initial.value.clone() };
     let initials = &arguments.initial.by_key;
     match partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| false) {
+        Ok(()) if let Some(reason) = &withheld => {
+            say!("not accepted: {reason}");
+            Ok(Exit::Unknown)
+        }
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             say!(
@@ -76,6 +85,25 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             Ok(Exit::Unknown)
         }
     }
+}
+
+/// Why a certificate of what was read of `history` does not prove the whole of it, if it does not.
+fn withheld(path: &Path, history: &History, reading: &Reading) -> Option<String> {
+    let is_unfinished = unfinished::history(path).is_some();
+    let events = match &reading.cut {
+        Some(cut) => cut.events,
+        None if is_unfinished => unfinished::events(history) as u64,
+        None => {
+            let reason = reading.withholds_valid()?;
+            return Some(format!(
+                "the certificate explains what was read of the history, but {reason}"
+            ));
+        }
+    };
+    Some(format!(
+        "the certificate explains the {}; the history is cut off at event {events}",
+        counted(usize::try_from(events).unwrap_or(usize::MAX), "whole event"),
+    ))
 }
 
 /// What is to be read, and the object that it is about, if that is known.

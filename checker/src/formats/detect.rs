@@ -15,9 +15,23 @@ pub fn detect(head: &[u8]) -> Option<Format> {
         b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
         b'[' if is_json_array(&text[1..]) => Some(Format::JsonLines),
         b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),
+        b'[' | b'(' if !begins_with_forms(text) => log(text),
         b'{' | b'[' | b'(' | b';' | b'#' if has(text, b":type") => Some(edn(text)),
-        _ => jepsen_log::looks_like(text).then_some(Format::JepsenLog),
+        _ => log(text),
     }
+}
+
+fn log(text: &[u8]) -> Option<Format> {
+    jepsen_log::looks_like(text).then_some(Format::JepsenLog)
+}
+
+/// Whether what follows the first bracket may be operations of EDN, of which none begins with a word:
+/// a log's line may, as in `[main] INFO`.
+pub(super) fn begins_with_forms(text: &[u8]) -> bool {
+    let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == b',';
+    let inside = text.trim_ascii_start().get(1..).unwrap_or_default();
+    let first = inside.iter().find(|byte| !is_blank(byte));
+    first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'(' | b'#' | b';' | b']' | b')' | b'^'))
 }
 
 /// Whether what follows `[` is an array of objects, or the end of an empty one.

@@ -28,6 +28,11 @@ pub(super) fn looks_like(text: &[u8]) -> bool {
     text.split(|&byte| byte == b'\n').any(|line| operation(line).is_some())
 }
 
+/// Whether the line is one of a client's operation.
+pub(super) fn is_operation(line: &[u8]) -> bool {
+    operation(line).is_some_and(|start| names_type(&line[start..]))
+}
+
 /// Reads the history in the file that is called `name`.
 pub(super) fn read_history(
     name: &str,

@@ -29,8 +29,9 @@ use self::assembly::Assembly;
 pub use self::detect::detect;
 pub use self::edn::{Keys, write_edn};
 pub use self::error::{LONGEST_LINE, ReadError, ReadProblem};
+use self::lines::Lines;
 pub use self::options::{FailedCas, NilRead, ReadOptions};
-use self::packed::{Packing, unpack};
+use self::packed::{Packing, packed_otherwise, unpack};
 pub use self::reading::{Cut, DecidedBy, Decision, Note, ReadHistory, Reading, Severity};
 use self::vocabulary::Vocabulary;
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,16 @@ pub fn read(
     let packing = Packing::told_by(&start);
     let input = Cursor::new(start).chain(input);
     let Some(packing) = packing else { return read_text(name, input, options) };
-    let (unpacked, ending) = unpack(packing, input);
+    let (mut unpacked, ending) = unpack(packing, input);
+    let inner = take_head(&mut unpacked, 4).map_err(|error| failed(name, error.into()))?;
+    if let Some(again) = Packing::told_by(&inner) {
+        let (outer, again) = (packing.name(), again.name());
+        let expected = format!(
+            "a history packed once; unpack it with `{outer} -d` first, and name what comes out"
+        );
+        return Err(failed(name, ReadProblem::unexpected(expected, format!("{again} in {outer}"))));
+    }
+    let unpacked = Cursor::new(inner).chain(unpacked);
     let mut read = read_text(name, unpacked, options)?;
     let decision = Decision {
         subject: "compression".to_owned(),
@@ -139,6 +149,46 @@ pub fn read(
     Ok(read)
 }
 
+/// Whether some operation seems to stand in a file, packed or not, of which nothing is checked. A log
+/// may have many lines and none of an operation; elsewhere whatever is no comment counts.
+///
+/// # Errors
+///
+/// If `input` cannot be read, or its packing is damaged.
+pub fn holds_operations(mut input: impl BufRead) -> io::Result<bool> {
+    let start = take_head(&mut input, 4)?;
+    let packing = Packing::told_by(&start);
+    let input = Cursor::new(start).chain(input);
+    match packing {
+        None => text_holds_operations(input),
+        Some(packing) => text_holds_operations(unpack(packing, input).0),
+    }
+}
+
+fn text_holds_operations(mut input: impl BufRead) -> io::Result<bool> {
+    let head = take_head(&mut input, HEAD)?;
+    let is_log = match head.trim_ascii_start() {
+        [] => return Ok(false),
+        [b'{' | b';' | b'#', ..] => false,
+        [b'[' | b'(', ..] => !detect::begins_with_forms(&head),
+        _ => true,
+    };
+    let mut lines = Lines::new("", Cursor::new(head).chain(input));
+    // What no reader can read is for the reader to tell.
+    while let Ok(true) = lines.advance_to_text() {
+        let text = lines.text().trim_ascii_start();
+        let is_comment = matches!(text, [b';', ..] | [b'#', b' ' | b'#', ..]);
+        let found = match is_log {
+            true => jepsen_log::is_operation(text),
+            false => !is_comment && text.iter().any(u8::is_ascii_alphanumeric),
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Reads a file that is not packed.
 fn read_text(
     name: &str,
@@ -146,6 +196,10 @@ fn read_text(
     options: &ReadOptions,
 ) -> Result<ReadHistory, ReadError> {
     let mut head = take_head(&mut input, HEAD).map_err(|error| failed(name, error.into()))?;
+    if let Some((packing, advice)) = packed_otherwise(&head) {
+        let expected = format!("a history that is plain or packed with gzip or zstd; {advice}");
+        return Err(failed(name, ReadProblem::unexpected(expected, format!("a {packing} file"))));
+    }
     if let Some(encoding) = other_encoding(&head) {
         let expected = "UTF-8, as `iconv --to-code UTF-8` makes it";
         return Err(failed(name, ReadProblem::unexpected(expected, encoding)));

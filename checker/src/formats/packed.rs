@@ -52,6 +52,24 @@ impl Packing {
     }
 }
 
+/// How a file is packed that is not unpacked here, and how people get at what it holds.
+pub(super) fn packed_otherwise(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    match head {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(("xz", "unpack it with `xz -d`")),
+        // A block of bzip2 begins with the digits of pi, the last one with those of its root.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, ..] => {
+            Some(("bzip2", "unpack it with `bzip2 -d`"))
+        }
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => {
+            Some(("zip", "unpack it with `unzip` and name the history in it"))
+        }
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(("7z", "unpack it with `7z x`")),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some(("lz4", "unpack it with `lz4 -d`")),
+        _ => None,
+    }
+}
+
 /// How a packed file ended; shared with the one who reads it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ending(Rc<Cell<State>>);

@@ -22,6 +22,11 @@ fn format_is_told_by_the_content() {
             Format::JepsenLog,
         ),
         ("[2024] jepsen.util 0\t:invoke\t:read\tnil\n", Format::JepsenLog),
+        (
+            "[main] INFO test {:type :x}\nINFO jepsen.util - 0\t:invoke\t:read\tnil\n",
+            Format::JepsenLog,
+        ),
+        ("[ ; none\n {:type :ok}]", Format::Edn),
         ("# stack\npush 1 1 2\n", Format::Fastlin),
         ("#queue", Format::Fastlin),
     ] {
@@ -40,6 +45,26 @@ fn unknown_format_is_answered_with_the_known_ones() {
         "h:1: expected a history in one of these formats: jsonl, edn, jepsen-log, porcupine-kv, \
          fastlin; name the format if it is one of them"
     );
+}
+
+#[test]
+fn other_packing_is_named_with_what_to_do() {
+    for (head, name, advice) in [
+        (&b"\xfd7zXZ\0\0\x04"[..], "xz", "xz -d"),
+        (b"BZh91AY&SY", "bzip2", "bzip2 -d"),
+        (b"PK\x03\x04\x14\0", "zip", "unzip"),
+    ] {
+        let error = read("h", head, &ReadOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("a {name} file")) && error.contains(advice), "{error}");
+    }
+    let pack = |text: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut packed, text).unwrap();
+        packed.finish().unwrap()
+    };
+    let twice = pack(&pack(b"[]"));
+    let error = read("h", twice.as_slice(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("gzip in gzip") && error.contains("gzip -d"), "{error}");
 }
 
 #[test]

@@ -120,3 +120,37 @@ fn other_words_of_the_logger_are_no_operations() {
     );
     assert_eq!(history(&log, None).unwrap().operations.len(), 2);
 }
+
+#[test]
+fn error_in_a_vector_or_a_map_may_name_a_mismatch() {
+    let response = |error: &str| {
+        let log = CAS.replace(":fail\t:cas\t[1 2]", &format!(":fail\t:cas\t{error}"));
+        history(&log, None).unwrap().operations[0].response()
+    };
+    for error in [
+        "[1 2]\t{:type :mismatch}",
+        "[1 2]\t{:code 101, :kind :value-mismatch}",
+        "[1 2]\t[:cas-mismatch 3]",
+        "[1 2]\t[:txn-fail :mismatch]",
+        "[:txn-fail :mismatch]",
+        "{:type :mismatch}",
+    ] {
+        assert_eq!(response(error), Some(Response::Mismatch(None)), "{error}");
+    }
+    for error in [
+        "[1 2]\t{:type :timeout}",
+        "[1 2]\t[:conn-refused \"mismatch\"]",
+        "[1 2]\t[:txn-fail :no-leader]",
+        "[1 :timeout]",
+    ] {
+        assert_eq!(response(error), None, "{error}");
+    }
+}
+
+#[test]
+fn keywords_that_a_compare_and_set_names_are_no_error() {
+    let log = CAS.replace("[1 2]", "[:a :b]");
+    let response = |failed_cas| history(&log, failed_cas).unwrap().operations[0].response();
+    assert_eq!(response(None), Some(Response::Mismatch(None)));
+    assert_eq!(response(Some(FailedCas::Ignore)), None);
+}

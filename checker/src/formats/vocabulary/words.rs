@@ -3,6 +3,7 @@
 use crate::event::{Event, EventKind, Function};
 use crate::formats::edn::syntax::quote;
 use crate::formats::error::ReadProblem;
+use crate::formats::options::names_mismatch;
 use crate::value::Value;
 
 /// The function that clients call so.
@@ -35,20 +36,51 @@ pub(super) fn error_of(
         Some(error) => error,
         None if failed_cas && argument != Some(value) => match value {
             Value::Text(_) => value,
+            // `[key :name]` of Jepsen's independent, or a name with another or with details.
             Value::List(parts) => match &**parts {
-                [_, name @ Value::Text(text)] if text.starts_with(':') => name,
+                [_, Value::Text(text)] if text.starts_with(':') => value,
+                _ if said_mismatch(value).is_some() => value,
                 _ => return None,
             },
             _ => return None,
         },
         None => return None,
     };
+    if failed_cas && let Some(name) = said_mismatch(error) {
+        return text(name);
+    }
     // `[:conn-refused "n1"]` is a name with details.
     let name = match error {
+        Value::List(parts) if std::ptr::eq(error, value) => parts.last().and_then(text),
         Value::List(parts) => parts.first().and_then(text).or_else(|| text(error)),
         error => text(error),
     };
     name.filter(|name| !name.trim().is_empty())
+}
+
+/// The part of an error that says that another value was there: the error itself, the first name of
+/// a list, or one beside it or under a keyword in a map, as in `[:txn-fail :mismatch]` and
+/// `{:type :mismatch}`.
+fn said_mismatch(error: &Value) -> Option<&Value> {
+    let says = |part: &&Value| matches!(part, Value::Text(text) if names_mismatch(text));
+    let Value::List(parts) = error else { return Some(error).filter(says) };
+    let is_field = |part: &Value| match part {
+        Value::List(pair) => matches!(&**pair, [name, _] if keyword(name).is_some()),
+        _ => false,
+    };
+    if !parts.is_empty() && parts.iter().all(is_field) {
+        let values = parts.iter().filter_map(|part| match part {
+            Value::List(pair) => pair.get(1),
+            _ => None,
+        });
+        return values.filter_map(said_mismatch).next();
+    }
+    // Words that follow a name of something else may be about anything; names are keywords.
+    let first = parts.first().filter(says);
+    first.or_else(|| {
+        let names = parts.iter().filter(|part| keyword(part).is_some());
+        names.filter(says).next()
+    })
 }
 
 /// Whether the value is a list of micro-operations, as those of a transaction.
