@@ -109,15 +109,15 @@ mod tests {
 
     /// The hint of the first counterexample.
     fn hint(file: &str, text: &str, initial: Value) -> Option<String> {
-        hint_with(file, text, Options { initial, ..Options::default() })
+        hint_with(file, text, &Options { initial, ..Options::default() })
     }
 
-    fn hint_with(file: &str, text: &str, options: Options) -> Option<String> {
+    fn hint_with(file: &str, text: &str, options: &Options) -> Option<String> {
         let ReadHistory { history, reading } =
             read(file, text.as_bytes(), &ReadOptions::default()).expect("a history");
-        let (mut analysis, _) = check(&history, &options, &|| false);
+        let (mut analysis, _) = check(&history, options, &|| false);
         assert_eq!(analysis.verdict, Verdict::Violation);
-        add(&history, &options, &reading, &mut analysis);
+        add(&history, options, &reading, &mut analysis);
         analysis.counterexample.and_then(|found| found.hint)
     }
 
@@ -153,10 +153,10 @@ mod tests {
             initial_by_key: KeyInitials::Listed([(Value::text(key), value.into())].into()),
             ..Options::default()
         };
-        let told = hint_with("h.edn", &text, listed(":a", 1)).expect("a hint");
+        let told = hint_with("h.edn", &text, &listed(":a", 1)).expect("a hint");
         assert!(told.contains("with \"b\":4, or --initial unknown"), "{told}");
         assert!(told.contains("taken here is null"), "{told}");
-        let other = hint_with("h.edn", &text, listed(":b", 3)).expect("a hint");
+        let other = hint_with("h.edn", &text, &listed(":b", 3)).expect("a hint");
         assert!(other.contains("taken here is 3"), "{other}");
     }
 

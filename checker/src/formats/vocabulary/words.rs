@@ -69,17 +69,17 @@ fn said_mismatch(error: &Value) -> Option<&Value> {
         _ => false,
     };
     if !parts.is_empty() && parts.iter().all(is_field) {
-        let values = parts.iter().filter_map(|part| match part {
+        let mut values = parts.iter().filter_map(|part| match part {
             Value::List(pair) => pair.get(1),
             _ => None,
         });
-        return values.filter_map(said_mismatch).next();
+        return values.find_map(said_mismatch);
     }
     // Words that follow a name of something else may be about anything; names are keywords.
     let first = parts.first().filter(says);
     first.or_else(|| {
-        let names = parts.iter().filter(|part| keyword(part).is_some());
-        names.filter(says).next()
+        let mut names = parts.iter().filter(|part| keyword(part).is_some());
+        names.find(says)
     })
 }
 
