@@ -229,6 +229,18 @@ fn a_run_without_faults_is_valid_and_as_fast_as_asked() {
 }
 
 #[test]
+fn a_seed_that_was_drawn_is_the_same_in_everything_that_a_run_leaves() {
+    let run = Run::new(&["--nemesis", "pause", "--time", "3s"]);
+    let seed = run.json("run.json")["seed"].as_u64().expect("a seed");
+    let name = fs::canonicalize(&run.folder).expect("a folder");
+    assert!(name.to_string_lossy().ends_with(&format!("-register-{seed}")), "{}", name.display());
+    let planned = run.json("plan.json")["command"].as_str().expect("a command").to_owned();
+    assert!(planned.contains(&format!("--seed {seed}")), "{planned}");
+    assert_eq!(run.json("run.json")["command"].as_str(), Some(&*planned));
+    assert!(run.text("schedule.toml").contains(&format!("seed = {seed}")), "of what was played");
+}
+
+#[test]
 fn a_node_that_never_starts_is_the_harness_failing() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let target = out.path().join("broken.toml");

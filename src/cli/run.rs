@@ -197,6 +197,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// Where the run's folder is, for the controller, and a mark of everything that the run starts.
 const RUN: &str = "PARTITA_RUN";
 
+/// The seed that was drawn for the run, for the controller: what the folder says was played is played.
+const RUN_SEED: &str = "PARTITA_RUN_SEED";
+
 /// The run's folder: made by the process that the user started, which can still judge what is in it
 /// should the controller be killed, and handed on to the controller.
 #[expect(unsafe_code, reason = "the environment belongs to the whole process")]
@@ -208,7 +211,10 @@ fn folder(plan: &Plan) -> Result<RunFolder, Failure> {
     }
     let folder = controller::begin(plan)?;
     // SAFETY: this process has no other thread that could read the environment meanwhile.
-    unsafe { std::env::set_var(RUN, folder.path()) };
+    unsafe {
+        std::env::set_var(RUN, folder.path());
+        std::env::set_var(RUN_SEED, plan.seed.to_string());
+    }
     Ok(folder)
 }
 
@@ -237,7 +243,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
         faults,
         node_arguments,
         time: arguments.time.unwrap_or(time),
-        seed: arguments.seed.unwrap_or_else(seed_of_the_day),
+        seed: arguments.seed.or_else(drawn_seed).unwrap_or_else(seed_of_the_day),
         rate,
         clients,
         reply_timeout: arguments.reply_timeout,
@@ -300,6 +306,11 @@ fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// The seed that the process drew that this one was started by to carry out the run.
+fn drawn_seed() -> Option<u64> {
+    inside().and_then(|_| std::env::var(RUN_SEED).ok()?.parse().ok())
 }
 
 /// A seed short enough to be typed.
