@@ -78,7 +78,9 @@ fn a_host_that_is_not_there_is_named(lab: TestLab) {
 
 #[partita_nemesis::test]
 #[ignore = "asked for by name only"]
-fn it_can_be_ignored(_lab: TestLab) {}
+fn it_can_be_ignored(_lab: TestLab) {
+    panic!("a test that is to be ignored was run");
+}
 
 #[partita_nemesis::test(nodes = 1, clocks)]
 fn clocks_can_be_moved(lab: TestLab) -> Result<(), Box<dyn std::error::Error>> {
