@@ -8,11 +8,11 @@ use partita_nemesis::doctor::best_tier;
 use partita_nemesis::recipes;
 use partita_nemesis::{Entered, Fault, LabKind, Script, Tier, enter_tier, inside};
 
-use crate::controller::folder::RunFolder;
-use crate::controller::node_logs;
-use crate::controller::{self, Faults, Plan};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::names::{self, Names};
+use crate::run::folder::RunFolder;
+use crate::run::node_logs;
+use crate::run::{self, Faults, Plan};
 use crate::target::Target;
 use crate::terminal;
 
@@ -185,12 +185,12 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let entered = enter_tier(tier)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
     match entered {
-        Ok(Entered::Inside(kind)) => controller::run(&plan, &folder, kind),
+        Ok(Entered::Inside(kind)) => run::run(&plan, &folder, kind),
         Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
             Ok(Exit::of_code(code.into()))
         }
-        Ok(Entered::Finished(code)) => controller::conclude_for(&plan, &folder, code),
-        Err(failure) => controller::conclude_without_lab(&plan, &folder, &failure),
+        Ok(Entered::Finished(code)) => run::conclude_for(&plan, &folder, code),
+        Err(failure) => run::conclude_without_lab(&plan, &folder, &failure),
     }
 }
 
@@ -209,7 +209,7 @@ fn folder(plan: &Plan) -> Result<RunFolder, Failure> {
     {
         return Ok(RunFolder::made(path.into()));
     }
-    let folder = controller::begin(plan)?;
+    let folder = run::begin(plan)?;
     // SAFETY: this process has no other thread that could read the environment meanwhile.
     unsafe {
         std::env::set_var(RUN, folder.path());

@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 use partita_nemesis::{Schedule, Script};
 use serde_json::Value;
 
-use crate::controller::plan::PlanRecord;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::run::plan::PlanRecord;
 
 /// A run that is to be played again.
 #[derive(Debug)]

@@ -5,7 +5,6 @@ pub mod clients;
 pub mod clock;
 pub mod conclude;
 pub mod console;
-pub mod course;
 pub mod evidence;
 pub mod fault_log;
 pub mod final_reads;
@@ -15,13 +14,14 @@ pub mod node_logs;
 pub mod observer;
 pub mod operator;
 pub mod outcomes;
+pub mod phases;
 pub mod plan;
 pub mod recorder;
 pub mod stalls;
 pub mod status;
+pub mod stop_reason;
 pub mod testbed;
 pub mod traffic;
-pub mod trouble;
 pub mod vacuity;
 
 use std::any::Any;
@@ -33,8 +33,8 @@ use partita_nemesis::{LabKind, Script};
 pub use self::plan::{Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
 use clock::RunClock;
-use course::Course;
 use folder::RunFolder;
+use phases::Course;
 use plan::PlanRecord;
 use stalls::Stalls;
 use status::StatusLine;
@@ -83,7 +83,7 @@ pub fn run(plan: &Plan, folder: &RunFolder, kind: LabKind) -> Result<Exit, Failu
     let name = folder.name();
     status.say(&format!("run {name} in a lab of {kind}, again with --seed {}", plan.seed));
     let carried = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(course::carry_out(plan, folder, kind, clock, &status, &stalls))
+        runtime.block_on(phases::carry_out(plan, folder, kind, clock, &status, &stalls))
     }));
     status.finish();
     let mut course = match carried {

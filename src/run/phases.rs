@@ -25,9 +25,9 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::stalls::Stalls;
 use super::status::{REFRESH, StatusLine};
+use super::stop_reason::{Interrupts, Trouble, Watch};
 use super::testbed;
 use super::traffic::Traffic;
-use super::trouble::{Interrupts, Trouble, Watch};
 use crate::exit::{Failure, OrFail};
 
 /// How long clients go on after the last fault was healed: what a fault broke may show only then.

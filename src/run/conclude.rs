@@ -15,8 +15,8 @@ use partita_nemesis::FaultRecord;
 use partita_reports::{HostRecord, Run, RunRecord};
 use serde::Serialize;
 
-use super::course::Course;
 use super::folder::RunFolder;
+use super::phases::Course;
 use super::plan::{Faults, Plan};
 use super::{evidence, stalls, vacuity};
 use crate::cli::{check, show, unfinished};
