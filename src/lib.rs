@@ -8,5 +8,5 @@ pub mod cli;
 pub mod exit;
 pub mod names;
 pub mod run;
-pub mod target;
+pub mod targets;
 pub mod terminal;

@@ -17,7 +17,7 @@ use partita_workloads::catalogue::{self, WORKLOADS};
 use thiserror::Error;
 
 use crate::exit::{Failure, OrFail};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// A kind of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -219,7 +219,7 @@ fn a_violation_stands_although_the_controller_is_killed() {
 
 /// A target whose nodes run `script` with bash before or instead of raft-node, which is `"$@"`.
 fn target(place: &Path, script: &str) -> PathBuf {
-    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/src/target/raft-node.toml");
+    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/src/targets/raft-node.toml");
     let text = fs::read_to_string(built_in).expect("the built-in target");
     let mut table: toml::Table = text.parse().expect("TOML");
     let command = table["command"].as_array_mut().expect("a command");

@@ -349,7 +349,7 @@ fn what_a_lesser_lab_cannot_do_is_refused_before_anything_is_started() {
     }
     let place = tempfile::tempdir().expect("a folder");
     let mine = place.path().join("mine.toml");
-    let text = include_str!("../src/target/raft-node.toml").replace("{advertised-ip}", "{ip}");
+    let text = include_str!("../src/targets/raft-node.toml").replace("{advertised-ip}", "{ip}");
     fs::write(&mine, text).expect("written");
     let run = Run::new(&format!("--lab proxies --target {}", mine.display()));
     assert_eq!(run.output.status.code(), Some(2), "{}", run.said());

@@ -12,7 +12,7 @@ use partita_workloads::catalogue::WORKLOADS;
 use serde_json::{Map, Value, json};
 
 use crate::names::Names;
-use crate::target::Target;
+use crate::targets::Target;
 
 /// The kinds of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

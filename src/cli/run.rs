@@ -13,7 +13,7 @@ use crate::names::{self, Names};
 use crate::run::folder::RunFolder;
 use crate::run::node_logs;
 use crate::run::{self, Faults, Plan};
-use crate::target::Target;
+use crate::targets::Target;
 use crate::terminal;
 
 /// Starts a store's processes on hosts of its own making, breaks their network and lives on a

@@ -8,7 +8,7 @@ use partita_nemesis::{Administration, AdministrationError, View};
 use tokio::task::JoinSet;
 
 use super::console::Console;
-use crate::target::{Member, Membership, Words};
+use crate::targets::{Member, Membership, Words};
 
 /// How long a node may take to tell the members before it counts as silent.
 const VIEW_LIMIT: Duration = Duration::from_millis(150);

@@ -9,7 +9,7 @@ use partita_workloads::WorkloadInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Failure, OrFail};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// Everything that decides a run, besides chance in the processes themselves.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ use super::last_words::LastWords;
 use super::observer::{Observer, Watched};
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
-use crate::target::{Launch, Member, NodeAddress};
+use crate::targets::{Launch, Member, NodeAddress};
 
 /// How long the nodes may take to come up and agree on a leader.
 const START_LIMIT: Duration = Duration::from_secs(20);

@@ -193,7 +193,7 @@ fn unknown_placeholder(word: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Target;
+    use crate::targets::Target;
 
     const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 1\n\
                          peer-port = 2\ncommand = [\"/bin/mine\"]\n";
