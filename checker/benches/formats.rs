@@ -37,7 +37,7 @@ fn bench(format: Format, how: &str, text: &[u8]) -> Result<(), Box<dyn Error>> {
     let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
     let (time, history) = time(|| read("bench", text, &options));
     let name = [format.name(), how].concat();
-    report(&name, text.len(), history?.history.operations.len(), time);
+    report(&name, text.len(), history?.history.operations().len(), time);
     Ok(())
 }
 

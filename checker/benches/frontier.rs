@@ -5,6 +5,7 @@
 //! Every row is checked in a process of its own, so that its peak memory is its own too: that of
 //! the history included. Checks with all threads there are.
 
+use std::collections::HashSet;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use partita_checker::generate::{Mix, Plan};
 use partita_checker::{
-    Action, Event, History, Operation, Options, Outcome, Response, Value, Verdict, check,
+    Action, Event, EventKind, History, Operation, Options, Outcome, Response, Value, Verdict, check,
 };
 
 /// What a row checks.
@@ -108,15 +109,12 @@ impl Row {
     }
 
     fn history(self) -> Result<History, Box<dyn Error>> {
-        let mut history = match self.shape {
+        let history = match self.shape {
             Shape::Jepsen => self.jepsen()?,
             Shape::Burst => self.bursts()?,
             _ => History::from_events(self.plan().events())?,
         };
-        if self.stale {
-            spoil(&mut history);
-        }
-        Ok(history)
+        if self.stale { spoil(&history) } else { Ok(history) }
     }
 
     /// Histories of one key each, one after another.
@@ -143,45 +141,53 @@ impl Row {
 
     /// A history in which, for a tenth of the time, the outcome of every other write is lost.
     fn bursts(self) -> Result<History, Box<dyn Error>> {
-        let mut history = History::from_events(self.plan().events())?;
-        let length = history.operations.len() / BURSTS;
-        let mut lost = false;
-        for (place, operation) in history.operations.iter_mut().enumerate() {
+        let history = History::from_events(self.plan().events())?;
+        let length = history.operations().len() / BURSTS;
+        let mut unlucky = false;
+        let mut lost = HashSet::new();
+        for (place, operation) in history.operations().iter().enumerate() {
             let in_burst =
                 place % length >= length / 2 && place % length < length / 2 + length / 10;
             let swapped = operation.response() == Some(Response::Swapped);
             if !in_burst || !(matches!(operation.action, Action::Write(_)) || swapped) {
                 continue;
             }
-            lost = !lost;
-            if lost && let Outcome::Ok(moment, _) = operation.outcome {
-                operation.outcome = Outcome::Info(Some(moment));
+            unlucky = !unlucky;
+            if unlucky && let Outcome::Ok(moment, _) = operation.outcome {
+                lost.insert(moment.position);
             }
         }
-        Ok(history)
+        let events = history.events().map(|event| match lost.contains(&event.index) {
+            true => Event { kind: EventKind::Info, swapped: None, ..event },
+            false => event,
+        });
+        Ok(History::from_events(events)?)
     }
 }
 
 /// Makes one late read show a value that had surely been overwritten, and that no operation of
 /// unknown outcome can bring back.
-fn spoil(history: &mut History) {
-    let late = 2 * history.operations.len() / 3;
+fn spoil(history: &History) -> Result<History, Box<dyn Error>> {
+    let late = 2 * history.operations().len() / 3;
     let spoilt = |initial| {
-        let mut places = late..history.operations.len();
+        let mut places = late..history.operations().len();
         places.find_map(|place| stale_value(history, place, initial).map(|value| (place, value)))
     };
     let (place, value) = spoilt(false).or_else(|| spoilt(true)).expect("some read can be spoilt");
-    if let Outcome::Ok(_, response) = &mut history.operations[place].outcome {
-        *response = Response::Value(value);
-    }
+    let completed = history.operations()[place].completion().map(|(_, moment)| moment.position);
+    let events = history.events().map(|event| match Some(event.index) == completed {
+        true => Event { value: history.values().get(value).clone(), ..event },
+        false => event,
+    });
+    Ok(History::from_events(events)?)
 }
 
 /// A value that the read at `place` cannot have seen; the initial one, or one of the others.
 fn stale_value(history: &History, place: usize, initial: bool) -> Option<partita_checker::ValueId> {
-    let read = &history.operations[place];
+    let read = &history.operations()[place];
     let Outcome::Ok(read_returned, Response::Value(_)) = read.outcome else { return None };
-    let near = &history.operations
-        [place.saturating_sub(1_000)..(place + 1_000).min(history.operations.len())];
+    let near = &history.operations()
+        [place.saturating_sub(1_000)..(place + 1_000).min(history.operations().len())];
     let written = |operation: &Operation| match (operation.action, operation.response()) {
         (Action::Write(value), _)
         | (Action::Cas { new: value, .. }, None | Some(Response::Swapped)) => Some(value),
@@ -197,7 +203,7 @@ fn stale_value(history: &History, place: usize, initial: bool) -> Option<partita
         .map(|it| it.invoked.position)
         .max()?;
     let may_be_seen = |value| {
-        let unknown = history.operations[..place + 1]
+        let unknown = history.operations()[..place + 1]
             .iter()
             .any(|it| written(it) == Some(value) && matches!(it.outcome, Outcome::Info(_)));
         unknown
@@ -208,7 +214,7 @@ fn stale_value(history: &History, place: usize, initial: bool) -> Option<partita
             })
     };
     let values = if initial { vec![Value::Null] } else { (1..=5).map(Value::Integer).collect() };
-    let mut values = values.iter().map(|value| history.values.find(value).expect("it occurs"));
+    let mut values = values.iter().map(|value| history.values().find(value).expect("it occurs"));
     values.find(|&value| !may_be_seen(value))
 }
 

@@ -48,7 +48,7 @@ fn bench(operations: usize) -> Result<f64, Box<dyn Error>> {
 }
 
 fn report(history: &History, text: &[u8], [parsing, checking, verifying]: [Duration; 3]) {
-    let operations = history.operations.len() as f64;
+    let operations = history.operations().len() as f64;
     println!(
         "{operations:>9} operations: checked in {:.4} s ({:.2} million a second), of which \
          {:.4} s verifying; parsed {:.0} MB in {:.4} s",

@@ -171,14 +171,10 @@ impl OperationCounts {
 /// time, and no process goes on after an `info`.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The operations, by the position of their invocation.
-    pub operations: Vec<Operation>,
-    /// All values named by operations.
-    pub values: Values,
-    /// All keys, in order of first appearance; [`KeyId`] indexes it.
-    pub keys: Vec<Value>,
-    /// All node names, in order of first appearance; [`NodeId`] indexes it.
-    pub nodes: Vec<std::sync::Arc<str>>,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) values: Values,
+    pub(crate) keys: Vec<Value>,
+    pub(crate) nodes: Vec<std::sync::Arc<str>>,
 }
 
 impl History {
@@ -193,6 +189,26 @@ impl History {
             builder.push(&event)?;
         }
         Ok(builder.finish())
+    }
+
+    /// The operations, by the position of their invocation.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// All values named by operations; [`ValueId`] indexes them.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// All keys, in order of first appearance; [`KeyId`] indexes them.
+    pub fn keys(&self) -> &[Value] {
+        &self.keys
+    }
+
+    /// The names of all nodes, in order of first appearance; [`NodeId`] indexes them.
+    pub fn nodes(&self) -> &[std::sync::Arc<str>] {
+        &self.nodes
     }
 
     /// Whether events carry the time of a clock. Where a format has none, events are numbered

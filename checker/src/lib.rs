@@ -78,10 +78,14 @@
 //!
 //! - `generate`: the module of that name, which makes histories at random, for tests and benchmarks.
 
+// Helpers that tests of both kinds use name the crate.
+#[cfg(test)]
+extern crate self as partita_checker;
+
 pub mod check;
 mod constraints;
 mod diagnosis;
-pub mod engines;
+mod engines;
 pub mod event;
 pub mod formats;
 #[cfg(feature = "generate")]
@@ -89,25 +93,27 @@ pub mod generate;
 pub mod hint;
 pub mod history;
 mod initial;
-pub mod model;
+mod model;
 pub mod progress;
 pub mod recorder;
 pub mod spec;
 pub mod streaming;
+#[cfg(test)]
+mod tests;
 pub mod value;
 pub mod verdict;
 pub mod verify;
 mod words;
 
 pub use check::{Options, check, check_watched};
-pub use engines::{ENGINES, EngineChoice};
+pub use engines::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
 pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
 };
 pub use initial::KeyInitials;
-pub use model::{Call, MODELS, Model, ModelKind, Register};
+pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use progress::{Progress, ProgressReport};
 pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};
 pub use spec::Spec;

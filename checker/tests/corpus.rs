@@ -71,7 +71,7 @@ fn every_history_is_read_whole_in_the_format_named_and_in_the_one_detected() {
     for entry in entries(&folder) {
         let named = history(&folder, &entry, Some(entry.format));
         let detected = history(&folder, &entry, None);
-        let operations = named.operations.len();
+        let operations = named.operations().len();
         assert_eq!(operations, invocations(&folder, &entry), "{}", entry.file);
         assert!(operations > 0 || entry.file.ends_with("rollback-.edn"), "{}", entry.file);
         assert!(named.events().eq(detected.events()), "{}: detected otherwise", entry.file);
@@ -87,7 +87,7 @@ fn verdicts_are_those_of_the_authors() {
         let history = history(&folder, entry, Some(entry.format));
         let found = judge(entry, &history);
         // Where nothing completed, the authors call valid what proves nothing.
-        let vacuous = !history.operations.iter().any(partita_checker::Operation::is_ok);
+        let vacuous = !history.operations().iter().any(partita_checker::Operation::is_ok);
         let expected = if vacuous { Verdict::Unknown } else { entry.verdict };
         if found != expected {
             wrong.push(format!("{}: {found}, not {expected}", entry.file));

@@ -115,7 +115,7 @@ fn what_threads_do_to_a_correct_object_is_proven_and_another_order_is_not_a_proo
         }
     });
     let report = recorder.check(&Store, BUDGET).expect("linearizable");
-    assert_eq!(report.history.operations.len(), 400);
+    assert_eq!(report.history.operations().len(), 400);
     assert_eq!(report.to_string(), "valid: Store, 400 operations on 1 object are linearizable");
     let mut certificate = report.certificate.expect("a proof");
     assert_eq!((&*certificate.model, &certificate.initial), ("Store", &Value::text("Null")));
@@ -289,9 +289,9 @@ fn threads_keep_their_process_and_tasks_on_one_thread_get_several() {
     recorder.invoke(set("k", 1)).unknown();
     record(&recorder, [(get("k"), is(1))]);
     let history = recorder.history(&Store);
-    let processes: Vec<u32> = history.operations.iter().map(|it| it.process.0).collect();
+    let processes: Vec<u32> = history.operations().iter().map(|it| it.process.0).collect();
     assert_eq!(processes, [0, 1, 0, 0, 2], "an operation of unknown outcome may go on");
-    assert_eq!(history.nodes, ["n2".into()]);
+    assert_eq!(history.nodes(), ["n2".into()]);
 }
 
 #[test]

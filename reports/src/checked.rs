@@ -59,7 +59,7 @@ impl CheckRecord {
 impl CheckedHistory {
     /// When the last thing on record happened.
     pub(crate) fn end(&self) -> Nanoseconds {
-        let end = self.history.operations.iter().map(|operation| {
+        let end = self.history.operations().iter().map(|operation| {
             completion(operation).map_or(operation.invoked.time, |moment| moment.time)
         });
         end.max().unwrap_or_default()

@@ -104,7 +104,7 @@ pub(crate) fn ending(witness: &Witness, unit: TimeUnit) -> String {
 }
 
 fn lines(history: &History, witness: &Witness) -> (u64, Option<u64>) {
-    let operations = &history.operations;
+    let operations = history.operations();
     let place = operations.binary_search_by_key(&witness.index, |other| other.invoked.position);
     let completed = place.ok().and_then(|place| completion(&operations[place]));
     (witness.index + 1, completed.map(|moment| moment.position + 1))

@@ -124,7 +124,7 @@ fn violated(analysis: &Analysis) -> (String, String) {
 
 fn undecided(run: &Run<'_>, mut reasons: Vec<String>) -> (String, Vec<String>) {
     let history_is_valid =
-        run.analysis.verdict == Verdict::Valid && !run.history.operations.is_empty();
+        run.analysis.verdict == Verdict::Valid && !run.history.operations().is_empty();
     let remainder = if reasons.is_empty() { Vec::new() } else { reasons.split_off(1) };
     let mut lead = match reasons.pop() {
         Some(reason) => reason,

@@ -59,7 +59,7 @@ pub fn html(run: &Run<'_>) -> String {
         faults_caption: rows::faults_caption(run, MOST_ROWS),
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,
         faults_chart: chart::faults::draw(&plot, MOST_ROWS),
-        operations: run.history.operations.len(),
+        operations: run.history.operations().len(),
         charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
         outcomes: OutcomeTables::of(&run.record.outcomes),

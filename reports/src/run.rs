@@ -165,7 +165,7 @@ impl Run<'_> {
         let phases = self.record.phases.iter().map(|phase| phase.ended_ns.0);
         let roles = self.record.roles.iter().map(|change| change.at_ns.0);
         let faults = self.faults.iter().map(|fault| fault.ended_ns.unwrap_or(fault.began_ns));
-        let operations = self.history.operations.iter().map(|operation| {
+        let operations = self.history.operations().iter().map(|operation| {
             completion(operation).map_or(operation.invoked.time.0, |moment| moment.time.0)
         });
         let end = phases.chain(roles).chain(faults).chain(operations).max().unwrap_or(0);

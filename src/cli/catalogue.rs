@@ -178,7 +178,7 @@ fn workloads() -> Vec<Entry> {
 }
 
 fn models() -> Vec<Entry> {
-    let entry = |it: &partita_checker::model::ModelEntry| {
+    let entry = |it: &partita_checker::ModelEntry| {
         let functions: Vec<String> = it.functions.iter().map(ToString::to_string).collect();
         let mut entry = Entry::new(it.name, it.about)
             .field("aliases", json!(it.aliases))

@@ -25,13 +25,13 @@ impl Initial {
     /// would say nothing.
     pub fn refusal(&self, history: &History) -> Option<String> {
         // Of nothing there is nothing to say.
-        if history.operations.is_empty() {
+        if history.operations().is_empty() {
             return None;
         }
-        let is_key = |name: &&String| meanings(name).any(|key| history.keys.contains(&key));
+        let is_key = |name: &&String| meanings(name).any(|key| history.keys().contains(&key));
         let stranger = self.names.iter().find(|name| !is_key(name))?;
         let keys: Vec<String> = history
-            .keys
+            .keys()
             .iter()
             .filter(|key| !key.is_null())
             .map(|key| key.in_words().to_string())

@@ -67,8 +67,8 @@ fn cut_off_at(history: &History) -> String {
 /// How many events a history was made from.
 pub fn events(history: &History) -> usize {
     let is_over = |outcome: &Outcome| !matches!(outcome, Outcome::Info(None));
-    let over = history.operations.iter().filter(|operation| is_over(&operation.outcome));
-    history.operations.len() + over.count()
+    let over = history.operations().iter().filter(|operation| is_over(&operation.outcome));
+    history.operations().len() + over.count()
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn missing(history: &History, fault: &FaultRecord, nodes: usize) -> Option<Strin
     let (count, what) = match fault.shows(nodes) {
         Shows::Under => {
             let answered = |it: &&Operation| came_back_during(it, fault);
-            let count = history.operations.iter().filter(answered).count() as u64;
+            let count = history.operations().iter().filter(answered).count() as u64;
             (count, "operations came back while it was in force")
         }
         Shows::Across => {
@@ -97,7 +97,7 @@ pub fn came_back_during(operation: &Operation, fault: &FaultRecord) -> bool {
 fn acknowledged_and_observed(history: &History, fault: &FaultRecord) -> u64 {
     let Some(ended_ns) = fault.ended_ns else { return 0 };
     let mut keys: HashMap<_, (u64, bool)> = HashMap::new();
-    for operation in &history.operations {
+    for operation in history.operations() {
         let Outcome::Ok(returned, _) = operation.outcome else { continue };
         let (updates, is_observed) = keys.entry(operation.key).or_default();
         *updates += u64::from(returned.time.0 < fault.began_ns && !is_read(operation));

@@ -81,7 +81,7 @@ fn note(found: &Mutex<Vec<Stall>>, began_ns: Nanoseconds, late: Duration) {
 pub fn sentence(stalls: &[Stall], history: &History) -> Option<String> {
     let longest = stalls.iter().max_by_key(|stall| stall.length_ns)?;
     let total_ns: u64 = stalls.iter().map(|stall| stall.length_ns.0).sum();
-    let open = history.operations.iter().filter(|operation| {
+    let open = history.operations().iter().filter(|operation| {
         let Outcome::Info(gave_up) = operation.outcome else { return false };
         let until = gave_up.map_or(u64::MAX, |moment| moment.time.0);
         stalls.iter().any(|stall| {

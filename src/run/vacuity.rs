@@ -12,7 +12,7 @@ use super::evidence::came_back_during;
 /// What became of the operations of `history`.
 pub fn count(history: &History, faults: &[FaultRecord]) -> Counts {
     let mut counts = Counts::default();
-    for operation in &history.operations {
+    for operation in history.operations() {
         counts.invoked += 1;
         match operation.outcome {
             Outcome::Ok(..) => {
@@ -35,7 +35,7 @@ pub fn rate(history: &History, phases: &[Phase]) -> Option<f64> {
     let under_load = || phases.iter().filter(|phase| UNDER_LOAD.contains(&phase.name.as_str()));
     let (began, ended) = (under_load().next()?.began_ns, under_load().next_back()?.ended_ns);
     let at_work = |operation: &&Operation| (began..=ended).contains(&operation.invoked.time);
-    let sent = history.operations.iter().filter(at_work).count();
+    let sent = history.operations().iter().filter(at_work).count();
     let seconds = ended.since(began).as_seconds();
     (seconds > 0.0).then(|| sent as f64 / seconds)
 }
@@ -51,7 +51,7 @@ pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
         };
         // A kind that was sent often and never came back is named on its own.
         let is_told = outcomes.has_unproved(|kind| (kind == "read") == wanted);
-        if !is_told && !history.operations.iter().any(|operation| came_back(&operation)) {
+        if !is_told && !history.operations().iter().any(|operation| came_back(&operation)) {
             reasons.push(format!("no {what} ever came back"));
         }
     }

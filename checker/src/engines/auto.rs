@@ -21,7 +21,7 @@ use crate::progress::Course;
 
 /// What was found, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// What was found.
     pub search: Search,
     /// The engine that decided; [`EngineChoice::Auto`] if both tried and neither did.
@@ -33,7 +33,7 @@ pub struct Found {
 /// # Panics
 ///
 /// With 2^30 spans or more.
-pub fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+pub(crate) fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
     decide(model, spans, limits).search
 }
 
@@ -42,7 +42,7 @@ pub fn search<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -
 /// # Panics
 ///
 /// With 2^30 spans or more.
-pub fn decide<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Found {
+pub(crate) fn decide<M: Model + Sync>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Found {
     decide_on(model, spans, limits, None)
 }
 

@@ -4,26 +4,26 @@
 //! §3.3), so a history is linearizable exactly if every key's part of it is.
 
 mod append;
-pub mod auto;
+pub(crate) mod auto;
 mod choice;
 mod containers;
 mod counterexample;
-pub mod frontier;
+pub(crate) mod frontier;
 mod memory;
-pub mod monitor;
+pub(crate) mod monitor;
 mod named;
 mod narrator;
 mod patience;
 mod sets;
 mod slots;
 mod sorting;
-pub mod wgl;
-pub mod zones;
+pub(crate) mod wgl;
+pub(crate) mod zones;
 
 pub use choice::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
-pub use monitor::{Decision, Monitored};
-pub use patience::{Patience, Stopped};
-pub use slots::Slots;
+pub(crate) use monitor::{Decision, Monitored};
+pub(crate) use patience::{Patience, Stopped};
+pub(crate) use slots::Slots;
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};
@@ -31,11 +31,11 @@ use crate::model::{Call, Model};
 use crate::verdict::Witness;
 
 /// The end of a span whose operation may take effect at any later time, or never.
-pub const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// An operation and the stretch of the history in which it must take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// What was asked and answered.
     pub call: Call,
     /// The position of the invocation, counted from 1: 0 is before the history.
@@ -48,14 +48,14 @@ pub struct Span {
 
 impl Span {
     /// Whether the operation is known to have happened.
-    pub const fn is_completed(&self) -> bool {
+    pub(crate) const fn is_completed(&self) -> bool {
         self.returned != NEVER
     }
 }
 
 /// The spans of the operations at `places` of the history, by invocation. Leaves out the failed
 /// ones, and those of unknown outcome that change nothing: whether they happened cannot be seen.
-pub fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span> {
+pub(crate) fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span> {
     spans_until(history, places, model, &Patience::endless()).expect("nothing tells it to stop")
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn spans_until<M: Model>(
 
 /// The operation of `span` as a counterexample shows it: a compare-and-set of which only what it
 /// wrote matters, by its span or by `as_write`, as a write.
-pub fn witness(history: &History, span: &Span, as_write: bool) -> Witness {
+pub(crate) fn witness(history: &History, span: &Span, as_write: bool) -> Witness {
     let operation = &history.operations[span.operation as usize];
     let mut witness = history.witness(operation);
     let as_write = as_write || matches!(span.call.action, Action::Write(_));

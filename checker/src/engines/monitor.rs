@@ -11,7 +11,7 @@ use crate::verdict::{Anomaly, Counterexample};
 
 /// What a monitor found.
 #[derive(Debug)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// The monitor does not apply; the text says what stands in the way.
     Inexact(&'static str),
     /// Linearizable in this order of places in the spans.
@@ -23,7 +23,7 @@ pub enum Decision {
 }
 
 /// A model that engines can decide on, one object at a time.
-pub trait Monitored: Model + Sync {
+pub(crate) trait Monitored: Model + Sync {
     /// What stands in an analysis as the engine, where the monitor decided.
     const ENGINE: &'static str;
 

@@ -15,23 +15,23 @@ pub(super) const STEPS_PER_POLL: usize = 1 << 14;
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How long one thread goes on with its work.
-pub struct Patience<'a> {
+pub(crate) struct Patience<'a> {
     stop: Stop<'a>,
     steps: Cell<usize>,
 }
 
 /// The time is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
+pub(crate) struct Stopped;
 
 impl<'a> Patience<'a> {
     /// Until `stop` says true.
-    pub fn new(stop: Stop<'a>) -> Self {
+    pub(crate) fn new(stop: Stop<'a>) -> Self {
         Self { stop, steps: Cell::new(0) }
     }
 
     /// Without end.
-    pub fn endless() -> Self {
+    pub(crate) fn endless() -> Self {
         Self::new(&|| false)
     }
 

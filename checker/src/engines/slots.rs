@@ -5,7 +5,7 @@ use crate::value::ValueId;
 /// Numbers by value, for one object at a time: as good as empty again after one step, however many
 /// objects share it.
 #[derive(Debug)]
-pub struct Slots {
+pub(crate) struct Slots {
     slots: Vec<Slot>,
     owner: u32,
 }
@@ -18,7 +18,7 @@ struct Slot {
 
 impl Slots {
     /// For histories with `values` distinct values, and an initial one besides.
-    pub fn new(values: usize) -> Self {
+    pub(crate) fn new(values: usize) -> Self {
         Self { slots: vec![Slot::default(); values + 1], owner: 0 }
     }
 

@@ -17,7 +17,7 @@ use crate::value::{Value, ValueId, Values};
 /// string and an argument of `append` a piece of it; otherwise it is a list, and an argument of
 /// `append` one item. Null, the empty text and the empty list are the same.
 #[derive(Debug, Clone)]
-pub struct Append<'a> {
+pub(crate) struct Append<'a> {
     values: &'a Values,
     initial: Value,
     is_list: bool,
@@ -28,7 +28,7 @@ pub struct Append<'a> {
 
 /// What an [`Append`] holds: what was put, and what was appended to it since.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AppendState {
+pub(crate) struct AppendState {
     base: ValueId,
     appended: List,
     print: Print,
@@ -81,14 +81,14 @@ impl Print {
 
 impl<'a> Append<'a> {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "append";
+    pub(crate) const NAME: &'static str = "append";
 
     /// An object that holds `initial` before the first operation of a history with these `values`.
     ///
     /// # Errors
     ///
     /// If `initial` is neither null nor a text nor a list.
-    pub fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
         if !matches!(initial, Value::Null | Value::Text(_) | Value::List(_)) {
             let (expected, found) = ("null, a text or a list", initial.clone());
             return Err(BadInitial { model: Self::NAME, expected, found });
@@ -101,22 +101,22 @@ impl<'a> Append<'a> {
     }
 
     /// Whether the object is a list, rather than a string.
-    pub const fn is_list(&self) -> bool {
+    pub(crate) const fn is_list(&self) -> bool {
         self.is_list
     }
 
     /// The number of the initial value, which may stand after all others.
-    pub fn initial_value(&self) -> ValueId {
+    pub(crate) fn initial_value(&self) -> ValueId {
         self.values.find(&self.initial).unwrap_or(ValueId(self.values.len() as u32))
     }
 
     /// The value with this number, the initial one included.
-    pub fn value(&self, id: ValueId) -> &Value {
+    pub(crate) fn value(&self, id: ValueId) -> &Value {
         if id.index() < self.values.len() { self.values.get(id) } else { &self.initial }
     }
 
     /// Whether `value` can be the whole content.
-    pub fn is_content(&self, value: &Value) -> bool {
+    pub(crate) fn is_content(&self, value: &Value) -> bool {
         match value {
             Value::Null => true,
             Value::Text(_) => !self.is_list,
@@ -126,7 +126,7 @@ impl<'a> Append<'a> {
     }
 
     /// Whether `value` can be appended.
-    pub const fn is_token(&self, value: &Value) -> bool {
+    pub(crate) const fn is_token(&self, value: &Value) -> bool {
         match value {
             Value::Text(_) => true,
             Value::Null => false,

@@ -11,14 +11,14 @@ use crate::value::{Value, ValueId, Values};
 /// `add` takes the amount, which may be negative, and answers nothing, or its argument again.
 /// `read` answers the sum; null is 0.
 #[derive(Debug, Clone, Copy)]
-pub struct Counter<'a> {
+pub(crate) struct Counter<'a> {
     initial: i64,
     values: &'a Values,
 }
 
 impl<'a> Counter<'a> {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "counter";
+    pub(crate) const NAME: &'static str = "counter";
 
     /// A counter at `initial` before the first operation of a history with these `values`; at 0 if
     /// that is null.
@@ -26,7 +26,7 @@ impl<'a> Counter<'a> {
     /// # Errors
     ///
     /// If `initial` is neither null nor an integer.
-    pub fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
         match *initial {
             Value::Null => Ok(Self { initial: 0, values }),
             Value::Integer(initial) => Ok(Self { initial, values }),
@@ -38,7 +38,7 @@ impl<'a> Counter<'a> {
     }
 
     /// The amount that the call adds, if it is an addition.
-    pub fn added(&self, call: Call) -> Option<i64> {
+    pub(crate) fn added(&self, call: Call) -> Option<i64> {
         match call.action {
             Action::Other(Function::Add, amount) => self.integer(amount),
             _ => None,
@@ -46,7 +46,7 @@ impl<'a> Counter<'a> {
     }
 
     /// The sum that the call answered, if it is a read.
-    pub fn observed(&self, call: Call) -> Option<i64> {
+    pub(crate) fn observed(&self, call: Call) -> Option<i64> {
         match (call.action, call.response) {
             (Action::Read, Some(Response::Value(ValueId::NULL))) => Some(0),
             (Action::Read, Some(Response::Value(sum))) => self.integer(sum),

@@ -13,14 +13,14 @@ use crate::value::{Value, ValueId, Values};
 /// names this is the plain mutex. Both answer nothing, their argument again, or true; an attempt
 /// that did not get the lock is no completed `acquire` but a failed one.
 #[derive(Debug, Clone, Copy)]
-pub struct Lock<'a> {
+pub(crate) struct Lock<'a> {
     initial: Option<ValueId>,
     values: &'a Values,
 }
 
 impl<'a> Lock<'a> {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "lock";
+    pub(crate) const NAME: &'static str = "lock";
 
     /// A lock that, before the first operation of a history with these `values`, is free if
     /// `initial` is null or false, and held by nobody in particular if it is true.
@@ -28,7 +28,7 @@ impl<'a> Lock<'a> {
     /// # Errors
     ///
     /// If `initial` is neither null nor a truth.
-    pub fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
         match *initial {
             Value::Null | Value::Bool(false) => Ok(Self { initial: None, values }),
             Value::Bool(true) => Ok(Self { initial: Some(ValueId::NULL), values }),
@@ -40,7 +40,7 @@ impl<'a> Lock<'a> {
     }
 
     /// Whose operation it is, if it is one on locks; null where nobody says.
-    pub const fn owner(call: Call) -> Option<ValueId> {
+    pub(crate) const fn owner(call: Call) -> Option<ValueId> {
         match call.action {
             Action::Other(Function::Acquire | Function::Release, owner) => Some(owner),
             _ => None,

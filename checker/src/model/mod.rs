@@ -15,18 +15,18 @@ mod register;
 mod set;
 mod stack;
 
-pub use append::{Append, AppendState};
+pub(crate) use append::Append;
 pub use contents::BadInitial;
-pub use counter::Counter;
+pub(crate) use counter::Counter;
 pub(crate) use kind::with_model;
 pub use kind::{MODELS, ModelEntry, ModelKind, UnknownModel};
-pub use lock::Lock;
+pub(crate) use lock::Lock;
+pub(crate) use multi_register::MultiRegister;
 pub(crate) use multi_register::{INITIAL, Step};
-pub use multi_register::{MultiRegister, MultiRegisterState};
-pub use queue::{Queue, QueueState};
-pub use register::Register;
-pub use set::{Set, SetState, Touch};
-pub use stack::{Stack, StackState};
+pub(crate) use queue::Queue;
+pub(crate) use register::Register;
+pub(crate) use set::Set;
+pub(crate) use stack::Stack;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -36,7 +36,7 @@ use crate::value::{Value, ValueId, Values};
 
 /// An operation as a model sees it: what was asked, and what was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Call {
+pub(crate) struct Call {
     /// What was asked.
     pub action: Action,
     /// What was answered; absent where nobody knows.
@@ -47,49 +47,7 @@ pub struct Call {
 ///
 /// Values are the history's [interned](crate::value::Values) ones: a model that must look inside
 /// them keeps a reference to the table.
-///
-/// ```
-/// use partita_checker::engines::wgl::{Limits, Search, search};
-/// use partita_checker::engines::spans;
-/// use partita_checker::formats::jsonl::read_history;
-/// use partita_checker::model::{Call, Model};
-/// use partita_checker::{Action, Function, Response, ValueId};
-///
-/// /// First in, first out; a dequeue from an empty queue answers null.
-/// struct Queue;
-///
-/// impl Model for Queue {
-///     type State = Vec<ValueId>;
-///     fn name(&self) -> &'static str { "queue" }
-///     fn initial(&self) -> Vec<ValueId> { Vec::new() }
-///     fn knows(&self, call: Call) -> bool {
-///         matches!(call.action, Action::Other(Function::Enqueue | Function::Dequeue, _))
-///     }
-///     fn step(&self, items: &Vec<ValueId>, call: Call) -> Option<Vec<ValueId>> {
-///         let mut items = items.clone();
-///         match call.action {
-///             Action::Other(Function::Enqueue, item) => items.push(item),
-///             _ => {
-///                 let head = if items.is_empty() { ValueId::NULL } else { items.remove(0) };
-///                 if call.response.is_some_and(|answer| answer != Response::Value(head)) {
-///                     return None;
-///                 }
-///             }
-///         }
-///         Some(items)
-///     }
-/// }
-///
-/// let lines = r#"{"index":0,"time":0,"process":0,"type":"invoke","f":"enqueue","value":7}
-/// {"index":1,"time":1,"process":0,"type":"ok","f":"enqueue","value":7}
-/// {"index":2,"time":2,"process":1,"type":"invoke","f":"dequeue"}
-/// {"index":3,"time":3,"process":1,"type":"ok","f":"dequeue","value":8}"#;
-/// let history = read_history("example", lines.as_bytes()).unwrap();
-/// let limits = Limits { memory: 1 << 20, stop: &|| false };
-/// let found = search(&Queue, &spans(&history, &[0, 1], &Queue), &limits);
-/// assert!(matches!(found, Search::Violation { .. }), "8 was never enqueued");
-/// ```
-pub trait Model {
+pub(crate) trait Model {
     /// What the object holds. Engines intern states, so they should be cheap to clone and hash.
     /// They own what they hold: a search that was told to stop leaves it to another thread to free
     /// them.

@@ -15,7 +15,7 @@ use crate::value::{Value, ValueId, Values};
 /// `write` value `v` to register `k`; a step sees what the steps before it wrote. The answer is the
 /// same list with what was read in the place of `v`, or nothing, which says nothing of the reads.
 #[derive(Debug, Clone)]
-pub struct MultiRegister {
+pub(crate) struct MultiRegister {
     transactions: FxHashMap<ValueId, Transaction>,
     /// Registers and values inside the transactions, by the numbers that the steps name them with;
     /// the initial value is number 0.
@@ -34,18 +34,18 @@ pub(crate) struct Step {
 
 /// What registers hold that do not hold the initial value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MultiRegisterState(Trie);
+pub(crate) struct MultiRegisterState(Trie);
 
 /// The number of the value that registers begin with.
 pub(crate) const INITIAL: u32 = 0;
 
 impl MultiRegister {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "multi-register";
+    pub(crate) const NAME: &'static str = "multi-register";
 
     /// Registers that all hold `initial` before the first operation of a history with these
     /// `values`.
-    pub fn new(initial: &Value, values: &Values) -> Self {
+    pub(crate) fn new(initial: &Value, values: &Values) -> Self {
         let mut numbers = FxHashMap::default();
         numbers.insert(initial.clone(), INITIAL);
         let mut names = vec![initial.clone()];

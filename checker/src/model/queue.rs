@@ -15,13 +15,13 @@ const ENDS: PutAndTake = PutAndTake { put: Function::Enqueue, take: Function::De
 /// null, and answers nothing, or its argument again. A dequeue of unknown outcome takes whatever is
 /// at the head when it happens.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub(crate) struct Queue {
     initial: QueueState,
 }
 
 /// The content of a [`Queue`]: the items by how many were put in before them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct QueueState {
+pub(crate) struct QueueState {
     items: Trie,
     head: u32,
     tail: u32,
@@ -46,7 +46,7 @@ impl QueueState {
 
 impl Queue {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "queue";
+    pub(crate) const NAME: &'static str = "queue";
 
     /// A queue that, before the first operation of a history with these `values`, holds the items
     /// of the list `initial`, the head first; none if that is null.
@@ -54,14 +54,14 @@ impl Queue {
     /// # Errors
     ///
     /// If `initial` is neither null nor a list.
-    pub fn new(initial: &Value, values: &Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &Values) -> Result<Self, BadInitial> {
         let empty = QueueState { items: Trie::new(0), head: 0, tail: 0 };
         let items = items(Self::NAME, initial, values)?;
         Ok(Self { initial: items.into_iter().fold(empty, |state, item| state.with(item)) })
     }
 
     /// Whether nothing is in the queue before the first operation.
-    pub const fn begins_empty(&self) -> bool {
+    pub(crate) const fn begins_empty(&self) -> bool {
         self.initial.tail == 0
     }
 }

@@ -10,7 +10,7 @@ use crate::value::{Value, ValueId, Values};
 /// A delete puts the initial value back, where all registers begin with one value; see
 /// [`KeyInitials`](crate::KeyInitials) for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Register {
+pub(crate) struct Register {
     initial: ValueId,
     /// What a delete leaves.
     deleted: ValueId,
@@ -18,10 +18,10 @@ pub struct Register {
 
 impl Register {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "register";
+    pub(crate) const NAME: &'static str = "register";
 
     /// A register that holds `initial` before the first operation of a history with these `values`.
-    pub fn new(initial: &Value, values: &Values) -> Self {
+    pub(crate) fn new(initial: &Value, values: &Values) -> Self {
         Self::begun(initial, initial, values)
     }
 
@@ -40,12 +40,12 @@ impl Register {
     }
 
     /// The value before the first operation; possibly one past the end of the table.
-    pub const fn initial_value(self) -> ValueId {
+    pub(crate) const fn initial_value(self) -> ValueId {
         self.initial
     }
 
     /// The value that `call` leaves in the register if it takes effect.
-    pub const fn written(self, call: Call) -> Option<ValueId> {
+    pub(crate) const fn written(self, call: Call) -> Option<ValueId> {
         match (call.action, call.response) {
             (Action::Write(value), _) => Some(value),
             (Action::Cas { new, .. }, Some(Response::Swapped) | None) => Some(new),
@@ -55,7 +55,7 @@ impl Register {
     }
 
     /// The value that the register must have held when `call` took effect.
-    pub const fn observed(self, call: Call) -> Option<ValueId> {
+    pub(crate) const fn observed(self, call: Call) -> Option<ValueId> {
         match (call.action, call.response) {
             (Action::Read, Some(Response::Value(value))) => Some(value),
             (Action::Cas { expected, .. }, Some(Response::Swapped) | None) => Some(expected),

@@ -15,7 +15,7 @@ use crate::value::{Value, ValueId, Values};
 /// changed the set. `contains` answers true or false. `read` answers a list of all elements, in any
 /// order but each once; null is the empty set.
 #[derive(Debug, Clone)]
-pub struct Set<'a> {
+pub(crate) struct Set<'a> {
     initial: Trie,
     values: &'a Values,
     /// The lists among the values that can be all elements of a set.
@@ -26,11 +26,11 @@ pub struct Set<'a> {
 
 /// The elements of a [`Set`] by the numbers of their values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SetState(Trie);
+pub(crate) struct SetState(Trie);
 
 /// What a call says of one element, besides what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Touch {
+pub(crate) struct Touch {
     /// Which.
     pub element: ValueId,
     /// Whether it was there when the call took effect, if the call tells.
@@ -49,7 +49,7 @@ struct Elements {
 
 impl<'a> Set<'a> {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "set";
+    pub(crate) const NAME: &'static str = "set";
 
     /// A set that, before the first operation of a history with these `values`, holds the elements
     /// of the list `initial`; none if that is null.
@@ -57,7 +57,7 @@ impl<'a> Set<'a> {
     /// # Errors
     ///
     /// If `initial` is neither null nor a list, or has an element twice.
-    pub fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &'a Values) -> Result<Self, BadInitial> {
         let mut unnamed = FxHashMap::default();
         let initial_items = items(Self::NAME, initial, values)?;
         if let Value::List(list) = initial {
@@ -86,7 +86,7 @@ impl<'a> Set<'a> {
     }
 
     /// Whether the set is empty before the first operation.
-    pub const fn begins_empty(&self) -> bool {
+    pub(crate) const fn begins_empty(&self) -> bool {
         self.initial.len() == 0
     }
 
@@ -102,7 +102,7 @@ impl<'a> Set<'a> {
     }
 
     /// What the call says of an element; nothing if it speaks of all, or not of sets.
-    pub fn touch(&self, call: Call) -> Option<Touch> {
+    pub(crate) fn touch(&self, call: Call) -> Option<Touch> {
         let Action::Other(function, element) = call.action else { return None };
         let answer = match call.response {
             // An argument that comes back is no answer, even if it is a truth.
@@ -120,7 +120,7 @@ impl<'a> Set<'a> {
     }
 
     /// The elements that a list stands for, by number; nothing if an element stands there twice.
-    pub fn elements(&self, list: ValueId) -> Option<&[u32]> {
+    pub(crate) fn elements(&self, list: ValueId) -> Option<&[u32]> {
         self.lists.get(&list).map(|elements| &*elements.numbers)
     }
 

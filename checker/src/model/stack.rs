@@ -15,17 +15,17 @@ const TOP: PutAndTake = PutAndTake { put: Function::Push, take: Function::Pop };
 /// answers nothing, or its argument again. A pop of unknown outcome takes whatever is on top when
 /// it happens.
 #[derive(Debug, Clone)]
-pub struct Stack {
+pub(crate) struct Stack {
     initial: StackState,
 }
 
 /// The content of a [`Stack`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StackState(List);
+pub(crate) struct StackState(List);
 
 impl Stack {
     /// The name that stands in certificates.
-    pub const NAME: &'static str = "stack";
+    pub(crate) const NAME: &'static str = "stack";
 
     /// A stack that, before the first operation of a history with these `values`, holds the items
     /// of the list `initial`, the top last; none if that is null.
@@ -33,14 +33,14 @@ impl Stack {
     /// # Errors
     ///
     /// If `initial` is neither null nor a list.
-    pub fn new(initial: &Value, values: &Values) -> Result<Self, BadInitial> {
+    pub(crate) fn new(initial: &Value, values: &Values) -> Result<Self, BadInitial> {
         let items = items(Self::NAME, initial, values)?;
         let list = items.into_iter().fold(List::default(), |list, item| list.with(item.0));
         Ok(Self { initial: StackState(list) })
     }
 
     /// Whether nothing is on the stack before the first operation.
-    pub fn begins_empty(&self) -> bool {
+    pub(crate) fn begins_empty(&self) -> bool {
         self.initial.0.top().is_none()
     }
 }

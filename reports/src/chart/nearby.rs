@@ -28,13 +28,13 @@ pub(crate) struct Nearby {
 
 /// The drawing, or `None` if the key has no operations but the proof's.
 pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) -> Option<Nearby> {
-    let key = history.keys.iter().position(|key| *key == evidence.found.key)?;
+    let key = history.keys().iter().position(|key| *key == evidence.found.key)?;
     let (first, last) = evidence.span();
     let margin = (last.since(first).0 / 10).clamp(evidence.unit.short().0, 2_000_000_000);
     let begin = Nanoseconds(first.0.saturating_sub(margin));
     let end = Nanoseconds(last.0.saturating_add(margin));
     let mut near: Vec<&Operation> = history
-        .operations
+        .operations()
         .iter()
         .filter(|operation| operation.key.0 as usize == key && operation.invoked.time <= end)
         .filter(|operation| over(operation, end) >= begin)

@@ -102,7 +102,7 @@ impl FileRow {
             name: visible(&file.file, TEXT_CHARACTERS),
             title: Headline::of_checked(file).title,
             is_bad: file.analysis.verdict == Verdict::Violation,
-            operations: count(file.history.operations.len() as u64),
+            operations: count(file.history.operations().len() as u64),
             keys: count(file.analysis.keys.len() as u64),
             model: visible(&file.model, TEXT_CHARACTERS),
         }
@@ -142,7 +142,7 @@ impl Section {
                 ProofView::of(&file.history, &evidence, &plot, "the history", String::new())
             }),
             groups: GroupView::of(&file.history, &file.analysis, &file.faults, unit),
-            charts: (is_timed && !file.history.operations.is_empty())
+            charts: (is_timed && !file.history.operations().is_empty())
                 .then(|| Charts::of(&file.history, &plot, false)),
             keys: Keys::of(&file.analysis, MOST_ROWS),
             verify: verify.map(|text| visible(&text, COMMAND_CHARACTERS)),

@@ -59,7 +59,7 @@ impl Fact {
 
     /// How much a checked history holds.
     pub(super) fn of_checked(file: &CheckedHistory) -> Vec<Self> {
-        let operations = &file.history.operations;
+        let operations = file.history.operations();
         let with = |is: fn(&Outcome) -> bool| {
             count(operations.iter().filter(|operation| is(&operation.outcome)).count() as u64)
         };

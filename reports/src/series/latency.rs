@@ -143,7 +143,7 @@ impl Latency {
         windows: &Windows,
         is_answered_later: impl Fn(&Operation) -> bool,
     ) -> Self {
-        let wanted = history.operations.len() as u64 / OPERATIONS_PER_STRETCH;
+        let wanted = history.operations().len() as u64 / OPERATIONS_PER_STRETCH;
         let end = Nanoseconds(buckets.begin(buckets.count).0 - 1);
         let stretches = Buckets::until(end, wanted.clamp(LEAST_STRETCHES, MOST_STRETCHES));
         let mut per_stretch = vec![Vec::new(); stretches.count];
@@ -151,7 +151,7 @@ impl Latency {
         let (mut calm, mut faulty) = (Vec::new(), Vec::new());
         let mut waits = Vec::new();
         let last = last_event(history);
-        for operation in &history.operations {
+        for operation in history.operations() {
             let ended = completion(operation).map_or(last, |moment| moment.time);
             let is_under_fault = windows.overlap(operation.invoked.time, ended);
             let apart = if is_under_fault { &mut faulty } else { &mut calm };
@@ -191,7 +191,7 @@ impl Latency {
 
 /// The time of the last event on record.
 fn last_event(history: &History) -> Nanoseconds {
-    let times = history.operations.iter().map(|operation| {
+    let times = history.operations().iter().map(|operation| {
         completion(operation).map_or(operation.invoked.time, |moment| moment.time)
     });
     times.max().unwrap_or_default()

@@ -41,7 +41,7 @@ impl Throughput {
     pub(crate) fn of(history: &History, buckets: Buckets) -> Self {
         let mut ended = vec![Ended::default(); buckets.count];
         let mut open = 0;
-        for operation in &history.operations {
+        for operation in history.operations() {
             let Some(moment) = completion(operation) else {
                 open += 1;
                 continue;

@@ -40,29 +40,29 @@ pub fn witness(key: &Value, witness: &Witness) -> String {
 
 /// An operation of the history, with its result where it has one.
 pub fn operation(history: &History, operation: &Operation) -> String {
-    let key = &history.keys[operation.key.0 as usize];
+    let key = &history.keys()[operation.key.0 as usize];
     let response = match operation.outcome {
         Outcome::Ok(_, response) => Some(response),
         Outcome::Fail(_) | Outcome::Info(_) => None,
     };
     let seen = match response {
-        Some(Response::Value(id)) => Some(history.values.get(id)),
+        Some(Response::Value(id)) => Some(history.values().get(id)),
         _ => None,
     };
     let mut label = match operation.action {
         Action::Read => phrase(Function::Read, key, seen),
-        Action::Write(id) => phrase(Function::Write, key, Some(history.values.get(id))),
+        Action::Write(id) => phrase(Function::Write, key, Some(history.values().get(id))),
         Action::Delete => phrase(Function::Delete, key, None),
         Action::Cas { expected, new } => {
-            let [expected, new] = [expected, new].map(|id| history.values.get(id).clone());
+            let [expected, new] = [expected, new].map(|id| history.values().get(id).clone());
             phrase(Function::Cas, key, Some(&Value::list(vec![expected, new])))
         }
         Action::Other(function, argument) => {
-            phrase(function, key, Some(seen.unwrap_or_else(|| history.values.get(argument))))
+            phrase(function, key, Some(seen.unwrap_or_else(|| history.values().get(argument))))
         }
     };
     if let Some(Response::Mismatch(saw)) = response {
-        label.push_str(&mismatch(saw.map(|id| history.values.get(id))));
+        label.push_str(&mismatch(saw.map(|id| history.values().get(id))));
     }
     match operation.outcome {
         Outcome::Ok(..) => {}

@@ -68,8 +68,11 @@ fn the_worst_of_many_files_comes_first_and_all_are_listed() {
 
 #[test]
 fn foreign_text_stays_text_on_the_page() {
-    let mut file = checked(HOSTILE, events(STALE));
-    file.history.keys[0] = Value::text(HOSTILE);
+    let mut events = events(STALE);
+    for event in &mut events {
+        event.key = Value::text(HOSTILE);
+    }
+    let mut file = checked(HOSTILE, events);
     file.analysis.counterexample.as_mut().expect("a violation").key = Value::text(HOSTILE);
     let page = page(vec![file]);
     assert!(!page.contains("<script"), "markup got through");

@@ -160,7 +160,7 @@ fn charts_are_balanced_and_have_a_text_alternative() {
 fn two_hundred_thousand_operations_make_no_larger_page() {
     let busy = Plan { rate: 12_000, clients: 60, nodes: 5, ..plan(Finding::StaleRead) };
     let fixture = fixture(&busy);
-    assert!(fixture.history.operations.len() > 200_000);
+    assert!(fixture.history.operations().len() > 200_000);
     let page = html(&fixture.run());
     assert!(page.len() < 400_000, "{} bytes", page.len());
 }
@@ -216,7 +216,7 @@ fn the_proof_points_to_the_lines_of_the_history() {
     for witness in &found.operations {
         let operation = fixture
             .history
-            .operations
+            .operations()
             .iter()
             .find(|operation| operation.invoked.position == witness.index)
             .expect("the witness is in the history");

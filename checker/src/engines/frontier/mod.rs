@@ -95,7 +95,7 @@ use rules::Rules;
 /// # Panics
 ///
 /// With 2^32 - 1 spans or more.
-pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+pub(crate) fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
     search_on(model, spans, limits, None)
 }
 

@@ -303,7 +303,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         self.views.groups = groups;
     }
 
-    fn group<'g>(&mut self, groups: &'g mut Vec<Group>, call: crate::Call) -> &'g mut Group {
+    fn group<'g>(&mut self, groups: &'g mut Vec<Group>, call: crate::model::Call) -> &'g mut Group {
         let found = groups.iter().position(|group| group.action == call.action);
         let number = found.unwrap_or_else(|| {
             let state = self.model.overwrites(call).expect("the write is blind");

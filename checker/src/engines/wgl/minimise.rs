@@ -35,7 +35,7 @@ const FEW: usize = 8;
 
 /// A small part of `spans` that is not linearizable on its own. `proven_at` is what a search said
 /// of them.
-pub fn minimise<M: Model>(
+pub(crate) fn minimise<M: Model>(
     model: &M,
     spans: &[Span],
     proven_at: u64,

@@ -30,7 +30,7 @@ mod minimise;
 mod table;
 mod timeline;
 
-pub use minimise::minimise;
+pub(crate) use minimise::minimise;
 pub(crate) use minimise::tighten;
 
 use rustc_hash::FxHashMap;
@@ -49,7 +49,7 @@ const WORDS: usize = 8;
 
 /// What a search may use.
 #[derive(Clone, Copy)]
-pub struct Limits<'a> {
+pub(crate) struct Limits<'a> {
     /// Bytes of memory that the search may use.
     pub memory: usize,
     /// Asked every thousand steps or so; the search ends when it says true.
@@ -58,7 +58,7 @@ pub struct Limits<'a> {
 
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Search {
+pub(crate) enum Search {
     /// Linearizable in this order of places in the spans.
     Valid(Vec<u32>),
     /// No order exists.
@@ -83,7 +83,7 @@ pub enum Search {
 
 /// Why a search ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// It was told to stop.
     Stopped,
     /// The memory is used up.
@@ -97,7 +97,7 @@ pub enum Cause {
 /// # Panics
 ///
 /// With 2^30 spans or more.
-pub fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
+pub(crate) fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
     let patience = Patience::new(limits.stop);
     let survey = match Survey::of(model, spans, &patience) {
         Ok(survey) => survey,

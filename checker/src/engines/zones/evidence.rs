@@ -76,7 +76,7 @@ pub(super) enum Story {
 
 /// The operations that prove a violation, and what is to be said about them.
 #[derive(Debug)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The operations by invocation, as places of spans.
     pub members: Vec<Member>,
     /// A cycle of what must come before what, as places of spans.
@@ -88,7 +88,7 @@ pub struct Evidence {
 
 /// One operation of the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its place in the spans.
     pub span: u32,
     /// Whether it is a compare-and-set of which only what it wrote matters.

@@ -20,9 +20,9 @@ mod chains;
 mod evidence;
 mod story;
 
-pub use super::slots::Slots;
-pub use evidence::{Evidence, Member};
-pub use story::tell;
+pub(crate) use super::slots::Slots;
+pub(crate) use evidence::{Evidence, Member};
+pub(crate) use story::tell;
 
 use super::{Patience, Span};
 use crate::model::Register;
@@ -30,7 +30,7 @@ use blocks::{Blocks, Refusal};
 
 /// What the engine found.
 #[derive(Debug)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// The engine does not apply; the text says what stands in the way.
     Inexact(&'static str),
     /// Linearizable in this order of places in the spans.
@@ -59,7 +59,7 @@ impl From<Refusal> for Decision {
 /// # Panics
 ///
 /// If a value's number is beyond what `slots` was made for, or with 2^32 - 1 spans or more.
-pub fn decide(
+pub(crate) fn decide(
     spans: &[Span],
     register: Register,
     slots: &mut Slots,

@@ -9,7 +9,7 @@ use crate::verdict::{Anomaly, Counterexample, Edge};
 use crate::words::{self, brief, capital};
 
 /// The counterexample that `evidence` on `spans` of `history` amounts to.
-pub fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
+pub(crate) fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
     let teller = Teller { history, spans };
     let operations = evidence
         .members

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use partita_checker::history::NodeId;
-use partita_checker::{
-    Action, History, KeyId, Moment, Nanoseconds, Operation, Outcome, ProcessId, Response, Value,
-    ValueId,
-};
+use partita_checker::{Event, EventKind, Function, History, Nanoseconds, ProcessId, Value};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -37,47 +33,56 @@ enum End {
 /// What the clients did and saw: truthful, so linearizable.
 pub(crate) fn history(plan: &Plan, stalls: &[Stall], random: &mut ChaCha8Rng) -> History {
     let drafts = drafts(plan, stalls, random);
-    let mut history = History {
-        keys: (0..plan.keys).map(|key| Value::from(format!("k{key}").as_str())).collect(),
-        nodes: (1..=plan.nodes).map(|node| format!("n{node}").into()).collect(),
-        ..History::default()
-    };
     let positions = positions(&drafts);
     let mut order: Vec<usize> = (0..drafts.len()).collect();
     order.sort_by_key(|&index| drafts[index].invoked / 2 + drafts[index].ended / 2);
     let mut registers = BTreeMap::new();
-    let mut operations = Vec::new();
+    let mut events = Vec::new();
     for index in order {
         let draft = &drafts[index];
-        let register = registers.entry(draft.key).or_insert(ValueId::NULL);
-        let (invoked, ended) = positions[index];
-        let moment = Moment { position: ended, time: Nanoseconds(draft.ended) };
-        let written = draft.write.map(|number| history.values.intern(&Value::from(number)));
-        let (action, response) = match (written, draft.cas) {
-            (None, _) => (Action::Read, Response::Value(*register)),
-            (Some(new), false) => (Action::Write(new), Response::Done),
-            (Some(new), true) => (Action::Cas { expected: *register, new }, Response::Swapped),
+        let register = registers.entry(draft.key).or_insert(Value::Null);
+        events.extend(draft.events(positions[index], register));
+    }
+    events.sort_by_key(|event| event.index);
+    History::from_events(events).expect("a history")
+}
+
+impl Draft {
+    /// Its two events, and what it does to the register of its key.
+    fn events(&self, (invoked, ended): (u64, u64), register: &mut Value) -> [Event; 2] {
+        let written = self.write.map(Value::from);
+        let (function, asked, answered) = match &written {
+            None => (Function::Read, Value::Null, register.clone()),
+            Some(new) if !self.cas => (Function::Write, new.clone(), new.clone()),
+            Some(new) => {
+                let pair = Value::list([register.clone(), new.clone()]);
+                (Function::Cas, pair.clone(), pair)
+            }
         };
-        let outcome = match draft.end {
-            End::Ok => Outcome::Ok(moment, response),
-            End::Fail => Outcome::Fail(moment),
-            End::Info => Outcome::Info(Some(moment)),
-        };
-        if let (Some(new), End::Ok) = (written, draft.end) {
+        if let (Some(new), End::Ok) = (written, self.end) {
             *register = new;
         }
-        operations.push(Operation {
-            process: ProcessId(draft.process),
-            key: KeyId(draft.key as u32),
-            node: Some(NodeId(draft.node)),
-            action,
-            invoked: Moment { position: invoked, time: Nanoseconds(draft.invoked) },
-            outcome,
-        });
+        let invocation = Event {
+            index: invoked,
+            time: Nanoseconds(self.invoked),
+            process: ProcessId(self.process),
+            kind: EventKind::Invoke,
+            function,
+            key: Value::from(format!("k{}", self.key).as_str()),
+            value: asked.clone(),
+            swapped: None,
+            saw: None,
+            node: Some(format!("n{}", self.node + 1).into()),
+            error: None,
+        };
+        let (kind, value) = match self.end {
+            End::Ok => (EventKind::Ok, answered),
+            End::Fail => (EventKind::Fail, asked),
+            End::Info => (EventKind::Info, asked),
+        };
+        let (index, time) = (ended, Nanoseconds(self.ended));
+        [invocation.clone(), Event { index, time, kind, value, ..invocation }]
     }
-    operations.sort_by_key(|operation| operation.invoked.position);
-    history.operations = operations;
-    history
 }
 
 fn drafts(plan: &Plan, stalls: &[Stall], random: &mut ChaCha8Rng) -> Vec<Draft> {

@@ -178,8 +178,8 @@ fn phases(plan: &Plan) -> Vec<Phase> {
 }
 
 fn counts(history: &History, faults: &[FaultRecord]) -> Counts {
-    let mut counts = Counts { invoked: history.operations.len() as u64, ..Counts::default() };
-    for operation in &history.operations {
+    let mut counts = Counts { invoked: history.operations().len() as u64, ..Counts::default() };
+    for operation in history.operations() {
         match operation.outcome {
             Outcome::Ok(moment, _) => {
                 counts.ok += 1;
@@ -254,8 +254,11 @@ pub(crate) fn hostile(fixture: &Fixture) -> Fixture {
     hostile.record.outcomes.protocol_violations = vec![violation];
     if let Some(found) = &mut hostile.analysis.counterexample {
         let key = Value::from(evil.as_str());
-        let place = hostile.history.keys.iter().position(|other| *other == found.key);
-        hostile.history.keys[place.expect("a key of the history")] = key.clone();
+        hostile.history = verdicts::with(&hostile.history, |event| {
+            if event.key == found.key {
+                event.key = key.clone();
+            }
+        });
         for analysis in &mut hostile.analysis.keys {
             if analysis.key == found.key {
                 analysis.key = key.clone();

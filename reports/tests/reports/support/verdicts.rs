@@ -1,8 +1,8 @@
 //! The made-up checker: says what the plan wants found, and makes the history such that it is true.
 
 use partita_checker::{
-    Action, Analysis, Anomaly, Counterexample, Edge, EventKind, Function, History, KeyAnalysis,
-    Nanoseconds, Operation, Outcome, ProcessId, Relation, Response, Value, Verdict, Witness,
+    Action, Analysis, Anomaly, Counterexample, Edge, Event, EventKind, Function, History,
+    KeyAnalysis, Nanoseconds, Operation, Outcome, ProcessId, Relation, Value, Verdict, Witness,
 };
 
 use super::{Finding, Plan};
@@ -14,12 +14,12 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
         Finding::Contradiction => Some(contradiction()),
     };
     let guilty = counterexample.as_ref().map(|found: &Counterexample| found.key.clone());
-    let keys = history.keys.iter().enumerate().map(|(id, key)| KeyAnalysis {
+    let keys = history.keys().iter().enumerate().map(|(id, key)| KeyAnalysis {
         key: key.clone(),
         verdict: if guilty.as_ref() == Some(key) { Verdict::Violation } else { Verdict::Valid },
         engine: "zones".into(),
         operations: history
-            .operations
+            .operations()
             .iter()
             .filter(|operation| operation.key.0 as usize == id)
             .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
@@ -39,21 +39,30 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
     }
 }
 
+/// The history with each event as `change` leaves it.
+pub(crate) fn with(history: &History, change: impl Fn(&mut Event)) -> History {
+    let changed = history.events().map(|mut event| {
+        change(&mut event);
+        event
+    });
+    History::from_events(changed).expect("still a history")
+}
+
 /// Makes one read in the middle of the run return a value that was overwritten before it began.
 fn stale_read(history: &mut History) -> Counterexample {
     let write = |operation: &Operation| match (operation.action, operation.outcome) {
         (Action::Write(value), Outcome::Ok(moment, _)) => Some((value, moment)),
         _ => None,
     };
-    let middle = history.operations.len() * 6 / 10;
-    let read = (middle..history.operations.len())
+    let middle = history.operations().len() * 6 / 10;
+    let read = (middle..history.operations().len())
         .find(|&index| {
-            let operation = &history.operations[index];
+            let operation = &history.operations()[index];
             operation.action == Action::Read && matches!(operation.outcome, Outcome::Ok(..))
         })
         .expect("a read in the second half");
-    let reader = history.operations[read];
-    let mut writes: Vec<Operation> = history.operations[..read]
+    let reader = history.operations()[read];
+    let mut writes: Vec<Operation> = history.operations()[..read]
         .iter()
         .filter(|operation| operation.key == reader.key)
         .filter(|operation| write(operation).is_some_and(|(_, end)| end < reader.invoked))
@@ -68,15 +77,20 @@ fn stale_read(history: &mut History) -> Counterexample {
     let (value, _) = write(&older).expect("a write");
     let (newer_value, overwritten) = write(&newer).expect("a write");
     let Outcome::Ok(moment, _) = reader.outcome else { unreachable!("chosen for it") };
-    history.operations[read].outcome = Outcome::Ok(moment, Response::Value(value));
-    let reader = history.operations[read];
+    let seen = history.values().get(value).clone();
+    *history = with(history, |event| {
+        if event.index == moment.position {
+            event.value = seen.clone();
+        }
+    });
+    let reader = history.operations()[read];
     let stale_for = reader.invoked.time.since(overwritten.time);
-    let (key, old) = (history.keys[reader.key.0 as usize].clone(), history.values.get(value));
+    let (key, old) = (history.keys()[reader.key.0 as usize].clone(), history.values().get(value));
     let sentence = format!(
         "process {} read {key} = {old} although the write of {} had been acknowledged {:.1} ms \
          before the read was even sent",
         reader.process,
-        history.values.get(newer_value),
+        history.values().get(newer_value),
         stale_for.as_milliseconds()
     );
     Counterexample {

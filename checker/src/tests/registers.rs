@@ -1,11 +1,12 @@
 //! What several tests need: a slow, obviously correct oracle, and one examination of a history by
 //! everything that can judge it.
 
-use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{NEVER, Patience, Span, auto, frontier, spans, zones};
-use partita_checker::{
+use crate::engines::wgl::{self, Limits, Search};
+use crate::engines::{NEVER, Patience, Span, auto, frontier, spans, zones};
+use crate::model::Register;
+use crate::{
     Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
-    Outcome, Register, Response, Value, ValueId, Verdict, check, verify,
+    Outcome, Response, Value, ValueId, Verdict, check, verify,
 };
 
 /// Tries all orders of all subsets that hold every completed operation of one key. Knows nothing of
@@ -92,7 +93,7 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
         }
     }
 
-    let options = partita_checker::Options { initial: initial.clone(), ..Default::default() };
+    let options = crate::Options { initial: initial.clone(), ..Default::default() };
     let (analysis, certificate) = check(history, &options, &|| false);
     if !history.operations.iter().any(Operation::is_ok) {
         assert_eq!(analysis.verdict, Verdict::Unknown);
@@ -218,7 +219,7 @@ fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
 }
 
 fn real_time_edges_are_true(counterexample: &Counterexample) {
-    use partita_checker::Relation;
+    use crate::Relation;
     let operations = &counterexample.operations;
     for edge in counterexample.cycle.iter().filter(|edge| edge.relation == Relation::RealTime) {
         let (from, to) = (&operations[edge.from], &operations[edge.to]);

@@ -1,21 +1,16 @@
 //! Random histories of every object, whole and damaged, by everything that can judge them.
 
-#[path = "support/objects.rs"]
-mod objects;
-#[path = "support/rounds.rs"]
-mod rounds;
-
-use objects::{Object, linearizable};
-use partita_checker::engines::Monitored;
-use partita_checker::generate::ObjectPlan;
-use partita_checker::model::{Append, Counter, Lock, MODELS, MultiRegister, Queue, Set, Stack};
-use partita_checker::{
+use super::rounds::rounds;
+use super::subjects::{Object, linearizable};
+use crate::engines::Monitored;
+use crate::generate::ObjectPlan;
+use crate::model::{Append, Counter, Lock, MODELS, MultiRegister, Queue, Set, Stack};
+use crate::{
     Event, EventKind, Expected, Function, History, ModelKind, Operation, Options, Value, Verdict,
     check, verify,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rounds::rounds;
 
 fn kinds() -> impl Iterator<Item = ModelKind> {
     MODELS.iter().map(|entry| entry.kind).filter(|&kind| kind != ModelKind::Register)

@@ -3,7 +3,7 @@
 //! Of histories that differ only in the order of neighbouring invocations, or of neighbouring
 //! completions, it makes one: which operation came before which is the same in all of them.
 
-use partita_checker::{
+use crate::{
     Action, History, KeyId, Moment, Nanoseconds, Operation, Outcome, ProcessId, Response, Value,
     ValueId,
 };

@@ -1,9 +1,9 @@
 //! A slow, obviously correct oracle for all objects, and one examination of a history by everything
 //! that can judge it.
 
-use partita_checker::engines::wgl::{self, Limits, Search};
-use partita_checker::engines::{Decision, Monitored, Patience, Span, auto, frontier, spans};
-use partita_checker::{
+use crate::engines::wgl::{self, Limits, Search};
+use crate::engines::{Decision, Monitored, Patience, Span, auto, frontier, spans};
+use crate::{
     Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
     Outcome, Relation, Response, Value, verify,
 };

@@ -1,6 +1,6 @@
 //! How tests write operations on other objects than registers.
 
-use partita_checker::{Action, Function, Response, ValueId};
+use crate::{Action, Function, Response, ValueId};
 
 /// What is asked and answered; no answer for an unknown outcome.
 pub(crate) const fn other(

@@ -1,12 +1,8 @@
 //! Every small history over small domains, by every engine and by the oracle.
 
-#[path = "support/maker.rs"]
-mod maker;
-mod support;
-
-use maker::{Kind, Maker};
-use partita_checker::{Action, History, Response, Value, ValueId, Verdict};
-use support::{examine, linearizable};
+use super::maker::{Kind, Maker};
+use super::registers::{examine, linearizable};
+use crate::{Action, History, Response, Value, ValueId, Verdict};
 
 /// The initial value and two others, by their numbers in every history made here.
 const NIL: ValueId = ValueId::NULL;

@@ -1,14 +1,12 @@
 //! What a violation is called: small histories of which exactly one name is right, near misses
 //! among them, and that counterexamples hold nothing that is not needed.
 
-#[path = "support/lanes.rs"]
-mod lanes;
-
-use partita_checker::engines::spans;
-use partita_checker::engines::wgl::{Limits, Search, search};
-use partita_checker::generate::{ObjectPlan, Plan};
-use partita_checker::model::{Append, Counter, Model, MultiRegister, Queue, Register, Set, Stack};
-use partita_checker::{
+use super::lanes;
+use crate::engines::spans;
+use crate::engines::wgl::{Limits, Search, search};
+use crate::generate::{ObjectPlan, Plan};
+use crate::model::{Append, Counter, Model, MultiRegister, Queue, Register, Set, Stack};
+use crate::{
     Analysis, Anomaly, Counterexample, EngineChoice, Event, EventKind, Function, History,
     ModelKind, Options, Value, Verdict, check,
 };
@@ -346,7 +344,7 @@ fn failed_write_that_was_read_may_have_timed_out() {
 fn without_a_clock_events_are_counted() {
     let mut events = lanes::parse("p0 |w 1| |w 2| |r 1| |r 2|");
     for event in &mut events {
-        event.time = partita_checker::Nanoseconds(event.index);
+        event.time = crate::Nanoseconds(event.index);
     }
     let found = analyse(ModelKind::Register, events, EngineChoice::Auto).counterexample.unwrap();
     assert!(found.sentence.contains("1 event after"), "{}", found.sentence);

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use partita_checker::engines::wgl::{self, Cause, Limits, Search};
-use partita_checker::engines::{Span, auto, frontier, spans};
-use partita_checker::generate::{Recipe, Shape};
-use partita_checker::model::{Call, Model, Register};
-use partita_checker::{
+use super::lanes;
+use crate::engines::wgl::{self, Cause, Limits, Search};
+use crate::engines::{Span, auto, frontier, spans};
+use crate::generate::{Recipe, Shape};
+use crate::model::{Call, Model, Register};
+use crate::{
     Analysis, EngineChoice, Event, EventKind, Function, History, ModelKind, Nanoseconds, Options,
     ProcessId, Progress, Value, Verdict, check, check_watched,
 };
@@ -266,4 +267,13 @@ fn search_asks_whether_to_stop_after_few_calls_to_the_model() {
             }
         }
     }
+}
+
+#[test]
+fn panic_in_an_engine_is_never_a_verdict() {
+    let mut history = History::from_events(lanes::parse("p0 |w 1|")).unwrap();
+    history.operations[0].action = crate::Action::Write(crate::ValueId(1_000));
+    let (analysis, certificate) = check(&history, &Options::default(), &|| false);
+    assert_eq!((analysis.verdict, certificate), (Verdict::Unknown, None));
+    assert!(analysis.reasons[0].contains("the checker panicked"), "{:?}", analysis.reasons);
 }

@@ -1,17 +1,10 @@
 //! Every small history of sets, by the monitor, the search and the oracle.
 
-#[path = "support/kinds.rs"]
-mod kinds;
-#[path = "support/maker.rs"]
-mod maker;
-#[path = "support/objects.rs"]
-mod objects;
-
-use kinds::other;
-use maker::{Kind, Maker};
-use objects::{Object, linearizable};
-use partita_checker::model::Set;
-use partita_checker::{Action, Function, History, ModelKind, Response, Value, ValueId};
+use super::kinds::other;
+use super::maker::{Kind, Maker};
+use super::subjects::{Object, linearizable};
+use crate::model::Set;
+use crate::{Action, Function, History, ModelKind, Response, Value, ValueId};
 
 const NIL: ValueId = ValueId::NULL;
 const ONE: ValueId = ValueId(1);

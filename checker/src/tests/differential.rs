@@ -1,18 +1,13 @@
 //! Random histories of a real register, whole and damaged, by every engine; small ones by the
 //! oracle too.
 
-#[path = "support/lanes.rs"]
-mod lanes;
-#[path = "support/rounds.rs"]
-mod rounds;
-mod support;
-
-use partita_checker::generate::{Mix, Plan};
-use partita_checker::{Event, EventKind, Function, History, Value, Verdict};
+use super::lanes;
+use super::registers::{examine, linearizable};
+use super::rounds::rounds;
+use crate::generate::{Mix, Plan};
+use crate::{Event, EventKind, Function, History, Value, Verdict};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rounds::rounds;
-use support::{examine, linearizable};
 
 /// Damages a history in one place, as a faulty store or clock would, and keeps its form.
 fn damage(events: &mut [Event], random: &mut ChaCha8Rng) {

@@ -1,19 +1,11 @@
 //! Every small history of queues and stacks, by the monitors, the search and the oracle.
 
-#[path = "support/kinds.rs"]
-mod kinds;
-#[path = "support/lanes.rs"]
-mod lanes;
-#[path = "support/maker.rs"]
-mod maker;
-#[path = "support/objects.rs"]
-mod objects;
-
-use kinds::other;
-use maker::{Kind, Maker};
-use objects::{Object, linearizable};
-use partita_checker::model::{Queue, Stack};
-use partita_checker::{
+use super::kinds::other;
+use super::lanes;
+use super::maker::{Kind, Maker};
+use super::subjects::{Object, linearizable};
+use crate::model::{Queue, Stack};
+use crate::{
     Action, EngineChoice, Function, History, ModelKind, Options, Value, ValueId, Verdict, check,
 };
 
@@ -94,7 +86,7 @@ impl Container {
     }
 }
 
-fn judge<M: partita_checker::engines::Monitored>(
+fn judge<M: crate::engines::Monitored>(
     object: &Object<'_, M>,
     truth: bool,
     with_search: bool,
@@ -229,9 +221,7 @@ fn three_items(container: &Container) {
     let mut count = Count::default();
     let mut examine = |history: &History| {
         let taken = |item: ValueId| {
-            let takes = |o: &&partita_checker::Operation| {
-                o.response() == Some(partita_checker::Response::Value(item))
-            };
+            let takes = |o: &&crate::Operation| o.response() == Some(crate::Response::Value(item));
             history.operations.iter().filter(takes).count() == 1
         };
         if ITEMS.into_iter().all(taken) {

@@ -2,14 +2,11 @@
 //!
 //! A file is a claim after `#`, [lanes], `---`, and the verdict with the anomaly, if any.
 
-#[path = "support/lanes.rs"]
-mod lanes;
-mod support;
-
+use super::lanes;
 use std::path::Path;
 
-use partita_checker::{History, Options, Value, check};
-use support::{examine, linearizable};
+use super::registers::{examine, linearizable};
+use crate::{History, Options, Value, check};
 
 #[test]
 fn drawn_histories_have_the_verdicts_they_claim() {
