@@ -14,6 +14,7 @@ use partita_raft_node::sim::scenarios::scenarios;
 use partita_reports::text::visible::{LABEL_CHARACTERS, brief};
 use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue::{self, WORKLOADS};
+use partita_workloads::client::PROTOCOLS;
 use thiserror::Error;
 
 use crate::exit::{Failure, OrFail};
@@ -24,6 +25,8 @@ use crate::targets::Target;
 pub enum Names {
     /// Systems under test, for `--target`.
     Targets,
+    /// What clients speak, for `protocol` in a target's description.
+    Protocols,
     /// What clients do, for `--workload`.
     Workloads,
     /// What a history can be about, for `--model`.
@@ -56,6 +59,7 @@ impl Names {
     const fn kind(self) -> &'static str {
         match self {
             Self::Targets => "target",
+            Self::Protocols => "protocol",
             Self::Workloads => "workload",
             Self::Models => "model",
             Self::Formats => "format",
@@ -81,6 +85,7 @@ impl Names {
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         match self {
             Self::Targets => Target::built_in().into_iter().map(|target| target.name).collect(),
+            Self::Protocols => owned(PROTOCOLS.iter().map(|it| it.name).collect()),
             Self::Workloads => owned(WORKLOADS.iter().map(|it| it.name).collect()),
             Self::Models => {
                 let with_aliases = MODELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());

@@ -10,21 +10,25 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nobody::Nobody;
 use partita_nemesis::lab::{Link, Ports};
 use partita_nemesis::{Cluster, Lab, Medium, Program};
-use partita_workloads::client::{Connection, Dial, Status};
+use partita_workloads::client::{BoxStream, Dial, Endpoint, Protocol, Status, Tables, resp};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
 /// Longer than anything should take.
 const LIMIT: Duration = Duration::from_secs(30);
 const PORTS: Ports = Ports { clients: 6379, peers: 7000 };
+
+/// The protocol of the nodes.
+fn protocol() -> Arc<dyn Protocol> {
+    (resp::ENTRY.open)(&mut Tables::default()).expect("needs no table")
+}
 
 /// Three nodes with relays before them, in this very process.
 struct Ground {
@@ -71,44 +75,46 @@ impl Ground {
         self.cluster.lab().medium()
     }
 
-    /// Says something to a node, as a client by its relay or past all relays.
-    async fn say(&self, node: &str, words: &[&str], as_client: bool) -> Option<String> {
+    /// What a node answers to a command, by a client's way through its relay; none if it refuses.
+    async fn say(&self, node: &str, words: &[&str]) -> Option<String> {
         let lab = self.cluster.lab();
         let host = lab.host(node).expect("a node");
         let source = lab.clients().source().expect("an address to dial from");
-        let dial: Dial = Arc::new(move || {
-            let socket = TcpSocket::new_v4()?;
-            if as_client {
+        let dial: Dial = Arc::new(move |to: Endpoint| {
+            Box::pin(async move {
+                let socket = TcpSocket::new_v4()?;
                 socket.bind((source, 0).into())?;
-            }
-            Ok(socket)
+                Ok(Box::new(socket.connect(to.address).await?) as BoxStream)
+            })
         });
-        let address = if as_client { host.advertised() } else { host.address() };
-        let address = SocketAddr::from((address, lab.ports(PORTS).clients));
-        let limit = Duration::from_secs(1);
-        let mut connection = Connection::open(&dial, address, limit).await.ok()?;
-        let words: Vec<Bytes> =
-            words.iter().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
-        let answer = connection.request(&words, limit).await.ok()?;
-        Some(format!("{answer:?}"))
+        let address = SocketAddr::from((host.advertised(), lab.ports(PORTS).clients));
+        let endpoint = Endpoint { node: node.into(), address };
+        let admin = protocol().admin(&endpoint, &dial).expect("RESP has commands");
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        admin.command(&words, Duration::from_secs(1)).await.answer.ok()
     }
 
     /// What a node says of itself, past all relays.
     async fn status(&self, node: &str) -> Option<Status> {
         let address = self.cluster.lab().host(node).expect("a node").address();
         let address = SocketAddr::from((address, self.cluster.lab().ports(PORTS).clients));
-        let dial: Dial = Arc::new(TcpSocket::new_v4);
+        let dial: Dial = Arc::new(|to: Endpoint| {
+            Box::pin(
+                async move { Ok(Box::new(TcpStream::connect(to.address).await?) as BoxStream) },
+            )
+        });
+        let endpoint = Endpoint { node: node.into(), address };
         let limit = Duration::from_millis(300);
-        let mut connection = Connection::open(&dial, address, limit).await.ok()?;
-        Status::ask(&mut connection, limit).await.ok()
+        let mut probe = protocol().probe(&endpoint, &dial, limit).expect("RESP tells a status");
+        probe.status().await.ok()
     }
 
     /// Who leads in the highest term, of these.
     async fn leader_of(&self, nodes: &[&str]) -> Option<(u64, String)> {
         let mut leaders = Vec::new();
         for node in nodes {
-            let status = self.status(node).await.filter(|status| status.role == "leader");
-            leaders.extend(status.map(|status| (status.term, (*node).to_owned())));
+            let status = self.status(node).await.filter(Status::leads);
+            leaders.extend(status.and_then(|it| Some((it.term?, (*node).to_owned()))));
         }
         leaders.into_iter().max()
     }
@@ -148,16 +154,16 @@ async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
     let ground = Ground::new();
     let (term, old) = ground.await_leader(&["n1", "n2", "n3"]).await;
     let set = ["SET", "k", "before"];
-    assert!(ground.say(&old, &set, true).await.is_some_and(|it| it.contains("OK")));
+    assert!(ground.say(&old, &set).await.is_some_and(|it| it.contains("OK")));
     let others = Ground::others(&old);
     let links = Ground::links(&old, &others);
     ground.medium().change(&links, |policy| policy.block = true).expect("links");
 
     let (new_term, new) = ground.await_leader(&others).await;
     assert!(new_term > term && new != old);
-    let lost = ground.say(&old, &["SET", "k", "lost"], true).await;
+    let lost = ground.say(&old, &["SET", "k", "lost"]).await;
     assert!(!lost.as_deref().is_some_and(|it| it.contains("OK")), "{lost:?}");
-    let kept = ground.say(&new, &["SET", "k", "kept"], true).await;
+    let kept = ground.say(&new, &["SET", "k", "kept"]).await;
     assert!(kept.is_some_and(|it| it.contains("OK")));
     let blocked = links.iter().map(|it| ground.medium().counters(&it.from, &it.to));
     assert!(blocked.map(|counters| counters.expect("a link").blocked).all(|count| count > 0));
@@ -165,7 +171,7 @@ async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
     ground.medium().change(&links, |policy| policy.block = false).expect("links");
     let begun = Instant::now();
     loop {
-        let read = ground.say(&old, &["GET", "k"], true).await.unwrap_or_default();
+        let read = ground.say(&old, &["GET", "k"]).await.unwrap_or_default();
         if read.contains("kept") {
             break;
         }
@@ -182,7 +188,7 @@ async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
         let (ground, leader) = (&ground, leader.clone());
         async move {
             let begun = Instant::now();
-            let answer = ground.say(&leader, &["SET", "k", value], true).await;
+            let answer = ground.say(&leader, &["SET", "k", value]).await;
             assert!(answer.is_some_and(|it| it.contains("OK")));
             begun.elapsed()
         }
@@ -194,7 +200,7 @@ async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
     let took = write("delayed").await;
     assert!(took >= delay * 2, "there and back: {took:?}");
     let begun = Instant::now();
-    ground.say(&leader, &["PING"], true).await.expect("an answer");
+    ground.say(&leader, &["PING"]).await.expect("an answer");
     assert!(begun.elapsed() < delay * 2, "clients are not concerned");
     ground.medium().change(&links, |policy| policy.delay = Duration::ZERO).expect("links");
     let begun = Instant::now();
@@ -232,7 +238,7 @@ async fn a_node_that_is_down_refuses_through_its_relay_and_is_reached_when_it_is
     let ground = Ground::new();
     ground.await_leader(&["n1", "n2", "n3"]).await;
     let node = ground.cluster.node("n3").expect("a node");
-    assert!(ground.say("n3", &["PING"], true).await.is_some());
+    assert!(ground.say("n3", &["PING"]).await.is_some());
     node.kill().await.expect("dies");
     let lab = ground.cluster.lab();
     let relay = SocketAddr::from((lab.nodes()[2].advertised(), lab.ports(PORTS).clients));
@@ -246,7 +252,7 @@ async fn a_node_that_is_down_refuses_through_its_relay_and_is_reached_when_it_is
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     node.start().expect("starts");
-    while ground.say("n3", &["PING"], true).await.is_none() {
+    while ground.say("n3", &["PING"]).await.is_none() {
         assert!(begun.elapsed() < LIMIT, "not reached again: {}", ground.words());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

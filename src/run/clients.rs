@@ -7,13 +7,12 @@
 //! A client whose operation ends as `info` goes on under a new process number, as in Jepsen: the
 //! old request may still be in flight.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partita_checker::{EventKind, ProcessId};
 use partita_nemesis::Lull;
-use partita_workloads::client::{Asking, Dial, Limits, RespClient};
+use partita_workloads::client::{Client, ClientOptions, Dial, Endpoint, Protocol};
 use partita_workloads::{Completion, Generator, Invocation};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -26,15 +25,6 @@ use super::recorder::Recorder;
 /// The stream of the run's seed that the first client's pacing draws from; each has its own.
 const PACING_STREAM: u64 = 0x7061_6365 << 32; // "pace"
 
-/// A node as clients see it.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    /// The node's name.
-    pub name: Arc<str>,
-    /// Where it listens for clients.
-    pub address: SocketAddr,
-}
-
 /// What all clients share.
 pub struct Load {
     /// The source of operations.
@@ -43,19 +33,19 @@ pub struct Load {
     pub lulls: Vec<Lull>,
     /// When clients, and the schedule, began.
     pub began: Instant,
-    /// How clients ask for updates.
-    pub asking: Asking,
     /// Where events go.
     pub recorder: Arc<Recorder>,
     /// The nodes; client `i` is bound to node `i` modulo their number.
     pub endpoints: Vec<Endpoint>,
-    /// Makes sockets on the clients' host.
+    /// What makes clients.
+    pub protocol: Arc<dyn Protocol>,
+    /// Connects from the clients' host.
     pub dial: Dial,
-    /// How long clients wait.
-    pub limits: Limits,
+    /// How clients behave.
+    pub options: ClientOptions,
     /// How many clients there are.
     pub clients: u32,
-    /// How many process numbers are taken at first: a final reader per node has one as well.
+    /// How many process numbers are taken at first: for the closing operations every node has one as well.
     pub all_processes: u32,
     /// The rate of all clients together, in operations a second.
     pub rate: f64,
@@ -64,11 +54,12 @@ pub struct Load {
 }
 
 impl Load {
-    fn next_invocation(&self) -> Invocation {
+    /// The next operation; none while clients pause.
+    fn next_invocation(&self) -> Option<Invocation> {
         let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let only_reads = self.lulls.iter().any(|lull| lull.is_on(at_ms));
         let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
-        if only_reads { generator.next_read() } else { generator.next_invocation() }
+        if only_reads { generator.next_read() } else { Some(generator.next_invocation()) }
     }
 
     fn completed(&self, invocation: &Invocation, completion: &Completion) {
@@ -88,7 +79,7 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// The numbers of client `client` of `all`, which counts the final readers too.
+    /// The numbers of client `client` of `all`, which counts those of closing operations too.
     pub const fn of(client: u32, all: u32) -> Self {
         Self { current: client, step: all }
     }
@@ -107,7 +98,7 @@ impl Processes {
 /// Performs one operation and records it, retiring the process number if it ended as `info`.
 pub async fn perform(
     recorder: &Recorder,
-    client: &mut RespClient,
+    client: &mut dyn Client,
     endpoint: &Endpoint,
     processes: &mut Processes,
     invocation: &Invocation,
@@ -115,16 +106,16 @@ pub async fn perform(
     let process = processes.current();
     recorder.record(|index, time| {
         let mut event = invocation.event(index, time, process);
-        event.node = Some(Arc::clone(&endpoint.name));
+        event.node = Some(Arc::clone(&endpoint.node));
         event
     });
     let completion = client.invoke(invocation).await;
     recorder.record(|index, time| {
         let mut event = completion.event(invocation, index, time, process);
-        event.node = Some(Arc::clone(&endpoint.name));
+        event.node = Some(Arc::clone(&endpoint.node));
         event
     });
-    recorder.outcomes().count(&endpoint.name, invocation, &completion);
+    recorder.outcomes().count(&endpoint.node, invocation, &completion);
     distrust(recorder, client, endpoint);
     if completion.kind() == EventKind::Info {
         processes.retire();
@@ -133,9 +124,9 @@ pub async fn perform(
 }
 
 /// Counts what the node sent against the protocol.
-fn distrust(recorder: &Recorder, client: &mut RespClient, endpoint: &Endpoint) {
+fn distrust(recorder: &Recorder, client: &mut dyn Client, endpoint: &Endpoint) {
     for violation in client.protocol_violations() {
-        recorder.outcomes().distrust(&endpoint.name, violation);
+        recorder.outcomes().distrust(&endpoint.node, violation);
     }
 }
 
@@ -150,8 +141,7 @@ pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
 
 async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool>) {
     let endpoint = load.endpoints[number as usize % load.endpoints.len()].clone();
-    let mut client =
-        RespClient::new(Arc::clone(&load.dial), endpoint.address, load.limits).asking(load.asking);
+    let mut client = load.protocol.client(&endpoint, &load.dial, load.options);
     let mut processes = Processes::of(number, load.all_processes);
     let mut pacing = Pacing::new(&load, number);
     while !*stop.borrow() && !load.recorder.is_broken() {
@@ -159,9 +149,9 @@ async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool
             () = sleep_until(pacing.next_slot()) => {}
             _ = stop.changed() => break,
         }
-        let invocation = load.next_invocation();
+        let Some(invocation) = load.next_invocation() else { continue };
         let completion =
-            perform(&load.recorder, &mut client, &endpoint, &mut processes, &invocation).await;
+            perform(&load.recorder, client.as_mut(), &endpoint, &mut processes, &invocation).await;
         load.completed(&invocation, &completion);
         if completion.kind() == EventKind::Fail {
             // A node that is down refuses at once; asking it again at full rate tells nothing more.
@@ -169,7 +159,7 @@ async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool
         }
     }
     // What came after the last reply.
-    distrust(&load.recorder, &mut client, &endpoint);
+    distrust(&load.recorder, client.as_mut(), &endpoint);
 }
 
 /// When a client may go on.

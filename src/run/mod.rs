@@ -1,26 +1,24 @@
 //! Carries one run through its phases: lab, nodes, clients, faults, heal, final reads, verdict.
 
-pub mod administration;
+pub mod admin_client;
 pub mod clients;
 pub mod clock;
+pub mod closing;
+pub mod cluster_setup;
 pub mod conclude;
-pub mod console;
 pub mod evidence;
 pub mod fault_log;
-pub mod final_reads;
 pub mod folder;
 pub mod last_words;
 pub mod node_logs;
-pub mod observer;
-pub mod operator;
 pub mod outcomes;
 pub mod phases;
 pub mod plan;
+pub mod poller;
 pub mod recorder;
 pub mod stalls;
 pub mod status;
 pub mod stop_reason;
-pub mod testbed;
 pub mod traffic;
 pub mod vacuity;
 
@@ -39,7 +37,7 @@ use plan::PlanRecord;
 use stalls::Stalls;
 use status::StatusLine;
 
-/// Threads for clients, nemesis and observer. They wait most of the time; the nodes and the switch
+/// Threads for clients, nemesis and poller. They wait most of the time; the nodes and the switch
 /// need the cores more.
 const THREADS: usize = 2;
 

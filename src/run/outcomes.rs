@@ -34,7 +34,7 @@ impl OutcomeCounter {
     /// Counts one operation that was sent to `node`.
     pub fn count(&self, node: &str, invocation: &Invocation, completion: &Completion) {
         let mut counts = self.lock();
-        let kind = invocation.kind();
+        let kind = invocation.kind.name();
         let of_kind = counts.kinds.entry(kind).or_default();
         of_kind.sent += 1;
         let error = match completion {
@@ -42,15 +42,15 @@ impl OutcomeCounter {
                 of_kind.fail += 1;
                 Some(("fail", text))
             }
-            Completion::Info(text) => {
+            Completion::Unknown(text) => {
                 of_kind.info += 1;
                 Some(("info", text))
             }
-            Completion::Mismatch(_) => {
+            Completion::Mismatch { .. } => {
                 of_kind.ok += 1;
                 None
             }
-            Completion::Read(_)
+            Completion::Answered(_)
             | Completion::Done
             | Completion::Swapped
             | Completion::Scheduled => {
@@ -125,7 +125,7 @@ mod tests {
     fn kinds_are_counted_apart_and_a_mismatch_has_no_effect() {
         let counter = OutcomeCounter::default();
         let cas = Invocation::cas("k".into(), 1.into(), 2.into());
-        counter.count("n1", &cas, &Completion::Mismatch(Value::Null));
+        counter.count("n1", &cas, &Completion::Mismatch { saw: Some(Value::Null) });
         counter.count("n1", &cas, &Completion::Swapped);
         let expiry = Invocation::expire("k".into(), Duration::from_millis(9));
         counter.count("n1", &expiry, &Completion::Scheduled);
@@ -144,9 +144,9 @@ mod tests {
         let read = Invocation::read("k".into());
         counter.count("n1", &write, &Completion::Fail("ERR no".into()));
         for _ in 0..3 {
-            counter.count("n2", &write, &Completion::Info("no reply".into()));
+            counter.count("n2", &write, &Completion::Unknown("no reply".into()));
         }
-        counter.count("n2", &read, &Completion::Info("no reply".into()));
+        counter.count("n2", &read, &Completion::Unknown("no reply".into()));
         let errors = counter.outcomes().errors;
         let shown: Vec<_> = errors.iter().map(ErrorCount::sentence).collect();
         assert_eq!(

@@ -3,30 +3,28 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use partita_checker::{Nanoseconds, Value};
+use partita_checker::Nanoseconds;
 use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
 use partita_reports::{NodeRecord, Outcomes, Phase, RoleChange, Stall};
-use partita_workloads::client::Limits;
+use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::administration::Administrator;
+use super::admin_client::AdminClient;
 use super::clients::{self, Load};
 use super::clock::RunClock;
-use super::console::Console;
+use super::closing;
+use super::cluster_setup;
 use super::fault_log::FaultLog;
-use super::final_reads;
 use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
 use super::node_logs::NodeLogs;
-use super::observer::Observer;
-use super::operator;
 use super::plan::Plan;
+use super::poller::Poller;
 use super::recorder::Recorder;
 use super::stalls::Stalls;
 use super::status::{REFRESH, StatusLine};
 use super::stop_reason::{Interrupts, Trouble, Watch};
-use super::testbed;
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
 
@@ -104,19 +102,20 @@ pub async fn carry_out(
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
-    let cluster = testbed::build(plan, &schedule, folder)?;
+    let cluster = cluster_setup::build(plan, &schedule, folder)?;
     let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit)
         .or_harness(|| "a thread".to_owned())?;
     let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
-    let (observer, observing) = Observer::start(testbed::watched(plan, &cluster), clock);
+    let inside = cluster_setup::inside_nodes(plan, &cluster);
+    let (poller, polling) = Poller::start(plan.target.protocol.as_ref(), inside, clock);
     tokio::select! {
-        ready = testbed::await_ready(&cluster, folder, &observer) => ready?,
+        ready = cluster_setup::await_ready(&cluster, folder, &poller) => ready?,
         () = interrupts.next() => {
             return Err(Failure::harness(miette::miette!("interrupted before clients began")));
         }
     }
-    let leader = observer.leader().unwrap_or_default();
-    status.say(&format!("{} nodes are up, {leader} leads", plan.nodes));
+    let leader = poller.leader().map_or(String::new(), |leader| format!(", {leader} leads"));
+    status.say(&format!("{} nodes are up{leader}", plan.nodes));
 
     let history = folder.file("history.jsonl");
     let (recorder, writer) =
@@ -131,11 +130,11 @@ pub async fn carry_out(
     };
     let load = load(plan, &schedule, &cluster, recorder);
     let stage =
-        Stage { plan, schedule: &schedule, watch, observer, faults, load, clock, status, stalls };
+        Stage { plan, schedule: &schedule, watch, poller, faults, load, clock, status, stalls };
     let trouble = stage.play(&mut phases, &mut interrupts).await;
 
-    let Stage { watch, observer, faults, load, .. } = stage;
-    drop(observing);
+    let Stage { watch, poller, faults, load, .. } = stage;
+    drop(polling);
     // Whoever asks again is not made to wait: the lab ends with this process.
     let ending = tokio::spawn(async move {
         interrupts.next().await;
@@ -147,7 +146,7 @@ pub async fn carry_out(
         nodes: nodes(&load),
         phases: phases.finish(),
         faults: faults.all(),
-        roles: observer.changes(),
+        roles: poller.changes(),
         outcomes: load.recorder.outcomes().outcomes(),
         remarks: trouble.remarks,
         notes: Vec::new(),
@@ -155,7 +154,7 @@ pub async fn carry_out(
         failure: trouble.failure,
     };
     drop((watch, load));
-    testbed::shut_down(&cluster).await;
+    cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
     if let Err(failure) = traffic.finish(folder, clock, status) {
         course.failure.get_or_insert(in_words(&failure));
@@ -183,11 +182,14 @@ fn load(
         generator: Mutex::new(plan.workload.generator(plan.seed)),
         lulls: schedule.lulls.clone(),
         began: Instant::now(),
-        asking: plan.workload.asking,
         recorder,
-        endpoints: testbed::endpoints(plan, cluster),
-        dial: testbed::clients_dial(cluster),
-        limits: Limits { connect: CONNECT_LIMIT, reply: plan.reply_timeout },
+        endpoints: cluster_setup::endpoints(plan, cluster),
+        protocol: Arc::clone(&plan.target.protocol),
+        dial: cluster_setup::clients_dial(cluster),
+        options: ClientOptions {
+            limits: Limits { connect: CONNECT_LIMIT, reply: plan.reply_timeout },
+            retry: plan.workload.retry,
+        },
         clients: plan.clients,
         all_processes: plan.clients + plan.nodes,
         rate: plan.rate,
@@ -196,8 +198,8 @@ fn load(
 }
 
 fn nodes(load: &Load) -> Vec<NodeRecord> {
-    let record = |endpoint: &clients::Endpoint| NodeRecord {
-        name: endpoint.name.to_string(),
+    let record = |endpoint: &Endpoint| NodeRecord {
+        name: endpoint.node.to_string(),
         address: endpoint.address.ip().to_string(),
     };
     load.endpoints.iter().map(record).collect()
@@ -229,7 +231,7 @@ struct Stage<'a> {
     plan: &'a Plan,
     schedule: &'a Schedule,
     watch: Watch,
-    observer: Observer,
+    poller: Poller,
     faults: FaultLog,
     load: Arc<Load>,
     clock: RunClock,
@@ -237,7 +239,7 @@ struct Stage<'a> {
     stalls: &'a Stalls,
 }
 
-impl Roles for Observer {
+impl Roles for Poller {
     async fn leader(&self) -> Option<String> {
         Self::leader(self)
     }
@@ -287,14 +289,9 @@ impl Stage<'_> {
     ) -> Option<Trouble> {
         let plan = self.plan;
         let until = Instant::now() + plan.time;
-        let nodes = testbed::watched(plan, &self.watch.cluster);
-        let folder = self.watch.folder.clone();
-        let console = Arc::new(Console::new(nodes, self.observer.clone(), folder));
-        let members = testbed::members(plan, &self.watch.cluster);
-        let administrator =
-            Administrator::new(Arc::clone(&console), plan.target.membership.clone(), members);
-        let nemesis = Nemesis::new(&self.watch.cluster, &self.observer, || self.clock.now().0)
-            .administered_by(&administrator);
+        let admin = self.admin_client();
+        let nemesis = Nemesis::new(&self.watch.cluster, &self.poller, || self.clock.now().0)
+            .administered_by(&admin);
         let (stop, stopping) = tokio::sync::oneshot::channel();
         let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
         let play = nemesis.play(self.schedule, stopping, |moment, record| {
@@ -303,10 +300,10 @@ impl Stage<'_> {
         });
         let mut play = std::pin::pin!(play);
         let commands = plan.commands();
-        let giving = operator::give(&commands, &console);
+        let sending = admin.send_all(&commands);
         tokio::select! {
             // Whoever has trouble does not wait for commands to come.
-            ended = async { tokio::join!(&mut play, giving).0 } => match ended {
+            ended = async { tokio::join!(&mut play, sending).0 } => match ended {
                 Ok(_) => self.sleep_until(until, interrupts).await,
                 Err(error) => Some(Trouble::Failed(error.to_string())),
             },
@@ -317,6 +314,14 @@ impl Stage<'_> {
                 trouble
             }
         }
+    }
+
+    fn admin_client(&self) -> AdminClient {
+        let Self { plan, watch, poller, .. } = self;
+        let nodes = cluster_setup::inside_nodes(plan, &watch.cluster);
+        let members = cluster_setup::members(plan, &watch.cluster);
+        let protocol = plan.target.protocol.as_ref();
+        AdminClient::new(protocol, nodes, members, poller.clone(), watch.folder.clone())
     }
 
     /// Sleeps, unless there is trouble first.
@@ -336,7 +341,7 @@ impl Stage<'_> {
         let refresh = async {
             loop {
                 let left = until.saturating_duration_since(Instant::now());
-                let leader = self.observer.leader();
+                let leader = self.poller.leader();
                 let tally = self.load.recorder.tally();
                 self.status.refresh(tally, left, leader.as_deref(), &self.faults.in_force());
                 sleep(REFRESH).await;
@@ -352,24 +357,24 @@ impl Stage<'_> {
     async fn aftermath(&self, phases: &mut Phases) -> Vec<String> {
         phases.begin("settle");
         let (limit, stood_still) = (Instant::now() + SETTLE_LIMIT, self.stalls.total());
-        while !self.observer.is_settled() {
+        while !self.poller.is_settled() {
             // Nodes are not to blame for what the controller missed.
             if Instant::now() >= limit + (self.stalls.total() - stood_still) {
                 return vec![format!(
                     "the nodes did not agree within {} s of the heal: {}",
                     SETTLE_LIMIT.as_secs(),
-                    self.observer.describe()
+                    self.poller.describe()
                 )];
             }
             sleep(Duration::from_millis(10)).await;
         }
         phases.begin("final reads");
-        let keys: Vec<Value> = {
+        let closing = {
             let generator = self.load.generator.lock();
-            generator.unwrap_or_else(std::sync::PoisonError::into_inner).keys().to_vec()
+            generator.unwrap_or_else(std::sync::PoisonError::into_inner).closing()
         };
-        self.status.say(&format!("reading {} keys through every node", keys.len()));
-        final_reads::read_all(&self.load, &keys).await
+        self.status.say(&format!("{} final operations through every node", closing.len()));
+        closing::perform_all(&self.load, closing).await
     }
 }
 

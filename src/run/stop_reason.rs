@@ -7,10 +7,10 @@ use partita_nemesis::Cluster;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::cluster_setup::describe_end;
 use super::fault_log::FaultLog;
 use super::folder::RunFolder;
 use super::recorder::Recorder;
-use super::testbed::describe_end;
 use crate::exit::{Failure, OrFail};
 
 /// Time between two looks at nodes, network and recorder.

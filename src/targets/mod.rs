@@ -4,36 +4,35 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
-mod membership;
-
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use partita_nemesis::{Fault, Ports};
+use partita_workloads::client::template::fill;
+use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
+use toml::Spanned;
 
 use crate::names::{Names, UnknownName};
-
-pub use membership::{Member, Membership, Words};
 
 /// The descriptions that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml"))];
 
 /// How to start and reach the nodes of a system under test.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// Where it was found: its name, if it is built in, or the absolute path of its file.
-    #[serde(skip)]
     pub source: String,
     /// The target's name; run folders bear it.
     pub name: String,
     /// What it is, in a line.
     pub about: String,
-    /// The protocol that its clients speak.
-    pub protocol: Protocol,
+    /// The protocol that its clients speak, with the forms that the description gives.
+    pub protocol: Arc<dyn Protocol>,
     /// The port that a node listens on for clients.
     pub client_port: u16,
     /// The port that a node listens on for its peers.
@@ -43,22 +42,31 @@ pub struct Target {
     pub command: Vec<String>,
     /// Arguments added once for every node of the cluster, with that node's `{node}`, `{id}`, `{ip}`
     /// and `{advertised-ip}`.
-    #[serde(default)]
     pub each_node: Vec<String>,
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
-    #[serde(default)]
     pub each_mutation: Vec<String>,
-    /// How its leader and its members are changed. A target may have none of that.
-    #[serde(default)]
-    pub membership: Membership,
 }
 
-/// The client protocols that targets can speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// Redis' serialisation protocol.
-    Resp,
+/// A description as it is written. The tables of its protocol are the protocol's to read.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Description {
+    name: String,
+    about: String,
+    protocol: Spanned<String>,
+    client_port: u16,
+    peer_port: u16,
+    command: Vec<String>,
+    #[serde(default)]
+    each_node: Vec<String>,
+    #[serde(default)]
+    each_mutation: Vec<String>,
+    #[serde(default, rename = "client")]
+    _client: IgnoredAny,
+    #[serde(default, rename = "status")]
+    _status: IgnoredAny,
+    #[serde(default, rename = "membership")]
+    _membership: IgnoredAny,
 }
 
 /// Where a node is.
@@ -113,9 +121,9 @@ pub enum TargetError {
         /// Where, and what was expected.
         source: Box<toml::de::Error>,
     },
-    /// The table of membership makes no sense.
+    /// Something that makes no sense to the target's protocol.
     #[error("{path}:{line}: {problem}")]
-    Membership {
+    Protocol {
         /// The file.
         path: String,
         /// The line, from 1.
@@ -187,12 +195,13 @@ impl Target {
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
-        let mut target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
+        let described: Description = toml::from_str(text).map_err(|source| TargetError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        let words = target.command.iter().chain(&target.each_node).chain(&target.each_mutation);
-        for word in words {
+        let Description { name, about, client_port, peer_port, .. } = described;
+        let Description { command, each_node, each_mutation, .. } = described;
+        for word in command.iter().chain(&each_node).chain(&each_mutation) {
             let mut left = word.clone();
             for known in PLACEHOLDERS.split(", ") {
                 left = left.replace(known, "");
@@ -205,23 +214,41 @@ impl Target {
                 });
             }
         }
-        if let Some((place, problem)) = target.membership.problem() {
-            let before = text.bytes().take(place.start);
-            let line = 1 + before.filter(|byte| *byte == b'\n').count();
-            return Err(TargetError::Membership { path: path.to_owned(), line, problem });
+        let protocol = open(&described.protocol, text).map_err(|error| TargetError::Protocol {
+            path: path.to_owned(),
+            line: error.line(text),
+            problem: error.to_string(),
+        })?;
+        Ok(Self {
+            source: path.to_owned(),
+            name,
+            about,
+            protocol,
+            client_port,
+            peer_port,
+            command,
+            each_node,
+            each_mutation,
+        })
+    }
+
+    /// What the description lacks of what `fault` needs, where that is the target's matter.
+    fn lacks(&self, fault: Fault) -> Vec<&'static str> {
+        match fault {
+            Fault::TransferLeadership => self.protocol.lacks(Change::Transfer),
+            fault if fault.changes_members() => self.protocol.lacks(Change::Add),
+            _ => Vec::new(),
         }
-        path.clone_into(&mut target.source);
-        Ok(target)
     }
 
     /// Whether the description says how `fault` is done, where that is the target's matter.
     pub fn can_have(&self, fault: Fault) -> bool {
-        self.membership.lacks(fault).is_empty()
+        self.lacks(fault).is_empty()
     }
 
     /// That the description does not say how `fault` is done, and what it lacks.
     pub fn refusal(&self, fault: Fault) -> TargetError {
-        let lacks = self.membership.lacks(fault).join(", ");
+        let lacks = self.lacks(fault).join(", ");
         TargetError::Lacks { target: self.name.clone(), fault, lacks }
     }
 
@@ -273,10 +300,17 @@ impl Target {
     }
 }
 
-fn fill(word: &str, names: &BTreeMap<&'static str, String>) -> String {
-    names
-        .iter()
-        .fold(word.to_owned(), |word, (name, value)| word.replace(&format!("{{{name}}}"), value))
+/// The protocol called `name`, with the tables of the description `text` that are its own.
+fn open(name: &Spanned<String>, text: &str) -> Result<Arc<dyn Protocol>, TableError> {
+    let entry = PROTOCOLS.iter().find(|entry| entry.name == name.get_ref());
+    let unknown = || {
+        let problem = Names::Protocols.unknown(name.get_ref());
+        TableError::at(name.span(), problem.to_string())
+    };
+    let mut tables = Tables::of(text)?;
+    let protocol = (entry.ok_or_else(unknown)?.open)(&mut tables)?;
+    tables.finish()?;
+    Ok(protocol)
 }
 
 #[cfg(test)]
@@ -339,5 +373,41 @@ mod tests {
     fn a_missing_field_is_named_with_its_file() {
         let message = Target::parse("mine.toml", "name = \"x\"\n").expect_err("bare").to_string();
         assert!(message.contains("mine.toml") && message.contains("missing field"), "{message}");
+    }
+
+    const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 1\n\
+                         peer-port = 2\ncommand = [\"/bin/mine\"]\n";
+
+    #[test]
+    fn an_unknown_protocol_is_named_with_its_line_and_the_known_ones() {
+        let text = PLAIN.replace("resp", "rsep");
+        let message = Target::parse("mine.toml", &text).expect_err("misspelt").to_string();
+        assert!(message.starts_with("mine.toml:3: unknown protocol `rsep`"), "{message}");
+        assert!(message.ends_with("did you mean `resp`?"), "{message}");
+    }
+
+    #[test]
+    fn what_the_protocol_makes_no_sense_of_is_named_with_its_line() {
+        let cases = [
+            ("[membership]\nadd = []", "mine.toml:8: an empty command"),
+            ("[membership]\ndrop = [\"D\"]", "mine.toml:8: unknown field `drop`"),
+            ("[status]\nterm = \"t\"", "mine.toml:7: the protocol has no table [status]"),
+        ];
+        for (table, expected) in cases {
+            let text = format!("{PLAIN}{table}\n");
+            let message = Target::parse("mine.toml", &text).expect_err(table).to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_what_the_description_lacks() {
+        let bare = Target::parse("mine.toml", PLAIN).expect("a target");
+        assert_eq!(bare.lacks(Fault::TransferLeadership), ["transfer"]);
+        let everything = ["add", "remove", "members", "member", "voter"];
+        assert_eq!(bare.lacks(Fault::ReplaceNode), everything);
+        assert!(bare.can_have(Fault::Kill));
+        let own = Target::find("raft-node").expect("built in");
+        assert!(partita_nemesis::FAULTS.iter().all(|row| own.can_have(row.fault)));
     }
 }

@@ -9,7 +9,7 @@ use partita_checker::Value;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::catalogue::Generator;
+use crate::catalogue::{Closing, Generator, reads};
 use crate::operation::{Completion, Invocation};
 
 /// The stream of the run's seed that this generator draws from.
@@ -90,15 +90,15 @@ impl Generator for Append {
         invocation
     }
 
-    fn next_read(&mut self) -> Invocation {
+    fn next_read(&mut self) -> Option<Invocation> {
         let slot = self.random.random_range(0..self.live.len());
-        Invocation::read(self.live[slot].0.clone())
+        Some(Invocation::read(self.live[slot].0.clone()))
     }
 
     fn completed(&mut self, _: &Invocation, _: &Completion) {}
 
-    fn keys(&self) -> &[Value] {
-        &self.keys
+    fn closing(&self) -> Vec<Closing> {
+        reads(&self.keys)
     }
 }
 
@@ -106,9 +106,8 @@ impl Generator for Append {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use partita_checker::Function;
-
     use super::*;
+    use crate::operation::Kind;
 
     fn draw(seed: u64) -> Vec<Invocation> {
         let mut append = Append::new(AppendOptions::default(), seed);
@@ -124,7 +123,7 @@ mod tests {
     #[test]
     fn no_text_is_appended_twice_and_none_ends_another() {
         let mut tokens = HashSet::new();
-        for invocation in draw(1).into_iter().filter(|it| it.function == Function::Append) {
+        for invocation in draw(1).into_iter().filter(|it| it.kind == Kind::Append) {
             let Value::Text(token) = invocation.value else { panic!("a text") };
             assert_eq!(token.find(','), Some(token.len() - 1));
             assert!(tokens.insert(token));

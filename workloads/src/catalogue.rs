@@ -4,8 +4,8 @@ use partita_checker::{ModelKind, Value};
 use thiserror::Error;
 
 use crate::append::{Append, AppendOptions};
-use crate::client::Asking;
-use crate::operation::{Completion, Invocation};
+use crate::client::{Protocol, RetryPolicy};
+use crate::operation::{Completion, Invocation, Kind};
 use crate::register::{Register, RegisterOptions};
 
 /// Draws the operations of all clients of a run from its seed and from what came back so far.
@@ -13,14 +13,52 @@ pub trait Generator: Send {
     /// The next operation.
     fn next_invocation(&mut self) -> Invocation;
 
-    /// A read, where no update is wanted.
-    fn next_read(&mut self) -> Invocation;
+    /// An operation that changes nothing, for a read-only phase; none if the workload has no such
+    /// operation, and clients pause.
+    fn next_read(&mut self) -> Option<Invocation>;
 
-    /// Hears what came of an operation.
+    /// Learns what came of an operation.
     fn completed(&mut self, invocation: &Invocation, completion: &Completion);
 
-    /// Every key that was ever in use, in order.
-    fn keys(&self) -> &[Value];
+    /// What ends the run once everything is healed, in order; every node is asked for all of it.
+    fn closing(&self) -> Vec<Closing>;
+}
+
+/// An operation that ends a run. Whatever was acknowledged must still be there, through every node:
+/// this is where a loss shows that no client happened to meet in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The operation.
+    pub invocation: Invocation,
+    /// When a node has done its part.
+    pub until: Until,
+}
+
+/// When a node has done its part of a closing operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// It answered.
+    Answered,
+    /// It answered that there is nothing left: a queue is drained.
+    Nothing,
+}
+
+impl Until {
+    /// Whether a node that completed the operation like this has done its part.
+    pub fn is_met(self, completion: &Completion) -> bool {
+        match (self, completion) {
+            (_, Completion::Fail(_) | Completion::Unknown(_) | Completion::Scheduled) => false,
+            (Self::Answered, _) => true,
+            (Self::Nothing, completion) => *completion == Completion::Answered(Value::Null),
+        }
+    }
+}
+
+/// Reads each of `keys` once: what ends a run on registers and strings.
+pub(crate) fn reads(keys: &[Value]) -> Vec<Closing> {
+    let read =
+        |key: &Value| Closing { invocation: Invocation::read(key.clone()), until: Until::Answered };
+    keys.iter().map(read).collect()
 }
 
 /// A workload as `partita list workloads` shows it.
@@ -30,8 +68,10 @@ pub struct WorkloadInfo {
     pub name: &'static str,
     /// The model that its histories are checked against.
     pub model: ModelKind,
-    /// How its clients ask for updates.
-    pub asking: Asking,
+    /// The kinds of operations that it asks for.
+    pub needs: &'static [Kind],
+    /// What its clients do about updates without an answer.
+    pub retry: RetryPolicy,
     /// What its clients do, in a line.
     pub about: &'static str,
     generator: fn(u64) -> Box<dyn Generator>,
@@ -42,49 +82,70 @@ impl WorkloadInfo {
     pub fn generator(&self, seed: u64) -> Box<dyn Generator> {
         (self.generator)(seed)
     }
+
+    /// What it needs that clients of `protocol` cannot do, in words; empty if it fits.
+    pub fn lacking(&self, protocol: &dyn Protocol) -> Vec<&'static str> {
+        let kinds = self.needs.iter().filter(|kind| !protocol.supports(**kind));
+        let mut lacking: Vec<&'static str> = kinds.map(|kind| kind.name()).collect();
+        if !protocol.supports_retry(self.retry) {
+            lacking.push(self.retry.name());
+        }
+        lacking
+    }
 }
+
+const REGISTER: &[Kind] = &[Kind::Read, Kind::Write, Kind::Cas];
+const DELETE: &[Kind] = &[Kind::Read, Kind::Write, Kind::Cas, Kind::Delete];
+const EXPIRE: &[Kind] = &[Kind::Read, Kind::Write, Kind::Expire];
+const APPEND: &[Kind] = &[Kind::Read, Kind::Append];
 
 /// Every workload there is.
 pub const WORKLOADS: &[WorkloadInfo] = &[
     WorkloadInfo {
         name: "register",
         model: ModelKind::Register,
-        asking: Asking::Once,
+        needs: REGISTER,
+        retry: RetryPolicy::Never,
         about: "reads, unique-valued writes and compare-and-set on a few keys at a time",
         generator: |seed| Box::new(Register::new(RegisterOptions::default(), seed)),
     },
     WorkloadInfo {
         name: "large",
         model: ModelKind::Register,
-        asking: Asking::Once,
+        needs: REGISTER,
+        retry: RetryPolicy::Never,
         about: "as register, with values longer than a disk's sector: none may come back in part",
         generator: |seed| Box::new(Register::new(RegisterOptions::large(), seed)),
     },
     WorkloadInfo {
         name: "append",
         model: ModelKind::Append,
-        asking: Asking::Once,
+        needs: APPEND,
+        retry: RetryPolicy::Never,
         about: "appends of unique texts and reads: each appended once, none lost, one order",
         generator: |seed| Box::new(Append::new(AppendOptions::default(), seed)),
     },
     WorkloadInfo {
         name: "retry",
         model: ModelKind::Append,
-        asking: Asking::InSessions,
-        about: "as append, in sessions: whoever gets no answer asks again under the same number",
+        needs: APPEND,
+        retry: RetryPolicy::InSession,
+        about: "as append, in sessions: an append without an answer is sent again, and applied once",
         generator: |seed| Box::new(Append::new(AppendOptions::default(), seed)),
     },
     WorkloadInfo {
         name: "delete",
         model: ModelKind::Register,
-        asking: Asking::Once,
+        needs: DELETE,
+        retry: RetryPolicy::Never,
         about: "as register, with deletes: what was deleted must not come back",
         generator: |seed| Box::new(Register::new(RegisterOptions::deleting(), seed)),
     },
     WorkloadInfo {
         name: "expire",
         model: ModelKind::Register,
-        asking: Asking::Once,
+        needs: EXPIRE,
+        retry: RetryPolicy::Never,
         about: "as register, on keys that expire: what has expired must not come back",
         generator: |seed| Box::new(Register::new(RegisterOptions::expiring(), seed)),
     },
@@ -112,7 +173,10 @@ pub fn find(name: &str) -> Result<&'static WorkloadInfo, UnknownWorkload> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{WORKLOADS, find};
+    use crate::operation::Completion;
 
     #[test]
     fn an_unknown_workload_is_told_the_known_ones() {
@@ -122,20 +186,24 @@ mod tests {
     }
 
     #[test]
-    fn every_workload_reads_and_updates_what_its_model_knows() {
+    fn every_workload_asks_for_what_it_needs_and_its_model_knows() {
         for workload in WORKLOADS {
             let mut generator = workload.generator(3);
-            let (mut reads, mut updates) = (0, 0);
+            let mut asked = BTreeSet::new();
             for _ in 0..1_000 {
                 let invocation = generator.next_invocation();
-                let entry = partita_checker::MODELS.iter().find(|it| it.kind == workload.model);
-                let functions = entry.expect("a model").functions;
-                assert!(functions.contains(&invocation.function), "{}", workload.name);
-                assert!(generator.keys().contains(&invocation.key), "{}", workload.name);
-                let is_read = invocation.function == partita_checker::Function::Read;
-                *(if is_read { &mut reads } else { &mut updates }) += 1;
+                asked.insert(invocation.kind);
+                // As if every operation succeeded, so that those come that rest on others.
+                generator.completed(&invocation, &Completion::Done);
             }
-            assert!(reads > 150 && updates > 150, "{}", workload.name);
+            assert_eq!(asked, workload.needs.iter().copied().collect(), "{}", workload.name);
+            let closing = generator.closing();
+            assert!(!closing.is_empty(), "{}", workload.name);
+            let knows = workload.model.entry().functions;
+            for kind in asked.into_iter().chain(closing.iter().map(|it| it.invocation.kind)) {
+                assert!(workload.needs.contains(&kind), "{}: {kind}", workload.name);
+                assert!(knows.contains(&kind.function()), "{}: {kind}", workload.name);
+            }
         }
     }
 }

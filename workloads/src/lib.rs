@@ -1,4 +1,4 @@
-//! Operation generators and protocol clients: what clients ask of a store, and how they ask it.
+//! Workloads and protocols: what clients ask of a store, and how they ask it.
 //!
 //! A generator is a pure function of its seed and of what it was told came back; a client turns one
 //! [`Invocation`] into one [`Completion`] over one bare connection at a time. Pacing, recording and binding
@@ -11,6 +11,6 @@ pub mod operation;
 pub mod register;
 
 pub use append::{Append, AppendOptions};
-pub use catalogue::{Generator, UnknownWorkload, WorkloadInfo};
-pub use operation::{Completion, Invocation};
+pub use catalogue::{Closing, Generator, UnknownWorkload, Until, WorkloadInfo};
+pub use operation::{Completion, Invocation, Kind};
 pub use register::{Mix, Register, RegisterOptions};

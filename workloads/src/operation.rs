@@ -1,66 +1,116 @@
 //! One operation as a client sees it: what it asks for, and what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value};
 
+/// What an operation does, and to what sort of object: as much as a protocol must know to ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Read the value of a register or a string.
+    Read,
+    /// Overwrite it.
+    Write,
+    /// Compare and set it.
+    Cas,
+    /// Remove it.
+    Delete,
+    /// Remove it after a while.
+    Expire,
+    /// Append to a string.
+    Append,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are listed.
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Write, Self::Cas, Self::Delete, Self::Expire, Self::Append];
+
+    /// The function that stands in histories.
+    pub const fn function(self) -> Function {
+        match self {
+            Self::Read => Function::Read,
+            Self::Write => Function::Write,
+            Self::Cas => Function::Cas,
+            Self::Delete | Self::Expire => Function::Delete,
+            Self::Append => Function::Append,
+        }
+    }
+
+    /// What it is called in reports and lists.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Cas => "compare-and-set",
+            Self::Delete => "delete",
+            Self::Expire => "expiration",
+            Self::Append => "append",
+        }
+    }
+
+    /// Whether it changes nothing, whatever it finds.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Read)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// What a client is about to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// What to do.
-    pub function: Function,
+    pub kind: Kind,
     /// What to do it to.
     pub key: Value,
-    /// The argument; null for a read, `[expected, new]` for a compare-and-set.
+    /// The argument; null where there is none, `[expected, new]` for a compare-and-set.
     pub value: Value,
-    /// For a delete: it is to happen once this much time has passed, not now. When it does, if it
-    /// does, nobody is told; so such a delete is one whose outcome stays open.
+    /// When an expiration happens: after this much time, and no client is told. So its outcome stays
+    /// open.
     pub after: Option<Duration>,
 }
 
 impl Invocation {
+    /// An operation on `key` with an argument.
+    pub const fn of(kind: Kind, key: Value, value: Value) -> Self {
+        Self { kind, key, value, after: None }
+    }
+
     /// A read of `key`.
     pub fn read(key: Value) -> Self {
-        Self::of(Function::Read, key, Value::Null)
+        Self::of(Kind::Read, key, Value::Null)
     }
 
     /// A write of `value` to `key`.
     pub fn write(key: Value, value: Value) -> Self {
-        Self::of(Function::Write, key, value)
+        Self::of(Kind::Write, key, value)
     }
 
     /// A compare-and-set of `key` from `expected` to `new`.
     pub fn cas(key: Value, expected: Value, new: Value) -> Self {
-        Self::of(Function::Cas, key, Value::list([expected, new]))
+        Self::of(Kind::Cas, key, Value::list([expected, new]))
     }
 
     /// An append of `token` to `key`.
     pub fn append(key: Value, token: Value) -> Self {
-        Self::of(Function::Append, key, token)
+        Self::of(Kind::Append, key, token)
     }
 
     /// A delete of `key`.
     pub fn delete(key: Value) -> Self {
-        Self::of(Function::Delete, key, Value::Null)
+        Self::of(Kind::Delete, key, Value::Null)
     }
 
     /// Lets `key` expire `after` so long.
     pub fn expire(key: Value, after: Duration) -> Self {
-        Self { after: Some(after), ..Self::delete(key) }
-    }
-
-    const fn of(function: Function, key: Value, value: Value) -> Self {
-        Self { function, key, value, after: None }
-    }
-
-    /// What kind of operation it is, in a word.
-    pub const fn kind(&self) -> &'static str {
-        match (self.function, self.after) {
-            (Function::Delete, Some(_)) => "expiration",
-            (Function::Cas, _) => "compare-and-set",
-            (function, _) => function.name(),
-        }
+        Self { after: Some(after), ..Self::of(Kind::Expire, key, Value::Null) }
     }
 
     /// The event that records this invocation.
@@ -70,7 +120,7 @@ impl Invocation {
             time,
             process,
             kind: EventKind::Invoke,
-            function: self.function,
+            function: self.kind.function(),
             key: self.key.clone(),
             value: self.value.clone(),
             swapped: None,
@@ -84,20 +134,24 @@ impl Invocation {
 /// What came of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
-    /// A read returned this.
-    Read(Value),
-    /// It was done.
+    /// It was done, and has no other answer.
     Done,
-    /// A compare-and-set matched.
+    /// It was done and answered this, null if there was nothing.
+    Answered(Value),
+    /// A compare-and-set matched, so that the new value stands.
     Swapped,
-    /// A compare-and-set found this value instead of the expected one.
-    Mismatch(Value),
-    /// It was accepted and happens later, when nobody tells; recorded as `info`.
+    /// A compare-and-set did not match, so that nothing changed.
+    Mismatch {
+        /// The value that stood there at that moment, where the store tells it. It is a fact of its
+        /// own: whether the compare-and-set matched is never inferred from it.
+        saw: Option<Value>,
+    },
+    /// It was accepted and happens later, when no client is told; recorded as `info`.
     Scheduled,
     /// It certainly did not happen and never will; why.
     Fail(Arc<str>),
     /// It may have happened, may happen later, or never; why.
-    Info(Arc<str>),
+    Unknown(Arc<str>),
 }
 
 impl Completion {
@@ -105,9 +159,14 @@ impl Completion {
     pub const fn kind(&self) -> EventKind {
         match self {
             Self::Fail(_) => EventKind::Fail,
-            Self::Info(_) | Self::Scheduled => EventKind::Info,
+            Self::Unknown(_) | Self::Scheduled => EventKind::Info,
             _ => EventKind::Ok,
         }
+    }
+
+    /// Whether the store answered what came of it.
+    pub const fn is_answer(&self) -> bool {
+        !matches!(self, Self::Fail(_) | Self::Unknown(_))
     }
 
     /// The event that records this completion of `invocation`.
@@ -121,24 +180,25 @@ impl Completion {
         let mut event = invocation.event(index, time, process);
         event.kind = self.kind();
         match self {
-            Self::Read(value) => event.value = value.clone(),
+            Self::Answered(value) => event.value = value.clone(),
             Self::Done => {}
             Self::Swapped => event.swapped = Some(true),
-            Self::Mismatch(saw) => {
+            Self::Mismatch { saw } => {
                 event.swapped = Some(false);
-                event.saw = Some(saw.clone());
+                event.saw.clone_from(saw);
             }
             Self::Scheduled => event.error = Some("the key expires in a while".into()),
-            Self::Fail(why) | Self::Info(why) => event.error = Some(Arc::clone(why)),
+            Self::Fail(why) | Self::Unknown(why) => event.error = Some(Arc::clone(why)),
         }
         event
     }
 
-    /// The value that the key held when the operation happened, as far as the completion tells.
+    /// The value that a register held when the operation happened, as far as the completion tells.
     pub fn observed<'a>(&'a self, invocation: &'a Invocation) -> Option<&'a Value> {
         match (self, &invocation.value) {
-            (Self::Read(value) | Self::Mismatch(value), _) => Some(value),
-            (Self::Done, value) if !matches!(invocation.function, Function::Append) => Some(value),
+            (Self::Answered(value), _) => Some(value),
+            (Self::Mismatch { saw }, _) => saw.as_ref(),
+            (Self::Done, value) if !matches!(invocation.kind, Kind::Append) => Some(value),
             (Self::Swapped, Value::List(operands)) => operands.get(1),
             _ => None,
         }

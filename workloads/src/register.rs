@@ -15,7 +15,7 @@ use partita_checker::Value;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::catalogue::Generator;
+use crate::catalogue::{Closing, Generator, reads};
 use crate::operation::{Completion, Invocation};
 
 /// The stream of the run's seed that this generator draws from.
@@ -181,9 +181,9 @@ impl Generator for Register {
         invocation
     }
 
-    fn next_read(&mut self) -> Invocation {
+    fn next_read(&mut self) -> Option<Invocation> {
         let slot = self.random.random_range(0..self.live.len());
-        Invocation::read(self.live[slot].name.clone())
+        Some(Invocation::read(self.live[slot].name.clone()))
     }
 
     /// Aims compare-and-sets.
@@ -194,8 +194,8 @@ impl Generator for Register {
         }
     }
 
-    fn keys(&self) -> &[Value] {
-        &self.keys
+    fn closing(&self) -> Vec<Closing> {
+        reads(&self.keys)
     }
 }
 
@@ -203,16 +203,15 @@ impl Generator for Register {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use partita_checker::Function;
-
     use super::*;
+    use crate::operation::Kind;
 
     fn draw(seed: u64, count: usize) -> (Register, Vec<Invocation>) {
         let mut register = Register::new(RegisterOptions::default(), seed);
         let invocations = (0..count)
             .map(|_| {
                 let invocation = register.next_invocation();
-                if invocation.function == Function::Write {
+                if invocation.kind == Kind::Write {
                     register.completed(&invocation, &Completion::Done);
                 }
                 invocation
@@ -231,9 +230,9 @@ mod tests {
     fn no_value_is_written_twice() {
         let mut written = HashSet::new();
         for invocation in draw(1, 20_000).1 {
-            let new = match (&invocation.function, &invocation.value) {
-                (Function::Write, value) => value.clone(),
-                (Function::Cas, Value::List(operands)) => operands[1].clone(),
+            let new = match (&invocation.kind, &invocation.value) {
+                (Kind::Write, value) => value.clone(),
+                (Kind::Cas, Value::List(operands)) => operands[1].clone(),
                 _ => continue,
             };
             assert!(written.insert(new), "{invocation:?}");
@@ -248,8 +247,8 @@ mod tests {
             *per_key.entry(invocation.key.clone()).or_default() += 1;
         }
         assert!(per_key.values().all(|&count| count <= 400));
-        assert!(register.keys().len() >= 20_000 / 400);
-        assert!(per_key.keys().all(|key| register.keys().contains(key)));
+        assert!(register.keys.len() >= 20_000 / 400);
+        assert!(per_key.keys().all(|key| register.keys.contains(key)));
     }
 
     #[test]
@@ -259,12 +258,11 @@ mod tests {
         let mut swaps = 0;
         for _ in 0..5_000 {
             let invocation = register.next_invocation();
-            if let (Function::Cas, Value::List(operands)) = (invocation.function, &invocation.value)
-            {
+            if let (Kind::Cas, Value::List(operands)) = (invocation.kind, &invocation.value) {
                 assert_eq!(seen.get(&invocation.key), Some(&operands[0]));
                 swaps += 1;
             }
-            if invocation.function == Function::Write {
+            if invocation.kind == Kind::Write {
                 register.completed(&invocation, &Completion::Done);
                 seen.insert(invocation.key.clone(), invocation.value.clone());
             }
@@ -277,9 +275,9 @@ mod tests {
         let count = |options: RegisterOptions| {
             let mut register = Register::new(options, 5);
             let drawn: Vec<Invocation> = (0..2_000).map(|_| register.next_invocation()).collect();
-            let deletes = drawn.iter().filter(|it| it.function == Function::Delete);
-            let expiries = deletes.clone().filter(|it| it.after.is_some()).count();
-            (deletes.count() - expiries, expiries)
+            let of = |kind| drawn.iter().filter(|it| it.kind == kind).count();
+            assert!(drawn.iter().all(|it| it.after.is_some() == (it.kind == Kind::Expire)));
+            (of(Kind::Delete), of(Kind::Expire))
         };
         let (deletes, expiries) = count(RegisterOptions::deleting());
         assert!(deletes > 100 && expiries == 0, "{deletes} {expiries}");
@@ -293,9 +291,7 @@ mod tests {
         let mut register = Register::new(RegisterOptions::large(), 5);
         let written: Vec<_> = (0..1_000)
             .filter_map(|_| match register.next_invocation() {
-                Invocation { function: Function::Write, value: Value::Text(text), .. } => {
-                    Some(text)
-                }
+                Invocation { kind: Kind::Write, value: Value::Text(text), .. } => Some(text),
                 _ => None,
             })
             .collect();
@@ -311,8 +307,11 @@ mod tests {
     fn a_swap_that_failed_does_not_move_the_aim() {
         let invocation = Invocation::cas("k1".into(), 1.into(), 2.into());
         assert_eq!(Completion::Fail("refused".into()).observed(&invocation), None);
-        assert_eq!(Completion::Info("timeout".into()).observed(&invocation), None);
+        assert_eq!(Completion::Unknown("timeout".into()).observed(&invocation), None);
         assert_eq!(Completion::Swapped.observed(&invocation), Some(&2.into()));
-        assert_eq!(Completion::Mismatch(9.into()).observed(&invocation), Some(&9.into()));
+        assert_eq!(
+            Completion::Mismatch { saw: Some(9.into()) }.observed(&invocation),
+            Some(&9.into())
+        );
     }
 }

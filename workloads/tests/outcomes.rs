@@ -1,21 +1,31 @@
 //! What a client makes of a store that misbehaves on the wire: *fail* only when nothing can have
-//! happened, *info* whenever something may have.
+//! happened, *unknown* whenever something may have.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_workloads::client::{Asking, Dial, Limits, RespClient};
+use partita_workloads::client::{
+    BoxStream, Client, ClientOptions, Dial, Endpoint, Limits, RetryPolicy, Tables, resp,
+};
 use partita_workloads::{Completion, Invocation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 
 const LIMITS: Limits =
     Limits { connect: Duration::from_secs(5), reply: Duration::from_millis(300) };
 
-fn client_of(address: SocketAddr) -> RespClient {
-    let dial: Dial = Arc::new(TcpSocket::new_v4);
-    RespClient::new(dial, address, LIMITS)
+fn client_of(address: SocketAddr) -> Box<dyn Client> {
+    client_with(address, RetryPolicy::Never)
+}
+
+fn client_with(address: SocketAddr, retry: RetryPolicy) -> Box<dyn Client> {
+    let dial: Dial = Arc::new(|to: Endpoint| {
+        Box::pin(async move { Ok(Box::new(TcpStream::connect(to.address).await?) as BoxStream) })
+    });
+    let protocol = (resp::ENTRY.open)(&mut Tables::default()).expect("needs no table");
+    let endpoint = Endpoint { node: "n1".into(), address };
+    protocol.client(&endpoint, &dial, ClientOptions { limits: LIMITS, retry })
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -51,7 +61,7 @@ async fn a_request_without_reply_may_have_happened() {
         stream // Kept open and silent.
     });
     let completion = client_of(address).invoke(&write()).await;
-    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    assert!(matches!(completion, Completion::Unknown(_)), "{completion:?}");
     server.await.expect("served");
 }
 
@@ -63,7 +73,7 @@ async fn a_connection_lost_after_the_request_may_have_carried_it() {
         read_request(&mut stream).await;
     });
     let completion = client_of(address).invoke(&write()).await;
-    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    assert!(matches!(completion, Completion::Unknown(_)), "{completion:?}");
     server.await.expect("served");
 }
 
@@ -81,8 +91,8 @@ async fn a_late_reply_is_never_taken_for_the_next_answer() {
     });
     let mut client = client_of(address);
     let read = Invocation::read("k1".into());
-    assert!(matches!(client.invoke(&read).await, Completion::Info(_)));
-    assert_eq!(client.invoke(&read).await, Completion::Read("fresh".into()));
+    assert!(matches!(client.invoke(&read).await, Completion::Unknown(_)));
+    assert_eq!(client.invoke(&read).await, Completion::Answered("fresh".into()));
     server.await.expect("served");
 }
 
@@ -115,7 +125,7 @@ async fn garbage_instead_of_a_reply_leaves_the_outcome_open() {
         stream
     });
     let completion = client_of(address).invoke(&write()).await;
-    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    assert!(matches!(completion, Completion::Unknown(_)), "{completion:?}");
     server.await.expect("served");
 }
 
@@ -152,7 +162,7 @@ async fn in_a_session_a_lost_answer_is_asked_for_again_under_the_same_number() {
         let third = serve(&listener, Some(":2\r\n")).await;
         (first, second, third)
     });
-    let mut client = client_of(address).asking(Asking::InSessions);
+    let mut client = client_with(address, RetryPolicy::InSession);
     // The second answer came on a connection that is closed by now, so each asks on a new one.
     assert_eq!(client.invoke(&append()).await, Completion::Done);
     let (first, second, third) = server.await.expect("served");
@@ -172,9 +182,9 @@ async fn in_a_session_a_refusal_after_a_lost_answer_leaves_the_outcome_open() {
             serve(&listener, Some("-NOLEADER nobody leads\r\n")).await;
         }
     });
-    let mut client = client_of(address).asking(Asking::InSessions);
+    let mut client = client_with(address, RetryPolicy::InSession);
     let completion = client.invoke(&append()).await;
-    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    assert!(matches!(completion, Completion::Unknown(_)), "{completion:?}");
     server.abort();
 }
 
@@ -182,7 +192,7 @@ async fn in_a_session_a_refusal_after_a_lost_answer_leaves_the_outcome_open() {
 async fn without_a_session_nothing_was_asked_for_in_one() {
     let (listener, address) = listener().await;
     let server = tokio::spawn(async move { serve(&listener, Some("-UNCERTAIN lost\r\n")).await });
-    let mut client = client_of(address).asking(Asking::InSessions);
+    let mut client = client_with(address, RetryPolicy::InSession);
     let completion = client.invoke(&append()).await;
     assert!(matches!(completion, Completion::Fail(_)), "{completion:?}");
     assert!(server.await.expect("served").contains("SESSION"));

@@ -1,22 +1,30 @@
-//! Protocol clients: one operation at a time over one bare connection.
+//! Protocols, and what they are made of: clients, probes, administrators, and how they connect.
 //!
-//! No pool, no redirect, and no retry unless the store promises to recognise one: any of them could
-//! send a request twice or hide that a connection was lost, and then *fail* and *info* could no
-//! longer be told apart. The rule that decides between them is kept in [`resp`].
+//! A client performs one operation at a time over one bare connection. No pool, no redirect, and no
+//! retry unless the store promises to recognise one: any of them could send a request twice or hide
+//! that a connection was lost, and then *fail* and *unknown* could no longer be told apart. Each
+//! protocol keeps the table that decides between them (for RESP, [`resp::DEFINITE`]).
 //!
-//! The store is not trusted: what it sends is read strictly and within limits ([`reply`]), values are
-//! compared byte for byte, and what the protocol forbids is counted ([`protocol`]).
+//! The store is not trusted: what it sends is read strictly and within limits, values are compared
+//! byte for byte, and what the protocol forbids is counted ([`ProtocolViolation`]).
 
-pub mod command;
-pub mod connection;
+pub mod admin;
+pub mod dial;
+pub mod probe;
 pub mod protocol;
-pub mod reply;
 pub mod resp;
-pub mod status;
+pub mod tables;
+pub mod template;
+pub mod violation;
 
-pub use command::{Answer, CommandError, command};
-pub use connection::{Connection, Dial, Idle, OpenError, RequestError};
-pub use protocol::ProtocolViolation;
-pub use reply::Reply;
-pub use resp::{Asking, Limits, RespClient};
-pub use status::{Status, StatusError};
+pub use admin::{Admin, Change, Exchange, Member, Members};
+pub use dial::{BoxStream, Dial, OpenError, Stream};
+pub use probe::{Probe, ProbeError, Status};
+pub use protocol::{
+    BoxFuture, Client, ClientOptions, Endpoint, Limits, Protocol, ProtocolEntry, RetryPolicy,
+};
+pub use tables::{PROTOCOL_TABLES, TableError, Tables};
+pub use violation::ProtocolViolation;
+
+/// Every protocol there is.
+pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY];

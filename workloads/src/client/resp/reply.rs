@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// One reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub(super) enum Reply {
     /// A simple string: `+OK`.
     Simple(Bytes),
     /// An error, its word first: `-ERR no such key`.
@@ -29,7 +29,7 @@ pub enum Reply {
 
 impl Reply {
     /// What kind of reply it is, with its article.
-    pub const fn kind(&self) -> &'static str {
+    pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Simple(_) => "a simple string",
             Self::Error(_) => "an error",
@@ -42,7 +42,7 @@ impl Reply {
     }
 
     /// The reply in one line of ASCII, cut: for messages.
-    pub fn sample(&self) -> String {
+    pub(super) fn sample(&self) -> String {
         match self {
             Self::Simple(bytes) => format!("+{}", sample(bytes)),
             Self::Error(bytes) => format!("-{}", sample(bytes)),
@@ -59,7 +59,7 @@ impl Reply {
 const SAMPLE_BYTES: usize = 48;
 
 /// The first of these bytes in ASCII: whatever else is there is escaped, a longer text is cut.
-pub(crate) fn sample(bytes: &[u8]) -> String {
+pub(super) fn sample(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SAMPLE_BYTES)];
     let cut = if shown.len() < bytes.len() { "…" } else { "" };
     format!("{}{cut}", shown.escape_ascii())
@@ -67,7 +67,7 @@ pub(crate) fn sample(bytes: &[u8]) -> String {
 
 /// What a reply may be like at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplyLimits {
+pub(super) struct ReplyLimits {
     /// Bytes of a line: of a simple string, an error, a number or a length.
     pub line: usize,
     /// Bytes altogether, lengths and line ends included.
@@ -87,7 +87,7 @@ impl Default for ReplyLimits {
 
 /// What is wrong with a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum FramingProblem {
+pub(super) enum FramingProblem {
     /// The first byte names no type.
     #[error("a reply of no type that RESP2 has")]
     UnknownType,
@@ -117,7 +117,7 @@ pub enum FramingProblem {
 /// Why a stream of replies cannot be read any further: where the next reply begins is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{problem}: `{sample}`")]
-pub struct FramingError {
+pub(super) struct FramingError {
     /// What is wrong.
     pub problem: FramingProblem,
     /// The bytes in question in ASCII, cut.
@@ -140,7 +140,7 @@ enum Item {
 
 /// Reads one reply after the other from the bytes that it is given.
 #[derive(Debug, Default)]
-pub struct ReplyReader {
+pub(super) struct ReplyReader {
     limits: ReplyLimits,
     /// What arrived and belongs to no finished piece yet.
     received: BytesMut,
@@ -157,17 +157,18 @@ pub struct ReplyReader {
 
 impl ReplyReader {
     /// A reader with limits of its own.
-    pub fn with_limits(limits: ReplyLimits) -> Self {
+    #[cfg(test)]
+    pub(super) fn with_limits(limits: ReplyLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
     /// Where to put bytes that arrived.
-    pub fn buffer(&mut self) -> &mut BytesMut {
+    pub(super) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.received
     }
 
     /// What arrived after the last reply.
-    pub fn surplus(&self) -> &[u8] {
+    pub(super) fn surplus(&self) -> &[u8] {
         &self.received
     }
 
@@ -176,7 +177,7 @@ impl ReplyReader {
     /// # Errors
     ///
     /// [`FramingError`] if this is no RESP2 or is beyond a limit; the reader must not be used again.
-    pub fn next_reply(&mut self) -> Result<Option<Reply>, FramingError> {
+    pub(super) fn next_reply(&mut self) -> Result<Option<Reply>, FramingError> {
         loop {
             let Some(item) = self.next_item()? else { return Ok(None) };
             let mut reply = match item {

@@ -1,5 +1,7 @@
 //! What commands are and what replies mean.
 
+use std::time::Duration;
+
 use super::*;
 
 fn error(message: &str) -> Reply {
@@ -24,9 +26,9 @@ fn an_error_is_definite_only_if_its_word_is_known_to_be() {
     let definite = completed(&write, &error("NOLEADER no leader is known"));
     assert!(matches!(definite, Completion::Fail(_)));
     let open = completed(&write, &error("UNCERTAIN the leader was lost"));
-    assert!(matches!(open, Completion::Info(_)));
+    assert!(matches!(open, Completion::Unknown(_)));
     let unheard_of = completed(&write, &error("TIMEDOUT perhaps"));
-    assert!(matches!(unheard_of, Completion::Info(_)));
+    assert!(matches!(unheard_of, Completion::Unknown(_)));
 }
 
 #[test]
@@ -39,9 +41,9 @@ fn a_read_that_got_an_error_certainly_changed_nothing() {
 fn a_swap_tells_what_it_saw() {
     let cas = Invocation::cas("k".into(), 1.into(), 2.into());
     assert_eq!(completed(&cas, &bulk("1")), Completion::Swapped);
-    assert_eq!(completed(&cas, &bulk("7")), Completion::Mismatch(7.into()));
-    assert_eq!(completed(&cas, &Reply::Null), Completion::Mismatch(Value::Null));
-    assert_eq!(completed(&cas, &bulk("01")), Completion::Mismatch("01".into()));
+    assert_eq!(completed(&cas, &bulk("7")), Completion::Mismatch { saw: Some(7.into()) });
+    assert_eq!(completed(&cas, &Reply::Null), Completion::Mismatch { saw: Some(Value::Null) });
+    assert_eq!(completed(&cas, &bulk("01")), Completion::Mismatch { saw: Some("01".into()) });
 }
 
 #[test]
@@ -63,14 +65,14 @@ fn an_append_is_done_once_its_length_is_told() {
     assert_eq!(command(&write).map(|words| words.concat()), Some(b"SETka \"b\"\n".to_vec()));
     interpret(&append, &Reply::Integer(1)).expect_err("shorter than what was appended");
     let read = Invocation::read("k".into());
-    assert_eq!(completed(&read, &bulk("6,7,")), Completion::Read("6,7,".into()));
+    assert_eq!(completed(&read, &bulk("6,7,")), Completion::Answered("6,7,".into()));
 }
 
 #[test]
 fn a_value_is_an_integer_only_as_it_was_written() {
     let read = Invocation::read("k".into());
     let value = |text| match completed(&read, &bulk(text)) {
-        Completion::Read(value) => value,
+        Completion::Answered(value) => value,
         other => panic!("{other:?}"),
     };
     assert_eq!(value("17"), Value::Integer(17));
@@ -84,7 +86,7 @@ fn a_value_is_an_integer_only_as_it_was_written() {
 fn a_value_that_no_client_can_have_written_is_told_in_short() {
     let read = Invocation::read("k".into());
     let of = |bytes: Vec<u8>| match completed(&read, &Reply::Bulk(bytes.into())) {
-        Completion::Read(Value::Text(text)) => text.to_string(),
+        Completion::Answered(Value::Text(text)) => text.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!(of(vec![0xff, 0, 0xfe]), r"\xff\x00\xfe");
@@ -116,7 +118,7 @@ fn a_reply_of_the_wrong_kind_is_against_the_protocol() {
     ];
     for (invocation, reply) in cases {
         let violation = interpret(invocation, &reply).expect_err("no such reply");
-        assert!(violation.what.contains(invocation.kind()), "{violation:?}");
+        assert!(violation.what.contains(invocation.kind.name()), "{violation:?}");
         assert!(violation.what.ends_with(reply.kind()), "{violation:?}");
     }
 }

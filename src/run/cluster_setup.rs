@@ -1,5 +1,6 @@
-//! The system under test in its lab: hosts, programs, and whether they came up.
+//! Sets the cluster up: hosts, programs, how they are reached, and whether they came up.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,17 +8,16 @@ use std::time::Duration;
 
 use partita_nemesis::lab::Host;
 use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Ports, Program, Schedule, Tier};
-use partita_workloads::client::Dial;
+use partita_workloads::client::{BoxStream, Dial, Endpoint, Member};
 use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
-use super::clients::Endpoint;
 use super::folder::RunFolder;
 use super::last_words::LastWords;
-use super::observer::{Observer, Watched};
 use super::plan::Plan;
+use super::poller::{InsideNode, Poller};
 use crate::exit::{Failure, OrFail};
-use crate::targets::{Launch, Member, NodeAddress};
+use crate::targets::{Launch, NodeAddress};
 
 /// How long the nodes may take to come up and agree on a leader.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -104,10 +104,10 @@ fn program(
     }
 }
 
-/// Makes sockets on the clients' host.
+/// Connects from the clients' host.
 pub fn clients_dial(cluster: &Arc<Cluster>) -> Dial {
     let cluster = Arc::clone(cluster);
-    Arc::new(move || {
+    dial(move || {
         let clients = cluster.lab().clients();
         let socket = clients.enter(TcpSocket::new_v4)??;
         if let Some(source) = clients.source() {
@@ -115,6 +115,19 @@ pub fn clients_dial(cluster: &Arc<Cluster>) -> Dial {
             socket.bind((source, 0).into())?;
         }
         Ok(socket)
+    })
+}
+
+/// Connects by TCP from sockets that `make` makes. The network namespace of a socket is that of the
+/// thread that made it, wherever it is connected from.
+fn dial(make: impl Fn() -> io::Result<TcpSocket> + Send + Sync + 'static) -> Dial {
+    Arc::new(move |to: Endpoint| {
+        let socket = make();
+        Box::pin(async move {
+            let socket = socket?;
+            socket.set_nodelay(true)?;
+            Ok(Box::new(socket.connect(to.address).await?) as BoxStream)
+        })
     })
 }
 
@@ -126,29 +139,26 @@ fn client_port(plan: &Plan, cluster: &Cluster) -> u16 {
 /// Where clients find the nodes.
 pub fn endpoints(plan: &Plan, cluster: &Cluster) -> Vec<Endpoint> {
     let endpoint = |host: &Host| Endpoint {
-        name: host.name().into(),
+        node: host.name().into(),
         address: SocketAddr::from((host.advertised(), client_port(plan, cluster))),
     };
     cluster.lab().nodes().iter().map(endpoint).collect()
 }
 
-/// The nodes as the observer reaches them: from inside their own hosts, past every partition.
-pub fn watched(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<Watched> {
+/// The nodes as they are reached from inside their own hosts.
+pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
     let port = client_port(plan, cluster);
-    let watch = |(place, host): (usize, &Host)| {
+    let inside = |(place, host): (usize, &Host)| {
         let cluster = Arc::clone(cluster);
-        let dial: Dial = Arc::new(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
-        Watched {
-            name: host.name().to_owned(),
-            dial,
-            address: SocketAddr::from((host.address(), port)),
-            advertised: host.advertised(),
-        }
+        let dial = dial(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
+        let address = SocketAddr::from((host.address(), port));
+        let endpoint = Endpoint { node: host.name().into(), address };
+        InsideNode { endpoint, dial, advertised: host.advertised() }
     };
-    cluster.lab().nodes().iter().enumerate().map(watch).collect()
+    cluster.lab().nodes().iter().enumerate().map(inside).collect()
 }
 
-/// The nodes as an administrator's commands name them, in order.
+/// The nodes as requests to administrators name them, in order.
 pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
     let ports = cluster.lab().ports(plan.target.ports());
     let member = |(place, host): (usize, &Host)| Member {
@@ -170,10 +180,10 @@ pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
 pub async fn await_ready(
     cluster: &Cluster,
     folder: &RunFolder,
-    observer: &Observer,
+    poller: &Poller,
 ) -> Result<(), Failure> {
     let begun = tokio::time::Instant::now();
-    while !observer.is_settled() {
+    while !poller.is_settled() {
         if let Some(ended) = first_ended(cluster, folder) {
             return Err(Failure::harness(miette::miette!("{ended}")));
         }
@@ -184,7 +194,7 @@ pub async fn await_ready(
             return Err(Failure::harness(miette::miette!(
                 "no leader that every node follows within {} s of the start: {}; {}",
                 START_LIMIT.as_secs(),
-                observer.describe(),
+                poller.describe(),
                 words.join("; ")
             )));
         }

@@ -1,22 +1,15 @@
-//! One command in words, as an operator gives it, and its answer in words.
-//!
-//! What operations mean is [`resp`](super::resp)'s matter; here a command is whatever somebody wrote,
-//! and the answer is told as it came, or as a table if it is one.
+//! A node's answer to a command that somebody wrote: in words, or as a table if it is one.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use super::connection::{Connection, Dial, OpenError, RequestError};
 use super::reply::Reply;
 
 /// What a node answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// A text, or a number as one.
     Text(String),
     /// Nothing, said expressly.
@@ -25,43 +18,8 @@ pub enum Answer {
     List(Vec<Answer>),
 }
 
-/// Why there is no answer.
-#[derive(Debug, Error)]
-pub enum CommandError {
-    /// Nothing was said.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It was said, and may have been done.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// The node said that there is something wrong.
-    #[error("{0}")]
-    Refused(String),
-}
-
-/// Gives the command `words` to the node at `address` over a connection of its own, within `limit`.
-///
-/// # Errors
-///
-/// [`CommandError`]; only [`CommandError::Open`] says for certain that nothing was done.
-pub async fn command(
-    dial: &Dial,
-    address: SocketAddr,
-    words: &[String],
-    limit: Duration,
-) -> Result<Answer, CommandError> {
-    let mut connection = Connection::open(dial, address, limit).await?;
-    let words: Vec<Bytes> = words.iter().cloned().map(Bytes::from).collect();
-    match connection.request(&words, limit).await? {
-        Reply::Error(message) => {
-            Err(CommandError::Refused(String::from_utf8_lossy(&message).into_owned()))
-        }
-        reply => Ok(Answer::of(&reply)),
-    }
-}
-
 impl Answer {
-    fn of(frame: &Reply) -> Self {
+    pub(super) fn of(frame: &Reply) -> Self {
         let text = |bytes: &Bytes| Self::Text(String::from_utf8_lossy(bytes).into_owned());
         match frame {
             Reply::Simple(bytes) | Reply::Bulk(bytes) | Reply::Error(bytes) => text(bytes),
@@ -74,7 +32,7 @@ impl Answer {
     /// The answer as a table: rows of named values. A list has a row in each of its items, a list of
     /// names and values in turn; a text has a row in each line, of words like `name=value` between
     /// blanks or commas. What is neither is left out.
-    pub fn rows(&self) -> Vec<BTreeMap<String, String>> {
+    pub(super) fn rows(&self) -> Vec<BTreeMap<String, String>> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Text(text) => text.lines().map(row_of_line).filter(|it| !it.is_empty()).collect(),

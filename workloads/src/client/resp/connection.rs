@@ -1,42 +1,26 @@
-//! One TCP connection that speaks RESP2, one request at a time.
+//! One connection that speaks RESP2, one request at a time.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
-use super::protocol::ProtocolViolation;
+use super::super::dial::{BoxStream, Dial, OpenError, open};
+use super::super::protocol::Endpoint;
+use super::super::violation::ProtocolViolation;
 use super::reply::{FramingError, Reply, ReplyReader, sample};
-
-/// Makes an unconnected socket on the host where the client lives.
-///
-/// The network namespace of a socket is that of the thread that made it, so this is all that a
-/// client needs to know of the lab.
-pub type Dial = Arc<dyn Fn() -> io::Result<TcpSocket> + Send + Sync>;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 16 << 10;
 
-/// Why no connection came about. Nothing was asked, so nothing happened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The other side, or the kernel, said no.
-    #[error("connection refused: {0}")]
-    Refused(#[source] io::Error),
-    /// Nobody answered in time.
-    #[error("no connection within {} ms", .0.as_millis())]
-    Timeout(Duration),
-}
-
 /// Why no reply came. The request may have arrived.
 #[derive(Debug, Error)]
-pub enum RequestError {
+pub(super) enum RequestError {
     /// No reply in time.
     #[error("no reply within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -56,7 +40,7 @@ pub enum RequestError {
 
 impl RequestError {
     /// What the other side did that the protocol forbids, if that is what happened.
-    pub fn protocol_violation(&self) -> Option<ProtocolViolation> {
+    pub(super) fn protocol_violation(&self) -> Option<ProtocolViolation> {
         match self {
             Self::Malformed(error) => {
                 Some(ProtocolViolation::new(error.problem.to_string(), error.sample.clone()))
@@ -69,7 +53,7 @@ impl RequestError {
 
 /// What there is on a connection with no request on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Idle {
+pub(super) enum Idle {
     /// Nothing, as it should be.
     Quiet,
     /// The other side has closed it, or it broke.
@@ -80,29 +64,23 @@ pub enum Idle {
 
 /// An open connection. After any [`RequestError`] it must be dropped: a late reply would be taken
 /// for the answer to the next request.
-#[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection {
+    stream: BoxStream,
     reader: ReplyReader,
 }
 
 impl Connection {
-    /// Connects to `address` within `limit`.
+    /// Connects to `endpoint` within `limit`.
     ///
     /// # Errors
     ///
     /// [`OpenError`]; nothing was sent.
-    pub async fn open(
+    pub(super) async fn open(
         dial: &Dial,
-        address: SocketAddr,
+        endpoint: &Endpoint,
         limit: Duration,
     ) -> Result<Self, OpenError> {
-        let socket = dial().map_err(OpenError::Refused)?;
-        socket.set_nodelay(true).map_err(OpenError::Refused)?;
-        let stream = timeout_at(Instant::now() + limit, socket.connect(address))
-            .await
-            .map_err(|_| OpenError::Timeout(limit))?
-            .map_err(OpenError::Refused)?;
+        let stream = open(dial, endpoint, limit).await?;
         Ok(Self { stream, reader: ReplyReader::default() })
     }
 
@@ -110,18 +88,17 @@ impl Connection {
     ///
     /// A node that was killed has closed the connection meanwhile; asking first spares an
     /// indeterminate operation.
-    pub fn idle(&self) -> Idle {
+    pub(super) fn idle(&mut self) -> Idle {
         let mut bytes = [0; 64];
-        match self.stream.try_read(&mut bytes) {
-            Ok(0) => Idle::Closed,
-            Ok(count) => Idle::Surplus(sample(&bytes[..count])),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idle::Quiet,
-            Err(_) => Idle::Closed,
+        match read_now(&mut self.stream, &mut bytes) {
+            None => Idle::Quiet,
+            Some(Ok(0) | Err(_)) => Idle::Closed,
+            Some(Ok(count)) => Idle::Surplus(sample(&bytes[..count])),
         }
     }
 
     /// Whether the connection, with no request on its way, is still good as far as this side knows.
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.idle() == Idle::Quiet
     }
 
@@ -130,7 +107,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`RequestError`]; the command may have been received and executed.
-    pub async fn request(
+    pub(super) async fn request(
         &mut self,
         command: &[Bytes],
         limit: Duration,
@@ -161,6 +138,20 @@ impl Connection {
     }
 }
 
+/// Reads what has arrived, without waiting; none if nothing has.
+fn read_now(stream: &mut BoxStream, bytes: &mut [u8]) -> Option<io::Result<usize>> {
+    // The task's budget would make it look as if nothing had arrived.
+    let read = tokio::task::unconstrained(std::future::poll_fn(|context| {
+        let mut buffer = ReadBuf::new(bytes);
+        let read = Pin::new(&mut *stream).poll_read(context, &mut buffer);
+        read.map_ok(|()| buffer.filled().len())
+    }));
+    match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(read) => Some(read),
+        Poll::Pending => None,
+    }
+}
+
 /// A command as the protocol writes it: an array of bulk strings.
 fn encoded(command: &[Bytes]) -> BytesMut {
     let mut request = BytesMut::new();
@@ -175,7 +166,9 @@ fn encoded(command: &[Bytes]) -> BytesMut {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::sync::Arc;
+
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -194,9 +187,14 @@ mod tests {
             }
             stream
         });
-        let dial: Dial = Arc::new(TcpSocket::new_v4);
+        let dial: Dial = Arc::new(|to: Endpoint| {
+            Box::pin(
+                async move { Ok(Box::new(TcpStream::connect(to.address).await?) as BoxStream) },
+            )
+        });
         let limit = Duration::from_secs(20);
-        let mut connection = Connection::open(&dial, address, limit).await.expect("open");
+        let endpoint = Endpoint { node: "n1".into(), address };
+        let mut connection = Connection::open(&dial, &endpoint, limit).await.expect("open");
         let reply = connection.request(&[Bytes::from_static(b"PING")], limit).await;
         let _stream = peer.await.expect("no panic");
         (reply, connection.idle())

@@ -1,0 +1,68 @@
+//! Performs the workload's closing operations through every node, after everything is healed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use partita_workloads::Closing;
+use partita_workloads::client::{ClientOptions, Endpoint, RetryPolicy};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::clients::{Load, Processes, perform};
+
+/// How long a node may take to answer all closing operations, retries included.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Time before an operation that did not come back is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Performs all of `closing` through all nodes. Returns a sentence for every node that did not answer.
+pub async fn perform_all(load: &Arc<Load>, closing: Vec<Closing>) -> Vec<String> {
+    let closing: Arc<[Closing]> = closing.into();
+    let mut closers = JoinSet::new();
+    for (place, endpoint) in load.endpoints.iter().enumerate() {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let processes = Processes::of(load.clients + place, load.all_processes);
+        closers.spawn(perform_through(
+            Arc::clone(load),
+            endpoint.clone(),
+            processes,
+            Arc::clone(&closing),
+        ));
+    }
+    let mut remarks: Vec<String> = closers.join_all().await.into_iter().flatten().collect();
+    remarks.sort();
+    remarks
+}
+
+async fn perform_through(
+    load: Arc<Load>,
+    endpoint: Endpoint,
+    mut processes: Processes,
+    closing: Arc<[Closing]>,
+) -> Option<String> {
+    let deadline = Instant::now() + LIMIT;
+    let options = ClientOptions { retry: RetryPolicy::Never, ..load.options };
+    let mut client = load.protocol.client(&endpoint, &load.dial, options);
+    for Closing { invocation, until } in closing.iter() {
+        loop {
+            let completion =
+                perform(&load.recorder, client.as_mut(), &endpoint, &mut processes, invocation)
+                    .await;
+            if until.is_met(&completion) {
+                break;
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Some(format!(
+                    "{} did not answer the final reads within {} s of the heal",
+                    endpoint.node,
+                    LIMIT.as_secs()
+                ));
+            }
+            if !completion.is_answer() {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,187 @@
+//! A client that sends each operation once, or, in a session, until there is an answer.
+//!
+//! In a session ([`RetryPolicy::InSession`]) an update whose outcome is open is sent again under the
+//! same number, which the store promises to apply once; an answer to any of the attempts is the
+//! answer to all. That an attempt certainly did not happen says nothing of the earlier ones, so once
+//! an outcome was open only success closes it. A session whose last update stayed open is left: its
+//! request may still be under way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use partita_checker::EventKind;
+use tokio::time::sleep;
+
+use super::super::dial::Dial;
+use super::super::protocol::{BoxFuture, Client, ClientOptions, Endpoint, RetryPolicy};
+use super::super::violation::ProtocolViolation;
+use super::commands::{command, error_text, interpret, unexpected};
+use super::connection::{Connection, Idle};
+use super::reply::Reply;
+use crate::operation::{Completion, Invocation};
+
+/// How often an update is sent in a session, the first time included.
+const ATTEMPTS: u32 = 5;
+/// Time before it is sent again.
+const BEFORE_AGAIN: Duration = Duration::from_millis(100);
+
+/// A session that a client has opened.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    id: i64,
+    /// The number of its last update.
+    sequence: u64,
+}
+
+/// A client bound to one node. A broken connection is dropped, and the next operation makes another.
+pub(super) struct RespClient {
+    dial: Dial,
+    endpoint: Endpoint,
+    options: ClientOptions,
+    session: Option<Session>,
+    connection: Option<Connection>,
+    violations: Vec<ProtocolViolation>,
+}
+
+impl Client for RespClient {
+    /// Takes at most the sum of both limits for each time the operation is sent.
+    fn invoke<'a>(&'a mut self, invocation: &'a Invocation) -> BoxFuture<'a, Completion> {
+        Box::pin(self.perform(invocation))
+    }
+
+    fn protocol_violations(&mut self) -> Vec<ProtocolViolation> {
+        self.drop_unless_quiet();
+        std::mem::take(&mut self.violations)
+    }
+}
+
+impl RespClient {
+    /// A client of the node at `endpoint`. Connects when first needed.
+    pub(super) fn new(endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Self {
+        Self {
+            dial: dial.clone(),
+            endpoint: endpoint.clone(),
+            options,
+            session: None,
+            connection: None,
+            violations: Vec::new(),
+        }
+    }
+
+    async fn perform(&mut self, invocation: &Invocation) -> Completion {
+        let Some(command) = command(invocation) else {
+            return Completion::Fail("this client cannot express the operation".into());
+        };
+        if self.options.retry == RetryPolicy::InSession && !invocation.kind.is_read() {
+            return self.insist(invocation, &command).await;
+        }
+        self.ask_for(invocation, &command).await
+    }
+
+    /// Sends an update under the next number of the session until there is an answer.
+    async fn insist(&mut self, invocation: &Invocation, command: &[Bytes]) -> Completion {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => match self.open_session().await {
+                Ok(session) => session,
+                Err(why) => return why,
+            },
+        };
+        let session = Session { sequence: session.sequence + 1, ..session };
+        let words = ["ONCE".to_owned(), session.id.to_string(), session.sequence.to_string()];
+        let command: Vec<Bytes> =
+            words.into_iter().map(Bytes::from).chain(command.iter().cloned()).collect();
+        let mut open: Option<Completion> = None;
+        for attempt in 1..=ATTEMPTS {
+            let completion = self.ask_for(invocation, &command).await;
+            match (completion.kind(), &open) {
+                (EventKind::Info, _) => open = Some(completion),
+                // It failed before anything was left open, or it is done.
+                (EventKind::Fail, None) => {
+                    self.session = Some(session);
+                    return completion;
+                }
+                (EventKind::Fail, Some(_)) => {}
+                _ => {
+                    self.session = Some(session);
+                    return completion;
+                }
+            }
+            if attempt < ATTEMPTS {
+                sleep(BEFORE_AGAIN).await;
+            }
+        }
+        open.unwrap_or_else(|| Completion::Unknown("no answer".into()))
+    }
+
+    /// Opens a session, or says that nothing was asked for in one.
+    async fn open_session(&mut self) -> Result<Session, Completion> {
+        let problem = |what: &str| Completion::Fail(format!("no session: {what}").into());
+        match self.ask(&[Bytes::from_static(b"SESSION")]).await {
+            Ok(Reply::Integer(id)) => Ok(Session { id, sequence: 0 }),
+            Ok(Reply::Error(message)) => Err(problem(&error_text(&message))),
+            Ok(other) => {
+                let unexpected = unexpected("a request for a session", &other);
+                let why = problem(&unexpected.what);
+                self.distrust(unexpected);
+                Err(why)
+            }
+            Err(Completion::Fail(why) | Completion::Unknown(why)) => Err(problem(&why)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Sends the command of `invocation` once and says what came of it.
+    async fn ask_for(&mut self, invocation: &Invocation, command: &[Bytes]) -> Completion {
+        let reply = match self.ask(command).await {
+            Ok(reply) => reply,
+            Err(completion) => return completion,
+        };
+        interpret(invocation, &reply).unwrap_or_else(|unexpected| {
+            let why = unexpected.what.as_str().into();
+            self.distrust(unexpected);
+            Completion::Unknown(why)
+        })
+    }
+
+    /// Sends one command once; what came of it if that is no reply.
+    async fn ask(&mut self, command: &[Bytes]) -> Result<Reply, Completion> {
+        self.drop_unless_quiet();
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.dial, &self.endpoint, self.options.limits.connect)
+                .await
+                .map_err(|error| Completion::Fail(error.to_string().into()))?,
+        };
+        match connection.request(command, self.options.limits.reply).await {
+            Ok(reply) => {
+                self.connection = Some(connection);
+                Ok(reply)
+            }
+            Err(error) => match error.protocol_violation() {
+                Some(violation) => {
+                    let why = violation.what.as_str().into();
+                    self.distrust(violation);
+                    Err(Completion::Unknown(why))
+                }
+                None => Err(Completion::Unknown(error.to_string().into())),
+            },
+        }
+    }
+
+    /// Notes that the store broke the protocol. What else comes on that connection cannot be told
+    /// apart from an answer.
+    fn distrust(&mut self, violation: ProtocolViolation) {
+        self.connection = None;
+        self.violations.push(violation);
+    }
+
+    /// Gives up the connection if it was closed, or if something came that nobody asked for.
+    fn drop_unless_quiet(&mut self) {
+        match self.connection.as_mut().map(Connection::idle) {
+            None | Some(Idle::Quiet) => {}
+            Some(Idle::Closed) => self.connection = None,
+            Some(Idle::Surplus(sample)) => self.distrust(ProtocolViolation::surplus(sample)),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! RESP2, the protocol of Redis, with the commands of raft-node.
+
+mod admin;
+mod answer;
+mod client;
+mod commands;
+mod connection;
+mod membership;
+mod probe;
+mod reply;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admin::{Admin, Change};
+use super::dial::Dial;
+use super::probe::Probe;
+use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
+use super::tables::{TableError, Tables};
+use crate::operation::Kind;
+
+use admin::RespAdmin;
+use client::RespClient;
+use membership::Membership;
+use probe::RespProbe;
+
+pub use commands::DEFINITE;
+
+/// The row of the table of protocols.
+pub const ENTRY: ProtocolEntry =
+    ProtocolEntry { name: "resp", about: "RESP2, the protocol of Redis", open };
+
+fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
+    let membership: Membership = tables.take("membership")?;
+    membership.check()?;
+    Ok(Arc::new(Resp { membership: Arc::new(membership) }))
+}
+
+/// RESP as a target speaks it.
+#[derive(Debug, Default)]
+struct Resp {
+    membership: Arc<Membership>,
+}
+
+impl Protocol for Resp {
+    fn supports(&self, kind: Kind) -> bool {
+        commands::supports(kind)
+    }
+
+    fn supports_retry(&self, policy: RetryPolicy) -> bool {
+        matches!(policy, RetryPolicy::Never | RetryPolicy::InSession)
+    }
+
+    fn client(&self, endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Box<dyn Client> {
+        Box::new(RespClient::new(endpoint, dial, options))
+    }
+
+    fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>> {
+        Some(Box::new(RespProbe::new(endpoint, dial, limit)))
+    }
+
+    fn admin(&self, endpoint: &Endpoint, dial: &Dial) -> Option<Box<dyn Admin>> {
+        Some(Box::new(RespAdmin::new(endpoint, dial, &self.membership)))
+    }
+
+    fn lacks(&self, change: Change) -> Vec<&'static str> {
+        self.membership.lacks(change)
+    }
+}
