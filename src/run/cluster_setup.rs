@@ -10,8 +10,10 @@ use partita_nemesis::lab::Host;
 use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Ports, Program, Schedule, Tier};
 use partita_workloads::client::{BoxStream, Dial, Endpoint, Member};
 use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::clock::RunClock;
 use super::folder::RunFolder;
 use super::last_words::LastWords;
 use super::plan::Plan;
@@ -158,6 +160,11 @@ pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
     cluster.lab().nodes().iter().enumerate().map(inside).collect()
 }
 
+/// Starts polling the nodes from inside their own hosts, as [`Poller::start`] does.
+pub fn poll(plan: &Plan, cluster: &Arc<Cluster>, clock: RunClock) -> (Poller, JoinSet<()>) {
+    Poller::start(plan.target.protocol.as_ref(), inside_nodes(plan, cluster), clock)
+}
+
 /// The nodes as requests to administrators name them, in order.
 pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
     let ports = cluster.lab().ports(plan.target.ports());
@@ -232,7 +239,7 @@ fn last_words(node: &str, folder: &RunFolder) -> String {
 
 /// Ends every node: SIGTERM, then SIGKILL.
 pub async fn shut_down(cluster: &Arc<Cluster>) {
-    let mut stopping = tokio::task::JoinSet::new();
+    let mut stopping = JoinSet::new();
     for place in 0..cluster.nodes().len() {
         let cluster = Arc::clone(cluster);
         stopping.spawn(async move {

@@ -106,16 +106,15 @@ pub async fn carry_out(
     let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit)
         .or_harness(|| "a thread".to_owned())?;
     let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
-    let inside = cluster_setup::inside_nodes(plan, &cluster);
-    let (poller, polling) = Poller::start(plan.target.protocol.as_ref(), inside, clock);
+    let (poller, polling) = cluster_setup::poll(plan, &cluster, clock);
     tokio::select! {
         ready = cluster_setup::await_ready(&cluster, folder, &poller) => ready?,
         () = interrupts.next() => {
             return Err(Failure::harness(miette::miette!("interrupted before clients began")));
         }
     }
-    let leader = poller.leader().map_or(String::new(), |leader| format!(", {leader} leads"));
-    status.say(&format!("{} nodes are up{leader}", plan.nodes));
+    let leads = poller.leader().map_or(String::new(), |leader| format!(", {leader} leads"));
+    status.say(&format!("{} nodes are up{leads}", plan.nodes));
 
     let history = folder.file("history.jsonl");
     let (recorder, writer) =
