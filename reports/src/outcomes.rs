@@ -26,14 +26,15 @@ pub struct Outcomes {
 /// What became of the operations of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindCounts {
-    /// The kind: `read`, `write`, `compare-and-set`, `append`, `delete`, `expiration`.
+    /// The kind: `read`, `write`, `compare-and-set` and so on, as the workload calls it.
     pub kind: String,
     /// How many were sent.
     pub sent: u64,
     /// How many came back with an answer. Of expirations, those that the store accepted: it
     /// tells nobody when they happen.
     pub ok: u64,
-    /// Of those, how many did what they are for: all, but a compare-and-set only if it swapped.
+    /// Of those, how many did what they are for: all, but a compare-and-set only if it swapped, and a
+    /// lock's acquisition only if it was free.
     pub effective: u64,
     /// How many certainly did not happen.
     pub fail: u64,
@@ -90,7 +91,7 @@ impl Outcomes {
         let mut reason = match ok {
             0 => format!("none of the {} came back ok", counted(*sent, kind)),
             _ => format!(
-                "none of the {} swapped, {} found another value",
+                "none of the {} took effect, {} were refused",
                 counted(*sent, kind),
                 count(*ok)
             ),
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(outcomes.objections(), [refused]);
         outcomes.kinds[0] = kind("compare-and-set", 860, 40, 0);
         outcomes.errors.clear();
-        let mismatched = "none of the 860 compare-and-sets swapped, 40 found another value";
+        let mismatched = "none of the 860 compare-and-sets took effect, 40 were refused";
         assert_eq!(outcomes.objections(), [mismatched]);
         outcomes.kinds[0] = kind("compare-and-set", 860, 40, 1);
         assert_eq!(outcomes.objections(), Vec::<String>::new());

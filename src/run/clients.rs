@@ -153,7 +153,7 @@ async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool
         let completion =
             perform(&load.recorder, client.as_mut(), &endpoint, &mut processes, &invocation).await;
         load.completed(&invocation, &completion);
-        if completion.kind() == EventKind::Fail {
+        if matches!(completion, Completion::Fail(_)) {
             // A node that is down refuses at once; asking it again at full rate tells nothing more.
             pacing.postpone(Duration::from_millis(50));
         }

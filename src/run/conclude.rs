@@ -145,7 +145,7 @@ fn record(
     remarks.extend(course.failure.clone());
     remarks.extend(course.outcomes.objections());
     remarks.extend(cut);
-    remarks.extend(vacuity::reasons(history, &course.outcomes));
+    remarks.extend(vacuity::reasons(history, &course.outcomes, plan.workload.needs));
     remarks.extend(weighed.reasons);
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.

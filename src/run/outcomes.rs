@@ -46,7 +46,7 @@ impl OutcomeCounter {
                 of_kind.info += 1;
                 Some(("info", text))
             }
-            Completion::Mismatch { .. } => {
+            Completion::Mismatch { .. } | Completion::Refused(_) => {
                 of_kind.ok += 1;
                 None
             }

@@ -3,9 +3,10 @@
 //! A history can be linearizable because nothing happened. A run that proved nothing is *unknown*,
 //! with the reasons found here; a violation, on the other hand, is one whatever else went wrong.
 
-use partita_checker::{Function, History, Operation, Outcome};
+use partita_checker::{History, Operation, Outcome};
 use partita_nemesis::FaultRecord;
 use partita_reports::{Counts, Outcomes, Phase};
+use partita_workloads::Kind;
 
 use super::evidence::came_back_during;
 
@@ -40,18 +41,21 @@ pub fn rate(history: &History, phases: &[Phase]) -> Option<f64> {
     (seconds > 0.0).then(|| sent as f64 / seconds)
 }
 
-/// Why the operations prove nothing, one sentence each; empty if they do. What faults come to is
-/// weighed in [`super::evidence`].
-pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
+/// Why the operations prove nothing, one sentence each; empty if they do. `needs` are the kinds of
+/// operations that the workload asks for. What faults come to is weighed in [`super::evidence`].
+pub fn reasons(history: &History, outcomes: &Outcomes, needs: &[Kind]) -> Vec<String> {
     let mut reasons = Vec::new();
     for (wanted, what) in [(true, "read"), (false, "update")] {
-        let is_read = |operation: &Operation| operation.action.function() == Function::Read;
-        let came_back = |operation: &&Operation| {
-            matches!(operation.outcome, Outcome::Ok(..)) && is_read(operation) == wanted
+        let kinds: Vec<&Kind> = needs.iter().filter(|kind| kind.is_read() == wanted).collect();
+        let is_one = |operation: &Operation| {
+            kinds.iter().any(|kind| kind.function() == operation.action.function())
+        };
+        let came_back = |operation: &Operation| {
+            matches!(operation.outcome, Outcome::Ok(..)) && is_one(operation)
         };
         // A kind that was sent often and never came back is named on its own.
-        let is_told = outcomes.has_unproved(|kind| (kind == "read") == wanted);
-        if !is_told && !history.operations().iter().any(|operation| came_back(&operation)) {
+        let is_told = outcomes.has_unproved(|name| kinds.iter().any(|kind| kind.name() == name));
+        if !kinds.is_empty() && !is_told && !history.operations().iter().any(came_back) {
             reasons.push(format!("no {what} ever came back"));
         }
     }
@@ -60,12 +64,13 @@ pub fn reasons(history: &History, outcomes: &Outcomes) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use partita_checker::{Event, EventKind, Nanoseconds, ProcessId, Value};
+    use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value};
     use partita_reports::KindCounts;
 
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
+    const REGISTER: &[Kind] = &[Kind::Read, Kind::Write];
 
     /// Operations of one function that began at these times and came back at once.
     fn history(function: Function, times: &[u64], kind: EventKind) -> History {
@@ -115,9 +120,19 @@ mod tests {
             kinds: vec![KindCounts { kind: "write".into(), sent, ..KindCounts::default() }],
             ..Outcomes::default()
         };
-        let found = reasons(&history, &of(30));
+        let found = reasons(&history, &of(30), REGISTER);
         assert_eq!(found, ["no read ever came back"]);
-        let found = reasons(&history, &of(19));
+        let found = reasons(&history, &of(19), REGISTER);
         assert_eq!(found, ["no read ever came back", "no update ever came back"]);
+    }
+
+    #[test]
+    fn a_workload_without_reads_is_not_told_that_none_came_back() {
+        let needs = &[Kind::Enqueue, Kind::Dequeue];
+        let done = history(Function::Enqueue, &[SECOND], EventKind::Ok);
+        assert_eq!(reasons(&done, &Outcomes::default(), needs), Vec::<String>::new());
+        let none = history(Function::Enqueue, &[SECOND], EventKind::Fail);
+        let found = reasons(&none, &Outcomes::default(), needs);
+        assert_eq!(found, ["no update ever came back"]);
     }
 }

@@ -6,14 +6,13 @@
 //! which bounds the length of its reads; the final reads look at all of them.
 
 use partita_checker::Value;
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
 use crate::catalogue::{Closing, Generator, reads};
+use crate::keys::Keys;
 use crate::operation::{Completion, Invocation};
-
-/// The stream of the run's seed that this generator draws from.
-const STREAM: u64 = 0x6170_7065_6e64; // "append"
+use crate::random::stream;
 
 /// How an [`Append`] workload behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +36,7 @@ impl Default for AppendOptions {
 pub struct Append {
     random: ChaCha8Rng,
     options: AppendOptions,
-    /// The keys in use, and how many operations each still has.
-    live: Vec<(Value, u32)>,
-    keys: Vec<Value>,
+    keys: Keys<()>,
     next_token: u64,
 }
 
@@ -50,55 +47,35 @@ impl Append {
     ///
     /// If `options` has no key or no operation per key.
     pub fn new(options: AppendOptions, seed: u64) -> Self {
-        assert!(options.live_keys > 0, "an append workload needs a key");
-        assert!(options.operations_per_key > 0, "a key needs operations");
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(STREAM);
-        let mut append =
-            Self { random, options, live: Vec::new(), keys: Vec::new(), next_token: 1 };
-        for _ in 0..options.live_keys {
-            // Staggered, so that keys do not all retire in the same moment.
-            let remaining = append.random.random_range(1..=options.operations_per_key);
-            let key = append.fresh_key();
-            append.live.push((key, remaining));
-        }
-        append
-    }
-
-    fn fresh_key(&mut self) -> Value {
-        let name = Value::from(format!("k{}", self.keys.len() + 1).as_str());
-        self.keys.push(name.clone());
-        name
+        let mut random = stream(seed, "append");
+        let keys = Keys::new(options.live_keys, options.operations_per_key, &mut random);
+        Self { random, options, keys, next_token: 1 }
     }
 }
 
 impl Generator for Append {
     fn next_invocation(&mut self) -> Invocation {
-        let slot = self.random.random_range(0..self.live.len());
-        let key = self.live[slot].0.clone();
-        let invocation = if self.random.random_range(0..100) < self.options.percent_appends {
+        let place = self.keys.pick(&mut self.random);
+        let key = self.keys.at(place).name.clone();
+        self.keys.used(place);
+        if self.random.random_range(0..100) < self.options.percent_appends {
             let token = Value::text(format!("{},", self.next_token));
             self.next_token += 1;
             Invocation::append(key, token)
         } else {
             Invocation::read(key)
-        };
-        self.live[slot].1 -= 1;
-        if self.live[slot].1 == 0 {
-            self.live[slot] = (self.fresh_key(), self.options.operations_per_key);
         }
-        invocation
     }
 
     fn next_read(&mut self) -> Option<Invocation> {
-        let slot = self.random.random_range(0..self.live.len());
-        Some(Invocation::read(self.live[slot].0.clone()))
+        let place = self.keys.pick(&mut self.random);
+        Some(Invocation::read(self.keys.at(place).name.clone()))
     }
 
     fn completed(&mut self, _: &Invocation, _: &Completion) {}
 
     fn closing(&self) -> Vec<Closing> {
-        reads(&self.keys)
+        reads(self.keys.names())
     }
 }
 

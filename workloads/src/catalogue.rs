@@ -5,8 +5,13 @@ use thiserror::Error;
 
 use crate::append::{Append, AppendOptions};
 use crate::client::{Protocol, RetryPolicy};
+use crate::containers::{Container, Containers};
+use crate::counter::Counter;
+use crate::lock::Lock;
 use crate::operation::{Completion, Invocation, Kind};
 use crate::register::{Register, RegisterOptions};
+use crate::set::Set;
+use crate::transactions::Transactions;
 
 /// Draws the operations of all clients of a run from its seed and from what came back so far.
 pub trait Generator: Send {
@@ -98,6 +103,7 @@ const REGISTER: &[Kind] = &[Kind::Read, Kind::Write, Kind::Cas];
 const DELETE: &[Kind] = &[Kind::Read, Kind::Write, Kind::Cas, Kind::Delete];
 const EXPIRE: &[Kind] = &[Kind::Read, Kind::Write, Kind::Expire];
 const APPEND: &[Kind] = &[Kind::Read, Kind::Append];
+const SET: &[Kind] = &[Kind::AddElement, Kind::RemoveElement, Kind::HasElement, Kind::ReadElements];
 
 /// Every workload there is.
 pub const WORKLOADS: &[WorkloadInfo] = &[
@@ -149,6 +155,54 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         about: "as register, on keys that expire: what has expired must not come back",
         generator: |seed| Box::new(Register::new(RegisterOptions::expiring(), seed)),
     },
+    WorkloadInfo {
+        name: "counter",
+        model: ModelKind::Counter,
+        needs: &[Kind::Read, Kind::Increment],
+        retry: RetryPolicy::Never,
+        about: "additions to a few sums at a time, and reads: each added once, none lost",
+        generator: |seed| Box::new(Counter::new(seed)),
+    },
+    WorkloadInfo {
+        name: "set",
+        model: ModelKind::Set,
+        needs: SET,
+        retry: RetryPolicy::Never,
+        about: "elements added once and removed once, lookups, and reads of the whole",
+        generator: |seed| Box::new(Set::new(seed)),
+    },
+    WorkloadInfo {
+        name: "queue",
+        model: ModelKind::Queue,
+        needs: &[Kind::Enqueue, Kind::Dequeue],
+        retry: RetryPolicy::Never,
+        about: "enqueues of new items and dequeues, drained in the end: each once, in order",
+        generator: |seed| Box::new(Containers::new(Container::Queue, seed)),
+    },
+    WorkloadInfo {
+        name: "stack",
+        model: ModelKind::Stack,
+        needs: &[Kind::Push, Kind::Pop],
+        retry: RetryPolicy::Never,
+        about: "as queue, with pushes and pops: the last in is the first out",
+        generator: |seed| Box::new(Containers::new(Container::Stack, seed)),
+    },
+    WorkloadInfo {
+        name: "lock",
+        model: ModelKind::Lock,
+        needs: &[Kind::Acquire, Kind::Release],
+        retry: RetryPolicy::Never,
+        about: "acquisitions and releases of a few locks at a time: no lock has two owners",
+        generator: |seed| Box::new(Lock::new(seed)),
+    },
+    WorkloadInfo {
+        name: "transactions",
+        model: ModelKind::MultiRegister,
+        needs: &[Kind::Transaction],
+        retry: RetryPolicy::Never,
+        about: "reads and writes of several registers at one moment: none is seen in part",
+        generator: |seed| Box::new(Transactions::new(seed)),
+    },
 ];
 
 /// A name that no workload has.
@@ -181,7 +235,8 @@ mod tests {
     #[test]
     fn an_unknown_workload_is_told_the_known_ones() {
         let message = find("regsiter").expect_err("misspelt").to_string();
-        let known = "register, large, append, retry, delete, expire";
+        let known = "register, large, append, retry, delete, expire, counter, set, queue, stack, lock, \
+                     transactions";
         assert_eq!(message, format!("there is no workload `regsiter`; the workloads are: {known}"));
     }
 

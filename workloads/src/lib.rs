@@ -7,8 +7,15 @@
 pub mod append;
 pub mod catalogue;
 pub mod client;
+pub mod containers;
+pub mod counter;
+mod keys;
+pub mod lock;
 pub mod operation;
+mod random;
 pub mod register;
+pub mod set;
+pub mod transactions;
 
 pub use append::{Append, AppendOptions};
 pub use catalogue::{Closing, Generator, UnknownWorkload, Until, WorkloadInfo};

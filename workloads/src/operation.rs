@@ -9,33 +9,85 @@ use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value}
 /// What an operation does, and to what sort of object: as much as a protocol must know to ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Read the value of a register or a string.
+    /// Read the value of a register, a string or a counter.
     Read,
-    /// Overwrite it.
+    /// Overwrite a register.
     Write,
-    /// Compare and set it.
+    /// Compare and set a register.
     Cas,
-    /// Remove it.
+    /// Remove a register's value.
     Delete,
     /// Remove it after a while.
     Expire,
     /// Append to a string.
     Append,
+    /// Add to a counter.
+    Increment,
+    /// Add an element to a set.
+    AddElement,
+    /// Remove an element of a set.
+    RemoveElement,
+    /// Ask whether a set has an element.
+    HasElement,
+    /// Read all elements of a set.
+    ReadElements,
+    /// Put an item at the tail of a queue.
+    Enqueue,
+    /// Take the item at the head of a queue.
+    Dequeue,
+    /// Put an item on top of a stack.
+    Push,
+    /// Take the item on top of a stack.
+    Pop,
+    /// Take a lock that is free.
+    Acquire,
+    /// Give a lock back.
+    Release,
+    /// Read and write several registers at one moment.
+    Transaction,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Write, Self::Cas, Self::Delete, Self::Expire, Self::Append];
+    pub const ALL: [Self; 18] = [
+        Self::Read,
+        Self::Write,
+        Self::Cas,
+        Self::Delete,
+        Self::Expire,
+        Self::Append,
+        Self::Increment,
+        Self::AddElement,
+        Self::RemoveElement,
+        Self::HasElement,
+        Self::ReadElements,
+        Self::Enqueue,
+        Self::Dequeue,
+        Self::Push,
+        Self::Pop,
+        Self::Acquire,
+        Self::Release,
+        Self::Transaction,
+    ];
 
     /// The function that stands in histories.
     pub const fn function(self) -> Function {
         match self {
-            Self::Read => Function::Read,
+            Self::Read | Self::ReadElements => Function::Read,
             Self::Write => Function::Write,
             Self::Cas => Function::Cas,
             Self::Delete | Self::Expire => Function::Delete,
             Self::Append => Function::Append,
+            Self::Increment | Self::AddElement => Function::Add,
+            Self::RemoveElement => Function::Remove,
+            Self::HasElement => Function::Contains,
+            Self::Enqueue => Function::Enqueue,
+            Self::Dequeue => Function::Dequeue,
+            Self::Push => Function::Push,
+            Self::Pop => Function::Pop,
+            Self::Acquire => Function::Acquire,
+            Self::Release => Function::Release,
+            Self::Transaction => Function::Txn,
         }
     }
 
@@ -48,12 +100,24 @@ impl Kind {
             Self::Delete => "delete",
             Self::Expire => "expiration",
             Self::Append => "append",
+            Self::Increment => "increment",
+            Self::AddElement => "set addition",
+            Self::RemoveElement => "set removal",
+            Self::HasElement => "set lookup",
+            Self::ReadElements => "set read",
+            Self::Enqueue => "enqueue",
+            Self::Dequeue => "dequeue",
+            Self::Push => "push",
+            Self::Pop => "pop",
+            Self::Acquire => "acquisition",
+            Self::Release => "release",
+            Self::Transaction => "transaction",
         }
     }
 
     /// Whether it changes nothing, whatever it finds.
     pub const fn is_read(self) -> bool {
-        matches!(self, Self::Read)
+        matches!(self, Self::Read | Self::HasElement | Self::ReadElements)
     }
 }
 
@@ -68,7 +132,7 @@ impl fmt::Display for Kind {
 pub struct Invocation {
     /// What to do.
     pub kind: Kind,
-    /// What to do it to.
+    /// What to do it to; null for a transaction, which names its registers.
     pub key: Value,
     /// The argument; null where there is none, `[expected, new]` for a compare-and-set.
     pub value: Value,
@@ -113,6 +177,12 @@ impl Invocation {
         Self { after: Some(after), ..Self::of(Kind::Expire, key, Value::Null) }
     }
 
+    /// A transaction of `steps`, each `["r", register, null]` or `["w", register, value]`. It has no
+    /// key: all registers are one object.
+    pub fn transaction(steps: Vec<Value>) -> Self {
+        Self::of(Kind::Transaction, Value::Null, Value::list(steps))
+    }
+
     /// The event that records this invocation.
     pub fn event(&self, index: u64, time: Nanoseconds, process: ProcessId) -> Event {
         Event {
@@ -146,6 +216,9 @@ pub enum Completion {
         /// own: whether the compare-and-set matched is never inferred from it.
         saw: Option<Value>,
     },
+    /// The store carried it out, and by its own rules it changed nothing: a lock was held. Why;
+    /// recorded as `fail`.
+    Refused(Arc<str>),
     /// It was accepted and happens later, when no client is told; recorded as `info`.
     Scheduled,
     /// It certainly did not happen and never will; why.
@@ -158,7 +231,7 @@ impl Completion {
     /// What kind of event records this completion.
     pub const fn kind(&self) -> EventKind {
         match self {
-            Self::Fail(_) => EventKind::Fail,
+            Self::Fail(_) | Self::Refused(_) => EventKind::Fail,
             Self::Unknown(_) | Self::Scheduled => EventKind::Info,
             _ => EventKind::Ok,
         }
@@ -188,7 +261,9 @@ impl Completion {
                 event.saw.clone_from(saw);
             }
             Self::Scheduled => event.error = Some("the key expires in a while".into()),
-            Self::Fail(why) | Self::Unknown(why) => event.error = Some(Arc::clone(why)),
+            Self::Fail(why) | Self::Unknown(why) | Self::Refused(why) => {
+                event.error = Some(Arc::clone(why))
+            }
         }
         event
     }

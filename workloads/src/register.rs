@@ -1,10 +1,7 @@
 //! The `register` workload: reads, unique-valued writes and compare-and-set over several keys.
 //!
 //! Every value is written at most once in a run, so that a read names the one write it saw and the
-//! checker needs no search (its zones engine). A few keys are live at a time, shared by all
-//! clients: contention on one key is what brings out stale reads. A key retires after a bounded
-//! number of operations, which bounds the cost of a check by search and leaves retired keys behind
-//! whose last value must survive everything that comes later; the final reads look at them all.
+//! checker needs no search (its zones engine).
 //!
 //! A compare-and-set expects the value that was last seen on its key, so that most of them match
 //! when nobody else is at it and mismatch under contention; both outcomes are evidence.
@@ -12,14 +9,13 @@
 use std::time::Duration;
 
 use partita_checker::Value;
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
 use crate::catalogue::{Closing, Generator, reads};
+use crate::keys::Keys;
 use crate::operation::{Completion, Invocation};
-
-/// The stream of the run's seed that this generator draws from.
-const STREAM: u64 = 0x7265_6769_7374_6572; // "register"
+use crate::random::stream;
 
 /// The shares of the operations, in any unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,21 +84,13 @@ impl RegisterOptions {
 /// How long keys live that are to expire, in milliseconds: about as long as they are in use.
 const LIFE_MS: std::ops::RangeInclusive<u64> = 20..=400;
 
-/// A key in use.
-#[derive(Debug)]
-struct LiveKey {
-    name: Value,
-    remaining: u32,
-    last_seen: Value,
-}
-
 /// Draws operations from a seed and from what came back so far.
 #[derive(Debug)]
 pub struct Register {
     random: ChaCha8Rng,
     options: RegisterOptions,
-    live: Vec<LiveKey>,
-    keys: Vec<Value>,
+    /// The keys, with the value that was last seen on each.
+    keys: Keys<Value>,
     next_value: i64,
 }
 
@@ -113,26 +101,10 @@ impl Register {
     ///
     /// If `options` has no key, no operation per key or an empty mix.
     pub fn new(options: RegisterOptions, seed: u64) -> Self {
-        assert!(options.live_keys > 0, "a register workload needs a key");
-        assert!(options.operations_per_key > 0, "a key needs operations");
         assert!(options.mix.sum() > 0, "a mix needs a share");
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(STREAM);
-        let mut register =
-            Self { random, options, live: Vec::new(), keys: Vec::new(), next_value: 1 };
-        for _ in 0..options.live_keys {
-            // Staggered, so that keys do not all retire in the same moment.
-            let remaining = register.random.random_range(1..=options.operations_per_key);
-            let key = register.fresh_key(remaining);
-            register.live.push(key);
-        }
-        register
-    }
-
-    fn fresh_key(&mut self, remaining: u32) -> LiveKey {
-        let name = Value::from(format!("k{}", self.keys.len() + 1).as_str());
-        self.keys.push(name.clone());
-        LiveKey { name, remaining, last_seen: Value::Null }
+        let mut random = stream(seed, "register");
+        let keys = Keys::new(options.live_keys, options.operations_per_key, &mut random);
+        Self { random, options, keys, next_value: 1 }
     }
 
     /// A value that was never written: a number, and as much behind it as it takes.
@@ -171,31 +143,28 @@ impl Register {
 
 impl Generator for Register {
     fn next_invocation(&mut self) -> Invocation {
-        let slot = self.random.random_range(0..self.live.len());
-        let (key, last_seen) = (self.live[slot].name.clone(), self.live[slot].last_seen.clone());
-        let invocation = self.draw(key, last_seen);
-        self.live[slot].remaining -= 1;
-        if self.live[slot].remaining == 0 {
-            self.live[slot] = self.fresh_key(self.options.operations_per_key);
-        }
-        invocation
+        let place = self.keys.pick(&mut self.random);
+        let key = self.keys.at(place);
+        let (name, last_seen) = (key.name.clone(), key.known.clone());
+        self.keys.used(place);
+        self.draw(name, last_seen)
     }
 
     fn next_read(&mut self) -> Option<Invocation> {
-        let slot = self.random.random_range(0..self.live.len());
-        Some(Invocation::read(self.live[slot].name.clone()))
+        let place = self.keys.pick(&mut self.random);
+        Some(Invocation::read(self.keys.at(place).name.clone()))
     }
 
     /// Aims compare-and-sets.
     fn completed(&mut self, invocation: &Invocation, completion: &Completion) {
         let Some(seen) = completion.observed(invocation) else { return };
-        if let Some(key) = self.live.iter_mut().find(|key| key.name == invocation.key) {
-            key.last_seen = seen.clone();
+        if let Some(key) = self.keys.named(&invocation.key) {
+            key.known = seen.clone();
         }
     }
 
     fn closing(&self) -> Vec<Closing> {
-        reads(&self.keys)
+        reads(self.keys.names())
     }
 }
 
@@ -247,8 +216,8 @@ mod tests {
             *per_key.entry(invocation.key.clone()).or_default() += 1;
         }
         assert!(per_key.values().all(|&count| count <= 400));
-        assert!(register.keys.len() >= 20_000 / 400);
-        assert!(per_key.keys().all(|key| register.keys.contains(key)));
+        assert!(register.keys.names().len() >= 20_000 / 400);
+        assert!(per_key.keys().all(|key| register.keys.names().contains(key)));
     }
 
     #[test]

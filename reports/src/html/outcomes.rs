@@ -56,7 +56,7 @@ impl OutcomeTables {
             ok: count(it.ok),
             note: match it.ok - it.effective.min(it.ok) {
                 0 => String::new(),
-                without => format!("{} found another value", count(without)),
+                without => format!("{} were refused", count(without)),
             },
             fail: count(it.fail),
             info: count(it.info),

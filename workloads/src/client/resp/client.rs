@@ -6,6 +6,7 @@
 //! an outcome was open only success closes it. A session whose last update stayed open is left: its
 //! request may still be under way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +16,10 @@ use tokio::time::sleep;
 use super::super::dial::Dial;
 use super::super::protocol::{BoxFuture, Client, ClientOptions, Endpoint, RetryPolicy};
 use super::super::violation::ProtocolViolation;
-use super::commands::{command, error_text, interpret, unexpected};
+use super::commands::{command, error_text, interpret, unexpected, word};
 use super::connection::{Connection, Idle};
 use super::reply::Reply;
+use super::transaction;
 use crate::operation::{Completion, Invocation};
 
 /// How often an update is sent in a session, the first time included.
@@ -69,6 +71,9 @@ impl RespClient {
     }
 
     async fn perform(&mut self, invocation: &Invocation) -> Completion {
+        if let Some(commands) = transaction::commands(invocation) {
+            return self.transact(invocation, &commands).await;
+        }
         let Some(command) = command(invocation) else {
             return Completion::Fail("this client cannot express the operation".into());
         };
@@ -76,6 +81,54 @@ impl RespClient {
             return self.insist(invocation, &command).await;
         }
         self.ask_for(invocation, &command).await
+    }
+
+    /// Queues `commands` and has them carried out at one moment, all on one connection: on another
+    /// they would be commands of their own.
+    async fn transact(&mut self, invocation: &Invocation, commands: &[Vec<Bytes>]) -> Completion {
+        let connection = match self.queue(commands).await {
+            Ok(connection) => connection,
+            // Nothing is done before `EXEC` is sent.
+            Err(why) => return Completion::Fail(why),
+        };
+        let reply = match self.send(connection, &[word("EXEC")]).await {
+            Ok((connection, reply)) => {
+                self.connection = Some(connection);
+                reply
+            }
+            Err(completion) => return completion,
+        };
+        transaction::interpret(invocation, &reply).unwrap_or_else(|unexpected| {
+            let why = unexpected.what.as_str().into();
+            self.distrust(unexpected);
+            Completion::Unknown(why)
+        })
+    }
+
+    /// Begins a transaction with `commands`: the connection that has it, or why there is none.
+    async fn queue(&mut self, commands: &[Vec<Bytes>]) -> Result<Connection, Arc<str>> {
+        let mut connection = self.connected().await?;
+        let begin = (vec![word("MULTI")], "OK");
+        let queued = commands.iter().map(|command| (command.clone(), "QUEUED"));
+        for (command, expected) in [begin].into_iter().chain(queued) {
+            let (same, reply) = match self.send(connection, &command).await {
+                Ok(replied) => replied,
+                Err(Completion::Fail(why) | Completion::Unknown(why)) => return Err(why),
+                Err(other) => return Err(format!("{other:?}").into()),
+            };
+            connection = same;
+            match reply {
+                Reply::Simple(text) if text == expected => {}
+                Reply::Error(message) => return Err(error_text(&message).into()),
+                other => {
+                    let unexpected = unexpected("a command of a transaction", &other);
+                    let why = unexpected.what.as_str().into();
+                    self.distrust(unexpected);
+                    return Err(why);
+                }
+            }
+        }
+        Ok(connection)
     }
 
     /// Sends an update under the next number of the session until there is an answer.
@@ -146,18 +199,31 @@ impl RespClient {
 
     /// Sends one command once; what came of it if that is no reply.
     async fn ask(&mut self, command: &[Bytes]) -> Result<Reply, Completion> {
+        let connection = self.connected().await.map_err(Completion::Fail)?;
+        let (connection, reply) = self.send(connection, command).await?;
+        self.connection = Some(connection);
+        Ok(reply)
+    }
+
+    /// The connection there is, or a new one, or why there is none: nothing was sent.
+    async fn connected(&mut self) -> Result<Connection, Arc<str>> {
         self.drop_unless_quiet();
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
             None => Connection::open(&self.dial, &self.endpoint, self.options.limits.connect)
                 .await
-                .map_err(|error| Completion::Fail(error.to_string().into()))?,
-        };
+                .map_err(|error| error.to_string().into()),
+        }
+    }
+
+    /// Sends one command on this connection: it and the reply, or what came of the command.
+    async fn send(
+        &mut self,
+        mut connection: Connection,
+        command: &[Bytes],
+    ) -> Result<(Connection, Reply), Completion> {
         match connection.request(command, self.options.limits.reply).await {
-            Ok(reply) => {
-                self.connection = Some(connection);
-                Ok(reply)
-            }
+            Ok(reply) => Ok((connection, reply)),
             Err(error) => match error.protocol_violation() {
                 Some(violation) => {
                     let why = violation.what.as_str().into();

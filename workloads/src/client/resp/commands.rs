@@ -13,64 +13,89 @@
 //! Values are compared byte for byte: an integer is what the store sends exactly as it was written,
 //! so that a store which answers `017` or `17.0` for 17 answers with a value that no client wrote.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use bytes::Bytes;
 use partita_checker::Value;
 
 use super::super::violation::ProtocolViolation;
-use super::reply::{Reply, sample};
+use super::reply::Reply;
+use super::values::{decode, elements, encode};
 use crate::operation::{Completion, Invocation, Kind};
 
-/// Error words after which the command certainly did not and will not happen. Every other word
-/// leaves the outcome open.
-pub const DEFINITE: &[&str] = &[
-    "ERR",
-    "NOLEADER",
-    "NOTLEADER",
-    "BUSY",
-    "DROPPED",
-    "READFAILED",
-    "WRONGTYPE",
-    "NOAUTH",
-    "NOPERM",
-];
+/// An error after which an operation has not taken effect and never will.
+#[derive(Debug, Clone, Copy)]
+pub struct Definite {
+    /// The first word of the reply.
+    pub word: &'static str,
+    /// Why it is certain.
+    pub why: &'static str,
+}
 
-/// The longest value that is recorded whole, in bytes: longer than any that a workload writes. What
-/// is longer is another value in any case, and would only fill the history.
-const WHOLE_VALUE: usize = 64 << 10;
+/// The errors that are certain. Every other one leaves the outcome of an update open.
+///
+/// They are those of raft-node, with its reasons (`raft-node/src/core/refusal.rs`), and those that
+/// Redis answers before it looks at a key.
+pub const DEFINITE: &[Definite] = &[
+    Definite { word: "ERR", why: "malformed, over a limit, or without effect by its own rules" },
+    Definite { word: "WRONGTYPE", why: "the key holds a value of another type, which stays" },
+    Definite { word: "EXECABORT", why: "a command was refused while it was queued: none is done" },
+    Definite { word: "NOLEADER", why: "no leader was known or reachable: nothing was submitted" },
+    Definite { word: "NOTLEADER", why: "refused by a node that does not lead" },
+    Definite { word: "BUSY", why: "too much is waiting: nothing was submitted" },
+    Definite { word: "DROPPED", why: "another entry was committed in the place of its own" },
+    Definite { word: "READFAILED", why: "a read was not confirmed by a quorum" },
+    Definite { word: "NOSESSION", why: "the session of this attempt is not known" },
+    Definite { word: "STALESEQUENCE", why: "the number of this attempt is an old one" },
+    Definite { word: "NOAUTH", why: "refused before it is looked at" },
+    Definite { word: "NOPERM", why: "refused before it is looked at" },
+];
 
 /// How much of an error's text is recorded, in characters.
 const ERROR_CHARACTERS: usize = 300;
 
-/// Whether there is a command for operations of this kind.
-pub(super) const fn supports(kind: Kind) -> bool {
-    match kind {
-        Kind::Read | Kind::Write | Kind::Cas | Kind::Delete | Kind::Expire | Kind::Append => true,
-    }
+/// Whether this word begins an error that is certain.
+pub(super) fn is_definite(word: &str) -> bool {
+    DEFINITE.iter().any(|row| row.word == word)
 }
 
-/// The command that performs `invocation`, if the protocol has one.
+/// The command that performs `invocation`, if it is one command.
 pub(super) fn command(invocation: &Invocation) -> Option<Vec<Bytes>> {
-    let word = |text: &'static str| Bytes::from_static(text.as_bytes());
-    let key = encode(&invocation.key);
+    let key = || encode(&invocation.key);
+    let value = || encode(&invocation.value);
+    let on_key = |name: &'static str| vec![word(name), key()];
+    let with_value = |name: &'static str| vec![word(name), key(), value()];
     Some(match (invocation.kind, &invocation.value) {
-        (Kind::Read, _) => vec![word("GET"), key],
-        (Kind::Write, value) => vec![word("SET"), key, encode(value)],
+        (Kind::Read, _) => on_key("GET"),
+        (Kind::Write, _) => with_value("SET"),
         (Kind::Cas, Value::List(operands)) => match &operands[..] {
             [expected, new] if !expected.is_null() => {
-                vec![word("SET"), key, encode(new), word("IFEQ"), encode(expected), word("GET")]
+                let condition = [word("IFEQ"), encode(expected), word("GET")];
+                [vec![word("SET"), key(), encode(new)], condition.to_vec()].concat()
             }
             _ => return None,
         },
-        (Kind::Append, token) => vec![word("APPEND"), key, encode(token)],
-        (Kind::Delete, _) => vec![word("DEL"), key],
+        (Kind::Append, _) => with_value("APPEND"),
+        (Kind::Delete, _) => on_key("DEL"),
         (Kind::Expire, _) => {
             let life = invocation.after?.as_millis();
-            vec![word("PEXPIRE"), key, Bytes::from(life.to_string())]
+            vec![word("PEXPIRE"), key(), Bytes::from(life.to_string())]
         }
-        _ => return None,
+        (Kind::Increment, _) => with_value("INCRBY"),
+        (Kind::AddElement, _) => with_value("SADD"),
+        (Kind::RemoveElement, _) => with_value("SREM"),
+        (Kind::HasElement, _) => with_value("SISMEMBER"),
+        (Kind::ReadElements, _) => on_key("SMEMBERS"),
+        (Kind::Enqueue, _) => with_value("RPUSH"),
+        (Kind::Push, _) => with_value("LPUSH"),
+        (Kind::Dequeue | Kind::Pop, _) => on_key("LPOP"),
+        (Kind::Acquire, _) => vec![word("SET"), key(), value(), word("NX")],
+        (Kind::Release, _) => with_value("DELIFEQ"),
+        (Kind::Cas | Kind::Transaction, _) => return None,
     })
+}
+
+/// A word of a command.
+pub(super) const fn word(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
 }
 
 /// What the store's reply says of the operation, unless there is no such reply to it.
@@ -79,23 +104,36 @@ pub(super) fn interpret(
     reply: &Reply,
 ) -> Result<Completion, ProtocolViolation> {
     if let Reply::Error(message) = reply {
-        let why = error_text(message);
-        let word = why.split(' ').next().unwrap_or_default();
-        let definite = invocation.kind.is_read() || DEFINITE.contains(&word);
-        let why = why.as_str().into();
-        return Ok(if definite { Completion::Fail(why) } else { Completion::Unknown(why) });
+        return Ok(refusal(invocation.kind, message));
     }
+    let refused = |why: &str| Completion::Refused(why.into());
     Ok(match (invocation.kind, &invocation.value, reply) {
-        (Kind::Read, _, Reply::Null | Reply::Bulk(_)) => Completion::Answered(decode(reply)),
-        (Kind::Write, _, Reply::Simple(text)) if &text[..] == b"OK" => Completion::Done,
+        (Kind::Read | Kind::Dequeue | Kind::Pop, _, Reply::Null | Reply::Bulk(_)) => {
+            Completion::Answered(decode(reply))
+        }
+        (Kind::Write | Kind::Acquire, _, Reply::Simple(text)) if &text[..] == b"OK" => {
+            Completion::Done
+        }
+        (Kind::Acquire, _, Reply::Null) => refused("the lock is held"),
+        (Kind::Release, _, Reply::Integer(1)) => Completion::Done,
+        (Kind::Release, _, Reply::Integer(0)) => refused("the owner does not hold the lock"),
         (Kind::Append, token, Reply::Integer(length)) if *length >= length_of(token) => {
             Completion::Done
         }
         (Kind::Delete, _, Reply::Integer(0 | 1)) => Completion::Done,
-        (Kind::Expire, _, Reply::Integer(0)) => {
-            Completion::Fail("there is no key to expire".into())
-        }
+        (Kind::Expire, _, Reply::Integer(0)) => refused("there is no key to expire"),
         (Kind::Expire, _, Reply::Integer(1)) => Completion::Scheduled,
+        (Kind::Increment, _, Reply::Integer(_)) => Completion::Done,
+        (Kind::Enqueue | Kind::Push, _, Reply::Integer(1..)) => Completion::Done,
+        (
+            Kind::AddElement | Kind::RemoveElement | Kind::HasElement,
+            _,
+            Reply::Integer(found @ (0 | 1)),
+        ) => Completion::Answered(Value::Bool(*found == 1)),
+        (Kind::ReadElements, _, reply) => match elements(reply) {
+            Some(elements) => Completion::Answered(Value::list(elements)),
+            None => return Err(no_such_reply(invocation.kind, reply)),
+        },
         (Kind::Cas, Value::List(operands), Reply::Null | Reply::Bulk(_)) => {
             let saw = decode(reply);
             if operands.first() == Some(&saw) {
@@ -104,12 +142,24 @@ pub(super) fn interpret(
                 Completion::Mismatch { saw: Some(saw) }
             }
         }
-        _ => {
-            let kind = invocation.kind.name();
-            let article = if kind.starts_with(['a', 'e']) { "an" } else { "a" };
-            return Err(unexpected(&format!("{article} {kind}"), reply));
-        }
+        _ => return Err(no_such_reply(invocation.kind, reply)),
     })
+}
+
+/// What an error says of an operation of this kind.
+pub(super) fn refusal(kind: Kind, message: &[u8]) -> Completion {
+    let why = error_text(message);
+    let word = why.split(' ').next().unwrap_or_default();
+    let is_certain = kind.is_read() || is_definite(word);
+    let why = why.as_str().into();
+    if is_certain { Completion::Fail(why) } else { Completion::Unknown(why) }
+}
+
+/// That an operation of this kind has no such reply.
+pub(super) fn no_such_reply(kind: Kind, reply: &Reply) -> ProtocolViolation {
+    let name = kind.name();
+    let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
+    unexpected(&format!("{article} {name}"), reply)
 }
 
 /// That there is no such reply to `what`.
@@ -125,34 +175,6 @@ pub(super) fn error_text(message: &[u8]) -> String {
 
 fn length_of(token: &Value) -> i64 {
     i64::try_from(encode(token).len()).unwrap_or(i64::MAX)
-}
-
-/// Scalars travel as text: a text is sent as it is, an integer in digits and read back as one.
-fn encode(value: &Value) -> Bytes {
-    match value {
-        Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
-        other => Bytes::from(other.to_string()),
-    }
-}
-
-/// The value that these bytes stand for: an integer only if they are exactly what [`encode`] makes of
-/// one, and otherwise a text. What is no UTF-8, or longer than any value that was written, becomes a
-/// text in ASCII that no workload writes.
-fn decode(reply: &Reply) -> Value {
-    let Reply::Bulk(bytes) = reply else { return Value::Null };
-    if bytes.len() > WHOLE_VALUE {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(bytes);
-        let (length, hash) = (bytes.len(), hasher.finish());
-        return Value::text(format!("{} [{length} bytes, hash {hash:016x}]", sample(bytes)));
-    }
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return Value::text(bytes.escape_ascii().to_string());
-    };
-    match text.parse::<i64>() {
-        Ok(number) if number.to_string() == text => Value::Integer(number),
-        _ => Value::text(text),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod connection;
 mod membership;
 mod probe;
 mod reply;
+mod transaction;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use client::RespClient;
 use membership::Membership;
 use probe::RespProbe;
 
-pub use commands::DEFINITE;
+pub use commands::{DEFINITE, Definite};
 
 /// The row of the table of protocols.
 pub const ENTRY: ProtocolEntry =
@@ -44,7 +46,26 @@ struct Resp {
 
 impl Protocol for Resp {
     fn supports(&self, kind: Kind) -> bool {
-        commands::supports(kind)
+        match kind {
+            Kind::Read
+            | Kind::Write
+            | Kind::Cas
+            | Kind::Delete
+            | Kind::Expire
+            | Kind::Append
+            | Kind::Increment
+            | Kind::AddElement
+            | Kind::RemoveElement
+            | Kind::HasElement
+            | Kind::ReadElements
+            | Kind::Enqueue
+            | Kind::Dequeue
+            | Kind::Push
+            | Kind::Pop
+            | Kind::Acquire
+            | Kind::Release
+            | Kind::Transaction => true,
+        }
     }
 
     fn supports_retry(&self, policy: RetryPolicy) -> bool {
