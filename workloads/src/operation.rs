@@ -262,7 +262,7 @@ impl Completion {
             }
             Self::Scheduled => event.error = Some("the key expires in a while".into()),
             Self::Fail(why) | Self::Unknown(why) | Self::Refused(why) => {
-                event.error = Some(Arc::clone(why))
+                event.error = Some(Arc::clone(why));
             }
         }
         event
