@@ -7,12 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use partita_reports::RoleChange;
+use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::{Connection, Dial, OpenError, Status, StatusError};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::RunClock;
+use super::events::Events;
 
 /// Time between two looks at a node.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -73,13 +74,14 @@ struct Seen {
 pub struct Observer {
     nodes: Arc<[Watched]>,
     seen: Arc<Mutex<Seen>>,
+    events: Events,
 }
 
 impl Observer {
     /// Starts watching `nodes`; the tasks end when the returned set is dropped.
-    pub fn start(nodes: Vec<Watched>, clock: RunClock) -> (Self, JoinSet<()>) {
+    pub fn start(nodes: Vec<Watched>, clock: RunClock, events: Events) -> (Self, JoinSet<()>) {
         let seen = Seen { latest: vec![None; nodes.len()], changes: Vec::new() };
-        let observer = Self { nodes: nodes.into(), seen: Arc::new(Mutex::new(seen)) };
+        let observer = Self { nodes: nodes.into(), seen: Arc::new(Mutex::new(seen)), events };
         let mut tasks = JoinSet::new();
         for place in 0..observer.nodes.len() {
             tasks.spawn(watch(observer.clone(), place, clock));
@@ -160,6 +162,11 @@ impl Observer {
                 role: sight.role().to_owned(),
                 term: sight.term(),
             };
+            self.events.tell(RunEvent::RoleChanged {
+                node: change.node.clone(),
+                role: change.role.clone(),
+                term: change.term,
+            });
             seen.changes.push(change);
         }
         seen.latest[place] = Some(sight);

@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use partita_nemesis::{Fault, Ports};
+use partita_reports::spec::{Document, TargetSpec};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -25,9 +26,6 @@ const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml")
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Target {
-    /// Where it was found: its name, if it is built in, or the absolute path of its file.
-    #[serde(skip)]
-    pub source: String,
     /// The target's name; run folders bear it.
     pub name: String,
     /// What it is, in a line.
@@ -48,6 +46,10 @@ pub struct Target {
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
     #[serde(default)]
     pub each_mutation: Vec<String>,
+    /// The exit codes with which a node may end on its own. Any other end that no fault explains is a
+    /// crash.
+    #[serde(default)]
+    pub expected_exits: Vec<i32>,
     /// How its leader and its members are changed. A target may have none of that.
     #[serde(default)]
     pub membership: Membership,
@@ -173,21 +175,48 @@ impl Target {
     ///
     /// [`TargetError`], naming the file and what was expected.
     pub fn find(name: &str) -> Result<Self, TargetError> {
-        if let Some(target) = Self::built_in().into_iter().find(|target| target.name == name) {
-            return Ok(target);
+        Self::of(&Self::spec(name)?)
+    }
+
+    /// What a run's specification has of the target that [`Self::find`] finds: a built-in name, or the
+    /// text of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] if there is no such name and no such file.
+    pub fn spec(name: &str) -> Result<TargetSpec, TargetError> {
+        if BUILT_IN.iter().any(|(known, _)| *known == name) {
+            return Ok(TargetSpec::BuiltIn(name.to_owned()));
         }
         if !Path::new(name).exists() {
             return Err(Names::Targets.unknown(name).into());
         }
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
-        let text = std::fs::read_to_string(name).map_err(unreadable)?;
-        let mut target = Self::parse(name, &text)?;
-        target.source = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
-        Ok(target)
+        let toml = std::fs::read_to_string(name).map_err(unreadable)?;
+        let name = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
+        Ok(TargetSpec::Described(Document { name, toml }))
+    }
+
+    /// The target of a specification.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`], naming what was expected.
+    pub fn of(spec: &TargetSpec) -> Result<Self, TargetError> {
+        match spec {
+            TargetSpec::Described(Document { name, toml }) => Self::parse(name, toml),
+            TargetSpec::BuiltIn(name) => {
+                let (known, text) = BUILT_IN
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .ok_or_else(|| Names::Targets.unknown(name))?;
+                Self::parse(known, text)
+            }
+        }
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
-        let mut target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
+        let target: Self = toml::from_str(text).map_err(|source| TargetError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
@@ -210,7 +239,6 @@ impl Target {
             let line = 1 + before.filter(|byte| *byte == b'\n').count();
             return Err(TargetError::Membership { path: path.to_owned(), line, problem });
         }
-        path.clone_into(&mut target.source);
         Ok(target)
     }
 
