@@ -1,82 +1,8 @@
-//! The exit codes, which scripts depend on.
-//!
-//! A command that comes to several results, such as the verdicts on several files, ends with the
-//! worst of them, by [`Exit::worse`]: a violation stands whatever else went wrong, and *valid* means
-//! that nothing did.
+//! Why a command came to no result. What it ends with is decided in [`partita_reports::exit`].
 
-use std::process::ExitCode;
-
-use partita_checker::Verdict;
+pub use partita_reports::Exit;
 use partita_reports::text::visible::escaped;
 use serde::Serialize;
-
-/// How a command ends. The numbers are a contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// 0: every verdict is valid, or the command simply did what it was asked.
-    Valid,
-    /// 1: a violation was found.
-    Violation,
-    /// 2: bad arguments or bad input.
-    Usage,
-    /// 3: unknown; a budget ran out, or nothing was tested.
-    Unknown,
-    /// 4: the harness or the target failed.
-    Harness,
-}
-
-impl Exit {
-    /// The number.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Valid => 0,
-            Self::Violation => 1,
-            Self::Usage => 2,
-            Self::Unknown => 3,
-            Self::Harness => 4,
-        }
-    }
-
-    /// The one of two results that a command ends with that came to both. A violation (1) outweighs
-    /// a failure of the harness (4), which outweighs what could not be read or written (2), which
-    /// outweighs an unknown verdict (3), which outweighs a valid one (0).
-    #[must_use]
-    pub fn worse(self, other: Self) -> Self {
-        let rank = |exit: Self| match exit {
-            Self::Valid => 0,
-            Self::Unknown => 1,
-            Self::Usage => 2,
-            Self::Harness => 3,
-            Self::Violation => 4,
-        };
-        if rank(other) > rank(self) { other } else { self }
-    }
-
-    /// How a process of this program ended that ended with `code`: killed, or with anything else
-    /// that no command ends with, means that the harness failed.
-    pub fn of_code(code: i32) -> Self {
-        [Self::Valid, Self::Violation, Self::Usage, Self::Unknown]
-            .into_iter()
-            .find(|exit| i32::from(exit.code()) == code)
-            .unwrap_or(Self::Harness)
-    }
-}
-
-impl From<Verdict> for Exit {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Valid => Self::Valid,
-            Verdict::Unknown => Self::Unknown,
-            Verdict::Violation => Self::Violation,
-        }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
-}
 
 /// Why a command came to no result, for people, with the exit code that says whose fault it is.
 #[derive(Debug)]
@@ -174,16 +100,5 @@ mod tests {
         let denied = ["--target", "a.toml: denied", "denied"];
         assert_eq!(told(&denied), denied[..2]);
         assert_eq!(told(&["a", "b", "c"]), ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn the_worst_of_several_results_is_the_one_that_counts() {
-        let by_weight = [Exit::Valid, Exit::Unknown, Exit::Usage, Exit::Harness, Exit::Violation];
-        for (place, lighter) in by_weight.into_iter().enumerate() {
-            for heavier in &by_weight[place..] {
-                assert_eq!(lighter.worse(*heavier), *heavier);
-                assert_eq!(heavier.worse(lighter), *heavier);
-            }
-        }
     }
 }

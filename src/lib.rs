@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod exit;
+pub mod judge;
 pub mod names;
 pub mod run;
 pub mod targets;

@@ -1,7 +1,8 @@
 //! Runs played again and shrunk, from the command line to the files they leave.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use partita_nemesis::FaultRecord;
 use tempfile::TempDir;
@@ -81,12 +82,88 @@ fn replay_repeats_a_run_by_its_plan_or_on_the_very_same_nodes() {
 }
 
 #[test]
+fn a_run_is_the_same_whether_it_is_asked_for_by_arguments_or_by_its_specification() {
+    let ground = Ground::new(TWO_FAULTS);
+    let arguments = "--schedule mine.toml --time 3s --seed 5 --rate 200 --nodes 3";
+    let printed = ground.partita(&format!("run {arguments} --print-spec"));
+    assert_eq!(printed.status.code(), Some(0), "{}", said(&printed));
+    let spec = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert_eq!(spec.lines().count(), 1, "{spec}");
+    assert!(!ground.0.path().join("partita-runs").exists(), "nothing was run");
+
+    let first = ground.partita(&format!("run {arguments} --out first"));
+    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+    // The specification is all it takes.
+    fs::remove_file(ground.0.path().join("mine.toml")).expect("removed");
+    let mut second = Command::new(env!("CARGO_BIN_EXE_partita"));
+    second.args(["run", "--spec", "-", "--out", "second"]).current_dir(ground.0.path());
+    second.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut second = second.spawn().expect("partita starts");
+    second.stdin.take().expect("a pipe").write_all(spec.as_bytes()).expect("read");
+    let second = second.wait_with_output().expect("ended");
+    assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    for name in ["spec.json", "schedule.toml"] {
+        let texts = ["first", "second"].map(|out| ground.text(&format!("{out}/latest/{name}")));
+        assert_eq!(texts[0], texts[1], "{name}");
+    }
+    let spec = ground.text("first/latest/spec.json");
+    assert!(spec.contains("one-way"), "the schedule stands in it: {spec}");
+}
+
+#[test]
+fn a_specification_that_is_not_understood_is_refused() {
+    let ground = Ground::new(TWO_FAULTS);
+    let spec = ground.partita("run --seed 1 --print-spec");
+    let spec = String::from_utf8_lossy(&spec.stdout).into_owned();
+    let refused = |text: &str, words: &str| {
+        fs::write(ground.0.path().join("spec.json"), text).expect("written");
+        let output = ground.partita("run --spec spec.json");
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    };
+    refused(&spec.replace("\"format\":1", "\"format\":9"), "format 9");
+    refused(&spec.replace("\"seed\"", "\"sead\""), "`sead`");
+    refused(&spec.replace("\"raft-node\"", "\"rafft-node\""), "did you mean `raft-node`");
+    refused(&spec.replace("\"nodes\":3", "\"nodes\":0"), "expected 1 to 9");
+    fs::write(ground.0.path().join("spec.json"), &spec).expect("written");
+    let both = ground.partita("run --spec spec.json --seed 3");
+    assert_eq!(both.status.code(), Some(2), "{}", said(&both));
+    assert!(said(&both).contains("cannot be used with"), "{}", said(&both));
+}
+
+#[test]
+fn a_folder_that_was_copied_is_played_again_without_the_original_and_the_target_file() {
+    let ground = Ground::new(TWO_FAULTS);
+    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/src/targets/raft-node.toml");
+    let target = fs::read_to_string(built_in).expect("the built-in target");
+    let target = target.replace("name = \"raft-node\"", "name = \"my-store\"");
+    fs::write(ground.0.path().join("store.toml"), target).expect("written");
+    let run = ground.partita("run --target store.toml --schedule mine.toml --time 3s --seed 5");
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+
+    let elsewhere = Ground::new("");
+    let original = fs::canonicalize(ground.0.path().join("partita-runs/latest")).expect("a run");
+    let copy = elsewhere.0.path().join("copy");
+    let copied = Command::new("cp").arg("-r").arg(&original).arg(&copy).status();
+    assert!(copied.expect("cp runs").success());
+    drop(ground);
+    assert!(!original.exists());
+
+    let replay = elsewhere.partita("replay copy");
+    assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    assert!(said(&replay).contains("1 of 1: valid"), "{}", said(&replay));
+    assert_eq!(elsewhere.faults("copy/replays/latest").len(), 2);
+    let replayed = elsewhere.text("copy/replays/latest/run.json");
+    assert!(replayed.contains("\"target\": \"my-store\""), "{replayed}");
+}
+
+#[test]
 fn what_is_no_run_cannot_be_played_again() {
     let ground = Ground::new(TWO_FAULTS);
     for command in ["replay nowhere", "shrink nowhere", "replay ."] {
         let output = ground.partita(command);
         assert_eq!(output.status.code(), Some(2), "{command}: {}", said(&output));
-        let missing = if command.ends_with('.') { "plan.json" } else { "nowhere" };
+        let missing = if command.ends_with('.') { "spec.json" } else { "nowhere" };
         assert!(said(&output).contains(missing), "{}", said(&output));
     }
 }

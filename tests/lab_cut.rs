@@ -114,7 +114,7 @@ enum Moment {
 /// Fifty moments between the first word and the last file.
 fn moments() -> Vec<Moment> {
     use Moment::{Events, Has, Said};
-    let mut moments = vec![Said("run "), Has("plan.json"), Has("nodes"), Said("nodes are up")];
+    let mut moments = vec![Said("run "), Has("spec.json"), Has("nodes"), Said("nodes are up")];
     moments.push(Has("history.jsonl"));
     moments.extend((0..36).map(|number| Events(1 + 40 * number)));
     moments.extend([Said(" begins"), Said(" healed;"), Said("all faults are healed")]);
@@ -198,6 +198,11 @@ fn a_run_whose_controller_is_killed_is_judged_by_the_process_that_started_it() {
     assert_eq!(record["verdict"], "unknown");
     assert!(record["counts"]["ok"].as_u64() > Some(0), "{record:#}");
     run.assert_told("ended by signal 9");
+    let told = events_told(&run.folder());
+    assert!(
+        told.contains(&"fault-injected".to_owned()),
+        "of the process that was killed: {told:?}"
+    );
     remains::assert_none(run.out.path());
 }
 
@@ -244,11 +249,55 @@ fn a_node_that_panics_ends_the_run_and_its_own_line_says_why() {
     let mut run =
         Run::begin(&["--target", target, "--nemesis", "none", "--time", "30s", "--seed", "1"]);
     let (code, stdout) = run.end();
-    assert_eq!(code, Some(4), "{stdout}");
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.starts_with("crash: panic at src/log.rs:31\n"), "{stdout}");
     assert!(stdout.contains("n2 ended on its own"), "{stdout}");
     assert!(stdout.contains("the log has a hole"), "{stdout}");
     run.assert_told("the log has a hole");
-    assert!(run.json("run.json")["failure"].as_str().is_some_and(|it| it.contains("log.rs:31:9")));
+    let record = run.json("run.json");
+    assert_eq!((&record["verdict"], &record["failure"]), (&"unknown".into(), &Value::Null));
+    let finding = &record["findings"][0];
+    assert_eq!((&finding["kind"], &finding["node"]), (&"crash".into(), &"n2".into()));
+    assert_eq!(finding["place"], serde_json::json!({ "file": "src/log.rs", "line": 31 }));
+    let junit = fs::read_to_string(run.folder().join("junit.xml")).expect("a report");
+    assert!(junit.contains("<failure") && junit.contains("type=\"crash\""), "{junit}");
+    let told = events_told(&run.folder());
+    assert!(told.contains(&"node-ended".to_owned()) && told.contains(&"stopping".to_owned()));
+}
+
+#[test]
+fn a_node_that_ends_as_its_description_expects_is_no_finding() {
+    let place = tempfile::tempdir().expect("a folder");
+    let script = "\
+        \"$@\" & node=$!; trap 'kill $node' TERM; \
+        if [[ $PWD == */n3 ]]; then sleep 2; kill -9 $node; exit 9; fi; wait $node";
+    let path = target(place.path(), script);
+    let text = fs::read_to_string(&path).expect("a target");
+    fs::write(&path, format!("expected-exits = [9]\n{text}")).expect("written");
+    let path = path.to_str().expect("a path");
+    let mut run =
+        Run::begin(&["--target", path, "--nemesis", "none", "--time", "4s", "--seed", "1"]);
+    let (code, stdout) = run.end();
+    assert_eq!(code, Some(3), "two of three nodes answer the final reads: {stdout}");
+    assert_eq!(run.json("run.json")["findings"], serde_json::json!([]));
+    let text = fs::read_to_string(run.folder().join("events.jsonl")).expect("events");
+    let ended = text.lines().find(|line| line.contains("\"node-ended\"")).expect("told");
+    assert!(ended.contains("\"expected\":true"), "{ended}");
+}
+
+/// The types of the events in a run's folder, which are whole, in order of time, and one run's.
+fn events_told(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("events.jsonl")).expect("events");
+    let events: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("whole")).collect();
+    let times: Vec<u64> = events.iter().map(|it| it["at_ns"].as_u64().expect("a time")).collect();
+    assert!(times.is_sorted(), "{text}");
+    let types: Vec<String> =
+        events.iter().map(|it| it["type"].as_str().expect("a type").to_owned()).collect();
+    assert_eq!(types.first().map(String::as_str), Some("started"), "{text}");
+    assert_eq!(types.last().map(String::as_str), Some("finished"), "{text}");
+    assert_eq!(types.iter().filter(|it| *it == "finished").count(), 1, "{text}");
+    types
 }
 
 #[test]

@@ -311,7 +311,7 @@ fn an_honest_store_under_every_fault_that_relays_have_is_proved_valid() {
     assert!(faults.contains("chunks withheld") && faults.contains("connections reset"));
     let links = run.text("links.jsonl");
     assert!(links.contains("\"forwarded_bytes\":") && links.contains("\"blocked\":"), "{links}");
-    assert!(run.text("plan.json").contains("\"--lab\",\n    \"proxies\""));
+    assert_eq!(run.json("spec.json")["lab"], "proxies");
 }
 
 #[test]

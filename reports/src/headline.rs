@@ -4,8 +4,9 @@ use partita_checker::{Analysis, Counterexample, Verdict};
 use partita_nemesis::FaultRecord;
 
 use crate::checked::CheckedHistory;
+use crate::finding::{Finding, FindingKind};
 use crate::groups::{Group, Groups};
-use crate::run::Run;
+use crate::run::{Run, RunRecord};
 use crate::text::number::{count, counted};
 use crate::text::operation::value;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
@@ -14,6 +15,8 @@ use crate::text::visible::{TEXT_CHARACTERS, visible};
 pub(crate) struct Headline {
     /// What it is.
     pub(crate) verdict: Verdict,
+    /// What it is about, if that was found of the system under test.
+    pub(crate) finding: Option<FindingKind>,
     /// A few words: `Violation: stale read`.
     pub(crate) title: String,
     /// One or two sentences: what was shown, or why nothing was.
@@ -31,26 +34,36 @@ impl Headline {
                 reasons.push(reason.clone());
             }
         }
-        let reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
-        let (title, lead, remarks) = match verdict {
-            Verdict::Valid => {
+        let mut reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
+        let finding = leading(run.record, verdict);
+        let (title, lead, remarks) = match (verdict, finding) {
+            (Verdict::Valid | Verdict::Unknown, Some(finding)) => {
+                let lead = sentence(&finding.sentence);
+                reasons.retain(|reason| *reason != lead);
+                (capital(&finding.in_words()), lead, reasons)
+            }
+            (Verdict::Valid, None) => {
                 let lead = format!(
                     "{PROVED} certificate.json holds that order for {}.",
                     extent(run.analysis)
                 );
                 ("Linearizable".to_owned(), lead, reasons)
             }
-            Verdict::Violation => {
+            (Verdict::Violation, _) => {
                 let (title, lead) = violated(run.analysis);
                 let counted = counted_violations(run.analysis, run.faults);
                 (title, lead, counted.chain(staleness(run.analysis)).chain(reasons).collect())
             }
-            Verdict::Unknown => {
+            (Verdict::Unknown, None) => {
                 let (lead, remarks) = undecided(run, reasons);
                 ("Unknown: nothing was proved".to_owned(), lead, remarks)
             }
         };
-        Self { verdict, title, lead, remarks }
+        let finding = match verdict {
+            Verdict::Violation => Some(FindingKind::Violation),
+            _ => finding.map(|finding| finding.kind),
+        };
+        Self { verdict, finding, title, lead, remarks }
     }
 
     /// The verdict on a history that was checked by itself.
@@ -75,8 +88,16 @@ impl Headline {
                 ("Unknown: nothing was proved".to_owned(), lead)
             }
         };
-        Self { verdict: analysis.verdict, title, lead, remarks }
+        let verdict = analysis.verdict;
+        let finding = (verdict == Verdict::Violation).then_some(FindingKind::Violation);
+        Self { verdict, finding, title, lead, remarks }
     }
+}
+
+/// What a run is told by that found something without a violation.
+fn leading(record: &RunRecord, verdict: Verdict) -> Option<&Finding> {
+    let is_told = |finding: &&Finding| finding.kind != FindingKind::Violation;
+    record.findings.iter().find(is_told).filter(|_| verdict != Verdict::Violation)
 }
 
 const PROVED: &str =

@@ -42,7 +42,8 @@ const MOST_OPEN_ROWS: usize = 12;
 pub fn html(run: &Run<'_>) -> String {
     let plot = Plot::of(run);
     let headline = Headline::of(run);
-    let (mark, verdict_class) = mark(headline.verdict);
+    let shown = headline.finding.map_or(headline.verdict, |_| Verdict::Violation);
+    let (mark, verdict_class) = mark(shown);
     let evidence = Evidence::of(run.history, run.analysis, TimeUnit::Clock);
     let page = Page {
         heading: heading(run),
@@ -98,7 +99,7 @@ struct Page {
     surroundings: Vec<Fact>,
 }
 
-/// The sign and the style of a verdict.
+/// The sign and the style of a verdict; a finding has those of a violation.
 const fn mark(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Valid => ("✓", "valid"),

@@ -6,8 +6,8 @@
 //! class and name, so that runs which differ in their seed only must not share both, and the seed
 //! is what whoever reads "1 failed" needs first.
 //!
-//! A violation is a failure, since the store is at fault; an unknown is an error, since the test
-//! itself did not get anywhere. GitHub's and GitLab's readers show a case's `message` and text,
+//! A finding, such as a violation or a crash, is a failure, since the store is at fault; an unknown is
+//! an error, since the test itself did not get anywhere. GitHub's and GitLab's readers show a case's `message` and text,
 //! Jenkins' also its properties and output: everything that matters is in the text.
 //!
 //! Format: the de facto schema of Apache Ant and Jenkins, as `quick-junit` writes it.
@@ -72,10 +72,10 @@ fn name(run: &Run<'_>) -> String {
 }
 
 fn status(run: &Run<'_>, headline: &Headline) -> TestCaseStatus {
-    let (kind, sort) = match headline.verdict {
-        Verdict::Valid => return TestCaseStatus::success(),
-        Verdict::Violation => (NonSuccessKind::Failure, "violation"),
-        Verdict::Unknown => (NonSuccessKind::Error, "unknown"),
+    let (kind, sort) = match (headline.finding, headline.verdict) {
+        (Some(finding), _) => (NonSuccessKind::Failure, finding.name()),
+        (None, Verdict::Valid) => return TestCaseStatus::success(),
+        (None, _) => (NonSuccessKind::Error, "unknown"),
     };
     let mut status = TestCaseStatus::non_success(kind);
     let message = format!("{}: {}", headline.title, headline.lead);

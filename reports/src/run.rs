@@ -4,6 +4,8 @@ use partita_checker::{Analysis, History, Moment, Nanoseconds, Operation, Outcome
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Exit;
+use crate::finding::Finding;
 use crate::outcomes::Outcomes;
 
 /// A run's plan, surroundings, course and verdict.
@@ -53,7 +55,11 @@ pub struct RunRecord {
     pub outcomes: Outcomes,
     /// Who was what when, as seen from outside every node. By time.
     pub roles: Vec<RoleChange>,
-    /// The verdict on the run: on the history, unless the run was vacuous.
+    /// What was found of the system under test, the violation among it.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// The verdict on the history; *unknown* where it would be valid and the run was vacuous or did not
+    /// come to its end.
     pub verdict: Verdict,
     /// Why the verdict is unknown, or what else a reader must know. One sentence each.
     pub remarks: Vec<String>,
@@ -66,9 +72,17 @@ pub struct RunRecord {
     /// When the controller itself stood still for longer than a tenth of a client's time-out.
     #[serde(default)]
     pub stalls: Vec<Stall>,
-    /// What failed of the harness or the target, if the run ended before its time by that.
+    /// What failed of the harness, or why the target could not be started, if the run ended before its
+    /// time by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+impl RunRecord {
+    /// What the run ends with.
+    pub fn exit(&self) -> Exit {
+        Exit::of_run(&self.findings, self.failure.is_some(), self.verdict)
+    }
 }
 
 /// A time during which the controller itself did not run.

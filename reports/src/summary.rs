@@ -25,10 +25,10 @@ const MOST_ROWS: usize = 20;
 /// The summary of one run.
 pub fn summary(run: &Run<'_>) -> String {
     let headline = Headline::of(run);
-    let mark = match headline.verdict {
-        Verdict::Valid => "✅",
-        Verdict::Unknown => "❔",
-        Verdict::Violation => "❌",
+    let mark = match (headline.finding, headline.verdict) {
+        (Some(_), _) | (None, Verdict::Violation) => "❌",
+        (None, Verdict::Valid) => "✅",
+        (None, Verdict::Unknown) => "❔",
     };
     let mut text = String::new();
     let record = run.record;

@@ -8,7 +8,7 @@ use clap::Args;
 use partita_checker::formats::{DecidedBy, ReadHistory, Reading};
 use partita_checker::{
     Analysis, Certificate, EngineChoice, History, KeyInitials, ModelKind, Options, Progress,
-    Verdict, check_watched, hint,
+    Verdict, hint,
 };
 
 use partita_nemesis::FaultRecord;
@@ -18,8 +18,9 @@ use serde::{Serialize, Serializer};
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
 use super::read_as::{self, Assumed};
-use super::{progress, run_folder, show, unfinished};
+use super::{progress, run_folder, show};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
+use crate::judge::{self, unfinished};
 use crate::{names, remark, say, terminal};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
@@ -378,6 +379,6 @@ pub fn judge(
 ) -> (Analysis, Option<Certificate>) {
     let progress = Progress::default();
     progress::watch(name, &progress, deadline, || {
-        check_watched(history, options, &|| Instant::now() >= deadline, &progress)
+        judge::judge(history, options, deadline, &progress)
     })
 }

@@ -11,8 +11,8 @@ use partita_checker::formats::{
 use partita_checker::{History, MODELS, ModelKind};
 use partita_reports::text::visible::escaped;
 
-use super::source::Source;
 use crate::exit::Failure;
+use crate::judge::source::Source;
 use crate::names;
 
 /// How a history is to be read.

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod check;
+pub mod command;
 pub mod doctor;
 pub mod export;
 pub mod generate;
@@ -14,12 +15,12 @@ pub mod read_as;
 pub mod replay;
 pub mod run;
 pub mod run_folder;
+pub mod run_result;
 pub mod show;
 pub mod shrink;
 pub mod simulate;
-pub mod source;
+pub mod status;
 pub mod trial;
-pub mod unfinished;
 pub mod verify;
 
 use std::time::Duration;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::{remark, terminal};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use partita_checker::{Progress, ProgressReport};
+use partita_checker::Progress;
+use partita_reports::event::CheckProgress;
 
 /// A check that is over by then was not long.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +35,8 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
                 .with_style(ProgressStyle::with_template("{spinner} {msg}").expect("a template"));
             let step = if bar.is_hidden() { LOG_STEP } else { TERMINAL_STEP };
             loop {
-                let line = line(name, progress.report(), began.elapsed(), budget);
+                let now = CheckProgress::of(progress.report(), began.elapsed(), budget);
+                let line = line(name, &now);
                 if bar.is_hidden() {
                     remark!("{line}");
                 } else {
@@ -52,19 +54,20 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
     })
 }
 
-fn line(name: &str, now: ProgressReport, elapsed: Duration, budget: Duration) -> String {
+/// How far the check of a history has come.
+pub fn line(name: &str, now: &CheckProgress) -> String {
     let passed = match now.passed_operations {
         0 => String::new(),
-        passed => format!(", and {} passed in others", HumanCount(passed as u64)),
+        passed => format!(", and {} passed in others", HumanCount(passed)),
     };
     format!(
         "{name}: {} of {} keys decided, with {} of {} operations{passed}; {} s of {} s",
-        HumanCount(now.decided_keys as u64),
-        HumanCount(now.keys as u64),
-        HumanCount(now.decided_operations as u64),
-        HumanCount(now.operations as u64),
-        elapsed.as_secs(),
-        budget.as_secs(),
+        HumanCount(now.decided_keys),
+        HumanCount(now.keys),
+        HumanCount(now.decided_operations),
+        HumanCount(now.operations),
+        now.elapsed_ms / 1_000,
+        now.budget_ms / 1_000,
     )
 }
 
@@ -80,15 +83,17 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_how_long_and_how_much_longer() {
-        let now = ProgressReport {
+        let now = CheckProgress {
             keys: 12,
             decided_keys: 3,
             operations: 2_400,
             decided_operations: 1_200,
             passed_operations: 1_100,
+            elapsed_ms: 7_900,
+            budget_ms: 60_000,
         };
         assert_eq!(
-            line("a.edn", now, Duration::from_secs(7), Duration::from_secs(60)),
+            line("a.edn", &now),
             "a.edn: 3 of 12 keys decided, with 1,200 of 2,400 operations, and 1,100 passed in \
              others; 7 s of 60 s"
         );

@@ -6,16 +6,16 @@ use clap::Args;
 
 use super::pace::Pace;
 use super::run_folder;
-use super::trial::{Original, Outcome};
+use super::trial::{self, Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::say;
 
 /// Plays an earlier run again: the same store, clients, seed and schedule. Processes race as they do
 /// in life, so that a replay need not end as the run did: `--times` says how often it does.
 ///
-/// Reads `plan.json` and `schedule.toml` in the run's folder, also of a run that was killed; writes
-/// each replay's own folder into `replays/` there. Exits with 1 if any replay found a violation,
-/// else as the worst of them did.
+/// Reads `spec.json` and `schedule.toml` in the run's folder, also of a run that was killed; writes
+/// each replay's own folder into `replays/` there. Exits with 1 if any replay found something of
+/// the store, else as the worst of them did.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita replay partita-runs/latest\n  \
                         partita replay partita-runs/latest --times 5 --exact")]
@@ -42,27 +42,29 @@ pub struct Arguments {
 /// [`Failure`] if there is no such run, or a replay cannot be started.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut original = Original::read(&arguments.run)?;
-    let mut schedule = original.folder.join("schedule.toml");
     let out = original.folder.join("replays");
+    let file = if arguments.exact { "schedule-exact.toml" } else { "schedule.toml" };
+    let file = original.folder.join(file);
     if arguments.exact {
         let faults = run_folder::faults(&original.folder)?.into_iter();
         let victims = faults.map(|fault| (fault.id, fault.nodes)).collect();
         original.script.name_victims(&victims);
-        schedule = original.folder.join("schedule-exact.toml");
-        let text = original.written(&original.schedule()?, &original.plan.command);
-        std::fs::write(&schedule, text).or_harness(|| schedule.display().to_string())?;
+        let text = original.written(&original.schedule()?, &original.command());
+        std::fs::write(&file, text).or_harness(|| file.display().to_string())?;
     }
-    say!("replaying: {}", original.plan.command);
-    let more: &[&str] = if arguments.stop_on_violation { &["--stop-on-violation"] } else { &[] };
+    let text = std::fs::read_to_string(&file).or_harness(|| file.display().to_string())?;
+    let mut spec = original.with_schedule(&file, text);
+    spec.stop_on_violation |= arguments.stop_on_violation;
+    say!("replaying: {}", original.command());
     let mut worst = Exit::Valid;
     let mut violations = 0;
     let mut pace = Pace::new(original.expected_time());
     for time in 1..=arguments.times {
         let what = format!("{time} of {} is played", arguments.times);
         let rounds = arguments.times - time + 1;
-        let outcome = pace.play(&what, rounds, || original.play(&schedule, &out, more))?;
+        let outcome = pace.play(&what, rounds, || trial::play(&spec, &out))?;
         say!("{time} of {}: {}", arguments.times, describe(&outcome));
-        violations += u32::from(outcome.exit == Exit::Violation);
+        violations += u32::from(outcome.is_violation());
         worst = worst.worse(outcome.exit);
     }
     if arguments.times > 1 {

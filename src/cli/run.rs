@@ -1,18 +1,24 @@
 //! `partita run`: one run, from start to report.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use partita_nemesis::doctor::best_tier;
-use partita_nemesis::recipes;
-use partita_nemesis::{Entered, Fault, LabKind, Script, Tier, enter_tier, inside};
+use partita_nemesis::recipes::RECIPES;
+use partita_nemesis::{Entered, LabKind, Script, Tier, enter_tier, inside};
+use partita_reports::RunSpec;
+use partita_reports::spec::{
+    self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Milliseconds, defaults,
+};
 
+use super::status::StatusLine;
+use super::{command, run_result};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::names::{self, Names};
 use crate::run::folder::RunFolder;
-use crate::run::node_logs;
-use crate::run::{self, Faults, Plan};
+use crate::run::{self, Concluded, Faults, Plan};
 use crate::targets::Target;
 use crate::terminal;
 
@@ -21,59 +27,63 @@ use crate::terminal;
 /// is linearizable.
 ///
 /// Writes a folder below `--out`, with the report in `report.html`. Exits with 0 if the history is
-/// linearizable, with 1 if it is not, with 3 if nothing was proved, with 4 if the store or the
-/// harness failed.
+/// linearizable, with 1 if it is not or a node crashed, with 3 if nothing was proved, with 4 if the
+/// harness failed or the store could not be started.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita run\n  partita run --time 60s --seed 7 --nodes 5\n  \
-                        partita run --mutation leader-local-read --nemesis partition")]
+                        partita run --mutation leader-local-read --nemesis partition\n  \
+                        partita run --spec partita-runs/latest/spec.json")]
 pub struct Arguments {
     /// The system under test: a built-in name or a TOML file.
-    #[arg(long, default_value = "raft-node")]
+    #[arg(long, default_value = defaults::TARGET)]
     target: String,
     /// What the nodes' hosts are made of: the best that this machine allows (`partita doctor`), of
     /// namespaces, of loopback addresses with proxies between them, or of loopback addresses alone,
     /// with faults of processes, clocks and disks.
     #[arg(long, default_value = "auto", value_name = "LAB")]
     lab: LabChoice,
-    /// How many nodes: 3, or as many as the schedule is meant for.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(bounds(&spec::NODES)),
+          help = format!("How many nodes: {}, or as many as the schedule is meant for",
+                         defaults::NODES))]
     nodes: Option<u32>,
     /// A word to add to every node's command, such as `--node-argument=--snapshot-every=64KiB`; may
     /// be repeated.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     node_argument: Vec<String>,
-    /// What the clients do (`partita list workloads`): register, or what the schedule says.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME",
+          help = format!("What the clients do (`partita list workloads`): {}, or what the schedule \
+                          says", defaults::WORKLOAD))]
     workload: Option<String>,
     /// Which faults to draw: `default`, `all`, a family (`partition`, `link`, `process`, `clock`,
     /// `disk`, `membership`), `none`, or names joined by commas.
-    #[arg(long, default_value = "default", value_name = "FAULTS")]
+    #[arg(long, default_value = defaults::FAULTS, value_name = "FAULTS")]
     nemesis: String,
     /// Play this schedule instead of drawing faults: the name of a recipe (`partita list recipes`) or
     /// a TOML file, such as the `schedule.toml` of an earlier run.
     #[arg(long, value_name = "RECIPE|FILE", conflicts_with = "nemesis")]
     schedule: Option<String>,
-    /// How long clients and faults are at work: 20s, or as long as the schedule needs.
-    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
-    time: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = milliseconds,
+          help = format!("How long clients and faults are at work: {}, or as long as the schedule \
+                          needs", defaults::TIME))]
+    time: Option<Milliseconds>,
     /// Where everything random comes from; drawn from the time of day if not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The rate that all clients together aim at, in operations a second: 500, or what the schedule
-    /// says.
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = rate,
+          help = format!("The rate that all clients together aim at, in operations a second: {}, or \
+                          what the schedule says", defaults::RATE))]
     rate: Option<f64>,
     /// How many clients: as the schedule says, or enough for the rate.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(bounds(&spec::CLIENTS)))]
     clients: Option<u32>,
     /// How long a client waits for a reply before the outcome is unknown.
-    #[arg(long, default_value = "1s", value_name = "DURATION",
-          value_parser = super::positive_duration)]
-    reply_timeout: Duration,
+    #[arg(long, default_value_t = defaults::REPLY_TIMEOUT, value_name = "DURATION",
+          value_parser = milliseconds)]
+    reply_timeout: Milliseconds,
     /// How long the checker may search before it gives up as unknown.
-    #[arg(long, default_value = "60s", value_name = "DURATION",
-          value_parser = super::positive_duration)]
-    check_timeout: Duration,
+    #[arg(long, default_value_t = defaults::CHECK_TIMEOUT, value_name = "DURATION",
+          value_parser = milliseconds)]
+    check_timeout: Milliseconds,
     /// End the run at the first violation instead of seeing it through.
     #[arg(long)]
     stop_on_violation: bool,
@@ -96,9 +106,38 @@ pub struct Arguments {
     json: bool,
     /// The most that is kept of what a node writes to its standard streams, such as `64MiB`; of more,
     /// the beginning and the end are kept. At least 512 KiB.
-    #[arg(long, default_value = "256MiB", value_name = "SIZE", value_parser = log_limit)]
-    node_log_limit: u64,
+    #[arg(long, default_value_t = defaults::NODE_LOG_LIMIT, value_name = "SIZE",
+          value_parser = log_limit)]
+    node_log_limit: Bytes,
+    /// Do the run of this specification (docs/run-spec.md), such as the `spec.json` of an earlier run;
+    /// `-` is standard input. Nothing that says what the run is can be given besides.
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = OF_THE_SPECIFICATION)]
+    spec: Option<PathBuf>,
+    /// Print the run's specification as a line of JSON, and run nothing.
+    #[arg(long)]
+    print_spec: bool,
 }
+
+/// The arguments that say what the run is.
+const OF_THE_SPECIFICATION: [&str; 17] = [
+    "target",
+    "lab",
+    "nodes",
+    "node_argument",
+    "workload",
+    "nemesis",
+    "schedule",
+    "time",
+    "seed",
+    "rate",
+    "clients",
+    "reply_timeout",
+    "check_timeout",
+    "stop_on_violation",
+    "mutation",
+    "pcap",
+    "keep_data",
+];
 
 /// Which lab is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,39 +152,34 @@ enum LabChoice {
     Signals,
 }
 
-impl LabChoice {
-    /// The lab for `target`: of what is asked for, or the best that works here. Tries real operations
-    /// in child processes if that must be found out.
-    fn tier(self, target: &Target) -> Tier {
-        match self {
-            Self::Namespaces => Tier::Namespaces,
-            Self::Proxies => Tier::Proxies,
-            Self::Signals => Tier::Signals,
-            Self::Auto => match best_tier().0 {
-                Tier::Proxies if !target.can_be_relayed() => Tier::Signals,
-                best => best,
-            },
+impl From<LabChoice> for spec::LabChoice {
+    fn from(choice: LabChoice) -> Self {
+        match choice {
+            LabChoice::Auto => Self::Auto,
+            LabChoice::Namespaces => Self::Namespaces,
+            LabChoice::Proxies => Self::Proxies,
+            LabChoice::Signals => Self::Signals,
         }
     }
 }
 
-/// How long a run takes if nobody says.
-const ORDINARY_TIME: Duration = Duration::from_secs(20);
+/// The lab for a run: what is asked for, or the best that works here. Tries real operations in child
+/// processes if that must be found out.
+fn tier(spec: &RunSpec, target: &Target) -> Tier {
+    match spec.lab {
+        spec::LabChoice::Namespaces => Tier::Namespaces,
+        spec::LabChoice::Proxies => Tier::Proxies,
+        spec::LabChoice::Signals => Tier::Signals,
+        spec::LabChoice::Auto => match best_tier().0 {
+            Tier::Proxies if !target.can_be_relayed() => Tier::Signals,
+            best => best,
+        },
+    }
+}
 
-/// What its clients do then.
-const ORDINARY_WORKLOAD: &str = "register";
-
-/// The rate they aim at then, in operations a second.
-const ORDINARY_RATE: f64 = 500.0;
-
-/// How many nodes it has then.
-const ORDINARY_NODES: u32 = 3;
-
-/// Operations a second that one client is good for when the cluster is healthy.
-const RATE_OF_A_CLIENT: f64 = 40.0;
-
-/// The fewest clients: enough to keep several operations open on one key.
-const FEWEST_CLIENTS: u32 = 15;
+fn bounds(range: &std::ops::RangeInclusive<u32>) -> std::ops::RangeInclusive<i64> {
+    i64::from(*range.start())..=i64::from(*range.end())
+}
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -154,11 +188,17 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads a duration of whole milliseconds that is longer than nothing.
+fn milliseconds(text: &str) -> Result<Milliseconds, String> {
+    let time = super::positive_duration(text)?;
+    Milliseconds::try_from(time).map_err(|error| error.to_string())
+}
+
 /// Reads a size that can be kept of a node's output.
-fn log_limit(text: &str) -> Result<u64, String> {
-    let limit = super::size(text)? as u64;
-    if limit < node_logs::LEAST {
-        return Err("expected at least 512KiB".to_owned());
+fn log_limit(text: &str) -> Result<Bytes, String> {
+    let limit = Bytes(super::size(text)? as u64);
+    if limit < LEAST_NODE_LOG_LIMIT {
+        return Err(format!("expected at least {LEAST_NODE_LOG_LIMIT}"));
     }
     Ok(limit)
 }
@@ -177,144 +217,150 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let plan = plan(arguments)?;
-    let tier = inside().map_or_else(|| arguments.lab.tier(&plan.target), LabKind::tier);
-    let plan = plan.fitted(tier)?;
-    let folder = folder(&plan)?;
+    // The process that the user started has made the folder, and written down what was asked.
+    let made =
+        inside().and_then(|_| std::env::var_os(RUN)).map(|path| RunFolder::made(path.into()));
+    let spec = match &made {
+        Some(folder) => folder.spec()?,
+        None => arguments.spec()?,
+    };
+    if arguments.print_spec {
+        Plan::of(spec.clone(), PathBuf::new(), String::new())?;
+        terminal::document(&spec)?;
+        return Ok(Exit::Valid);
+    }
+    let plan = plan(spec, arguments.out.clone())?;
+    let folder = match made {
+        Some(folder) => folder,
+        None => folder(&plan)?,
+    };
     // Nothing above starts a thread: entering a lab needs a process that has only one.
-    let entered = enter_tier(tier)
+    let entered = enter_tier(plan.lab)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
-    match entered {
-        Ok(Entered::Inside(kind)) => run::run(&plan, &folder, kind),
+    let concluded = match entered {
+        Ok(Entered::Inside(kind)) => {
+            run::run(&plan, &folder, kind, vec![Box::new(StatusLine::new())])
+        }
         Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
-            Ok(Exit::of_code(code.into()))
+            return Ok(Exit::of_code(code.into()));
         }
         Ok(Entered::Finished(code)) => run::conclude_for(&plan, &folder, code),
         Err(failure) => run::conclude_without_lab(&plan, &folder, &failure),
-    }
+    };
+    told(&concluded?, arguments)
+}
+
+/// Prints the result; what the run ends with.
+fn told(concluded: &Concluded, arguments: &Arguments) -> Result<Exit, Failure> {
+    run_result::print(concluded, arguments.json)?;
+    Ok(concluded.record.exit())
+}
+
+/// The plan of a specification, for the lab that it has here.
+fn plan(mut spec: RunSpec, out: PathBuf) -> Result<Plan, Failure> {
+    let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
+    let tier = inside().map_or_else(|| tier(&spec, &target), LabKind::tier);
+    spec.lab = run::plan::lab(tier);
+    let command = command::of(&spec);
+    Plan::of(spec, out, command)?.fitted(tier)
 }
 
 /// Where the run's folder is, for the controller, and a mark of everything that the run starts.
 const RUN: &str = "PARTITA_RUN";
 
-/// The seed that was drawn for the run, for the controller: what the folder says was played is played.
+/// The seed of the run, for everything that the run starts.
 const RUN_SEED: &str = "PARTITA_RUN_SEED";
 
 /// The run's folder: made by the process that the user started, which can still judge what is in it
 /// should the controller be killed, and handed on to the controller.
 #[expect(unsafe_code, reason = "the environment belongs to the whole process")]
 fn folder(plan: &Plan) -> Result<RunFolder, Failure> {
-    if inside().is_some()
-        && let Some(path) = std::env::var_os(RUN)
-    {
-        return Ok(RunFolder::made(path.into()));
-    }
     let folder = run::begin(plan)?;
     // SAFETY: this process has no other thread that could read the environment meanwhile.
     unsafe {
         std::env::set_var(RUN, folder.path());
-        std::env::set_var(RUN_SEED, plan.seed.to_string());
+        std::env::set_var(RUN_SEED, plan.spec.seed.to_string());
     }
     Ok(folder)
 }
 
-fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
-    let target = Target::find(&arguments.target).or_usage(|| "--target".to_owned())?;
-    let faults = possible(faults(arguments)?, &target)?;
-    check_mutations(&target, &arguments.mutation)?;
-    let drawn = Script::default();
-    let script = if let Faults::Written(script) = &faults { script } else { &drawn };
-    let workload = arguments.workload.as_deref().or(script.workload.as_deref());
-    let workload = names::workload(workload.unwrap_or(ORDINARY_WORKLOAD))
-        .or_usage(|| "--workload".to_owned())?;
-    let rate = arguments.rate.or(script.rate.map(f64::from)).unwrap_or(ORDINARY_RATE);
-    let clients = arguments.clients.or(script.clients).unwrap_or_else(|| {
-        let wanted = (rate / RATE_OF_A_CLIENT).ceil().min(2_000.0);
-        (wanted as u32).max(FEWEST_CLIENTS)
-    });
-    let (nodes, time) = (script.nodes, script.needs().max(ORDINARY_TIME));
-    let mut node_arguments = script.arguments.get(&target.name).cloned().unwrap_or_default();
-    node_arguments.extend(arguments.node_argument.iter().cloned());
-    Ok(Plan {
-        target,
-        lab: Tier::Namespaces,
-        nodes: arguments.nodes.or(nodes).unwrap_or(ORDINARY_NODES),
-        workload,
-        faults,
-        node_arguments,
-        time: arguments.time.unwrap_or(time),
-        seed: arguments.seed.or_else(drawn_seed).unwrap_or_else(seed_of_the_day),
-        rate,
-        clients,
-        reply_timeout: arguments.reply_timeout,
-        check_timeout: arguments.check_timeout,
-        stop_on_violation: arguments.stop_on_violation,
-        mutations: arguments.mutation.clone(),
-        out: arguments.out.clone(),
-        pcap: arguments.pcap,
-        keep_data: arguments.keep_data,
-        json: arguments.json,
-        node_log_limit: arguments.node_log_limit,
-    })
-}
-
-/// The faults asked for.
-fn faults(arguments: &Arguments) -> Result<Faults, Failure> {
-    let Some(name) = &arguments.schedule else {
-        return names::faults(&arguments.nemesis).map(Faults::Drawn);
-    };
-    if let Some(recipe) = recipes::find(name) {
-        return Ok(Faults::Written(recipe));
-    }
-    if !Path::new(name).exists() {
-        return Err(Names::Recipes.unknown(name)).or_usage(|| "--schedule".to_owned());
-    }
-    let text = std::fs::read_to_string(name).or_usage(|| name.clone())?;
-    Script::parse(name, &text).map(Faults::Written).or_usage(|| "--schedule".to_owned())
-}
-
-/// The faults that the target can have. What was not asked for by name is left out without a word.
-fn possible(faults: Faults, target: &Target) -> Result<Faults, Failure> {
-    let cannot = |fault: Fault| !target.can_have(fault);
-    match faults {
-        Faults::Drawn(menu) => {
-            let menu = menu.without(cannot).map_err(|fault| target.refusal(fault));
-            Ok(Faults::Drawn(menu.or_usage(|| "--nemesis".to_owned())?))
-        }
-        Faults::Written(script) => {
-            if let Some(fault) = script.kinds().find(|fault| cannot(*fault)) {
-                return Err(target.refusal(fault))
-                    .or_usage(|| format!("--schedule {}", script.name));
-            }
-            Ok(Faults::Written(script))
+impl Arguments {
+    /// The specification that they come to.
+    fn spec(&self) -> Result<RunSpec, Failure> {
+        match &self.spec {
+            Some(path) => read_spec(path),
+            None => self.made_spec(),
         }
     }
-}
 
-fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {
-    if mutations.is_empty() {
-        return Ok(());
+    fn made_spec(&self) -> Result<RunSpec, Failure> {
+        let target = Target::spec(&self.target).or_usage(|| "--target".to_owned())?;
+        let described = Target::of(&target).or_usage(|| "--target".to_owned())?;
+        let faults = self.faults()?;
+        let script = match Faults::of(&faults, &described)? {
+            Faults::Written(script) => script,
+            Faults::Drawn(_) => Script::default(),
+        };
+        let workload = self.workload.as_deref().or(script.workload.as_deref());
+        let workload = workload.unwrap_or(defaults::WORKLOAD);
+        names::workload(workload).or_usage(|| "--workload".to_owned())?;
+        let rate = self.rate.or(script.rate.map(f64::from)).unwrap_or(defaults::RATE);
+        let mut node_arguments = script.arguments.get(&described.name).cloned().unwrap_or_default();
+        node_arguments.extend(self.node_argument.iter().cloned());
+        let needed = Milliseconds(script.needs().as_nanos().div_ceil(1_000_000) as u64);
+        Ok(RunSpec {
+            format: spec::FORMAT,
+            target,
+            lab: self.lab.into(),
+            nodes: self.nodes.or(script.nodes).unwrap_or(defaults::NODES),
+            node_arguments,
+            mutations: self.mutation.clone(),
+            workload: workload.to_owned(),
+            rate,
+            clients: self.clients.or(script.clients).unwrap_or_else(|| defaults::clients(rate)),
+            faults,
+            time: self.time.unwrap_or_else(|| needed.max(defaults::TIME)),
+            seed: self.seed.unwrap_or_else(seed_of_the_day),
+            reply_timeout: self.reply_timeout,
+            check_timeout: self.check_timeout,
+            stop_on_violation: self.stop_on_violation,
+            pcap: self.pcap,
+            keep_data: self.keep_data,
+            node_log_limit: self.node_log_limit,
+        })
     }
-    if target.each_mutation.is_empty() {
-        let problem = format!("--mutation: target `{}` has no planted bugs", target.name);
-        return Err(Failure::usage(miette::miette!("{problem}")));
-    }
-    // Only the built-in target's bugs are known here; another target judges its own names.
-    if target.name == "raft-node" {
-        for mutation in mutations {
-            names::mutation(mutation).or_usage(|| "--mutation".to_owned())?;
+
+    /// The faults asked for.
+    fn faults(&self) -> Result<FaultsSpec, Failure> {
+        let Some(name) = &self.schedule else {
+            names::faults(&self.nemesis)?;
+            return Ok(FaultsSpec::Draw(self.nemesis.clone()));
+        };
+        let schedule = |toml: String| FaultsSpec::Schedule(Document { name: name.clone(), toml });
+        if let Some((_, toml)) = RECIPES.iter().find(|(known, _)| known == name) {
+            return Ok(schedule((*toml).to_owned()));
         }
+        if !Path::new(name).exists() {
+            return Err(Names::Recipes.unknown(name)).or_usage(|| "--schedule".to_owned());
+        }
+        std::fs::read_to_string(name).map(schedule).or_usage(|| name.clone())
     }
-    Ok(())
 }
 
-/// The seed that the process drew that this one was started by to carry out the run.
-fn drawn_seed() -> Option<u64> {
-    inside().and_then(|_| std::env::var(RUN_SEED).ok()?.parse().ok())
+/// Reads a specification from a file, or from standard input.
+fn read_spec(path: &Path) -> Result<RunSpec, Failure> {
+    let name = || format!("--spec {}", path.display());
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).or_usage(name)?;
+    } else {
+        text = std::fs::read_to_string(path).or_usage(name)?;
+    }
+    RunSpec::parse(&text).or_usage(name)
 }
 
 /// A seed short enough to be typed.
 fn seed_of_the_day() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use clap::Args;
 use partita_nemesis::Schedule;
 use partita_nemesis::shrink::shrink;
+use partita_reports::RunSpec;
+use partita_reports::spec::{Milliseconds, defaults};
 
+use super::command;
 use super::pace::Pace;
 use super::show::counted;
-use super::trial::{Original, Outcome};
+use super::trial::{self, Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::say;
 
@@ -74,7 +77,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let count = schedule.faults.len();
-    say!("shrinking {} of: {}", counted(count, "fault"), original.plan.command);
+    say!("shrinking {} of: {}", counted(count, "fault"), original.command());
     let mut trials = Trials::new(&original, arguments)?;
     if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
         say!("unknown: the run's own schedule does not give the violation often enough");
@@ -94,7 +97,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             let path = trials.keep(candidate)?;
             tell(&original, candidate, &path, seen, &outcomes);
             say!("  {} candidates, {} trials", shrunk.asked, trials.played);
-            return Ok(Exit::Violation);
+            return Ok(Exit::Finding);
         }
         say!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
     }
@@ -122,25 +125,20 @@ fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes
     if let Some(folder) = outcomes
         .iter()
         .rev()
-        .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.exit == Exit::Violation))
+        .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.is_violation()))
     {
         say!("  report: {}", folder.join("report.html").display());
     }
-    say!("  again:  partita run {} --schedule {}", trial_words(original), path.display());
+    // What it takes to see the last fault through, as a run has it that is told no time.
+    let mut again = original.with_schedule(path, std::fs::read_to_string(path).unwrap_or_default());
+    again.time = end(result).max(defaults::TIME);
+    say!("  again:  {}", command::of(&again));
 }
 
-/// The run's own arguments, without its time: the schedule says how long it needs.
-fn trial_words(original: &Original) -> String {
-    let mut words = Vec::new();
-    let mut all = original.plan.arguments.iter();
-    while let Some(word) = all.next() {
-        if word == "--time" {
-            all.next();
-        } else {
-            words.push(word.as_str());
-        }
-    }
-    words.join(" ")
+/// How long clients are at work in a run that sees a schedule through.
+fn end(schedule: &Schedule) -> Milliseconds {
+    let needed = (schedule.end() + AFTERWARDS).as_nanos().div_ceil(1_000_000);
+    Milliseconds(u64::try_from(needed).unwrap_or(u64::MAX))
 }
 
 /// Plays candidates, and keeps what is worth keeping.
@@ -195,7 +193,7 @@ impl<'a> Trials<'a> {
             let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
             let rounds = self.rounds_left(candidate.faults.len());
             for outcome in self.play(candidate, open.min(self.jobs), &what, rounds)? {
-                *(if outcome.exit == Exit::Violation { &mut seen } else { &mut missed }) += 1;
+                *(if outcome.is_violation() { &mut seen } else { &mut missed }) += 1;
             }
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
@@ -216,7 +214,7 @@ impl<'a> Trials<'a> {
             let rounds = open.div_ceil(self.jobs);
             outcomes.extend(self.play(candidate, open.min(self.jobs), what, rounds)?);
         }
-        let seen = outcomes.iter().filter(|outcome| outcome.exit == Exit::Violation).count();
+        let seen = outcomes.iter().filter(|outcome| outcome.is_violation()).count();
         say!("{what}: a violation in {seen} of {trials}");
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
@@ -271,12 +269,15 @@ impl<'a> Trials<'a> {
         let home = self.folder.join(format!("{number:03}"));
         std::fs::create_dir(&home).or_harness(|| home.display().to_string())?;
         let path = home.join("schedule.toml");
-        let about = format!("a trial of: {}", self.original.plan.command);
-        std::fs::write(&path, self.original.written(candidate, &about))
-            .or_harness(|| path.display().to_string())?;
-        let time = format!("{}ms", (candidate.end() + AFTERWARDS).as_millis());
-        let outcome =
-            self.original.play(&path, &home, &["--time", &time, "--stop-on-violation"])?;
+        let about = format!("a trial of: {}", self.original.command());
+        let text = self.original.written(candidate, &about);
+        std::fs::write(&path, &text).or_harness(|| path.display().to_string())?;
+        let spec = RunSpec {
+            time: end(candidate),
+            stop_on_violation: true,
+            ..self.original.with_schedule(&path, text)
+        };
+        let outcome = trial::play(&spec, &home)?;
         // What proves nothing is not worth its space; a failure is.
         if matches!(outcome.exit, Exit::Valid | Exit::Unknown) {
             std::fs::remove_dir_all(&home).or_harness(|| home.display().to_string())?;
@@ -287,7 +288,7 @@ impl<'a> Trials<'a> {
     /// Writes the best schedule so far.
     fn keep(&self, schedule: &Schedule) -> Result<PathBuf, Failure> {
         let path = self.original.folder.join("shrunk.toml");
-        let about = format!("shrunk from: {}", self.original.plan.command);
+        let about = format!("shrunk from: {}", self.original.command());
         std::fs::write(&path, self.original.written(schedule, &about))
             .or_harness(|| path.display().to_string())?;
         Ok(path)

@@ -238,7 +238,7 @@ impl Batch {
         Ok(match (tally.failed.into_inner(), tally.unknown.into_inner()) {
             (0, 0) => Exit::Valid,
             (0, _) => Exit::Unknown,
-            _ => Exit::Violation,
+            _ => Exit::Finding,
         })
     }
 

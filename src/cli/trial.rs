@@ -3,6 +3,7 @@
 //! Each trial is a process of its own, `partita run`, in a lab of its own: nothing of one reaches
 //! the next, and all of it ends with this process, however that ends.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,10 +12,13 @@ use std::time::Duration;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use partita_nemesis::{Schedule, Script};
-use serde_json::Value;
+use partita_reports::spec::{Document, FaultsSpec};
+use partita_reports::{Finding, FindingKind, RunRecord, RunSpec};
+use serde::Deserialize;
 
+use super::command;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::run::plan::PlanRecord;
+use crate::run::folder::RunFolder;
 
 /// A run that is to be played again.
 #[derive(Debug)]
@@ -22,7 +26,7 @@ pub struct Original {
     /// Its folder.
     pub folder: PathBuf,
     /// What was asked.
-    pub plan: PlanRecord,
+    pub spec: RunSpec,
     /// Its schedule, with every time settled.
     pub script: Script,
 }
@@ -32,12 +36,12 @@ pub struct Original {
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,
-    /// What was violated, if anything was: `stale-read`.
-    pub anomaly: Option<String>,
+    /// What was found of the system under test.
+    pub findings: Vec<Finding>,
     /// Its folder, if it came so far as to have one.
     pub folder: Option<PathBuf>,
-    /// The last thing it said.
-    pub last_words: String,
+    /// Why it came to no result, if it did not.
+    pub failure: Option<String>,
 }
 
 impl Original {
@@ -48,28 +52,36 @@ impl Original {
     /// [`Failure`] if this is no run's folder; the message names the file that is missing or wrong.
     pub fn read(folder: &Path) -> Result<Self, Failure> {
         let folder = folder.canonicalize().or_usage(|| folder.display().to_string())?;
-        let (plan_file, schedule_file) = (folder.join("plan.json"), folder.join("schedule.toml"));
-        let plan = std::fs::read(&plan_file).or_usage(|| plan_file.display().to_string())?;
-        let plan = serde_json::from_slice(&plan).or_usage(|| plan_file.display().to_string())?;
+        let spec = RunFolder::made(folder.clone()).spec()?;
+        let schedule_file = folder.join("schedule.toml");
         let text = std::fs::read_to_string(&schedule_file)
             .or_usage(|| schedule_file.display().to_string())?;
         let script = Script::parse(&schedule_file.display().to_string(), &text)
             .or_usage(|| "the run's schedule".to_owned())?;
-        Ok(Self { folder, plan, script })
+        Ok(Self { folder, spec, script })
+    }
+
+    /// The command that does the run again, as one would type it.
+    pub fn command(&self) -> String {
+        command::of(&self.spec)
     }
 
     /// How long it takes to play it, roughly: start, schedule, settling and verdict.
     pub fn expected_time(&self) -> Duration {
         const AROUND: Duration = Duration::from_secs(5);
-        let time = self.argument("--time").and_then(|time| super::duration(time).ok());
-        time.unwrap_or_else(|| self.script.needs()) + AROUND
+        self.spec.time.duration() + AROUND
     }
 
-    /// The value of one of the run's arguments.
-    pub fn argument(&self, name: &str) -> Option<&str> {
-        let mut words = self.plan.arguments.iter();
-        words.find(|word| *word == name)?;
-        words.next().map(String::as_str)
+    /// The same run with the schedule in a file, of which this is the text. What takes room and
+    /// changes nothing is left out.
+    pub fn with_schedule(&self, file: &Path, text: String) -> RunSpec {
+        let document = Document { name: file.display().to_string(), toml: text };
+        RunSpec {
+            faults: FaultsSpec::Schedule(document),
+            pcap: false,
+            keep_data: false,
+            ..self.spec.clone()
+        }
     }
 
     /// The run's schedule in numbers.
@@ -97,82 +109,77 @@ impl Original {
     /// When the operations of the violation were over, in milliseconds after the schedule began; if
     /// the run found one and left behind when.
     pub fn violation_ms(&self) -> Option<u64> {
-        let run = json(&self.folder.join("run.json"))?;
-        let verdict = json(&self.folder.join("verdict.json"))?;
-        let phases = run["phases"].as_array()?;
-        let lead_in = phases.iter().find(|phase| phase["name"] == "lead-in")?;
-        let began_ns = lead_in["began_ns"].as_u64()?;
-        let operations = verdict["counterexample"]["operations"].as_array()?;
-        let last_ns = operations.iter().filter_map(|it| it["completed"].as_u64()).max()?;
-        Some(last_ns.saturating_sub(began_ns) / 1_000_000)
+        let text = std::fs::read(self.folder.join("run.json")).ok()?;
+        let record: RunRecord = serde_json::from_slice(&text).ok()?;
+        let lead_in = record.phases.iter().find(|phase| phase.name == "lead-in")?;
+        let is_violation = |finding: &&Finding| finding.kind == FindingKind::Violation;
+        let seen = record.findings.iter().find(is_violation)?.at_ns?;
+        Some(seen.0.saturating_sub(lead_in.began_ns.0) / 1_000_000)
     }
+}
 
-    /// Plays a schedule as the run was played. The trial's folder goes into `out`.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure`] if the trial cannot be started.
-    pub fn play(&self, schedule: &Path, out: &Path, more: &[&str]) -> Result<Outcome, Failure> {
-        let this = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
-        std::fs::create_dir_all(out).or_harness(|| out.display().to_string())?;
-        let mut command = Command::new(this);
-        command
-            .arg("run")
-            .args(without(&self.plan.arguments, more))
-            .arg("--schedule")
-            .arg(schedule)
-            .arg("--out")
-            .arg(out)
-            .args(more)
-            .stdin(Stdio::null());
-        die_with_this_process(&mut command);
-        let output = command.output().or_harness(|| "starting a trial".to_owned())?;
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (stdout, stderr) = (said(&output.stdout), said(&output.stderr));
-        let mut last_words =
-            stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty());
-        let folder = std::fs::canonicalize(out.join("latest")).ok();
-        let anomaly = folder.as_ref().and_then(|folder| {
-            let verdict = json(&folder.join("verdict.json"))?;
-            Some(verdict["counterexample"]["anomaly"].as_str()?.to_owned())
-        });
-        Ok(Outcome {
-            exit: output.status.code().map_or(Exit::Harness, Exit::of_code),
-            anomaly,
-            folder,
-            last_words: last_words.next_back().unwrap_or_default().trim().to_owned(),
-        })
-    }
+/// Does the run of `spec` in a process of its own. The trial's folder goes into `out`.
+///
+/// # Errors
+///
+/// [`Failure`] if the trial cannot be started.
+pub fn play(spec: &RunSpec, out: &Path) -> Result<Outcome, Failure> {
+    let starting = || "starting a trial".to_owned();
+    let this = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
+    std::fs::create_dir_all(out).or_harness(|| out.display().to_string())?;
+    let document = serde_json::to_vec(spec).or_harness(starting)?;
+    let mut command = Command::new(this);
+    command.args(["run", "--json", "--spec", "-", "--out"]).arg(out);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    die_with_this_process(&mut command);
+    let mut trial = command.spawn().or_harness(starting)?;
+    // It reads all of it before it says anything.
+    let written = trial.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(&document));
+    let output = trial.wait_with_output().or_harness(starting)?;
+    let exit = output.status.code().map_or(Exit::Harness, Exit::of_code);
+    Ok(match serde_json::from_slice(&output.stdout) {
+        Ok(Told::Result(record)) => Outcome {
+            exit,
+            findings: record.findings,
+            folder: Some(record.folder.into()),
+            failure: record.failure,
+        },
+        Ok(Told::Error { error }) => {
+            Outcome { exit, findings: Vec::new(), folder: None, failure: Some(error) }
+        }
+        Err(_) => {
+            let how = written.err().map_or_else(|| output.status.to_string(), |it| it.to_string());
+            Outcome { exit, findings: Vec::new(), folder: None, failure: Some(how) }
+        }
+    })
+}
+
+/// What `partita run --json` prints.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    /// Why it came to no result.
+    Error { error: String },
+    /// What `run.json` holds.
+    Result(Box<RunRecord>),
 }
 
 impl Outcome {
+    /// Whether a violation was found.
+    pub fn is_violation(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind == FindingKind::Violation)
+    }
+
     /// The outcome in a few words.
     pub fn in_words(&self) -> String {
-        match (self.exit, &self.anomaly) {
-            (Exit::Violation, Some(anomaly)) => format!("violation: {}", anomaly.replace('-', " ")),
-            (Exit::Violation, None) => "violation".to_owned(),
-            (Exit::Valid, _) => "valid".to_owned(),
-            (Exit::Unknown, _) => "unknown".to_owned(),
-            _ => format!("failed: {}", self.last_words),
+        match (self.exit, self.findings.first()) {
+            (_, Some(finding)) => finding.in_words(),
+            (Exit::Finding, None) => "finding".to_owned(),
+            (Exit::Valid, None) => "valid".to_owned(),
+            (Exit::Unknown, None) => "unknown".to_owned(),
+            _ => format!("failed: {}", self.failure.as_deref().unwrap_or("it is not known why")),
         }
     }
-}
-
-/// `arguments` without the options that `more` gives anew.
-fn without(arguments: &[String], more: &[&str]) -> Vec<String> {
-    let mut left = Vec::new();
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        if more.contains(&word.as_str()) {
-            // Options that stand alone have no value to leave out.
-            if word != "--stop-on-violation" {
-                words.next();
-            }
-        } else {
-            left.push(word.clone());
-        }
-    }
-    left
 }
 
 #[expect(unsafe_code, reason = "what happens between fork and exec has no safe interface")]
@@ -183,19 +190,30 @@ fn die_with_this_process(command: &mut Command) {
     }
 }
 
-fn json(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_anew_is_given_once() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let arguments = words("--time 60s --stop-on-violation --seed 3");
-        let left = without(&arguments, &["--time", "5s", "--stop-on-violation"]);
-        assert_eq!(left, words("--seed 3"));
+    fn the_outcome_of_a_trial_is_its_first_finding_or_its_result() {
+        let outcome = |exit, findings: &[Finding], failure: Option<&str>| Outcome {
+            exit,
+            findings: findings.to_vec(),
+            folder: None,
+            failure: failure.map(str::to_owned),
+        };
+        let stale = Finding::new(FindingKind::Violation, "stale read", "a sentence");
+        let crash = Finding::new(FindingKind::Crash, "panic at a.rs:3", "a sentence");
+        let both = outcome(Exit::Finding, &[stale, crash.clone()], Some("no lab"));
+        assert_eq!(
+            (both.in_words().as_str(), both.is_violation()),
+            ("violation: stale read", true)
+        );
+        let crashed = outcome(Exit::Finding, &[crash], None);
+        assert_eq!(crashed.in_words(), "crash: panic at a.rs:3");
+        assert!(!crashed.is_violation(), "a crash is another finding");
+        let failed = outcome(Exit::Harness, &[], Some("no lab"));
+        assert_eq!(failed.in_words(), "failed: no lab");
+        assert_eq!(outcome(Exit::Unknown, &[], None).in_words(), "unknown");
     }
 }

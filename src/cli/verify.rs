@@ -11,9 +11,10 @@ use partita_checker::{Expected, History, ModelKind};
 
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
+use super::run_folder;
 use super::show::counted;
-use super::{run_folder, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::judge::unfinished;
 use crate::names;
 use crate::say;
 

@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::clock::RunClock;
+use super::events::Events;
 use super::folder::RunFolder;
-use super::last_words::LastWords;
+use super::last_words::{self, describe_end};
 use super::plan::Plan;
 use super::poller::{InsideNode, Poller};
 use crate::exit::{Failure, OrFail};
@@ -39,9 +40,9 @@ pub fn build(
 ) -> Result<Arc<Cluster>, Failure> {
     let relays = plan.lab == Tier::Proxies;
     let lab = match plan.lab {
-        Tier::Namespaces => Lab::build_with_seed(&plan.names(), plan.seed),
+        Tier::Namespaces => Lab::build_with_seed(&plan.names(), plan.spec.seed),
         Tier::Proxies | Tier::Signals => {
-            Lab::on_loopback(&plan.names(), plan.target.ports(), relays, plan.seed)
+            Lab::on_loopback(&plan.names(), plan.target.ports(), relays, plan.spec.seed)
         }
     };
     let lab = lab.or_harness(|| "the lab".to_owned())?;
@@ -88,9 +89,9 @@ fn program(
         nodes: addresses,
         ports,
         data: &home.join("data"),
-        seed: plan.seed,
-        mutations: &plan.mutations,
-        arguments: &plan.node_arguments,
+        seed: plan.spec.seed,
+        mutations: &plan.spec.mutations,
+        arguments: &plan.spec.node_arguments,
     };
     let mut words = plan
         .target
@@ -161,8 +162,14 @@ pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
 }
 
 /// Starts polling the nodes from inside their own hosts, as [`Poller::start`] does.
-pub fn poll(plan: &Plan, cluster: &Arc<Cluster>, clock: RunClock) -> (Poller, JoinSet<()>) {
-    Poller::start(plan.target.protocol.as_ref(), inside_nodes(plan, cluster), clock)
+pub fn poll(
+    plan: &Plan,
+    cluster: &Arc<Cluster>,
+    clock: RunClock,
+    events: &Events,
+) -> (Poller, JoinSet<()>) {
+    let nodes = inside_nodes(plan, cluster);
+    Poller::start(plan.target.protocol.as_ref(), nodes, clock, events.clone())
 }
 
 /// The nodes as requests to administrators name them, in order.
@@ -216,24 +223,9 @@ pub fn first_ended(cluster: &Cluster, folder: &RunFolder) -> Option<String> {
     Some(describe_end(ended.node(), ended.status(), folder))
 }
 
-/// How a node ended, with the end of its standard error.
-pub fn describe_end(
-    node: &str,
-    status: Option<std::process::ExitStatus>,
-    folder: &RunFolder,
-) -> String {
-    let how = status.map_or_else(|| "it never ran".to_owned(), |status| status.to_string());
-    format!("{node} ended on its own ({how}): {}", last_words(node, folder))
-}
-
-/// What a node wrote last, and where; of its standard output if there is nothing on the other.
+/// What a node wrote last, and where.
 fn last_words(node: &str, folder: &RunFolder) -> String {
-    let files = ["stderr.log", "stdout.log"].map(|name| folder.node(node).join(name));
-    let spoken = files.iter().map(|path| (LastWords::of(path), path));
-    let (words, path) = spoken
-        .clone()
-        .find(|(words, _)| !words.lines.is_empty())
-        .unwrap_or_else(|| (LastWords::default(), &files[0]));
+    let (words, path) = last_words::of_node(node, folder);
     format!("{} (in {})", words.in_words(), path.display())
 }
 

@@ -1,41 +1,61 @@
-//! From a finished run to its verdict, its files and what a person reads.
+//! From a finished run to its verdict, its findings and its files.
 //!
 //! The checker reads the history back from the file, so that what is judged here is exactly what
 //! `partita check` judges later. So is what a run that failed in its midst left behind: a violation
 //! in it stands, and *valid* becomes *unknown*, cut off at an event.
 
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use indicatif::HumanCount;
 use partita_checker::formats::ReadHistory;
-use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, Options, Progress, Verdict, check_watched,
-};
+use partita_checker::{Analysis, Certificate, History, Options, Progress, Verdict};
 use partita_nemesis::FaultRecord;
-use partita_reports::{HostRecord, Run, RunRecord};
-use serde::Serialize;
+use partita_reports::event::{CheckProgress, RunEvent};
+use partita_reports::{Finding, HostRecord, Run, RunRecord};
 
+use super::events::Events;
 use super::folder::RunFolder;
-use super::phases::Course;
-use super::plan::{Faults, Plan};
-use super::{evidence, stalls, vacuity};
-use crate::cli::{check, show, unfinished};
-use crate::exit::{Exit, Failure, OrFail};
-use crate::{say, terminal};
+use super::phases::Lifecycle;
+use super::plan::Plan;
+use super::{evidence, refused, stalls, vacuity};
+use crate::exit::{Failure, OrFail};
+use crate::judge::{self, unfinished};
 
-/// How many notes are printed of what does not touch the verdict; the others are in `run.json`.
-const NOTES_SHOWN: usize = 4;
+/// A check that is over by then did not take long.
+const LONG_CHECK: Duration = Duration::from_secs(2);
 
-/// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
-const ERRORS_SHOWN: (usize, usize) = (2, 8);
+/// Time between two events on how far a long check has come.
+const CHECK_STEP: Duration = Duration::from_millis(200);
 
-/// Judges the history of `course`, writes all files and prints the verdict.
+/// A run that is over.
+#[derive(Debug)]
+pub struct Concluded {
+    /// What was asked and found.
+    pub record: RunRecord,
+    /// What the checker found.
+    pub analysis: Analysis,
+    /// The faults, by number.
+    pub faults: Vec<FaultRecord>,
+    /// Why some of its files could not be written, where the result stands all the same.
+    pub problems: Vec<Failure>,
+}
+
+/// Judges the history of a run and writes all files.
 ///
 /// # Errors
 ///
 /// [`Failure`] if a file of a run that came to its end cannot be read back or written.
-pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
-    conclude_by(check::judge, plan, folder, course)
+pub fn conclude(
+    plan: &Plan,
+    folder: &RunFolder,
+    lifecycle: &Lifecycle,
+    events: &Events,
+) -> Result<Concluded, Failure> {
+    let judge = |history: &History, options: &Options, deadline| {
+        judge_watched(history, options, deadline, events)
+    };
+    conclude_by(&judge, plan, folder, lifecycle, events)
 }
 
 /// As [`conclude`], without starting a thread.
@@ -43,109 +63,127 @@ pub fn conclude(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit
 /// # Errors
 ///
 /// As [`conclude`].
-pub fn conclude_alone(plan: &Plan, folder: &RunFolder, course: &Course) -> Result<Exit, Failure> {
-    conclude_by(judge_alone, plan, folder, course)
+pub fn conclude_alone(
+    plan: &Plan,
+    folder: &RunFolder,
+    lifecycle: &Lifecycle,
+    events: &Events,
+) -> Result<Concluded, Failure> {
+    conclude_by(&judge::judge_alone, plan, folder, lifecycle, events)
 }
 
-fn judge_alone(
-    _name: &str,
+/// Judges a history, and tells how far that has come if it takes long.
+fn judge_watched(
     history: &History,
     options: &Options,
     deadline: Instant,
+    events: &Events,
 ) -> (Analysis, Option<Certificate>) {
-    let check = |engine| {
-        let options = Options { engine, ..options.clone() };
-        check_watched(history, &options, &|| Instant::now() >= deadline, &Progress::default())
-    };
-    // `auto` races engines on threads: here each has its turn.
-    let engines = [EngineChoice::Monitor, EngineChoice::Zones, EngineChoice::Frontier];
-    let mut judged = engines.into_iter().map(check);
-    let first = judged.find(|(analysis, _)| analysis.verdict != Verdict::Unknown);
-    first.unwrap_or_else(|| check(EngineChoice::Wgl))
+    let progress = Progress::default();
+    let began = Instant::now();
+    let budget = deadline.saturating_duration_since(began);
+    // Dropped when the work is over, also if it panics.
+    let (over, is_over) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let progress = &progress;
+        scope.spawn(move || {
+            let mut wait = LONG_CHECK;
+            while is_over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                let now = CheckProgress::of(progress.report(), began.elapsed(), budget);
+                events.tell(RunEvent::Checking(now));
+                wait = CHECK_STEP;
+            }
+        });
+        let _over = over;
+        judge::judge(history, options, deadline, progress)
+    })
 }
 
-/// Judges a history of that name until a deadline.
-type Judge = fn(&str, &History, &Options, Instant) -> (Analysis, Option<Certificate>);
+/// Judges a history until a deadline.
+type Judge<'a> = &'a dyn Fn(&History, &Options, Instant) -> (Analysis, Option<Certificate>);
 
 fn conclude_by(
-    judge: Judge,
+    judge: Judge<'_>,
     plan: &Plan,
     folder: &RunFolder,
-    course: &Course,
-) -> Result<Exit, Failure> {
-    let deadline = Instant::now() + plan.check_timeout;
-    let failed = course.failure.is_some();
+    lifecycle: &Lifecycle,
+    events: &Events,
+) -> Result<Concluded, Failure> {
+    events.tell(RunEvent::Phase { phase: "judging".to_owned() });
+    let concluded = judge_and_write(judge, plan, folder, lifecycle, events);
+    match &concluded {
+        Ok(Concluded { record, .. }) => events.tell(RunEvent::Finished {
+            verdict: record.verdict,
+            exit: record.exit(),
+            failure: record.failure.clone(),
+        }),
+        Err(failure) => refused(events, failure),
+    }
+    concluded
+}
+
+fn judge_and_write(
+    judge: Judge<'_>,
+    plan: &Plan,
+    folder: &RunFolder,
+    lifecycle: &Lifecycle,
+    events: &Events,
+) -> Result<Concluded, Failure> {
+    let deadline = Instant::now() + plan.spec.check_timeout.duration();
+    let is_cut_short = lifecycle.is_cut_short();
     let read = match unfinished::read(&folder.file("history.jsonl")) {
         // There may be nothing yet.
-        Err(_) if failed => ReadHistory::default(),
+        Err(_) if is_cut_short => ReadHistory::default(),
         read => read?,
     };
-    let (mut analysis, certificate) =
-        judge("history.jsonl", &read.history, &plan.options(), deadline);
+    let (mut analysis, certificate) = judge(&read.history, &plan.options(), deadline);
     // A disk that is full cuts the history off.
     read.reading.weigh(&mut analysis);
     let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
     let is_told = read.reading.withholds_valid().is_some();
-    let cut = (failed && !is_told).then(|| unfinished::cut(&read));
+    let cut = (is_cut_short && !is_told).then(|| unfinished::cut(&read));
     let history = read.history;
-    let record = record(plan, folder, course, &history, &analysis, cut);
-    let written = write(folder, &record, &history, course, &analysis, certificate.as_ref());
+    let mut record = record(plan, folder, lifecycle, &history, &analysis, cut);
+    let findings = record.findings.clone();
+    events.tell(RunEvent::Judged { verdict: record.verdict, findings });
+    record.notes.extend(events.failures());
+    let written = write(folder, &record, &history, lifecycle, &analysis, certificate.as_ref());
+    let mut problems = Vec::new();
     if let Err(failure) = written {
-        // A verdict does not need its files.
-        if !failed && record.verdict != Verdict::Violation {
+        // A finding does not need its files.
+        if lifecycle.failure.is_none() && record.findings.is_empty() {
             return Err(failure);
         }
-        terminal::failure(&failure);
+        problems.push(failure);
     }
-    if record.verdict == Verdict::Valid && !plan.keep_data {
+    if record.verdict == Verdict::Valid && !plan.spec.keep_data {
         folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
     }
-    if plan.json {
-        terminal::document(&Document { format: FORMAT, run: &record })?;
-    } else {
-        print(&record, &analysis, &course.faults);
-    }
-    Ok(match record.verdict {
-        Verdict::Violation => Exit::Violation,
-        _ if failed => Exit::Harness,
-        verdict => verdict.into(),
-    })
+    Ok(Concluded { record, analysis, faults: lifecycle.faults.clone(), problems })
 }
-
-/// What `--json` prints: the content of `run.json`, with the number of its form.
-#[derive(Serialize)]
-struct Document<'a> {
-    format: u32,
-    #[serde(flatten)]
-    run: &'a RunRecord,
-}
-
-/// The form of [`Document`].
-const FORMAT: u32 = 1;
 
 fn record(
     plan: &Plan,
     folder: &RunFolder,
-    course: &Course,
+    lifecycle: &Lifecycle,
     history: &History,
     analysis: &Analysis,
     cut: Option<String>,
 ) -> RunRecord {
-    let counts = vacuity::count(history, &course.faults);
-    let wants_faults = match &plan.faults {
-        Faults::Drawn(menu) => menu.faults().next().is_some(),
-        Faults::Written(script) => !script.faults.is_empty(),
-    };
-    let nodes = course.nodes.len();
-    let weighed = evidence::weigh(history, &course.faults, nodes, wants_faults, &course.stalls);
-    let mut notes = course.notes.clone();
-    notes.extend(stalls::sentence(&course.stalls, history));
+    let counts = vacuity::count(history, &lifecycle.faults);
+    let wants_faults = plan.faults.are_wanted();
+    let nodes = lifecycle.nodes.len();
+    let weighed =
+        evidence::weigh(history, &lifecycle.faults, nodes, wants_faults, &lifecycle.stalls);
+    let mut notes = lifecycle.notes.clone();
+    notes.extend(stalls::sentence(&lifecycle.stalls, history));
     notes.extend(weighed.notes);
-    let mut remarks = course.remarks.clone();
-    remarks.extend(course.failure.clone());
-    remarks.extend(course.outcomes.objections());
+    let mut remarks = lifecycle.remarks.clone();
+    remarks.extend(lifecycle.findings.iter().map(|finding| finding.sentence.clone()));
+    remarks.extend(lifecycle.failure.clone());
+    remarks.extend(lifecycle.outcomes.objections());
     remarks.extend(cut);
-    remarks.extend(vacuity::reasons(history, &course.outcomes, plan.workload.needs));
+    remarks.extend(vacuity::reasons(history, &lifecycle.outcomes, plan.workload.needs));
     remarks.extend(weighed.reasons);
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
@@ -153,39 +191,41 @@ fn record(
         Verdict::Valid if !remarks.is_empty() => Verdict::Unknown,
         verdict => verdict,
     };
+    let findings = Finding::violation(analysis).into_iter().chain(lifecycle.findings.clone());
     let name = folder.name();
     RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         folder: plan.out.join(&name).display().to_string(),
         name,
-        started_at: course.started_at.clone(),
-        command: plan.command(),
-        seed: plan.seed,
+        started_at: lifecycle.started_at.clone(),
+        command: plan.command.clone(),
+        seed: plan.spec.seed,
         target: plan.target.name.clone(),
         workload: plan.workload.name.to_owned(),
         nemesis: plan.faults.name(),
-        mutation: (!plan.mutations.is_empty()).then(|| plan.mutations.join(", ")),
-        clients: plan.clients,
-        rate: plan.rate,
-        rate_reached: vacuity::rate(history, &course.phases),
-        duration_s: plan.time.as_secs_f64(),
+        mutation: (!plan.spec.mutations.is_empty()).then(|| plan.spec.mutations.join(", ")),
+        clients: plan.spec.clients,
+        rate: plan.spec.rate,
+        rate_reached: vacuity::rate(history, &lifecycle.phases),
+        duration_s: plan.spec.time.duration().as_secs_f64(),
         host: HostRecord {
             kernel: kernel_release(),
             cores: std::thread::available_parallelism()
                 .map_or(0, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
-            lab: course.lab.clone(),
+            lab: lifecycle.lab.clone(),
         },
-        nodes: course.nodes.clone(),
-        phases: course.phases.clone(),
+        nodes: lifecycle.nodes.clone(),
+        phases: lifecycle.phases.clone(),
         counts,
-        outcomes: course.outcomes.clone(),
-        roles: course.roles.clone(),
+        outcomes: lifecycle.outcomes.clone(),
+        roles: lifecycle.roles.clone(),
+        findings: findings.collect(),
         verdict,
         remarks,
         notes,
         faults_counted: weighed.counted,
-        stalls: course.stalls.clone(),
-        failure: course.failure.clone(),
+        stalls: lifecycle.stalls.clone(),
+        failure: lifecycle.failure.clone(),
     }
 }
 
@@ -199,11 +239,11 @@ fn write(
     folder: &RunFolder,
     record: &RunRecord,
     history: &History,
-    course: &Course,
+    lifecycle: &Lifecycle,
     analysis: &Analysis,
     certificate: Option<&Certificate>,
 ) -> Result<(), Failure> {
-    let run = Run { record, history, faults: &course.faults, analysis };
+    let run = Run { record, history, faults: &lifecycle.faults, analysis };
     let certificate = || {
         let Some(certificate) = certificate else { return Ok(()) };
         let path = folder.file("certificate.json");
@@ -219,57 +259,4 @@ fn write(
         certificate(),
     ];
     written.into_iter().collect()
-}
-
-/// What was reached of the rate asked for, and the errors that were met most.
-fn print_outcomes(record: &RunRecord) {
-    if let Some(reached) = record.rate_reached {
-        say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
-    }
-    let (if_valid, otherwise) = ERRORS_SHOWN;
-    let at_most = if record.verdict == Verdict::Valid { if_valid } else { otherwise };
-    let errors = &record.outcomes.errors;
-    for error in errors.iter().take(at_most) {
-        say!("  errors: {}", error.sentence());
-    }
-    if errors.len() > at_most {
-        let more = errors[at_most..].iter().map(|error| error.count).sum();
-        say!("  errors: {} more operations, see run.json", HumanCount(more));
-    }
-}
-
-fn print(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
-    let counts = &record.counts;
-    match record.verdict {
-        Verdict::Valid => say!(
-            "valid: {}, linearizable, and the certificate proves it",
-            show::counted(analysis.keys.len(), "key")
-        ),
-        Verdict::Violation => {
-            let found = analysis.counterexample.as_ref();
-            say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
-            show::violations(analysis, faults);
-        }
-        Verdict::Unknown if record.failure.is_some() => {
-            say!("unknown: the run failed before its end");
-        }
-        Verdict::Unknown => say!("unknown: the run proved nothing"),
-    }
-    for remark in record.remarks.iter().chain(record.notes.iter().take(NOTES_SHOWN)) {
-        say!("  note: {remark}");
-    }
-    if record.notes.len() > NOTES_SHOWN {
-        say!("  note: {} more of this kind, see run.json", record.notes.len() - NOTES_SHOWN);
-    }
-    say!(
-        "  {} operations: {} ok ({} under faults), {} fail, {} unknown",
-        HumanCount(counts.invoked),
-        HumanCount(counts.ok),
-        HumanCount(counts.ok_during_faults),
-        HumanCount(counts.fail),
-        HumanCount(counts.info)
-    );
-    print_outcomes(record);
-    say!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
-    say!("  again:  {}", record.command);
 }

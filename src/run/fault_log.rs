@@ -1,12 +1,13 @@
-//! What the nemesis did, as it did it: in memory, in `schedule.jsonl`, and in words.
+//! What the nemesis did, as it did it: in memory, in `schedule.jsonl`, and as events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use partita_nemesis::{Effect, FaultRecord, Moment};
+use partita_nemesis::{FaultRecord, Moment};
+use partita_reports::RunEvent;
 
+use super::events::Events;
 use super::folder::ScheduleFile;
-use super::status::StatusLine;
 use crate::exit::Failure;
 
 /// The faults so far. Clones share it.
@@ -18,26 +19,37 @@ pub struct FaultLog {
 struct Inner {
     file: ScheduleFile,
     faults: BTreeMap<u32, FaultRecord>,
+    /// Those that were in force at some time.
+    injected: BTreeSet<u32>,
     failure: Option<Failure>,
 }
 
 impl FaultLog {
     /// A log that also writes to `file`.
     pub fn new(file: ScheduleFile) -> Self {
-        let inner = Inner { file, faults: BTreeMap::new(), failure: None };
+        let inner =
+            Inner { file, faults: BTreeMap::new(), injected: BTreeSet::new(), failure: None };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Takes a fault that is about to be injected, was injected, or is over.
-    pub fn take(&self, moment: Moment, record: &FaultRecord, status: &StatusLine) {
+    pub fn take(&self, moment: Moment, record: &FaultRecord, events: &Events) {
         let mut inner = self.lock();
         if let Err(failure) = inner.file.append(record) {
             inner.failure.get_or_insert(failure);
         }
         inner.faults.insert(record.id, record.clone());
+        if moment == Moment::Begun {
+            inner.injected.insert(record.id);
+        }
+        let was_injected = inner.injected.contains(&record.id);
         drop(inner);
-        if moment != Moment::Coming {
-            status.say(&sentence(record));
+        let record = Box::new(record.clone());
+        match moment {
+            Moment::Coming => {}
+            Moment::Begun => events.tell(RunEvent::FaultInjected(record)),
+            Moment::Over if was_injected => events.tell(RunEvent::FaultHealed(record)),
+            Moment::Over => events.tell(RunEvent::FaultSkipped(record)),
         }
     }
 
@@ -53,14 +65,15 @@ impl FaultLog {
         open.map(|fault| format!("{} {}", fault.fault, fault.nodes.join(", "))).collect()
     }
 
-    /// Whether a fault in force accounts for `node` having no process.
-    pub fn explains_absence(&self, node: &str) -> bool {
+    /// The number of a fault in force that accounts for `node` having no process, if there is one.
+    pub fn explains_absence(&self, node: &str) -> Option<u32> {
         let inner = self.lock();
-        inner.faults.values().any(|fault| {
+        let explains = |fault: &&FaultRecord| {
             fault.ended_ns.is_none()
                 && fault.may_end_processes()
                 && fault.nodes.iter().any(|victim| victim == node)
-        })
+        };
+        inner.faults.values().find(explains).map(|fault| fault.id)
     }
 
     /// Why the file is incomplete, if it is.
@@ -70,42 +83,5 @@ impl FaultLog {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn sentence(fault: &FaultRecord) -> String {
-    let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
-    match (&fault.error, fault.ended_ns) {
-        (Some(error), _) => format!("{what} went wrong: {error}"),
-        (None, None) => format!("{what} begins"),
-        (None, Some(_)) => {
-            let effects: Vec<String> = fault.effects.iter().map(in_words).collect();
-            format!("{what} healed; {}", effects.join(", "))
-        }
-    }
-}
-
-/// `frames dropped: 115`, `time stopped: 1516 ms`.
-fn in_words(effect: &Effect) -> String {
-    let Effect { what, amount, unit } = effect;
-    if what.contains(unit.as_str()) || unit == "processes" {
-        format!("{what}: {amount:.0}")
-    } else {
-        format!("{what}: {amount:.0} {unit}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_effect_says_its_unit_once() {
-        let effect = |what: &str, amount, unit: &str| {
-            in_words(&Effect { what: what.to_owned(), amount, unit: unit.to_owned() })
-        };
-        assert_eq!(effect("frames dropped", 115.0, "frames"), "frames dropped: 115");
-        assert_eq!(effect("time stopped", 1516.4, "ms"), "time stopped: 1516 ms");
-        assert_eq!(effect("killed by signal 9", 1.0, "processes"), "killed by signal 9: 1");
     }
 }

@@ -8,9 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use partita_nemesis::FaultRecord;
+use partita_reports::RunSpec;
 use serde::Serialize;
 
 use crate::exit::{Failure, OrFail};
+
+/// The file of a run's specification.
+pub const SPEC: &str = "spec.json";
 
 /// How much room is kept for verdict and reports, in bytes.
 const RESERVE: i64 = 4 << 20;
@@ -83,6 +87,17 @@ impl RunFolder {
     /// The folder of a node: its output and its data.
     pub fn node(&self, name: &str) -> PathBuf {
         self.path.join("nodes").join(name)
+    }
+
+    /// What was asked of the run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read; the message names the file.
+    pub fn spec(&self) -> Result<RunSpec, Failure> {
+        let path = self.file(SPEC);
+        let text = std::fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
+        RunSpec::parse(&text).or_usage(|| path.display().to_string())
     }
 
     /// Writes `content` as indented JSON.

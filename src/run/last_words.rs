@@ -4,7 +4,12 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use partita_reports::SourcePlace;
+
+use super::folder::RunFolder;
 
 /// How much of a file's end is looked at, in bytes.
 const READ: u64 = 256 << 10;
@@ -12,6 +17,13 @@ const READ: u64 = 256 << 10;
 const LINES: usize = 2_000;
 /// How many of the last lines are repeated.
 const REPEATED: usize = 5;
+/// How many lines after the one that says why may tell where in the source it was.
+const FRAMES: usize = 30;
+/// Endings of files of source.
+const SOURCES: [&str; 17] = [
+    ".rs", ".go", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".java", ".kt", ".scala", ".cs",
+    ".py", ".js", ".ts", ".zig", ".erl",
+];
 /// The longest that a line is shown, in characters.
 const LONGEST: usize = 300;
 
@@ -20,6 +32,8 @@ const LONGEST: usize = 300;
 pub struct LastWords {
     /// The line that says why it ended, as far as one can tell.
     pub why: Option<String>,
+    /// Where in its source it panicked, or an assertion failed, if that is told.
+    pub place: Option<SourcePlace>,
     /// The last lines, in order.
     pub lines: Vec<String>,
 }
@@ -52,8 +66,12 @@ impl LastWords {
                 None => shown(line),
             }
         });
+        let place = telling.filter(|&place| weight(recent[place]) == 3).and_then(|place| {
+            let frames = recent[place + 1..].iter().take(FRAMES);
+            std::iter::once(&recent[place]).chain(frames).find_map(|line| source_place(line))
+        });
         let last = &recent[recent.len().saturating_sub(REPEATED)..];
-        Self { why, lines: last.iter().map(|line| shown(line)).collect() }
+        Self { why, place, lines: last.iter().map(|line| shown(line)).collect() }
     }
 
     /// Both in a sentence's end: why, then the last lines unless that is all there is.
@@ -66,6 +84,44 @@ impl LastWords {
             Some(why) => format!("{why}; its last lines: {last}"),
         }
     }
+}
+
+/// The end of what a node wrote, and the file; of its standard output if there is nothing on the
+/// other.
+pub fn of_node(node: &str, folder: &RunFolder) -> (LastWords, PathBuf) {
+    let [stderr, stdout] = ["stderr.log", "stdout.log"].map(|name| folder.node(node).join(name));
+    for path in [&stderr, &stdout] {
+        let words = LastWords::of(path);
+        if !words.lines.is_empty() {
+            return (words, path.clone());
+        }
+    }
+    (LastWords::default(), stderr)
+}
+
+/// How a node ended, with the end of what it wrote.
+pub fn describe_end(node: &str, status: Option<ExitStatus>, folder: &RunFolder) -> String {
+    let (words, path) = of_node(node, folder);
+    let how = status_in_words(status);
+    format!("{node} ended on its own ({how}): {} (in {})", words.in_words(), path.display())
+}
+
+/// `exit status: 101`, `signal: 9 (SIGKILL)`.
+pub fn status_in_words(status: Option<ExitStatus>) -> String {
+    status.map_or_else(|| "it never ran".to_owned(), |status| status.to_string())
+}
+
+/// The place in a source that a line names: `src/log.rs:31` in `panicked at src/log.rs:31:9:`. Places
+/// in what runs the program are left out.
+fn source_place(line: &str) -> Option<SourcePlace> {
+    let words = line.split([' ', '\t', '(', ')', ',', '"', '\'']);
+    words.into_iter().find_map(|word| {
+        let mut parts = word.split(':');
+        let file = parts.next().filter(|file| SOURCES.iter().any(|it| file.ends_with(it)))?;
+        let line = parts.next()?.parse().ok()?;
+        let is_own = !file.contains("/runtime/") && !file.starts_with("/rustc/");
+        is_own.then(|| SourcePlace { file: file.to_owned(), line })
+    })
 }
 
 fn is_rust_panic(line: &str) -> bool {
@@ -133,6 +189,23 @@ mod tests {
             why("Error: \n  × 127.0.0.1:80 is taken\n  help: stop it\n"),
             "× 127.0.0.1:80 is taken"
         );
+    }
+
+    #[test]
+    fn a_panic_or_a_failed_assertion_tells_its_place() {
+        let place = |text: &str| LastWords::in_text(text).place.map(|place| place.to_string());
+        let rust = "thread 'engine' (7) panicked at src/a.rs:3:5:\nthe log is torn\n";
+        assert_eq!(place(rust).as_deref(), Some("src/a.rs:3"));
+        let go = "panic: boom\n\ngoroutine 1 [running]:\npanic(0x1)\n\t/go/src/runtime/panic.go:7\n\
+                  main.main()\n\t/src/main.go:4 +0x18\nexit status 2\n";
+        assert_eq!(place(go).as_deref(), Some("/src/main.go:4"));
+        let java = "Exception in thread \"main\" E: boom\n\tat A.main(A.java:3)\n";
+        assert_eq!(place(java).as_deref(), Some("A.java:3"));
+        let c = "store: wal.c:88: append: Assertion `end > begin' failed.\nAborted\n";
+        assert_eq!(place(c).as_deref(), Some("wal.c:88"));
+        for none in ["fatal error: 127.0.0.1:80 is taken\n", "error: see src/a.rs:3\n", ""] {
+            assert_eq!(place(none), None, "{none}");
+        }
     }
 
     #[test]

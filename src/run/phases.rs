@@ -1,11 +1,13 @@
 //! The phases of a run, in order, each with its limit.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use partita_checker::Nanoseconds;
 use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
-use partita_reports::{NodeRecord, Outcomes, Phase, RoleChange, Stall};
+use partita_reports::event::{RunEvent, Tally};
+use partita_reports::{Finding, NodeRecord, Outcomes, Phase, RoleChange, Stall};
 use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -15,6 +17,7 @@ use super::clients::{self, Load};
 use super::clock::RunClock;
 use super::closing;
 use super::cluster_setup;
+use super::events::Events;
 use super::fault_log::FaultLog;
 use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
@@ -23,8 +26,7 @@ use super::plan::Plan;
 use super::poller::Poller;
 use super::recorder::Recorder;
 use super::stalls::Stalls;
-use super::status::{REFRESH, StatusLine};
-use super::stop_reason::{Interrupts, Trouble, Watch};
+use super::stop_reason::{Interruption, Interrupts, Watch};
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
 
@@ -34,12 +36,15 @@ const AFTER_HEAL: Duration = Duration::from_secs(1);
 /// How long the nodes may take to agree after clients have stopped.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Time between two tallies.
+const TALLY_STEP: Duration = Duration::from_millis(250);
+
 /// How long a client may take to connect.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 
-/// What happened in a run, besides its history.
+/// What happened in a run from its start to its end, besides its history.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct Lifecycle {
     /// When the run began, UTC, RFC 3339.
     pub started_at: String,
     /// The kind of lab.
@@ -60,11 +65,13 @@ pub struct Course {
     pub notes: Vec<String>,
     /// When the controller itself stood still.
     pub stalls: Vec<Stall>,
-    /// What failed of the harness or the target, if anything did.
+    /// What was found of the system under test before its history is judged.
+    pub findings: Vec<Finding>,
+    /// What failed of the harness, or why the target could not be started, if anything did.
     pub failure: Option<String>,
 }
 
-impl Course {
+impl Lifecycle {
     /// Of a run that ended before its time by `what`: what its folder tells of it.
     pub fn broken(plan: &Plan, folder: &RunFolder, lab: String, what: String) -> Self {
         let node = |name: String| NodeRecord { name, address: String::new() };
@@ -79,8 +86,14 @@ impl Course {
             remarks: Vec::new(),
             notes: Vec::new(),
             stalls: Vec::new(),
+            findings: Vec::new(),
             failure: Some(what),
         }
+    }
+
+    /// Whether it ended before its time by something that went wrong.
+    pub fn is_cut_short(&self) -> bool {
+        self.failure.is_some() || !self.findings.is_empty()
     }
 }
 
@@ -94,31 +107,30 @@ pub async fn carry_out(
     folder: &RunFolder,
     kind: LabKind,
     clock: RunClock,
-    status: &StatusLine,
+    events: &Events,
     stalls: &Stalls,
-) -> Result<Course, Failure> {
+) -> Result<Lifecycle, Failure> {
     let mut interrupts = Interrupts::install()?;
-    let mut phases = Phases::new(clock, "start");
-    let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
+    let mut phases = Phases::new(clock, events.clone(), "start");
+    let schedule = plan.schedule().or_usage(|| "the schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
     let cluster = cluster_setup::build(plan, &schedule, folder)?;
-    let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit)
+    let logs = NodeLogs::keep(folder, &plan.names(), plan.spec.node_log_limit.0)
         .or_harness(|| "a thread".to_owned())?;
-    let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
-    let (poller, polling) = cluster_setup::poll(plan, &cluster, clock);
+    let traffic = Traffic::begin(&cluster, folder, plan.spec.pcap)?;
+    let (poller, polling) = cluster_setup::poll(plan, &cluster, clock, events);
     tokio::select! {
         ready = cluster_setup::await_ready(&cluster, folder, &poller) => ready?,
         () = interrupts.next() => {
             return Err(Failure::harness(miette::miette!("interrupted before clients began")));
         }
     }
-    let leads = poller.leader().map_or(String::new(), |leader| format!(", {leader} leads"));
-    status.say(&format!("{} nodes are up{leads}", plan.nodes));
+    events.tell(RunEvent::ClusterUp { nodes: plan.spec.nodes, leader: poller.leader() });
 
     let history = folder.file("history.jsonl");
     let (recorder, writer) =
-        Recorder::create(&history, clock, plan.stop_on_violation.then(|| plan.options()))
+        Recorder::create(&history, clock, plan.spec.stop_on_violation.then(|| plan.options()))
             .or_harness(|| history.display().to_string())?;
     let faults = FaultLog::new(ScheduleFile::create(folder)?);
     let watch = Watch {
@@ -126,11 +138,15 @@ pub async fn carry_out(
         faults: faults.clone(),
         recorder: Arc::clone(&recorder),
         folder: folder.clone(),
+        expected_exits: plan.target.expected_exits.clone(),
+        clock,
+        events: events.clone(),
+        told: Mutex::default(),
     };
     let load = load(plan, &schedule, &cluster, recorder);
     let stage =
-        Stage { plan, schedule: &schedule, watch, poller, faults, load, clock, status, stalls };
-    let trouble = stage.play(&mut phases, &mut interrupts).await;
+        Stage { plan, schedule: &schedule, watch, poller, faults, load, clock, events, stalls };
+    let ended = stage.play(&mut phases, &mut interrupts).await;
 
     let Stage { watch, poller, faults, load, .. } = stage;
     drop(polling);
@@ -139,7 +155,7 @@ pub async fn carry_out(
         interrupts.next().await;
         std::process::exit(130);
     });
-    let mut course = Course {
+    let mut lifecycle = Lifecycle {
         started_at: String::new(),
         lab: kind.to_string(),
         nodes: nodes(&load),
@@ -147,28 +163,29 @@ pub async fn carry_out(
         faults: faults.all(),
         roles: poller.changes(),
         outcomes: load.recorder.outcomes().outcomes(),
-        remarks: trouble.remarks,
+        remarks: ended.remarks,
         notes: Vec::new(),
         stalls: Vec::new(),
-        failure: trouble.failure,
+        findings: ended.findings,
+        failure: ended.failure,
     };
     drop((watch, load));
     cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
-    if let Err(failure) = traffic.finish(folder, clock, status) {
-        course.failure.get_or_insert(in_words(&failure));
+    if let Err(failure) = traffic.finish(folder, clock, events) {
+        lifecycle.failure.get_or_insert(in_words(&failure));
     }
     drop(cluster);
-    course.notes.extend(logs.finish());
+    lifecycle.notes.extend(logs.finish());
     if let Some(failure) = faults.failure() {
         let remark = format!("schedule.jsonl is incomplete: {}", in_words(&failure));
-        course.remarks.push(remark);
+        lifecycle.remarks.push(remark);
     }
     if let Err(error) = writer.finish() {
-        course.failure.get_or_insert(format!("{}: {error}", history.display()));
+        lifecycle.failure.get_or_insert(format!("{}: {error}", history.display()));
     }
     ending.abort();
-    Ok(course)
+    Ok(lifecycle)
 }
 
 fn load(
@@ -178,7 +195,7 @@ fn load(
     recorder: Arc<Recorder>,
 ) -> Arc<Load> {
     Arc::new(Load {
-        generator: Mutex::new(plan.workload.generator(plan.seed)),
+        generator: Mutex::new(plan.workload.generator(plan.spec.seed)),
         lulls: schedule.lulls.clone(),
         began: Instant::now(),
         recorder,
@@ -186,13 +203,13 @@ fn load(
         protocol: Arc::clone(&plan.target.protocol),
         dial: cluster_setup::clients_dial(cluster),
         options: ClientOptions {
-            limits: Limits { connect: CONNECT_LIMIT, reply: plan.reply_timeout },
+            limits: Limits { connect: CONNECT_LIMIT, reply: plan.spec.reply_timeout.duration() },
             retry: plan.workload.retry,
         },
-        clients: plan.clients,
-        all_processes: plan.clients + plan.nodes,
-        rate: plan.rate,
-        seed: plan.seed,
+        clients: plan.spec.clients,
+        all_processes: plan.spec.clients + plan.spec.nodes,
+        rate: plan.spec.rate,
+        seed: plan.spec.seed,
     })
 }
 
@@ -204,24 +221,40 @@ fn nodes(load: &Load) -> Vec<NodeRecord> {
     load.endpoints.iter().map(record).collect()
 }
 
-/// What went wrong on the way, as the verdict needs it.
+/// How the phases ended, as the verdict needs it.
 #[derive(Default)]
-struct Troubles {
+struct Ended {
     remarks: Vec<String>,
+    findings: Vec<Finding>,
     failure: Option<String>,
 }
 
-impl Troubles {
-    fn add(&mut self, trouble: Trouble, clock: RunClock) {
-        let when = clock.now().as_seconds();
-        match trouble {
-            Trouble::Violation => {
-                let remark = format!("stopped at the first violation, after {when:.1} s");
-                self.remarks.push(remark);
+impl Ended {
+    /// Before their time.
+    fn early(interruption: Interruption, clock: RunClock, events: &Events) -> Self {
+        let (when, reason) = (clock.now().as_seconds(), interruption.reason());
+        let mut ended = Self::default();
+        let text = match interruption {
+            Interruption::Violation => {
+                ended.remark(format!("stopped at the first violation, after {when:.1} s"))
             }
-            Trouble::Interrupted => self.remarks.push(format!("interrupted after {when:.1} s")),
-            Trouble::Failed(what) => self.failure = Some(format!("after {when:.1} s {what}")),
-        }
+            Interruption::Signal => ended.remark(format!("interrupted after {when:.1} s")),
+            Interruption::Crash(finding) => {
+                let sentence = finding.sentence.clone();
+                ended.findings.push(*finding);
+                sentence
+            }
+            Interruption::Failed(what) => {
+                ended.failure.insert(format!("after {when:.1} s {what}")).clone()
+            }
+        };
+        events.tell(RunEvent::Stopping { reason, text });
+        ended
+    }
+
+    fn remark(&mut self, text: String) -> String {
+        self.remarks.push(text.clone());
+        text
     }
 }
 
@@ -234,7 +267,7 @@ struct Stage<'a> {
     faults: FaultLog,
     load: Arc<Load>,
     clock: RunClock,
-    status: &'a StatusLine,
+    events: &'a Events,
     stalls: &'a Stalls,
 }
 
@@ -245,24 +278,22 @@ impl Roles for Poller {
 }
 
 impl Stage<'_> {
-    /// Load, faults, heal, settle, final reads. Ends early on trouble, with everything healed.
-    async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Troubles {
-        let mut troubles = Troubles::default();
+    /// Load, faults, heal, settle, final reads. Ends early if it is interrupted, with everything healed.
+    async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Ended {
+        let early = |interruption| Ended::early(interruption, self.clock, self.events);
         let (stop_clients, stopped) = watch::channel(false);
         let clients = clients::start(&self.load, &stopped);
-        let trouble = self.under_load(phases, interrupts).await;
+        let interruption = self.under_load(phases, interrupts).await;
         // The receivers are gone if every client has ended, which is what is wanted.
         let _ = stop_clients.send(true);
         clients.join_all().await;
-        if let Some(trouble) = trouble {
-            troubles.add(trouble, self.clock);
-            return troubles;
+        if let Some(interruption) = interruption {
+            return early(interruption);
         }
         tokio::select! {
-            remarks = self.aftermath(phases) => troubles.remarks = remarks,
-            trouble = self.watch.trouble(interrupts) => troubles.add(trouble, self.clock),
+            remarks = self.aftermath(phases) => Ended { remarks, ..Ended::default() },
+            interruption = self.watch.interruption(interrupts) => early(interruption),
         }
-        troubles
     }
 
     /// Everything during which clients are at work.
@@ -270,13 +301,12 @@ impl Stage<'_> {
         &self,
         phases: &mut Phases,
         interrupts: &mut Interrupts,
-    ) -> Option<Trouble> {
+    ) -> Option<Interruption> {
         phases.begin("lead-in");
-        if let Some(trouble) = self.under_faults(phases, interrupts).await {
-            return Some(trouble);
+        if let Some(interruption) = self.under_faults(phases, interrupts).await {
+            return Some(interruption);
         }
         phases.begin("heal");
-        self.status.say("all faults are healed, clients go on");
         self.sleep_until(Instant::now() + AFTER_HEAL, interrupts).await
     }
 
@@ -285,9 +315,9 @@ impl Stage<'_> {
         &self,
         phases: &mut Phases,
         interrupts: &mut Interrupts,
-    ) -> Option<Trouble> {
+    ) -> Option<Interruption> {
         let plan = self.plan;
-        let until = Instant::now() + plan.time;
+        let until = Instant::now() + plan.spec.time.duration();
         let admin = self.admin_client();
         let nemesis = Nemesis::new(&self.watch.cluster, &self.poller, || self.clock.now().0)
             .administered_by(&admin);
@@ -295,22 +325,22 @@ impl Stage<'_> {
         let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
         let play = nemesis.play(self.schedule, stopping, |moment, record| {
             phases.begin_once("faults");
-            self.faults.take(moment, record, self.status);
+            self.faults.take(moment, record, self.events);
         });
         let mut play = std::pin::pin!(play);
         let commands = plan.commands();
         let sending = admin.send_all(&commands);
         tokio::select! {
-            // Whoever has trouble does not wait for commands to come.
+            // A run that is interrupted does not wait for commands to come.
             ended = async { tokio::join!(&mut play, sending).0 } => match ended {
                 Ok(_) => self.sleep_until(until, interrupts).await,
-                Err(error) => Some(Trouble::Failed(error.to_string())),
+                Err(error) => Some(Interruption::Failed(error.to_string())),
             },
-            trouble = self.trouble_or_refresh(until, interrupts) => {
+            interruption = self.tally_until_interrupted(until, interrupts) => {
                 // The play heals what is in force before it ends.
                 let _ = stop.send(Stop::ShutDown);
                 let _ = play.await;
-                trouble
+                Some(interruption)
             }
         }
     }
@@ -323,32 +353,55 @@ impl Stage<'_> {
         AdminClient::new(protocol, nodes, members, poller.clone(), watch.folder.clone())
     }
 
-    /// Sleeps, unless there is trouble first.
-    async fn sleep_until(&self, until: Instant, interrupts: &mut Interrupts) -> Option<Trouble> {
-        tokio::select! {
-            () = sleep_until(until) => None,
-            trouble = self.trouble_or_refresh(until, interrupts) => trouble,
-        }
-    }
-
-    /// Keeps the live line live; returns on trouble only.
-    async fn trouble_or_refresh(
+    /// Sleeps, unless it is interrupted first.
+    async fn sleep_until(
         &self,
         until: Instant,
         interrupts: &mut Interrupts,
-    ) -> Option<Trouble> {
-        let refresh = async {
+    ) -> Option<Interruption> {
+        tokio::select! {
+            () = sleep_until(until) => None,
+            interruption = self.tally_until_interrupted(until, interrupts) => Some(interruption),
+        }
+    }
+
+    /// Tells the tally, over and over, until something interrupts the run.
+    async fn tally_until_interrupted(
+        &self,
+        until: Instant,
+        interrupts: &mut Interrupts,
+    ) -> Interruption {
+        let telling = async {
+            let (mut answered, mut last) =
+                (self.load.recorder.tally().ok.load(Relaxed), Instant::now());
             loop {
-                let left = until.saturating_duration_since(Instant::now());
-                let leader = self.poller.leader();
-                let tally = self.load.recorder.tally();
-                self.status.refresh(tally, left, leader.as_deref(), &self.faults.in_force());
-                sleep(REFRESH).await;
+                sleep(TALLY_STEP).await;
+                let seconds = last.elapsed().as_secs_f64();
+                let tally = self.tally(until, answered, seconds);
+                (answered, last) = (tally.ok, Instant::now());
+                self.events.tell(RunEvent::Tally(tally));
             }
         };
         tokio::select! {
-            trouble = self.watch.trouble(interrupts) => Some(trouble),
-            never = refresh => never,
+            interruption = self.watch.interruption(interrupts) => interruption,
+            never = telling => never,
+        }
+    }
+
+    /// The operations so far; so many had been `answered` so many seconds ago.
+    fn tally(&self, until: Instant, answered: u64, seconds: f64) -> Tally {
+        let counted = self.load.recorder.tally();
+        let ok = counted.ok.load(Relaxed);
+        let left = until.saturating_duration_since(Instant::now());
+        Tally {
+            invoked: counted.invoked.load(Relaxed),
+            ok,
+            fail: counted.fail.load(Relaxed),
+            info: counted.info.load(Relaxed),
+            ok_per_s: (ok - answered) as f64 / seconds,
+            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            leader: self.poller.leader(),
+            in_force: self.faults.in_force(),
         }
     }
 
@@ -372,7 +425,7 @@ impl Stage<'_> {
             let generator = self.load.generator.lock();
             generator.unwrap_or_else(std::sync::PoisonError::into_inner).closing()
         };
-        self.status.say(&format!("{} final operations through every node", closing.len()));
+        self.events.remark(format!("{} final operations through every node", closing.len()));
         closing::perform_all(&self.load, closing).await
     }
 }
@@ -380,22 +433,30 @@ impl Stage<'_> {
 /// The phases as they pass.
 struct Phases {
     clock: RunClock,
+    events: Events,
     past: Vec<Phase>,
     name: &'static str,
     began: Nanoseconds,
 }
 
 impl Phases {
-    fn new(clock: RunClock, name: &'static str) -> Self {
-        Self { clock, past: Vec::new(), name, began: Nanoseconds::default() }
+    fn new(clock: RunClock, events: Events, name: &'static str) -> Self {
+        events.tell(RunEvent::Phase { phase: name.to_owned() });
+        Self { clock, events, past: Vec::new(), name, began: Nanoseconds::default() }
     }
 
     /// Ends the phase that is on and begins the next.
     fn begin(&mut self, name: &'static str) {
+        self.end();
+        self.name = name;
+        self.events.tell(RunEvent::Phase { phase: name.to_owned() });
+    }
+
+    /// Ends the phase that is on.
+    fn end(&mut self) {
         let now = self.clock.now();
         let past = Phase { name: self.name.to_owned(), began_ns: self.began, ended_ns: now };
         self.past.push(past);
-        self.name = name;
         self.began = now;
     }
 
@@ -407,7 +468,7 @@ impl Phases {
     }
 
     fn finish(mut self) -> Vec<Phase> {
-        self.begin("over");
+        self.end();
         self.past
     }
 }

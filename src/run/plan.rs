@@ -1,64 +1,35 @@
-//! What a run is asked to do.
+//! A run's specification made ready to be carried out: names looked up, texts read, the lab chosen.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use partita_checker::Options;
-use partita_nemesis::{Menu, PlannedCommand, Schedule, Script, ScriptError, Tier};
+use partita_nemesis::{Fault, Menu, PlannedCommand, Schedule, Script, ScriptError, Tier};
+use partita_reports::RunSpec;
+use partita_reports::spec::{FaultsSpec, LabChoice};
 use partita_workloads::WorkloadInfo;
-use serde::{Deserialize, Serialize};
 
 use crate::exit::{Failure, OrFail};
+use crate::names;
 use crate::targets::Target;
 
-/// Everything that decides a run, besides chance in the processes themselves.
+/// A run that can be carried out. It follows from its specification and the lab alone.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// What was asked.
+    pub spec: RunSpec,
     /// The system under test.
     pub target: Target,
     /// How its hosts are made.
     pub lab: Tier,
-    /// How many nodes of it.
-    pub nodes: u32,
     /// What clients do.
     pub workload: &'static WorkloadInfo,
     /// Where its faults come from.
     pub faults: Faults,
-    /// What every node's command is given beside what the target says.
-    pub node_arguments: Vec<String>,
-    /// How long clients and faults are at work.
-    pub time: Duration,
-    /// Where everything random comes from.
-    pub seed: u64,
-    /// Operations a second that all clients aim at.
-    pub rate: f64,
-    /// How many clients.
-    pub clients: u32,
-    /// How long a client waits for a reply.
-    pub reply_timeout: Duration,
-    /// How long the checker may search.
-    pub check_timeout: Duration,
-    /// Whether to end the run at the first violation.
-    pub stop_on_violation: bool,
-    /// Planted bugs to switch on.
-    pub mutations: Vec<String>,
     /// Where run folders go.
     pub out: PathBuf,
-    /// Whether to capture what links deliver.
-    pub pcap: bool,
-    /// Whether to keep the nodes' data in any case.
-    pub keep_data: bool,
-    /// Whether to print the result as JSON.
-    pub json: bool,
-    /// The most that is kept of what a node writes to its standard streams, in bytes.
-    pub node_log_limit: u64,
+    /// The command that does this run again, as one would type it; for reports.
+    pub command: String,
 }
-
-/// The most that is kept of a node's output unless told otherwise, in bytes.
-pub const NODE_LOG_LIMIT: u64 = 256 << 20;
-
-/// The lab that a run has where it can: what one types need not say so.
-const BEST: &str = Tier::Namespaces.name();
 
 /// Where a run's faults come from.
 #[derive(Debug, Clone)]
@@ -70,20 +41,43 @@ pub enum Faults {
 }
 
 impl Faults {
+    /// The faults of a specification that a `target` can have. Of what was not asked for by name, those
+    /// that it cannot have are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if a name is unknown, a schedule has a mistake, or the target cannot have what was
+    /// asked for by name.
+    pub fn of(spec: &FaultsSpec, target: &Target) -> Result<Self, Failure> {
+        let cannot = |fault: Fault| !target.can_have(fault);
+        match spec {
+            FaultsSpec::Draw(set) => {
+                let menu = names::faults(set)?.without(cannot);
+                let menu = menu.map_err(|fault| target.refusal(fault));
+                Ok(Self::Drawn(menu.or_usage(|| format!("faults {set}"))?))
+            }
+            FaultsSpec::Schedule(document) => {
+                let script = Script::parse(&document.name, &document.toml)
+                    .or_usage(|| "the schedule".to_owned())?;
+                if let Some(fault) = script.kinds().find(|fault| cannot(*fault)) {
+                    return Err(target.refusal(fault))
+                        .or_usage(|| format!("schedule {}", script.name));
+                }
+                Ok(Self::Written(script))
+            }
+        }
+    }
+
     /// The faults of a run on `nodes`.
     ///
     /// # Errors
     ///
     /// If one that was written down does not fit into the run.
-    pub fn schedule(
-        &self,
-        nodes: &[String],
-        duration: Duration,
-        seed: u64,
-    ) -> Result<Schedule, ScriptError> {
+    pub fn schedule(&self, nodes: &[String], spec: &RunSpec) -> Result<Schedule, ScriptError> {
+        let time = spec.time.duration();
         match self {
-            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, duration, seed)),
-            Self::Written(script) => script.for_run(duration, seed),
+            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, time, spec.seed)),
+            Self::Written(script) => script.for_run(time, spec.seed),
         }
     }
 
@@ -94,9 +88,32 @@ impl Faults {
             Self::Written(script) => script.name.clone(),
         }
     }
+
+    /// Whether the run is to have any.
+    pub fn are_wanted(&self) -> bool {
+        match self {
+            Self::Drawn(menu) => menu.faults().next().is_some(),
+            Self::Written(script) => !script.faults.is_empty(),
+        }
+    }
 }
 
 impl Plan {
+    /// The plan that `spec` comes to in a lab that can have every fault. Its folder goes into `out`;
+    /// `command` does the run again.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if a name is unknown, a text has a mistake, or a number is out of its range.
+    pub fn of(spec: RunSpec, out: PathBuf, command: String) -> Result<Self, Failure> {
+        spec.check().or_usage(|| "the run's specification".to_owned())?;
+        let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
+        check_mutations(&target, &spec.mutations)?;
+        let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
+        let faults = Faults::of(&spec.faults, &target)?;
+        Ok(Self { spec, target, lab: Tier::Namespaces, workload, faults, out, command })
+    }
+
     /// The plan for a lab of this tier, without the faults that it cannot have.
     ///
     /// # Errors
@@ -104,29 +121,30 @@ impl Plan {
     /// [`Failure`] if something was asked for by name that cannot be had there.
     pub fn fitted(mut self, tier: Tier) -> Result<Self, Failure> {
         self.lab = tier;
-        if self.pcap && tier != Tier::Namespaces {
-            let problem = "--pcap: only a lab of namespaces has frames that can be captured";
+        self.spec.lab = lab(tier);
+        if self.spec.pcap && tier != Tier::Namespaces {
+            let problem = "pcap: only a lab of namespaces has frames that can be captured";
             return Err(Failure::usage(miette::miette!("{problem}")));
         }
         if tier == Tier::Proxies && !self.target.can_be_relayed() {
             return Err(Failure::usage(miette::miette!(
-                "--lab proxies: target `{}` tells its nodes where they listen, but not apart from \
+                "a lab of proxies: target `{}` tells its nodes where they listen, but not apart from \
                  that where others are reached: its description needs {{advertised-ip}}",
                 self.target.name
             )));
         }
         if let Faults::Drawn(menu) = self.faults {
-            let menu = menu.fitted(tier).or_usage(|| "--nemesis".to_owned())?;
+            let menu = menu.fitted(tier).or_usage(|| "the faults".to_owned())?;
             self.faults = Faults::Drawn(menu);
         }
-        let schedule = self.schedule().or_usage(|| "--schedule".to_owned())?;
+        let schedule = self.schedule().or_usage(|| "the schedule".to_owned())?;
         schedule.check_tier(tier).or_usage(|| self.faults.name())?;
         Ok(self)
     }
 
     /// The names of the nodes.
     pub fn names(&self) -> Vec<String> {
-        (1..=self.nodes).map(|number| format!("n{number}")).collect()
+        (1..=self.spec.nodes).map(|number| format!("n{number}")).collect()
     }
 
     /// The faults of the run.
@@ -135,16 +153,15 @@ impl Plan {
     ///
     /// If one that was written down does not fit into the run.
     pub fn schedule(&self) -> Result<Schedule, ScriptError> {
-        self.faults.schedule(&self.names(), self.time, self.seed)
+        self.faults.schedule(&self.names(), &self.spec)
     }
 
     /// What an operator says meanwhile.
     pub fn commands(&self) -> Vec<PlannedCommand> {
+        let (time, seed) = (self.spec.time.duration(), self.spec.seed);
         match &self.faults {
             Faults::Drawn(_) => Vec::new(),
-            Faults::Written(script) => {
-                script.commands_for_run(&self.target.name, self.time, self.seed)
-            }
+            Faults::Written(script) => script.commands_for_run(&self.target.name, time, seed),
         }
     }
 
@@ -152,99 +169,30 @@ impl Plan {
     pub fn options(&self) -> Options {
         Options { model: self.workload.model, ..Options::default() }
     }
+}
 
-    /// The command that does this run again, as one would type it. Defaults are left out where they
-    /// do not depend on anything.
-    pub fn command(&self) -> String {
-        let words = self.arguments().into_iter().map(|word| partita_reports::quoted(&word));
-        std::iter::once("partita run".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-    }
-
-    /// What `partita run` is given to do this run again. What a schedule says for itself is left out.
-    pub fn arguments(&self) -> Vec<String> {
-        match &self.faults {
-            Faults::Drawn(menu) => {
-                let menu = menu.to_string().replace(' ', "");
-                self.arguments_with(("nemesis", &menu), &Script::default(), BEST)
-            }
-            Faults::Written(script) => {
-                self.arguments_with(("schedule", &script.name), script, BEST)
-            }
-        }
-    }
-
-    /// What `partita run` is given, beside a schedule of its own that says nothing but its faults, to
-    /// do the same.
-    fn bare_arguments(&self) -> Vec<String> {
-        self.arguments_with(("nemesis", "default"), &Script::default(), "auto")
-    }
-
-    fn arguments_with(
-        &self,
-        (kind, faults): (&str, &str),
-        script: &Script,
-        ordinary_lab: &str,
-    ) -> Vec<String> {
-        let mut words = Vec::new();
-        let mut option = |name: &str, value: String, default: &str| {
-            if value != default {
-                words.extend([format!("--{name}"), value]);
-            }
-        };
-        option("lab", self.lab.to_string(), ordinary_lab);
-        option("target", self.target.source.clone(), "raft-node");
-        option("nodes", self.nodes.to_string(), &script.nodes.unwrap_or(3).to_string());
-        let workload = script.workload.as_deref().unwrap_or("register");
-        option("workload", self.workload.name.to_owned(), workload);
-        option(kind, faults.to_owned(), "default");
-        option("time", in_words(self.time), "");
-        option("seed", self.seed.to_string(), "");
-        option("rate", self.rate.to_string(), &script.rate.unwrap_or(500).to_string());
-        option("clients", self.clients.to_string(), &script.clients.unwrap_or(15).to_string());
-        option("reply-timeout", in_words(self.reply_timeout), "1s");
-        option("check-timeout", in_words(self.check_timeout), "60s");
-        option("node-log-limit", self.node_log_limit.to_string(), &NODE_LOG_LIMIT.to_string());
-        for mutation in &self.mutations {
-            option("mutation", mutation.clone(), "");
-        }
-        let written = script.arguments.get(&self.target.name).map_or(0, Vec::len);
-        for argument in self.node_arguments.iter().skip(written) {
-            words.push(format!("--node-argument={argument}"));
-        }
-        if self.stop_on_violation {
-            words.push("--stop-on-violation".to_owned());
-        }
-        words
+/// The choice that always comes to a lab of this tier.
+pub const fn lab(tier: Tier) -> LabChoice {
+    match tier {
+        Tier::Namespaces => LabChoice::Namespaces,
+        Tier::Proxies => LabChoice::Proxies,
+        Tier::Signals => LabChoice::Signals,
     }
 }
 
-/// What was asked: the content of `plan.json`, which is there from a run's beginning.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlanRecord {
-    /// Partita's version.
-    pub version: String,
-    /// The command that does this run again, as one would type it.
-    pub command: String,
-    /// What `partita run` is given to play the run's own `schedule.toml`, which goes after it.
-    pub arguments: Vec<String>,
-}
-
-impl PlanRecord {
-    /// The record of `plan`.
-    pub fn of(plan: &Plan) -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: plan.command(),
-            arguments: plan.bare_arguments(),
+fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {
+    if mutations.is_empty() {
+        return Ok(());
+    }
+    if target.each_mutation.is_empty() {
+        let problem = format!("mutations: target `{}` has no planted bugs", target.name);
+        return Err(Failure::usage(miette::miette!("{problem}")));
+    }
+    // Only the built-in target's bugs are known here; another target judges its own names.
+    if target.name == "raft-node" {
+        for mutation in mutations {
+            names::mutation(mutation).or_usage(|| "the mutations".to_owned())?;
         }
     }
-}
-
-/// A duration as the command line takes it.
-fn in_words(duration: Duration) -> String {
-    if duration.subsec_nanos() == 0 {
-        format!("{}s", duration.as_secs())
-    } else {
-        format!("{}ms", duration.as_millis())
-    }
+    Ok(())
 }

@@ -7,13 +7,14 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use partita_reports::RoleChange;
+use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::clock::RunClock;
+use super::events::Events;
 
 /// Time between two polls of a node.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -83,6 +84,7 @@ struct Polled {
 pub struct Poller {
     nodes: Arc<[InsideNode]>,
     polled: Arc<Mutex<Polled>>,
+    events: Events,
 }
 
 impl Poller {
@@ -91,9 +93,10 @@ impl Poller {
         protocol: &dyn Protocol,
         nodes: Vec<InsideNode>,
         clock: RunClock,
+        events: Events,
     ) -> (Self, JoinSet<()>) {
         let polled = Polled { latest: vec![None; nodes.len()], changes: Vec::new() };
-        let poller = Self { nodes: nodes.into(), polled: Arc::new(Mutex::new(polled)) };
+        let poller = Self { nodes: nodes.into(), polled: Arc::new(Mutex::new(polled)), events };
         let mut tasks = JoinSet::new();
         for (place, node) in poller.nodes.iter().enumerate() {
             let probe = protocol
@@ -163,6 +166,11 @@ impl Poller {
                 role: state.role().to_owned(),
                 term: state.term(),
             };
+            self.events.tell(RunEvent::RoleChanged {
+                node: change.node.clone(),
+                role: change.role.clone(),
+                term: change.term,
+            });
             polled.changes.push(change);
         }
         polled.latest[place] = Some(state);

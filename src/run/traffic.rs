@@ -8,8 +8,8 @@ use partita_nemesis::lab::{Capture, CaptureLimits, Series};
 use partita_nemesis::{Cluster, Medium};
 
 use super::clock::RunClock;
+use super::events::Events;
 use super::folder::RunFolder;
-use super::status::StatusLine;
 use crate::exit::{Failure, OrFail};
 
 /// The record of one run's frames.
@@ -40,26 +40,26 @@ impl Traffic {
         self,
         folder: &RunFolder,
         clock: RunClock,
-        status: &StatusLine,
+        events: &Events,
     ) -> Result<(), Failure> {
         if let Some(capture) = self.capture {
             match capture.finish() {
                 Ok(captured) if captured.missed == 0 => {
-                    status.say(&format!("captured {} frames in pcap/", captured.frames));
+                    events.remark(format!("captured {} frames in pcap/", captured.frames));
                 }
-                Ok(captured) => status.say(&format!(
+                Ok(captured) => events.remark(format!(
                     "captured {} frames in pcap/; {} are missing: the disk was too slow, or a file \
                      was full",
                     captured.frames, captured.missed
                 )),
-                Err(error) => status.say(&format!("the capture is incomplete: {error}")),
+                Err(error) => events.remark(format!("the capture is incomplete: {error}")),
             }
         }
         let medium = self.cluster.lab().medium();
         if let Medium::Proxies(proxies) = medium
             && proxies.strangers() > 0
         {
-            status.say(&format!(
+            events.remark(format!(
                 "{} connections to relays came from processes that are no nodes, and were reset",
                 proxies.strangers()
             ));

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use partita_nemesis::{Fault, Ports};
+use partita_reports::spec::{Document, TargetSpec};
 use partita_workloads::client::template::fill;
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
@@ -25,8 +26,6 @@ const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml")
 /// How to start and reach the nodes of a system under test.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where it was found: its name, if it is built in, or the absolute path of its file.
-    pub source: String,
     /// The target's name; run folders bear it.
     pub name: String,
     /// What it is, in a line.
@@ -45,6 +44,9 @@ pub struct Target {
     pub each_node: Vec<String>,
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
     pub each_mutation: Vec<String>,
+    /// The exit codes with which a node may end on its own. Any other end that no fault explains is a
+    /// crash.
+    pub expected_exits: Vec<i32>,
 }
 
 /// A description as it is written. The tables of its protocol are the protocol's to read.
@@ -61,6 +63,8 @@ struct Description {
     each_node: Vec<String>,
     #[serde(default)]
     each_mutation: Vec<String>,
+    #[serde(default)]
+    expected_exits: Vec<i32>,
     #[serde(default, rename = "client")]
     _client: IgnoredAny,
     #[serde(default, rename = "status")]
@@ -181,17 +185,44 @@ impl Target {
     ///
     /// [`TargetError`], naming the file and what was expected.
     pub fn find(name: &str) -> Result<Self, TargetError> {
-        if let Some(target) = Self::built_in().into_iter().find(|target| target.name == name) {
-            return Ok(target);
+        Self::of(&Self::spec(name)?)
+    }
+
+    /// What a run's specification has of the target that [`Self::find`] finds: a built-in name, or the
+    /// text of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] if there is no such name and no such file.
+    pub fn spec(name: &str) -> Result<TargetSpec, TargetError> {
+        if BUILT_IN.iter().any(|(known, _)| *known == name) {
+            return Ok(TargetSpec::BuiltIn(name.to_owned()));
         }
         if !Path::new(name).exists() {
             return Err(Names::Targets.unknown(name).into());
         }
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
-        let text = std::fs::read_to_string(name).map_err(unreadable)?;
-        let mut target = Self::parse(name, &text)?;
-        target.source = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
-        Ok(target)
+        let toml = std::fs::read_to_string(name).map_err(unreadable)?;
+        let name = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
+        Ok(TargetSpec::Described(Document { name, toml }))
+    }
+
+    /// The target of a specification.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`], naming what was expected.
+    pub fn of(spec: &TargetSpec) -> Result<Self, TargetError> {
+        match spec {
+            TargetSpec::Described(Document { name, toml }) => Self::parse(name, toml),
+            TargetSpec::BuiltIn(name) => {
+                let (known, text) = BUILT_IN
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .ok_or_else(|| Names::Targets.unknown(name))?;
+                Self::parse(known, text)
+            }
+        }
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
@@ -200,7 +231,7 @@ impl Target {
             source: Box::new(source),
         })?;
         let Description { name, about, client_port, peer_port, .. } = described;
-        let Description { command, each_node, each_mutation, .. } = described;
+        let Description { command, each_node, each_mutation, expected_exits, .. } = described;
         for word in command.iter().chain(&each_node).chain(&each_mutation) {
             let mut left = word.clone();
             for known in PLACEHOLDERS.split(", ") {
@@ -220,7 +251,6 @@ impl Target {
             problem: error.to_string(),
         })?;
         Ok(Self {
-            source: path.to_owned(),
             name,
             about,
             protocol,
@@ -229,6 +259,7 @@ impl Target {
             command,
             each_node,
             each_mutation,
+            expected_exits,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What JUnit XML and the Markdown summary promise, checked on made-up runs.
 
 use crate::support::{Finding, Plan, fixture, hostile};
-use partita_reports::{junit, summary, write_all};
+use partita_reports::{FindingKind, html, junit, summary, write_all};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
 
 fn plan(finding: Finding) -> Plan {
@@ -113,4 +113,27 @@ fn all_reports_are_written_and_a_missing_folder_is_named() {
     let missing = folder.path().join("missing");
     let error = write_all(&missing, &fixture.run()).expect_err("no such folder");
     assert!(error.to_string().contains("missing/report.html"), "{error}");
+}
+
+#[test]
+fn a_crash_is_a_failure_in_every_report_although_the_history_is_unknown() {
+    let mut fixture = fixture(&Plan { finding: Finding::Vacuous, ..Plan::default() });
+    let sentence = "after 3.1 s n2 ended on its own (exit status: 101): the log has a hole";
+    let crash = partita_reports::Finding {
+        node: Some("n2".to_owned()),
+        ..partita_reports::Finding::new(FindingKind::Crash, "panic at src/log.rs:31", sentence)
+    };
+    fixture.record.findings = vec![crash];
+    fixture.record.remarks.insert(0, sentence.to_owned());
+    let run = fixture.run();
+    let text = junit(&run);
+    assert_eq!(problem(&case(&text)).0, NonSuccessKind::Failure);
+    assert!(text.contains("type=\"crash\"") && text.contains("the log has a hole"), "{text}");
+    let text = summary(&run);
+    assert!(text.starts_with("### ❌ Crash: panic at"), "{text}");
+    assert_eq!(text.matches("the log has a hole").count(), 1, "{text}");
+    let page = html(&run);
+    assert!(page.contains("Crash: panic at src/log.rs:31"), "a headline");
+    assert!(page.contains("✕"), "the mark of a finding");
+    assert_eq!(fixture.record.exit().code(), 1);
 }

@@ -116,6 +116,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         counts,
         outcomes: outcomes(),
         roles,
+        findings: Vec::new(),
         verdict: if vacuous { Verdict::Unknown } else { analysis.verdict },
         remarks: if vacuous {
             vec!["No fault had a measured effect: fault 0 (isolate) dropped no frame.".into()]

@@ -4,13 +4,15 @@
 //! in it stands: what would have followed takes nothing back. It is never valid, since nobody knows
 //! what would have followed.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use partita_checker::formats::ReadHistory;
+use partita_checker::formats::{self, ReadHistory, ReadOptions};
 use partita_checker::{Analysis, History, Outcome, Verdict};
+use partita_reports::text::visible::escaped;
 use serde::de::IgnoredAny;
 
-use super::input::ReadingOptions;
+use super::source::Source;
 use crate::exit::Failure;
 
 /// The history of the run that `path`, a run's folder or the history in it, belongs to, if that run
@@ -21,7 +23,7 @@ pub fn history(path: &Path) -> Option<PathBuf> {
         Some(name) if name == "history.jsonl" => path.parent()?,
         _ => return None,
     };
-    let is_run = folder.join("plan.json").is_file() && !folder.join("run.json").is_file();
+    let is_run = folder.join("spec.json").is_file() && !folder.join("run.json").is_file();
     is_run.then(|| folder.join("history.jsonl"))
 }
 
@@ -41,7 +43,11 @@ pub fn read(path: &Path) -> Result<ReadHistory, Failure> {
     if is_empty(path) {
         return Ok(ReadHistory::default());
     }
-    ReadingOptions::default().read(path, None)
+    let source = Source::open(path, None)?;
+    let name = escaped(&source.name);
+    let input = BufReader::with_capacity(256 * 1024, source);
+    formats::read(&name, input, &ReadOptions::default())
+        .map_err(|error| Failure::usage(miette::miette!("{error}")))
 }
 
 /// Why what was read of an unfinished run is not valid: where it is cut off.
@@ -84,7 +90,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("history.jsonl");
         std::fs::write(&path, text).expect("written");
-        std::fs::write(folder.path().join("plan.json"), "{}").expect("written");
+        std::fs::write(folder.path().join("spec.json"), "{}").expect("written");
         (folder, path)
     }
 
@@ -106,7 +112,7 @@ mod tests {
         let (folder, path) = written(WRITTEN);
         assert_eq!(history(folder.path()).as_ref(), Some(&path));
         assert_eq!(history(&path).as_ref(), Some(&path));
-        assert_eq!(history(&folder.path().join("plan.json")), None);
+        assert_eq!(history(&folder.path().join("spec.json")), None);
         std::fs::write(folder.path().join("run.json"), "{}").expect("written");
         assert_eq!((history(folder.path()), history(&path)), (None, None));
     }

@@ -1,0 +1,164 @@
+//! What a person sees while a run is on: a live line on a terminal, plain lines elsewhere.
+//!
+//! It goes to standard error, so that standard output holds the verdict alone.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use partita_nemesis::{Effect, FaultRecord};
+use partita_reports::event::{CheckProgress, RunEvent, Stamped, Started, Tally};
+
+use super::progress;
+use crate::run::events::Sink;
+use crate::{remark, terminal};
+
+/// How often a log is told how far a check has come.
+const LOG_STEP: Duration = Duration::from_secs(10);
+
+/// Shows the events of a run.
+pub struct StatusLine {
+    bar: ProgressBar,
+    /// When a log was last told of a check.
+    told_at: Option<Instant>,
+}
+
+impl StatusLine {
+    /// A status line on standard error; hidden unless that is a terminal.
+    pub fn new() -> Self {
+        Self { bar: live_line(), told_at: None }
+    }
+
+    /// Says that something happened, with the time since the run began.
+    fn say(&self, at_s: f64, text: &str) {
+        let line = format!("[{at_s:6.2} s] {text}");
+        if self.bar.is_hidden() {
+            remark!("{line}");
+        } else {
+            self.bar.println(terminal::shown(&line));
+        }
+    }
+
+    /// Refreshes the live line.
+    fn refresh(&self, tally: &Tally) {
+        let leader = tally.leader.as_deref().unwrap_or("none");
+        let faults = match tally.in_force.is_empty() {
+            true => "no fault".to_owned(),
+            false => tally.in_force.join(", "),
+        };
+        let line = format!(
+            "{:.0} s left  {} ok  {} fail  {} unknown  leader {leader}  {faults}",
+            Duration::from_millis(tally.left_ms).as_secs_f64(),
+            HumanCount(tally.ok),
+            HumanCount(tally.fail),
+            HumanCount(tally.info),
+        );
+        self.bar.set_message(terminal::shown(&line));
+        self.bar.tick();
+    }
+
+    fn check(&mut self, checking: &CheckProgress) {
+        let line = progress::line("history.jsonl", checking);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(terminal::shown(&line));
+            self.bar.tick();
+        } else if self.told_at.is_none_or(|told| told.elapsed() >= LOG_STEP) {
+            self.told_at = Some(Instant::now());
+            remark!("{line}");
+        }
+    }
+}
+
+impl Default for StatusLine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Sink for StatusLine {
+    fn name(&self) -> &str {
+        "the terminal"
+    }
+
+    fn take(&mut self, Stamped { at_ns, event }: &Stamped) -> io::Result<()> {
+        let at_s = at_ns.as_seconds();
+        match event {
+            RunEvent::Started(Started { run, lab, seed, .. }) => {
+                self.say(at_s, &format!("run {run} in a lab of {lab}, again with --seed {seed}"));
+            }
+            RunEvent::ClusterUp { nodes, leader } => {
+                let leader = leader.as_deref().unwrap_or_default();
+                self.say(at_s, &format!("{nodes} nodes are up, {leader} leads"));
+            }
+            RunEvent::Phase { phase } if phase == "heal" => {
+                self.say(at_s, "all faults are healed, clients go on");
+            }
+            RunEvent::Phase { phase } if phase == "judging" => {
+                self.bar.finish_and_clear();
+                self.bar = live_line();
+            }
+            RunEvent::FaultInjected(fault)
+            | RunEvent::FaultHealed(fault)
+            | RunEvent::FaultSkipped(fault) => self.say(at_s, &sentence(fault)),
+            RunEvent::Remark { text } => self.say(at_s, text),
+            RunEvent::Tally(tally) => self.refresh(tally),
+            RunEvent::Checking(checking) => self.check(checking),
+            RunEvent::Judged { .. } | RunEvent::Finished { .. } => self.bar.finish_and_clear(),
+            // Told at the end, with the verdict, or of no interest to a person.
+            RunEvent::Phase { .. }
+            | RunEvent::RoleChanged { .. }
+            | RunEvent::NodeEnded { .. }
+            | RunEvent::Stopping { .. }
+            | RunEvent::Unrecognized => {}
+        }
+        Ok(())
+    }
+}
+
+fn live_line() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+    ProgressBar::new_spinner().with_style(style.expect("a well-formed template"))
+}
+
+fn sentence(fault: &FaultRecord) -> String {
+    let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
+    match (&fault.error, fault.ended_ns) {
+        (Some(error), _) => format!("{what} went wrong: {error}"),
+        (None, None) => format!("{what} begins"),
+        (None, Some(_)) => {
+            let effects: Vec<String> = fault.effects.iter().map(in_words).collect();
+            format!("{what} healed; {}", effects.join(", "))
+        }
+    }
+}
+
+/// `frames dropped: 115`, `time stopped: 1516 ms`.
+fn in_words(effect: &Effect) -> String {
+    let Effect { what, amount, unit } = effect;
+    if what.contains(unit.as_str()) || unit == "processes" {
+        format!("{what}: {amount:.0}")
+    } else {
+        format!("{what}: {amount:.0} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_says_its_unit_once() {
+        let effect = |what: &str, amount, unit: &str| {
+            in_words(&Effect { what: what.to_owned(), amount, unit: unit.to_owned() })
+        };
+        assert_eq!(effect("frames dropped", 115.0, "frames"), "frames dropped: 115");
+        assert_eq!(effect("time stopped", 1516.4, "ms"), "time stopped: 1516 ms");
+        assert_eq!(effect("killed by signal 9", 1.0, "processes"), "killed by signal 9: 1");
+    }
+}

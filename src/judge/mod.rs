@@ -1,0 +1,39 @@
+//! From a history to a verdict: where histories come from, what a cut-off one still proves, and the
+//! checker with a deadline. For commands and for the end of a run.
+
+pub mod source;
+pub mod unfinished;
+
+use std::time::Instant;
+
+use partita_checker::{
+    Analysis, Certificate, EngineChoice, History, Options, Progress, Verdict, check_watched,
+};
+
+/// Checks a history until `deadline`; `progress` tells other threads how far it has come. The checker
+/// verifies its own proofs.
+pub fn judge(
+    history: &History,
+    options: &Options,
+    deadline: Instant,
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
+    check_watched(history, options, &|| Instant::now() >= deadline, progress)
+}
+
+/// Like [`judge`], but starts no thread.
+pub fn judge_alone(
+    history: &History,
+    options: &Options,
+    deadline: Instant,
+) -> (Analysis, Option<Certificate>) {
+    let check = |engine| {
+        let options = Options { engine, ..options.clone() };
+        judge(history, &options, deadline, &Progress::default())
+    };
+    // `auto` races engines on threads: here each has its turn.
+    let engines = [EngineChoice::Monitor, EngineChoice::Zones, EngineChoice::Frontier];
+    let mut judged = engines.into_iter().map(check);
+    let first = judged.find(|(analysis, _)| analysis.verdict != Verdict::Unknown);
+    first.unwrap_or_else(|| check(EngineChoice::Wgl))
+}
