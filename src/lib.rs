@@ -9,4 +9,5 @@ pub mod exit;
 pub mod names;
 pub mod run;
 pub mod targets;
+pub mod telemetry;
 pub mod terminal;

@@ -10,7 +10,9 @@
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::ProgressBar;
 use partita_reports::text::visible::{COMMAND_CHARACTERS, is_hidden, visible};
 use serde::Serialize;
 
@@ -38,6 +40,44 @@ pub fn say(text: Arguments<'_>) {
 pub fn remark(text: Arguments<'_>) {
     let text = text.to_string();
     to_stderr(&(shown(&text) + "\n"));
+}
+
+/// The line on the terminal that shows how a run goes on, as long as there is one.
+static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Whether only results and errors are printed.
+static IS_HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// Keeps lines above this one from now on, which is drawn again and again; or no longer.
+pub fn keep_above(live: Option<&ProgressBar>) {
+    *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = live.cloned();
+}
+
+/// Prints no [`progress`] from now on.
+pub fn hush() {
+    IS_HUSHED.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`progress`] is printed.
+pub fn shows_progress() -> bool {
+    !IS_HUSHED.load(Ordering::Relaxed)
+}
+
+/// Prints a line on standard error that says how a command gets on, unless nobody wants to know.
+pub fn progress(text: &str) {
+    if shows_progress() {
+        aside(text);
+    }
+}
+
+/// Prints a line on standard error, above the live line if there is one.
+pub fn aside(text: &str) {
+    let line = shown(text);
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match live.filter(|live| !live.is_hidden()) {
+        Some(live) => live.println(line),
+        None => to_stderr(&(line + "\n")),
+    }
 }
 
 /// A line as it is printed.

@@ -29,6 +29,7 @@ use partita_checker::Value;
 use partita_raft_node::NodeError;
 
 use crate::exit::{Exit, Failure, OrFail};
+use crate::telemetry::{self, Verbosity};
 
 /// Puts a replicated store through chaos and proves what its clients saw.
 #[derive(Debug, Parser)]
@@ -37,6 +38,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How much to tell of what goes on.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
 }
 
 const EXIT_CODES: &str = "\
@@ -84,6 +88,10 @@ pub enum Command {
 ///
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
+    // A node logs in its own way, to its standard error.
+    if !matches!(cli.command, Command::Node(_)) {
+        telemetry::init(cli.verbosity)?;
+    }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),

@@ -14,7 +14,7 @@ use crate::run::folder::RunFolder;
 use crate::run::node_logs;
 use crate::run::{self, Faults, Plan};
 use crate::targets::Target;
-use crate::terminal;
+use crate::{telemetry, terminal};
 
 /// Starts a store's processes on hosts of its own making, breaks their network and lives on a
 /// schedule drawn from the seed, records every client operation, and decides whether the history
@@ -181,6 +181,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let tier = inside().map_or_else(|| arguments.lab.tier(&plan.target), LabKind::tier);
     let plan = plan.fitted(tier)?;
     let folder = folder(&plan)?;
+    telemetry::write_to(folder.path())?;
+    tracing::info!(lab = %tier, "entering the lab");
     // Nothing above starts a thread: entering a lab needs a process that has only one.
     let entered = enter_tier(tier)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
@@ -189,8 +191,14 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
             Ok(Exit::of_code(code.into()))
         }
-        Ok(Entered::Finished(code)) => run::conclude_for(&plan, &folder, code),
-        Err(failure) => run::conclude_without_lab(&plan, &folder, &failure),
+        Ok(Entered::Finished(code)) => {
+            tracing::info!(code, "the controller has ended before it came to a result");
+            run::conclude_for(&plan, &folder, code)
+        }
+        Err(failure) => {
+            tracing::error!(target: telemetry::SHOWN, "{}", failure.messages().join(": "));
+            run::conclude_without_lab(&plan, &folder, &failure)
+        }
     }
 }
 

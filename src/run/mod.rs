@@ -30,6 +30,7 @@ use partita_nemesis::{LabKind, Script};
 
 pub use self::plan::{Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::telemetry;
 use clock::RunClock;
 use folder::RunFolder;
 use phases::Course;
@@ -76,6 +77,7 @@ pub fn run(plan: &Plan, folder: &RunFolder, kind: LabKind) -> Result<Exit, Failu
         .build()
         .or_harness(|| "starting threads".to_owned())?;
     let clock = RunClock::start();
+    telemetry::stamp_by(move || clock.now().0);
     let stalls = Stalls::watch(clock, plan.reply_timeout).or_harness(|| "a thread".to_owned())?;
     let status = StatusLine::new(clock);
     let name = folder.name();
@@ -92,13 +94,16 @@ pub fn run(plan: &Plan, folder: &RunFolder, kind: LabKind) -> Result<Exit, Failu
         }
         Ok(Err(failure)) if failure.exit == Exit::Harness => {
             runtime.shutdown_timeout(END_LIMIT);
-            Course::broken(plan, folder, kind.to_string(), in_words(&failure))
+            let what = in_words(&failure);
+            tracing::error!(target: telemetry::SHOWN, "{what}");
+            Course::broken(plan, folder, kind.to_string(), what)
         }
         Ok(Err(failure)) => return Err(failure),
         Err(panic) => {
             // Clients that still record would change what is judged.
             runtime.shutdown_timeout(END_LIMIT);
             let what = format!("the controller panicked: {}", message(panic.as_ref()));
+            tracing::error!(target: telemetry::SHOWN, "{what}");
             Course::broken(plan, folder, kind.to_string(), what)
         }
     };

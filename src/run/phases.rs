@@ -27,6 +27,7 @@ use super::status::{REFRESH, StatusLine};
 use super::stop_reason::{Interrupts, Trouble, Watch};
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
+use crate::telemetry;
 
 /// How long clients go on after the last fault was healed: what a fault broke may show only then.
 const AFTER_HEAL: Duration = Duration::from_secs(1);
@@ -388,6 +389,7 @@ struct Phases {
 
 impl Phases {
     fn new(clock: RunClock, name: &'static str) -> Self {
+        telemetry::phase(name);
         Self { clock, past: Vec::new(), name, began: Nanoseconds::default() }
     }
 
@@ -398,6 +400,7 @@ impl Phases {
         self.past.push(past);
         self.name = name;
         self.began = now;
+        telemetry::phase(name);
     }
 
     /// Begins a phase unless it is on already.

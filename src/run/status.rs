@@ -8,7 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::clock::RunClock;
 use super::recorder::Tally;
-use crate::{remark, terminal};
+use crate::{telemetry, terminal};
 
 /// Time between two refreshes of the live line.
 pub const REFRESH: Duration = Duration::from_millis(100);
@@ -26,20 +26,20 @@ impl StatusLine {
     ///
     /// Never: the template is a constant.
     pub fn new(clock: RunClock) -> Self {
-        let bar = ProgressBar::new_spinner();
+        let bar = match terminal::shows_progress() {
+            true => ProgressBar::new_spinner(),
+            false => ProgressBar::hidden(),
+        };
         let style = ProgressStyle::with_template("{spinner} {wide_msg}");
         bar.set_style(style.expect("a well-formed template"));
+        terminal::keep_above(Some(&bar));
         Self { clock, bar }
     }
 
     /// Says that something happened, with the time since the run began.
     pub fn say(&self, text: &str) {
-        let line = format!("[{:6.2} s] {text}", self.clock.now().as_seconds());
-        if self.bar.is_hidden() {
-            remark!("{line}");
-        } else {
-            self.bar.println(terminal::shown(&line));
-        }
+        tracing::info!(target: telemetry::SHOWN, "{text}");
+        terminal::progress(&format!("[{:6.2} s] {text}", self.clock.now().as_seconds()));
     }
 
     /// Refreshes the live line.
@@ -61,5 +61,6 @@ impl StatusLine {
     /// Clears the live line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+        terminal::keep_above(None);
     }
 }
