@@ -60,6 +60,9 @@ const OURS: &str = "partita";
 /// The most that `harness.log` may hold, in bytes: only `trace` comes near that.
 const LIMIT: u64 = 256 << 20;
 
+/// How much is kept of what was logged before there was a file, in bytes.
+const EARLY: usize = 64 << 10;
+
 /// How much is told on the terminal of what goes on.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Verbosity {
@@ -151,8 +154,9 @@ pub fn write_to(folder: &Path) -> Result<(), Failure> {
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.or_harness(|| path.display().to_string())?;
     let length = file.metadata().map_or(0, |data| data.len());
-    RUN.file.get_or_init(|| LogFile { file, length: AtomicU64::new(length) });
-    Ok(())
+    let log = RUN.file.get_or_init(|| LogFile { file, length: AtomicU64::new(length) });
+    let early = std::mem::take(&mut *RUN.early.lock().unwrap_or_else(PoisonError::into_inner));
+    log.append(&early).or_harness(|| path.display().to_string())
 }
 
 /// Stamps what is logged from now on with the run's clock, in nanoseconds. Only the first call of a
@@ -170,16 +174,30 @@ pub fn phase(name: &'static str) {
 /// What lines say of the one run of this process.
 struct Run {
     file: OnceLock<LogFile>,
+    /// What was logged before there was a file.
+    early: Mutex<Vec<u8>>,
     clock: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     phase: Mutex<Option<&'static str>>,
 }
 
-static RUN: Run =
-    Run { file: OnceLock::new(), clock: OnceLock::new(), phase: Mutex::new(None) };
+static RUN: Run = Run {
+    file: OnceLock::new(),
+    early: Mutex::new(Vec::new()),
+    clock: OnceLock::new(),
+    phase: Mutex::new(None),
+};
 
 impl Run {
     fn now_ns(&self) -> Option<u64> {
         self.clock.get().map(|clock| clock())
+    }
+
+    /// Keeps a line until there is a file; commands other than runs never have one.
+    fn keep_early(&self, line: &[u8]) {
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        if early.len() + line.len() <= EARLY {
+            early.extend_from_slice(line);
+        }
     }
 
     fn phase(&self) -> Option<&'static str> {
@@ -201,7 +219,8 @@ impl LogFile {
             return (&self.file).write_all(line);
         }
         if before <= LIMIT {
-            return (&self.file).write_all(b"[partita: the log is full, what follows is left out]\n");
+            return (&self.file)
+                .write_all(b"[partita: the log is full, what follows is left out]\n");
         }
         Ok(())
     }
@@ -226,8 +245,9 @@ struct ToFile;
 
 impl Write for ToFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(file) = RUN.file.get() {
-            file.append(line)?;
+        match RUN.file.get() {
+            Some(file) => file.append(line)?,
+            None => RUN.keep_early(line),
         }
         Ok(line.len())
     }
@@ -279,10 +299,6 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        // Nobody reads it.
-        if *self == Self::File && RUN.file.get().is_none() {
-            return Ok(());
-        }
         let mut said = String::new();
         for span in context.event_scope().into_iter().flat_map(|spans| spans.from_root()) {
             said.push_str(span.name());

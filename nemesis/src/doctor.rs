@@ -136,7 +136,10 @@ pub fn best_tier() -> (Tier, Vec<(Tier, String)>) {
     {
         match in_child(attempt) {
             Ok(()) => return (tier, refused),
-            Err(why) => refused.push((tier, why)),
+            Err(why) => {
+                tracing::info!(lab = %tier, why, "cannot be had");
+                refused.push((tier, why));
+            }
         }
     }
     (Tier::Signals, refused)

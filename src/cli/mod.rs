@@ -8,6 +8,7 @@ pub mod generate;
 pub mod initial;
 pub mod input;
 pub mod list;
+pub mod logs;
 pub mod pace;
 pub mod progress;
 pub mod read_as;
@@ -64,6 +65,8 @@ pub enum Command {
     Replay(replay::Arguments),
     /// Find the fewest and shortest faults that still give a run's violation.
     Shrink(shrink::Arguments),
+    /// Print what nodes and the harness wrote in a run, in the order of its clock.
+    Logs(logs::Arguments),
     /// Decide whether recorded histories are linearizable.
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
@@ -96,6 +99,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
         Command::Shrink(arguments) => shrink::perform(&arguments),
+        Command::Logs(arguments) => logs::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),

@@ -14,6 +14,7 @@ use partita_checker::{
 use partita_nemesis::FaultRecord;
 use partita_reports::{HostRecord, Run, RunRecord};
 use serde::Serialize;
+use tracing::info;
 
 use super::folder::RunFolder;
 use super::phases::Course;
@@ -21,7 +22,7 @@ use super::plan::{Faults, Plan};
 use super::{evidence, stalls, vacuity};
 use crate::cli::{check, show, unfinished};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::{say, terminal};
+use crate::{say, telemetry, terminal};
 
 /// How many notes are printed of what does not touch the verdict; the others are in `run.json`.
 const NOTES_SHOWN: usize = 4;
@@ -73,6 +74,7 @@ fn conclude_by(
     folder: &RunFolder,
     course: &Course,
 ) -> Result<Exit, Failure> {
+    telemetry::phase("judging");
     let deadline = Instant::now() + plan.check_timeout;
     let failed = course.failure.is_some();
     let read = match unfinished::read(&folder.file("history.jsonl")) {
@@ -88,7 +90,14 @@ fn conclude_by(
     let is_told = read.reading.withholds_valid().is_some();
     let cut = (failed && !is_told).then(|| unfinished::cut(&read));
     let history = read.history;
+    info!(
+        operations = history.operations().len(),
+        keys = analysis.keys.len(),
+        "the checker says: {:?}",
+        analysis.verdict
+    );
     let record = record(plan, folder, course, &history, &analysis, cut);
+    info!(remarks = ?record.remarks, "the run's verdict: {:?}", record.verdict);
     let written = write(folder, &record, &history, course, &analysis, certificate.as_ref());
     if let Err(failure) = written {
         // A verdict does not need its files.

@@ -73,7 +73,8 @@ impl FaultLog {
     }
 }
 
-fn sentence(fault: &FaultRecord) -> String {
+/// What became of a fault, as far as its record goes.
+pub fn sentence(fault: &FaultRecord) -> String {
     let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
     match (&fault.error, fault.ended_ns) {
         (Some(error), _) => format!("{what} went wrong: {error}"),

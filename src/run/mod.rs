@@ -17,6 +17,7 @@ pub mod plan;
 pub mod poller;
 pub mod recorder;
 pub mod stalls;
+pub mod stamps;
 pub mod status;
 pub mod stop_reason;
 pub mod traffic;

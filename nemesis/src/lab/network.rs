@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
+use tracing::debug;
 
 use super::frame::Mac;
 use super::host::{Host, Own, current_namespace};
@@ -39,7 +40,17 @@ pub struct NetworkError {
 
 /// Adds what was tried to what the kernel said.
 fn trying<T>(operation: impl Into<String>, result: io::Result<T>) -> Result<T, NetworkError> {
-    result.map_err(|source| NetworkError { operation: operation.into(), source })
+    let operation = operation.into();
+    match result {
+        Ok(done) => {
+            debug!("{operation}");
+            Ok(done)
+        }
+        Err(source) => {
+            debug!(error = %source, "{operation}: refused");
+            Err(NetworkError { operation, source })
+        }
+    }
 }
 
 /// The switch's end of the cable to a host. Dropping it takes the cable away at once, where the end

@@ -15,6 +15,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, trace};
 
 use super::gate::Gate;
 use super::streams::{End, Leave, Piece, Streams};
@@ -42,6 +43,10 @@ pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
     }
     let connected = timeout(CONNECT_LIMIT, TcpStream::connect(SocketAddr::from(gate.target))).await;
     let Ok(Ok(node)) = connected else {
+        match connected {
+            Ok(Err(error)) => debug!(connection = entry.number, %error, "the node refused"),
+            _ => debug!(connection = entry.number, limit = ?CONNECT_LIMIT, "the node is silent"),
+        }
         gate.suspect();
         pass(&shared, back).await;
         abort(&dialler);
@@ -53,6 +58,7 @@ pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
         abort(&node);
         return;
     }
+    debug!(connection = entry.number, node = %gate.target, "connected to the node");
     Relay {
         shared: &shared,
         entry: &entry,
@@ -183,6 +189,8 @@ impl Stream {
                         self.kept_bytes -= length;
                         let whole = piece.sent == piece.bytes.len();
                         streams.left(self.link, length, whole, now_ns);
+                        let (from, to) = (&shared.names[self.link.0], &shared.names[self.link.1]);
+                        trace!(from, to, bytes = length, "sent");
                         if !whole {
                             continue;
                         }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
 
 use super::connection::serve;
 use super::dialler::{self, Dialler};
@@ -90,12 +91,15 @@ impl Gate {
             match TcpListener::bind(SocketAddr::from(self.relay)).await {
                 Ok(listener) => {
                     refused_since = None;
+                    debug!(relay = %self.relay, node = %self.target, "a relay listens");
                     self.accept_on(&listener).await;
+                    debug!(relay = %self.relay, "a relay listens no more: its node does not");
                 }
                 Err(error) => {
                     let since = *refused_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > LIMIT {
                         let what = format!("listening on {}: {error}", self.relay);
+                        debug!("{what}");
                         lock(&self.shared.state).failure.get_or_insert(what);
                     }
                     sleep(LOOK_STEP).await;
@@ -141,6 +145,7 @@ impl Gate {
     /// Serves one connection, once it is known whose it is.
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddrV4) {
         let Some(dialler) = self.recognise(from).await else {
+            debug!(relay = %self.relay, %from, "reset: it cannot be told who dialled");
             // It was not taken to the node, which would have shown whether that listens.
             self.suspect();
             abort(&stream);

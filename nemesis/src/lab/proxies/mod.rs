@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
+use tracing::debug;
 
 use super::fabric::{Counters, Policy, Port};
 use super::host::{Host, Occupant};
@@ -70,6 +71,8 @@ struct Shared {
     /// Counts the changes of policies.
     changes: watch::Sender<u64>,
     start: Instant,
+    /// The hosts' names, for the log.
+    names: Vec<String>,
     /// The nodes' processes.
     occupants: Vec<Arc<Occupant>>,
     /// From where clients dial.
@@ -108,13 +111,15 @@ impl Proxies {
         ports: Ports,
         seed: u64,
     ) -> Result<Proxies, ProxiesError> {
-        let names = nodes.iter().chain([clients]).map(|host| host.name.clone()).collect();
+        let names: Vec<String> =
+            nodes.iter().chain([clients]).map(|host| host.name.clone()).collect();
         allow_descriptors();
         let streams = Streams::new(nodes.len() + 1, seed);
         let shared = Arc::new(Shared {
             core: Mutex::new(Core { streams, open: BTreeMap::new(), opened: 0 }),
             changes: watch::Sender::new(0),
             start: Instant::now(),
+            names: names.clone(),
             occupants: nodes.iter().map(|host| Arc::clone(&host.occupant)).collect(),
             clients: clients.address,
             state: Mutex::default(),
@@ -138,6 +143,7 @@ impl Proxies {
                 stopped.notified().await;
             });
         })?;
+        debug!(nodes = nodes.len(), "the relays run");
         Ok(Proxies { shared, hosts: Hosts::new(names), stop, thread: Some(thread) })
     }
 
@@ -303,12 +309,16 @@ impl Shared {
             if let Some(number) = orphan.map(|(number, _)| *number)
                 && let Some(open) = core.open.remove(&number)
             {
+                debug!(connection = number, "given up: its dialler is gone, as are many others'");
                 open.abort();
             }
         }
         let number = core.opened;
         core.opened += 1;
         core.open.insert(number, Open { link, dialler: Arc::clone(dialler), node: None });
+        drop(core);
+        let (from, to) = (&self.names[link.0], &self.names[link.1]);
+        debug!(connection = number, from, to, "accepted");
         Entry { shared: Arc::clone(self), number }
     }
 }
@@ -336,7 +346,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        lock(&self.shared.core).open.remove(&self.number);
+        let left = lock(&self.shared.core).open.remove(&self.number);
+        let how = if left.is_some() { "closed" } else { "closed: it was reset" };
+        debug!(connection = self.number, "{how}");
     }
 }
 

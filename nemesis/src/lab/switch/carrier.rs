@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
+use tracing::trace;
 
 use super::{Core, Shared, lock};
 use crate::lab::fabric::{Decision, Due, Port, Route};
@@ -96,7 +97,9 @@ impl Shared {
         now_ns: u64,
         passing: &mut Passing<'a>,
     ) {
-        match core.fabric.admit(link.0, link.1, frame, now_ns) {
+        let decision = core.fabric.admit(link.0, link.1, frame, now_ns);
+        trace!(from = link.0, to = link.1, bytes = frame.len(), ?decision, "frame");
+        match decision {
             Decision::Forward => {
                 if passing.link != link {
                     self.flush(core, passing);
