@@ -143,7 +143,7 @@ impl Lab {
     }
 
     /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
-    /// the clients. Needs no rights at all. With `relays`, everybody reaches a node by the relay
+    /// the clients. Needs no rights at all. With `relays`, all others reach a node by the relay
     /// before it ([`Host::advertised`]), which is there for these ports; without, there are no links.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl Lab {
         }
     }
 
-    /// The ports on which nodes shall listen that were meant for `wanted`: others if somebody on this
+    /// The ports on which nodes must listen in place of `wanted`: others if another program on this
     /// machine has these, where hosts share its network.
     pub fn ports(&self, wanted: Ports) -> Ports {
         match &self.ground {

@@ -1,6 +1,6 @@
 //! Puts the program into namespaces of its own, and takes it out again, whatever happens.
 //!
-//! The program runs itself anew inside: the *outer* process, started by the user, makes a user
+//! The program executes itself again inside: the *outer* process, started by the user, makes a user
 //! namespace (unless it is root), a mount, a network and a PID namespace and waits; *init*, PID 1
 //! in there, mounts a fresh `/proc` and waits; the *controller* is the same program with the same
 //! arguments, and does the work. Nothing survives them: the kernel kills every process of a PID
@@ -144,7 +144,7 @@ pub enum Step {
     Init,
     /// Mounting /proc for the PID namespace.
     Proc,
-    /// Running the program anew.
+    /// Executing the program again.
     Controller,
 }
 
@@ -179,7 +179,7 @@ impl fmt::Display for Step {
             Step::Subreaper => "having orphans come to this process",
             Step::Init => "starting the lab's first process",
             Step::Proc => "mounting a fresh /proc",
-            Step::Controller => "running the program anew inside the lab",
+            Step::Controller => "executing the program again inside the lab",
         })
     }
 }
@@ -217,7 +217,7 @@ fn at<T>(step: Step, result: Result<T, impl Into<io::Error>>) -> Result<T, Enter
     result
 }
 
-/// Enters a lab: runs the program anew inside, and returns twice, once in either process.
+/// Enters a lab: executes the program again inside, and returns twice, once in either process.
 ///
 /// Call it before anything else: the process must have no other thread and nothing buffered.
 ///
@@ -447,7 +447,7 @@ pub(crate) fn code(status: WaitStatus) -> Option<u8> {
     }
 }
 
-/// Whether the outer process has ended: nobody ever writes into its pipe.
+/// Whether the outer process has ended: nothing is ever written to its pipe.
 pub(crate) fn is_cut(lifeline: &OwnedFd) -> bool {
     let mut ends = [PollFd::new(lifeline.as_fd(), PollFlags::POLLIN)];
     matches!(poll(&mut ends, PollTimeout::ZERO), Ok(1..))

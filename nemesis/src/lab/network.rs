@@ -3,7 +3,7 @@
 //! A host sees one Ethernet interface, `eth0`, on which every other host's hardware address is
 //! known beforehand: a cut link then means silence, not an unreachable host. The other end of the
 //! cable, in the calling thread's namespace, is where the switch listens. IPv6 is off, since no
-//! link-local chatter shall be mistaken for traffic.
+//! link-local chatter must be mistaken for traffic.
 
 use std::fs;
 use std::io;
@@ -120,7 +120,7 @@ fn new_namespaces(count: usize) -> Result<Vec<OwnedFd>, NetworkError> {
         trying("switching on a host's loopback", loopback)?;
         trying("opening a host's network namespace", current_namespace())
     };
-    // A thread of their own: whoever makes a namespace is then inside it.
+    // On a thread of its own: a thread that makes a namespace ends up inside it.
     thread::scope(|scope| {
         let maker = scope.spawn(|| (0..count).map(|_| make()).collect());
         maker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -164,7 +164,7 @@ pub enum SignalError {
         /// How long it was waited for.
         limit: Duration,
     },
-    /// It is not paused, or was continued by somebody else.
+    /// It is not paused, or something else continued it.
     #[error("{node} is not paused")]
     NotPaused {
         /// The node.
@@ -241,7 +241,7 @@ impl NodeProcess {
             .spawn(move || keep(&node, command, &started))
             .map_err(failed)?;
         // The keeper answers as soon as exec has succeeded or not, and cannot end without: this
-        // waits for nobody but the kernel.
+        // waits for the kernel only.
         let generation = outcome.recv().expect("the keeper answers").map_err(failed)?;
         let pid = generation.pid.as_raw();
         self.occupant.is(pid);
@@ -372,7 +372,11 @@ impl NodeProcess {
         }
         let sent = killpg(generation.pid, signal);
         drop(life);
-        debug!(node = self.node, pid = generation.pid.as_raw(), %signal, ?sent, "sent a signal");
+        let (node_name, pid) = (&self.node, generation.pid.as_raw());
+        match sent {
+            Ok(()) => debug!(node = node_name, pid, %signal, "sent a signal"),
+            Err(errno) => debug!(node = node_name, pid, %signal, error = %errno, "cannot signal"),
+        }
         sent.map_err(|errno| SignalError::Refused { node: node(), signal, source: errno.into() })
     }
 
@@ -498,7 +502,7 @@ fn keep(node: &str, mut command: Command, started: &mpsc::SyncSender<io::Result<
 
     await_exit(pid);
     let mut life = locked(&generation.life);
-    // Until the leader is reaped its group's number is taken, so this hits nobody else.
+    // Until the leader is reaped its group's number is taken, so this hits no other process.
     let _ = killpg(pid, Signal::SIGKILL);
     let status = reap(&mut child);
     life.reaped = true;
@@ -522,7 +526,7 @@ pub(crate) fn await_exit(pid: Pid) {
 }
 
 fn reap(child: &mut Child) -> ExitStatus {
-    // Fails only if somebody else reaps this program's children, which nobody may.
+    // Fails only if other code reaps this program's children, which none may.
     child.wait().expect("the keeper alone reaps its process")
 }
 

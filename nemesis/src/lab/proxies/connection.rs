@@ -106,7 +106,7 @@ struct Stream {
     has_ended: bool,
     /// Whether everything has left, its end included.
     is_over: bool,
-    /// Whether its receiver takes no more: what still comes is nobody's.
+    /// Whether its receiver is gone: what still arrives is discarded.
     is_dead: bool,
 }
 
@@ -163,7 +163,7 @@ impl Stream {
 
     /// Sends what may leave to `sink`.
     fn send(&mut self, shared: &Shared, sink: &TcpStream) -> Still {
-        // Held while bytes are sent: whoever changes a policy then knows that none pass by the old.
+        // Held while bytes are sent: once a policy has changed, no byte passes by the old one.
         let mut core = lock(&shared.core);
         let streams = &mut core.streams;
         let now_ns = shared.now_ns();
@@ -204,7 +204,7 @@ impl Stream {
         Still::Waiting
     }
 
-    /// Gives up what it keeps and what will come: there is nobody to receive it.
+    /// Discards what it keeps and what still arrives: the receiver is gone.
     fn die(&mut self) {
         self.is_dead = true;
         self.kept.clear();
@@ -271,7 +271,7 @@ impl Relay<'_> {
         }
     }
 
-    /// An end takes nothing any more: the other is told by a reset, as far as the link lets it hear.
+    /// One end is gone: resets the other, as far as the link lets the reset pass.
     fn lose(&mut self, side: usize) {
         self.streams[1 - side].die();
         let now_ns = self.shared.now_ns();

@@ -1,7 +1,7 @@
 //! Carries bytes between hosts that share one machine's loopback: a relay before every node.
 //!
 //! Where no namespace can be had, hosts are nothing but addresses of 127.0.0.0/8. A node listens on
-//! its own, and everybody else is told another, behind which a *relay* accepts, finds out who dialled
+//! its own, and all others are given another, behind which a *relay* accepts, finds out who dialled
 //! ([`dialler`]) and dials the node in turn. So every connection passes one relay, which governs each
 //! direction by the policy of the link on which its bytes travel ([`streams`]): a request by the link
 //! from the dialler to the node, its answer by the link back.
@@ -9,7 +9,7 @@
 //! One thread with an event loop of its own carries everything. It sends while it holds the lock on
 //! the policies: once a change has returned, not one byte passes by the old policy. A link that is
 //! shut looks like silence: connections are accepted, and nothing comes of them until it is mended.
-//! A node that is down looks like one, too: its relay does not listen, so that whoever dials is
+//! A node that is down looks like one, too: its relay does not listen, so that connections are
 //! refused ([`gate`]).
 //!
 //! Costs two copies and two wake-ups for each message, and one look into `/proc`, some milliseconds
@@ -187,7 +187,7 @@ impl Proxies {
         Ok(lock(&self.shared.core).streams.counters(at))
     }
 
-    /// Resets every connection between the ends of one of these links, whoever dialled: sends a reset
+    /// Resets every connection between the ends of one of these links, in either direction: sends a reset
     /// to both of its ends, past all policies. The number of connections; each counts once.
     ///
     /// # Errors
@@ -208,7 +208,7 @@ impl Proxies {
             }
         }
         drop(core);
-        // Whoever waits for a link looks whether it still has something to wait for.
+        // Connections that wait for a link check whether they still exist.
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(connections)
     }
@@ -224,7 +224,7 @@ impl Proxies {
         self.shared.start
     }
 
-    /// Why a relay serves nobody any more, if so: a run on a dead network proves nothing.
+    /// Why a relay has stopped serving, if so: a run on a dead network proves nothing.
     pub fn failure(&self) -> Option<String> {
         lock(&self.shared.state).failure.clone()
     }

@@ -28,7 +28,7 @@ const ALERT_NS: u64 = 30_000;
 impl Shared {
     /// Carries frames until told to stop.
     pub(super) fn carry(&self) -> io::Result<()> {
-        // Held frames shall leave on time, not up to 50 µs late to save power.
+        // Held frames must leave on time, not up to 50 µs late to save power.
         nix::sys::prctl::set_timerslack(1)?;
         let mut batch = Batch::new();
         let mut waiting: Vec<PollFd<'_>> =

@@ -40,12 +40,12 @@ struct Shared {
     start: Instant,
     /// The start, in nanoseconds since 1970: for captures only.
     wall_ns: u64,
-    /// Ends the thread's sleep when a policy changed or the switch shall end.
+    /// Ends the thread's sleep when a policy changed or the switch is to end.
     wake: EventFd,
     state: Mutex<State>,
 }
 
-/// What decides, and what is told.
+/// What decides about frames, and what copies them.
 #[derive(Debug)]
 struct Core {
     fabric: Fabric,
