@@ -127,9 +127,9 @@ pub async fn perform(
 
 /// Puts into the log what became of an operation.
 fn log(ProcessId(process): ProcessId, invocation: &Invocation, completion: &Completion) {
-    let (kind, key) = (invocation.kind(), &invocation.key);
+    let (kind, key) = (invocation.kind, &invocation.key);
     match completion {
-        Completion::Info(why) => debug!(process, "{kind} of {key}: unknown, {why}"),
+        Completion::Unknown(why) => debug!(process, "{kind} of {key}: unknown, {why}"),
         Completion::Fail(why) => debug!(process, "{kind} of {key}: fail, {why}"),
         done => trace!(process, value = %invocation.value, ?done, "{kind} of {key}"),
     }
@@ -146,7 +146,7 @@ fn distrust(recorder: &Recorder, client: &mut dyn Client, endpoint: &Endpoint) {
 pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     for number in 0..load.clients {
-        let node = &load.endpoints[number as usize % load.endpoints.len()].name;
+        let node = &load.endpoints[number as usize % load.endpoints.len()].node;
         let span = tracing::error_span!("client", number, %node);
         clients.spawn(run_client(Arc::clone(load), number, stop.clone()).instrument(span));
     }
