@@ -37,7 +37,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::exit::{Failure, OrFail};
 use crate::terminal;
@@ -300,7 +300,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut said = String::new();
-        for span in context.event_scope().into_iter().flat_map(|spans| spans.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             said.push_str(span.name());
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
                 && !fields.is_empty()

@@ -27,6 +27,7 @@ use super::clock::RunClock;
 use super::folder::RunFolder;
 use super::last_words;
 use super::stamps::{Gap, Stamps};
+use crate::exit::{Failure, OrFail};
 
 /// Time between two looks at whether files are too long.
 const STEP: Duration = Duration::from_millis(200);
@@ -64,8 +65,18 @@ impl NodeLogs {
     ///
     /// # Errors
     ///
-    /// If the files or the thread cannot be made.
+    /// [`Failure`] if the files or the thread cannot be made.
     pub fn keep(
+        folder: &RunFolder,
+        nodes: &[String],
+        limit: u64,
+        clock: RunClock,
+    ) -> Result<Self, Failure> {
+        Self::try_keep(folder, nodes, limit, clock)
+            .or_harness(|| "watching what nodes write".to_owned())
+    }
+
+    fn try_keep(
         folder: &RunFolder,
         nodes: &[String],
         limit: u64,

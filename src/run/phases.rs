@@ -103,8 +103,7 @@ pub async fn carry_out(
     let schedule = plan.schedule().or_usage(|| "--schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
-    let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit, clock)
-        .or_harness(|| "watching what nodes write".to_owned())?;
+    let logs = NodeLogs::keep(folder, &plan.names(), plan.node_log_limit, clock)?;
     let cluster = cluster_setup::build(plan, &schedule, folder)?;
     let traffic = Traffic::begin(&cluster, folder, plan.pcap)?;
     let inside = cluster_setup::inside_nodes(plan, &cluster);
