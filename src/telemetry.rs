@@ -66,11 +66,11 @@ const EARLY: usize = 64 << 10;
 /// How much is told on the terminal of what goes on.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Verbosity {
-    /// Tell more on standard error: steps of the lab and of the run; twice, each connection; three
-    /// times, each operation.
+    /// Log more to standard error: steps of the lab and the run; `-vv`, each connection; `-vvv`, each
+    /// operation.
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
-    /// Tell nothing on standard error but errors.
+    /// Print only results and errors.
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -125,7 +125,7 @@ pub fn init(verbosity: Verbosity) -> Result<(), Failure> {
     let variable = variable.as_ref().map(|text| text.to_string_lossy());
     let Directives { terminal, file } = Directives::new(verbosity, variable.as_deref())?;
     if verbosity.quiet {
-        terminal::hush();
+        terminal::set_quiet();
     }
     let on_terminal = tracing_subscriber::fmt::layer()
         .log_internal_errors(false)
@@ -231,7 +231,7 @@ struct ToTerminal;
 
 impl Write for ToTerminal {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        terminal::aside(String::from_utf8_lossy(line).trim_end());
+        terminal::stderr_line(String::from_utf8_lossy(line).trim_end());
         Ok(line.len())
     }
 
@@ -270,8 +270,8 @@ impl Lines {
         let now_ns = RUN.now_ns();
         match self {
             Self::Terminal => {
-                let seconds = now_ns.map_or(0.0, |now_ns| now_ns as f64 / 1e9);
-                format!("[{seconds:6.2} s] {level} ")
+                let clock = now_ns.map(|now_ns| format!("[{:6.2} s] ", now_ns as f64 / 1e9));
+                format!("{}{level} ", clock.unwrap_or_default())
             }
             Self::File => {
                 let wall = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ");

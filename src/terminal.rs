@@ -36,42 +36,41 @@ pub fn say(text: Arguments<'_>) {
     to_stdout(&(shown(&text) + "\n"));
 }
 
-/// Prints a line on standard error.
+/// Prints a line on standard error, unless only results and errors are wanted.
 pub fn remark(text: Arguments<'_>) {
-    let text = text.to_string();
-    to_stderr(&(shown(&text) + "\n"));
+    progress(&text.to_string());
 }
 
-/// The line on the terminal that shows how a run goes on, as long as there is one.
+/// The line at the bottom of the terminal that shows a run's progress, while there is one.
 static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Whether only results and errors are printed.
-static IS_HUSHED: AtomicBool = AtomicBool::new(false);
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Keeps lines above this one from now on, which is drawn again and again; or no longer.
-pub fn keep_above(live: Option<&ProgressBar>) {
+/// Sets the live line, above which lines on standard error are printed from now on.
+pub fn set_live_line(live: Option<&ProgressBar>) {
     *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = live.cloned();
 }
 
-/// Prints no [`progress`] from now on.
-pub fn hush() {
-    IS_HUSHED.store(true, Ordering::Relaxed);
+/// Prints only results and errors from now on.
+pub fn set_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Whether [`progress`] is printed.
-pub fn shows_progress() -> bool {
-    !IS_HUSHED.load(Ordering::Relaxed)
+/// Whether only results and errors are printed.
+pub fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
 }
 
-/// Prints a line on standard error that says how a command gets on, unless nobody wants to know.
+/// Prints a line of progress on standard error, unless only results and errors are wanted.
 pub fn progress(text: &str) {
-    if shows_progress() {
-        aside(text);
+    if !is_quiet() {
+        stderr_line(text);
     }
 }
 
 /// Prints a line on standard error, above the live line if there is one.
-pub fn aside(text: &str) {
+pub fn stderr_line(text: &str) {
     let line = shown(text);
     let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match live.filter(|live| !live.is_hidden()) {

@@ -209,6 +209,10 @@ fn flags_and_the_variable_choose_what_is_told() {
     assert!(String::from_utf8_lossy(&quiet.output.stdout).starts_with("valid"));
     assert!(quiet.harness().contains("nodes are up"), "what is not told is logged");
 
+    let doctor = Command::new(PARTITA).args(["doctor", "-vv"]).output().expect("partita starts");
+    let steps = String::from_utf8_lossy(&doctor.stderr).into_owned();
+    assert!(steps.contains("DEBUG probe{name=\"user namespaces\"}: making a user"), "{steps}");
+
     let wrong = Command::new(PARTITA).args(["list"]).env("PARTITA_LOG", "partita=loud").output();
     let wrong = wrong.expect("partita starts");
     assert_eq!(wrong.status.code(), Some(2));

@@ -28,16 +28,16 @@ pub struct Arguments {
     /// The run's folder.
     #[arg(value_name = "RUN")]
     folder: PathBuf,
-    /// Lines of this node and of no other; may be repeated.
+    /// Print the output of this node only; may be repeated.
     #[arg(long, value_name = "NODE")]
     node: Vec<String>,
-    /// Lines from this time of the run on.
+    /// Print lines from this time of the run on.
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = super::duration)]
     from: Duration,
-    /// Lines until this time of the run.
+    /// Print lines up to this time of the run.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     to: Option<Duration>,
-    /// The least level of the harness's own lines, or `none` of them.
+    /// The lowest level of the harness's own lines that are printed.
     #[arg(long, default_value = "trace", value_name = "LEVEL")]
     harness: Least,
 }
@@ -45,17 +45,17 @@ pub struct Arguments {
 /// Which lines of the harness are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Least {
-    /// None.
+    /// No line of the harness.
     None,
     /// Errors.
     Error,
-    /// Warnings, too.
+    /// Warnings and above.
     Warn,
-    /// Steps of the run, too.
+    /// Steps of the run and above.
     Info,
-    /// Each connection, too.
+    /// Connections and above.
     Debug,
-    /// All that was logged.
+    /// Everything that was logged.
     Trace,
 }
 

@@ -26,13 +26,13 @@ impl StatusLine {
     ///
     /// Never: the template is a constant.
     pub fn new(clock: RunClock) -> Self {
-        let bar = match terminal::shows_progress() {
-            true => ProgressBar::new_spinner(),
-            false => ProgressBar::hidden(),
+        let bar = match terminal::is_quiet() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new_spinner(),
         };
         let style = ProgressStyle::with_template("{spinner} {wide_msg}");
         bar.set_style(style.expect("a well-formed template"));
-        terminal::keep_above(Some(&bar));
+        terminal::set_live_line(Some(&bar));
         Self { clock, bar }
     }
 
@@ -61,6 +61,6 @@ impl StatusLine {
     /// Clears the live line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
-        terminal::keep_above(None);
+        terminal::set_live_line(None);
     }
 }
