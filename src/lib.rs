@@ -10,4 +10,5 @@ pub mod judge;
 pub mod names;
 pub mod run;
 pub mod targets;
+pub mod telemetry;
 pub mod terminal;

@@ -10,7 +10,9 @@
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::ProgressBar;
 use partita_reports::text::visible::{COMMAND_CHARACTERS, is_hidden, visible};
 use serde::Serialize;
 
@@ -34,10 +36,47 @@ pub fn say(text: Arguments<'_>) {
     to_stdout(&(shown(&text) + "\n"));
 }
 
-/// Prints a line on standard error.
+/// Prints a line on standard error, unless only results and errors are wanted.
 pub fn remark(text: Arguments<'_>) {
-    let text = text.to_string();
-    to_stderr(&(shown(&text) + "\n"));
+    progress(&text.to_string());
+}
+
+/// The line at the bottom of the terminal that shows a run's progress, while there is one.
+static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Whether only results and errors are printed.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Sets the live line, above which lines on standard error are printed from now on.
+pub fn set_live_line(live: Option<&ProgressBar>) {
+    *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = live.cloned();
+}
+
+/// Prints only results and errors from now on.
+pub fn set_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only results and errors are printed.
+pub fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints a line of progress on standard error, unless only results and errors are wanted.
+pub fn progress(text: &str) {
+    if !is_quiet() {
+        stderr_line(text);
+    }
+}
+
+/// Prints a line on standard error, above the live line if there is one.
+pub fn stderr_line(text: &str) {
+    let line = shown(text);
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match live.filter(|live| !live.is_hidden()) {
+        Some(live) => live.println(line),
+        None => to_stderr(&(line + "\n")),
+    }
 }
 
 /// A line as it is printed.

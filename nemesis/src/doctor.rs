@@ -118,7 +118,8 @@ pub const DISKS: &str = "disks of nodes";
 /// Call it before the process has other threads: the probes run in forks of it.
 pub fn probe() -> Vec<Probe> {
     let probes = ATTEMPTS.into_iter().map(|(name, tried, attempt)| {
-        let (outcome, remedy) = match in_child(attempt) {
+        let span = tracing::error_span!("probe", name);
+        let (outcome, remedy) = match span.in_scope(|| in_child(attempt)) {
             Ok(()) => (Outcome::Works, None),
             Err(refusal) => (Outcome::Refused(refusal), remedy(&Surroundings::look(), name)),
         };
@@ -136,7 +137,10 @@ pub fn best_tier() -> (Tier, Vec<(Tier, String)>) {
     {
         match in_child(attempt) {
             Ok(()) => return (tier, refused),
-            Err(why) => refused.push((tier, why)),
+            Err(why) => {
+                tracing::info!(lab = %tier, why, "cannot be had");
+                refused.push((tier, why));
+            }
         }
     }
     (Tier::Signals, refused)

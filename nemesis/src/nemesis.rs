@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tracing::{Instrument, info};
 
 use crate::administration::Administration;
 use crate::cluster::Cluster;
@@ -97,6 +98,7 @@ struct Stage<'a, R, F> {
 
 impl<R, F: FnMut(Moment, &FaultRecord)> Stage<'_, R, F> {
     fn record(&self, moment: Moment, happened: &FaultRecord) {
+        log(moment, happened);
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         record(moment, happened);
     }
@@ -147,7 +149,10 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         };
         let (stopper, stopping) = watch::channel(None);
         let courses = schedule.faults.iter();
-        let courses = courses.map(|planned| self.befall(planned, &stage, stopping.clone()));
+        let courses = courses.map(|planned| {
+            let span = tracing::error_span!("fault", id = planned.id, name = %planned.fault);
+            self.befall(planned, &stage, stopping.clone()).instrument(span)
+        });
         let mut played = std::pin::pin!(all(courses.collect()));
         let stop = tokio::select! {
             biased;
@@ -277,6 +282,20 @@ async fn stopped(stopping: &mut watch::Receiver<Option<Stop>>) -> Stop {
             // The play is being dropped, and this with it.
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Puts a moment of a fault into the log.
+fn log(moment: Moment, FaultRecord { nodes, parameters, effects, error, .. }: &FaultRecord) {
+    let measured = || {
+        let words = effects.iter().map(|it| format!("{} {:.0} {}", it.what, it.amount, it.unit));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    match (moment, error) {
+        (Moment::Coming, _) => info!(?nodes, ?parameters, "injecting"),
+        (Moment::Begun, _) => info!("injected"),
+        (Moment::Over, None) => info!(effects = measured(), "healed"),
+        (Moment::Over, Some(error)) => info!(error, effects = measured(), "over"),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod initial;
 pub mod input;
 pub mod list;
+pub mod logs;
 pub mod pace;
 pub mod progress;
 pub mod read_as;
@@ -30,6 +31,7 @@ use partita_checker::Value;
 use partita_raft_node::NodeError;
 
 use crate::exit::{Exit, Failure, OrFail};
+use crate::telemetry::{self, Verbosity};
 
 /// Puts a replicated store through chaos and proves what its clients saw.
 #[derive(Debug, Parser)]
@@ -38,6 +40,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How much to tell of what goes on.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
 }
 
 const EXIT_CODES: &str = "\
@@ -61,6 +66,8 @@ pub enum Command {
     Replay(replay::Arguments),
     /// Find the fewest and shortest faults that still give a run's violation.
     Shrink(shrink::Arguments),
+    /// Print what nodes and the harness wrote in a run, in the order of its clock.
+    Logs(logs::Arguments),
     /// Decide whether recorded histories are linearizable.
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
@@ -85,10 +92,15 @@ pub enum Command {
 ///
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
+    // A node logs in its own way, to its standard error.
+    if !matches!(cli.command, Command::Node(_)) {
+        telemetry::init(cli.verbosity)?;
+    }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
         Command::Shrink(arguments) => shrink::perform(&arguments),
+        Command::Logs(arguments) => logs::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),

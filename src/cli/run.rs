@@ -20,7 +20,7 @@ use crate::names::{self, Names};
 use crate::run::folder::RunFolder;
 use crate::run::{self, Concluded, Faults, Plan};
 use crate::targets::Target;
-use crate::terminal;
+use crate::{telemetry, terminal};
 
 /// Starts a store's processes on hosts of its own making, breaks their network and lives on a
 /// schedule drawn from the seed, records every client operation, and decides whether the history
@@ -234,6 +234,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Some(folder) => folder,
         None => folder(&plan)?,
     };
+    telemetry::write_to(folder.path())?;
+    tracing::info!(lab = %plan.lab, "entering the lab");
     // Nothing above starts a thread: entering a lab needs a process that has only one.
     let entered = enter_tier(plan.lab)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
@@ -244,8 +246,14 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
             return Ok(Exit::of_code(code.into()));
         }
-        Ok(Entered::Finished(code)) => run::conclude_for(&plan, &folder, code),
-        Err(failure) => run::conclude_without_lab(&plan, &folder, &failure),
+        Ok(Entered::Finished(code)) => {
+            tracing::info!(code, "the controller has ended before it came to a result");
+            run::conclude_for(&plan, &folder, code)
+        }
+        Err(failure) => {
+            tracing::error!(target: telemetry::SHOWN, "{}", failure.messages().join(": "));
+            run::conclude_without_lab(&plan, &folder, &failure)
+        }
     };
     told(&concluded?, arguments)
 }

@@ -11,7 +11,7 @@ use partita_reports::event::{CheckProgress, RunEvent, Stamped, Started, Tally};
 
 use super::progress;
 use crate::run::events::Sink;
-use crate::{remark, terminal};
+use crate::{remark, telemetry, terminal};
 
 /// How often a log is told how far a check has come.
 const LOG_STEP: Duration = Duration::from_secs(10);
@@ -31,12 +31,8 @@ impl StatusLine {
 
     /// Says that something happened, with the time since the run began.
     fn say(&self, at_s: f64, text: &str) {
-        let line = format!("[{at_s:6.2} s] {text}");
-        if self.bar.is_hidden() {
-            remark!("{line}");
-        } else {
-            self.bar.println(terminal::shown(&line));
-        }
+        tracing::info!(target: telemetry::SHOWN, "{text}");
+        terminal::progress(&format!("[{at_s:6.2} s] {text}"));
     }
 
     /// Refreshes the live line.
@@ -78,6 +74,7 @@ impl Default for StatusLine {
 impl Drop for StatusLine {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        terminal::set_live_line(None);
     }
 }
 
@@ -123,10 +120,16 @@ impl Sink for StatusLine {
 
 fn live_line() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-    ProgressBar::new_spinner().with_style(style.expect("a well-formed template"))
+    let bar = match terminal::is_quiet() {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new_spinner(),
+    };
+    let bar = bar.with_style(style.expect("a well-formed template"));
+    terminal::set_live_line(Some(&bar));
+    bar
 }
 
-fn sentence(fault: &FaultRecord) -> String {
+pub(super) fn sentence(fault: &FaultRecord) -> String {
     let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
     match (&fault.error, fault.ended_ns) {
         (Some(error), _) => format!("{what} went wrong: {error}"),

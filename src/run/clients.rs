@@ -19,6 +19,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, debug, trace};
 
 use super::recorder::Recorder;
 
@@ -116,11 +117,22 @@ pub async fn perform(
         event
     });
     recorder.outcomes().count(&endpoint.node, invocation, &completion);
+    log(process, invocation, &completion);
     distrust(recorder, client, endpoint);
     if completion.kind() == EventKind::Info {
         processes.retire();
     }
     completion
+}
+
+/// Puts into the log what became of an operation.
+fn log(ProcessId(process): ProcessId, invocation: &Invocation, completion: &Completion) {
+    let (kind, key) = (invocation.kind, &invocation.key);
+    match completion {
+        Completion::Unknown(why) => debug!(process, "{kind} of {key}: unknown, {why}"),
+        Completion::Fail(why) => debug!(process, "{kind} of {key}: fail, {why}"),
+        done => trace!(process, value = %invocation.value, ?done, "{kind} of {key}"),
+    }
 }
 
 /// Counts what the node sent against the protocol.
@@ -134,7 +146,9 @@ fn distrust(recorder: &Recorder, client: &mut dyn Client, endpoint: &Endpoint) {
 pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     for number in 0..load.clients {
-        clients.spawn(run_client(Arc::clone(load), number, stop.clone()));
+        let node = &load.endpoints[number as usize % load.endpoints.len()].node;
+        let span = tracing::error_span!("client", number, %node);
+        clients.spawn(run_client(Arc::clone(load), number, stop.clone()).instrument(span));
     }
     clients
 }

@@ -7,6 +7,7 @@ use partita_workloads::Closing;
 use partita_workloads::client::{ClientOptions, Endpoint, RetryPolicy};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use super::clients::{Load, Processes, perform};
 
@@ -23,12 +24,10 @@ pub async fn perform_all(load: &Arc<Load>, closing: Vec<Closing>) -> Vec<String>
     for (place, endpoint) in load.endpoints.iter().enumerate() {
         let place = u32::try_from(place).unwrap_or(u32::MAX);
         let processes = Processes::of(load.clients + place, load.all_processes);
-        closers.spawn(perform_through(
-            Arc::clone(load),
-            endpoint.clone(),
-            processes,
-            Arc::clone(&closing),
-        ));
+        let span = tracing::error_span!("closing", node = %endpoint.node);
+        let (load, closing) = (Arc::clone(load), Arc::clone(&closing));
+        let through = perform_through(load, endpoint.clone(), processes, closing);
+        closers.spawn(through.instrument(span));
     }
     let mut remarks: Vec<String> = closers.join_all().await.into_iter().flatten().collect();
     remarks.sort();
@@ -64,5 +63,6 @@ async fn perform_through(
             }
         }
     }
+    tracing::info!(operations = closing.len(), "performed the closing operations");
     None
 }

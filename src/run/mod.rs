@@ -21,6 +21,7 @@ pub mod plan;
 pub mod poller;
 pub mod recorder;
 pub mod stalls;
+pub mod stamps;
 pub mod stop_reason;
 pub mod traffic;
 pub mod vacuity;
@@ -36,6 +37,7 @@ use partita_reports::event::{self, RunEvent, Started};
 pub use self::conclude::Concluded;
 pub use self::plan::{Faults, Plan};
 use crate::exit::{Exit, Failure, OrFail};
+use crate::telemetry;
 use clock::RunClock;
 use events::{Events, EventsFile, Sink};
 use folder::RunFolder;
@@ -88,6 +90,7 @@ pub fn run(
         .or_harness(|| "starting threads".to_owned())?;
     sinks.push(Box::new(EventsFile::create(folder).or_harness(|| "events.jsonl".to_owned())?));
     let clock = RunClock::start();
+    telemetry::stamp_by(move || clock.now().0);
     let events = Events::new(clock, sinks);
     events.tell(RunEvent::Started(started_event(plan, folder, &kind.to_string())));
     let stalls = Stalls::watch(clock, plan.spec.reply_timeout.duration())
@@ -103,7 +106,9 @@ pub fn run(
         }
         Ok(Err(failure)) if failure.exit == Exit::Harness => {
             runtime.shutdown_timeout(END_LIMIT);
-            Lifecycle::broken(plan, folder, kind.to_string(), in_words(&failure))
+            let what = in_words(&failure);
+            tracing::error!(target: telemetry::SHOWN, "{what}");
+            Lifecycle::broken(plan, folder, kind.to_string(), what)
         }
         Ok(Err(failure)) => {
             refused(&events, &failure);
@@ -113,6 +118,7 @@ pub fn run(
             // Clients that still record would change what is judged.
             runtime.shutdown_timeout(END_LIMIT);
             let what = format!("the controller panicked: {}", message(panic.as_ref()));
+            tracing::error!(target: telemetry::SHOWN, "{what}");
             Lifecycle::broken(plan, folder, kind.to_string(), what)
         }
     };

@@ -1,26 +1,42 @@
-//! Keeps what nodes write from filling the disk: the head and the tail of each file stay.
+//! Gives what nodes write a time, and keeps it from filling the disk: the head and the tail of each
+//! file stay.
 //!
 //! Nodes write to their files themselves, so that neither a slow nor a suspended controller ever
-//! holds them up. A thread looks at the files' lengths; where one has more than it may, the middle is
+//! holds them up. A thread hears of each write by inotify(7), and notes when how long the files were
+//! ([`Stamps`]), at most once a millisecond; where inotify cannot be had, it looks every 10 ms.
+//!
+//! Where a file has more than it may, the middle is
 //! given back to the file system as a hole, and looked through first: what is searched for in output
 //! is searched for in all of it. After the nodes have ended the hole is closed, with a line in its
 //! place that says how much is missing. Between two looks a file may be longer than it may be.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use partita_reports::logs::Stream;
 
+use super::clock::RunClock;
 use super::folder::RunFolder;
 use super::last_words;
+use super::stamps::{Gap, Stamps};
+use crate::exit::{Failure, OrFail};
 
-/// Time between two looks.
+/// Time between two looks at whether files are too long.
 const STEP: Duration = Duration::from_millis(200);
+/// Time between two looks at files that nobody tells of, in milliseconds.
+const UNTOLD: u16 = 10;
+/// The least time between two looks.
+const REST: Duration = Duration::from_millis(1);
+/// The part of a file's limit that its times may have.
+const SHARE_OF_TIMES: u64 = 8;
 /// What the file system gives back at a time, in bytes.
 const BLOCK: u64 = 4 << 10;
 /// By how much a file must be too long before anything is done, in bytes.
@@ -38,31 +54,49 @@ pub const LEAST: u64 = 512 << 10;
 
 /// The files that nodes write to.
 pub struct NodeLogs {
-    stop: Sender<()>,
-    thread: JoinHandle<Vec<Capped>>,
+    /// Ends the thread when it is dropped.
+    stop: PipeWriter,
+    thread: JoinHandle<Vec<NodeLog>>,
 }
 
 impl NodeLogs {
-    /// Keeps the output of each of `nodes` within `limit` bytes from now on.
+    /// Notes when each of `nodes` writes, and keeps each one's output within `limit` bytes, times
+    /// included, from now on. Makes their files: begin before the nodes do.
     ///
     /// # Errors
     ///
-    /// If the thread cannot be started.
-    pub fn keep(folder: &RunFolder, nodes: &[String], limit: u64) -> io::Result<Self> {
-        let mut files: Vec<Capped> = nodes
-            .iter()
-            .flat_map(|node| ["stdout.log", "stderr.log"].map(|file| (node, file)))
-            .map(|(node, file)| {
-                let (name, path) = (format!("{node}/{file}"), folder.node(node).join(file));
-                Capped::new(name, path, limit / 2)
-            })
-            .collect();
-        let (stop, stopped) = channel();
-        let thread = thread::Builder::new().name("node logs".to_owned()).spawn(move || {
-            while stopped.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
-                files.iter_mut().for_each(Capped::look);
+    /// [`Failure`] if the files or the thread cannot be made.
+    pub fn keep(
+        folder: &RunFolder,
+        nodes: &[String],
+        limit: u64,
+        clock: RunClock,
+    ) -> Result<Self, Failure> {
+        Self::try_keep(folder, nodes, limit, clock)
+            .or_harness(|| "watching what nodes write".to_owned())
+    }
+
+    fn try_keep(
+        folder: &RunFolder,
+        nodes: &[String],
+        limit: u64,
+        clock: RunClock,
+    ) -> io::Result<Self> {
+        let mut logs = Vec::new();
+        for node in nodes {
+            std::fs::create_dir_all(folder.node(node))?;
+            for stream in Stream::ALL {
+                logs.push(NodeLog::create(folder, node, stream, limit / 2)?);
             }
-            files
+        }
+        let alarm = alarm(&logs);
+        if let Err(error) = &alarm {
+            tracing::info!(%error, "inotify cannot be had: nodes' files are looked at every 10 ms");
+        }
+        let (stopped, stop) = io::pipe()?;
+        let thread = thread::Builder::new().name("node logs".to_owned()).spawn(move || {
+            watch(&mut logs, alarm.ok().as_ref(), &stopped, clock);
+            logs
         })?;
         Ok(Self { stop, thread })
     }
@@ -71,8 +105,103 @@ impl NodeLogs {
     /// whole.
     pub fn finish(self) -> Vec<String> {
         drop(self.stop);
-        let files = self.thread.join().unwrap_or_default();
-        files.into_iter().filter_map(Capped::finish).collect()
+        let logs = self.thread.join().unwrap_or_default();
+        logs.into_iter().flat_map(NodeLog::finish).collect()
+    }
+}
+
+/// Tells of every write to the files.
+fn alarm(logs: &[NodeLog]) -> nix::Result<Inotify> {
+    let alarm = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    for log in logs {
+        alarm.add_watch(&log.capped.path, AddWatchFlags::IN_MODIFY)?;
+    }
+    Ok(alarm)
+}
+
+/// Looks at the files whenever one was written to, until `stopped`, and once more then.
+fn watch(logs: &mut [NodeLog], alarm: Option<&Inotify>, stopped: &PipeReader, clock: RunClock) {
+    let mut looked = Instant::now();
+    loop {
+        let mut waiting = vec![PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+        waiting.extend(alarm.map(|alarm| PollFd::new(alarm.as_fd(), PollFlags::POLLIN)));
+        let longest = alarm.map_or(UNTOLD, |_| STEP.as_millis() as u16);
+        // Interrupted or not, what follows is right.
+        let _ = poll(&mut waiting, PollTimeout::from(longest));
+        let is_over = waiting[0].any() == Some(true);
+        if let Some(alarm) = alarm {
+            // Which file it was is seen from the lengths.
+            while alarm.read_events().is_ok_and(|events| !events.is_empty()) {}
+        }
+        for log in logs.iter_mut() {
+            log.stamp(clock);
+        }
+        if looked.elapsed() >= STEP {
+            logs.iter_mut().for_each(NodeLog::look);
+            looked = Instant::now();
+        }
+        if is_over {
+            return;
+        }
+        thread::sleep(REST);
+    }
+}
+
+/// One file and its times.
+#[derive(Debug)]
+struct NodeLog {
+    capped: Capped,
+    stamps: Stamps,
+    /// Why there are no more times, if so.
+    unstamped: Option<String>,
+}
+
+impl NodeLog {
+    fn create(folder: &RunFolder, node: &str, stream: Stream, limit: u64) -> io::Result<Self> {
+        let home = folder.node(node);
+        let (name, path) = (format!("{node}/{}", stream.log()), home.join(stream.log()));
+        OpenOptions::new().create(true).append(true).open(&path)?;
+        let times = limit / SHARE_OF_TIMES;
+        Ok(Self {
+            capped: Capped::new(name, path, limit - times),
+            // While it is written anew there are two of it.
+            stamps: Stamps::create(home.join(stream.times()), times / 2)?,
+            unstamped: None,
+        })
+    }
+
+    /// Notes how long the file is.
+    fn stamp(&mut self, clock: RunClock) {
+        if self.unstamped.is_some() {
+            return;
+        }
+        let noted = std::fs::metadata(&self.capped.path)
+            .and_then(|data| self.stamps.note(data.len(), clock.now().0));
+        self.unstamped = noted.err().map(|error| error.to_string());
+    }
+
+    fn look(&mut self) {
+        let hole = self.capped.hole;
+        self.capped.look();
+        if let Some(tail) = self.capped.hole
+            && hole != self.capped.hole
+        {
+            self.stamps.leave_out(Gap { head: self.capped.head, tail, moved_to: tail });
+        }
+    }
+
+    /// Closes the hole; sentences on what is not whole.
+    fn finish(mut self) -> Vec<String> {
+        let name = self.capped.name.clone();
+        let (said, gap) = self.capped.finish();
+        if let Some(gap) = gap {
+            self.stamps.leave_out(gap);
+            let written = self.stamps.rewrite();
+            self.unstamped = self.unstamped.or(written.err().map(|error| error.to_string()));
+        }
+        let unstamped =
+            self.unstamped.map(|why| format!("the times of {name} are not complete: {why}"));
+        said.into_iter().chain(unstamped).collect()
     }
 }
 
@@ -142,35 +271,40 @@ impl Capped {
         Ok(())
     }
 
-    fn finish(mut self) -> Option<String> {
+    /// Closes the hole, if there is one: what is to be said of it, and what became of places.
+    fn finish(mut self) -> (Option<String>, Option<Gap>) {
         self.look();
         if let Some(problem) = self.problem {
-            return Some(format!("{} was not kept within --node-log-limit: {problem}", self.name));
+            let said = format!("{} was not kept within --node-log-limit: {problem}", self.name);
+            return (Some(said), None);
         }
-        let hole = self.hole?;
-        let left_out = match self.close(hole) {
-            Ok(left_out) => left_out,
+        let Some(hole) = self.hole else { return (None, None) };
+        let gap = match self.close(hole) {
+            Ok(gap) => gap,
             Err(error) => {
-                return Some(format!(
+                let said = format!(
                     "{} has a hole of {} bytes in its middle (--node-log-limit), which could not \
                      be closed: {error}",
                     self.name,
                     hole - self.head
-                ));
+                );
+                return (Some(said), None);
             }
         };
+        let left_out = gap.tail - gap.head;
         let telling = self.telling.as_ref().map_or_else(String::new, |line| {
             format!("; of what is missing, this says most: {line}")
         });
-        Some(format!(
+        let said = format!(
             "{} has its beginning and its end: {left_out} bytes between them were left out \
              (--node-log-limit){telling}",
             self.name
-        ))
+        );
+        (Some(said), Some(gap))
     }
 
-    /// Moves the tail up to the head, with a line between them; how many bytes are missing.
-    fn close(&self, hole: u64) -> io::Result<u64> {
+    /// Moves the tail up to the head, with a line between them.
+    fn close(&self, hole: u64) -> io::Result<Gap> {
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         let length = file.metadata()?.len();
         let head = line_end(&file, self.head.saturating_sub(LONGEST_LINE), self.head, true)?;
@@ -179,8 +313,8 @@ impl Capped {
         let left_out = tail - head;
         let line = format!("[partita: {left_out} bytes are left out here, by --node-log-limit]\n");
         file.write_all_at(line.as_bytes(), head)?;
-        let mut to = head + line.len() as u64;
-        let mut from = tail;
+        let moved_to = head + line.len() as u64;
+        let (mut from, mut to) = (tail, moved_to);
         let mut chunk = vec![0; CHUNK];
         while from < length {
             let read = file.read_at(&mut chunk, from)?;
@@ -191,7 +325,7 @@ impl Capped {
             (from, to) = (from + read as u64, to + read as u64);
         }
         file.set_len(to)?;
-        Ok(left_out)
+        Ok(Gap { head, tail, moved_to })
     }
 }
 
@@ -209,6 +343,8 @@ fn line_end(file: &File, from: u64, to: u64, is_last: bool) -> io::Result<Option
 mod tests {
     use std::io::Write;
     use std::os::unix::fs::MetadataExt;
+
+    use partita_checker::Nanoseconds;
 
     use super::*;
 
@@ -241,7 +377,7 @@ mod tests {
         let meanwhile = std::fs::metadata(&path).expect("there");
         assert!(meanwhile.blocks() * 512 < LIMIT + (256 << 10), "{} blocks", meanwhile.blocks());
 
-        let said = capped.finish().expect("something is missing");
+        let said = capped.finish().0.expect("something is missing");
         let kept = std::fs::read_to_string(&path).expect("text: no hole is left");
         assert!(kept.len() as u64 <= LIMIT, "{}", kept.len());
         let (head, rest) = kept.split_once("[partita: ").expect("a line between");
@@ -257,14 +393,55 @@ mod tests {
     fn a_panic_in_the_middle_is_found_although_it_is_left_out() {
         let panic = "thread 'main' panicked at src/a.rs:1:1:\nboom\n".to_owned();
         let (_folder, capped) = capped(&[written(0..5_000), panic, written(5_000..40_000)]);
-        let said = capped.finish().expect("something is missing");
+        let said = capped.finish().0.expect("something is missing");
         assert!(said.contains("panicked at src/a.rs:1:1"), "{said}");
+    }
+
+    #[test]
+    fn lines_have_times_before_and_after_what_was_left_out() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = RunFolder::made(parent.path().to_owned());
+        let clock = RunClock::start();
+        let nodes = ["n1".to_owned()];
+        let logs = NodeLogs::keep(&folder, &nodes, LEAST, clock).expect("watched");
+        let path = folder.node("n1").join("stderr.log");
+        let mut file = OpenOptions::new().append(true).open(&path).expect("there already");
+        let mut written = Vec::new();
+        for part in 0..60 {
+            let began = clock.now();
+            file.write_all(self::written(part * 400..(part + 1) * 400).as_bytes())
+                .expect("written");
+            written.push((began, part * 400));
+            // Long enough for the thread to look meanwhile, however late it is.
+            thread::sleep(Duration::from_millis(10));
+        }
+        let notes = logs.finish();
+        assert!(notes.iter().any(|note| note.contains("left out")), "{notes:?}");
+
+        let to = Nanoseconds(u64::MAX);
+        let lines = partita_reports::lines_between(folder.path(), "n1", Nanoseconds(0), to);
+        let lines = lines.expect("readable");
+        let number =
+            |text: &str| text.strip_prefix("line ")?.split(' ').next()?.parse::<u32>().ok();
+        let mut seen = 0;
+        for line in &lines {
+            let Some(number) = number(&line.text) else { continue };
+            let (began, _) = written[number as usize / 400];
+            assert!(line.at >= began, "line {number} at {:?}, written after {began:?}", line.at);
+            seen += 1;
+        }
+        assert!(seen > 1_000, "{seen}");
+        assert!(lines.iter().any(|line| line.text.contains("bytes are left out here")));
+        assert_eq!(number(&lines.last().expect("lines").text), Some(60 * 400 - 1));
+        let size =
+            |name: &str| std::fs::metadata(folder.node("n1").join(name)).expect("there").len();
+        assert!(size("stderr.log") + size("stderr.times") <= LEAST / 2);
     }
 
     #[test]
     fn a_short_file_stays_as_it_is() {
         let (folder, capped) = capped(&[written(0..1_000)]);
-        assert_eq!(capped.finish(), None);
+        assert_eq!(capped.finish(), (None, None));
         let kept = std::fs::read_to_string(folder.path().join("stderr.log")).expect("text");
         assert_eq!(kept, written(0..1_000));
     }

@@ -29,6 +29,7 @@ use super::stalls::Stalls;
 use super::stop_reason::{Interruption, Interrupts, Watch};
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
+use crate::telemetry;
 
 /// How long clients go on after the last fault was healed: what a fault broke may show only then.
 const AFTER_HEAL: Duration = Duration::from_secs(1);
@@ -115,9 +116,8 @@ pub async fn carry_out(
     let schedule = plan.schedule().or_usage(|| "the schedule".to_owned())?;
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
+    let logs = NodeLogs::keep(folder, &plan.names(), plan.spec.node_log_limit.0, clock)?;
     let cluster = cluster_setup::build(plan, &schedule, folder)?;
-    let logs = NodeLogs::keep(folder, &plan.names(), plan.spec.node_log_limit.0)
-        .or_harness(|| "a thread".to_owned())?;
     let traffic = Traffic::begin(&cluster, folder, plan.spec.pcap)?;
     let (poller, polling) = cluster_setup::poll(plan, &cluster, clock, events);
     tokio::select! {
@@ -172,18 +172,13 @@ pub async fn carry_out(
     drop((watch, load));
     cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
-    if let Err(failure) = traffic.finish(folder, clock, events) {
-        lifecycle.failure.get_or_insert(in_words(&failure));
-    }
+    let written = traffic.finish(folder, clock, events).map_err(|failure| in_words(&failure));
     drop(cluster);
     lifecycle.notes.extend(logs.finish());
-    if let Some(failure) = faults.failure() {
-        let remark = format!("schedule.jsonl is incomplete: {}", in_words(&failure));
-        lifecycle.remarks.push(remark);
-    }
-    if let Err(error) = writer.finish() {
-        lifecycle.failure.get_or_insert(format!("{}: {error}", history.display()));
-    }
+    let incomplete = |failure| format!("schedule.jsonl is incomplete: {}", in_words(&failure));
+    lifecycle.remarks.extend(faults.failure().map(incomplete));
+    let recorded = writer.finish().map_err(|error| format!("{}: {error}", history.display()));
+    lifecycle.failure = lifecycle.failure.or(written.and(recorded).err());
     ending.abort();
     Ok(lifecycle)
 }
@@ -441,6 +436,7 @@ struct Phases {
 
 impl Phases {
     fn new(clock: RunClock, events: Events, name: &'static str) -> Self {
+        telemetry::phase(name);
         events.tell(RunEvent::Phase { phase: name.to_owned() });
         Self { clock, events, past: Vec::new(), name, began: Nanoseconds::default() }
     }
@@ -449,6 +445,7 @@ impl Phases {
     fn begin(&mut self, name: &'static str) {
         self.end();
         self.name = name;
+        telemetry::phase(name);
         self.events.tell(RunEvent::Phase { phase: name.to_owned() });
     }
 

@@ -12,6 +12,7 @@ use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument;
 
 use super::clock::RunClock;
 use super::events::Events;
@@ -102,7 +103,8 @@ impl Poller {
             let probe = protocol
                 .probe(&node.endpoint, &node.dial, LIMIT)
                 .unwrap_or_else(|| Box::new(Dialled::new(&node.endpoint, &node.dial, LIMIT)));
-            tasks.spawn(poll(poller.clone(), place, probe, clock));
+            let span = tracing::error_span!("poller", node = node.name());
+            tasks.spawn(poll(poller.clone(), place, probe, clock).instrument(span));
         }
         (poller, tasks)
     }
@@ -171,6 +173,7 @@ impl Poller {
                 role: change.role.clone(),
                 term: change.term,
             });
+            tracing::info!(node = change.node, term = change.term, "is now {}", change.role);
             polled.changes.push(change);
         }
         polled.latest[place] = Some(state);

@@ -69,6 +69,7 @@ impl Stalls {
 
 fn note(found: &Mutex<Vec<Stall>>, began_ns: Nanoseconds, late: Duration) {
     let length_ns = Nanoseconds(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+    tracing::info!(began = began_ns.as_seconds(), length = ?late, "the controller stood still");
     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
     if found.len() < MOST {
         found.push(Stall { began_ns, length_ns });

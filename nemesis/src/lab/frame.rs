@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct Mac(pub(crate) [u8; 6]);
 
 impl Mac {
-    /// The address that means everybody.
+    /// The broadcast address.
     pub(crate) const BROADCAST: Mac = Mac([0xff; 6]);
 
     /// A locally administered address (IEEE 802-2014 §8.4) of this number.

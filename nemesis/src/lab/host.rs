@@ -62,7 +62,7 @@ impl Host {
     }
 
     /// The address on which others reach its node. Differs from [`Host::address`] where relays carry
-    /// what nodes and clients say to each other: whoever dials the latter goes past all links.
+    /// what nodes and clients say to each other: a connection to the latter bypasses all links.
     pub fn advertised(&self) -> Ipv4Addr {
         self.advertised
     }
@@ -75,7 +75,7 @@ impl Host {
 
     /// Runs `inside` on the calling thread with the host's network; on loopback, that is the
     /// machine's. A socket made inside belongs to
-    /// the host for good, whoever uses it later. `inside` must not move to another thread: make the
+    /// the host for good, on whichever thread it is used. `inside` must not move to another thread: make the
     /// socket, and connect it outside.
     ///
     /// The thread is back in its own network when this returns or unwinds; were that impossible,

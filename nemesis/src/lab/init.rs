@@ -3,8 +3,8 @@
 //! In a lab with a PID namespace it is PID 1 of the lab, and its end is the end of everything in there;
 //! in one without it is the guardian, which kills everything itself before it ends.
 //!
-//! Whichever it is, it does nothing that could fail halfway: one thread, no allocation after the start that matters, and two things to wait for, signals and the
-//! end of the outer process.
+//! Either way, it does nothing that could fail halfway: it has one thread, allocates nothing that matters
+//! after its start, and waits for two things only, signals and the end of the outer process.
 
 #![expect(unsafe_code, reason = "fork and signal have no safe interface")]
 
@@ -108,7 +108,7 @@ fn become_controller(inheritance: &Inheritance) -> io::Error {
 /// Tells the outer process why there is no controller, and ends.
 fn report(inheritance: &Inheritance, error: &EnterError) -> ! {
     if let Ok(report) = inheritance.report.try_clone() {
-        // If the outer process has ended there is nobody left to tell.
+        // If the outer process has ended, no one reads this.
         let _ = File::from(report).write_all(&encode(error));
     }
     exit(FAILED)

@@ -1,4 +1,4 @@
-//! Names the directed links between a lab's hosts, and what is told of them.
+//! Names the directed links between a lab's hosts, and their statistics.
 
 use std::collections::HashMap;
 use std::time::Duration;

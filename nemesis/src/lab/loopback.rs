@@ -4,7 +4,7 @@
 //! of three bytes to itself: node `k` listens on `k`, is reached by others on `100 + k`, and clients
 //! dial from `200`. A listener on `254` claims the network as long as the lab lasts, so that labs
 //! side by side never meet. A port is the one that was asked for unless this user may not have it, or
-//! somebody on this machine listens to it on every address, as many servers do by default; then it is
+//! another program on this machine listens to it on every address, as many servers do by default; then it is
 //! one that is free.
 
 use std::collections::hash_map::RandomState;

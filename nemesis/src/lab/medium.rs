@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use tracing::{Level, debug, enabled};
+
 use super::fabric::{Counters, Policy};
 use super::links::{Hosts, Link, Series, UnknownLink};
 use super::proxies::Proxies;
@@ -52,6 +54,22 @@ impl Medium {
             Medium::Switch(switch) => switch.change(links, change),
             Medium::Proxies(proxies) => proxies.change(links, change),
             Medium::Bare(bare) => bare.nothing.places(links).map(drop),
+        }?;
+        self.tell(links);
+        Ok(())
+    }
+
+    /// Puts the policies of links into the log, as they are now.
+    fn tell(&self, links: &[Link]) {
+        if !enabled!(Level::DEBUG) {
+            return;
+        }
+        for Link { from, to } in links {
+            match self.policy(from, to) {
+                Ok(Policy::OPEN) => debug!("link {from} to {to} is open"),
+                Ok(policy) => debug!(?policy, "link {from} to {to} changes"),
+                Err(_) => {}
+            }
         }
     }
 
@@ -88,11 +106,13 @@ impl Medium {
     ///
     /// If the lab lacks one of the links; then nothing is reset.
     pub fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
-        match self {
+        let connections = match self {
             Medium::Switch(switch) => switch.reset(links),
             Medium::Proxies(proxies) => proxies.reset(links),
             Medium::Bare(bare) => bare.nothing.places(links).map(|_| 0),
-        }
+        }?;
+        debug!(connections, links = links.len(), "reset connections");
+        Ok(connections)
     }
 
     /// What every link did in each period of 100 ms: up to 262,144 samples, newest kept.

@@ -27,6 +27,8 @@ mod tier;
 
 use std::io;
 
+use tracing::{debug, info};
+
 pub use fabric::{
     Corruption, Counters, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder,
 };
@@ -126,6 +128,7 @@ impl Lab {
     /// As [`Lab::build`].
     pub fn build_with_seed<S: AsRef<str>>(nodes: &[S], seed: u64) -> Result<Lab, BuildError> {
         let numbered = numbered(nodes)?;
+        info!(hosts = numbered.len(), seed, "building a lab of namespaces");
         let (hosts, cables): (Vec<Host>, Vec<Cable>) =
             network::build(&numbered)?.into_iter().unzip();
         let mut ports = Vec::new();
@@ -136,11 +139,11 @@ impl Lab {
             ports.push((host.name.clone(), own.mac, socket));
         }
         let medium = Medium::Switch(Switch::start(ports, seed)?);
-        Ok(Lab { hosts, medium, ground: Ground::Cables { _held: cables } })
+        Ok(Lab { hosts, medium, ground: Ground::Cables { _held: cables } }.told())
     }
 
     /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
-    /// the clients. Needs no rights at all. With `relays`, everybody reaches a node by the relay
+    /// the clients. Needs no rights at all. With `relays`, all others reach a node by the relay
     /// before it ([`Host::advertised`]), which is there for these ports; without, there are no links.
     ///
     /// # Errors
@@ -152,7 +155,9 @@ impl Lab {
         relays: bool,
         seed: u64,
     ) -> Result<Lab, BuildError> {
+        info!(hosts = nodes.len() + 1, relays, seed, "building a lab on loopback");
         let claim = Claim::stake(ports).map_err(BuildError::Loopback)?;
+        debug!(network = %claim.address(0), ports = ?claim.ports, "claimed a network");
         let mut hosts: Vec<Host> = Vec::new();
         for (name, number) in numbered(nodes)? {
             let relay = if relays { RELAYS } else { 0 };
@@ -174,7 +179,16 @@ impl Lab {
             }
             _ => Medium::Bare(Bare::start()),
         };
-        Ok(Lab { hosts, medium, ground: Ground::Loopback(claim) })
+        Ok(Lab { hosts, medium, ground: Ground::Loopback(claim) }.told())
+    }
+
+    /// The lab, which is now in the log.
+    fn told(self) -> Lab {
+        for Host { name, address, advertised, .. } in &self.hosts {
+            debug!(host = name, %address, %advertised, "has a host");
+        }
+        info!(hosts = self.hosts.len(), lab = %self.tier(), "the lab is built");
+        self
     }
 
     /// What it can do.
@@ -186,7 +200,7 @@ impl Lab {
         }
     }
 
-    /// The ports on which nodes shall listen that were meant for `wanted`: others if somebody on this
+    /// The ports on which nodes must listen in place of `wanted`: others if another program on this
     /// machine has these, where hosts share its network.
     pub fn ports(&self, wanted: Ports) -> Ports {
         match &self.ground {
@@ -213,6 +227,12 @@ impl Lab {
     /// What joins the hosts.
     pub fn medium(&self) -> &Medium {
         &self.medium
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        info!("the lab is taken down");
     }
 }
 

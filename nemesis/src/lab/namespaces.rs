@@ -1,6 +1,6 @@
 //! Puts the program into namespaces of its own, and takes it out again, whatever happens.
 //!
-//! The program runs itself anew inside: the *outer* process, started by the user, makes a user
+//! The program executes itself again inside: the *outer* process, started by the user, makes a user
 //! namespace (unless it is root), a mount, a network and a PID namespace and waits; *init*, PID 1
 //! in there, mounts a fresh `/proc` and waits; the *controller* is the same program with the same
 //! arguments, and does the work. Nothing survives them: the kernel kills every process of a PID
@@ -37,6 +37,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sig
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, getppid, pipe2};
+use tracing::{debug, info};
 
 use super::init;
 use super::netlink::Netlink;
@@ -143,7 +144,7 @@ pub enum Step {
     Init,
     /// Mounting /proc for the PID namespace.
     Proc,
-    /// Running the program anew.
+    /// Executing the program again.
     Controller,
 }
 
@@ -178,7 +179,7 @@ impl fmt::Display for Step {
             Step::Subreaper => "having orphans come to this process",
             Step::Init => "starting the lab's first process",
             Step::Proc => "mounting a fresh /proc",
-            Step::Controller => "running the program anew inside the lab",
+            Step::Controller => "executing the program again inside the lab",
         })
     }
 }
@@ -208,10 +209,15 @@ impl EnterError {
 
 /// Adds the step to what the kernel said.
 fn at<T>(step: Step, result: Result<T, impl Into<io::Error>>) -> Result<T, EnterError> {
-    result.map_err(|source| EnterError::new(step, source))
+    let result = result.map_err(|source| EnterError::new(step, source));
+    match &result {
+        Ok(_) => debug!("{step}"),
+        Err(refused) => debug!(error = %refused.source, "{step}: refused"),
+    }
+    result
 }
 
-/// Enters a lab: runs the program anew inside, and returns twice, once in either process.
+/// Enters a lab: executes the program again inside, and returns twice, once in either process.
 ///
 /// Call it before anything else: the process must have no other thread and nothing buffered.
 ///
@@ -237,6 +243,7 @@ pub fn enter_tier(tier: Tier) -> Result<Entered, EnterError> {
         Tier::Proxies => (LabKind::Proxies, contain()),
         Tier::Signals => (LabKind::Signals, contain()),
     };
+    info!(%kind, pid_namespace = is_contained, "this process is ready for a lab");
     supervise(kind, is_contained)
 }
 
@@ -297,8 +304,11 @@ pub(crate) fn mount_proc() -> Result<(), EnterError> {
 
 /// Makes a mount namespace: as root, where root may, or else in a user namespace.
 fn separate_mounts() -> Result<LabKind, EnterError> {
-    if geteuid().is_root() && unshare(CloneFlags::CLONE_NEWNS).is_ok() {
-        return Ok(LabKind::RootNamespaces);
+    if geteuid().is_root() {
+        match unshare(CloneFlags::CLONE_NEWNS) {
+            Ok(()) => return Ok(LabKind::RootNamespaces),
+            Err(errno) => debug!(error = %errno, "root may make no mount namespace"),
+        }
     }
     become_root()?;
     at(Step::MountNamespace, unshare(CloneFlags::CLONE_NEWNS))?;
@@ -359,15 +369,22 @@ fn supervise(kind: LabKind, is_contained: bool) -> Result<Entered, EnterError> {
         }
         ForkResult::Parent { child } => {
             drop((lifeline, report));
+            debug!(pid = child.as_raw(), "the lab's first process runs");
             let started = read_report(reported);
-            let finished = at(Step::Init, wait_passing_signals_on(child, &signals));
+            let finished = wait_passing_signals_on(child, &signals)
+                .map_err(|errno| EnterError::new(Step::Init, errno));
             drop(held);
             if !is_contained {
                 // The guardian has done so, unless it was killed.
                 processes::sweep(&spared);
             }
             let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&original_mask), None);
-            started.and(finished).map(Entered::Finished)
+            let ended = started.and(finished);
+            match &ended {
+                Ok(code) => info!(code, "the lab has ended"),
+                Err(error) => info!(%error, "the lab has ended"),
+            }
+            ended.map(Entered::Finished)
         }
     }
 }
@@ -375,7 +392,8 @@ fn supervise(kind: LabKind, is_contained: bool) -> Result<Entered, EnterError> {
 /// Waits for the controller to run. An error ends init, so waiting for that comes next either way.
 fn read_report(reported: OwnedFd) -> Result<(), EnterError> {
     let mut report = Vec::new();
-    at(Step::Init, fs::File::from(reported).read_to_end(&mut report))?;
+    let read = fs::File::from(reported).read_to_end(&mut report);
+    read.map_err(|error| EnterError::new(Step::Init, error))?;
     match decode(&report) {
         Some(error) => Err(error),
         None => Ok(()),
@@ -429,7 +447,7 @@ pub(crate) fn code(status: WaitStatus) -> Option<u8> {
     }
 }
 
-/// Whether the outer process has ended: nobody ever writes into its pipe.
+/// Whether the outer process has ended: nothing is ever written to its pipe.
 pub(crate) fn is_cut(lifeline: &OwnedFd) -> bool {
     let mut ends = [PollFd::new(lifeline.as_fd(), PollFlags::POLLIN)];
     matches!(poll(&mut ends, PollTimeout::ZERO), Ok(1..))

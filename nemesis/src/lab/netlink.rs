@@ -1,7 +1,7 @@
 //! Asks the kernel to make and configure network interfaces of the calling thread's namespace.
 //!
 //! Speaks rtnetlink over one synchronous socket. The kernel answers a request before `send`
-//! returns, so no call here waits on anybody else, and no runtime is needed: the lab is built from
+//! returns, so no call here waits for another process, and no runtime is needed: the lab is built from
 //! threads that stand in one namespace after the other.
 
 use std::io;

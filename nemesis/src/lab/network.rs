@@ -3,7 +3,7 @@
 //! A host sees one Ethernet interface, `eth0`, on which every other host's hardware address is
 //! known beforehand: a cut link then means silence, not an unreachable host. The other end of the
 //! cable, in the calling thread's namespace, is where the switch listens. IPv6 is off, since no
-//! link-local chatter shall be mistaken for traffic.
+//! link-local chatter must be mistaken for traffic.
 
 use std::fs;
 use std::io;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
+use tracing::debug;
 
 use super::frame::Mac;
 use super::host::{Host, Own, current_namespace};
@@ -39,7 +40,17 @@ pub struct NetworkError {
 
 /// Adds what was tried to what the kernel said.
 fn trying<T>(operation: impl Into<String>, result: io::Result<T>) -> Result<T, NetworkError> {
-    result.map_err(|source| NetworkError { operation: operation.into(), source })
+    let operation = operation.into();
+    match result {
+        Ok(done) => {
+            debug!("{operation}");
+            Ok(done)
+        }
+        Err(source) => {
+            debug!(error = %source, "{operation}: refused");
+            Err(NetworkError { operation, source })
+        }
+    }
 }
 
 /// The switch's end of the cable to a host. Dropping it takes the cable away at once, where the end
@@ -109,7 +120,7 @@ fn new_namespaces(count: usize) -> Result<Vec<OwnedFd>, NetworkError> {
         trying("switching on a host's loopback", loopback)?;
         trying("opening a host's network namespace", current_namespace())
     };
-    // A thread of their own: whoever makes a namespace is then inside it.
+    // On a thread of its own: a thread that makes a namespace ends up inside it.
     thread::scope(|scope| {
         let maker = scope.spawn(|| (0..count).map(|_| make()).collect());
         maker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

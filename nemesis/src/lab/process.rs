@@ -28,6 +28,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tracing::{debug, info};
 
 use super::host::{Host, Occupant};
 use super::namespaces::MARKER;
@@ -163,7 +164,7 @@ pub enum SignalError {
         /// How long it was waited for.
         limit: Duration,
     },
-    /// It is not paused, or was continued by somebody else.
+    /// It is not paused, or something else continued it.
     #[error("{node} is not paused")]
     NotPaused {
         /// The node.
@@ -232,16 +233,19 @@ impl NodeProcess {
             source,
         };
         let command = self.command()?;
+        debug!(node = self.node, ?command, "starting");
         let (started, outcome) = mpsc::sync_channel(1);
+        let node = self.node.clone();
         thread::Builder::new()
             .name(format!("keeper {}", self.node))
-            .spawn(move || keep(command, &started))
+            .spawn(move || keep(&node, command, &started))
             .map_err(failed)?;
         // The keeper answers as soon as exec has succeeded or not, and cannot end without: this
-        // waits for nobody but the kernel.
+        // waits for the kernel only.
         let generation = outcome.recv().expect("the keeper answers").map_err(failed)?;
         let pid = generation.pid.as_raw();
         self.occupant.is(pid);
+        info!(node = self.node, pid, "started");
         *latest = Some(generation);
         Ok(pid)
     }
@@ -308,6 +312,7 @@ impl NodeProcess {
         stopped.map_err(|_| SignalError::NoEffect { node, signal: Signal::SIGSTOP, limit })??;
         unpaused.armed = false;
         locked(&generation.life).paused_at = Some(Instant::now());
+        debug!(node = self.node, pid = generation.pid.as_raw(), "every process is stopped");
         Ok(())
     }
 
@@ -365,11 +370,14 @@ impl NodeProcess {
         if life.reaped {
             return Err(SignalError::NotRunning { node: node() });
         }
-        killpg(generation.pid, signal).map_err(|errno| SignalError::Refused {
-            node: node(),
-            signal,
-            source: errno.into(),
-        })
+        let sent = killpg(generation.pid, signal);
+        drop(life);
+        let (node_name, pid) = (&self.node, generation.pid.as_raw());
+        match sent {
+            Ok(()) => debug!(node = node_name, pid, %signal, "sent a signal"),
+            Err(errno) => debug!(node = node_name, pid, %signal, error = %errno, "cannot signal"),
+        }
+        sent.map_err(|errno| SignalError::Refused { node: node(), signal, source: errno.into() })
     }
 
     async fn await_end(
@@ -474,13 +482,14 @@ fn enter_host(
 }
 
 /// The keeper: starts a process, says how that went, waits for its end and reaps it.
-fn keep(mut command: Command, started: &mpsc::SyncSender<io::Result<Arc<Generation>>>) {
+fn keep(node: &str, mut command: Command, started: &mpsc::SyncSender<io::Result<Arc<Generation>>>) {
     let spawned = command.spawn();
     // Holds the files it was to write to, and the host's namespace.
     drop(command);
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
+            info!(node, %error, "cannot be started");
             let _ = started.send(Err(error));
             return;
         }
@@ -493,11 +502,12 @@ fn keep(mut command: Command, started: &mpsc::SyncSender<io::Result<Arc<Generati
 
     await_exit(pid);
     let mut life = locked(&generation.life);
-    // Until the leader is reaped its group's number is taken, so this hits nobody else.
+    // Until the leader is reaped its group's number is taken, so this hits no other process.
     let _ = killpg(pid, Signal::SIGKILL);
     let status = reap(&mut child);
     life.reaped = true;
     drop(life);
+    info!(node, pid = pid.as_raw(), %status, "ended");
     publish.send_replace(Some(status));
 }
 
@@ -516,7 +526,7 @@ pub(crate) fn await_exit(pid: Pid) {
 }
 
 fn reap(child: &mut Child) -> ExitStatus {
-    // Fails only if somebody else reaps this program's children, which nobody may.
+    // Fails only if other code reaps this program's children, which none may.
     child.wait().expect("the keeper alone reaps its process")
 }
 

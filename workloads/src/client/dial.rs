@@ -1,12 +1,15 @@
 //! How a client gets a connection: as a stream of bytes, whatever carries it.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::protocol::{BoxFuture, Endpoint};
 
@@ -45,8 +48,62 @@ pub async fn open(
     endpoint: &Endpoint,
     limit: Duration,
 ) -> Result<BoxStream, OpenError> {
-    timeout(limit, dial(endpoint.clone()))
+    let stream = timeout(limit, dial(endpoint.clone()))
         .await
         .map_err(|_| OpenError::Timeout(limit))?
-        .map_err(OpenError::Refused)
+        .map_err(OpenError::Refused)?;
+    debug!(node = %endpoint.node, address = %endpoint.address, "connection opened");
+    Ok(Box::new(Logged { stream, endpoint: endpoint.clone() }))
+}
+
+/// A stream whose end is logged.
+struct Logged {
+    stream: BoxStream,
+    endpoint: Endpoint,
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        debug!(node = %self.endpoint.node, address = %self.endpoint.address, "connection closed");
+    }
+}
+
+impl AsyncRead for Logged {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Logged {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }

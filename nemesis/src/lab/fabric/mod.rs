@@ -135,7 +135,7 @@ impl Fabric {
         self.agenda.first().map(|(due_ns, _)| *due_ns)
     }
 
-    /// Takes a frame that nobody sent. It belongs to no link's traffic: send it, and that is all.
+    /// Takes a frame that no host sent. It belongs to no link's traffic: send it, and that is all.
     pub(crate) fn pop_forged(&mut self) -> Option<Due> {
         self.forged.pop_front()
     }

@@ -1,4 +1,4 @@
-//! Says how one directed link shall carry frames.
+//! The policy of one directed link: how it carries frames.
 //!
 //! A [`Policy`] is plain data: compared, copied and written down exactly, hence probabilities in
 //! millionths instead of floating point. What each part does to a frame is decided in the `link`

@@ -15,6 +15,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, trace};
 
 use super::gate::Gate;
 use super::streams::{End, Leave, Piece, Streams};
@@ -42,6 +43,10 @@ pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
     }
     let connected = timeout(CONNECT_LIMIT, TcpStream::connect(SocketAddr::from(gate.target))).await;
     let Ok(Ok(node)) = connected else {
+        match connected {
+            Ok(Err(error)) => debug!(connection = entry.number, %error, "the node refused"),
+            _ => debug!(connection = entry.number, limit = ?CONNECT_LIMIT, "the node is silent"),
+        }
         gate.suspect();
         pass(&shared, back).await;
         abort(&dialler);
@@ -53,6 +58,7 @@ pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
         abort(&node);
         return;
     }
+    debug!(connection = entry.number, node = %gate.target, "connected to the node");
     Relay {
         shared: &shared,
         entry: &entry,
@@ -100,7 +106,7 @@ struct Stream {
     has_ended: bool,
     /// Whether everything has left, its end included.
     is_over: bool,
-    /// Whether its receiver takes no more: what still comes is nobody's.
+    /// Whether its receiver is gone: what still arrives is discarded.
     is_dead: bool,
 }
 
@@ -157,7 +163,7 @@ impl Stream {
 
     /// Sends what may leave to `sink`.
     fn send(&mut self, shared: &Shared, sink: &TcpStream) -> Still {
-        // Held while bytes are sent: whoever changes a policy then knows that none pass by the old.
+        // Held while bytes are sent: once a policy has changed, no byte passes by the old one.
         let mut core = lock(&shared.core);
         let streams = &mut core.streams;
         let now_ns = shared.now_ns();
@@ -183,6 +189,8 @@ impl Stream {
                         self.kept_bytes -= length;
                         let whole = piece.sent == piece.bytes.len();
                         streams.left(self.link, length, whole, now_ns);
+                        let (from, to) = (&shared.names[self.link.0], &shared.names[self.link.1]);
+                        trace!(from, to, bytes = length, "sent");
                         if !whole {
                             continue;
                         }
@@ -196,7 +204,7 @@ impl Stream {
         Still::Waiting
     }
 
-    /// Gives up what it keeps and what will come: there is nobody to receive it.
+    /// Discards what it keeps and what still arrives: the receiver is gone.
     fn die(&mut self) {
         self.is_dead = true;
         self.kept.clear();
@@ -263,7 +271,7 @@ impl Relay<'_> {
         }
     }
 
-    /// An end takes nothing any more: the other is told by a reset, as far as the link lets it hear.
+    /// One end is gone: resets the other, as far as the link lets the reset pass.
     fn lose(&mut self, side: usize) {
         self.streams[1 - side].die();
         let now_ns = self.shared.now_ns();

@@ -2,7 +2,7 @@
 //!
 //! A node that is down refuses, and a client that is refused knows that nothing happened. So the
 //! relay stops listening when it finds that the node does not, and begins again when the node does.
-//! Behind a link that is shut nobody can tell: the relay listens then whatever the node does.
+//! Behind a blocked link the difference cannot be seen: the relay then listens in any case.
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
 
 use super::connection::serve;
 use super::dialler::{self, Dialler};
@@ -22,7 +23,7 @@ use crate::lab::fabric::Port;
 const LOOK_STEP: Duration = Duration::from_millis(10);
 /// How long the kernel may refuse to let a relay listen, or a dialler may be unknown.
 const LIMIT: Duration = Duration::from_secs(1);
-/// How long a node may take to let somebody connect before it counts as silent.
+/// How long a node may take to accept a connection before it counts as silent.
 const KNOCK_LIMIT: Duration = Duration::from_millis(200);
 /// How long to wait after the kernel refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -54,13 +55,13 @@ impl Gate {
         Gate { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
     }
 
-    /// Asks to look whether the node still listens: it has ended or refused a connection, or somebody
-    /// dialled and was not taken to it.
+    /// Asks to check whether the node still listens: it has ended or refused a connection, or a dialler
+    /// was not connected to it.
     pub(super) fn suspect(&self) {
         self.suspicion.notify_one();
     }
 
-    /// Whether whoever dials shall be accepted.
+    /// Whether connections should be accepted.
     async fn shall_listen(&self) -> bool {
         self.is_shut() || self.node_listens().await
     }
@@ -71,7 +72,7 @@ impl Gate {
         !matches!(dialled, Ok(Err(_)))
     }
 
-    /// Whether a link is shut on which somebody dials, or is answered.
+    /// Whether a link to or from a possible dialler is blocked.
     fn is_shut(&self) -> bool {
         let clients = self.shared.clients_port();
         let diallers = if self.serves_clients { clients..clients + 1 } else { 0..clients };
@@ -90,12 +91,15 @@ impl Gate {
             match TcpListener::bind(SocketAddr::from(self.relay)).await {
                 Ok(listener) => {
                     refused_since = None;
+                    debug!(relay = %self.relay, node = %self.target, "a relay listens");
                     self.accept_on(&listener).await;
+                    debug!(relay = %self.relay, "a relay listens no more: its node does not");
                 }
                 Err(error) => {
                     let since = *refused_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > LIMIT {
                         let what = format!("listening on {}: {error}", self.relay);
+                        debug!("{what}");
                         lock(&self.shared.state).failure.get_or_insert(what);
                     }
                     sleep(LOOK_STEP).await;
@@ -141,6 +145,7 @@ impl Gate {
     /// Serves one connection, once it is known whose it is.
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddrV4) {
         let Some(dialler) = self.recognise(from).await else {
+            debug!(relay = %self.relay, %from, "reset: it cannot be told who dialled");
             // It was not taken to the node, which would have shown whether that listens.
             self.suspect();
             abort(&stream);

@@ -1,7 +1,7 @@
 //! Carries bytes between hosts that share one machine's loopback: a relay before every node.
 //!
 //! Where no namespace can be had, hosts are nothing but addresses of 127.0.0.0/8. A node listens on
-//! its own, and everybody else is told another, behind which a *relay* accepts, finds out who dialled
+//! its own, and all others are given another, behind which a *relay* accepts, finds out who dialled
 //! ([`dialler`]) and dials the node in turn. So every connection passes one relay, which governs each
 //! direction by the policy of the link on which its bytes travel ([`streams`]): a request by the link
 //! from the dialler to the node, its answer by the link back.
@@ -9,7 +9,7 @@
 //! One thread with an event loop of its own carries everything. It sends while it holds the lock on
 //! the policies: once a change has returned, not one byte passes by the old policy. A link that is
 //! shut looks like silence: connections are accepted, and nothing comes of them until it is mended.
-//! A node that is down looks like one, too: its relay does not listen, so that whoever dials is
+//! A node that is down looks like one, too: its relay does not listen, so that connections are
 //! refused ([`gate`]).
 //!
 //! Costs two copies and two wake-ups for each message, and one look into `/proc`, some milliseconds
@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
+use tracing::debug;
 
 use super::fabric::{Counters, Policy, Port};
 use super::host::{Host, Occupant};
@@ -70,6 +71,8 @@ struct Shared {
     /// Counts the changes of policies.
     changes: watch::Sender<u64>,
     start: Instant,
+    /// The hosts' names, for the log.
+    names: Vec<String>,
     /// The nodes' processes.
     occupants: Vec<Arc<Occupant>>,
     /// From where clients dial.
@@ -108,13 +111,15 @@ impl Proxies {
         ports: Ports,
         seed: u64,
     ) -> Result<Proxies, ProxiesError> {
-        let names = nodes.iter().chain([clients]).map(|host| host.name.clone()).collect();
+        let names: Vec<String> =
+            nodes.iter().chain([clients]).map(|host| host.name.clone()).collect();
         allow_descriptors();
         let streams = Streams::new(nodes.len() + 1, seed);
         let shared = Arc::new(Shared {
             core: Mutex::new(Core { streams, open: BTreeMap::new(), opened: 0 }),
             changes: watch::Sender::new(0),
             start: Instant::now(),
+            names: names.clone(),
             occupants: nodes.iter().map(|host| Arc::clone(&host.occupant)).collect(),
             clients: clients.address,
             state: Mutex::default(),
@@ -138,6 +143,7 @@ impl Proxies {
                 stopped.notified().await;
             });
         })?;
+        debug!(nodes = nodes.len(), "the relays run");
         Ok(Proxies { shared, hosts: Hosts::new(names), stop, thread: Some(thread) })
     }
 
@@ -181,7 +187,7 @@ impl Proxies {
         Ok(lock(&self.shared.core).streams.counters(at))
     }
 
-    /// Resets every connection between the ends of one of these links, whoever dialled: sends a reset
+    /// Resets every connection between the ends of one of these links, in either direction: sends a reset
     /// to both of its ends, past all policies. The number of connections; each counts once.
     ///
     /// # Errors
@@ -202,7 +208,7 @@ impl Proxies {
             }
         }
         drop(core);
-        // Whoever waits for a link looks whether it still has something to wait for.
+        // Connections that wait for a link check whether they still exist.
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(connections)
     }
@@ -218,7 +224,7 @@ impl Proxies {
         self.shared.start
     }
 
-    /// Why a relay serves nobody any more, if so: a run on a dead network proves nothing.
+    /// Why a relay has stopped serving, if so: a run on a dead network proves nothing.
     pub fn failure(&self) -> Option<String> {
         lock(&self.shared.state).failure.clone()
     }
@@ -303,12 +309,16 @@ impl Shared {
             if let Some(number) = orphan.map(|(number, _)| *number)
                 && let Some(open) = core.open.remove(&number)
             {
+                debug!(connection = number, "given up: its dialler is gone, as are many others'");
                 open.abort();
             }
         }
         let number = core.opened;
         core.opened += 1;
         core.open.insert(number, Open { link, dialler: Arc::clone(dialler), node: None });
+        drop(core);
+        let (from, to) = (&self.names[link.0], &self.names[link.1]);
+        debug!(connection = number, from, to, "accepted");
         Entry { shared: Arc::clone(self), number }
     }
 }
@@ -336,7 +346,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        lock(&self.shared.core).open.remove(&self.number);
+        let left = lock(&self.shared.core).open.remove(&self.number);
+        let how = if left.is_some() { "closed" } else { "closed: it was reset" };
+        debug!(connection = self.number, "{how}");
     }
 }
 

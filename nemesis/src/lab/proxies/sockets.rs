@@ -50,8 +50,8 @@ fn endpoint(word: &str) -> Option<SocketAddrV4> {
     Some(SocketAddrV4::new(Ipv4Addr::from(octets), port))
 }
 
-/// Ends a connection at once: what was not sent is gone, and the other end is told by a reset.
-/// Whoever waits for the socket finds it broken. Does nothing to a connection that is over.
+/// Ends a connection at once: what was not sent is lost, and the other end gets a reset.
+/// A task that waits for the socket gets an error. Does nothing to a connection that is over.
 pub(super) fn abort(socket: BorrowedFd<'_>) -> io::Result<()> {
     let nowhere =
         libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };

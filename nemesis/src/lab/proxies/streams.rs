@@ -1,7 +1,7 @@
 //! Decides when a piece of a byte stream may go on: the policies of directed links, for relays.
 //!
 //! The core of the proxies, without socket, thread or clock. A link's streams share its policy, its
-//! rate, its counters and its source of chance; each keeps its own order and waits for nobody else.
+//! rate, its counters and its source of chance; each keeps its own order and waits for no other.
 //! What is blocked is withheld and not dropped, since a byte stream has no gaps: it goes on when the
 //! link is mended, as what TCP sends again after a partition. Leaves out what only frames can
 //! suffer: loss, duplication, reordering, corruption.

@@ -165,7 +165,7 @@ impl Sink {
         let copied = Copied { link, at_ns, length: frame.len(), beginning };
         match self.sender.try_send(copied) {
             Ok(()) => {}
-            // The latter means that a file could not be written, which is told at the end.
+            // The latter means that a file could not be written, which is reported at the end.
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.missed.fetch_add(1, Ordering::Relaxed);
             }
@@ -231,7 +231,7 @@ impl OpenFile {
         // Version 2.4.
         file.write_all(&2_u16.to_ne_bytes())?;
         file.write_all(&4_u16.to_ne_bytes())?;
-        // Universal time, and an accuracy that nobody gives.
+        // Universal time, and an accuracy that is not given.
         file.write_all(&[0; 8])?;
         file.write_all(&frame_bytes.to_ne_bytes())?;
         file.write_all(&ETHERNET.to_ne_bytes())?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
+use tracing::trace;
 
 use super::{Core, Shared, lock};
 use crate::lab::fabric::{Decision, Due, Port, Route};
@@ -27,7 +28,7 @@ const ALERT_NS: u64 = 30_000;
 impl Shared {
     /// Carries frames until told to stop.
     pub(super) fn carry(&self) -> io::Result<()> {
-        // Held frames shall leave on time, not up to 50 µs late to save power.
+        // Held frames must leave on time, not up to 50 µs late to save power.
         nix::sys::prctl::set_timerslack(1)?;
         let mut batch = Batch::new();
         let mut waiting: Vec<PollFd<'_>> =
@@ -96,7 +97,9 @@ impl Shared {
         now_ns: u64,
         passing: &mut Passing<'a>,
     ) {
-        match core.fabric.admit(link.0, link.1, frame, now_ns) {
+        let decision = core.fabric.admit(link.0, link.1, frame, now_ns);
+        trace!(from = link.0, to = link.1, bytes = frame.len(), ?decision, "frame");
+        match decision {
             Decision::Forward => {
                 if passing.link != link {
                     self.flush(core, passing);

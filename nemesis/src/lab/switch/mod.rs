@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use tracing::{debug, error};
 
 use super::fabric::{Counters, Fabric, Policy, Port};
 use super::frame::Mac;
@@ -39,12 +40,12 @@ struct Shared {
     start: Instant,
     /// The start, in nanoseconds since 1970: for captures only.
     wall_ns: u64,
-    /// Ends the thread's sleep when a policy changed or the switch shall end.
+    /// Ends the thread's sleep when a policy changed or the switch is to end.
     wake: EventFd,
     state: Mutex<State>,
 }
 
-/// What decides, and what is told.
+/// What decides about frames, and what copies them.
 #[derive(Debug)]
 struct Core {
     fabric: Fabric,
@@ -92,9 +93,11 @@ impl Switch {
         let carrier = Arc::clone(&shared);
         let thread = thread::Builder::new().name("switch".into()).spawn(move || {
             if let Err(error) = carrier.carry() {
+                error!(%error, "the switch carries nothing any more");
                 lock(&carrier.state).failure = Some(error.to_string());
             }
         })?;
+        debug!(ports = names.len(), "the switch runs");
         Ok(Switch { shared, hosts: Hosts::new(names), thread: Some(thread) })
     }
 
@@ -180,6 +183,7 @@ impl Switch {
     ///
     /// If there is a capture already or the folder cannot be made.
     pub fn capture(&self, folder: &Path, limits: CaptureLimits) -> Result<Capture, CaptureError> {
+        debug!(folder = %folder.display(), "capturing frames");
         Capture::start(&self.shared, self.hosts.names(), folder, limits)
     }
 
