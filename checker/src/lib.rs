@@ -94,6 +94,7 @@ pub mod progress;
 pub mod recorder;
 pub mod spec;
 pub mod streaming;
+pub mod transactions;
 pub mod value;
 pub mod verdict;
 pub mod verify;
@@ -111,6 +112,7 @@ pub use model::{Call, MODELS, Model, ModelKind, Register};
 pub use progress::{Progress, ProgressReport};
 pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};
 pub use spec::Spec;
+pub use transactions::{ISOLATION_LEVELS, Isolation, IsolationLevel};
 pub use value::{Value, ValueId};
 pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
