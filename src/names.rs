@@ -4,8 +4,8 @@
 //! common: a word for their kind, and "did you mean" for a slip of the finger.
 
 use partita_checker::formats::Format;
-use partita_checker::generate::{Fault as Damage, Shape};
-use partita_checker::{ENGINES, EngineChoice, MODELS, ModelKind};
+use partita_checker::generate::{Fault as Damage, PlantedAnomaly, Shape};
+use partita_checker::{ENGINES, EngineChoice, ISOLATION_LEVELS, IsolationLevel, MODELS, ModelKind};
 use partita_nemesis::menu::MenuError;
 use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{FAULTS, MENUS, Menu};
@@ -47,6 +47,10 @@ pub enum Names {
     Shapes,
     /// What a generated history has wrong, for `generate --fault`.
     Damages,
+    /// What transactions are to keep, for `check --level`.
+    Levels,
+    /// What generated transactions show, for `generate --anomaly`.
+    Anomalies,
 }
 
 /// A name that is none of its kind.
@@ -69,6 +73,8 @@ impl Names {
             Self::Mutations => "planted bug",
             Self::Scenarios => "scenario",
             Self::Shapes => "shape",
+            Self::Levels => "level",
+            Self::Anomalies => "anomaly",
         }
     }
 
@@ -103,6 +109,11 @@ impl Names {
                 let groups = ["2A", "2B", "2C", "2D", "3", "all"].into_iter();
                 owned(groups.chain(scenarios().iter().map(|it| it.name)).collect())
             }
+            Self::Levels => {
+                let all = ISOLATION_LEVELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
+                owned(all.collect())
+            }
+            Self::Anomalies => owned(PlantedAnomaly::ALL.iter().map(|it| it.name()).collect()),
             Self::Shapes => owned(Shape::ALL.iter().map(|it| it.name()).collect()),
             Self::Damages => owned(Damage::ALL.iter().map(|it| it.name()).collect()),
         }
@@ -213,6 +224,24 @@ pub fn engine(name: &str) -> Result<EngineChoice, UnknownName> {
     name.parse().map_err(|_| Names::Engines.unknown(name))
 }
 
+/// The isolation level of that name.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn level(name: &str) -> Result<IsolationLevel, UnknownName> {
+    name.parse().map_err(|_| Names::Levels.unknown(name))
+}
+
+/// The anomaly of that name, of generated transactions.
+///
+/// # Errors
+///
+/// [`UnknownName`].
+pub fn planted(name: &str) -> Result<PlantedAnomaly, UnknownName> {
+    name.parse().map_err(|_| Names::Anomalies.unknown(name))
+}
+
 /// The planted bug of that name.
 ///
 /// # Errors
@@ -297,6 +326,8 @@ mod tests {
             Names::Scenarios,
             Names::Shapes,
             Names::Damages,
+            Names::Levels,
+            Names::Anomalies,
         ] {
             let known = kind.all();
             let wrong = format!("{}q", known[known.len() - 1]);

@@ -64,7 +64,8 @@ fn bench(name: &str, recipe: &Recipe) -> Result<f64, Box<dyn Error>> {
     };
     let start = Instant::now();
     if let Some(certificate) = &certificate {
-        let expected = Expected { model: recipe.model, initial: Value::Null };
+        let expected =
+            Expected { model: recipe.model, initial: Value::Null, ..Expected::default() };
         verify(&history, certificate, &expected)?;
     }
     let verifying = start.elapsed();

@@ -23,6 +23,7 @@ use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
+use crate::transactions::{self, IsolationLevel, TransactionKind};
 use crate::value::{Value, Values};
 use crate::verdict::{
     Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
@@ -43,6 +44,8 @@ pub struct Options {
     pub memory: usize,
     /// Which engine is to decide.
     pub engine: EngineChoice,
+    /// The level that transactions are to keep.
+    pub isolation: IsolationLevel,
 }
 
 impl Options {
@@ -63,6 +66,9 @@ impl Options {
 
     /// Why no object can begin with `initial`.
     fn refuses(&self, initial: &Value) -> Option<String> {
+        if self.model.is_transactional() {
+            return None;
+        }
         let values = Values::default();
         let begun = with_model!(self.model, initial, &values, _model => ());
         begun.err().map(|error| error.to_string())
@@ -78,6 +84,7 @@ impl Default for Options {
             initial_by_key: KeyInitials::Same,
             memory: 512 << 20,
             engine: EngineChoice::Auto,
+            isolation: IsolationLevel::default(),
         }
     }
 }
@@ -102,16 +109,15 @@ pub fn check_watched(
     stop: &(dyn Fn() -> bool + Sync),
     progress: &Progress,
 ) -> (Analysis, Option<Certificate>) {
+    if let Some(kind) = TransactionKind::of(options.model) {
+        return transactions::check(history, kind, options, stop);
+    }
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
         let (subject, budget) = (BuiltIn::new(options), (options.memory, options.engine));
         check_model(history, &model, &subject, budget, stop, progress)
     });
-    checked.unwrap_or_else(|error| {
-        let reasons = vec![error.to_string()];
-        let verdict = Verdict::Unknown;
-        (Analysis { verdict, keys: Vec::new(), counterexample: None, reasons }, None)
-    })
+    checked.unwrap_or_else(|error| (Analysis::unknown(vec![error.to_string()]), None))
 }
 
 mod begun;
@@ -461,6 +467,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             keys: Vec::with_capacity(findings.len()),
             counterexample: None,
             reasons: Vec::new(),
+            isolation: None,
         };
         let mut orders = Vec::with_capacity(findings.len());
         let mut first: Option<(u64, usize)> = None;

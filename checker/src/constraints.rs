@@ -57,7 +57,7 @@ impl Constraint {
     const fn weight(&self) -> usize {
         match self.relation {
             Relation::RealTime | Relation::ReadsFrom => 4,
-            Relation::OverwrittenBefore => 5,
+            Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Session => 5,
             Relation::Inferred => 16,
         }
     }

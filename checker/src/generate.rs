@@ -14,11 +14,13 @@ mod fault;
 mod objects;
 mod recipe;
 mod shape;
+mod transactions;
 
 pub use fault::{Fault, UnknownFault};
 pub use objects::{ObjectEvents, ObjectPlan};
 pub use recipe::{Recipe, RecipeError};
 pub use shape::{RecipeEvents, Shape, UnknownShape};
+pub use transactions::{PlantedAnomaly, TransactionEvents, TransactionPlan, UnknownAnomaly};
 
 use fault::{Injection, Store};
 

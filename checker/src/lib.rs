@@ -100,6 +100,7 @@ pub mod spec;
 pub mod streaming;
 #[cfg(test)]
 mod tests;
+pub mod transactions;
 pub mod value;
 pub mod verdict;
 pub mod verify;
@@ -117,6 +118,7 @@ pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use progress::{Progress, ProgressReport};
 pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};
 pub use spec::Spec;
+pub use transactions::{ISOLATION_LEVELS, Isolation, IsolationLevel};
 pub use value::{Value, ValueId};
 pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,

@@ -220,7 +220,12 @@ impl<S: Spec> Subject for Named<'_, S> {
     }
 
     fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
-        Certificate { model: self.spec.name().to_owned(), initial: self.initial(), keys }
+        Certificate {
+            model: self.spec.name().to_owned(),
+            level: None,
+            initial: self.initial(),
+            keys,
+        }
     }
 
     fn verify(

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
+use crate::transactions::{Isolation, IsolationLevel};
 use crate::value::Value;
 use crate::words;
 
@@ -44,6 +45,22 @@ pub struct Analysis {
     pub counterexample: Option<Counterexample>,
     /// For an unknown: why, one sentence each.
     pub reasons: Vec<String>,
+    /// For transactions: which isolation levels hold and which do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+}
+
+impl Analysis {
+    /// Nothing was shown, for these reasons.
+    pub const fn unknown(reasons: Vec<String>) -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            keys: Vec::new(),
+            counterexample: None,
+            reasons,
+            isolation: None,
+        }
+    }
 }
 
 /// What was found for one key.
@@ -73,6 +90,9 @@ pub struct KeyAnalysis {
 pub struct Certificate {
     /// The model's name, as in [`MODELS`](crate::model::MODELS).
     pub model: String,
+    /// For transactions: the isolation level that it proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<IsolationLevel>,
     /// The value of every object before the first operation.
     pub initial: Value,
     /// The orders, one per key. If all operations work on one object, one order under null.
@@ -256,6 +276,46 @@ pub enum Anomaly {
     ReleaseOfFreeLock,
     /// A transaction saw one write of another and missed the next.
     FracturedRead,
+    /// Transactions overwrote each other's versions in a circle.
+    G0,
+    /// As [`Self::G0`], with the order of a process.
+    G0Process,
+    /// As [`Self::G0`], with real time.
+    G0Realtime,
+    /// A transaction read what an aborted one wrote.
+    G1a,
+    /// A transaction read what its writer replaced before it ended.
+    G1b,
+    /// Transactions read from each other, or overwrote each other, in a circle.
+    G1c,
+    /// As [`Self::G1c`], with the order of a process.
+    G1cProcess,
+    /// As [`Self::G1c`], with real time.
+    G1cRealtime,
+    /// A transaction saw something and missed what came before it: a circle in which one read was
+    /// overwritten.
+    GSingle,
+    /// As [`Self::GSingle`], with the order of a process.
+    GSingleProcess,
+    /// As [`Self::GSingle`], with real time.
+    GSingleRealtime,
+    /// A circle in which several reads were overwritten.
+    G2Item,
+    /// As [`Self::G2Item`], with the order of a process.
+    G2ItemProcess,
+    /// As [`Self::G2Item`], with real time.
+    G2ItemRealtime,
+    /// Two transactions read what the other overwrote.
+    WriteSkew,
+    /// Transactions saw others in different orders: a circle in which no two overwritten reads follow
+    /// each other.
+    LongFork,
+    /// A transaction did not see its own writes, or saw them too early.
+    Internal,
+    /// A transaction saw two versions of a key.
+    NonRepeatableRead,
+    /// Two reads of a list, neither of which begins with the other.
+    IncompatibleOrder,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -282,6 +342,25 @@ impl Anomaly {
             Self::TwoOwners => "two owners of a lock",
             Self::ReleaseOfFreeLock => "release of a free lock",
             Self::FracturedRead => "fractured read",
+            Self::G0 => "G0 (dirty write)",
+            Self::G0Process => "G0-process (dirty write against the order of a process)",
+            Self::G0Realtime => "G0-realtime (write order against real time)",
+            Self::G1a => "G1a (aborted read)",
+            Self::G1b => "G1b (intermediate read)",
+            Self::G1c => "G1c (circular information flow)",
+            Self::G1cProcess => "G1c-process (information flow against the order of a process)",
+            Self::G1cRealtime => "G1c-realtime (information flow against real time)",
+            Self::GSingle => "G-single (read skew)",
+            Self::GSingleProcess => "G-single-process (a process missed what it knew)",
+            Self::GSingleRealtime => "G-single-realtime (stale read)",
+            Self::G2Item => "G2-item (anti-dependency cycle)",
+            Self::G2ItemProcess => "G2-item-process (anti-dependency cycle)",
+            Self::G2ItemRealtime => "G2-item-realtime (anti-dependency cycle)",
+            Self::WriteSkew => "write skew (G2-item)",
+            Self::LongFork => "long fork (G-nonadjacent)",
+            Self::Internal => "internal inconsistency",
+            Self::NonRepeatableRead => "non-repeatable read",
+            Self::IncompatibleOrder => "incompatible order",
             Self::NotLinearizable => "not linearizable",
         }
     }
@@ -363,6 +442,10 @@ pub enum Relation {
     RealTime,
     /// The other observed the value it wrote.
     ReadsFrom,
+    /// It wrote the version of a key before that of the other.
+    VersionOrder,
+    /// One process did it before the other.
+    Session,
     /// What it observed leaves it no later place: the other's value (or one before it) overwrote
     /// the one that it saw, or took the turn after its own.
     OverwrittenBefore,

@@ -16,6 +16,7 @@ use crate::engines::{Patience, Stopped};
 use crate::history::{History, KeyId, Operation, Outcome};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{BadInitial, Call, Model, ModelKind, with_model};
+use crate::transactions::{self, Claim, IsolationLevel, TransactionKind};
 use crate::value::Value;
 use crate::verdict::{Certificate, KeyOrder};
 
@@ -26,6 +27,8 @@ pub struct Expected {
     pub model: ModelKind,
     /// What every object holds before the first operation.
     pub initial: Value,
+    /// For transactions: the level that it has to prove.
+    pub isolation: IsolationLevel,
 }
 
 /// Why a certificate does not prove a history linearizable. Operations go by the index of their
@@ -38,6 +41,14 @@ pub enum VerifyError {
         /// What the history is about.
         expected: String,
         /// What the certificate is about.
+        found: String,
+    },
+    /// It proves another level.
+    #[error("expected a proof of {expected}, found one of {found}")]
+    OtherLevel {
+        /// The level that is to be proven.
+        expected: IsolationLevel,
+        /// What the certificate says that it proves.
         found: String,
     },
     /// It begins elsewhere.
@@ -172,7 +183,7 @@ pub fn verify_begun(
     initials: &KeyInitials,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), VerifyError> {
-    let Expected { model, initial } = expected;
+    let Expected { model, initial, isolation } = expected;
     if certificate.model.parse() != Ok(*model) {
         let found = certificate.model.clone();
         return Err(VerifyError::OtherModel { expected: model.name().to_owned(), found });
@@ -180,6 +191,10 @@ pub fn verify_begun(
     if certificate.initial != *initial {
         let (expected, found) = (initial.clone(), certificate.initial.clone());
         return Err(VerifyError::OtherInitial { expected, found });
+    }
+    if let Some(kind) = TransactionKind::of(*model) {
+        let claim = Claim { kind, level: *isolation, initial };
+        return transactions::verify_certificate(history, certificate, claim, stop);
     }
     let beginnings = Beginnings { initials, initial, model: *model };
     let by_key = model.splits_by_key();

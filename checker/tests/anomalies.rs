@@ -74,7 +74,7 @@ fn every_anomaly_has_its_name_and_sentence() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for entry in &MODELS {
+    for entry in MODELS.iter().filter(|entry| !entry.kind.is_transactional()) {
         assert!(TABLE.iter().any(|row| row.0 == entry.kind), "{}", entry.name);
     }
 }

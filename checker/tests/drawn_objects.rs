@@ -42,7 +42,7 @@ fn judge(model: ModelKind, drawing: &str) -> String {
     let options = Options { model, ..Options::default() };
     let (analysis, certificate) = check(&history, &options, &|| false);
     if let Some(certificate) = certificate {
-        let expected = Expected { model, initial: Value::Null };
+        let expected = Expected { model, initial: Value::Null, ..Expected::default() };
         verify(&history, &certificate, &expected).unwrap();
     }
     match analysis.counterexample {

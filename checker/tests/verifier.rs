@@ -22,7 +22,8 @@ fn verify_default(history: &History, certificate: &Certificate) -> Result<(), Ve
 fn verify_drawn(drawing: &str, order: &[u64]) -> Result<(), VerifyError> {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
     let keys = vec![KeyOrder { key: Value::Null, order: order.to_vec(), initial: None }];
-    let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
+    let certificate =
+        Certificate { model: "register".to_owned(), level: None, initial: Value::Null, keys };
     verify(&history, &certificate, &Expected::default())
 }
 
@@ -47,7 +48,8 @@ fn order_is_found_where_indices_are_far_apart() {
     let verified = |order: &[u64]| {
         let order = order.iter().copied().map(spread).collect();
         let keys = vec![KeyOrder { key: Value::Null, order, initial: None }];
-        let certificate = Certificate { model: "register".to_owned(), initial: Value::Null, keys };
+        let certificate =
+            Certificate { model: "register".to_owned(), level: None, initial: Value::Null, keys };
         verify_default(&history, &certificate)
     };
     assert_eq!(verified(&[0, 2, 4]), Ok(()));
@@ -176,8 +178,10 @@ fn certificate_that_begins_elsewhere_proves_nothing() {
 fn operation_that_the_object_lacks_has_no_place() {
     let history = History::from_events(lanes::parse("p0 |w 1|")).unwrap();
     let (_, certificate) = check(&history, &Options::default(), &|| false);
-    let certificate = Certificate { model: "queue".to_owned(), ..certificate.unwrap() };
-    let expected = Expected { model: ModelKind::Queue, initial: Value::Null };
+    let certificate =
+        Certificate { model: "queue".to_owned(), level: None, ..certificate.unwrap() };
+    let expected =
+        Expected { model: ModelKind::Queue, initial: Value::Null, ..Expected::default() };
     let error = verify(&history, &certificate, &expected).unwrap_err();
     assert_eq!(error, VerifyError::NoMeaning { index: 0, function: "write", model: "queue" });
 }

@@ -168,6 +168,12 @@ fn step(
             "{first} saw a value that was overwritten no later than by {later}, so it must have \
              taken effect first."
         ),
+        Relation::VersionOrder => {
+            format!("{first} wrote what {later} replaced, so it took effect first.")
+        }
+        Relation::Session => {
+            format!("One process did {first} before {later}, so it took effect first.")
+        }
         Relation::Inferred => {
             format!("{first} took effect before {later} in every order that explains all answers.")
         }
@@ -179,6 +185,9 @@ pub(crate) const fn relation_words(relation: Relation) -> &'static str {
     match relation {
         Relation::RealTime => "came back before",
         Relation::ReadsFrom => "was seen by",
-        Relation::OverwrittenBefore | Relation::Inferred => "must come before",
+        Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => {
+            "must come before"
+        }
+        Relation::Session => "was done by one process before",
     }
 }

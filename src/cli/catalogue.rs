@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use partita_checker::formats::Format;
-use partita_checker::{ENGINES, MODELS};
+use partita_checker::{ENGINES, ISOLATION_LEVELS, MODELS};
 use partita_nemesis::fault::{Description, FAULTS};
 use partita_nemesis::recipes::{self, RECIPES};
 use partita_nemesis::{Family, MENUS, Tier};
@@ -25,6 +25,8 @@ pub enum Kind {
     Models,
     /// How a history is written down, for `check --format`.
     Formats,
+    /// What transactions may promise, for `check --level`.
+    Levels,
     /// What decides, for `check --engine`.
     Engines,
     /// What befalls nodes, for `--nemesis`.
@@ -71,6 +73,7 @@ impl Kind {
             Self::Workloads => "workloads",
             Self::Models => "models",
             Self::Formats => "formats",
+            Self::Levels => "levels",
             Self::Engines => "engines",
             Self::Faults => "faults",
             Self::Recipes => "recipes",
@@ -86,6 +89,7 @@ impl Kind {
             Self::Workloads => Names::Workloads,
             Self::Models => Names::Models,
             Self::Formats => Names::Formats,
+            Self::Levels => Names::Levels,
             Self::Engines => Names::Engines,
             Self::Faults => Names::Faults,
             Self::Recipes => Names::Recipes,
@@ -149,6 +153,7 @@ pub fn sections(kind: Kind) -> Vec<Section> {
         Kind::Workloads => one("workloads (--workload)", workloads()),
         Kind::Models => one("models (check --model)", models()),
         Kind::Formats => one("formats (check --format)", formats()),
+        Kind::Levels => one("isolation levels of transactions (check --level)", levels()),
         Kind::Engines => one("engines (check --engine)", engines()),
         Kind::Faults => faults(),
         Kind::Recipes => one("recipes (--schedule)", recipes()),
@@ -204,6 +209,21 @@ fn formats() -> Vec<Entry> {
         Format::Fastlin => "intervals of one stack or queue, for fastlin",
     };
     Format::ALL.iter().map(|format| Entry::new(format.name(), about(format))).collect()
+}
+
+fn levels() -> Vec<Entry> {
+    let entry = |it: &partita_checker::transactions::IsolationEntry| {
+        let implies: Vec<&str> = it.implies.iter().map(|level| level.name()).collect();
+        let mut entry = Entry::new(it.name, it.about)
+            .field("aliases", json!(it.aliases))
+            .field("implies", json!(implies))
+            .detail("also called", it.aliases.join(", "))
+            .detail("implies", implies.join(", "))
+            .detail("try it", format!("partita check --level {} history.jsonl", it.name));
+        entry.aliases = it.aliases.to_vec();
+        entry
+    };
+    ISOLATION_LEVELS.iter().map(entry).collect()
 }
 
 fn engines() -> Vec<Entry> {

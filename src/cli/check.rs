@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use partita_checker::formats::{DecidedBy, ReadHistory, Reading};
 use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, KeyInitials, ModelKind, Options, Progress,
-    Verdict, hint,
+    Analysis, Certificate, EngineChoice, History, IsolationLevel, KeyInitials, ModelKind, Options,
+    Progress, Verdict, hint,
 };
 
 use partita_nemesis::FaultRecord;
@@ -39,8 +39,9 @@ pub struct Arguments {
     /// The histories.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// What the histories are about: register, append, counter, set, queue, stack, lock or
-    /// multi-register; told by their operations if not given.
+    /// What the histories are about: register, append, counter, set, queue, stack, lock,
+    /// multi-register, or transactions: list-append or rw-register; told by their operations if not
+    /// given.
     #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
     /// What keys hold before the first operation: a JSON value for all, an object with a value for
@@ -48,6 +49,10 @@ pub struct Arguments {
     #[arg(long, value_name = "JSON|unknown", default_value = "null",
           value_parser = super::initial::initial)]
     initial: Initial,
+    /// The isolation level that transactions are to keep, as serializable; all levels are told in
+    /// any case.
+    #[arg(long, visible_alias = "consistency", value_name = "LEVEL", value_parser = names::level)]
+    level: Option<IsolationLevel>,
     /// How long one history may take, from when it is opened to the verdict, reading included,
     /// before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
@@ -231,9 +236,7 @@ impl Arguments {
                 Ok(read) => read,
                 Err(line) => {
                     let reason = format!("the time ran out while line {line} was read");
-                    let (verdict, reasons) = (Verdict::Unknown, vec![reason]);
-                    let analysis =
-                        Analysis { verdict, keys: Vec::new(), counterexample: None, reasons };
+                    let analysis = Analysis::unknown(vec![reason]);
                     return Ok(Judged {
                         file: file.display().to_string(),
                         faults: Vec::new(),
@@ -246,12 +249,17 @@ impl Arguments {
                 }
             };
         let model = input::model(self.model, &history, file)?;
+        if let Some(level) = self.level.filter(|_| !model.is_transactional()) {
+            let problem = format!("--level {level} is for transactions; found {model}");
+            return Err(Failure::usage(miette::miette!("{}: {problem}", file.display())));
+        }
         let options = Options {
             model,
             initial: self.initial.value.clone(),
             initial_by_key: self.initial.by_key.clone(),
             memory: self.max_memory,
             engine: self.engine,
+            isolation: self.level.unwrap_or_default(),
         };
         let stranger = || {
             let problem = self.initial.refusal(&history)?;
@@ -275,14 +283,13 @@ impl Arguments {
     /// What is said of a run that ended before its clients did anything.
     fn nothing_recorded(&self, history: &Path) -> Judged {
         let reasons = vec![unfinished::cut(&ReadHistory::default())];
-        let (verdict, keys) = (Verdict::Unknown, Vec::new());
         Judged {
             file: history.display().to_string(),
             faults: run_folder::faults_of_history(history),
             model: self.model.unwrap_or_default(),
             history: History::default(),
             reading: Reading::default(),
-            analysis: Analysis { verdict, keys, counterexample: None, reasons },
+            analysis: Analysis::unknown(reasons),
             certificate: None,
         }
     }

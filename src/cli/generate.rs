@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use partita_checker::Event;
+use partita_checker::ModelKind;
 use partita_checker::formats::{Keys, jsonl, write_edn};
-use partita_checker::generate::{Fault, Mix, Recipe, Shape};
+use partita_checker::generate::{Fault, Mix, PlantedAnomaly, Recipe, Shape, TransactionPlan};
 
 use super::export::To;
 use crate::exit::{Exit, Failure, OrFail};
@@ -24,8 +25,8 @@ use crate::{names, terminal};
     partita generate --model cas-register --shape jepsen --operations 1000000 -o jepsen.jsonl\n  \
     partita generate --model queue --fault duplicate | partita check --model queue /dev/stdin")]
 pub struct Arguments {
-    /// What the objects are: register, cas-register, kv, append, counter, set, queue, stack, lock
-    /// or multi-register.
+    /// What the objects are: register, cas-register, kv, append, counter, set, queue, stack, lock,
+    /// multi-register, or transactions over lists or registers: list-append, rw-register.
     #[arg(long, value_name = "NAME", default_value = "register", value_parser = names::model_name)]
     model: String,
     /// What the history looks like over time: steady; jepsen (200 operations on one key after
@@ -33,7 +34,7 @@ pub struct Arguments {
     /// tenth of the time the outcome of half of the changes is lost).
     #[arg(long, value_name = "SHAPE", default_value_t, value_parser = names::shape)]
     shape: Shape,
-    /// How many operations are invoked.
+    /// How many operations are invoked, or transactions.
     #[arg(long, value_name = "NUMBER", default_value = "1000")]
     operations: usize,
     /// How many clients are at work at once.
@@ -42,6 +43,14 @@ pub struct Arguments {
     /// How many keys are worked on at once; as the model has it if not given.
     #[arg(long, value_name = "NUMBER")]
     keys: Option<u32>,
+    /// The most micro-operations of a transaction.
+    #[arg(long, value_name = "NUMBER", default_value = "4",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    micro_operations: u32,
+    /// After how many writes transactions give a key up for a new one.
+    #[arg(long, value_name = "NUMBER", default_value = "32",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    writes_per_key: u32,
     /// The weights of reads, writes, compare-and-sets and deletes, as 40/40/20 or 40/40/15/5; as the
     /// model and the shape have them if not given.
     #[arg(long, value_name = "WEIGHTS", value_parser = mix)]
@@ -61,6 +70,11 @@ pub struct Arguments {
     /// clients may not notice.
     #[arg(long, value_name = "FAULT", value_parser = names::damage)]
     fault: Option<Fault>,
+    /// What transactions show in the middle of the history: dirty-write, aborted-read,
+    /// intermediate-read, circular-flow, read-skew, lost-update, write-skew, long-fork, stale-read or
+    /// forgotten-write.
+    #[arg(long, value_name = "ANOMALY", value_parser = names::planted)]
+    anomaly: Option<PlantedAnomaly>,
     /// Where everything random comes from.
     #[arg(long, value_name = "NUMBER", default_value = "0")]
     seed: u64,
@@ -78,7 +92,10 @@ pub struct Arguments {
 ///
 /// [`Failure`] if there can be no such history, or if it cannot be written.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
-    let events = recipe(arguments)?.events().or_usage(|| "generate".to_owned())?;
+    let events: Box<dyn Iterator<Item = Event>> = match transactions(arguments)? {
+        Some(plan) => Box::new(plan.events()),
+        None => Box::new(recipe(arguments)?.events().or_usage(|| "generate".to_owned())?),
+    };
     match &arguments.out {
         Some(path) => {
             let name = || path.display().to_string();
@@ -91,6 +108,46 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Valid)
+}
+
+/// The plan of a history of transactions, if it is to be one.
+fn transactions(arguments: &Arguments) -> Result<Option<TransactionPlan>, Failure> {
+    let model = names::model(&arguments.model).or_usage(|| "--model".to_owned())?;
+    let refuse = |problem: &str| Err(Failure::usage(miette::miette!("{problem}")));
+    if !model.is_transactional() {
+        return match arguments.anomaly {
+            Some(_) => refuse("--anomaly needs --model list-append or rw-register"),
+            None => Ok(None),
+        };
+    }
+    if arguments.fault.is_some() || arguments.values.is_some() || arguments.shape != Shape::Steady {
+        return refuse("--fault, --values and --shape are not for transactions; see --anomaly");
+    }
+    let usual = TransactionPlan::new(model == ModelKind::ListAppend);
+    let reads = arguments.mix.map_or(usual.reads, |mix| {
+        f64::from(mix.reads) / f64::from((mix.reads + mix.writes).max(1))
+    });
+    if arguments.clients == 0 || arguments.keys == Some(0) {
+        return refuse("expected at least one client and one key");
+    }
+    for (what, share) in [("unknown", arguments.unknown), ("failed", Some(arguments.failed))] {
+        if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return refuse(&format!("expected --{what} to be a share from 0 to 1"));
+        }
+    }
+    Ok(Some(TransactionPlan {
+        transactions: arguments.operations,
+        micro_operations: arguments.micro_operations,
+        clients: arguments.clients,
+        keys: arguments.keys.unwrap_or(usual.keys),
+        writes_per_key: arguments.writes_per_key,
+        reads,
+        unknown: arguments.unknown.unwrap_or(usual.unknown),
+        failed: arguments.failed,
+        anomaly: arguments.anomaly,
+        seed: arguments.seed,
+        ..usual
+    }))
 }
 
 fn recipe(arguments: &Arguments) -> Result<Recipe, Failure> {

@@ -1,7 +1,9 @@
 //! Verdicts in words, on standard output.
 
 use indicatif::HumanCount;
-use partita_checker::{Analysis, Counterexample, Relation, Value, Verdict, Witness};
+use partita_checker::{
+    Analysis, Counterexample, Isolation, IsolationLevel, Relation, Value, Verdict, Witness,
+};
 use partita_nemesis::FaultRecord;
 use partita_reports::Groups;
 use partita_reports::text::operation;
@@ -18,7 +20,10 @@ pub fn analysis(name: &str, analysis: &Analysis, faults: &[FaultRecord]) {
     let extent =
         format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
     match analysis.verdict {
-        Verdict::Valid => say!("{name}: valid: {extent}, linearizable"),
+        Verdict::Valid => {
+            let promise = analysis.isolation.as_ref().map_or("linearizable", |it| it.asked.name());
+            say!("{name}: valid: {extent}, {promise}");
+        }
         Verdict::Unknown => {
             say!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
@@ -31,6 +36,21 @@ pub fn analysis(name: &str, analysis: &Analysis, faults: &[FaultRecord]) {
         }
     }
     violations(analysis, faults);
+    if let Some(found) = &analysis.isolation {
+        isolation(found);
+    }
+}
+
+/// Prints which levels transactions keep.
+fn isolation(found: &Isolation) {
+    let names = |levels: &[IsolationLevel]| {
+        levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", ")
+    };
+    let rows =
+        [("holds", &found.holds), ("violated", &found.violated), ("not decided", &found.undecided)];
+    for (what, levels) in rows.iter().filter(|(_, levels)| !levels.is_empty()) {
+        say!("  {what}: {}", names(levels));
+    }
 }
 
 /// Prints how many keys hold a violation, and one of each group.
@@ -100,6 +120,8 @@ pub fn cycle(found: &Counterexample) {
             Relation::RealTime => "it came back before the other was invoked",
             Relation::ReadsFrom => "the other observed what it wrote",
             Relation::OverwrittenBefore => "it observed what the other overwrote",
+            Relation::VersionOrder => "it wrote the version before the other's",
+            Relation::Session => "one process did it before the other",
             Relation::Inferred => "all orders that explain the answers have it so",
         };
         say!("    #{from} before #{to}: {why}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
 use partita_checker::formats::{ReadHistory, Reading};
-use partita_checker::{Expected, History, ModelKind};
+use partita_checker::{Expected, History, IsolationLevel, ModelKind};
 
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
@@ -34,11 +34,15 @@ pub struct Arguments {
     /// The certificate, as `run` and `check --certificate` write it; of a run's folder its own if not
     /// given.
     certificate: Option<PathBuf>,
-    /// What the history is about: register, append, counter, set, queue, stack, lock or
-    /// multi-register; told by its operations if not given. A certificate that assumes another
-    /// object is rejected.
+    /// What the history is about: register, append, counter, set, queue, stack, lock,
+    /// multi-register, list-append or rw-register; told by its operations if not given. A certificate
+    /// that assumes another object is rejected.
     #[arg(long, value_name = "NAME", value_parser = names::model)]
     model: Option<ModelKind>,
+    /// The isolation level of transactions that the certificate has to prove; strict-serializable if
+    /// not given.
+    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
+    level: Option<IsolationLevel>,
     /// What keys hold before the first operation: a JSON value for all, an object with a value for
     /// each key, or unknown. A certificate that begins with another is rejected.
     #[arg(long, value_name = "JSON|unknown", default_value = "null",
@@ -65,7 +69,8 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{}: {problem}", history_path.display())));
     }
     let withheld = withheld(&history_path, &history, &reading);
-    let expected = Expected { model, initial: arguments.initial.value.clone() };
+    let isolation = arguments.level.unwrap_or_default();
+    let expected = Expected { model, initial: arguments.initial.value.clone(), isolation };
     let initials = &arguments.initial.by_key;
     match partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| false) {
         Ok(()) if let Some(reason) = &withheld => {

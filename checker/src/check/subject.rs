@@ -103,7 +103,7 @@ impl Subject for BuiltIn<'_> {
 
     fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
         let Options { model, initial, .. } = self.options;
-        Certificate { model: model.name().to_owned(), initial: initial.clone(), keys }
+        Certificate { model: model.name().to_owned(), level: None, initial: initial.clone(), keys }
     }
 
     fn verify(
@@ -113,7 +113,7 @@ impl Subject for BuiltIn<'_> {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<(), VerifyError> {
         let Options { model, initial, initial_by_key, .. } = self.options;
-        let expected = Expected { model: *model, initial: initial.clone() };
+        let expected = Expected { model: *model, initial: initial.clone(), ..Expected::default() };
         verify_begun(history, certificate, &expected, initial_by_key, stop)
     }
 

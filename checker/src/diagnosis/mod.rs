@@ -78,6 +78,8 @@ pub(crate) fn diagnose(
         ModelKind::Queue | ModelKind::Stack => containers::diagnose(key, &proof, found.anomaly),
         ModelKind::Lock => lock::diagnose(key, &proof),
         ModelKind::MultiRegister => transactions::diagnose(key, &proof, found.anomaly),
+        // Their cycles have names.
+        ModelKind::ListAppend | ModelKind::RwRegister => Ok(None),
     }
 }
 

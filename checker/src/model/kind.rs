@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::event::Function;
 use crate::history::{Action, History, Operation, Response};
+use crate::transactions;
 use crate::value::{Value, ValueId};
 
 /// Binds the model of a [`ModelKind`] to a name and evaluates an expression with it. The value is a
@@ -52,6 +53,14 @@ macro_rules! with_model {
                     let $model = MultiRegister::new(initial, values);
                     $result
                 }
+                // Their room decides on them, not by steps of an object.
+                kind @ (ModelKind::ListAppend | ModelKind::RwRegister) => {
+                    return Err(BadInitial {
+                        model: kind.name(),
+                        expected: "left to the levels of transactions",
+                        found: initial.clone(),
+                    });
+                }
             })
         };
         with()
@@ -79,6 +88,10 @@ pub enum ModelKind {
     Lock,
     /// [`MultiRegister`](super::MultiRegister).
     MultiRegister,
+    /// [Transactions](crate::transactions) over lists.
+    ListAppend,
+    /// [Transactions](crate::transactions) over registers.
+    RwRegister,
 }
 
 /// What there is to say of a model.
@@ -97,7 +110,7 @@ pub struct ModelEntry {
 }
 
 /// All models.
-pub const MODELS: [ModelEntry; 8] = [
+pub const MODELS: [ModelEntry; 10] = [
     ModelEntry {
         kind: ModelKind::Register,
         name: "register",
@@ -108,7 +121,7 @@ pub const MODELS: [ModelEntry; 8] = [
     ModelEntry {
         kind: ModelKind::Append,
         name: "append",
-        aliases: &["list-append"],
+        aliases: &[],
         about: "a string or list per key that is read whole, replaced and appended to",
         functions: &[Function::Read, Function::Write, Function::Append, Function::Delete],
     },
@@ -154,6 +167,20 @@ pub const MODELS: [ModelEntry; 8] = [
         about: "registers under transactions that read and write several of them at once",
         functions: &[Function::Txn],
     },
+    ModelEntry {
+        kind: ModelKind::ListAppend,
+        name: "list-append",
+        aliases: &[],
+        about: "transactions that append to lists and read them whole, by isolation levels",
+        functions: &[Function::Txn, Function::Read, Function::Append],
+    },
+    ModelEntry {
+        kind: ModelKind::RwRegister,
+        name: "rw-register",
+        aliases: &["txn", "transactions"],
+        about: "transactions that write unique values to registers and read them, by isolation levels",
+        functions: &[Function::Txn, Function::Read, Function::Write, Function::Cas],
+    },
 ];
 
 impl ModelKind {
@@ -176,7 +203,11 @@ impl ModelKind {
         let has_all = |entry: &&ModelEntry| {
             operations().all(|one| entry.functions.contains(&one.action.function()))
         };
-        let mut kinds = MODELS.iter().filter(has_all).map(|entry| entry.kind);
+        if operations().any(|one| one.action.function() == Function::Txn) {
+            return transactions::told_by(history);
+        }
+        let objects = MODELS.iter().filter(|entry| !entry.kind.is_transactional());
+        let mut kinds = objects.filter(has_all).map(|entry| entry.kind);
         match (kinds.next()?, kinds.next()) {
             (Self::Register, None) => (!has_foreign_lists(history)).then_some(Self::Register),
             (kind, None) => Some(kind),
@@ -219,7 +250,12 @@ impl ModelKind {
     /// Whether every key is an object of its own, to be judged apart. If not, all operations of a
     /// history work on one object, whatever their keys.
     pub const fn splits_by_key(self) -> bool {
-        !matches!(self, Self::MultiRegister)
+        !matches!(self, Self::MultiRegister | Self::ListAppend | Self::RwRegister)
+    }
+
+    /// Whether it is about isolation levels of transactions, not about an object.
+    pub const fn is_transactional(self) -> bool {
+        matches!(self, Self::ListAppend | Self::RwRegister)
     }
 }
 

@@ -455,7 +455,9 @@ fn needed(kind: ModelKind, found: &Counterexample) {
         ModelKind::Stack => is_minimal(&Stack::new(null, values).unwrap(), &alone, found),
         ModelKind::MultiRegister => is_minimal(&MultiRegister::new(null, values), &alone, found),
         ModelKind::Register => is_minimal(&Register::new(null, values), &alone, found),
-        ModelKind::Lock => unreachable!("locks have a test of their own"),
+        ModelKind::Lock | ModelKind::ListAppend | ModelKind::RwRegister => {
+            unreachable!("locks and transactions have tests of their own")
+        }
     }
 }
 

@@ -173,6 +173,7 @@ fn certify(history: &History, initial: &Value, spans: &[Span], order: &[u32]) {
     let order: Vec<u64> = order.iter().map(index).collect();
     let certificate = Certificate {
         model: "register".to_owned(),
+        level: None,
         initial: initial.clone(),
         keys: keys
             .map(|key| KeyOrder { key: key.clone(), order: order.clone(), initial: None })

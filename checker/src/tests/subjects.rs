@@ -72,7 +72,7 @@ impl Oracle<'_> {
             ModelKind::Lock => lock(function, argument, answer, state),
             ModelKind::Append => append(function, argument, answer, state),
             ModelKind::MultiRegister => transaction(&argument, answer.as_ref(), state),
-            kind @ ModelKind::Register => panic!("no {function} of {kind} here"),
+            kind => panic!("no {function} of {kind} here"),
         }
     }
 }
@@ -315,9 +315,13 @@ impl<M: Monitored> Object<'_, M> {
         let order: Vec<u64> = order.iter().map(index).collect();
         let keys = vec![KeyOrder { key: Value::Null, order, initial: None }];
         let initial = Value::Null;
-        let certificate =
-            Certificate { model: self.kind.name().to_owned(), initial: initial.clone(), keys };
-        let expected = Expected { model: self.kind, initial };
+        let certificate = Certificate {
+            model: self.kind.name().to_owned(),
+            level: None,
+            initial: initial.clone(),
+            keys,
+        };
+        let expected = Expected { model: self.kind, initial, ..Expected::default() };
         if let Err(error) = verify(self.history, &certificate, &expected) {
             panic!("{error}: {certificate:?} for {:#?}", self.history);
         }

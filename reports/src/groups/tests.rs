@@ -61,7 +61,13 @@ fn valid(name: &str) -> KeyAnalysis {
 fn analysis(keys: Vec<KeyAnalysis>) -> Analysis {
     let first = keys.iter().filter_map(|key| key.counterexample.as_deref());
     let counterexample = first.min_by_key(|found| found.proven_at()).cloned();
-    Analysis { verdict: Verdict::Violation, keys, counterexample, reasons: Vec::new() }
+    Analysis {
+        verdict: Verdict::Violation,
+        keys,
+        counterexample,
+        reasons: Vec::new(),
+        isolation: None,
+    }
 }
 
 fn fault(name: &str, node: &str, from: u64, until: Option<u64>) -> FaultRecord {

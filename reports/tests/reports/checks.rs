@@ -85,6 +85,7 @@ fn no_history_at_all_proves_nothing() {
         keys: Vec::new(),
         counterexample: None,
         reasons: vec!["no operation completed: nothing was tested".to_owned()],
+        isolation: None,
     };
     let file = CheckedHistory { analysis: none, ..checked("empty.jsonl", Vec::new()) };
     assert!(page(vec![file]).contains("nothing was tested"));

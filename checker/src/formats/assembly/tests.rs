@@ -94,6 +94,7 @@ fn history_whose_reads_were_all_left_out_is_not_valid() {
             keys: Vec::new(),
             counterexample: None,
             reasons: Vec::new(),
+            isolation: None,
         };
         read_lines(text, &options).reading.weigh(&mut analysis);
         analysis

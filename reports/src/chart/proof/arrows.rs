@@ -42,10 +42,11 @@ impl Curve {
     fn of(step: &Step, lanes: &Lanes<'_>) -> Self {
         let (source, target) = (lanes.bar(step.from), lanes.bar(step.to));
         let (from_x, to_x) = match step.relation {
-            Relation::RealTime => (source.right(), target.area.x),
-            Relation::ReadsFrom | Relation::OverwrittenBefore | Relation::Inferred => {
-                (source.middle(), target.middle())
-            }
+            Relation::RealTime | Relation::Session => (source.right(), target.area.x),
+            Relation::ReadsFrom
+            | Relation::OverwrittenBefore
+            | Relation::VersionOrder
+            | Relation::Inferred => (source.middle(), target.middle()),
         };
         let below = source.area.y < target.area.y;
         let same_lane = (source.area.y - target.area.y).abs() < 1.0;
@@ -57,9 +58,9 @@ impl Curve {
         let middle = (f64::midpoint(from.0, to.0), f64::midpoint(from.1, to.1));
         let by = if same_lane {
             let depth = match step.relation {
-                Relation::RealTime => 22.0,
+                Relation::RealTime | Relation::Session => 22.0,
                 Relation::ReadsFrom => 44.0,
-                Relation::OverwrittenBefore | Relation::Inferred => 66.0,
+                Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => 66.0,
             };
             (middle.0, middle.1 + depth)
         } else {
@@ -84,9 +85,11 @@ impl Curve {
 
     fn draw(&self, pen: &mut Pen, relation: Relation) {
         let paint = match relation {
-            Relation::RealTime => Paint::RealTime,
+            Relation::RealTime | Relation::Session => Paint::RealTime,
             Relation::ReadsFrom => Paint::ReadsFrom,
-            Relation::OverwrittenBefore | Relation::Inferred => Paint::Overwritten,
+            Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => {
+                Paint::Overwritten
+            }
         };
         let mut line = Path::default();
         line.start(self.from);
@@ -151,8 +154,10 @@ impl Badge {
             return;
         }
         let paint = match relation {
-            Relation::OverwrittenBefore | Relation::Inferred => Ink::Overwritten,
-            Relation::RealTime | Relation::ReadsFrom => Ink::Arrow,
+            Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => {
+                Ink::Overwritten
+            }
+            Relation::RealTime | Relation::Session | Relation::ReadsFrom => Ink::Arrow,
         };
         let beside = if self.side == Anchor::End { -DISC - 4.0 } else { DISC + 4.0 };
         pen.text((x + beside, y + 4.0), self.side, paint, words);

@@ -36,6 +36,7 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
         keys: keys.collect(),
         counterexample,
         reasons: Vec::new(),
+        isolation: None,
     }
 }
 

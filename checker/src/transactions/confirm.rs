@@ -1,0 +1,244 @@
+//! Looks at a counterexample again, in the history itself.
+//!
+//! Shares nothing with inference but what a link means: each is looked up in what the two
+//! transactions said, and in times.
+
+use super::cycles::Link;
+use super::data::Transactions;
+use super::finding::Finding;
+use super::graph::kind;
+use super::kind::TransactionKind;
+use crate::history::{Action, History, Operation, Outcome, Response};
+use crate::value::{Value, ValueId};
+
+/// What a transaction did: the name's first letter, the key, and the argument or answer.
+type Said<'h> = (char, &'h Value, &'h Value);
+
+/// What an operation says that it did; what it read only if it is known to have happened.
+pub(crate) fn said<'h>(history: &'h History, operation: &Operation) -> Vec<Said<'h>> {
+    let key = history.key(operation.key);
+    let value = |id: ValueId| history.values.get(id);
+    let answer = match operation.outcome {
+        Outcome::Ok(_, Response::Value(answer)) => Some(value(answer)),
+        Outcome::Ok(_, Response::Mismatch(saw)) => saw.map(value),
+        _ => None,
+    };
+    match operation.action {
+        Action::Read => answer.map(|answer| ('r', key, answer)).into_iter().collect(),
+        Action::Write(written) => vec![('w', key, value(written))],
+        Action::Cas { .. } if matches!(operation.response(), Some(Response::Mismatch(_))) => {
+            answer.map(|answer| ('r', key, answer)).into_iter().collect()
+        }
+        Action::Cas { expected, new } => {
+            vec![('r', key, value(expected)), ('w', key, value(new))]
+        }
+        Action::Other(crate::event::Function::Txn, asked) => {
+            let told = answer.filter(|answer| !answer.is_null());
+            let Value::List(items) = told.unwrap_or_else(|| value(asked)) else {
+                return Vec::new();
+            };
+            items.iter().flat_map(|item| micro(item, told.is_some())).collect()
+        }
+        Action::Other(_, element) => vec![('a', key, value(element))],
+        Action::Delete => Vec::new(),
+    }
+}
+
+fn micro(item: &Value, answered: bool) -> Vec<Said<'_>> {
+    const NOTHING: &Value = &Value::Null;
+    let Value::List(parts) = item else { return Vec::new() };
+    let (Some(Value::Text(name)), Some(key)) = (parts.first(), parts.get(1)) else {
+        return Vec::new();
+    };
+    let value = parts.get(2).unwrap_or(NOTHING);
+    match (&**name, value) {
+        ("append", _) => vec![('a', key, value)],
+        ("w" | "write" | "put", _) => vec![('w', key, value)],
+        ("cas", Value::List(operands)) if operands.len() == 2 => {
+            vec![('r', key, &operands[0]), ('w', key, &operands[1])]
+        }
+        _ if answered => vec![('r', key, value)],
+        _ => Vec::new(),
+    }
+}
+
+/// Looks counterexamples up.
+pub(crate) struct Confirm<'a, 'h> {
+    pub(crate) read: &'a Transactions<'h>,
+    pub(crate) kind: TransactionKind,
+}
+
+impl<'h> Confirm<'_, 'h> {
+    fn operation(&self, transaction: u32) -> &'h Operation {
+        let place = self.read.all[transaction as usize].operation as usize;
+        &self.read.history.operations[place]
+    }
+
+    fn said(&self, transaction: u32) -> Vec<Said<'h>> {
+        said(self.read.history, self.operation(transaction))
+    }
+
+    /// Whether the links are a cycle, each holds, and every transaction took effect.
+    pub(crate) fn cycle(&self, links: &[Link]) -> bool {
+        let closes = (0..links.len()).all(|at| links[at].to == links[(at + 1) % links.len()].from);
+        closes
+            && !links.is_empty()
+            && links.iter().all(|link| self.took_effect(link.from) && self.holds(*link))
+    }
+
+    /// Whether the transaction is known to have taken effect.
+    fn took_effect(&self, transaction: u32) -> bool {
+        match self.operation(transaction).outcome {
+            Outcome::Ok(..) => true,
+            Outcome::Fail(_) => false,
+            Outcome::Info(_) => {
+                let written = self.said(transaction);
+                let written: Vec<_> = written.iter().filter(|one| one.0 != 'r').collect();
+                self.anybody(|_, (name, key, value)| {
+                    let shows = |one: &&Said<'_>| one.1 == key && self.shows(value, one.2);
+                    name == 'r' && written.iter().any(shows)
+                })
+            }
+        }
+    }
+
+    /// Whether an answer shows that a value was written.
+    fn shows(&self, answer: &Value, written: &Value) -> bool {
+        match (self.kind, answer) {
+            (TransactionKind::ListAppend, Value::List(items)) => items.contains(written),
+            (TransactionKind::ListAppend, _) => false,
+            (TransactionKind::RwRegister, _) => answer == written,
+        }
+    }
+
+    /// Whether anything that an operation which is known to have happened said is like that.
+    fn anybody(&self, is_so: impl Fn(&Operation, Said<'h>) -> bool) -> bool {
+        let history = self.read.history;
+        let happened = history.operations.iter().filter(|one| one.is_ok());
+        happened.into_iter().any(|one| said(history, one).into_iter().any(|it| is_so(one, it)))
+    }
+
+    fn holds(&self, link: Link) -> bool {
+        let [first, second] = [link.from, link.to].map(|one| self.operation(one));
+        match link.kind {
+            kind::REAL_TIME => match first.outcome {
+                Outcome::Ok(moment, _) => moment.position < second.invoked.position,
+                _ => false,
+            },
+            kind::SESSION => {
+                first.process == second.process && first.invoked.position < second.invoked.position
+            }
+            kind::WR => self.reads(link.to).any(|(key, answer)| {
+                self.writes(link.from, key).iter().any(|one| self.shows(answer, one))
+            }),
+            kind::RW if self.kind == TransactionKind::ListAppend => {
+                self.reads(link.from).any(|(key, answer)| {
+                    self.writes(link.to, key).iter().any(|one| !self.shows(answer, one))
+                })
+            }
+            kind::WW if self.kind == TransactionKind::ListAppend => self.appended(link),
+            _ => true,
+        }
+    }
+
+    /// What the transaction read of others.
+    fn reads(&self, transaction: u32) -> impl Iterator<Item = (&'h Value, &'h Value)> {
+        let said = self.said(transaction);
+        let own = said.clone();
+        said.into_iter().enumerate().filter_map(move |(at, (name, key, answer))| {
+            let before = own[..at].iter().any(|one| one.0 != 'r' && one.1 == key);
+            (name == 'r' && !before).then_some((key, answer))
+        })
+    }
+
+    fn writes(&self, transaction: u32, key: &Value) -> Vec<&'h Value> {
+        let said = self.said(transaction);
+        said.into_iter().filter(|one| one.0 != 'r' && one.1 == key).map(|one| one.2).collect()
+    }
+
+    /// Whether a list shows an element of the first before one of the second, or one of the first
+    /// where none shows that of the second.
+    fn appended(&self, link: Link) -> bool {
+        let said = self.said(link.from);
+        let mut firsts = said.iter().filter(|one| one.0 != 'r');
+        firsts.any(|(_, key, first)| {
+            self.writes(link.to, key).iter().any(|second| {
+                let place = |items: &[Value], one: &Value| items.iter().position(|it| it == one);
+                let lists = |is_so: &dyn Fn(&[Value]) -> bool| {
+                    self.anybody(|_, (name, of, answer)| match answer {
+                        Value::List(items) => name == 'r' && of == *key && is_so(items),
+                        _ => false,
+                    })
+                };
+                let in_order = |items: &[Value]| {
+                    place(items, first).zip(place(items, second)).is_some_and(|(a, b)| a < b)
+                };
+                lists(&in_order)
+                    || lists(&|items| items.contains(first))
+                        && !lists(&|items| items.contains(second))
+            })
+        })
+    }
+
+    /// Whether what is said to be wrong without a cycle stands in the history.
+    pub(crate) fn finding(&self, finding: &Finding) -> bool {
+        let key = |key: &u32| self.read.keys[*key as usize];
+        let version = |version: u32| &self.read.versions[version as usize];
+        let wrote = |value: &Value, of: &Value, failed: bool| {
+            let operations = self.read.history.operations.iter();
+            operations.filter(|one| one.is_failed() == failed).any(|one| {
+                let mut said = said(self.read.history, one).into_iter();
+                said.any(|one| one.0 != 'r' && one.1 == of && one.2 == value)
+            })
+        };
+        let sees = |reader: u32, of: &Value, value: &Value| {
+            let said = self.said(reader);
+            said.iter().any(|one| one.0 == 'r' && one.1 == of && self.shows(one.2, value))
+        };
+        match finding {
+            Finding::Unwritten { reader, key: of, value } => {
+                let of = key(of);
+                sees(*reader, of, value) && !wrote(value, of, false) && !wrote(value, of, true)
+            }
+            Finding::Aborted { reader, version: seen } => {
+                let seen = version(*seen);
+                let of = key(&seen.key);
+                sees(*reader, of, seen.value) && !wrote(seen.value, of, false)
+            }
+            Finding::Intermediate { reader, version: seen } => {
+                let seen = version(*seen);
+                let (of, writer) = (key(&seen.key), seen.transaction);
+                let written = self.writes(writer, of);
+                *reader != writer
+                    && written.last().is_some_and(|last| *last != seen.value)
+                    && sees(*reader, of, seen.value)
+            }
+            Finding::Duplicate { reader, key: of, value } => {
+                let said = self.said(*reader);
+                said.iter().any(|(_, one, answer)| match answer {
+                    Value::List(items) => {
+                        *one == key(of) && items.iter().filter(|it| *it == value).count() > 1
+                    }
+                    _ => false,
+                })
+            }
+            Finding::Incompatible { readers, key: of } => {
+                let lists = readers.map(|reader| self.said(reader));
+                let begins = |one: &Said<'_>, other: &Said<'_>| match (one.2, other.2) {
+                    (Value::List(one), Value::List(other)) => {
+                        one.starts_with(other) || other.starts_with(one)
+                    }
+                    _ => true,
+                };
+                let is_read = |one: &&Said<'_>| one.0 == 'r' && one.1 == key(of);
+                lists[0]
+                    .iter()
+                    .filter(is_read)
+                    .any(|one| lists[1].iter().filter(is_read).any(|other| !begins(one, other)))
+            }
+            Finding::Internal { transaction, .. }
+            | Finding::Reordered { transaction, .. }
+            | Finding::NonRepeatable { transaction, .. } => self.took_effect(*transaction),
+        }
+    }
+}

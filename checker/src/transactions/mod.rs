@@ -1,0 +1,41 @@
+//! Transactions: which isolation levels a history keeps, with proof either way.
+//!
+//! A history of transactions over lists or registers is taken apart into micro-operations
+//! ([`read`]), reads are matched with the versions that they saw, which orders the versions
+//! ([`lists`]), and what follows from that is a graph of which transaction must come before which
+//! ([`graph`], [`dependencies`]). Levels are decided on it ([`judge`]): an order that all edges
+//! follow proves a level, and is replayed by a verifier that knows nothing of the graph
+//! ([`verify`]); a cycle or an impossible read disproves it, and is looked at again in the history
+//! itself ([`confirm`]).
+//!
+//! After Adya, *Weak Consistency* (MIT 1999), and Kingsbury and Alvaro, *Elle* (VLDB 2020).
+
+mod causal;
+mod confirm;
+mod cycles;
+mod data;
+mod dependencies;
+mod evidence;
+mod explain;
+mod finding;
+mod graph;
+mod internal;
+mod judge;
+mod kind;
+pub mod levels;
+mod lists;
+mod order;
+mod read;
+mod snapshot;
+mod verify;
+mod verify_commits;
+mod verify_snapshots;
+mod visible;
+
+pub use levels::{
+    ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, Keeps, UnknownLevel,
+};
+
+pub(crate) use judge::check;
+pub(crate) use kind::{TransactionKind, told_by};
+pub(crate) use verify::{Claim, verify_certificate};

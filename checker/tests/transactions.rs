@@ -1,0 +1,124 @@
+//! Levels of transactions against a brute force that tries all orders.
+
+#[path = "transactions/brute.rs"]
+mod brute;
+#[path = "transactions/drawn.rs"]
+mod drawn;
+
+use partita_checker::generate::{PlantedAnomaly, TransactionPlan};
+use partita_checker::transactions::{Isolation, IsolationLevel};
+use partita_checker::{
+    Anomaly, Expected, History, ModelKind, Options, Verdict, check, verify_until,
+};
+
+fn judge(
+    history: &History,
+    model: ModelKind,
+    isolation: IsolationLevel,
+) -> partita_checker::Analysis {
+    let options = Options { model, isolation, ..Options::default() };
+    let (analysis, certificate) = check(history, &options, &|| false);
+    assert_eq!(certificate.is_some(), analysis.verdict == Verdict::Valid);
+    if let Some(certificate) = &certificate {
+        let expected = Expected { model, isolation, ..Expected::default() };
+        verify_until(history, certificate, &expected, &|| false).expect("a proof");
+    }
+    assert_eq!(analysis.counterexample.is_some(), analysis.verdict == Verdict::Violation);
+    analysis
+}
+
+/// What is said of a level.
+fn said(found: &Isolation, level: IsolationLevel) -> Option<bool> {
+    if found.holds.iter().any(|strong| strong.implies(level)) {
+        return Some(true);
+    }
+    found.violated.iter().any(|weak| level.implies(*weak)).then_some(false)
+}
+
+fn agrees(drawn: &drawn::Drawn, model: ModelKind) {
+    let history = History::from_events(drawn.events()).expect("a history");
+    if history.counts().ok == 0 {
+        return;
+    }
+    let truth = brute::levels(drawn);
+    for level in IsolationLevel::all() {
+        let analysis = judge(&history, model, level);
+        let Some(found) = &analysis.isolation else {
+            panic!("no levels: {:?}\n{drawn}", analysis.reasons);
+        };
+        for other in IsolationLevel::all() {
+            assert_eq!(said(found, other), Some(truth[&other]), "{other}\n{drawn}\n{found:?}");
+        }
+        let expected = if truth[&level] { Verdict::Valid } else { Verdict::Violation };
+        assert_eq!(analysis.verdict, expected, "{level}\n{drawn}\n{:?}", analysis.reasons);
+    }
+    for stronger in IsolationLevel::all() {
+        for weaker in IsolationLevel::all().filter(|weaker| stronger.implies(*weaker)) {
+            assert!(!truth[&stronger] || truth[&weaker], "{stronger} without {weaker}\n{drawn}");
+        }
+    }
+}
+
+#[test]
+fn small_list_histories_have_the_levels_that_all_orders_give_them() {
+    for seed in 0..drawn::count(4_000) {
+        agrees(&drawn::Drawn::new(seed, true), ModelKind::ListAppend);
+    }
+}
+
+/// What is planted is found and named, and breaks no level that allows it.
+#[test]
+fn planted_anomalies_of_lists_are_found_and_named() {
+    use IsolationLevel as Level;
+    let expected = [
+        (PlantedAnomaly::DirtyWrite, Anomaly::G0, Level::ReadCommitted),
+        (PlantedAnomaly::AbortedRead, Anomaly::G1a, Level::ReadCommitted),
+        (PlantedAnomaly::IntermediateRead, Anomaly::G1b, Level::ReadCommitted),
+        (PlantedAnomaly::CircularFlow, Anomaly::G1c, Level::ReadCommitted),
+        (PlantedAnomaly::ReadSkew, Anomaly::GSingle, Level::MonotonicAtomicView),
+        (PlantedAnomaly::LostUpdate, Anomaly::LostUpdate, Level::SnapshotIsolation),
+        (PlantedAnomaly::WriteSkew, Anomaly::WriteSkew, Level::Serializable),
+        (PlantedAnomaly::LongFork, Anomaly::LongFork, Level::SnapshotIsolation),
+        (PlantedAnomaly::StaleRead, Anomaly::GSingleRealtime, Level::StrictSerializable),
+        (PlantedAnomaly::ForgottenWrite, Anomaly::GSingleProcess, Level::Causal),
+    ];
+    assert_eq!(expected.map(|(planted, ..)| planted), PlantedAnomaly::ALL);
+    for seed in 0..4 {
+        for (planted, anomaly, weakest) in expected {
+            let plan = TransactionPlan {
+                anomaly: Some(planted),
+                transactions: 400,
+                unknown: 0.05,
+                failed: 0.05,
+                seed,
+                ..TransactionPlan::new(true)
+            };
+            let history = History::from_events(plan.events()).expect("a history");
+            let strict = judge(&history, ModelKind::ListAppend, Level::StrictSerializable);
+            let found = strict.counterexample.expect("a violation");
+            assert_eq!(found.anomaly, anomaly, "{planted} {seed}: {}", found.sentence);
+            let isolation = strict.isolation.expect("levels");
+            assert!(isolation.violated.contains(&weakest), "{planted}: {isolation:?}");
+            let broken = judge(&history, ModelKind::ListAppend, weakest);
+            assert_eq!(broken.verdict, Verdict::Violation);
+        }
+    }
+}
+
+#[test]
+fn lists_without_anomaly_are_strictly_serializable() {
+    for seed in 0..20 {
+        let plan = TransactionPlan {
+            transactions: 300,
+            clients: 1 + seed as u32 % 12,
+            writes_per_key: 1 + seed as u32,
+            unknown: 0.1,
+            failed: 0.1,
+            seed,
+            ..TransactionPlan::new(true)
+        };
+        let history = History::from_events(plan.events()).expect("a history");
+        let analysis = judge(&history, ModelKind::ListAppend, IsolationLevel::StrictSerializable);
+        assert_eq!(analysis.verdict, Verdict::Valid, "{seed}: {:?}", analysis.counterexample);
+    }
+}
