@@ -12,7 +12,7 @@ use partita_checker::{
     Analysis, Certificate, EngineChoice, History, Options, Progress, Verdict, check_watched,
 };
 use partita_nemesis::FaultRecord;
-use partita_reports::{HostRecord, Run, RunRecord};
+use partita_reports::{HostRecord, Recovery, Run, RunRecord};
 use serde::Serialize;
 
 use super::folder::RunFolder;
@@ -184,6 +184,7 @@ fn record(
         remarks,
         notes,
         faults_counted: weighed.counted,
+        recovery: Recovery::of(history, &course.faults, &course.roles),
         stalls: course.stalls.clone(),
         failure: course.failure.clone(),
     }
@@ -203,7 +204,7 @@ fn write(
     analysis: &Analysis,
     certificate: Option<&Certificate>,
 ) -> Result<(), Failure> {
-    let run = Run { record, history, faults: &course.faults, analysis };
+    let run = Run { record, history, faults: &course.faults, analysis, certificate };
     let certificate = || {
         let Some(certificate) = certificate else { return Ok(()) };
         let path = folder.file("certificate.json");
