@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let contradiction = Plan { finding: Finding::Contradiction, ..plan.clone() };
     let busy = Plan { rate: 2_000, clients: 24, nodes: 5, ..plan.clone() };
     let long = Plan { seconds: 600, nodes: 5, fault_every: 15, ..stale.clone() };
+    let million = Plan { seconds: 200, rate: 5_000, clients: 40, nodes: 5, ..stale.clone() };
     let calm = Plan { fault_every: 0, ..plan.clone() };
     for (name, plan) in [
         ("valid", plan),
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("busy", busy),
         ("long", long),
         ("calm", calm),
+        ("million", million),
     ] {
         write(&folder, name, &fixture(&plan))?;
     }

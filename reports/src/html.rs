@@ -1,11 +1,15 @@
 //! One run as one HTML page that answers, top to bottom: what was found, why, and what now.
 //!
-//! The page loads nothing and runs no script, so that it opens from a mail, a CI artifact or a
-//! server with a strict content security policy. Its size is bounded: charts are sums over time, a
-//! proof is a handful of operations, tables end after some hundred rows and say what is left out.
+//! The page loads nothing, so that it opens from a mail, a CI artifact or a server with a strict
+//! content security policy. Its one script draws lanes of operations to explore; without it, the page
+//! says everything else. Its size is bounded: charts are sums over time, a proof is a handful of
+//! operations, tables end after some hundred rows and say what is left out, and of a large history
+//! only some operations are there one by one.
 
 mod check;
+mod explore;
 mod outcomes;
+mod recovery;
 mod rows;
 
 pub use check::check_html;
@@ -24,7 +28,9 @@ use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
+use explore::ExplorerView;
 use outcomes::OutcomeTables;
+use recovery::RecoveryRow;
 use rows::{Fact, FaultRow, GroupView, Keys, LatencyRow, ProofView};
 
 /// How many stretches of time a chart divides the run into, at most.
@@ -59,7 +65,11 @@ pub fn html(run: &Run<'_>) -> String {
         faults: FaultRow::of(&plot, MOST_ROWS),
         faults_caption: rows::faults_caption(run, MOST_ROWS),
         faults_folded: run.faults.len() > MOST_OPEN_ROWS,
+        recovery: RecoveryRow::of(&run.record.recovery, MOST_ROWS),
+        recovery_left_out: run.record.recovery.len().saturating_sub(MOST_ROWS),
         faults_chart: chart::faults::draw(&plot, MOST_ROWS),
+        explorer: ExplorerView::of(run),
+        policy: explore::policy(),
         operations: run.history.operations().len(),
         charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
@@ -88,7 +98,12 @@ struct Page {
     faults: Vec<FaultRow>,
     faults_caption: String,
     faults_folded: bool,
+    recovery: Vec<RecoveryRow>,
+    recovery_left_out: usize,
     faults_chart: Option<String>,
+    explorer: Option<ExplorerView>,
+    /// What the page may load and run.
+    policy: String,
     operations: usize,
     charts: Charts,
     roles_chart: Option<String>,

@@ -1,12 +1,15 @@
 //! What was asked of a run and what was found: the content of `run.json`, and the input of reports.
 
-use partita_checker::{Analysis, History, Moment, Nanoseconds, Operation, Outcome, Verdict};
+use partita_checker::{
+    Analysis, Certificate, History, Moment, Nanoseconds, Operation, Outcome, Verdict,
+};
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::finding::Finding;
 use crate::outcomes::Outcomes;
+use crate::recovery::Recovery;
 
 /// A run's plan, surroundings, course and verdict.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +72,10 @@ pub struct RunRecord {
     /// How many of the faults count as evidence.
     #[serde(default)]
     pub faults_counted: u64,
+    /// What clients saw of each fault: how long they went without an answer, and how soon one came
+    /// after the heal.
+    #[serde(default)]
+    pub recovery: Vec<Recovery>,
     /// When the controller itself stood still for longer than a tenth of a client's time-out.
     #[serde(default)]
     pub stalls: Vec<Stall>,
@@ -164,6 +171,8 @@ pub struct Run<'a> {
     pub faults: &'a [FaultRecord],
     /// What the checker found.
     pub analysis: &'a Analysis,
+    /// The orders that prove the history, where it is proved.
+    pub certificate: Option<&'a Certificate>,
 }
 
 impl Run<'_> {

@@ -45,6 +45,7 @@ pub fn summary(run: &Run<'_>) -> String {
     counts(&mut text, run);
     outcomes(&mut text, run);
     faults(&mut text, run);
+    recovery(&mut text, run);
     again(&mut text, run);
     text
 }
@@ -84,6 +85,23 @@ fn groups(text: &mut String, run: &Run<'_>) {
         let (title, sentence) = headline::of_group(group, found);
         put(text, format_args!("\n{}: {}\n", plain(&title), plain(&sentence)));
     }
+}
+
+/// How long clients went without an answer under each fault.
+fn recovery(text: &mut String, run: &Run<'_>) {
+    let recovery = &run.record.recovery;
+    if recovery.is_empty() {
+        return;
+    }
+    put(text, format_args!("\n<details><summary>Recovery</summary>\n\n"));
+    for it in recovery.iter().take(MOST_ROWS) {
+        let latencies = it.latencies();
+        put(text, format_args!("- {}; {latencies}\n", plain(&it.in_words())));
+    }
+    if recovery.len() > MOST_ROWS {
+        put(text, format_args!("- {} more are in run.json\n", recovery.len() - MOST_ROWS));
+    }
+    put(text, format_args!("\n</details>\n"));
 }
 
 fn counts(text: &mut String, run: &Run<'_>) {

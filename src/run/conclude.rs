@@ -12,7 +12,7 @@ use partita_checker::formats::ReadHistory;
 use partita_checker::{Analysis, Certificate, History, Options, Progress, Verdict};
 use partita_nemesis::FaultRecord;
 use partita_reports::event::{CheckProgress, RunEvent};
-use partita_reports::{Finding, HostRecord, Run, RunRecord};
+use partita_reports::{Finding, HostRecord, Recovery, Run, RunRecord};
 use tracing::info;
 
 use super::events::Events;
@@ -234,6 +234,7 @@ fn record(
         remarks,
         notes,
         faults_counted: weighed.counted,
+        recovery: Recovery::of(history, &lifecycle.faults, &lifecycle.roles),
         stalls: lifecycle.stalls.clone(),
         failure: lifecycle.failure.clone(),
     }
@@ -253,7 +254,7 @@ fn write(
     analysis: &Analysis,
     certificate: Option<&Certificate>,
 ) -> Result<(), Failure> {
-    let run = Run { record, history, faults: &lifecycle.faults, analysis };
+    let run = Run { record, history, faults: &lifecycle.faults, analysis, certificate };
     let certificate = || {
         let Some(certificate) = certificate else { return Ok(()) };
         let path = folder.file("certificate.json");

@@ -130,6 +130,7 @@ pub(super) fn faults_caption(run: &Run<'_>, at_most: usize) -> String {
 
 /// One fault.
 pub(super) struct FaultRow {
+    pub(super) id: u32,
     pub(super) name: String,
     pub(super) family: &'static str,
     pub(super) began: String,
@@ -156,6 +157,7 @@ fn row(fault: &FaultRecord, began: Nanoseconds, ended: Nanoseconds) -> FaultRow 
     };
     let effects = if fault.effects.is_empty() { "none".to_owned() } else { effects(fault) };
     FaultRow {
+        id: fault.id,
         name: fault_name(fault),
         family: family_name(fault.family),
         began: instant_short(began),

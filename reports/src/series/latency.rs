@@ -88,7 +88,7 @@ impl fmt::Display for Bound {
 
 impl Waits {
     /// Of operations by how long they waited and whether they were answered then.
-    fn of(waits: &mut [(u64, bool)]) -> Option<Self> {
+    pub(crate) fn of(waits: &mut [(u64, bool)]) -> Option<Self> {
         waits.sort_unstable();
         let first_given_up = waits.iter().position(|(_, answered)| !answered);
         let at = |percent: usize| {

@@ -72,11 +72,23 @@ pub fn operation(history: &History, operation: &Operation) -> String {
     label
 }
 
-fn phrase(function: Function, key: &Value, argument: Option<&Value>) -> String {
-    let subject = match key {
+/// What follows the key in the name of an operation: ` = 17 (outcome unknown)`.
+pub(crate) fn detail(history: &History, operation: &Operation) -> String {
+    let key = &history.keys()[operation.key.0 as usize];
+    let subject = subject(operation.action.function(), key);
+    let label = self::operation(history, operation);
+    label.strip_prefix(&subject).map_or_else(String::new, str::to_owned)
+}
+
+fn subject(function: Function, key: &Value) -> String {
+    match key {
         Value::Null => function.to_string(),
         key => format!("{function} {}", value(key)),
-    };
+    }
+}
+
+fn phrase(function: Function, key: &Value, argument: Option<&Value>) -> String {
+    let subject = subject(function, key);
     match (function, argument) {
         (_, None) | (Function::Delete, _) => subject,
         (Function::Cas, Some(Value::List(pair))) if pair.len() == 2 => {

@@ -1,8 +1,11 @@
 //! The reports of made-up runs, seen from outside.
 
+mod browser;
 mod checks;
+mod chromium;
 mod clockless;
 mod files;
 mod groups;
 mod page;
+mod panels;
 mod support;

@@ -5,11 +5,11 @@ mod clients;
 mod cluster;
 mod verdicts;
 
-use partita_checker::{Analysis, History, Nanoseconds, Outcome, Verdict};
+use partita_checker::{Analysis, Certificate, History, Nanoseconds, Outcome, Verdict};
 use partita_nemesis::FaultRecord;
 use partita_reports::{
     Counts, ErrorCount, HostRecord, KindCounts, NodeRecord, Outcomes, Phase,
-    ProtocolViolationCount, Run, RunRecord,
+    ProtocolViolationCount, Recovery, Run, RunRecord,
 };
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -61,6 +61,7 @@ pub(crate) struct Fixture {
     pub(crate) history: History,
     pub(crate) faults: Vec<FaultRecord>,
     pub(crate) analysis: Analysis,
+    pub(crate) certificate: Option<Certificate>,
 }
 
 impl Fixture {
@@ -70,6 +71,7 @@ impl Fixture {
             history: &self.history,
             faults: &self.faults,
             analysis: &self.analysis,
+            certificate: self.certificate.as_ref(),
         }
     }
 }
@@ -115,7 +117,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         phases,
         counts,
         outcomes: outcomes(),
-        roles,
+        roles: roles.clone(),
         findings: Vec::new(),
         verdict: if vacuous { Verdict::Unknown } else { analysis.verdict },
         remarks: if vacuous {
@@ -125,10 +127,11 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         },
         notes: Vec::new(),
         faults_counted: 0,
+        recovery: Recovery::of(&history, &faults, &roles),
         stalls: Vec::new(),
         failure: None,
     };
-    Fixture { record, history, faults, analysis }
+    Fixture { record, history, faults, analysis, certificate: None }
 }
 
 fn outcomes() -> Outcomes {
