@@ -6,9 +6,10 @@
 use partita_checker::formats::Format;
 use partita_checker::generate::{Fault as Damage, PlantedAnomaly, Shape};
 use partita_checker::{ENGINES, EngineChoice, ISOLATION_LEVELS, IsolationLevel, MODELS, ModelKind};
-use partita_nemesis::menu::MenuError;
+use partita_nemesis::fault::set::FaultSetError;
+use partita_nemesis::names::similar;
 use partita_nemesis::recipes::RECIPES;
-use partita_nemesis::{FAULTS, MENUS, Menu};
+use partita_nemesis::{FAULT_SETS, FAULTS, FaultSet};
 use partita_raft_node::mutations::{self, Mutation};
 use partita_raft_node::sim::scenarios::scenarios;
 use partita_reports::text::visible::{LABEL_CHARACTERS, brief};
@@ -100,8 +101,8 @@ impl Names {
             Self::Formats => owned(Format::ALL.iter().map(|it| it.name()).collect()),
             Self::Engines => owned(ENGINES.iter().map(|it| it.name).collect()),
             Self::Faults => {
-                let sets = MENUS.iter().map(|it| it.name);
-                owned(sets.chain(FAULTS.iter().map(|it| it.name)).collect())
+                let sets = FAULT_SETS.iter().map(|it| it.name);
+                owned(sets.chain(FAULTS.iter().map(|it| it.name())).collect())
             }
             Self::Recipes => owned(RECIPES.iter().map(|(name, _)| *name).collect()),
             Self::Mutations => owned(mutations::table().iter().map(|it| it.name).collect()),
@@ -136,56 +137,6 @@ impl Names {
         }
         UnknownName(message)
     }
-}
-
-/// How many names are offered.
-const MOST: usize = 3;
-
-/// The names that somebody may have meant who typed `name`, the likeliest first.
-fn similar<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
-    let plain = |text: &str| text.trim().to_lowercase().replace(['_', ' '], "-");
-    let typed = plain(name);
-    if typed.is_empty() || typed.len() > 100 {
-        return Vec::new();
-    }
-    let mut found: Vec<(usize, &str)> = known
-        .iter()
-        .filter_map(|name| {
-            let distance = distance(&typed, &plain(name));
-            // One slip in three letters, or a part of the name.
-            let is_slip = distance <= (typed.chars().count().max(2) + 1) / 3;
-            let is_part = typed.len() >= 3 && (name.contains(&typed) || typed.contains(name));
-            (is_slip || is_part).then_some((distance, name.as_str()))
-        })
-        .collect();
-    found.sort();
-    let least = found.first().map_or(0, |(distance, _)| *distance);
-    // What is much less like it than the best was not meant.
-    found.retain(|(distance, _)| least > 0 && *distance <= least + 1 || *distance == least);
-    found.into_iter().take(MOST).map(|(_, name)| name).collect()
-}
-
-/// How many letters must be changed, added, left out or swapped with the next to come from one to
-/// the other.
-fn distance(one: &str, other: &str) -> usize {
-    let [one, other] = [one, other].map(|text| text.chars().collect::<Vec<_>>());
-    // The last rows of the table of distances between beginnings.
-    let mut before_last = vec![0; other.len() + 1];
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    for (row, letter) in one.iter().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, wanted) in other.iter().enumerate() {
-            let changed = last[column] + usize::from(letter != wanted);
-            let mut least = changed.min(last[column + 1] + 1).min(next[column] + 1);
-            let crossed = row > 0 && column > 0;
-            if crossed && *letter == other[column - 1] && one[row - 1] == *wanted {
-                least = least.min(before_last[column - 1] + 1);
-            }
-            next.push(least);
-        }
-        (before_last, last) = (last, next);
-    }
-    last[other.len()]
 }
 
 /// The model of that name.
@@ -283,10 +234,12 @@ pub fn workload(name: &str) -> Result<&'static WorkloadInfo, UnknownName> {
 /// # Errors
 ///
 /// [`Failure`] if one is unknown, or they do not go together.
-pub fn faults(words: &str) -> Result<Menu, Failure> {
+pub fn faults(words: &str) -> Result<FaultSet, Failure> {
     let option = || "--nemesis".to_owned();
     match words.parse() {
-        Err(MenuError::Unknown { name, .. }) => Err(Names::Faults.unknown(&name)).or_usage(option),
+        Err(FaultSetError::Unknown { name, .. }) => {
+            Err(Names::Faults.unknown(&name)).or_usage(option)
+        }
         other => other.or_usage(option),
     }
 }
@@ -335,15 +288,6 @@ mod tests {
             assert!(message.starts_with(&format!("unknown {} `{wrong}`; expected ", kind.kind())));
             assert!(known.iter().all(|name| message.contains(name.as_str())), "{message}");
             assert!(message.contains("; did you mean `"), "{message}");
-        }
-    }
-
-    #[test]
-    fn distance_counts_slips() {
-        for (one, other, slips) in
-            [("kill", "kill", 0), ("kil", "kill", 1), ("ikll", "kill", 1), ("", "abc", 3)]
-        {
-            assert_eq!(distance(one, other), slips, "{one} {other}");
         }
     }
 }

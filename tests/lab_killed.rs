@@ -184,7 +184,7 @@ fn killed_while_links_are_bad() {
 fn killed_while_processes_are_stopped_and_gone() {
     leaves_nothing(&[
         r#"fault = "pause", target = "n1""#,
-        r#"fault = "stutter", target = "n2""#,
+        r#"fault = "pause-loop", target = "n2""#,
         r#"fault = "kill", target = "n3""#,
     ]);
 }

@@ -74,7 +74,7 @@ fn partita(arguments: &[&Path]) -> Output {
 
 #[test]
 fn an_honest_store_under_every_fault_is_proved_valid() {
-    // By name: a menu of several families leaves some of them out, seed by seed.
+    // By name: a set of several families leaves some of them out, seed by seed.
     let faults = "isolate,halves,one-way,pause,kill";
     let run = Run::new(&["--time", "16s", "--seed", "1", "--nemesis", faults]);
     assert_eq!(run.code(), Some(0), "{}", run.said());

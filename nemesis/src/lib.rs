@@ -1,4 +1,4 @@
-//! Hosts made of Linux namespaces, and the faults that befall them.
+//! Hosts made of Linux namespaces, and the faults that are injected into them.
 //!
 //! A *lab* is one set of namespaces with a host per node, joined by a switch in user space; a
 //! *schedule* is a list of timed faults drawn from a seed; the *nemesis* plays it on the lab and
@@ -18,16 +18,18 @@ pub mod doctor;
 pub mod evidence;
 pub mod fault;
 pub mod lab;
-pub mod menu;
+pub mod names;
 pub mod nemesis;
 mod random;
 pub mod recipes;
 pub mod record;
+mod roles;
 pub mod schedule;
 pub mod shrink;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod together;
+pub mod units;
 mod watch;
 
 pub use administration::{Administration, AdministrationError, Configuration, View};
@@ -35,13 +37,13 @@ pub use clock::NodeClock;
 pub use cluster::Cluster;
 pub use disk::Disk;
 pub use evidence::Shows;
-pub use fault::{Direction, FAULTS, Fault, Target};
+pub use fault::set::{FAULT_SETS, FaultSet};
+pub use fault::{FAULTS, Fault, FaultKind, Target};
 pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
 pub use lab::process::{NodeProcess, Program};
 pub use lab::{Lab, Medium, Policy, Ports, Switch, Tier};
-pub use menu::{MENUS, Menu};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{Lull, PlannedCommand, PlannedFault, Schedule, Script, ScriptError};
+pub use schedule::{PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError};

@@ -1,8 +1,8 @@
 //! Plays a schedule on a cluster: looks the victims up, injects each fault, waits, heals, measures.
 //!
-//! Every fault has its own course from its time on, and faults may overlap: what they do to links is
-//! put together (`alterations`), and what they need of a node's process, clock or disk they have to
-//! themselves (`claims`). A record of a fault goes out just before it is injected, when it is in
+//! Every fault has a future of its own from its time on, and faults may overlap: what they do to links
+//! is laid over each other (`fault::link::overlay`), and what they need of a node's process, clock or
+//! disk they have to themselves (`resource_locks`). A record of a fault goes out just before it is injected, when it is in
 //! force and again when it is healed, so that nothing is forgotten if the program ends in between.
 //! A fault that does something again and again does so until it is healed. Whatever ends the play, a
 //! fault in force is healed: partitions are lifted, paused processes continued, clocks set right and
@@ -10,15 +10,10 @@
 //! everything is about to be shut down. Time is the caller's clock, so that records and history can
 //! be laid over each other.
 
-mod alterations;
-mod claims;
-mod inject;
 mod links;
 #[cfg(feature = "testing")]
 pub(crate) mod manual;
-mod membership;
-mod network;
-mod processes;
+mod resource_locks;
 mod victims;
 
 use std::collections::BTreeMap;
@@ -32,20 +27,18 @@ use tracing::{Instrument, info};
 
 use crate::administration::Administration;
 use crate::cluster::Cluster;
-use crate::record::{Family, FaultRecord};
+use crate::fault::link::overlay::Overlays;
+use crate::fault::membership::Turn;
+use crate::fault::site::Ground;
+use crate::fault::{Active, InjectError, Site, Target};
+use crate::lab::process::NodeProcess;
+use crate::record::FaultRecord;
 use crate::schedule::{PlannedFault, Schedule, ScheduleError};
 use crate::together::all;
 
-use alterations::Alterations;
-use claims::Claims;
-use inject::{InForce, InjectError, Means, inject};
-use membership::Turn;
+use resource_locks::ResourceLocks;
 
-/// What the nemesis must ask about the system under test.
-pub trait Roles {
-    /// The name of the node that leads now, if one is known to. May be slow: it is given a limit.
-    fn leader(&self) -> impl Future<Output = Option<String>> + Send;
-}
+pub use crate::roles::Roles;
 
 /// What a play comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,15 +81,14 @@ pub struct Nemesis<'a, R, C> {
 }
 
 /// What the faults of one play share.
-struct Stage<'a, R, F> {
-    seed: u64,
+struct Stage<'a, F> {
     origin_ns: u64,
-    means: Means<'a, R>,
-    claims: &'a Claims,
+    ground: Ground<'a>,
+    locks: &'a ResourceLocks,
     record: Mutex<F>,
 }
 
-impl<R, F: FnMut(Moment, &FaultRecord)> Stage<'_, R, F> {
+impl<F: FnMut(Moment, &FaultRecord)> Stage<'_, F> {
     fn record(&self, moment: Moment, happened: &FaultRecord) {
         log(moment, happened);
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,13 +96,13 @@ impl<R, F: FnMut(Moment, &FaultRecord)> Stage<'_, R, F> {
     }
 }
 
-impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
+impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
     /// The nemesis of `cluster`, which learns from `roles` who leads.
     pub fn new(cluster: &'a Cluster, roles: &'a R, clock: C) -> Self {
         Nemesis { cluster, roles, administration: None, clock }
     }
 
-    /// The same, with somebody who can change the members and the leader.
+    /// The same, with an administrator of the members and the leader.
     #[must_use]
     pub fn administered_by(self, administration: &'a dyn Administration) -> Self {
         Nemesis { administration: Some(administration), ..self }
@@ -132,34 +124,34 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         schedule.check(self.cluster.names())?;
         schedule.check_tier(self.cluster.lab().tier())?;
         self.check_administration(schedule)?;
-        let alterations = Alterations::new(self.cluster.lab().medium());
+        let overlays = Overlays::new(self.cluster.lab().medium());
         let turn = Turn::default();
         let stage = Stage {
-            seed: schedule.seed,
             origin_ns: (self.clock)(),
-            means: Means {
+            ground: Ground {
                 cluster: self.cluster,
-                alterations: &alterations,
+                overlays: &overlays,
                 roles: self.roles,
                 administration: self.administration,
                 turn: &turn,
+                seed: schedule.seed,
             },
-            claims: &Claims::default(),
+            locks: &ResourceLocks::default(),
             record: Mutex::new(record),
         };
         let (stopper, stopping) = watch::channel(None);
-        let courses = schedule.faults.iter();
-        let courses = courses.map(|planned| {
+        let faults = schedule.faults.iter();
+        let faults = faults.map(|planned| {
             let span = tracing::error_span!("fault", id = planned.id, name = %planned.fault);
-            self.befall(planned, &stage, stopping.clone()).instrument(span)
+            self.play_one(planned, &stage, stopping.clone()).instrument(span)
         });
-        let mut played = std::pin::pin!(all(courses.collect()));
+        let mut played = std::pin::pin!(all(faults.collect()));
         let stop = tokio::select! {
             biased;
             stop = stop => stop,
             _ = &mut played => return Ok(Ending::Played),
         };
-        // Every course has a receiver as long as it is under way.
+        // Every fault has a receiver until it is over.
         let _ = stopper.send(Some(stop));
         played.await;
         Ok(match stop {
@@ -168,22 +160,22 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         })
     }
 
-    /// Whether somebody can do what only an administrator can.
+    /// Whether there is an administrator, if a fault needs one.
     fn check_administration(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
-        let is_of_members = |planned: &&PlannedFault| planned.fault.family() == Family::Membership;
-        match schedule.faults.iter().find(is_of_members) {
+        let needs_one = |it: &&PlannedFault| it.fault.kind().description().needs.administrator;
+        match schedule.faults.iter().find(needs_one) {
             Some(PlannedFault { id, fault, .. }) if self.administration.is_none() => {
-                Err(ScheduleError::NoAdministration { id: *id, fault: *fault })
+                Err(ScheduleError::NoAdministration { id: *id, fault: fault.kind() })
             }
             _ => Ok(()),
         }
     }
 
-    /// The course of one fault: waits for its time, injects it, waits until it is over and heals it.
-    async fn befall<F: FnMut(Moment, &FaultRecord)>(
+    /// Plays one fault: waits for its time, injects it, waits until it is over and heals it.
+    async fn play_one<F: FnMut(Moment, &FaultRecord)>(
         &self,
         planned: &PlannedFault,
-        stage: &Stage<'_, R, F>,
+        stage: &Stage<'_, F>,
         mut stopping: watch::Receiver<Option<Stop>>,
     ) {
         let at_ns = stage.origin_ns.saturating_add(planned.at_ms * 1_000_000);
@@ -191,17 +183,18 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
         if self.wait(at_ns, &mut stopping).await.is_some() {
             return;
         }
-        let is_free = |node: &str| stage.claims.is_free(planned.fault, node);
-        let names = self.cluster.names();
+        let kind = planned.fault.kind();
+        let is_free = |node: &str| stage.locks.is_free(kind, node);
+        let (names, seed) = (self.cluster.names(), stage.ground.seed);
         let victims = tokio::select! {
             biased;
             _ = stopped(&mut stopping) => return,
-            victims = victims::choose(planned, stage.seed, names, self.roles, is_free) => victims,
+            victims = victims::choose(planned, seed, names, self.roles, is_free) => victims,
         };
         let mut happened = FaultRecord {
             id: planned.id,
-            fault: planned.fault.name().to_owned(),
-            family: planned.fault.family(),
+            fault: kind.name().to_owned(),
+            family: kind.family(),
             target: victims.how,
             nodes: victims.nodes,
             parameters: parameters(planned),
@@ -211,16 +204,18 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
             error: None,
             unhealed: false,
         };
-        let claim = stage.claims.take(planned.id, planned.fault, &happened.nodes);
-        let injected = match &claim {
+        let lock = stage.locks.take(planned.id, kind, &happened.nodes);
+        let injected = match &lock {
             Ok(_) => {
                 stage.record(Moment::Coming, &happened);
-                inject(&stage.means, planned, stage.seed, &happened.nodes).await
+                inject(planned, stage.ground, &happened.nodes).await
             }
-            Err((node, by)) => Err(InjectError::Taken { node: node.clone(), by: *by }),
+            Err((node, what, by)) => {
+                Err(InjectError::Taken { node: node.clone(), what: *what, by: *by })
+            }
         };
-        let mut in_force = match injected {
-            Ok(in_force) => in_force,
+        let mut active = match injected {
+            Ok(active) => active,
             Err(error) => {
                 happened.ended_ns = Some((self.clock)());
                 happened.error = Some(error.to_string());
@@ -228,28 +223,19 @@ impl<'a, R: Roles, C: Fn() -> u64> Nemesis<'a, R, C> {
                 return;
             }
         };
-        happened.effects = in_force.effects_so_far();
+        happened.effects = active.effects_so_far();
         stage.record(Moment::Begun, &happened);
         let stop = tokio::select! {
             biased;
             stop = self.wait(until_ns, &mut stopping) => stop,
-            never = in_force.act() => match never {},
+            never = active.act() => match never {},
         };
-        self.heal(in_force, stop, &mut happened).await;
-        stage.record(Moment::Over, &happened);
-    }
-
-    async fn heal(
-        &self,
-        in_force: InForce<'_, R>,
-        stopped: Option<Stop>,
-        happened: &mut FaultRecord,
-    ) {
-        let healed = in_force.heal(stopped == Some(Stop::ShutDown), &self.clock).await;
+        let healed = active.heal(stop == Some(Stop::ShutDown), &self.clock).await;
         happened.ended_ns = Some(healed.ended_ns);
         happened.effects = healed.effects;
         happened.unhealed = healed.unhealed;
         happened.error = healed.error;
+        stage.record(Moment::Over, &happened);
     }
 
     /// Waits until `until_ns` by the clock, or until stopped.
@@ -299,9 +285,27 @@ fn log(moment: Moment, FaultRecord { nodes, parameters, effects, error, .. }: &F
     }
 }
 
+/// Injects `planned` into `nodes`.
+async fn inject<'a>(
+    planned: &'a PlannedFault,
+    ground: Ground<'a>,
+    nodes: &[String],
+) -> Result<Box<dyn Active + 'a>, InjectError> {
+    let cluster = ground.cluster;
+    let named =
+        |name: &String| cluster.node(name).ok_or_else(|| InjectError::UnknownNode(name.clone()));
+    let links = links::hit(planned, ground.seed, cluster.names(), nodes);
+    let nodes: Vec<&NodeProcess> = nodes.iter().map(named).collect::<Result<_, _>>()?;
+    if nodes.is_empty() {
+        return Err(InjectError::NoVictim);
+    }
+    let are_named = matches!(planned.target, Target::Nodes(_));
+    planned.fault.inject(Site { ground, id: planned.id, nodes, are_named, links }).await
+}
+
 /// What the fault was given, defaults included.
 fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
-    let mut parameters = planned.fault.in_full(&planned.parameters);
+    let mut parameters = planned.fault.parameters();
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
     parameters
 }

@@ -52,18 +52,6 @@ pub struct FaultRecord {
     pub unhealed: bool,
 }
 
-impl FaultRecord {
-    /// Whether it accounts for a victim having no process while it is in force.
-    pub fn may_end_processes(&self) -> bool {
-        match self.family {
-            Family::Process => !["pause", "stutter"].contains(&self.fault.as_str()),
-            Family::Disk => true,
-            Family::Membership => self.fault == "replace-node",
-            Family::Partition | Family::Link | Family::Clock => false,
-        }
-    }
-}
-
 /// One measured consequence of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effect {

@@ -188,22 +188,22 @@ fn close_pauses(schedule: &mut Schedule) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::convert::Infallible;
 
     use super::*;
-    use crate::fault::{Fault, Target};
+    use crate::fault::Target;
+    use crate::fault::process::Kill;
 
     fn schedule(faults: u32) -> Schedule {
         let planned = |id: u32| PlannedFault {
             id,
             at_ms: 2_000 + 4_000 * u64::from(id),
             duration_ms: 2_000,
-            fault: Fault::Kill,
+            fault: Kill::default().into(),
             target: Target::Random,
-            parameters: BTreeMap::new(),
         };
-        Schedule { seed: 1, faults: (0..faults).map(planned).collect(), lulls: Vec::new() }
+        Schedule { seed: 1, faults: (0..faults).map(planned).collect(), read_only: Vec::new() }
     }
 
     fn ids(schedule: &Schedule) -> Vec<u32> {

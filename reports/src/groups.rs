@@ -195,21 +195,7 @@ fn in_force(found: &Counterexample, faults: &[FaultRecord]) -> BTreeSet<String> 
             && fault.began_ns <= from
             && fault.ended_ns.is_none_or(|ended| until <= ended)
     };
-    faults.iter().filter(covers).map(what_was_done).collect()
-}
-
-/// A fault as something that was going on: `n3 was cut off`.
-fn what_was_done(fault: &FaultRecord) -> String {
-    let nodes = fault.nodes.join(", ");
-    let were = if fault.nodes.len() == 1 { "was" } else { "were" };
-    match fault.fault.as_str() {
-        "isolate" | "leader-from-followers" => format!("{nodes} {were} cut off"),
-        "clients-from-leader" => format!("{nodes} {were} cut off from clients"),
-        "flapping" => format!("{nodes} {were} cut off again and again"),
-        "pause" => format!("{nodes} {were} paused"),
-        "stutter" => format!("{nodes} {were} stopped again and again"),
-        name => format!("{name} of {nodes} was in force"),
-    }
+    faults.iter().filter(covers).map(FaultRecord::in_words).collect()
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use clap::ValueEnum;
 use partita_checker::formats::Format;
 use partita_checker::{ENGINES, ISOLATION_LEVELS, MODELS};
-use partita_nemesis::fault::{Description, FAULTS};
 use partita_nemesis::recipes::{self, RECIPES};
-use partita_nemesis::{Family, MENUS, Tier};
+use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, Tier};
 use partita_raft_node::mutations::{self, MutationInfo, Shows};
 use partita_raft_node::sim::scenarios::scenarios;
 use partita_workloads::catalogue::WORKLOADS;
@@ -280,19 +279,19 @@ fn scenario_entries() -> Vec<Entry> {
 }
 
 fn faults() -> Vec<Section> {
-    let sets = MENUS.iter().map(|it| {
+    let sets = FAULT_SETS.iter().map(|it| {
         let try_it = format!("partita run --nemesis {}", it.name);
         Entry::new(it.name, it.summary).detail("try it", try_it)
     });
     let mut sections = vec![Section {
         key: "fault_sets",
-        heading: "menus and faults (--nemesis, one or several joined by commas)".to_owned(),
+        heading: "fault sets and faults (--nemesis, one or several joined by commas)".to_owned(),
         entries: sets.collect(),
     }];
     let mut family = None;
-    for fault in &FAULTS {
-        if family.replace(fault.family) != Some(fault.family) {
-            let heading = format!("faults: {}", heading_of(fault.family));
+    for fault in FAULTS {
+        if family.replace(fault.family()) != Some(fault.family()) {
+            let heading = format!("faults: {}", heading_of(fault.family()));
             sections.push(Section { key: Kind::Faults.word(), heading, entries: Vec::new() });
         }
         if let Some(section) = sections.last_mut() {
@@ -302,11 +301,11 @@ fn faults() -> Vec<Section> {
     sections
 }
 
-fn fault_entry(fault: &Description) -> Entry {
-    let tiers = Tier::ALL.into_iter().filter(|tier| tier.has(fault.fault));
+fn fault_entry(fault: FaultKind) -> Entry {
+    let tiers = Tier::ALL.into_iter().filter(|tier| fault.fits(*tier));
     let labs: Vec<&str> = tiers.map(Tier::name).collect();
-    let parameters: Vec<Value> = fault
-        .parameters
+    let listed = fault.parameters();
+    let parameters: Vec<Value> = listed
         .iter()
         .map(|it| {
             json!({
@@ -314,20 +313,21 @@ fn fault_entry(fault: &Description) -> Entry {
             })
         })
         .collect();
-    let mut entry = Entry::new(fault.name, fault.summary)
-        .field("family", json!(fault.family))
+    let drawn = fault.description().drawn;
+    let mut entry = Entry::new(fault.name(), fault.description().summary)
+        .field("family", json!(fault.family()))
         .field("labs", json!(labs))
-        .field("shortest_ms", json!(fault.shortest_ms))
-        .field("longest_ms", json!(fault.longest_ms))
+        .field("shortest_ms", json!(drawn.shortest_ms))
+        .field("longest_ms", json!(drawn.longest_ms))
         .field("parameters", json!(parameters))
-        .detail("breaks", heading_of(fault.family))
-        .detail("drawn for", format!("{} ms to {} ms", fault.shortest_ms, fault.longest_ms))
+        .detail("breaks", heading_of(fault.family()))
+        .detail("drawn for", format!("{} ms to {} ms", drawn.shortest_ms, drawn.longest_ms))
         .detail("labs", labs.join(", "));
-    for it in fault.parameters {
+    for it in listed {
         let text = format!("{}; {} (default {})", it.summary, it.unit, it.default);
         entry = entry.note(format!("{}: {text}", it.name)).detail(it.name, text);
     }
-    entry.detail("try it", format!("partita run --nemesis {}", fault.name))
+    entry.detail("try it", format!("partita run --nemesis {}", fault.name()))
 }
 
 /// What a family of faults breaks.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partita_checker::{EventKind, ProcessId};
-use partita_nemesis::Lull;
+use partita_nemesis::ReadOnlyPhase;
 use partita_workloads::client::{Client, ClientOptions, Dial, Endpoint, Protocol};
 use partita_workloads::{Completion, Generator, Invocation};
 use rand::rngs::ChaCha8Rng;
@@ -31,7 +31,7 @@ pub struct Load {
     /// The source of operations.
     pub generator: Mutex<Box<dyn Generator>>,
     /// When clients only read, from `began` on.
-    pub lulls: Vec<Lull>,
+    pub read_only: Vec<ReadOnlyPhase>,
     /// When clients, and the schedule, began.
     pub began: Instant,
     /// Where events go.
@@ -58,7 +58,7 @@ impl Load {
     /// The next operation; none while clients pause.
     fn next_invocation(&self) -> Option<Invocation> {
         let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let only_reads = self.lulls.iter().any(|lull| lull.is_on(at_ms));
+        let only_reads = self.read_only.iter().any(|phase| phase.is_on(at_ms));
         let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
         if only_reads { generator.next_read() } else { Some(generator.next_invocation()) }
     }

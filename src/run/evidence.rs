@@ -126,7 +126,11 @@ mod tests {
 
     use partita_checker::Nanoseconds;
     use partita_checker::formats::{self, ReadOptions};
-    use partita_nemesis::{Effect, Fault};
+    use partita_nemesis::fault::clock::ClockStep;
+    use partita_nemesis::fault::disk::PowerLossAll;
+    use partita_nemesis::fault::partition::Isolate;
+    use partita_nemesis::fault::process::Kill;
+    use partita_nemesis::{Effect, FaultKind};
 
     use super::*;
 
@@ -152,7 +156,7 @@ mod tests {
         formats::read("made", lines.as_bytes(), &ReadOptions::default()).expect("reads").history
     }
 
-    fn fault(id: u32, fault: Fault, effect: (&str, f64, &str)) -> FaultRecord {
+    fn fault(id: u32, fault: FaultKind, effect: (&str, f64, &str)) -> FaultRecord {
         let (what, amount, unit) = effect;
         FaultRecord {
             id,
@@ -180,8 +184,8 @@ mod tests {
     #[test]
     fn one_fault_without_effect_costs_itself_and_not_the_run() {
         let under = history(&[(0, "write"), (1_500, "read")]);
-        let mut faults: Vec<_> = (0..64).map(|id| fault(id, Fault::Isolate, DROPPED)).collect();
-        faults.push(fault(64, Fault::ClockStep, UNREAD));
+        let mut faults: Vec<_> = (0..64).map(|id| fault(id, Isolate::KIND, DROPPED)).collect();
+        faults.push(fault(64, ClockStep::KIND, UNREAD));
         let weighed = weigh(&under, &faults);
         assert_eq!((weighed.counted, weighed.reasons.len()), (64, 0), "{weighed:?}");
         assert_eq!(weighed.notes.len(), 1);
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn a_run_none_of_whose_faults_was_felt_proves_nothing_and_says_why() {
         let under = history(&[(0, "write"), (1_500, "read")]);
-        let weighed = weigh(&under, &[fault(0, Fault::ClockStep, UNREAD)]);
+        let weighed = weigh(&under, &[fault(0, ClockStep::KIND, UNREAD)]);
         assert_eq!(weighed.counted, 0);
         assert!(weighed.reasons.iter().any(|it| it.contains("none of the faults")), "{weighed:?}");
         assert!(weighed.reasons.iter().any(|it| it.contains("read the clocks")), "{weighed:?}");
@@ -202,21 +206,21 @@ mod tests {
     #[test]
     fn a_fault_whose_victim_another_one_holds_costs_itself_only() {
         let under = history(&[(0, "write"), (1_500, "read")]);
-        let mut taken = fault(1, Fault::Kill, KILLED);
+        let mut taken = fault(1, Kill::KIND, KILLED);
         taken.effects.clear();
         taken.error = Some("n1 is hit by fault 0 already".to_owned());
-        let weighed = weigh(&under, &[fault(0, Fault::Isolate, DROPPED), taken.clone()]);
+        let weighed = weigh(&under, &[fault(0, Isolate::KIND, DROPPED), taken.clone()]);
         assert_eq!((weighed.counted, weighed.reasons.len()), (1, 0), "{weighed:?}");
         assert!(weighed.notes[0].contains("hit by fault 0"), "{weighed:?}");
         // One that left a node dead costs the run.
         taken.unhealed = true;
-        let weighed = weigh(&under, &[fault(0, Fault::Isolate, DROPPED), taken]);
+        let weighed = weigh(&under, &[fault(0, Isolate::KIND, DROPPED), taken]);
         assert!(weighed.reasons[0].contains("was not undone"), "{weighed:?}");
     }
 
     #[test]
     fn a_loss_of_all_power_shows_in_what_was_acknowledged_before_and_read_after() {
-        let dark = [fault(0, Fault::PowerLossAll, KILLED)];
+        let dark = [fault(0, PowerLossAll::KIND, KILLED)];
         let across = history(&[(0, "write"), (3_000, "read")]);
         assert_eq!(weigh(&across, &dark).counted, 1, "nothing came back under it");
         for nothing in [&[(0, "write"), (1_500, "read")][..], &[(1_500, "write"), (3_000, "read")]]
@@ -224,14 +228,14 @@ mod tests {
             let weighed = weigh(&history(nothing), &dark);
             assert!(weighed.reasons.iter().any(|it| it.contains("too few updates")), "{weighed:?}");
         }
-        let isolated = [fault(0, Fault::Isolate, DROPPED)];
+        let isolated = [fault(0, Isolate::KIND, DROPPED)];
         assert_eq!(weigh(&across, &isolated).counted, 0, "a partition shows in what is answered");
     }
 
     #[test]
     fn a_stall_of_the_controller_is_said_instead_of_blaming_the_fault() {
         let across = history(&[(0, "write"), (3_000, "read")]);
-        let faults = [fault(0, Fault::Isolate, DROPPED), fault(1, Fault::PowerLossAll, KILLED)];
+        let faults = [fault(0, Isolate::KIND, DROPPED), fault(1, PowerLossAll::KIND, KILLED)];
         let stall = Stall { began_ns: Nanoseconds(900), length_ns: Nanoseconds(300) };
         let weighed = super::weigh(&across, &faults, 3, true, &[stall]);
         assert_eq!((weighed.counted, weighed.reasons.len()), (1, 0), "{weighed:?}");

@@ -70,7 +70,7 @@ impl FaultLog {
         let inner = self.lock();
         let explains = |fault: &&FaultRecord| {
             fault.ended_ns.is_none()
-                && fault.may_end_processes()
+                && fault.explains_exit()
                 && fault.nodes.iter().any(|victim| victim == node)
         };
         inner.faults.values().find(explains).map(|fault| fault.id)

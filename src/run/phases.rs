@@ -191,7 +191,7 @@ fn load(
 ) -> Arc<Load> {
     Arc::new(Load {
         generator: Mutex::new(plan.workload.generator(plan.spec.seed)),
-        lulls: schedule.lulls.clone(),
+        read_only: schedule.read_only.clone(),
         began: Instant::now(),
         recorder,
         endpoints: cluster_setup::endpoints(plan, cluster),

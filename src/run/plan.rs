@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use partita_checker::Options;
-use partita_nemesis::{Fault, Menu, PlannedCommand, Schedule, Script, ScriptError, Tier};
+use partita_nemesis::{FaultKind, FaultSet, PlannedCommand, Schedule, Script, ScriptError, Tier};
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice};
 use partita_workloads::WorkloadInfo;
@@ -34,8 +34,8 @@ pub struct Plan {
 /// Where a run's faults come from.
 #[derive(Debug, Clone)]
 pub enum Faults {
-    /// They are drawn from a menu.
-    Drawn(Menu),
+    /// They are drawn from a fault set.
+    Drawn(FaultSet),
     /// Somebody wrote them down.
     Written(Script),
 }
@@ -49,12 +49,12 @@ impl Faults {
     /// [`Failure`] if a name is unknown, a schedule has a mistake, or the target cannot have what was
     /// asked for by name.
     pub fn of(spec: &FaultsSpec, target: &Target) -> Result<Self, Failure> {
-        let cannot = |fault: Fault| !target.can_have(fault);
+        let cannot = |fault: FaultKind| !target.can_have(fault);
         match spec {
             FaultsSpec::Draw(set) => {
-                let menu = names::faults(set)?.without(cannot);
-                let menu = menu.map_err(|fault| target.refusal(fault));
-                Ok(Self::Drawn(menu.or_usage(|| format!("faults {set}"))?))
+                let possible = names::faults(set)?.without(cannot);
+                let possible = possible.map_err(|fault| target.refusal(fault));
+                Ok(Self::Drawn(possible.or_usage(|| format!("faults {set}"))?))
             }
             FaultsSpec::Schedule(document) => {
                 let script = Script::parse(&document.name, &document.toml)
@@ -76,7 +76,9 @@ impl Faults {
     pub fn schedule(&self, nodes: &[String], spec: &RunSpec) -> Result<Schedule, ScriptError> {
         let time = spec.time.duration();
         match self {
-            Self::Drawn(menu) => Ok(Schedule::draw_with_scenes(menu, nodes, time, spec.seed)),
+            Self::Drawn(set) => {
+                Ok(Schedule::draw_with_scripted_phases(set, nodes, time, spec.seed))
+            }
             Self::Written(script) => script.for_run(time, spec.seed),
         }
     }
@@ -84,7 +86,7 @@ impl Faults {
     /// What they are called in reports.
     pub fn name(&self) -> String {
         match self {
-            Self::Drawn(menu) => menu.to_string(),
+            Self::Drawn(set) => set.to_string(),
             Self::Written(script) => script.name.clone(),
         }
     }
@@ -92,7 +94,7 @@ impl Faults {
     /// Whether the run is to have any.
     pub fn are_wanted(&self) -> bool {
         match self {
-            Self::Drawn(menu) => menu.faults().next().is_some(),
+            Self::Drawn(set) => set.faults().next().is_some(),
             Self::Written(script) => !script.faults.is_empty(),
         }
     }
@@ -133,9 +135,9 @@ impl Plan {
                 self.target.name
             )));
         }
-        if let Faults::Drawn(menu) = self.faults {
-            let menu = menu.fitted(tier).or_usage(|| "the faults".to_owned())?;
-            self.faults = Faults::Drawn(menu);
+        if let Faults::Drawn(set) = self.faults {
+            let set = set.fitted(tier).or_usage(|| "the faults".to_owned())?;
+            self.faults = Faults::Drawn(set);
         }
         let schedule = self.schedule().or_usage(|| "the schedule".to_owned())?;
         schedule.check_tier(tier).or_usage(|| self.faults.name())?;

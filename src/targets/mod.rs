@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use partita_nemesis::{Fault, Ports};
+use partita_nemesis::{FaultKind, Ports};
 use partita_reports::spec::{Document, TargetSpec};
 use partita_workloads::client::template::fill;
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
@@ -144,7 +144,7 @@ pub enum TargetError {
         /// The target's name.
         target: String,
         /// The fault.
-        fault: Fault,
+        fault: FaultKind,
         /// The fields that are missing, joined by commas.
         lacks: String,
     },
@@ -264,21 +264,21 @@ impl Target {
     }
 
     /// What the description lacks of what `fault` needs, where that is the target's matter.
-    fn lacks(&self, fault: Fault) -> Vec<&'static str> {
+    fn lacks(&self, fault: FaultKind) -> Vec<&'static str> {
         match fault {
-            Fault::TransferLeadership => self.protocol.lacks(Change::Transfer),
+            fault if fault.moves_leadership() => self.protocol.lacks(Change::Transfer),
             fault if fault.changes_members() => self.protocol.lacks(Change::Add),
             _ => Vec::new(),
         }
     }
 
     /// Whether the description says how `fault` is done, where that is the target's matter.
-    pub fn can_have(&self, fault: Fault) -> bool {
+    pub fn can_have(&self, fault: FaultKind) -> bool {
         self.lacks(fault).is_empty()
     }
 
     /// That the description does not say how `fault` is done, and what it lacks.
-    pub fn refusal(&self, fault: Fault) -> TargetError {
+    pub fn refusal(&self, fault: FaultKind) -> TargetError {
         let lacks = self.lacks(fault).join(", ");
         TargetError::Lacks { target: self.name.clone(), fault, lacks }
     }
@@ -347,6 +347,8 @@ fn open(name: &Spanned<String>, text: &str) -> Result<Arc<dyn Protocol>, TableEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use partita_nemesis::fault::membership::{ReplaceNode, TransferLeadership};
+    use partita_nemesis::fault::process::Kill;
 
     #[test]
     fn a_node_is_told_of_every_node_and_every_planted_bug() {
@@ -434,11 +436,11 @@ mod tests {
     #[test]
     fn a_fault_is_told_what_the_description_lacks() {
         let bare = Target::parse("mine.toml", PLAIN).expect("a target");
-        assert_eq!(bare.lacks(Fault::TransferLeadership), ["transfer"]);
+        assert_eq!(bare.lacks(TransferLeadership::KIND), ["transfer"]);
         let everything = ["add", "remove", "members", "member", "voter"];
-        assert_eq!(bare.lacks(Fault::ReplaceNode), everything);
-        assert!(bare.can_have(Fault::Kill));
+        assert_eq!(bare.lacks(ReplaceNode::KIND), everything);
+        assert!(bare.can_have(Kill::KIND));
         let own = Target::find("raft-node").expect("built in");
-        assert!(partita_nemesis::FAULTS.iter().all(|row| own.can_have(row.fault)));
+        assert!(partita_nemesis::FAULTS.into_iter().all(|fault| own.can_have(fault)));
     }
 }

@@ -5,7 +5,10 @@ use std::io;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use partita_nemesis::Fault;
+use partita_nemesis::fault::clock::{ClockStep, Jump};
+use partita_nemesis::fault::membership::TransferLeadership;
+use partita_nemesis::fault::partition::MajoritiesRing;
+use partita_nemesis::fault::process::Pause;
 use partita_nemesis::testing::{TestError, TestLab};
 
 /// How long anything may take that must work.
@@ -86,7 +89,7 @@ fn it_can_be_ignored(_lab: TestLab) {
 fn clocks_can_be_moved(lab: TestLab) -> Result<(), Box<dyn std::error::Error>> {
     let script = "while true; do date +%s; sleep 0.01; done";
     lab.start("n1", Command::new("sh").args(["-c", script]))?;
-    let jump = lab.fault(Fault::ClockStep).on(["n1"]).with("by", "2h").inject()?;
+    let jump = lab.fault(ClockStep { by: "2h".parse::<Jump>()? }).on(["n1"]).inject()?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let begun = std::time::Instant::now();
     let is_late = |line: &str| line.parse().is_ok_and(|seconds: u64| seconds > now + 3_600);
@@ -103,12 +106,10 @@ fn what_a_fault_cannot_be_given_is_refused(lab: TestLab) {
     let error = |injection: partita_nemesis::testing::Injection<'_>| {
         injection.inject().expect_err("refused").to_string()
     };
-    let unknown = error(lab.fault(Fault::Pause).with("colour", "blue"));
-    assert_eq!(unknown, "pause: it has no parameter `colour`");
-    let wrong = error(lab.fault(Fault::Delay).with("delay", "blue"));
-    assert!(wrong.starts_with("delay: delay: expected"), "{wrong}");
-    let stopped = error(lab.fault(Fault::Pause).on(["n1"]));
+    let ring = error(lab.fault(MajoritiesRing::default()).on(["n1"]));
+    assert_eq!(ring, "majorities-ring: it cannot be aimed at n1");
+    let stopped = error(lab.fault(Pause::default()).on(["n1"]));
     assert_eq!(stopped, "pause: n1 is not running");
-    let administered = error(lab.fault(Fault::TransferLeadership));
+    let administered = error(lab.fault(TransferLeadership::default()));
     assert!(administered.starts_with("transfer-leadership: "), "{administered}");
 }

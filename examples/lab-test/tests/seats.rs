@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use partita_checker::{Recorder, Spec};
-use partita_nemesis::Fault;
+use partita_nemesis::fault::process::Pause;
 use partita_nemesis::testing::TestLab;
 
 const PORT: u16 = 7000;
@@ -106,7 +106,7 @@ fn an_oversold_seat_is_found(lab: TestLab) {
 fn a_paused_server_answers_late(lab: TestLab) {
     start(&lab, &[]);
     let recorder = Recorder::default();
-    let pause = lab.fault(Fault::Pause).on(["n1"]).inject().expect("paused");
+    let pause = lab.fault(Pause::default()).on(["n1"]).inject().expect("paused");
     // The kernel takes the connection, the server does not answer.
     let error = reserve(&lab, &recorder, PATIENCE).expect_err("no answer");
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");

@@ -15,11 +15,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod gate;
-pub(crate) mod in_force;
 #[cfg(target_arch = "x86_64")]
 mod install;
 mod page;
-pub mod parameters;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod rehearsal;
 #[cfg(target_arch = "x86_64")]
@@ -42,7 +40,6 @@ use nix::sys::stat::fstat;
 
 pub use page::Seen;
 use page::{CLOCKS, Page, true_times};
-use parameters::Clocks;
 use timeline::{Rate, Timeline};
 
 use crate::watch::listener::{Listener, Notice};
@@ -52,6 +49,29 @@ use crate::watch::listener::{Listener, Notice};
 const COARSE_LAG: Duration = Duration::from_millis(20);
 /// The name under which the page appears in a node's memory map.
 const FILE: &str = "/memfd:partita-clock";
+
+/// Which clocks change their rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// Realtime and monotonic.
+    Both,
+    /// Those that tell the time of day.
+    Realtime,
+    /// Those that only ever go forward.
+    Monotonic,
+}
+
+impl Clocks {
+    /// Whether those that tell the time of day are among them.
+    pub fn realtime(self) -> bool {
+        self != Clocks::Monotonic
+    }
+
+    /// Whether those that only ever go forward are among them.
+    pub fn monotonic(self) -> bool {
+        self != Clocks::Realtime
+    }
+}
 
 /// The clocks of one node, whatever processes it consists of over time.
 #[derive(Debug)]
@@ -119,6 +139,11 @@ impl NodeClock {
         let timelines = std::array::from_fn(|_| Timeline::truth());
         let state = Mutex::new(State { timelines, changed: None });
         Ok(NodeClock { node: node.to_owned(), page, state, gate: Mutex::default() })
+    }
+
+    /// The name of the node whose clocks they are.
+    pub fn node(&self) -> &str {
+        &self.node
     }
 
     /// Sets the realtime clocks so far from the truth, in nanoseconds, to go on at the true rate.

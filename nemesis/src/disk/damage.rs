@@ -8,10 +8,17 @@ use std::path::{Path, PathBuf};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::parameters::Spot;
-
 /// The most that is cut off a file, in bytes, so that it can be mended.
 const MOST_CUT: u64 = 256 << 20;
+
+/// Where a bit is flipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// At a random byte of the first half.
+    Random,
+    /// At this byte.
+    At(u64),
+}
 
 /// A file that was damaged, and how to mend it.
 #[derive(Debug)]

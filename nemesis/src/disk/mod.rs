@@ -15,14 +15,12 @@
 mod call;
 mod contents;
 pub(crate) mod damage;
-pub(crate) mod force;
 mod identity;
 mod image;
 mod journal;
 mod ledger;
 mod mapped;
 mod names;
-pub(crate) mod parameters;
 mod probe;
 mod restore;
 mod trouble;
@@ -40,6 +38,7 @@ pub(crate) use probe::probe;
 pub(crate) use trouble::Fate;
 
 pub use contents::Tear;
+pub use damage::Spot;
 pub use image::NameModel;
 pub use restore::Loss;
 pub use trouble::{Operations, Tally, Trouble, Writes};
@@ -157,11 +156,6 @@ pub struct Troubled {
 }
 
 impl Troubled {
-    /// Whether the disk is only slow.
-    pub(crate) fn is_slowness(&self) -> bool {
-        self.disk.shared.state().armed.as_ref().is_some_and(trouble::Armed::is_slowness)
-    }
-
     /// What the trouble did up to now.
     pub fn tally(&self) -> Tally {
         self.disk.shared.state().armed.as_ref().map(|armed| armed.tally).unwrap_or_default()

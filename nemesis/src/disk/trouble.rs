@@ -97,11 +97,6 @@ impl Armed {
         Armed { trouble, rng, tally: Tally::default() }
     }
 
-    /// Whether it makes nothing fail.
-    pub(super) const fn is_slowness(&self) -> bool {
-        matches!(self.trouble, Trouble::Slow { .. })
-    }
-
     /// What becomes of a call that does `deed`; counts it.
     pub(super) fn judge(&mut self, deed: Deed) -> Fate {
         match (&mut self.trouble, deed) {

@@ -1,190 +1,350 @@
-//! Names every fault once: what it is called, what it breaks, what it can be given.
+//! The faults, each one typed value in a file of its own: `fault/<family>/<name>.rs`.
 //!
-//! [`FAULTS`] is the only table; listing, parsing menus, checking and drawing schedules all read
-//! it. Each family has its rows in a file of its own. How a fault is done to a cluster is in
-//! [`crate::nemesis`].
+//! A fault's file says all there is to say about it: its name and parameters with their units, what
+//! it needs of a lab, what it has to itself of its victims, whether it explains that a node ends, how
+//! its effect counts as evidence ([`Description`]); how it is drawn, what it is aimed at, and how it
+//! is injected, measured and healed (`FaultType`). [`Fault`] is any of these values, [`FaultKind`]
+//! any of the types; nothing else knows which there are but the list of each family, from which
+//! [`FAULTS`] is made.
 
-mod clock;
-mod disk;
-pub(crate) mod link;
-pub(crate) mod links;
-pub(crate) mod membership;
-pub(crate) mod partition;
-pub(crate) mod process;
+pub mod clock;
+mod description;
+pub mod disk;
+pub mod link;
+mod links;
+pub mod membership;
+pub mod partition;
+pub mod process;
+pub(crate) mod read;
+pub mod set;
+pub(crate) mod site;
 pub(crate) mod target;
-pub(crate) mod units;
+pub(crate) mod values;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use rand::rngs::ChaCha8Rng;
+use rand::seq::IndexedRandom;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::lab::{Link, Tier};
 use crate::record::Family;
 
-pub use links::Direction;
+pub use description::{Description, Drawn, Parameter, Reach, Resource, Shows};
+pub(crate) use description::{Keeps, ShownBy, Victims};
+pub use links::{Clients, Direction, Links, NamedLinks};
+pub use read::{ListedParameter, ParameterError};
+pub(crate) use site::{Active, InjectError, Injecting, Site};
 pub use target::{Target, TargetError};
+pub use values::{Answer, Bytes, Count, Percent, Share, Time, ValueError};
 
-/// What can befall a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Fault {
-    /// One node and its peers cannot hear each other.
-    Isolate,
-    /// Two halves of the nodes cannot hear each other.
-    Halves,
-    /// A minority and the majority cannot hear each other.
-    MajorityMinority,
-    /// Every node hears a majority, each another one.
-    MajoritiesRing,
-    /// Two halves cannot hear each other, but one node hears both.
+/// What a fault is aimed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The victims themselves.
+    Nodes,
+    /// Links of the victims, or such as are named.
+    Links(LinkChoice),
+    /// The links between the victims, filled up with others to so many, and the rest.
+    Split(SplitSize),
+    /// The links between the halves of those that are no victims.
     Bridge,
-    /// One node and its peers hear each other in one direction only.
-    OneWay,
-    /// The leader and its followers cannot hear each other.
-    LeaderFromFollowers,
-    /// The clients and the leader cannot hear each other.
-    ClientsFromLeader,
-    /// One node and its peers cannot hear each other again and again.
-    Flapping,
-    /// Some links carry nothing.
-    Cut,
-    /// Links take long.
-    Delay,
-    /// Links lose frames.
-    Loss,
-    /// Links lose frames in bursts.
-    BurstLoss,
-    /// Links deliver frames twice.
-    Duplicate,
-    /// Links deliver frames out of order.
-    Reorder,
-    /// Links flip bits.
-    Corrupt,
-    /// Links carry little in a second.
-    Rate,
-    /// Links keep everything for a while.
-    Hold,
-    /// Connections are reset again and again.
-    Reset,
-    /// A node stops in its tracks and later goes on.
-    Pause,
-    /// A node stops and goes on again and again.
-    Stutter,
-    /// A node dies by SIGKILL and is started again.
-    Kill,
-    /// A node is asked to end and is started again.
-    Terminate,
-    /// All nodes die at once and are started again.
-    KillAll,
-    /// Nodes are restarted one after the other.
-    RollingRestart,
-    /// Nodes are restarted at moments within an election.
-    RestartVoters,
-    /// A node's realtime clock is set wrong.
-    ClockStep,
-    /// A node's realtime clock jumps there and back again.
-    ClockStrobe,
-    /// A node's clocks go too fast or too slowly.
-    ClockRate,
-    /// A node's machine loses power and is started again.
-    PowerLoss,
-    /// All nodes' machines lose power at once, and are started again at once.
-    PowerLossAll,
-    /// A node's disk fails writes or syncs.
-    DiskError,
-    /// A node's disk has no room.
-    DiskFull,
-    /// A node's disk takes long to sync.
-    DiskSlow,
-    /// A bit of a node's files is wrong.
-    BitFlip,
-    /// A file of a node is cut short.
-    Truncate,
-    /// The leader hands over to another node.
-    TransferLeadership,
-    /// A node joins the members.
-    AddNode,
-    /// A node leaves the members, and comes back.
-    RemoveNode,
-    /// A node leaves the members and is taken down, and comes back.
-    ReplaceNode,
+    /// The links between all nodes that are no neighbours in a random ring.
+    Ring,
 }
 
-/// What a fault is, for people and for the code that draws and checks schedules.
-#[derive(Debug, Clone, Copy)]
-pub struct Description {
-    /// The fault.
-    pub fault: Fault,
-    /// Its name on the command line and in files.
-    pub name: &'static str,
-    /// What part of a machine it breaks.
-    pub family: Family,
-    /// What it does, in one line.
-    pub summary: &'static str,
-    /// How many victims it can have.
-    pub reach: Reach,
-    /// The shortest time it is drawn for, in milliseconds.
-    pub shortest_ms: u64,
-    /// The longest time it is drawn for, in milliseconds.
-    pub longest_ms: u64,
-    /// What a planned fault can say about it beside its time and duration.
-    pub parameters: &'static [Parameter],
+/// Which links a fault hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkChoice {
+    pub(crate) direction: Direction,
+    pub(crate) clients: Clients,
+    /// The links, if they are named.
+    pub(crate) named: Option<NamedLinks>,
+    /// Whether what it does reaches programs as if a node had sent it.
+    pub(crate) is_believed: bool,
 }
 
-/// How many victims a fault can have.
+/// How many nodes are split from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// One node.
-    One,
-    /// Fewer nodes than would keep the others from a majority.
-    Minority,
-    /// Half of the nodes, rounded down, but at least one.
+pub(crate) enum SplitSize {
+    /// Half of them.
     Half,
-    /// Any number of nodes.
-    Any,
+    /// The most that leave a majority.
+    LargestMinority,
+    /// Any number up to that.
+    AnyMinority,
+    /// So many.
+    Exactly(usize),
 }
 
-/// One thing a fault can be given.
-#[derive(Debug, Clone, Copy)]
-pub struct Parameter {
-    /// Its name in a schedule.
-    pub name: &'static str,
-    /// What it decides.
-    pub summary: &'static str,
-    /// The unit, or the words it accepts.
-    pub unit: &'static str,
-    /// What holds if a schedule does not say.
-    pub default: &'static str,
-    /// Whether it can have a value. Victims are read as a [`Target`] instead.
-    pub(crate) accepts: fn(&str) -> bool,
+/// One fault, the value of which says its parameters. No answer has a default here: a fault that
+/// forgets one does not compile.
+pub(crate) trait FaultType:
+    Clone + Default + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// What the fault is.
+    const DESCRIPTION: Description;
+
+    /// What it hits.
+    fn aim(&self) -> Aim;
+
+    /// Draws its parameters for a cluster of these nodes, such that it has an effect that can be
+    /// measured within a second on a store that is in use.
+    fn draw(rng: &mut ChaCha8Rng, nodes: &[String]) -> Self;
+
+    /// Injects it. What is returned heals it, at the latest when dropped.
+    fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a>;
 }
 
-/// The name of the parameter that chooses the victims.
-pub const TARGET: &str = "target";
-/// The name of the parameter that chooses the direction in which links are hit.
-pub const DIRECTION: &str = "direction";
-
-pub(crate) const ONE_TARGET: Parameter = Parameter {
-    name: TARGET,
-    summary: "the victim, looked up when the fault begins",
-    unit: "leader, follower, random or a node's name",
-    default: "random",
-    accepts: is_target,
-};
-
-pub(crate) const ANY_TARGET: Parameter = Parameter {
-    name: TARGET,
-    summary: "the victims, looked up when the fault begins",
-    unit: "leader, follower, followers, random, minority, majority, all or names of nodes",
-    default: "random",
-    accepts: is_target,
-};
-
-/// Whether a text names victims.
-pub(crate) fn is_target(text: &str) -> bool {
-    text.parse::<Target>().is_ok()
+/// A fault of any type, without its type.
+trait AnyFault: fmt::Debug + Send + Sync {
+    fn kind(&self) -> FaultKind;
+    fn parameters(&self) -> BTreeMap<String, String>;
+    fn aim(&self) -> Aim;
+    fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a>;
 }
 
-/// The rows of each family, in the order of [`Fault`].
-const FAMILIES: [&[Description]; 6] =
-    [&partition::ROWS, &link::ROWS, &process::ROWS, &clock::ROWS, &disk::ROWS, &membership::ROWS];
+impl<F: FaultType> AnyFault for F {
+    fn kind(&self) -> FaultKind {
+        FaultKind::of::<F>()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, String> {
+        read::parameters(self)
+    }
+
+    fn aim(&self) -> Aim {
+        FaultType::aim(self)
+    }
+
+    fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
+        FaultType::inject(self, site)
+    }
+}
+
+/// A fault with its parameters: `Fault::from(Delay { .. })`.
+#[derive(Debug, Clone)]
+pub struct Fault(Arc<dyn AnyFault>);
+
+impl Fault {
+    fn new(fault: impl FaultType) -> Fault {
+        Fault(Arc::new(fault))
+    }
+
+    /// What kind of fault it is.
+    pub fn kind(&self) -> FaultKind {
+        self.0.kind()
+    }
+
+    /// All its parameters as they are written, but for its victims.
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        self.0.parameters()
+    }
+
+    /// What it hits.
+    pub(crate) fn aim(&self) -> Aim {
+        self.0.aim()
+    }
+
+    /// The links it names, if it names any.
+    pub(crate) fn named_links(&self) -> Option<Vec<Link>> {
+        match self.aim() {
+            Aim::Links(LinkChoice { named: Some(named), .. }) => {
+                let mut links = named.links().to_vec();
+                links.sort();
+                Some(links)
+            }
+            _ => None,
+        }
+    }
+
+    /// Injects it.
+    pub(crate) fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
+        self.0.inject(site)
+    }
+}
+
+#[cfg(test)]
+impl Fault {
+    /// The fault of that kind with these parameters, as they are written.
+    pub(crate) fn read(kind: FaultKind, words: &[(&str, &str)]) -> Fault {
+        let words: BTreeMap<String, String> =
+            words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
+        kind.with_parameters(&words).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl PartialEq for Fault {
+    fn eq(&self, other: &Fault) -> bool {
+        self.kind() == other.kind() && self.parameters() == other.parameters()
+    }
+}
+
+impl Eq for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind().fmt(f)
+    }
+}
+
+/// The type of a fault, without parameters: one of [`FAULTS`].
+#[derive(Clone, Copy)]
+pub struct FaultKind(&'static Row);
+
+/// What is known of a type of fault.
+struct Row {
+    description: Description,
+    default: fn() -> Fault,
+    read: fn(read::Parameters<'_>) -> Result<Fault, toml::de::Error>,
+    draw: fn(&mut ChaCha8Rng, &[String]) -> Fault,
+}
+
+/// Carries a row, since a generic constant must belong to a type.
+struct RowOf<F>(std::marker::PhantomData<F>);
+
+impl<F: FaultType> RowOf<F> {
+    const ROW: &'static Row = &Row {
+        description: F::DESCRIPTION,
+        default: || Fault::new(F::default()),
+        read: |parameters| F::deserialize(parameters).map(Fault::new),
+        draw: |rng, nodes| Fault::new(F::draw(rng, nodes)),
+    };
+}
+
+impl FaultKind {
+    /// The kind of a type.
+    pub(crate) const fn of<F: FaultType>() -> FaultKind {
+        FaultKind(RowOf::<F>::ROW)
+    }
+
+    /// The fault of that name.
+    pub fn named(name: &str) -> Option<FaultKind> {
+        FAULTS.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What it is.
+    pub fn description(self) -> &'static Description {
+        &self.0.description
+    }
+
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        self.0.description.name
+    }
+
+    /// What part of a machine it breaks.
+    pub fn family(self) -> Family {
+        self.0.description.family
+    }
+
+    /// The fault with the default of every parameter.
+    pub fn with_defaults(self) -> Fault {
+        (self.0.default)()
+    }
+
+    /// Whether a lab of this tier can have it.
+    pub fn fits(self, tier: Tier) -> bool {
+        // The best tier comes first.
+        tier <= self.0.description.needs.lab
+    }
+
+    /// The least tier of a lab that can have it.
+    pub fn needed_tier(self) -> Tier {
+        self.0.description.needs.lab
+    }
+
+    /// Whether a node is no member for a while.
+    pub fn changes_members(self) -> bool {
+        self.0.description.changes_members
+    }
+
+    /// Whether the store is asked to hand its leadership over.
+    pub fn moves_leadership(self) -> bool {
+        self.0.description.needs.administrator && !self.changes_members()
+    }
+
+    /// Draws its parameters.
+    pub(crate) fn draw(self, rng: &mut ChaCha8Rng, nodes: &[String]) -> Fault {
+        (self.0.draw)(rng, nodes)
+    }
+
+    /// Its place in [`FAULTS`].
+    fn place(self) -> usize {
+        FAULTS.iter().position(|kind| kind.name() == self.name()).unwrap_or(FAULTS.len())
+    }
+}
+
+impl PartialEq for FaultKind {
+    fn eq(&self, other: &FaultKind) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for FaultKind {}
+
+impl PartialOrd for FaultKind {
+    fn partial_cmp(&self, other: &FaultKind) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for FaultKind {
+    /// As they are listed.
+    fn cmp(&self, other: &FaultKind) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl fmt::Debug for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Lists the faults of a family, each with the module that holds it.
+macro_rules! faults {
+    ($($module:ident::$fault:ident),+ $(,)?) => {
+        $(pub use $module::$fault;)+
+
+        /// The faults of this family, in the order in which they are listed.
+        pub(super) const FAULTS: &[$crate::fault::FaultKind] =
+            &[$($crate::fault::FaultKind::of::<$fault>()),+];
+
+        $(
+            impl $fault {
+                /// Its kind.
+                pub const KIND: $crate::fault::FaultKind = $crate::fault::FaultKind::of::<$fault>();
+            }
+
+            impl From<$fault> for $crate::fault::Fault {
+                fn from(fault: $fault) -> $crate::fault::Fault {
+                    $crate::fault::Fault::new(fault)
+                }
+            }
+        )+
+    };
+}
+use faults;
+
+const FAMILIES: [&[FaultKind]; 6] = [
+    partition::FAULTS,
+    link::FAULTS,
+    process::FAULTS,
+    clock::FAULTS,
+    disk::FAULTS,
+    membership::FAULTS,
+];
 
 const COUNT: usize = {
     let (mut count, mut family) = (0, 0);
@@ -196,120 +356,84 @@ const COUNT: usize = {
 };
 
 /// Every fault there is, in the order in which they are listed: family by family.
-pub const FAULTS: [Description; COUNT] = {
-    let mut rows = [FAMILIES[0][0]; COUNT];
+pub const FAULTS: [FaultKind; COUNT] = {
+    let mut kinds = [FAMILIES[0][0]; COUNT];
     let (mut count, mut family) = (0, 0);
     while family < FAMILIES.len() {
         let mut place = 0;
         while place < FAMILIES[family].len() {
-            rows[count] = FAMILIES[family][place];
+            kinds[count] = FAMILIES[family][place];
             count += 1;
             place += 1;
         }
         family += 1;
     }
-    rows
+    kinds
 };
 
-impl Description {
-    /// Whether its victims can be chosen.
-    pub(crate) fn has_target(&self) -> bool {
-        self.parameters.iter().any(|it| it.name == TARGET)
-    }
-
-    /// Whom it befalls if nobody says, or if that cannot be said at all.
-    pub(crate) fn default_target(&self) -> Target {
-        let named = self.parameters.iter().find(|it| it.name == TARGET);
-        let default = named.map(|it| it.default.parse().expect("a default is a target"));
-        default.or_else(|| self.fault.fixed_target()).unwrap_or(Target::All)
-    }
-}
-
-impl Fault {
-    /// Its row of [`FAULTS`].
-    pub fn description(self) -> &'static Description {
-        // The table lists the faults in the order of the enum; a test holds it to that.
-        &FAULTS[self as usize]
-    }
-
-    /// Its name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        self.description().name
-    }
-
-    /// What part of a machine it breaks.
-    pub fn family(self) -> Family {
-        self.description().family
-    }
-
-    /// Whom it befalls whatever a schedule says, if it is such a fault.
-    pub(crate) fn fixed_target(self) -> Option<Target> {
-        match self {
-            Fault::LeaderFromFollowers | Fault::ClientsFromLeader => Some(Target::Leader),
-            Fault::MajoritiesRing | Fault::KillAll | Fault::PowerLossAll => Some(Target::All),
-            _ => None,
-        }
-    }
-
-    /// The fewest nodes that it makes sense for, its parameters being the defaults.
-    pub(crate) fn least_nodes(self) -> usize {
-        match (self, self.family()) {
-            (Fault::MajoritiesRing, _) => 4,
-            (Fault::Bridge, _) => 3,
-            (Fault::ClientsFromLeader, _) => 1,
-            (_, Family::Partition | Family::Link) | (Fault::TransferLeadership, _) => 2,
-            // Of three voters, one may be lost beside the one that is out: of two, none.
-            (_, Family::Membership) => 4,
-            _ => 1,
-        }
-    }
-
-    /// Whether a node is no member for a while.
-    pub fn changes_members(self) -> bool {
-        matches!(self, Fault::AddNode | Fault::RemoveNode | Fault::ReplaceNode)
-    }
-
-    /// What it is given if a schedule says `given`: that, and the defaults of all else but the
-    /// victims.
-    pub(crate) fn in_full(self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let named = self.description().parameters.iter().filter(|it| it.name != TARGET);
-        let defaults = named.map(|it| (it.name.to_owned(), it.default.to_owned()));
-        defaults.chain(given.clone()).collect()
-    }
-
-    /// The fault of that name.
-    pub fn named(name: &str) -> Option<Fault> {
-        FAULTS.iter().find(|row| row.name == name).map(|row| row.fault)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+/// One of these values.
+fn one_of<T: Clone>(rng: &mut ChaCha8Rng, values: &[T]) -> T {
+    values.choose(rng).expect("values to choose from").clone()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
-    fn every_fault_has_the_row_of_its_own_name() {
-        for (place, row) in FAULTS.iter().enumerate() {
-            assert_eq!((row.fault as usize, row.fault.name()), (place, row.name));
-            assert_eq!(Fault::named(row.name), Some(row.fault));
-            assert!(row.shortest_ms <= row.longest_ms);
+    fn every_fault_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = FAULTS.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), FAULTS.len());
+        for (place, kind) in FAULTS.into_iter().enumerate() {
+            assert_eq!((FaultKind::named(kind.name()), kind.place()), (Some(kind), place));
+            let drawn = &kind.description().drawn;
+            assert!(drawn.shortest_ms <= drawn.longest_ms, "{kind}");
+            assert_eq!(kind.with_defaults().kind(), kind);
+        }
+        assert!(FAULTS.is_sorted());
+    }
+
+    #[test]
+    fn every_parameter_is_described_and_read_as_it_is_written() {
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned);
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for kind in FAULTS {
+            let described: BTreeSet<&str> =
+                kind.description().parameters.iter().map(|it| it.name).collect();
+            for fault in [kind.with_defaults(), kind.draw(&mut rng, &nodes)] {
+                let parameters = fault.parameters();
+                let written: BTreeSet<&str> = parameters.keys().map(String::as_str).collect();
+                assert_eq!(written, described, "{kind}");
+                assert_eq!(kind.with_parameters(&parameters), Ok(fault), "{kind}");
+            }
+            let mut wrong = kind.with_defaults().parameters();
+            for name in described {
+                let right = wrong.insert(name.to_owned(), String::new()).expect("described");
+                let error = kind.with_parameters(&wrong).expect_err(name).to_string();
+                assert!(error.contains("expected"), "{kind}: {name}: {error}");
+                wrong.insert(name.to_owned(), right);
+            }
         }
     }
 
     #[test]
-    fn every_parameter_accepts_its_own_default_and_not_everything() {
-        for row in &FAULTS {
-            for parameter in row.parameters {
-                let accepts = parameter.accepts;
-                assert!(accepts(parameter.default), "{}: {}", row.name, parameter.name);
-                assert!(!accepts(""), "{}: {}", row.name, parameter.name);
-            }
+    fn a_lesser_lab_has_some_faults_less() {
+        let count = |tier| FAULTS.iter().filter(|kind| kind.fits(tier)).count();
+        let counts = Tier::ALL.map(count);
+        assert_eq!(counts[0], FAULTS.len());
+        assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
+        for kind in FAULTS {
+            assert!(kind.fits(kind.needed_tier()), "{kind}");
+            assert!(kind.fits(Tier::Signals) <= kind.fits(Tier::Proxies), "{kind}");
         }
+        for kind in [link::Loss::KIND, link::BurstLoss::KIND, link::Corrupt::KIND] {
+            assert_eq!(kind.needed_tier(), Tier::Namespaces, "only frames suffer that");
+        }
+        assert_eq!(partition::Isolate::KIND.needed_tier(), Tier::Proxies);
+        assert_eq!(process::Kill::KIND.needed_tier(), Tier::Signals);
     }
 }

@@ -1,12 +1,13 @@
 //! Says how the victims of a fault are chosen: by role, at random, by number or by name.
 
 use std::fmt;
-use std::str::FromStr;
+
+use super::values::{Value, ValueError, text_value};
 
 /// How a fault's victims are chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// Whoever leads when the fault begins.
+    /// The node that leads when the fault begins.
     Leader,
     /// One that does not lead when the fault begins.
     Follower,
@@ -40,13 +41,8 @@ pub(crate) fn is_role(name: &str) -> bool {
     ROLES.iter().any(|(role, _)| *role == name)
 }
 
-/// A target that names nobody.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "target {0:?} names no node: expected leader, follower, followers, random, minority, majority, \
-     all or names like n1,n2"
-)]
-pub struct TargetError(String);
+/// A text that names no target.
+pub type TargetError = ValueError;
 
 impl Target {
     /// How many of `nodes` nodes it is.
@@ -54,7 +50,7 @@ impl Target {
         match self {
             Target::Leader | Target::Follower | Target::Random => 1,
             Target::Followers => nodes.saturating_sub(1).max(1),
-            Target::Minority => crate::schedule::minority(nodes),
+            Target::Minority => minority(nodes),
             Target::Majority => nodes / 2 + 1,
             Target::All => nodes,
             Target::Nodes(names) => names.len(),
@@ -62,20 +58,23 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
-    type Err = TargetError;
+impl Value for Target {
+    fn expected() -> String {
+        let roles: Vec<&str> = ROLES.iter().map(|(role, _)| *role).collect();
+        format!("{} or names like n1,n2", roles.join(", "))
+    }
 
-    fn from_str(text: &str) -> Result<Target, TargetError> {
+    fn read(text: &str) -> Option<Target> {
         if let Some((_, role)) = ROLES.iter().find(|(role, _)| *role == text.trim()) {
-            return Ok(role.clone());
+            return Some(role.clone());
         }
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-        if names.iter().any(|name| name.is_empty() || is_role(name)) {
-            return Err(TargetError(text.to_owned()));
-        }
-        Ok(Target::Nodes(names))
+        let is_name = |name: &String| !name.is_empty() && !is_role(name);
+        names.iter().all(is_name).then_some(Target::Nodes(names))
     }
 }
+
+text_value!(Target);
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,9 +86,23 @@ impl fmt::Display for Target {
     }
 }
 
+/// How many of `nodes` nodes are cut off when the rest keep a majority: the most there can be, but
+/// at least one.
+pub(crate) fn minority(nodes: usize) -> usize {
+    (nodes.saturating_sub(1) / 2).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_larger_half_keeps_a_majority() {
+        for nodes in 3..12 {
+            assert!(nodes - minority(nodes) > nodes / 2);
+            assert!(minority(nodes) >= 1);
+        }
+    }
 
     #[test]
     fn a_target_reads_back_as_it_was_written() {

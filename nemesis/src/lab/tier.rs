@@ -6,9 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::fault::Fault;
-use crate::record::Family;
-
 /// How a lab's hosts are made, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
@@ -37,25 +34,6 @@ impl Tier {
             Tier::Signals => "signals",
         }
     }
-
-    /// Whether a lab of this tier can have the fault.
-    pub fn has(self, fault: Fault) -> bool {
-        match (self, fault.family()) {
-            (Tier::Namespaces, _)
-            | (_, Family::Process | Family::Clock | Family::Disk | Family::Membership) => true,
-            (Tier::Proxies, Family::Partition) => true,
-            (Tier::Proxies, Family::Link) => {
-                matches!(fault, Fault::Delay | Fault::Rate | Fault::Hold | Fault::Reset)
-            }
-            (Tier::Signals, Family::Partition | Family::Link) => false,
-        }
-    }
-
-    /// The least tier that has the fault.
-    pub fn needed_for(fault: Fault) -> Tier {
-        let mut least_first = Tier::ALL.into_iter().rev();
-        least_first.find(|tier| tier.has(fault)).unwrap_or(Tier::Namespaces)
-    }
 }
 
 impl fmt::Display for Tier {
@@ -76,31 +54,6 @@ impl FromStr for Tier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FAULTS;
-
-    #[test]
-    fn each_tier_has_some_faults_less_than_the_one_before() {
-        let count = |tier: Tier| FAULTS.iter().filter(|row| tier.has(row.fault)).count();
-        let counts = Tier::ALL.map(count);
-        assert_eq!(counts[0], FAULTS.len());
-        assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
-        for fault in FAULTS.iter().map(|row| row.fault) {
-            assert!(Tier::needed_for(fault).has(fault));
-            assert!(Tier::Signals.has(fault) <= Tier::Proxies.has(fault), "{fault}");
-        }
-    }
-
-    #[test]
-    fn faults_of_frames_need_namespaces() {
-        for fault in [Fault::Loss, Fault::BurstLoss, Fault::Duplicate, Fault::Reorder] {
-            assert_eq!(Tier::needed_for(fault), Tier::Namespaces);
-        }
-        assert_eq!(Tier::needed_for(Fault::Corrupt), Tier::Namespaces);
-        for fault in [Fault::Isolate, Fault::OneWay, Fault::Delay, Fault::Reset] {
-            assert_eq!(Tier::needed_for(fault), Tier::Proxies);
-        }
-        assert_eq!(Tier::needed_for(Fault::Kill), Tier::Signals);
-    }
 
     #[test]
     fn a_tier_is_read_by_its_name() {

@@ -1,4 +1,4 @@
-//! Works out which links a fault of the network concerns.
+//! Works out which links a fault of the network hits.
 //!
 //! Links have two ends and are directed, so that the same words do for partitions and for bad links:
 //! those of the victims to their peers, to clients, or both, in one direction or in both; or, where
@@ -8,35 +8,35 @@ use std::collections::BTreeSet;
 
 use rand::seq::SliceRandom;
 
-use crate::fault::links::Clients;
-use crate::fault::{Direction, Fault};
+use crate::fault::{Aim, Clients, Direction};
 use crate::lab::{CLIENTS, Link};
 use crate::random::stream;
 use crate::schedule::PlannedFault;
 
-/// The links that `planned` concerns in a cluster of the nodes `names`, its victims being `nodes`.
-pub(super) fn concerned(
+/// The links that `planned` hits in a cluster of the nodes `names`, its victims being `nodes`; none
+/// if it is no fault of the network.
+pub(super) fn hit(
     planned: &PlannedFault,
     seed: u64,
     names: &[String],
     nodes: &[String],
 ) -> Vec<Link> {
-    if let Some(named) = planned.links() {
-        return named;
-    }
-    match planned.fault {
-        Fault::Halves | Fault::MajorityMinority => {
+    match planned.fault.aim() {
+        Aim::Nodes => Vec::new(),
+        Aim::Links(links) => match planned.fault.named_links() {
+            Some(named) => named,
+            None => of_each(names, nodes, links.direction, links.clients),
+        },
+        Aim::Split(_) => {
             let others: Vec<String> =
                 names.iter().filter(|name| !nodes.contains(name)).cloned().collect();
             between(nodes, &others)
         }
-        Fault::Bridge => {
+        Aim::Bridge => {
             let [one, other] = sides(seed, planned.id, names, nodes);
             between(&one, &other)
         }
-        Fault::MajoritiesRing => across_ring(nodes),
-        Fault::ClientsFromLeader => of_each(names, nodes, planned.direction(), Clients::Only),
-        _ => of_each(names, nodes, planned.direction(), planned.clients()),
+        Aim::Ring => across_ring(nodes),
     }
 }
 
@@ -69,7 +69,7 @@ fn across_ring(ring: &[String]) -> Vec<Link> {
     links
 }
 
-/// The links of each of `nodes` to its peers and clients, as far as they are concerned.
+/// The links of each of `nodes` to its peers and clients, in the direction that is hit.
 fn of_each(
     names: &[String],
     nodes: &[String],
@@ -96,26 +96,21 @@ fn of_each(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
+    use crate::fault::link::{Delay, Loss};
+    use crate::fault::partition::{Bridge, ClientsFromLeader, Halves, Isolate, OneWay};
+    use crate::fault::{Fault, FaultKind, Target};
 
     fn names(number: usize) -> Vec<String> {
         (1..=number).map(|i| format!("n{i}")).collect()
     }
 
-    fn of(fault: Fault, words: &[(&str, &str)], number: usize, nodes: &[&str]) -> Vec<String> {
-        let words = words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned()));
-        let planned = PlannedFault {
-            id: 0,
-            at_ms: 0,
-            duration_ms: 1,
-            fault,
-            target: crate::fault::Target::Random,
-            parameters: words.collect::<BTreeMap<_, _>>(),
-        };
+    fn of(kind: FaultKind, words: &[(&str, &str)], number: usize, nodes: &[&str]) -> Vec<String> {
+        let fault = Fault::read(kind, words);
+        let planned =
+            PlannedFault { id: 0, at_ms: 0, duration_ms: 1, fault, target: Target::Random };
         let nodes: Vec<String> = nodes.iter().map(|name| (*name).to_owned()).collect();
-        let links = concerned(&planned, 1, &names(number), &nodes);
+        let links = hit(&planned, 1, &names(number), &nodes);
         let distinct: BTreeSet<&Link> = links.iter().collect();
         assert_eq!(distinct.len(), links.len(), "each link once: {links:?}");
         let mut all: Vec<String> = links.iter().map(|l| format!("{}>{}", l.from, l.to)).collect();
@@ -125,26 +120,26 @@ mod tests {
 
     #[test]
     fn a_victims_links_lead_to_its_peers_in_the_direction_that_is_hit() {
-        assert_eq!(of(Fault::Isolate, &[], 3, &["n1"]), ["n1>n2", "n1>n3", "n2>n1", "n3>n1"]);
-        assert_eq!(of(Fault::OneWay, &[], 3, &["n1"]), ["n1>n2", "n1>n3"]);
-        assert_eq!(of(Fault::Delay, &[("direction", "in")], 3, &["n1"]), ["n2>n1", "n3>n1"]);
-        assert_eq!(of(Fault::Isolate, &[], 2, &["n1", "n2"]), ["n1>n2", "n2>n1"]);
+        assert_eq!(of(Isolate::KIND, &[], 3, &["n1"]), ["n1>n2", "n1>n3", "n2>n1", "n3>n1"]);
+        assert_eq!(of(OneWay::KIND, &[], 3, &["n1"]), ["n1>n2", "n1>n3"]);
+        assert_eq!(of(Delay::KIND, &[("direction", "in")], 3, &["n1"]), ["n2>n1", "n3>n1"]);
+        assert_eq!(of(Isolate::KIND, &[], 2, &["n1", "n2"]), ["n1>n2", "n2>n1"]);
     }
 
     #[test]
     fn clients_are_spared_or_hit_too_or_alone() {
-        let isolated = |clients| of(Fault::Isolate, &[("clients", clients)], 2, &["n1"]);
+        let isolated = |clients| of(Isolate::KIND, &[("clients", clients)], 2, &["n1"]);
         assert_eq!(isolated("no"), ["n1>n2", "n2>n1"]);
         assert_eq!(isolated("too"), ["clients>n1", "n1>clients", "n1>n2", "n2>n1"]);
         assert_eq!(isolated("only"), ["clients>n1", "n1>clients"]);
-        let leader = of(Fault::ClientsFromLeader, &[("direction", "in")], 3, &["n2"]);
+        let leader = of(ClientsFromLeader::KIND, &[("direction", "in")], 3, &["n2"]);
         assert_eq!(leader, ["clients>n2"]);
     }
 
     #[test]
     fn named_links_are_hit_and_no_other() {
         let named = [("links", "n2>n3,clients<>n1"), ("direction", "in")];
-        assert_eq!(of(Fault::Loss, &named, 3, &["n1"]), ["clients>n1", "n1>clients", "n2>n3"]);
+        assert_eq!(of(Loss::KIND, &named, 3, &["n1"]), ["clients>n1", "n1>clients", "n2>n3"]);
     }
 
     #[test]
@@ -174,7 +169,7 @@ mod tests {
             let [one, other] = sides(7, 0, &names(number), &["n2".to_owned()]);
             assert_eq!(one.len() + other.len(), number - 1);
             assert!(other.len() - one.len() <= 1 && !one.is_empty());
-            let cut = of(Fault::Bridge, &[], number, &["n2"]);
+            let cut = of(Bridge::KIND, &[], number, &["n2"]);
             assert_eq!(cut.len(), 2 * one.len() * other.len());
             assert!(cut.iter().all(|link| !link.contains("n2")), "{cut:?}");
         }
@@ -182,7 +177,7 @@ mod tests {
 
     #[test]
     fn four_nodes_split_into_two_and_two() {
-        let cut = of(Fault::Halves, &[], 4, &["n1", "n3"]);
+        let cut = of(Halves::KIND, &[], 4, &["n1", "n3"]);
         assert_eq!(cut.len(), 8);
         assert!(cut.contains(&"n2>n3".to_owned()) && !cut.contains(&"n1>n3".to_owned()));
     }

@@ -3,7 +3,6 @@
 //! Every fault takes the way that one of a schedule takes; it only has no end of its own. A thread of
 //! its own sees it through.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -13,12 +12,12 @@ use std::time::Instant;
 use tokio::runtime;
 use tokio::sync::watch;
 
-use super::alterations::Alterations;
-use super::claims::Claims;
-use super::inject::Means;
-use super::membership::Turn;
+use super::resource_locks::ResourceLocks;
 use super::{Moment, Nemesis, Roles, Stage, Stop};
 use crate::cluster::Cluster;
+use crate::fault::link::overlay::Overlays;
+use crate::fault::membership::Turn;
+use crate::fault::site::Ground;
 use crate::fault::{Fault, Target};
 use crate::record::FaultRecord;
 use crate::schedule::{PlannedFault, Schedule};
@@ -26,7 +25,7 @@ use crate::schedule::{PlannedFault, Schedule};
 /// For how long a fault is planned that is to be healed by hand, in milliseconds: a day.
 const LASTING_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Nobody who says which node leads.
+/// A cluster of which it is not known which node leads.
 #[derive(Debug)]
 struct Leaderless;
 
@@ -40,8 +39,8 @@ impl Roles for Leaderless {
 #[derive(Debug)]
 pub(crate) struct Manual {
     cluster: &'static Cluster,
-    alterations: Alterations<'static>,
-    claims: Claims,
+    overlays: Overlays<'static>,
+    locks: ResourceLocks,
     turn: Turn,
     /// How many faults there were.
     count: AtomicU32,
@@ -68,8 +67,8 @@ impl Manual {
     pub(crate) fn new(cluster: &'static Cluster) -> Manual {
         Manual {
             cluster,
-            alterations: Alterations::new(cluster.lab().medium()),
-            claims: Claims::default(),
+            overlays: Overlays::new(cluster.lab().medium()),
+            locks: ResourceLocks::default(),
             turn: Turn::default(),
             count: AtomicU32::new(0),
             began: Instant::now(),
@@ -81,15 +80,9 @@ impl Manual {
     /// # Errors
     ///
     /// If the cluster cannot have it, or it could not be injected; why.
-    pub(crate) fn inject(
-        &'static self,
-        fault: Fault,
-        target: Target,
-        parameters: BTreeMap<String, String>,
-    ) -> Result<Held, String> {
+    pub(crate) fn inject(&'static self, fault: Fault, target: Target) -> Result<Held, String> {
         let id = self.count.fetch_add(1, Ordering::Relaxed);
-        let planned =
-            PlannedFault { id, at_ms: 0, duration_ms: LASTING_MS, fault, target, parameters };
+        let planned = PlannedFault { id, at_ms: 0, duration_ms: LASTING_MS, fault, target };
         let (stop, stopping) = watch::channel(None);
         let (begun, answer) = mpsc::channel();
         let name = format!("fault {id}");
@@ -116,7 +109,7 @@ impl Manual {
     ) -> Option<FaultRecord> {
         let clock = || u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let nemesis = Nemesis::new(self.cluster, &Leaderless, clock);
-        let schedule = Schedule { seed: 0, faults: vec![planned], lulls: Vec::new() };
+        let schedule = Schedule { seed: 0, faults: vec![planned], read_only: Vec::new() };
         let refused = schedule
             .check(self.cluster.names())
             .and_then(|()| schedule.check_tier(self.cluster.lab().tier()))
@@ -127,19 +120,19 @@ impl Manual {
         }
         let mut last = None;
         let stage = Stage {
-            seed: u64::from(schedule.faults[0].id),
             origin_ns: clock(),
-            means: Means {
+            ground: Ground {
                 cluster: self.cluster,
-                alterations: &self.alterations,
+                overlays: &self.overlays,
                 roles: &Leaderless,
                 administration: None,
                 turn: &self.turn,
+                seed: u64::from(schedule.faults[0].id),
             },
-            claims: &self.claims,
+            locks: &self.locks,
             record: Mutex::new(|moment, record: &FaultRecord| {
                 if moment != Moment::Coming {
-                    // Only the first counts, and nobody waits for another.
+                    // Only the first counts, and no other is waited for.
                     let _ = begun.send(record.error.clone());
                 }
                 last = Some(record.clone());
@@ -147,7 +140,9 @@ impl Manual {
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(nemesis.befall(&schedule.faults[0], &stage, stopping)),
+            Ok(runtime) => {
+                runtime.block_on(nemesis.play_one(&schedule.faults[0], &stage, stopping));
+            }
             Err(error) => drop(begun.send(Some(error.to_string()))),
         }
         last

@@ -1,4 +1,4 @@
-//! Chooses the nodes that a fault befalls, when it begins.
+//! Chooses the nodes that a fault hits, when it begins.
 //!
 //! Roles are asked for; everything else comes from a random stream named after the fault, so that
 //! one fault's choice does not depend on which others were played before.
@@ -12,17 +12,16 @@ use tokio::time::{sleep, timeout};
 
 use super::Roles;
 use super::links::sides;
-use crate::disk::parameters::{destroys, destructible};
-use crate::fault::links::LINKS;
-use crate::fault::partition::{self, Size};
-use crate::fault::{Fault, Target};
+use crate::fault::disk::destructible;
+use crate::fault::target::minority;
+use crate::fault::{Aim, LinkChoice, SplitSize, Target, Victims as Choice};
 use crate::lab::Link;
 use crate::random::stream;
-use crate::schedule::{PlannedFault, minority};
+use crate::schedule::PlannedFault;
 
 /// How long it may take to learn who leads. A fault is healed on time however late it began.
 const LOOK_UP_LIMIT: Duration = Duration::from_millis(500);
-/// How long, where somebody must lead for anything to be done.
+/// How long, where a node must lead for anything to be done.
 const LONG_LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait before asking again.
 const LOOK_UP_STEP: Duration = Duration::from_millis(25);
@@ -43,25 +42,28 @@ pub(super) async fn choose(
     roles: &impl Roles,
     is_free: impl Fn(&str) -> bool,
 ) -> Victims {
-    if let Some(links) = planned.links() {
-        return ends(&links, planned.word(LINKS), names);
+    let (aim, description) = (planned.fault.aim(), planned.fault.kind().description());
+    if let Aim::Links(LinkChoice { named: Some(named), .. }) = &aim {
+        return ends(named.links(), &named.to_string(), names);
     }
     let mut rng = stream(seed, &format!("victims of fault {}", planned.id));
-    let fixed = planned.fault.fixed_target();
-    let target = fixed.as_ref().unwrap_or(&planned.target);
+    let target = match &description.victims {
+        Choice::Fixed(target) => target,
+        Choice::Chosen { .. } => &planned.target,
+    };
     let free: Vec<String> = names.iter().filter(|name| is_free(name)).cloned().collect();
     let victims = match target {
-        Target::All if planned.fault == Fault::MajoritiesRing => {
+        Target::All if aim == Aim::Ring => {
             let mut ring = names.to_vec();
             ring.shuffle(&mut rng);
             Victims { how: "all nodes, in the order of the ring".to_owned(), nodes: ring }
         }
-        Target::All if spares_the_taken(planned.fault) && free.len() < names.len() => {
+        Target::All if description.victims.all_are_free() && free.len() < names.len() => {
             Victims { how: "all nodes that are not hit already".to_owned(), nodes: free }
         }
         Target::All => Victims { how: "all nodes".to_owned(), nodes: names.to_vec() },
         Target::Nodes(nodes) => Victims { how: nodes.join(", "), nodes: nodes.clone() },
-        _ if destroys(planned.fault) => {
+        _ if description.destroys_synced_data => {
             let spared = "a node of the minority whose disks may be destroyed";
             let mut candidates = destructible(seed, names);
             candidates.retain(|name| free.contains(name));
@@ -69,18 +71,14 @@ pub(super) async fn choose(
         }
         role => {
             let asks = matches!(role, Target::Leader | Target::Follower | Target::Followers);
-            let hands_over = planned.fault == Fault::TransferLeadership;
-            let limit = if hands_over { LONG_LOOK_UP_LIMIT } else { LOOK_UP_LIMIT };
+            // Nothing can be asked of a store that is not led.
+            let needs_leader = planned.fault.kind().moves_leadership();
+            let limit = if needs_leader { LONG_LOOK_UP_LIMIT } else { LOOK_UP_LIMIT };
             let leader = if asks { leader(names, roles, limit).await } else { None };
             by_role(role, leader, names, &free, &mut rng)
         }
     };
-    completed(victims, planned, seed, names, &mut rng)
-}
-
-/// Whether its target `all` leaves out nodes that another fault holds.
-fn spares_the_taken(fault: Fault) -> bool {
-    matches!(fault, Fault::RollingRestart | Fault::RestartVoters)
+    completed(victims, &aim, planned.id, seed, names, &mut rng)
 }
 
 /// The nodes that have one of these links.
@@ -128,28 +126,29 @@ fn by_role(
 /// Adds what the fault needs beside its target: the rest of a half, the sides of a bridge.
 fn completed(
     mut victims: Victims,
-    planned: &PlannedFault,
+    aim: &Aim,
+    id: u32,
     seed: u64,
     names: &[String],
     rng: &mut ChaCha8Rng,
 ) -> Victims {
-    match planned.fault {
-        Fault::Halves => fill_up(&mut victims, (names.len() / 2).max(1), names, rng),
-        Fault::MajorityMinority => {
+    match aim {
+        Aim::Split(size) => {
             let most = minority(names.len());
-            let size = match partition::size(planned.word(partition::SIZE)) {
-                Some(Size::Exactly(size)) => size,
-                Some(Size::Random) => rng.random_range(1..=most),
-                Some(Size::Largest) | None => most,
+            let size = match *size {
+                SplitSize::Half => (names.len() / 2).max(1),
+                SplitSize::LargestMinority => most,
+                SplitSize::AnyMinority => rng.random_range(1..=most),
+                SplitSize::Exactly(size) => size,
             };
             fill_up(&mut victims, size, names, rng);
         }
-        Fault::Bridge => {
-            let [one, other] = sides(seed, planned.id, names, &victims.nodes);
+        Aim::Bridge => {
+            let [one, other] = sides(seed, id, names, &victims.nodes);
             let joins = format!(", joining {} and {}", one.join(" "), other.join(" "));
             victims.how.push_str(&joins);
         }
-        _ => {}
+        Aim::Nodes | Aim::Links(_) | Aim::Ring => {}
     }
     victims
 }
@@ -193,9 +192,14 @@ async fn leader(names: &[String], roles: &impl Roles, limit: Duration) -> Option
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
+    use crate::fault::partition::{Halves, Isolate, MajorityMinority};
+    use crate::fault::process::{Kill, Pause};
+    use crate::fault::{FAULTS, FaultKind};
+    use crate::nemesis::links::hit;
+    use crate::random::fnv1a;
 
     struct Led(Option<&'static str>);
 
@@ -218,25 +222,31 @@ mod tests {
         (1..=number).map(|i| format!("n{i}")).collect()
     }
 
-    fn chosen(fault: Fault, target: &str, seed: u64, nodes: usize, roles: &impl Roles) -> Victims {
+    fn chosen(
+        kind: FaultKind,
+        target: &str,
+        seed: u64,
+        nodes: usize,
+        roles: &impl Roles,
+    ) -> Victims {
         let target = target.parse().expect("a target");
-        let parameters = BTreeMap::new();
-        let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target, parameters };
+        let fault = kind.with_defaults();
+        let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(choose(&planned, seed, &names(nodes), roles, |_| true))
     }
 
     #[test]
-    fn the_leader_is_whoever_leads_when_the_fault_begins() {
-        let victims = chosen(Fault::Isolate, "leader", 1, 3, &Led(Some("n2")));
+    fn the_leader_is_the_one_that_leads_when_the_fault_begins() {
+        let victims = chosen(Isolate::KIND, "leader", 1, 3, &Led(Some("n2")));
         assert_eq!(victims, Victims { how: "leader".into(), nodes: vec!["n2".into()] });
     }
 
     #[test]
     fn a_follower_is_anyone_but_the_leader() {
         let followers: BTreeSet<String> = (0..32)
-            .flat_map(|seed| chosen(Fault::Kill, "follower", seed, 3, &Led(Some("n2"))).nodes)
+            .flat_map(|seed| chosen(Kill::KIND, "follower", seed, 3, &Led(Some("n2"))).nodes)
             .collect();
         assert_eq!(followers, BTreeSet::from(["n1".to_owned(), "n3".to_owned()]));
     }
@@ -244,9 +254,9 @@ mod tests {
     #[test]
     fn an_unknown_leader_is_replaced_by_a_random_node_and_the_record_says_so() {
         for unknown in [Led(None), Led(Some("n9"))] {
-            let victims = chosen(Fault::Pause, "leader", 1, 3, &unknown);
+            let victims = chosen(Pause::KIND, "leader", 1, 3, &unknown);
             assert!(victims.how.contains("no leader"), "{victims:?}");
-            assert_eq!(victims, chosen(Fault::Pause, "leader", 1, 3, &Mute), "seeded");
+            assert_eq!(victims, chosen(Pause::KIND, "leader", 1, 3, &Mute), "seeded");
             assert_eq!(victims.nodes.len(), 1);
         }
     }
@@ -254,10 +264,10 @@ mod tests {
     #[test]
     fn halves_are_even_minorities_leave_a_majority_and_both_contain_their_target() {
         for (nodes, fault) in
-            (2..8).flat_map(|nodes| [(nodes, Fault::Halves), (nodes, Fault::MajorityMinority)])
+            (2..8).flat_map(|nodes| [(nodes, Halves::KIND), (nodes, MajorityMinority::KIND)])
         {
             let victims = chosen(fault, "leader", 1, nodes, &Led(Some("n2")));
-            let size = if fault == Fault::Halves { nodes / 2 } else { minority(nodes) };
+            let size = if fault == Halves::KIND { nodes / 2 } else { minority(nodes) };
             assert_eq!(victims.nodes.len(), size);
             assert!(victims.nodes.contains(&"n2".to_owned()), "{victims:?}");
             let distinct: BTreeSet<&String> = victims.nodes.iter().collect();
@@ -272,9 +282,8 @@ mod tests {
                 id: 1,
                 at_ms: 0,
                 duration_ms: 1,
-                fault: Fault::Kill,
+                fault: Kill::default().into(),
                 target: target.parse().expect("a target"),
-                parameters: BTreeMap::new(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             let free = move |name: &str| name != taken;
@@ -287,5 +296,32 @@ mod tests {
         assert_eq!(among("followers", "n5"), ["n1", "n3", "n4"]);
         assert!(!among("leader", "n2").contains(&"n2".to_owned()));
         assert_eq!(among("all", "").len(), 5);
+    }
+
+    #[test]
+    fn a_seed_chooses_the_victims_and_links_that_it_chose_in_every_earlier_version() {
+        let choices = [
+            ("leader", 1, 3),
+            ("follower", 2, 5),
+            ("minority", 3, 5),
+            ("random", 4, 4),
+            ("n1", 5, 4),
+            ("all", 6, 5),
+        ];
+        let mut text = String::new();
+        for (kind, (target, seed, nodes)) in
+            FAULTS.into_iter().flat_map(|kind| choices.map(|choice| (kind, choice)))
+        {
+            let Victims { how, nodes: victims } =
+                chosen(kind, target, seed, nodes, &Led(Some("n2")));
+            let (fault, target) = (kind.with_defaults(), target.parse().expect("a target"));
+            let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target };
+            let links = hit(&planned, seed, &names(nodes), &victims);
+            text.push_str(&format!("{kind} {how} {victims:?}"));
+            text.extend(links.iter().map(|link| format!(" {}>{}", link.from, link.to)));
+            text.push('\n');
+        }
+        let hash = fnv1a(text.as_bytes());
+        assert_eq!(hash, 0x5185_8775_e3d3_f16b, "{hash:#x}");
     }
 }

@@ -1,6 +1,5 @@
 //! The lab of a test: its hosts, what runs on them, and the faults that a test injects by hand.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -14,9 +13,10 @@ use super::entry::Setup;
 use crate::clock::ClockError;
 use crate::cluster::Cluster;
 use crate::disk::DiskError;
-use crate::fault::{Fault, TARGET, Target};
+use crate::fault::partition::Cut;
+use crate::fault::{Fault, FaultKind, NamedLinks, Target};
 use crate::lab::process::{NodeProcess, Program, StartError};
-use crate::lab::{BuildError, Host, Lab};
+use crate::lab::{BuildError, Host, Lab, Link};
 use crate::nemesis::manual::{Held, Manual};
 use crate::record::FaultRecord;
 
@@ -53,7 +53,7 @@ pub enum TestError {
     #[error("{fault}: {why}")]
     Fault {
         /// Which.
-        fault: Fault,
+        fault: FaultKind,
         /// Why.
         why: String,
     },
@@ -208,18 +208,29 @@ impl TestLab {
         let other: Vec<&str> = other.into_iter().map(|name| self.host(name).name()).collect();
         let mut links = Vec::new();
         for from in one.into_iter().map(|name| self.host(name).name()) {
-            links.extend(other.iter().map(|to| format!("{from}<>{to}")));
+            links.extend(other.iter().flat_map(|to| [Link::new(from, *to), Link::new(*to, from)]));
         }
-        self.fault(Fault::Cut).with("links", &links.join(",")).inject()
+        let shared = links.iter().find(|link| link.from == link.to);
+        if let Some(host) = shared.map(|link| &link.from) {
+            let why = format!("{host} cannot be cut off from itself");
+            return Err(TestError::Fault { fault: Cut::KIND, why });
+        }
+        if links.is_empty() {
+            let why = "a group without hosts cannot be cut off".to_owned();
+            return Err(TestError::Fault { fault: Cut::KIND, why });
+        }
+        self.fault(Cut { links: NamedLinks::new(links) }).inject()
     }
 
-    /// A fault to inject, any of [`FAULTS`](crate::FAULTS), with the parameters that schedules have.
+    /// A fault to inject, any of [`FAULTS`](crate::FAULTS) by its type: `lab.fault(Kill::default())`.
     ///
     /// Clock and disk faults need the attribute's `clocks` or `disks`. A test has no administrator
-    /// and nobody who says which node leads: changes of the members are refused, and what is aimed
-    /// at a leader strikes a random node.
-    pub fn fault(&self, fault: Fault) -> Injection<'_> {
-        Injection { lab: self, fault, parameters: BTreeMap::new() }
+    /// and does not say which node leads: changes of the members are refused, and what is aimed at a
+    /// leader strikes a random node.
+    pub fn fault(&self, fault: impl Into<Fault>) -> Injection<'_> {
+        let fault = fault.into();
+        let target = fault.kind().description().victims.default_target().clone();
+        Injection { lab: self, fault, target }
     }
 }
 
@@ -249,44 +260,31 @@ fn program(command: &Command, folder: &Path) -> Program {
 pub struct Injection<'a> {
     lab: &'a TestLab,
     fault: Fault,
-    parameters: BTreeMap<String, String>,
+    target: Target,
 }
 
 impl Injection<'_> {
     /// Strikes these nodes. Unless said otherwise, the fault's own default holds.
     pub fn on<'n>(self, nodes: impl IntoIterator<Item = &'n str>) -> Self {
-        let nodes: Vec<&str> = nodes.into_iter().collect();
-        self.with(TARGET, &nodes.join(","))
-    }
-
-    /// Gives it a parameter, as `partita list faults` shows them: `.with("delay", "50ms")`.
-    pub fn with(mut self, parameter: &str, value: &str) -> Self {
-        self.parameters.insert(parameter.to_owned(), value.to_owned());
-        self
+        let nodes = nodes.into_iter().map(str::to_owned).collect();
+        Self { target: Target::Nodes(nodes), ..self }
     }
 
     /// Injects it, and returns once it is in force. It is healed when the result is.
     ///
     /// # Errors
     ///
-    /// If the fault has no such parameter or value, or cannot be injected.
-    pub fn inject(mut self) -> Result<ActiveFault, TestError> {
-        let fault = self.fault;
-        let failed = |why: String| TestError::Fault { fault, why };
-        let description = fault.description();
-        for (name, value) in &self.parameters {
-            let known = description.parameters.iter().find(|parameter| parameter.name == name);
-            let known = known.ok_or_else(|| failed(format!("it has no parameter `{name}`")))?;
-            if !(known.accepts)(value) {
-                return Err(failed(format!("{name}: expected {}, found {value:?}", known.unit)));
-            }
+    /// If its victims cannot be chosen, or it cannot be injected.
+    pub fn inject(self) -> Result<ActiveFault, TestError> {
+        let Injection { lab, fault, target } = self;
+        let kind = fault.kind();
+        let failed = |why: String| TestError::Fault { fault: kind, why };
+        let victims = &kind.description().victims;
+        if !victims.accept(&target) && target != *victims.default_target() {
+            return Err(failed(format!("it cannot be aimed at {target}")));
         }
-        let target = match self.parameters.remove(TARGET) {
-            Some(target) => target.parse::<Target>().map_err(|error| failed(error.to_string()))?,
-            None => description.default_target(),
-        };
-        let held = self.lab.faults.inject(fault, target, self.parameters).map_err(failed)?;
-        Ok(ActiveFault { fault, held: Some(held) })
+        let held = lab.faults.inject(fault, target).map_err(failed)?;
+        Ok(ActiveFault { fault: kind, held: Some(held) })
     }
 }
 
@@ -294,7 +292,7 @@ impl Injection<'_> {
 #[derive(Debug)]
 #[must_use = "a fault is healed when this is dropped"]
 pub struct ActiveFault {
-    fault: Fault,
+    fault: FaultKind,
     held: Option<Held>,
 }
 

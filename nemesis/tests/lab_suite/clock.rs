@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
-use partita_nemesis::clock::parameters::Clocks;
+use partita_nemesis::clock::Clocks;
+use partita_nemesis::fault::clock::{ClockRate, ClockStep, ClockStrobe};
 use partita_nemesis::{
-    Cluster, Fault, FaultRecord, Lab, Moment, Nemesis, NodeClock, NodeProcess, PlannedFault,
+    Cluster, FaultKind, FaultRecord, Lab, Moment, Nemesis, NodeClock, NodeProcess, PlannedFault,
     Program, Roles, Schedule,
 };
 use tempfile::TempDir;
@@ -319,7 +320,7 @@ fn traced() {
         line.starts_with(b"sleep").then_some(())
     };
     assert!(eventually(is_asleep).is_some(), "strace starts nothing");
-    let records = play(&cluster, &[(Fault::ClockStep, 50, &[])]);
+    let records = play(&cluster, &[(ClockStep::KIND, 50, &[])]);
     let error = records[0].error.as_deref().expect("strace has hold of it");
     assert!(error.contains("does not see the node's clocks: seizing it"), "{error}");
 }
@@ -333,7 +334,7 @@ fn escaped() {
     let mut cluster = cluster(directory.path(), "sh", &["-c", script]);
     cluster.give_clocks().expect("clocks");
     cluster.nodes()[0].start().expect("starts");
-    let records = play(&cluster, &[(Fault::ClockStep, 2_000, &[])]);
+    let records = play(&cluster, &[(ClockStep::KIND, 2_000, &[])]);
     assert_eq!(records[0].error, None);
     let error = records[1].error.as_deref().expect("strace had hold of one");
     assert!(error.contains("began without the node's clocks: seizing it"), "{error}");
@@ -378,7 +379,7 @@ fn cluster(directory: &Path, path: &str, arguments: &[&str]) -> Cluster {
     })
 }
 
-type Planned<'a> = (Fault, u64, &'a [(&'a str, &'a str)]);
+type Planned<'a> = (FaultKind, u64, &'a [(&'a str, &'a str)]);
 
 fn schedule(faults: &[Planned<'_>]) -> Schedule {
     let mut at_ms = 10;
@@ -386,11 +387,12 @@ fn schedule(faults: &[Planned<'_>]) -> Schedule {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let parameters: BTreeMap<String, String> = given.iter().map(owned).collect();
         let (fault, duration_ms, target) = (*fault, *duration_ms, "n1".parse().expect("a target"));
-        let planned = PlannedFault { id, at_ms, duration_ms, fault, target, parameters };
+        let fault = fault.with_parameters(&parameters).expect("parameters");
+        let planned = PlannedFault { id, at_ms, duration_ms, fault, target };
         at_ms += duration_ms + 1_000;
         planned
     });
-    Schedule { seed: 1, faults: planned.collect(), lulls: Vec::new() }
+    Schedule { seed: 1, faults: planned.collect(), read_only: Vec::new() }
 }
 
 fn play(cluster: &Cluster, faults: &[Planned<'_>]) -> Vec<FaultRecord> {
@@ -415,11 +417,11 @@ fn every_fault() {
         node.start().expect("starts");
     }
     let faults: [Planned<'_>; 5] = [
-        (Fault::ClockStep, 300, &[("by", "-2h")]),
-        (Fault::ClockStep, 300, &[]),
-        (Fault::ClockStrobe, 300, &[("by", "7s"), ("period", "20ms")]),
-        (Fault::ClockRate, 400, &[("rate", "0.5")]),
-        (Fault::ClockRate, 400, &[("rate", "2"), ("clocks", "monotonic")]),
+        (ClockStep::KIND, 300, &[("by", "-2h")]),
+        (ClockStep::KIND, 300, &[]),
+        (ClockStrobe::KIND, 300, &[("by", "7s"), ("period", "20ms")]),
+        (ClockRate::KIND, 400, &[("rate", "0.5")]),
+        (ClockRate::KIND, 400, &[("rate", "2"), ("clocks", "monotonic")]),
     ];
     let records = play(&cluster, &faults);
     let healed: Vec<&FaultRecord> = records.iter().skip(1).step_by(2).collect();
@@ -457,7 +459,7 @@ fn dropped() {
     cluster.give_clocks().expect("clocks");
     cluster.nodes()[0].start().expect("starts");
     let clock = cluster.nodes()[0].clock().expect("a clock");
-    for fault in [Fault::ClockStep, Fault::ClockStrobe, Fault::ClockRate] {
+    for fault in [ClockStep::KIND, ClockStrobe::KIND, ClockRate::KIND] {
         let schedule = schedule(&[(fault, 600_000, &[])]);
         block_on(async {
             let nemesis = Nemesis::new(&cluster, &NoRoles, || 0);
@@ -476,12 +478,12 @@ fn no_clock() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut cluster = cluster(directory.path(), "sleep", &["9"]);
     cluster.nodes()[0].start().expect("starts");
-    let records = play(&cluster, &[(Fault::ClockStep, 50, &[])]);
+    let records = play(&cluster, &[(ClockStep::KIND, 50, &[])]);
     let error = records[0].error.as_deref().expect("there is no clock");
     assert_eq!(error, "n1 was started without clocks of its own");
     block_on(cluster.nodes()[0].kill()).expect("dies");
     cluster.give_clocks().expect("clocks");
-    let records = play(&cluster, &[(Fault::ClockRate, 50, &[])]);
+    let records = play(&cluster, &[(ClockRate::KIND, 50, &[])]);
     assert_eq!(records[0].error.as_deref(), Some("n1 is not running"));
 }
 

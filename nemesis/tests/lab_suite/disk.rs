@@ -1,14 +1,14 @@
 //! Disks that lose power, fail, fill up, slow down and rot, as the node on them sees it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble, Writes};
+use partita_nemesis::fault::disk::{DiskError, DiskFull, PowerLoss, PowerLossAll};
 use partita_nemesis::{
-    Cluster, Disk, Ending, FAULTS, Family, Fault, FaultRecord, Lab, Moment, Nemesis, NodeProcess,
-    PlannedFault, Program, Roles, Schedule, Stop, Target,
+    Cluster, Disk, Ending, FAULTS, Family, FaultKind, FaultRecord, Lab, Moment, Nemesis,
+    NodeProcess, PlannedFault, Program, Roles, Schedule, Stop, Target,
 };
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -442,21 +442,20 @@ fn cluster(directory: &TempDir) -> Cluster {
     })
 }
 
-fn play(cluster: &Cluster, faults: &[Fault]) -> (Ending, Vec<FaultRecord>) {
+fn play(cluster: &Cluster, faults: &[FaultKind]) -> (Ending, Vec<FaultRecord>) {
     let mut at_ms = 300;
     let planned = (0..).zip(faults).map(|(id, fault)| {
         let planned = PlannedFault {
             id,
             at_ms,
             duration_ms: 400,
-            fault: *fault,
+            fault: fault.with_defaults(),
             target: Target::Leader,
-            parameters: BTreeMap::new(),
         };
         at_ms += 1_500;
         planned
     });
-    let schedule = Schedule { seed: 3, faults: planned.collect(), lulls: Vec::new() };
+    let schedule = Schedule { seed: 3, faults: planned.collect(), read_only: Vec::new() };
     let begun = Instant::now();
     let clock = || u64::try_from(begun.elapsed().as_nanos()).expect("not that late");
     let mut records = Vec::new();
@@ -479,9 +478,7 @@ fn every_fault() {
     for node in cluster.nodes() {
         node.start().expect("starts");
     }
-    let rows = FAULTS.iter().filter(|row| row.family == Family::Disk);
-    let faults: Vec<Fault> = rows.map(|row| row.fault).collect();
-    for fault in faults {
+    for fault in FAULTS.into_iter().filter(|fault| fault.family() == Family::Disk) {
         for node in cluster.nodes() {
             let log = data(node.node()).join("log");
             assert!(eventually(|| fs::metadata(&log).ok().filter(|it| it.len() > 0)).is_some());
@@ -492,13 +489,12 @@ fn every_fault() {
         assert_eq!(healed.error, None, "{fault}");
         assert!(healed.had_effect(), "{healed:?}");
         let ended = healed.effects.iter().find(|effect| effect.what == "ended by itself");
-        let fatal = matches!(fault, Fault::DiskError | Fault::DiskFull);
+        let fatal = [DiskError::KIND, DiskFull::KIND].contains(&fault);
         assert_eq!(ended.is_some_and(|effect| effect.amount > 0.0), fatal, "{healed:?}");
-        let parameters = fault.description().parameters.iter().filter(|it| it.name != "target");
-        for parameter in parameters {
+        for parameter in fault.parameters().iter().filter(|it| it.name != "target") {
             assert_eq!(healed.parameters[parameter.name], parameter.default, "{fault}");
         }
-        let nodes = if fault == Fault::PowerLossAll { 3 } else { 1 };
+        let nodes = if fault == PowerLossAll::KIND { 3 } else { 1 };
         assert_eq!(healed.nodes.len(), nodes, "{fault}");
         assert!(cluster.nodes().iter().all(NodeProcess::is_running), "{fault}");
     }
@@ -510,7 +506,7 @@ fn unwatched() {
     for node in cluster.nodes() {
         node.start().expect("starts");
     }
-    let (_, records) = play(&cluster, &[Fault::PowerLoss]);
+    let (_, records) = play(&cluster, &[PowerLoss::KIND]);
     let error = records[0].error.as_deref().expect("nothing is known of its disk");
     assert!(error.contains("n2 is not watched"), "{error}");
     assert!(cluster.nodes().iter().all(NodeProcess::is_running));

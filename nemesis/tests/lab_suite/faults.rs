@@ -7,9 +7,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use partita_nemesis::fault::clock::ClockStep;
+use partita_nemesis::fault::disk::DiskSlow;
+use partita_nemesis::fault::link::{
+    BurstLoss, Corrupt, Delay, Duplicate, Hold, Loss, Rate, Reorder, Reset,
+};
+use partita_nemesis::fault::partition::{
+    Bridge, ClientsFromLeader, Cut, Flapping, Halves, Isolate, LeaderFromFollowers, MajoritiesRing,
+    MajorityMinority, OneWay,
+};
+use partita_nemesis::fault::process::{
+    Kill, KillAll, Pause, PauseLoop, RestartVoters, RollingRestart, Terminate,
+};
 use partita_nemesis::lab::{CLIENTS, Host};
 use partita_nemesis::{
-    Cluster, Ending, Family, Fault, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy,
+    Cluster, Ending, Family, FaultKind, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy,
     Program, Roles, Schedule, Stop,
 };
 use tempfile::TempDir;
@@ -32,12 +44,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// What the tests start.
 pub(crate) const HELPERS: &[Scenario] = &[
-    Scenario { name: "linger_in_flapping", run: || linger(Fault::Flapping, &[]) },
-    Scenario { name: "linger_in_hold", run: || linger(Fault::Hold, &[("clients", "too")]) },
-    Scenario { name: "linger_in_pause", run: || linger(Fault::Pause, &[]) },
-    Scenario { name: "linger_in_stutter", run: || linger(Fault::Stutter, &[("period", "20ms")]) },
-    Scenario { name: "linger_in_step", run: || linger(Fault::ClockStep, &[("by", "1h")]) },
-    Scenario { name: "linger_in_slow_syncs", run: || linger(Fault::DiskSlow, &[]) },
+    Scenario { name: "linger_in_flapping", run: || linger(Flapping::KIND, &[]) },
+    Scenario { name: "linger_in_hold", run: || linger(Hold::KIND, &[("clients", "too")]) },
+    Scenario { name: "linger_in_pause", run: || linger(Pause::KIND, &[]) },
+    Scenario {
+        name: "linger_in_pause_loop",
+        run: || linger(PauseLoop::KIND, &[("period", "20ms")]),
+    },
+    Scenario { name: "linger_in_step", run: || linger(ClockStep::KIND, &[("by", "1h")]) },
+    Scenario { name: "linger_in_slow_syncs", run: || linger(DiskSlow::KIND, &[]) },
 ];
 
 /// What is tested from outside.
@@ -55,8 +70,8 @@ pub(crate) const TESTS: &[Test] = &[
         run: |account| killed("linger_in_pause", account),
     },
     Test {
-        name: "killing_the_controller_while_nodes_stutter_leaves_nothing",
-        run: |account| killed("linger_in_stutter", account),
+        name: "killing_the_controller_while_nodes_pause_and_go_leaves_nothing",
+        run: |account| killed("linger_in_pause_loop", account),
     },
     Test {
         name: "killing_the_controller_while_clocks_are_wrong_leaves_nothing",
@@ -192,7 +207,7 @@ impl Ground {
     }
 
     /// Plays one fault, waits until it is healed and everybody hears everybody again.
-    fn play(&self, fault: Fault, target: &str, words: &[(&str, &str)], ms: u64) -> Played {
+    fn play(&self, fault: FaultKind, target: &str, words: &[(&str, &str)], ms: u64) -> Played {
         loop {
             let played = self.play_once(fault, target, words, ms);
             assert_eq!(played.record.error, None, "{:?}", played.record);
@@ -219,12 +234,13 @@ impl Ground {
         })
     }
 
-    fn play_once(&self, fault: Fault, target: &str, words: &[(&str, &str)], ms: u64) -> Played {
+    fn play_once(&self, fault: FaultKind, target: &str, words: &[(&str, &str)], ms: u64) -> Played {
         let parameters: BTreeMap<String, String> =
             words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
         let target = target.parse().expect("a target");
-        let planned = PlannedFault { id: 0, at_ms: 50, duration_ms: ms, fault, target, parameters };
-        let schedule = Schedule { seed: 5, faults: vec![planned], lulls: Vec::new() };
+        let fault = fault.with_parameters(&parameters).expect("parameters");
+        let planned = PlannedFault { id: 0, at_ms: 50, duration_ms: ms, fault, target };
+        let schedule = Schedule { seed: 5, faults: vec![planned], read_only: Vec::new() };
         let nemesis = Nemesis::new(&self.cluster, &LedBy("n2"), now_ns);
         let lives = self.lives_of_both();
         // Never healed before that.
@@ -325,40 +341,40 @@ fn bad_links() {
         assert!(!heard.is_empty(), "{fault}");
         (played, heard)
     };
-    let (played, heard) = hit(Fault::Delay, &[("delay", "80ms"), ("jitter", "0")]);
+    let (played, heard) = hit(Delay::KIND, &[("delay", "80ms"), ("jitter", "0")]);
     assert!(are_late(&heard, 80, &played));
 
-    let (_, heard) = hit(Fault::Loss, &[("share", "50%")]);
+    let (_, heard) = hit(Loss::KIND, &[("share", "50%")]);
     assert!(missing(&heard) > 0, "some are lost");
 
-    let (_, heard) = hit(Fault::BurstLoss, &[("share", "50%"), ("length", "5")]);
+    let (_, heard) = hit(BurstLoss::KIND, &[("share", "50%"), ("length", "5")]);
     assert!(longest_gap(&heard) >= 3, "several are lost in a row");
 
-    let (_, heard) = hit(Fault::Duplicate, &[("share", "50%")]);
+    let (_, heard) = hit(Duplicate::KIND, &[("share", "50%")]);
     let distinct: BTreeSet<u64> = heard.iter().map(|it| it.number).collect();
     assert!(distinct.len() < heard.len() && is_whole(&heard), "some came twice");
 
-    let (_, heard) = hit(Fault::Reorder, &[("share", "30%"), ("by", "50ms")]);
+    let (_, heard) = hit(Reorder::KIND, &[("share", "30%"), ("by", "50ms")]);
     assert!(heard.windows(2).any(|pair| pair[1].number < pair[0].number), "some came late");
     assert!(is_whole(&heard), "but they came");
 
-    let (played, heard) = hit(Fault::Corrupt, &[("share", "50%")]);
+    let (played, heard) = hit(Corrupt::KIND, &[("share", "50%")]);
     let damaged = |played: &Played| {
         let notes = ground.notes("n2").damaged.remove(&ground.address("n1")).unwrap_or_default();
         notes.into_iter().filter(|ns| played.holds(*ns)).count()
     };
     assert!(missing(&heard) > 0 && damaged(&played) == 0, "the kernel drops them");
-    let (played, heard) = hit(Fault::Corrupt, &[("share", "50%"), ("mend", "yes")]);
+    let (played, heard) = hit(Corrupt::KIND, &[("share", "50%"), ("mend", "yes")]);
     assert!(damaged(&played) > 0 && missing(&heard) > 0, "the program gets them");
 
-    let (_, heard) = hit(Fault::Rate, &[("rate", "4KiB/s"), ("burst", "1KiB")]);
+    let (_, heard) = hit(Rate::KIND, &[("rate", "4KiB/s"), ("burst", "1KiB")]);
     assert!(heard.iter().any(|it| latency_ms(it) >= 100), "they wait");
 
-    let (played, heard) = hit(Fault::Hold, &[]);
+    let (played, heard) = hit(Hold::KIND, &[]);
     assert!(heard.iter().all(|it| it.heard_ns >= played.until_ns), "nothing until the heal");
     assert!(is_whole(&heard) && heard.is_sorted_by_key(|it| it.number), "then all in order");
 
-    let played = ground.play(Fault::Reset, "n2", &[("every", "100ms")], 700);
+    let played = ground.play(Reset::KIND, "n2", &[("every", "100ms")], 700);
     let resets = |host: &str| {
         let notes = ground.notes(host).resets.remove(&ground.address("n2")).unwrap_or_default();
         notes.into_iter().filter(|ns| *ns <= played.healed_ns).count()
@@ -372,7 +388,7 @@ fn named_links() {
     let delay = [("delay", "80ms"), ("jitter", "0")];
     let by = |more: &[(&str, &str)]| {
         let words: Vec<_> = delay.iter().chain(more).copied().collect();
-        let played = ground.play(Fault::Delay, "n2", &words, 600);
+        let played = ground.play(Delay::KIND, "n2", &words, 600);
         let hosts = ground.hosts();
         let all = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from, to)));
         let all = all.filter(|(from, to)| from != to);
@@ -398,29 +414,29 @@ fn partitions() {
         let played = ground.play(fault, target, words, 700);
         (ground.silent(&played), played)
     };
-    let (silent, played) = cut(Fault::Isolate, "leader", &[]);
+    let (silent, played) = cut(Isolate::KIND, "leader", &[]);
     assert_eq!(silent, pairs("n2>n1 n2>n3 n1>n2 n3>n2"));
     assert!(played.effect("frames dropped") > 0.0);
-    let (silent, _) = cut(Fault::Isolate, "n1", &[("clients", "too")]);
+    let (silent, _) = cut(Isolate::KIND, "n1", &[("clients", "too")]);
     assert_eq!(silent, pairs("n1>n2 n1>n3 n2>n1 n3>n1 clients>n1 n1>clients"));
-    let (silent, _) = cut(Fault::OneWay, "n1", &[]);
+    let (silent, _) = cut(OneWay::KIND, "n1", &[]);
     assert_eq!(silent, pairs("n1>n2 n1>n3"));
-    let (silent, _) = cut(Fault::OneWay, "n1", &[("direction", "in")]);
+    let (silent, _) = cut(OneWay::KIND, "n1", &[("direction", "in")]);
     assert_eq!(silent, pairs("n2>n1 n3>n1"));
-    let (silent, _) = cut(Fault::LeaderFromFollowers, "all", &[]);
+    let (silent, _) = cut(LeaderFromFollowers::KIND, "all", &[]);
     assert_eq!(silent, pairs("n2>n1 n2>n3 n1>n2 n3>n2"));
-    let (silent, _) = cut(Fault::ClientsFromLeader, "all", &[]);
+    let (silent, _) = cut(ClientsFromLeader::KIND, "all", &[]);
     assert_eq!(silent, pairs("clients>n2 n2>clients"));
-    let (silent, _) = cut(Fault::ClientsFromLeader, "all", &[("direction", "out")]);
+    let (silent, _) = cut(ClientsFromLeader::KIND, "all", &[("direction", "out")]);
     assert_eq!(silent, pairs("n2>clients"));
-    let (silent, played) = cut(Fault::Cut, "all", &[("links", "n1>n3,n3<>n2")]);
+    let (silent, played) = cut(Cut::KIND, "all", &[("links", "n1>n3,n3<>n2")]);
     assert_eq!(silent, pairs("n1>n3 n3>n2 n2>n3"));
     assert_eq!(played.record.nodes, ["n1", "n2", "n3"]);
-    let (silent, played) = cut(Fault::Bridge, "n2", &[]);
+    let (silent, played) = cut(Bridge::KIND, "n2", &[]);
     assert_eq!(silent, pairs("n1>n3 n3>n1"), "{:?}", played.record);
 
     let words = [("down", "100ms"), ("up", "200ms")];
-    let played = ground.play(Fault::Flapping, "n1", &words, 2_500);
+    let played = ground.play(Flapping::KIND, "n1", &words, 2_500);
     let heard = ground.heard("n1", "n2", &played);
     let numbers: Vec<u64> = heard.iter().map(|it| it.number).collect();
     let gaps = numbers.windows(2).filter(|pair| pair[1] - pair[0] > 3).count();
@@ -434,7 +450,7 @@ fn five() {
         let names = ground.cluster.names().iter().filter(|name| *name != node);
         names.filter(|from| ground.hears(from, node, played)).cloned().collect()
     };
-    let played = ground.play(Fault::MajoritiesRing, "all", &[], 700);
+    let played = ground.play(MajoritiesRing::KIND, "all", &[], 700);
     let mut majorities = BTreeSet::new();
     for node in ground.cluster.names() {
         let mut majority = heard_by(&played, node);
@@ -444,17 +460,17 @@ fn five() {
     }
     assert_eq!(majorities.len(), 5, "each hears another one");
 
-    let played = ground.play(Fault::Halves, "n3", &[], 700);
+    let played = ground.play(Halves::KIND, "n3", &[], 700);
     assert_eq!(heard_by(&played, "n3").len(), 1);
     let sizes: Vec<usize> =
         ground.cluster.names().iter().map(|node| heard_by(&played, node).len()).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 2 + 3 * 2, "{sizes:?}");
 
-    let played = ground.play(Fault::MajorityMinority, "n3", &[("size", "1")], 700);
+    let played = ground.play(MajorityMinority::KIND, "n3", &[("size", "1")], 700);
     assert_eq!(heard_by(&played, "n3").len(), 0);
     assert_eq!(heard_by(&played, "n1").len(), 3);
 
-    let played = ground.play(Fault::Bridge, "n4", &[], 700);
+    let played = ground.play(Bridge::KIND, "n4", &[], 700);
     assert_eq!(heard_by(&played, "n4").len(), 4);
     assert_eq!(heard_by(&played, "n1").len(), 2, "the bridge and one of its half");
 }
@@ -462,23 +478,23 @@ fn five() {
 fn processes() {
     let ground = Ground::new(3);
     for (fault, words) in
-        [(Fault::Kill, &[][..]), (Fault::Terminate, &[("limit", "5s")]), (Fault::Pause, &[])]
+        [(Kill::KIND, &[][..]), (Terminate::KIND, &[("limit", "5s")]), (Pause::KIND, &[])]
     {
         let played = ground.play(fault, "n1", words, 700);
         assert!(ground.heard("n1", "n3", &played).is_empty(), "{fault}: it says nothing");
         assert!(!ground.heard("n2", "n3", &played).is_empty(), "{fault}: others do");
         let [before, other] = played.lives;
-        let after = [before + usize::from(fault != Fault::Pause), other];
+        let after = [before + usize::from(fault != Pause::KIND), other];
         assert_eq!(ground.lives_of_both(), after, "{fault}");
     }
-    let played = ground.play(Fault::Kill, "n1,n2", &[], 700);
+    let played = ground.play(Kill::KIND, "n1,n2", &[], 700);
     assert_eq!(played.effect("killed by signal 9"), 2.0);
     let silent = ground.silent(&played);
     assert!(silent.contains("n1>n3") && silent.contains("n2>n3"), "{silent:?}");
     assert_eq!(ground.lives_of_both(), played.lives.map(|count| count + 1));
 
     let words = [("period", "200ms"), ("share", "60%")];
-    let played = ground.play(Fault::Stutter, "n1", &words, 2_500);
+    let played = ground.play(PauseLoop::KIND, "n1", &words, 2_500);
     let heard = ground.heard("n1", "n3", &played);
     let stops = |pair: &&[Heard]| pair[1].sent_ns - pair[0].sent_ns >= 100_000_000;
     let gaps = heard.windows(2).filter(stops).count();
@@ -488,11 +504,11 @@ fn processes() {
 
 fn restarts() {
     let ground = Ground::new(3);
-    let played = ground.play(Fault::KillAll, "all", &[("down", "200ms")], 600);
+    let played = ground.play(KillAll::KIND, "all", &[("down", "200ms")], 600);
     assert_eq!(played.effect("started again"), 3.0);
     assert_eq!(ground.lives_of_both(), played.lives.map(|count| count + 1));
 
-    let played = ground.play(Fault::RollingRestart, "all", &[("between", "100ms")], 6_000);
+    let played = ground.play(RollingRestart::KIND, "all", &[("between", "100ms")], 6_000);
     assert_eq!(played.effect("ended when asked"), 3.0, "{:?}", played.record);
     assert_eq!(ground.lives_of_both(), played.lives.map(|count| count + 1));
     let back_ns = ground.lives("n1", "n3").last().expect("a life").1;
@@ -501,7 +517,7 @@ fn restarts() {
 
     let before = ground.cluster.nodes()[0].start().expect_err("it runs").to_string();
     let words = [("within", "300ms"), ("times", "2")];
-    let played = ground.play(Fault::RestartVoters, "followers", &words, 2_500);
+    let played = ground.play(RestartVoters::KIND, "followers", &words, 2_500);
     assert_eq!(played.effect("started again"), 4.0, "two of each: {:?}", played.record);
     assert_eq!(played.record.nodes, ["n1", "n3"]);
     let after = ground.cluster.nodes()[0].start().expect_err("it runs").to_string();
@@ -512,16 +528,16 @@ fn mid_restart() {
     let ground = Ground::new(3);
     // Whatever moment the heal comes at.
     for ms in [200, 310, 420] {
-        ground.play(Fault::RollingRestart, "all", &[("between", "0s")], ms);
+        ground.play(RollingRestart::KIND, "all", &[("between", "0s")], ms);
         let words = [("within", "50ms"), ("times", "1000")];
-        ground.play(Fault::RestartVoters, "all", &words, ms);
+        ground.play(RestartVoters::KIND, "all", &words, ms);
     }
-    let played = ground.play(Fault::KillAll, "all", &[("down", "60s")], 200);
+    let played = ground.play(KillAll::KIND, "all", &[("down", "60s")], 200);
     assert_eq!(played.effect("started again"), 3.0);
 }
 
 /// A cluster in the middle of a fault that outlasts every test. Says where its files are.
-fn linger(fault: Fault, words: &[(&str, &str)]) {
+fn linger(fault: FaultKind, words: &[(&str, &str)]) {
     let home = tempfile::tempdir().expect("a directory").keep();
     let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
     for host in lab.nodes() {
@@ -541,12 +557,12 @@ fn linger(fault: Fault, words: &[(&str, &str)]) {
     for node in cluster.nodes() {
         node.start().expect("starts");
     }
-    let parameters =
+    let parameters: BTreeMap<String, String> =
         words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
+    let fault = fault.with_parameters(&parameters).expect("parameters");
     let target = "n2".parse().expect("a target");
-    let planned =
-        PlannedFault { id: 0, at_ms: 100, duration_ms: 600_000, fault, target, parameters };
-    let schedule = Schedule { seed: 5, faults: vec![planned], lulls: Vec::new() };
+    let planned = PlannedFault { id: 0, at_ms: 100, duration_ms: 600_000, fault, target };
+    let schedule = Schedule { seed: 5, faults: vec![planned], read_only: Vec::new() };
     let nemesis = Nemesis::new(&cluster, &LedBy("n2"), now_ns);
     let never = std::future::pending::<Stop>();
     let played = nemesis.play(&schedule, never, |moment, record| {

@@ -212,7 +212,7 @@ fn replaced() {
     assert_eq!(registrar.voters(), "n1 n2 n3 n4");
     assert_eq!(registrar.register().asked, ["remove n4", "add n4"]);
     assert!(cluster.node("n4").expect("a node").is_running());
-    assert!(record.may_end_processes());
+    assert!(record.explains_exit());
 }
 
 fn removed() {
@@ -225,7 +225,7 @@ fn removed() {
     assert_eq!(effects(&record)[0], "voters n1 n2 n3 n4 became n1 n2 n3");
     assert!(record.ended_ns.expect("healed") >= 900_000_000);
     assert_eq!(registrar.voters(), "n1 n2 n3 n4");
-    assert!(!record.may_end_processes());
+    assert!(!record.explains_exit());
 }
 
 fn added() {

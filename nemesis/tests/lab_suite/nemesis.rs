@@ -1,7 +1,6 @@
 //! Schedules played on real processes and a real network.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs;
 use std::future::pending;
 use std::net::UdpSocket;
@@ -9,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Scenario, eventually};
+use partita_nemesis::fault::partition::{Halves, Isolate, OneDirection, OneWay};
+use partita_nemesis::fault::process::{Kill, Pause};
 use partita_nemesis::{
-    Cluster, Ending, Fault, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy, Program,
+    Cluster, Ending, FaultKind, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy, Program,
     Roles, Schedule, Stop,
 };
 use tempfile::TempDir;
@@ -118,21 +119,20 @@ fn stopped_processes() -> usize {
     stats.filter(|stat| stat.contains(") T ")).count()
 }
 
-fn schedule(faults: &[(Fault, &str, u64)]) -> Schedule {
+fn schedule(faults: &[(FaultKind, &str, u64)]) -> Schedule {
     let mut at_ms = 20;
     let planned = (0..).zip(faults).map(|(id, (fault, target, duration_ms))| {
         let planned = PlannedFault {
             id,
             at_ms,
             duration_ms: *duration_ms,
-            fault: *fault,
+            fault: fault.with_defaults(),
             target: target.parse().expect("a target"),
-            parameters: BTreeMap::new(),
         };
         at_ms += duration_ms + 400;
         planned
     });
-    Schedule { seed: 5, faults: planned.collect(), lulls: Vec::new() }
+    Schedule { seed: 5, faults: planned.collect(), read_only: Vec::new() }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -166,14 +166,14 @@ async fn play(
 fn every_fault() {
     let ground = Ground::new();
     let mut schedule = schedule(&[
-        (Fault::Isolate, "leader", 200),
-        (Fault::Halves, "random", 200),
-        (Fault::OneWay, "n3", 200),
-        (Fault::OneWay, "follower", 200),
-        (Fault::Pause, "leader", 200),
-        (Fault::Kill, "random", 200),
+        (Isolate::KIND, "leader", 200),
+        (Halves::KIND, "random", 200),
+        (OneWay::KIND, "n3", 200),
+        (OneWay::KIND, "follower", 200),
+        (Pause::KIND, "leader", 200),
+        (Kill::KIND, "random", 200),
     ]);
-    schedule.faults[3].parameters.insert("direction".into(), "in".into());
+    schedule.faults[3].fault = OneWay { direction: OneDirection::In, ..OneWay::default() }.into();
     let (ending, records) = block_on(async {
         tokio::select! {
             () = ground.chatter() => unreachable!("it goes on for ever"),
@@ -203,7 +203,7 @@ fn every_fault() {
 }
 
 fn stopped() {
-    for fault in [Fault::Isolate, Fault::Pause, Fault::Kill] {
+    for fault in [Isolate::KIND, Pause::KIND, Kill::KIND] {
         let ground = Ground::new();
         let schedule = schedule(&[(fault, "leader", 600_000), (fault, "leader", 1)]);
         let stop = async {
@@ -220,7 +220,7 @@ fn stopped() {
 }
 
 fn shut_down() {
-    for fault in [Fault::Isolate, Fault::Pause, Fault::Kill] {
+    for fault in [Isolate::KIND, Pause::KIND, Kill::KIND] {
         let ground = Ground::new();
         let schedule = schedule(&[(fault, "leader", 600_000)]);
         let stop = async {
@@ -232,12 +232,12 @@ fn shut_down() {
         assert!(records[1].ended_ns.is_some());
         ground.assert_healed();
         let node = ground.cluster.node("n2").expect("a node");
-        assert_eq!(node.is_running(), fault != Fault::Kill);
+        assert_eq!(node.is_running(), fault != Kill::KIND);
     }
 }
 
 fn dropped() {
-    for fault in [Fault::Halves, Fault::Pause] {
+    for fault in [Halves::KIND, Pause::KIND] {
         let ground = Ground::new();
         let schedule = schedule(&[(fault, "leader", 600_000)]);
         block_on(async {
@@ -250,7 +250,7 @@ fn dropped() {
 
 fn no_restart() {
     let ground = Ground::new();
-    let schedule = schedule(&[(Fault::Kill, "leader", 100)]);
+    let schedule = schedule(&[(Kill::KIND, "leader", 100)]);
     fs::remove_file(&ground.program).expect("removed");
     let (_, records) = block_on(play(&ground, &schedule, pending()));
     assert_eq!(records[0].error, None);
@@ -260,7 +260,7 @@ fn no_restart() {
     fs::write(&ground.program, "#!/bin/sh\nexit 3\n").expect("written");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&ground.program, mode).expect("may be run");
-    let schedule = self::schedule(&[(Fault::Kill, "n1", 100)]);
+    let schedule = self::schedule(&[(Kill::KIND, "n1", 100)]);
     let (_, records) = block_on(play(&ground, &schedule, pending()));
     let error = records[1].error.as_deref().expect("it ends at once");
     assert!(error.contains("exit status: 3"), "{error}");
@@ -269,7 +269,7 @@ fn no_restart() {
 fn dead_node() {
     let ground = Ground::new();
     block_on(ground.cluster.node("n2").expect("a node").kill()).expect("dies");
-    let schedule = schedule(&[(Fault::Pause, "leader", 10), (Fault::Kill, "leader", 10)]);
+    let schedule = schedule(&[(Pause::KIND, "leader", 10), (Kill::KIND, "leader", 10)]);
     let (ending, records) = block_on(play(&ground, &schedule, pending()));
     assert_eq!((ending, records.len()), (Ending::Played, 2));
     for record in &records {
@@ -280,7 +280,7 @@ fn dead_node() {
 
 fn misfit() {
     let ground = Ground::new();
-    let schedule = schedule(&[(Fault::Kill, "n9", 10)]);
+    let schedule = schedule(&[(Kill::KIND, "n9", 10)]);
     let nemesis = Nemesis::new(&ground.cluster, &LedBy("n2"), clock());
     let playing = nemesis.play(&schedule, pending(), |_, _| panic!("nothing happens"));
     let played = block_on(movable(playing));

@@ -1,6 +1,5 @@
 //! Nodes that have clocks of their own and a disk that is watched, both at once.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use partita_nemesis::disk::{NameModel, Tear, Trouble};
 use partita_nemesis::{
-    Cluster, Disk, Ending, FAULTS, Family, Fault, Lab, Moment, Nemesis, NodeClock, NodeProcess,
+    Cluster, Disk, Ending, FAULTS, Family, FaultKind, Lab, Moment, Nemesis, NodeClock, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
 };
 use rand::SeedableRng;
@@ -154,22 +153,21 @@ fn every_fault() {
     for node in cluster.nodes() {
         node.start().expect("starts");
     }
-    let of = |family| FAULTS.iter().filter(move |row| row.family == family).map(|row| row.fault);
-    let mut faults: Vec<Fault> = Vec::new();
+    let of = |family| FAULTS.into_iter().filter(move |fault| fault.family() == family);
+    let mut faults: Vec<FaultKind> = Vec::new();
     for disk in of(Family::Disk) {
         faults.push(disk);
         faults.extend(of(Family::Clock).nth(faults.len() % 3));
     }
-    let planned = |(id, fault): (u32, Fault)| PlannedFault {
+    let planned = |(id, fault): (u32, FaultKind)| PlannedFault {
         id,
         at_ms: 500 + u64::from(id) * 1_200,
         duration_ms: 500,
-        fault,
+        fault: fault.with_defaults(),
         target: Target::Nodes(vec!["n1".to_owned()]),
-        parameters: BTreeMap::new(),
     };
     let faults = (0..).zip(faults).map(planned).collect();
-    let schedule = Schedule { seed: 5, faults, lulls: Vec::new() };
+    let schedule = Schedule { seed: 5, faults, read_only: Vec::new() };
     let begun = Instant::now();
     let clock = || u64::try_from(begun.elapsed().as_nanos()).expect("not that late");
     let nemesis = Nemesis::new(&cluster, &LedByFirst, clock);

@@ -138,7 +138,7 @@ fn a_fault_that_did_nothing_or_went_wrong_explains_nothing() {
     let slow = fault("disk-slow", "n1", 5, Some(8));
     let disk = FaultRecord { effects: vec![delayed], ..slow };
     let groups = Groups::of(&analysis, &[disk]).expect("a violation");
-    assert_eq!(groups.in_words(), "1 of 2 keys: stale read; while disk-slow of n1 was in force");
+    assert_eq!(groups.in_words(), "1 of 2 keys: stale read; while n1 was on a slow disk");
 }
 
 #[test]

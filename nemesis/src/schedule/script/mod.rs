@@ -9,23 +9,26 @@
 //! ```
 //!
 //! `at` counts from the moment at which clients begin. A range stands for a time in it that the
-//! run's seed draws. `lulls` lists times in which clients only read. With `every`, the list is
+//! run's seed draws. `read-only` lists times in which clients only read. With `every`, the list is
 //! played again and again until the run's time is over. What else stands in a fault are its
 //! parameters; `partita list faults` names them. A run writes its schedule in the same language,
 //! with every time settled, so that it can be played again as it was, edited, and cut down.
 
 mod read;
+mod write;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 use std::time::Duration;
 
 use rand::RngExt;
+use serde::Deserialize;
 
-use super::{Lull, PlannedFault, Schedule};
-use crate::fault::units::written;
-use crate::fault::{Fault, Target};
+use super::{PlannedFault, ReadOnlyPhase, Schedule};
+use crate::fault::values::{Value, text_value};
+use crate::fault::{Fault, FaultKind, Target, Victims};
 use crate::random::stream;
+use crate::units::{self, written};
 
 pub use read::ScriptError;
 
@@ -56,13 +59,14 @@ pub struct Script {
     /// The list.
     pub faults: Vec<ScriptedFault>,
     /// When clients only read.
-    pub lulls: Vec<ScriptedLull>,
+    pub read_only: Vec<ScriptedPhase>,
     /// What an operator tells the store meanwhile, by the target's name.
     pub commands: BTreeMap<String, Vec<ScriptedCommand>>,
 }
 
 /// One command of a [`Script`], in the words of the target's protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScriptedCommand {
     /// When it is given.
     at: Span,
@@ -79,12 +83,14 @@ pub struct PlannedCommand {
     pub words: Vec<String>,
 }
 
-/// One lull of a [`Script`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScriptedLull {
+/// One read-only phase of a [`Script`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedPhase {
     /// When it begins.
     at: Span,
     /// How long it lasts.
+    #[serde(rename = "for")]
     duration: Span,
 }
 
@@ -99,7 +105,6 @@ pub struct ScriptedFault {
     duration: Span,
     fault: Fault,
     target: Target,
-    parameters: BTreeMap<String, String>,
     /// The line it begins in.
     line: usize,
 }
@@ -110,6 +115,32 @@ struct Span {
     least: Duration,
     most: Duration,
 }
+
+/// The longest time of a script: past any run.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+impl Value for Span {
+    fn expected() -> String {
+        "a time such as \"2s\", or two such as \"1s..2s\"".to_owned()
+    }
+
+    fn read(text: &str) -> Option<Span> {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let (least, most) = units::duration(least).zip(units::duration(most))?;
+        (least <= most && most < LONGEST).then_some(Span { least, most })
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.least == self.most {
+            true => f.write_str(&written(self.least)),
+            false => write!(f, "{}..{}", written(self.least), written(self.most)),
+        }
+    }
+}
+
+text_value!(Span);
 
 impl Span {
     fn draw(self, rng: &mut impl rand::Rng) -> Duration {
@@ -151,22 +182,24 @@ impl Script {
             }
         }
         faults.sort_by_key(|planned| (planned.at_ms, planned.id));
-        let lulls = self.lulls_until(end, seed);
-        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults, lulls })
+        let read_only = self.read_only_until(end, seed);
+        Ok(Schedule { seed: self.seed.unwrap_or(seed), faults, read_only })
     }
 
     /// When clients only read, in a run of which the last fault ends before `end`.
-    fn lulls_until(&self, end: Duration, seed: u64) -> Vec<Lull> {
-        let mut lulls = Vec::new();
+    fn read_only_until(&self, end: Duration, seed: u64) -> Vec<ReadOnlyPhase> {
+        let mut phases = Vec::new();
         for round in 0..self.rounds(end) {
             let base = self.every.unwrap_or_default() * round;
-            for (place, lull) in self.lulls.iter().enumerate() {
+            for (place, phase) in self.read_only.iter().enumerate() {
+                // The name of the stream is that of the first version: times stay as they were.
                 let mut rng = stream(seed, &format!("times of lull {place}, round {round}"));
-                let at_ms = milliseconds(base + lull.at.draw(&mut rng));
-                lulls.push(Lull { at_ms, duration_ms: milliseconds(lull.duration.draw(&mut rng)) });
+                let at_ms = milliseconds(base + phase.at.draw(&mut rng));
+                let duration_ms = milliseconds(phase.duration.draw(&mut rng));
+                phases.push(ReadOnlyPhase { at_ms, duration_ms });
             }
         }
-        lulls
+        phases
     }
 
     /// What an operator of `target` says in a run of `duration` with this seed, by time.
@@ -196,22 +229,6 @@ impl Script {
         planned
     }
 
-    /// Commands for one target as a script says them, with their times settled; nothing if there are
-    /// none. Goes after [`Schedule::written`].
-    pub fn commands_written(target: &str, commands: &[PlannedCommand]) -> String {
-        if commands.is_empty() {
-            return String::new();
-        }
-        let quoted = |text: String| toml::Value::String(text).to_string();
-        let mut text = format!("commands = {{ {} = [\n", quoted(target.to_owned()));
-        for command in commands {
-            let say = quoted(command.words.join(" "));
-            let _ = writeln!(text, "  {{ at = \"{}\", say = {say} }},", written(command.at));
-        }
-        text.push_str("] }\n");
-        text
-    }
-
     /// How often the list is begun in a run of which the last fault ends before `end`.
     fn rounds(&self, end: Duration) -> u32 {
         let rounds = self.every.map_or(1, |every| end.as_nanos() / every.as_nanos().max(1) + 1);
@@ -221,7 +238,8 @@ impl Script {
     /// Names the victims of the faults whose numbers `victims` has, in place of how they were chosen.
     pub fn name_victims(&mut self, victims: &BTreeMap<u32, Vec<String>>) {
         for scripted in &mut self.faults {
-            let takes_target = scripted.fault.description().has_target();
+            let takes_target =
+                matches!(scripted.fault.kind().description().victims, Victims::Chosen { .. });
             let named = scripted.id.and_then(|id| victims.get(&id));
             if let Some(named) = named.filter(|named| takes_target && !named.is_empty()) {
                 scripted.target = Target::Nodes(named.clone());
@@ -230,8 +248,8 @@ impl Script {
     }
 
     /// The faults it holds, each as often as it is listed.
-    pub fn kinds(&self) -> impl Iterator<Item = Fault> + '_ {
-        self.faults.iter().map(|scripted| scripted.fault)
+    pub fn kinds(&self) -> impl Iterator<Item = FaultKind> + '_ {
+        self.faults.iter().map(|scripted| scripted.fault.kind())
     }
 
     /// The least time of a run in which a list that is played once has room.
@@ -269,56 +287,16 @@ impl ScriptedFault {
             id,
             at_ms: milliseconds(at),
             duration_ms: milliseconds(lasts),
-            fault: self.fault,
+            fault: self.fault.clone(),
             target: self.target.clone(),
-            parameters: self.parameters.clone(),
         }
-    }
-}
-
-impl Schedule {
-    /// The schedule as a script that comes to the very same, with `about` as its first line.
-    pub fn written(&self, about: &str) -> String {
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        let mut text = format!("about = {}\nseed = {}\nfaults = [\n", quoted(about), self.seed);
-        for planned in &self.faults {
-            let time = |ms| written(Duration::from_millis(ms));
-            let _ = write!(
-                text,
-                "  {{ id = {}, at = \"{}\", for = \"{}\", fault = \"{}\"",
-                planned.id,
-                time(planned.at_ms),
-                time(planned.duration_ms),
-                planned.fault
-            );
-            if planned.fault.description().has_target() {
-                let _ = write!(text, ", target = {}", quoted(&planned.target.to_string()));
-            }
-            for (name, value) in &planned.parameters {
-                let _ = write!(text, ", {name} = {}", quoted(value));
-            }
-            text.push_str(" },\n");
-        }
-        text.push_str("]\n");
-        if !self.lulls.is_empty() {
-            let time = |ms| written(Duration::from_millis(ms));
-            let lull = |it: &Lull| {
-                format!(
-                    "  {{ at = \"{}\", for = \"{}\" }},\n",
-                    time(it.at_ms),
-                    time(it.duration_ms)
-                )
-            };
-            let lulls: String = self.lulls.iter().map(lull).collect();
-            let _ = write!(text, "lulls = [\n{lulls}]\n");
-        }
-        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::partition::Isolate;
 
     const EVERY_FOUR: &str = "about = \"rotates\"\nnodes = 5\nevery = \"4s\"\nfaults = [\n  \
         { at = \"1s..2s\", for = \"1s\", fault = \"isolate\", target = \"leader\" },\n  \
@@ -333,7 +311,8 @@ mod tests {
         let script = script(EVERY_FOUR);
         assert_eq!((script.nodes, script.about.as_str()), (Some(5), "rotates"));
         let schedule = script.for_run(Duration::from_secs(10), 7).expect("fits");
-        let isolates = schedule.faults.iter().filter(|planned| planned.fault == Fault::Isolate);
+        let isolates =
+            schedule.faults.iter().filter(|planned| planned.fault.kind() == Isolate::KIND);
         let begin: Vec<u64> = isolates.map(|planned| planned.at_ms).collect();
         assert_eq!(begin.len(), 2, "{schedule:?}");
         assert!((1_000..=2_000).contains(&begin[0]) && (5_000..=6_000).contains(&begin[1]));
@@ -355,19 +334,22 @@ mod tests {
     }
 
     #[test]
-    fn lulls_are_played_with_the_list_and_read_back() {
+    fn read_only_phases_are_played_with_the_list_and_read_back() {
         let script = script(
-            "every = \"2s\"\nlulls = [{ at = \"500ms..700ms\", for = \"1s\" }]\nfaults = []\n",
+            "every = \"2s\"\nread-only = [{ at = \"500ms..700ms\", for = \"1s\" }]\nfaults = []\n",
         );
         let schedule = script.for_run(Duration::from_secs(6), 7).expect("fits");
-        assert_eq!(schedule.lulls.len(), 3);
-        for (round, lull) in (0..).zip(&schedule.lulls) {
-            assert!((2_000 * round + 500..=2_000 * round + 700).contains(&lull.at_ms));
-            assert!(lull.is_on(lull.at_ms + 999) && !lull.is_on(lull.at_ms + 1_000));
-            assert!(!lull.is_on(lull.at_ms - 1));
+        assert_eq!(schedule.read_only.len(), 3);
+        for (round, phase) in (0..).zip(&schedule.read_only) {
+            assert!((2_000 * round + 500..=2_000 * round + 700).contains(&phase.at_ms));
+            assert!(phase.is_on(phase.at_ms + 999) && !phase.is_on(phase.at_ms + 1_000));
+            assert!(!phase.is_on(phase.at_ms - 1));
         }
         let again = Script::parse("mine.toml", &schedule.written("it")).expect("a script");
-        assert_eq!(again.for_run(Duration::from_secs(6), 9).expect("fits").lulls, schedule.lulls);
+        assert_eq!(
+            again.for_run(Duration::from_secs(6), 9).expect("fits").read_only,
+            schedule.read_only
+        );
     }
 
     #[test]
@@ -391,15 +373,19 @@ mod tests {
 
     #[test]
     fn a_schedule_reads_back_as_it_was_written() {
-        for menu in ["all", "default", "bit-flip", "none"] {
+        for set in ["all", "default", "bit-flip", "none"] {
             let nodes: Vec<String> = (1..=3).map(|i| format!("n{i}")).collect();
-            let menu = menu.parse().expect("a menu");
-            let drawn = Schedule::draw(&menu, &nodes, Duration::from_secs(60), 11);
+            let set = set.parse().expect("a set");
+            let drawn = Schedule::draw(&set, &nodes, Duration::from_secs(60), 11);
             let text = drawn.written("as it was \"drawn\"");
             let again = script(&text).for_run(Duration::from_secs(60), 99).expect("fits");
             // Faults without victims of their own choosing have no target to write.
             let targets = |schedule: &Schedule| {
-                schedule.faults.iter().map(|it| (it.id, it.fault, it.at_ms)).collect::<Vec<_>>()
+                schedule
+                    .faults
+                    .iter()
+                    .map(|it| (it.id, it.fault.clone(), it.at_ms))
+                    .collect::<Vec<_>>()
             };
             assert_eq!((again.seed, targets(&again)), (drawn.seed, targets(&drawn)));
             assert_eq!(again.written("as it was \"drawn\""), text);

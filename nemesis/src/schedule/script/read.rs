@@ -1,15 +1,24 @@
 //! Reads a [`Script`] from TOML, and says where and why it cannot.
+//!
+//! Tables are read by serde, a fault's parameters into the fault's own type. Where a table holds
+//! fields of two, as a fault's time beside its parameters, they are taken apart first: so places are
+//! kept, and every key is one that something knows.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Script, ScriptedCommand, ScriptedFault, ScriptedLull, Span};
-use crate::fault::units::duration;
-use crate::fault::{FAULTS, Fault, TARGET, Target};
+use super::{LONGEST, Script, ScriptedCommand, ScriptedFault, ScriptedPhase, Span};
+use crate::fault::read::Keys;
+use crate::fault::values::{Count, Value, ValueError, text_value};
+use crate::fault::{FAULTS, FaultKind, Target, Victims};
+use crate::names::or_similar;
+use crate::units;
 
 /// Why a script cannot be read or played: where, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +41,73 @@ impl ScriptError {
 /// A problem and the place of the text that has it.
 type Problem = (Range<usize>, String);
 
-const KNOWN: &str =
-    "about, nodes, every, seed, workload, clients, rate, arguments, commands, lulls or faults";
+/// What a file can hold.
+const FIELDS: [&str; 10] = [
+    "about",
+    "nodes",
+    "every",
+    "seed",
+    "workload",
+    "clients",
+    "rate",
+    "arguments",
+    "commands",
+    "read-only",
+];
+
+/// What a fault can hold beside its parameters.
+const BESIDE: [&str; 4] = ["id", "at", "for", "target"];
+
+/// Names of earlier versions, and what is called so now.
+const RENAMED: [(&str, &str); 2] = [("lulls", "read-only"), ("stutter", "pause-loop")];
+
+/// All of a file but its faults.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Head {
+    about: String,
+    nodes: Option<Count<1, 99>>,
+    arguments: BTreeMap<String, Vec<String>>,
+    workload: Option<String>,
+    clients: Option<Count<0, { u32::MAX }>>,
+    rate: Option<Count<0, { u32::MAX }>>,
+    seed: Option<u64>,
+    every: Option<Every>,
+    read_only: Vec<ScriptedPhase>,
+    commands: BTreeMap<String, Vec<ScriptedCommand>>,
+}
+
+/// What a fault holds beside its parameters.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Beside {
+    id: Option<u32>,
+    at: Option<Span>,
+    r#for: Option<Span>,
+    target: Option<Target>,
+}
+
+/// How often a list is played.
+struct Every(Duration);
+
+impl Value for Every {
+    fn expected() -> String {
+        "a time with a unit, of at least 100ms".to_owned()
+    }
+
+    fn read(text: &str) -> Option<Every> {
+        let bounds = Duration::from_millis(100)..LONGEST;
+        units::duration(text).filter(|every| bounds.contains(every)).map(Every)
+    }
+}
+
+impl std::fmt::Display for Every {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&units::written(self.0))
+    }
+}
+
+text_value!(Every);
 
 impl Script {
     /// Reads a script that was found in the file, or under the name, `name`.
@@ -46,7 +120,7 @@ impl Script {
         let table = DeTable::parse(text).map_err(|problem| {
             error((problem.span().unwrap_or(0..0), problem.message().to_owned()))
         })?;
-        let mut script = read(table.get_ref(), text).map_err(error)?;
+        let mut script = read(table, text).map_err(error)?;
         name.clone_into(&mut script.name);
         Ok(script)
     }
@@ -56,194 +130,129 @@ fn line(text: &str, place: &Range<usize>) -> usize {
     1 + text.bytes().take(place.start).filter(|byte| *byte == b'\n').count()
 }
 
-fn read(table: &DeTable<'_>, text: &str) -> Result<Script, Problem> {
-    let mut script = Script::default();
-    let mut has_faults = false;
-    for (key, value) in table {
-        match key.get_ref().as_ref() {
-            "about" => word(value, "a line of text")?.clone_into(&mut script.about),
-            "nodes" => script.nodes = Some(number(value, "a number of nodes, 1 to 99")?),
-            "workload" => {
-                script.workload = Some(word(value, "the name of a workload")?.to_owned());
-            }
-            "clients" => script.clients = Some(number(value, "a number of clients")?),
-            "rate" => script.rate = Some(number(value, "a number of operations a second")?),
-            "commands" => script.commands = commands(value)?,
-            "lulls" => {
-                let list = value.get_ref().as_array();
-                let list = list.ok_or_else(|| expected(value, "a list of lulls"))?;
-                script.lulls = list.iter().map(scripted_lull).collect::<Result<_, _>>()?;
-            }
-            "seed" => script.seed = Some(number(value, "a whole number")?),
-            "every" => {
-                let every = time(value)?;
-                if every < Duration::from_millis(100) {
-                    return Err(expected(value, "a time of at least 100ms"));
-                }
-                script.every = Some(every);
-            }
-            "arguments" => script.arguments = arguments(value)?,
-            "faults" => {
-                has_faults = true;
-                let list = value.get_ref().as_array();
-                let list = list.ok_or_else(|| expected(value, "a list of faults"))?;
-                let faults = list.iter().map(|fault| scripted(fault, text));
-                script.faults = faults.collect::<Result<_, _>>()?;
-            }
-            other => return Err((key.span(), format!("unknown `{other}`; expected {KNOWN}"))),
-        }
+fn read(table: Spanned<DeTable<'_>>, text: &str) -> Result<Script, Problem> {
+    let place = table.span();
+    let mut table = table.into_inner();
+    let faults = table.remove("faults");
+    if let Some(key) = table.keys().find(|key| !FIELDS.contains(&key.get_ref().as_ref())) {
+        return Err((key.span(), unknown(key.get_ref(), &[&FIELDS[..], &["faults"]].concat())));
     }
-    if !has_faults {
-        return Err((0..0, "no `faults`: expected a list of them".to_owned()));
-    }
-    let limit = script.every.unwrap_or(Duration::MAX);
+    let faults = faults.ok_or((0..0, "no `faults`: expected a list of them".to_owned()))?;
+    let faults = match (faults.span(), faults.into_inner()) {
+        (_, DeValue::Array(faults)) => faults,
+        (place, _) => return Err((place, "expected a list of faults".to_owned())),
+    };
+    let faults = faults.into_iter().map(|fault| scripted(fault, text)).collect::<Result<_, _>>()?;
+    let head: Head = deserialize(table, place)?;
+    let script = Script {
+        name: String::new(),
+        about: head.about,
+        nodes: head.nodes.map(Count::get),
+        arguments: head.arguments,
+        workload: head.workload,
+        clients: head.clients.map(Count::get),
+        rate: head.rate.map(Count::get),
+        seed: head.seed,
+        every: head.every.map(|every| every.0),
+        faults,
+        read_only: head.read_only,
+        commands: head.commands,
+    };
+    check_rounds(&script, text)?;
+    Ok(script)
+}
+
+/// A list that is played again and again has no numbers, and fits into a round.
+fn check_rounds(script: &Script, text: &str) -> Result<(), Problem> {
+    let Some(limit) = script.every else { return Ok(()) };
     match script.faults.iter().find(|fault| fault.at.most >= limit || fault.id.is_some()) {
-        Some(fault) if script.every.is_some() => {
+        Some(fault) => {
             let place = text.split_inclusive('\n').take(fault.line - 1).map(str::len).sum();
             let problem = "a list that is played again and again has no `id`s, and its faults \
                            begin before it does";
             Err((place..place, problem.to_owned()))
         }
-        _ => Ok(script),
+        None => Ok(()),
     }
 }
 
-fn arguments(value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, Vec<String>>, Problem> {
-    let what =
-        "a list of words for each target, such as { raft-node = [\"--heartbeat\", \"50ms\"] }";
-    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
-    let list = |(target, words): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-        let list = words.get_ref().as_array().ok_or_else(|| expected(words, what))?;
-        let list = list.iter().map(|it| word(it, what).map(str::to_owned));
-        let target: &std::borrow::Cow<'_, str> = target.get_ref();
-        Ok((target.to_string(), list.collect::<Result<_, Problem>>()?))
-    };
-    table.iter().map(list).collect()
+fn unknown(name: &str, known: &[&str]) -> String {
+    match RENAMED.iter().find(|(old, _)| *old == name) {
+        Some((_, new)) => format!("unknown `{name}`: it is called `{new}` now"),
+        None => format!("unknown `{name}`; {}", or_similar(name, known, "expected ")),
+    }
 }
 
-fn commands(
-    value: &Spanned<DeValue<'_>>,
-) -> Result<BTreeMap<String, Vec<ScriptedCommand>>, Problem> {
-    let what = "a list of commands for each target, such as \
-                { raft-node = [{ at = \"2s\", say = \"RAFT TRANSFER\" }] }";
-    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
-    let command = |value: &Spanned<DeValue<'_>>| {
-        let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
-        let (Some(at), Some(say), 2) = (table.get("at"), table.get("say"), table.len()) else {
-            return Err(expected(value, what));
-        };
-        Ok(ScriptedCommand { at: span(at)?, say: word(say, what)?.to_owned() })
-    };
-    let list = |(target, list): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-        let list = list.get_ref().as_array().ok_or_else(|| expected(list, what))?;
-        let target: &std::borrow::Cow<'_, str> = target.get_ref();
-        Ok((target.to_string(), list.iter().map(command).collect::<Result<_, Problem>>()?))
-    };
-    table.iter().map(list).collect()
+/// Reads what a table holds, all of whose keys are known.
+fn deserialize<T: DeserializeOwned>(table: DeTable<'_>, place: Range<usize>) -> Result<T, Problem> {
+    let keys = Keys::of(&table);
+    let from = toml::de::Deserializer::from(Spanned::new(place, table));
+    T::deserialize(from).map_err(|error| keys.locate(&error))
 }
 
-fn scripted_lull(value: &Spanned<DeValue<'_>>) -> Result<ScriptedLull, Problem> {
-    let what = "a lull, such as { at = \"2s\", for = \"3s\" }";
-    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
-    let (Some(at), Some(duration), 2) = (table.get("at"), table.get("for"), table.len()) else {
-        return Err(expected(value, what));
-    };
-    Ok(ScriptedLull { at: span(at)?, duration: span(duration)? })
-}
+const A_FAULT: &str =
+    "a fault, such as { at = \"2s\", for = \"3s\", fault = \"kill\", target = \"n1\" }";
 
-fn scripted(value: &Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Problem> {
-    let what = "a fault, such as { at = \"2s\", for = \"3s\", fault = \"kill\", target = \"n1\" }";
-    let table = value.get_ref().as_table().ok_or_else(|| expected(value, what))?;
-    let fault = match table.get("fault") {
-        Some(name) => {
-            let known = || FAULTS.map(|row| row.name).join(", ");
-            let named = Fault::named(word(name, "the name of a fault")?);
-            named.ok_or_else(|| expected(name, &format!("a fault: {}", known())))?
-        }
-        None => return Err((value.span(), format!("no `fault` here; expected {what}"))),
+fn scripted(value: Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Problem> {
+    let place = value.span();
+    let DeValue::Table(mut table) = value.into_inner() else {
+        return Err((place, format!("expected {A_FAULT}")));
     };
-    let row = fault.description();
-    let (least, most) =
-        (Duration::from_millis(row.shortest_ms), Duration::from_millis(row.longest_ms));
-    let mut scripted = ScriptedFault {
-        id: None,
-        at: Span { least: Duration::ZERO, most: Duration::ZERO },
-        duration: Span { least, most },
+    let Some(name) = table.remove("fault") else {
+        return Err((place, format!("no `fault` here; expected {A_FAULT}")));
+    };
+    let kind = kind(&name)?;
+    let takes_target = matches!(kind.description().victims, Victims::Chosen { .. });
+    let beside = if takes_target { &BESIDE[..] } else { &BESIDE[..3] };
+    let (taken, parameters): (DeTable<'_>, DeTable<'_>) =
+        table.into_iter().partition(|(key, _)| beside.contains(&key.get_ref().as_ref()));
+    let target_place = taken.get("target").map(Spanned::span);
+    let taken: Beside = deserialize(taken, place.clone())?;
+    let fault = kind
+        .read(Spanned::new(place.clone(), parameters), &BESIDE[..3])
+        .map_err(|error| (error.place, error.problem))?;
+    let row = kind.description();
+    Ok(ScriptedFault {
+        id: taken.id,
+        at: taken.at.unwrap_or(Span { least: Duration::ZERO, most: Duration::ZERO }),
+        duration: taken.r#for.unwrap_or(Span {
+            least: Duration::from_millis(row.drawn.shortest_ms),
+            most: Duration::from_millis(row.drawn.longest_ms),
+        }),
         fault,
-        target: row.default_target(),
-        parameters: BTreeMap::new(),
-        line: line(text, &value.span()),
+        target: target(kind, taken.target, target_place)?,
+        line: line(text, &place),
+    })
+}
+
+fn kind(name: &Spanned<DeValue<'_>>) -> Result<FaultKind, Problem> {
+    let Some(text) = name.get_ref().as_str() else {
+        return Err((name.span(), "expected the name of a fault".to_owned()));
     };
-    for (key, value) in table {
-        match key.get_ref().as_ref() {
-            "fault" => {}
-            "id" => scripted.id = Some(number(value, "a whole number")?),
-            "at" => scripted.at = span(value)?,
-            "for" => scripted.duration = span(value)?,
-            name => {
-                let Some(parameter) = row.parameters.iter().find(|it| it.name == name) else {
-                    let known: Vec<&str> = row.parameters.iter().map(|it| it.name).collect();
-                    let known = known.join(", ");
-                    let problem = format!("unknown `{name}`; {fault} takes at, for, id, {known}");
-                    return Err((key.span(), problem));
-                };
-                let given = plain(value).ok_or_else(|| expected(value, parameter.unit))?;
-                if !(parameter.accepts)(&given) {
-                    return Err(expected(value, parameter.unit));
-                }
-                if name == TARGET {
-                    let target: Result<Target, _> = given.parse();
-                    scripted.target = target.map_err(|error| (value.span(), error.to_string()))?;
-                } else {
-                    scripted.parameters.insert(name.to_owned(), given);
-                }
-            }
+    FaultKind::named(text).ok_or_else(|| {
+        let known = FAULTS.map(FaultKind::name);
+        (name.span(), unknown(text, &known).replacen("unknown", "unknown fault", 1))
+    })
+}
+
+/// The victims that a fault has where it is given `target`.
+fn target(
+    kind: FaultKind,
+    target: Option<Target>,
+    place: Option<Range<usize>>,
+) -> Result<Target, Problem> {
+    let victims = &kind.description().victims;
+    match (target, victims) {
+        (None, _) => Ok(victims.default_target().clone()),
+        (Some(target), _) if victims.accept(&target) => Ok(target),
+        (Some(target), Victims::Chosen { unit, .. }) => {
+            let error = ValueError { found: target.to_string(), expected: (*unit).to_owned() };
+            Err((place.unwrap_or_default(), format!("target: {error}")))
+        }
+        (Some(_), Victims::Fixed(_)) => {
+            Err((place.unwrap_or_default(), kind.unknown("target", &BESIDE[..3])))
         }
     }
-    Ok(scripted)
-}
-
-fn expected(value: &Spanned<DeValue<'_>>, what: &str) -> Problem {
-    let found = plain(value).map_or_else(String::new, |text| format!("{text:?} is not it: "));
-    (value.span(), format!("{found}expected {what}"))
-}
-
-/// A text, or a number as it was written.
-fn plain(value: &Spanned<DeValue<'_>>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Float(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-fn word<'a>(value: &'a Spanned<DeValue<'_>>, what: &str) -> Result<&'a str, Problem> {
-    value.get_ref().as_str().ok_or_else(|| expected(value, what))
-}
-
-fn number<N: std::str::FromStr>(value: &Spanned<DeValue<'_>>, what: &str) -> Result<N, Problem> {
-    let text = value.get_ref().as_integer().map(toml::de::DeInteger::as_str);
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| expected(value, what))
-}
-
-fn time(value: &Spanned<DeValue<'_>>) -> Result<Duration, Problem> {
-    let what = "a time with a unit, such as \"2s\" or \"250ms\"";
-    let text = word(value, what)?;
-    duration(text).filter(|time| *time < LONGEST).ok_or_else(|| expected(value, what))
-}
-
-/// The longest time of a script: past any run.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3_600);
-
-fn span(value: &Spanned<DeValue<'_>>) -> Result<Span, Problem> {
-    let what = "a time such as \"2s\", or two such as \"1s..2s\"";
-    let text = word(value, what)?;
-    let (least, most) = text.split_once("..").unwrap_or((text, text));
-    let both = duration(least).zip(duration(most));
-    both.filter(|(least, most)| least <= most && *most < LONGEST)
-        .map(|(least, most)| Span { least, most })
-        .ok_or_else(|| expected(value, what))
 }
 
 #[cfg(test)]
@@ -253,24 +262,50 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named_with_its_line() {
         let fault = |inside: &str| format!("faults = [\n  {{ fault = \"one-way\", {inside} }},\n]");
+        let every = "every = \"1s\"\nfaults = [\n\n{ fault = \"kill\", at = \"2s\" }]".to_owned();
         let cases = [
             ("faults = [".to_owned(), "mine.toml:1: "),
             ("about = \"x\"\n".to_owned(), "no `faults`"),
             ("\nfualts = []\n".to_owned(), "mine.toml:2: unknown `fualts`; expected about"),
-            ("nodes = \"five\"\nfaults = []".to_owned(), "mine.toml:1: \"five\" is not it"),
+            ("\nfualts = []\n".to_owned(), "faults; did you mean `faults`?"),
+            ("faults = 3".to_owned(), "mine.toml:1: expected a list of faults"),
+            ("\nnodes = \"five\"\nfaults = []".to_owned(), ":2: nodes: \"five\" is not it"),
             ("every = \"1\"\nfaults = []".to_owned(), "a time with a unit"),
             ("faults = [\n\n  { at = \"1s\" },\n]".to_owned(), "mine.toml:3: no `fault` here"),
+            ("faults = [\n  \"kill\"]".to_owned(), "mine.toml:2: expected a fault, such as"),
             (
                 "faults = [\n  { fault = \"kil\" }]".to_owned(),
-                "\"kil\" is not it: expected a fault",
+                "mine.toml:2: unknown fault `kil`; expected isolate",
             ),
-            (fault("at = \"2s..1s\""), "mine.toml:2: \"2s..1s\" is not it"),
-            (fault("for = 3"), "\"3\" is not it: expected a time"),
-            (fault("direktion = \"in\""), "one-way takes at, for, id, target, direction"),
-            (fault("direction = \"up\""), "mine.toml:2: \"up\" is not it: expected in or out"),
-            (fault("target = \"n1,\""), "mine.toml:2: \"n1,\" is not it: expected leader"),
-            ("every = \"1s\"\nfaults = [\n\n{ fault = \"kill\", at = \"2s\" }]".to_owned(), ":4: "),
-            ("arguments = [\"x\"]\nfaults = []".to_owned(), "a list of words for each target"),
+            ("faults = [\n  { fault = \"kil\" }]".to_owned(), "did you mean `kill`"),
+            (fault("at = \"2s..1s\""), "mine.toml:2: at: \"2s..1s\" is not it"),
+            (fault("for = 3"), "for: \"3\" is not it: expected a time"),
+            (fault("id = -1"), "mine.toml:2: id: "),
+            (
+                fault("direktion = \"in\""),
+                "mine.toml:2: unknown `direktion`; one-way takes id, at, for, target, direction, \
+                 clients; did you mean `direction`?",
+            ),
+            (fault("direction = \"up\""), ":2: direction: \"up\" is not it: expected in or out"),
+            (
+                fault("\n direction = true"),
+                ":3: direction: invalid type: boolean `true`, expected in",
+            ),
+            (fault("target = \"n1,\""), "mine.toml:2: target: \"n1,\" is not it: expected leader"),
+            (
+                "faults = [{ fault = \"transfer-leadership\", target = \"leader\" }]".to_owned(),
+                "target: \"leader\" is not it: expected follower or a node's name",
+            ),
+            (
+                "faults = [{ fault = \"kill-all\", target = \"n1\" }]".to_owned(),
+                "unknown `target`; kill-all takes id, at, for, down",
+            ),
+            (every, ":4: "),
+            ("arguments = [\"x\"]\nfaults = []".to_owned(), "arguments: invalid type: sequence"),
+            (
+                "faults = []\nread-only = [{ at = \"1s\" }]".to_owned(),
+                "mine.toml:2: read-only: missing field `for`",
+            ),
         ];
         for (text, expected) in cases {
             let error = Script::parse("mine.toml", &text).expect_err(&text).to_string();
@@ -289,6 +324,22 @@ mod tests {
     fn a_number_is_a_value_as_well() {
         let text = "faults = [{ fault = \"clock-rate\", rate = 1.5 }]";
         let script = Script::parse("mine.toml", text).expect("a script");
-        assert_eq!(script.faults[0].parameters["rate"], "1.5");
+        assert_eq!(script.faults[0].fault.parameters()["rate"], "1.5");
+    }
+
+    #[test]
+    fn a_name_of_an_earlier_version_is_answered_with_the_one_of_now() {
+        let error = |text| Script::parse("old.toml", text).expect_err("old").to_string();
+        let lulls = error("faults = []\nlulls = []\n");
+        assert_eq!(lulls, "old.toml:2: unknown `lulls`: it is called `read-only` now");
+        let stutter = error("faults = [{ fault = \"stutter\" }]");
+        let expected = "old.toml:1: unknown fault `stutter`: it is called `pause-loop` now";
+        assert_eq!(stutter, expected);
+    }
+
+    #[test]
+    fn a_seed_is_any_number_of_64_bits() {
+        let text = format!("seed = {}\nfaults = []\n", u64::MAX);
+        assert_eq!(Script::parse("mine.toml", &text).map(|it| it.seed), Ok(Some(u64::MAX)));
     }
 }
