@@ -10,6 +10,8 @@
 
 pub mod admin;
 pub mod dial;
+mod encoding;
+pub mod http;
 pub mod probe;
 pub mod protocol;
 pub mod resp;
@@ -27,4 +29,4 @@ pub use tables::{PROTOCOL_TABLES, TableError, Tables};
 pub use violation::ProtocolViolation;
 
 /// Every protocol there is.
-pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY];
+pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY, http::ENTRY];

@@ -1,0 +1,83 @@
+//! HTTP/1.1 and JSON, in the forms that a target's description gives: a request for each kind of
+//! operation, where values stand in its answer, and which answers say that nothing happened.
+
+mod answer;
+mod client;
+mod connection;
+mod forms;
+mod path;
+mod probe;
+mod template;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admin::{Admin, Change};
+use super::dial::Dial;
+use super::probe::Probe;
+use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
+use super::tables::{TableError, Tables};
+use crate::operation::Kind;
+
+use client::HttpClient;
+use forms::{Forms, StatusForm};
+use probe::HttpProbe;
+
+/// The row of the table of protocols.
+pub const ENTRY: ProtocolEntry = ProtocolEntry {
+    name: "http",
+    about: "HTTP/1.1 with JSON, by the description's requests",
+    open,
+};
+
+fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
+    let forms: Forms = tables.take("client")?;
+    forms.check()?;
+    let status: StatusForm = tables.take("status")?;
+    status.check()?;
+    Ok(Arc::new(Http { forms: Arc::new(forms), status: Arc::new(status) }))
+}
+
+/// HTTP as a target speaks it.
+#[derive(Debug)]
+struct Http {
+    forms: Arc<Forms>,
+    status: Arc<StatusForm>,
+}
+
+impl Protocol for Http {
+    fn supports(&self, kind: Kind) -> bool {
+        self.forms.of(kind).is_some()
+    }
+
+    fn supports_retry(&self, policy: RetryPolicy) -> bool {
+        policy == RetryPolicy::Never
+    }
+
+    fn client(&self, endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Box<dyn Client> {
+        Box::new(HttpClient::new(&self.forms, endpoint, dial, options))
+    }
+
+    fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>> {
+        self.status.request.as_ref()?;
+        Some(Box::new(HttpProbe {
+            status: Arc::clone(&self.status),
+            forms: Arc::clone(&self.forms),
+            endpoint: endpoint.clone(),
+            dial: dial.clone(),
+            limit,
+            connection: None,
+        }))
+    }
+
+    fn admin(&self, _endpoint: &Endpoint, _dial: &Dial) -> Option<Box<dyn Admin>> {
+        None
+    }
+
+    fn lacks(&self, change: Change) -> Vec<&'static str> {
+        match change {
+            Change::Transfer => vec!["transfer"],
+            Change::Add | Change::Remove => vec!["add", "remove", "members"],
+        }
+    }
+}
