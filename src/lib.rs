@@ -1,7 +1,8 @@
-//! The command line and the controller of Partita.
+//! The command line of Partita, and the runs that it starts.
 //!
-//! [`cli`] turns words into a plan and results into exit codes; [`run`] carries a run
-//! through its phases; [`target`] describes the systems under test and
+//! [`cli`] turns arguments into a run's specification and results into words and exit codes; [`run`] carries a
+//! run through its phases; [`judge`] comes from a history to a verdict; [`targets`] describes the systems
+//! under test and
 //! [`names`] knows every name that can be given; [`terminal`] prints what there is to say. See `docs/architecture.md`.
 
 pub mod cli;

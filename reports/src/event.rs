@@ -193,7 +193,7 @@ impl CheckProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopReason {
-    /// Somebody pressed ctrl-C or sent SIGTERM.
+    /// Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
     /// Clients saw what they must not, and the specification says to stop at that.
     Violation,

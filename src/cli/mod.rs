@@ -48,10 +48,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  every verdict is valid
-  1  a violation was found
+  1  something was found of the system under test: a violation, a crash
   2  bad arguments or bad input
   3  unknown: a budget ran out, or nothing was tested
-  4  the harness or the system under test failed
+  4  the harness failed, or the system under test could not be started
 
 Start here:
   partita run                                   three Raft nodes through 20 s of chaos

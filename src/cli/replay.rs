@@ -26,8 +26,8 @@ pub struct Arguments {
     /// How many times to play it.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     times: u32,
-    /// Hit the very nodes that were hit, whatever role they have this time; otherwise whoever leads
-    /// is hit where the leader was.
+    /// Hit the very nodes that were hit, whatever role they have this time; otherwise the current
+    /// leader is hit where the leader was.
     #[arg(long)]
     exact: bool,
     /// End each replay at its first violation.

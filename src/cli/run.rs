@@ -119,7 +119,7 @@ pub struct Arguments {
 }
 
 /// The arguments that say what the run is.
-const OF_THE_SPECIFICATION: [&str; 17] = [
+const OF_THE_SPECIFICATION: [&str; 18] = [
     "target",
     "lab",
     "nodes",
@@ -137,6 +137,7 @@ const OF_THE_SPECIFICATION: [&str; 17] = [
     "mutation",
     "pcap",
     "keep_data",
+    "node_log_limit",
 ];
 
 /// Which lab is asked for.
@@ -371,4 +372,55 @@ fn read_spec(path: &Path) -> Result<RunSpec, Failure> {
 fn seed_of_the_day() -> u64 {
     let now: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn arguments(line: &str) -> Arguments {
+        let cli = Cli::try_parse_from(["partita", "run"].into_iter().chain(line.split(' ')));
+        match cli.expect("well-formed").command {
+            Command::Run(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_has_the_defaults_of_the_specification() {
+        let spec = arguments("--seed 7").spec().expect("a specification");
+        assert_eq!(spec, RunSpec { seed: 7, ..RunSpec::default() });
+        let spec = arguments("--seed 7 --rate 3000").spec().expect("a specification");
+        assert_eq!(spec.clients, 75);
+    }
+
+    #[test]
+    fn a_specification_is_made_again_by_the_command_that_it_comes_to() {
+        for line in [
+            "--seed 3 --nodes 5 --rate 0.5 --clients 20 --time 1500ms --stop-on-violation",
+            "--seed 3 --lab proxies --nemesis partition,kill --mutation no-log-check",
+            "--seed 3 --schedule figure-8 --node-argument=--more --reply-timeout 250ms",
+            "--seed 3 --schedule retries --node-log-limit 1MiB --check-timeout 5s",
+        ] {
+            let spec = arguments(line).spec().expect("a specification");
+            let command = command::of(&spec);
+            let again = arguments(command.strip_prefix("partita run ").expect("a run"));
+            assert_eq!(again.spec().expect("a specification"), spec, "{command}");
+        }
+    }
+
+    #[test]
+    fn every_argument_is_either_of_the_specification_or_about_files_and_output() {
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").expect("a command");
+        let besides = ["out", "json", "spec", "print_spec"];
+        for argument in run.get_arguments().map(|it| it.get_id().as_str()) {
+            let is_listed = OF_THE_SPECIFICATION.contains(&argument);
+            assert_ne!(is_listed, besides.contains(&argument), "{argument}");
+        }
+        assert_eq!(run.get_arguments().count(), OF_THE_SPECIFICATION.len() + besides.len());
+    }
 }

@@ -88,7 +88,7 @@ impl Original {
     ///
     /// # Errors
     ///
-    /// [`Failure`] if it does not fit into itself: somebody edited it.
+    /// [`Failure`] if it does not fit into itself, as after an edit.
     pub fn schedule(&self) -> Result<Schedule, Failure> {
         // Longer than any fault, so that none is left out.
         let seed = self.script.seed.unwrap_or_default();

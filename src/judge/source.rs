@@ -107,7 +107,7 @@ impl Read for Source {
                 self.wait()?;
             }
             match self.input.read(buffer) {
-                // Somebody else took what was there.
+                // Another reader took what was there.
                 Err(error) if error.kind() == ErrorKind::WouldBlock && self.may_block => {}
                 read => return read,
             }

@@ -1,8 +1,8 @@
 //! Runs that never came to their verdict: killed, out of disk, or still under way.
 //!
 //! What such a run recorded is judged like any other history, up to its last whole line. A violation
-//! in it stands: what would have followed takes nothing back. It is never valid, since nobody knows
-//! what would have followed.
+//! in it stands: what would have followed takes nothing back. It is never valid, since what would
+//! have followed is not known.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};

@@ -150,7 +150,7 @@ impl RunFolder {
     }
 }
 
-/// Replaces the link `latest` in one step, so that it never dangles for whoever reads it meanwhile.
+/// Replaces the link `latest` in one step, so that a concurrent reader never finds it dangling.
 fn point_latest(parent: &Path, name: &str) -> std::io::Result<()> {
     // The name is this run's alone; a process's number is not, in namespaces.
     let fresh = parent.join(format!(".latest-{name}"));
@@ -202,7 +202,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let begin = || {
             let folder = RunFolder::create(parent.path(), "20260101T000000Z-store-register-7");
-            // Whoever reads the link while it is replaced finds a folder.
+            // A reader finds a folder also while the link is replaced.
             assert!(parent.path().join("latest").join(".").is_dir());
             folder.expect("a folder").name()
         };

@@ -216,7 +216,7 @@ fn in_words(failure: &Failure) -> String {
     failure.messages().join(": ")
 }
 
-/// What somebody panicked with.
+/// The message of a panic.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")

@@ -150,7 +150,7 @@ pub async fn carry_out(
 
     let Stage { watch, poller, faults, load, .. } = stage;
     drop(polling);
-    // Whoever asks again is not made to wait: the lab ends with this process.
+    // A second signal ends the process at once, and the lab with it.
     let ending = tokio::spawn(async move {
         interrupts.next().await;
         std::process::exit(130);

@@ -36,7 +36,7 @@ pub struct Plan {
 pub enum Faults {
     /// They are drawn from a fault set.
     Drawn(FaultSet),
-    /// Somebody wrote them down.
+    /// They are those of a schedule that was written.
     Written(Script),
 }
 

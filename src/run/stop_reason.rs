@@ -29,7 +29,7 @@ const LOOKS: usize = 3;
 /// Why a run ended before its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interruption {
-    /// Somebody pressed ctrl-C or sent SIGTERM.
+    /// Ctrl-C, SIGTERM or SIGHUP.
     Signal,
     /// Clients saw what they must not, and the plan says to stop at that.
     Violation,
@@ -51,7 +51,7 @@ impl Interruption {
     }
 }
 
-/// Ctrl-C, SIGTERM and SIGHUP. The first asks the run to end; whoever asks again is obeyed at once.
+/// Ctrl-C, SIGTERM and SIGHUP. The first ends the run in order, a second one ends the process at once.
 pub struct Interrupts {
     signals: [Signal; 3],
 }

@@ -3,6 +3,7 @@
 /// The verdict of a run by its exit code.
 pub(crate) const VALID: u8 = 0;
 pub(crate) const VIOLATION: u8 = 1;
+pub(crate) const CRASH: u8 = 1;
 pub(crate) const UNKNOWN: u8 = 3;
 pub(crate) const FAILED: u8 = 4;
 
@@ -113,8 +114,8 @@ pub(crate) const MODES: &[Mode] = &[
         .with("delete"),
     // It does not come up, or does not stay.
     mode("exits-at-once", FAILED, "ended on its own"),
-    mode("exits-midway", FAILED, "ended on its own"),
-    mode("aborts-midway", FAILED, "ended on its own"),
+    mode("exits-midway", CRASH, "crash: node ended (exit status: 0)"),
+    mode("aborts-midway", CRASH, "crash: node ended (signal: 6 (SIGABRT)"),
     mode("accepts-and-closes", FAILED, "n1 silent (connection"),
     mode("banner", FAILED, "n1 silent ("),
     mode("info-never", FAILED, "n1 silent (no reply within"),
