@@ -165,10 +165,10 @@ pub fn stamp_by(clock: impl Fn() -> u64 + Send + Sync + 'static) {
     let _ = RUN.clock.set(Box::new(clock));
 }
 
-/// Says what phase the run is in from now on.
-pub fn phase(name: &'static str) {
-    *RUN.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
-    tracing::info!(target: SHOWN, "phase begins");
+/// Sets the phase that the run is in from now on.
+pub fn set_phase(name: &str) {
+    // One word: it stands between others.
+    *RUN.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.replace(' ', "-"));
 }
 
 /// What lines say of the one run of this process.
@@ -177,7 +177,7 @@ struct Run {
     /// What was logged before there was a file.
     early: Mutex<Vec<u8>>,
     clock: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
-    phase: Mutex<Option<&'static str>>,
+    phase: Mutex<Option<String>>,
 }
 
 static RUN: Run = Run {
@@ -200,8 +200,9 @@ impl Run {
         }
     }
 
-    fn phase(&self) -> Option<&'static str> {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    fn phase(&self) -> String {
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        phase.clone().unwrap_or_else(|| "-".to_owned())
     }
 }
 
@@ -276,8 +277,7 @@ impl Lines {
             Self::File => {
                 let wall = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
                 let clock = now_ns.map_or_else(|| "-".to_owned(), seconds);
-                let phase = RUN.phase().map_or_else(|| "-".to_owned(), |it| it.replace(' ', "-"));
-                format!("{wall} {clock} {level} {phase} ")
+                format!("{wall} {clock} {level} {} ", RUN.phase())
             }
         }
     }

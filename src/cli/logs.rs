@@ -9,8 +9,7 @@ use clap::{Args, ValueEnum};
 use partita_checker::Nanoseconds;
 use partita_reports::logs::{HarnessLines, NodeLines, Stream};
 
-use super::run_folder;
-use super::status::sentence;
+use super::{run_folder, status};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{telemetry, terminal};
 
@@ -176,9 +175,9 @@ fn faults(folder: &Path, from: Nanoseconds) -> Result<Lines, Failure> {
     for fault in faults {
         let mut begun = fault.clone();
         (begun.ended_ns, begun.error) = (None, None);
-        lines.push(line(fault.id, fault.began_ns, sentence(&begun)));
+        lines.push(line(fault.id, fault.began_ns, status::sentence(&begun)));
         if let Some(ended_ns) = fault.ended_ns {
-            lines.push(line(fault.id, ended_ns, sentence(&fault)));
+            lines.push(line(fault.id, ended_ns, status::sentence(&fault)));
         }
     }
     lines.retain(|line| line.at >= from);

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod initial;
 pub mod input;
 pub mod list;
+pub mod log_sink;
 pub mod logs;
 pub mod pace;
 pub mod progress;

@@ -13,6 +13,7 @@ use partita_reports::spec::{
     self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Milliseconds, defaults,
 };
 
+use super::log_sink::LogSink;
 use super::status::StatusLine;
 use super::{command, run_result};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
@@ -242,7 +243,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
     let concluded = match entered {
         Ok(Entered::Inside(kind)) => {
-            run::run(&plan, &folder, kind, vec![Box::new(StatusLine::new())])
+            run::run(&plan, &folder, kind, vec![Box::new(LogSink), Box::new(StatusLine::new())])
         }
         Ok(Entered::Finished(code)) if code <= Exit::Harness.code() => {
             return Ok(Exit::of_code(code.into()));

@@ -11,7 +11,7 @@ use partita_reports::event::{CheckProgress, RunEvent, Stamped, Started, Tally};
 
 use super::progress;
 use crate::run::events::Sink;
-use crate::{remark, telemetry, terminal};
+use crate::{remark, terminal};
 
 /// How often a log is told how far a check has come.
 const LOG_STEP: Duration = Duration::from_secs(10);
@@ -31,8 +31,7 @@ impl StatusLine {
 
     /// Says that something happened, with the time since the run began.
     fn say(&self, at_s: f64, text: &str) {
-        tracing::info!(target: telemetry::SHOWN, "{text}");
-        terminal::progress(&format!("[{at_s:6.2} s] {text}"));
+        remark!("[{at_s:6.2} s] {text}");
     }
 
     /// Refreshes the live line.
@@ -129,7 +128,8 @@ fn live_line() -> ProgressBar {
     bar
 }
 
-pub(super) fn sentence(fault: &FaultRecord) -> String {
+/// What became of a fault, as far as its record goes.
+pub fn sentence(fault: &FaultRecord) -> String {
     let what = format!("{} {} ({})", fault.fault, fault.nodes.join(", "), fault.target);
     match (&fault.error, fault.ended_ns) {
         (Some(error), _) => format!("{what} went wrong: {error}"),

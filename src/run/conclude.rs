@@ -13,7 +13,6 @@ use partita_checker::{Analysis, Certificate, History, Options, Progress, Verdict
 use partita_nemesis::FaultRecord;
 use partita_reports::event::{CheckProgress, RunEvent};
 use partita_reports::{Finding, HostRecord, Recovery, Run, RunRecord};
-use tracing::info;
 
 use super::events::Events;
 use super::folder::RunFolder;
@@ -22,7 +21,6 @@ use super::plan::Plan;
 use super::{evidence, refused, stalls, vacuity};
 use crate::exit::{Failure, OrFail};
 use crate::judge::{self, unfinished};
-use crate::telemetry;
 
 /// A check that is over by then did not take long.
 const LONG_CHECK: Duration = Duration::from_secs(2);
@@ -111,7 +109,6 @@ fn conclude_by(
     lifecycle: &Lifecycle,
     events: &Events,
 ) -> Result<Concluded, Failure> {
-    telemetry::phase("judging");
     events.tell(RunEvent::Phase { phase: "judging".to_owned() });
     let concluded = judge_and_write(judge, plan, folder, lifecycle, events);
     match &concluded {
@@ -146,14 +143,13 @@ fn judge_and_write(
     let is_told = read.reading.withholds_valid().is_some();
     let cut = (is_cut_short && !is_told).then(|| unfinished::cut(&read));
     let history = read.history;
-    info!(
+    tracing::info!(
         operations = history.operations().len(),
         keys = analysis.keys.len(),
         "the checker says: {:?}",
         analysis.verdict
     );
     let mut record = record(plan, folder, lifecycle, &history, &analysis, cut);
-    info!(remarks = ?record.remarks, "the run's verdict: {:?}", record.verdict);
     let findings = record.findings.clone();
     events.tell(RunEvent::Judged { verdict: record.verdict, findings });
     record.notes.extend(events.failures());

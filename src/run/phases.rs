@@ -29,7 +29,6 @@ use super::stalls::Stalls;
 use super::stop_reason::{Interruption, Interrupts, Watch};
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
-use crate::telemetry;
 
 /// How long clients go on after the last fault was healed: what a fault broke may show only then.
 const AFTER_HEAL: Duration = Duration::from_secs(1);
@@ -436,7 +435,6 @@ struct Phases {
 
 impl Phases {
     fn new(clock: RunClock, events: Events, name: &'static str) -> Self {
-        telemetry::phase(name);
         events.tell(RunEvent::Phase { phase: name.to_owned() });
         Self { clock, events, past: Vec::new(), name, began: Nanoseconds::default() }
     }
@@ -445,7 +443,6 @@ impl Phases {
     fn begin(&mut self, name: &'static str) {
         self.end();
         self.name = name;
-        telemetry::phase(name);
         self.events.tell(RunEvent::Phase { phase: name.to_owned() });
     }
 

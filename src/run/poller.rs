@@ -173,7 +173,6 @@ impl Poller {
                 role: change.role.clone(),
                 term: change.term,
             });
-            tracing::info!(node = change.node, term = change.term, "is now {}", change.role);
             polled.changes.push(change);
         }
         polled.latest[place] = Some(state);

@@ -46,12 +46,12 @@ impl PacketSocket {
         batch.frames = 0;
         // SAFETY: an mmsghdr without name, buffers and control data is all zeros.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-        let mut pieces = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
-        for ((header, piece), room) in
-            headers.iter_mut().zip(&mut pieces).zip(batch.storage.chunks_exact_mut(FRAME_ROOM))
+        let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+        for ((header, vector), room) in
+            headers.iter_mut().zip(&mut vectors).zip(batch.storage.chunks_exact_mut(FRAME_ROOM))
         {
-            *piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-            header.msg_hdr.msg_iov = piece;
+            *vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+            header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
         }
         // SAFETY: every header names one buffer, which is writable for the length given and
@@ -79,11 +79,11 @@ impl PacketSocket {
     pub(crate) fn send(&self, frames: &[&[u8]]) -> Result<usize, Errno> {
         // SAFETY: an mmsghdr without name, buffers and control data is all zeros.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
-        let mut pieces = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
-        for ((header, piece), frame) in headers.iter_mut().zip(&mut pieces).zip(frames) {
-            *piece =
+        let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+        for ((header, vector), frame) in headers.iter_mut().zip(&mut vectors).zip(frames) {
+            *vector =
                 libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
-            header.msg_hdr.msg_iov = piece;
+            header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
         }
         let count = frames.len().min(BATCH);

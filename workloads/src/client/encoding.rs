@@ -10,10 +10,10 @@ use partita_checker::Value;
 
 /// The longest value that is recorded whole, in bytes: longer than any that a workload writes. What
 /// is longer is another value in any case, and would only fill the history.
-const WHOLE_VALUE: usize = 64 << 10;
+pub(super) const WHOLE_VALUE: usize = 64 << 10;
 
-/// How much of a text is shown, in bytes.
-const SHOWN: usize = 50;
+/// How many bytes of what a store sent a message shows.
+pub(super) const SAMPLE_BYTES: usize = 48;
 
 /// The bytes that `value` is sent as: a text as it is, an integer in digits.
 pub(super) fn encode(value: &Value) -> Bytes {
@@ -42,9 +42,9 @@ pub(super) fn decode(bytes: &[u8]) -> Value {
     }
 }
 
-/// The beginning of `bytes` in ASCII, escaped.
+/// The first of these bytes in ASCII: whatever else is there is escaped, a longer text is cut.
 pub(super) fn sample(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(SHOWN)];
-    let more = if bytes.len() > SHOWN { "…" } else { "" };
-    format!("{}{more}", shown.escape_ascii())
+    let shown = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+    let cut = if shown.len() < bytes.len() { "…" } else { "" };
+    format!("{}{cut}", shown.escape_ascii())
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, trace};
 
 use super::gate::Gate;
-use super::streams::{End, Leave, Piece, Streams};
+use super::streams::{Chunk, End, Leave, Streams};
 use super::{Entry, Shared, abort, lock};
 use crate::lab::fabric::Port;
 
@@ -73,10 +73,10 @@ pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
 /// opened, or being refused.
 async fn pass(shared: &Shared, link: (Port, Port)) {
     let mut changes = shared.changes.subscribe();
-    let mut piece = lock(&shared.core).streams.admit(link, Vec::new(), None, shared.now_ns());
+    let mut chunk = lock(&shared.core).streams.admit(link, Vec::new(), None, shared.now_ns());
     loop {
         changes.mark_unchanged();
-        let leave = lock(&shared.core).streams.ask(link, &mut piece, shared.now_ns());
+        let leave = lock(&shared.core).streams.ask(link, &mut chunk, shared.now_ns());
         let due = match leave {
             Leave::Now => return,
             Leave::At(due_ns) => Some(shared.moment(due_ns)),
@@ -100,7 +100,7 @@ async fn at(moment: Option<Instant>) {
 #[derive(Debug)]
 struct Stream {
     link: (Port, Port),
-    kept: VecDeque<Piece>,
+    kept: VecDeque<Chunk>,
     kept_bytes: usize,
     /// Whether its end is among what is kept, or has left.
     has_ended: bool,
@@ -167,27 +167,27 @@ impl Stream {
         let mut core = lock(&shared.core);
         let streams = &mut core.streams;
         let now_ns = shared.now_ns();
-        for piece in self.kept.iter_mut().skip(1) {
-            streams.withhold(self.link, piece, now_ns);
+        for chunk in self.kept.iter_mut().skip(1) {
+            streams.withhold(self.link, chunk, now_ns);
         }
-        while let Some(piece) = self.kept.front_mut() {
-            match streams.ask(self.link, piece, now_ns) {
+        while let Some(chunk) = self.kept.front_mut() {
+            match streams.ask(self.link, chunk, now_ns) {
                 Leave::Now => {}
                 Leave::At(due_ns) => return Still::Until(due_ns),
                 Leave::Changed => return Still::Waiting,
             }
-            match piece.end {
+            match chunk.end {
                 Some(End::Reset) => return Still::Reset,
                 Some(End::Finished) => {
                     // Fails if the receiver is gone, and then it knows.
                     let _ = shutdown(sink.as_raw_fd(), Shutdown::Write);
                     self.is_over = true;
                 }
-                None => match sink.try_write(&piece.bytes[piece.sent..]) {
+                None => match sink.try_write(&chunk.bytes[chunk.sent..]) {
                     Ok(length) => {
-                        piece.sent += length;
+                        chunk.sent += length;
                         self.kept_bytes -= length;
-                        let whole = piece.sent == piece.bytes.len();
+                        let whole = chunk.sent == chunk.bytes.len();
                         streams.left(self.link, length, whole, now_ns);
                         let (from, to) = (&shared.names[self.link.0], &shared.names[self.link.1]);
                         trace!(from, to, bytes = length, "sent");

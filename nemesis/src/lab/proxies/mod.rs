@@ -177,7 +177,7 @@ impl Proxies {
         Ok(lock(&self.shared.core).streams.policy(at))
     }
 
-    /// What a link did since the lab was built, in pieces of at most 16 KiB.
+    /// What a link did since the lab was built, in chunks of at most 16 KiB.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Decides when a piece of a byte stream may go on: the policies of directed links, for relays.
+//! Decides when a chunk of a byte stream may go on: the policies of directed links, for relays.
 //!
 //! The core of the proxies, without socket, thread or clock. A link's streams share its policy, its
 //! rate, its counters and its source of chance; each keeps its own order and waits for no other.
@@ -19,7 +19,7 @@ pub(super) enum End {
 
 /// Bytes that one read yielded, or the end of a stream, on its way through a link.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
     /// How many of the bytes have left.
     pub(super) sent: usize,
@@ -33,7 +33,7 @@ pub(super) struct Piece {
     is_delayed: bool,
 }
 
-/// Whether a piece may leave.
+/// Whether a chunk may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leave {
     /// Now.
@@ -98,30 +98,30 @@ impl Streams {
         bytes: Vec<u8>,
         end: Option<End>,
         now_ns: u64,
-    ) -> Piece {
+    ) -> Chunk {
         let link = self.link(at);
         let number = link.admitted;
         link.admitted += 1;
         let luck = if link.policy.is_random() { link.dice.roll(number) } else { Luck::default() };
         let (is_blocked, is_delayed) = (false, false);
-        Piece { bytes, sent: 0, end, entered_ns: now_ns, luck, is_blocked, is_delayed }
+        Chunk { bytes, sent: 0, end, entered_ns: now_ns, luck, is_blocked, is_delayed }
     }
 
-    /// Whether the piece may leave its link at `now_ns`; counts what keeps it. A piece must wait for
+    /// Whether the chunk may leave its link at `now_ns`; counts what keeps it. A chunk must wait for
     /// those of its stream that came before.
-    pub(super) fn ask(&mut self, at: (Port, Port), piece: &mut Piece, now_ns: u64) -> Leave {
+    pub(super) fn ask(&mut self, at: (Port, Port), chunk: &mut Chunk, now_ns: u64) -> Leave {
         let link = self.link(at);
         let Policy { block, hold, delay, jitter, rate, .. } = link.policy;
         if block {
-            self.withhold(at, piece, now_ns);
+            self.withhold(at, chunk, now_ns);
             return Leave::Changed;
         }
-        let due_ns = piece.entered_ns.saturating_add(piece.luck.delay_ns(delay, jitter));
+        let due_ns = chunk.entered_ns.saturating_add(chunk.luck.delay_ns(delay, jitter));
         let due_ns = due_ns.max(link.bucket.free_ns(rate));
         if !hold && due_ns <= now_ns {
             return Leave::Now;
         }
-        if !std::mem::replace(&mut piece.is_delayed, true) {
+        if !std::mem::replace(&mut chunk.is_delayed, true) {
             self.count(at, now_ns, |counters| counters.delayed += 1);
         }
         if hold { Leave::Changed } else { Leave::At(due_ns) }
@@ -133,14 +133,14 @@ impl Streams {
         policy.block || policy.hold
     }
 
-    /// Counts a piece that waits behind others, if its link is blocked.
-    pub(super) fn withhold(&mut self, at: (Port, Port), piece: &mut Piece, now_ns: u64) {
-        if self.link(at).policy.block && !std::mem::replace(&mut piece.is_blocked, true) {
+    /// Counts a chunk that waits behind others, if its link is blocked.
+    pub(super) fn withhold(&mut self, at: (Port, Port), chunk: &mut Chunk, now_ns: u64) {
+        if self.link(at).policy.block && !std::mem::replace(&mut chunk.is_blocked, true) {
             self.count(at, now_ns, |counters| counters.blocked += 1);
         }
     }
 
-    /// Notes that bytes of a piece have left; with `whole`, that it has left altogether.
+    /// Notes that bytes of a chunk have left; with `whole`, that it has left altogether.
     pub(super) fn left(&mut self, at: (Port, Port), bytes: usize, whole: bool, now_ns: u64) {
         let link = self.link(at);
         let rate = link.policy.rate;
@@ -203,13 +203,13 @@ mod tests {
     #[test]
     fn what_is_blocked_goes_on_when_the_link_is_mended() {
         let mut streams = streams(Policy { block: true, ..Policy::OPEN });
-        let mut piece = streams.admit(AT, vec![1, 2], None, MS);
+        let mut chunk = streams.admit(AT, vec![1, 2], None, MS);
         for now_ns in [MS, 2 * MS] {
-            assert_eq!(streams.ask(AT, &mut piece, now_ns), Leave::Changed);
+            assert_eq!(streams.ask(AT, &mut chunk, now_ns), Leave::Changed);
         }
         assert_eq!(streams.counters(AT).blocked, 1, "counted once");
         streams.set(AT, Policy::OPEN, 3 * MS);
-        assert_eq!(streams.ask(AT, &mut piece, 3 * MS), Leave::Now);
+        assert_eq!(streams.ask(AT, &mut chunk, 3 * MS), Leave::Now);
         streams.left(AT, 2, true, 3 * MS);
         let counters = streams.counters(AT);
         assert_eq!((counters.forwarded, counters.forwarded_bytes), (1, 2));
@@ -227,10 +227,10 @@ mod tests {
     fn a_delay_counts_from_when_a_piece_came_and_a_change_applies_to_it() {
         let delayed = |ms| Policy { delay: Duration::from_millis(ms), ..Policy::OPEN };
         let mut streams = streams(delayed(20));
-        let mut piece = streams.admit(AT, vec![1], None, 5 * MS);
-        assert_eq!(streams.ask(AT, &mut piece, 6 * MS), Leave::At(25 * MS));
+        let mut chunk = streams.admit(AT, vec![1], None, 5 * MS);
+        assert_eq!(streams.ask(AT, &mut chunk, 6 * MS), Leave::At(25 * MS));
         streams.set(AT, delayed(2), 7 * MS);
-        assert_eq!(streams.ask(AT, &mut piece, 7 * MS), Leave::Now);
+        assert_eq!(streams.ask(AT, &mut chunk, 7 * MS), Leave::Now);
         assert_eq!(streams.counters(AT).delayed, 1);
     }
 
@@ -242,8 +242,8 @@ mod tests {
             let mut streams = Streams::new(2, seed);
             streams.set(AT, policy, 0);
             let mut due = |_| {
-                let mut piece = streams.admit(AT, vec![1], None, 0);
-                streams.ask(AT, &mut piece, 0)
+                let mut chunk = streams.admit(AT, vec![1], None, 0);
+                streams.ask(AT, &mut chunk, 0)
             };
             (0..8).map(&mut due).collect::<Vec<_>>()
         };
@@ -266,10 +266,10 @@ mod tests {
     #[test]
     fn a_held_link_counts_what_waits_behind_others_only_when_blocked() {
         let mut streams = streams(Policy { hold: true, ..Policy::OPEN });
-        let mut piece = streams.admit(AT, vec![1], None, 0);
-        streams.withhold(AT, &mut piece, 0);
+        let mut chunk = streams.admit(AT, vec![1], None, 0);
+        streams.withhold(AT, &mut chunk, 0);
         assert_eq!(streams.counters(AT), Counters::default());
-        assert_eq!(streams.ask(AT, &mut piece, 0), Leave::Changed);
+        assert_eq!(streams.ask(AT, &mut chunk, 0), Leave::Changed);
         assert_eq!(streams.counters(AT).delayed, 1);
     }
 }

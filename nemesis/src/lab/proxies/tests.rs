@@ -311,7 +311,7 @@ fn a_rate_spreads_what_is_sent() {
     while heard < sent {
         heard += bytes(&mut node).len();
     }
-    // All but the burst and one piece.
+    // All but the burst and one chunk.
     let least = Duration::from_millis(200);
     assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
 }

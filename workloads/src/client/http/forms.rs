@@ -126,6 +126,7 @@ pub(super) struct Forms {
     cas: Option<Form>,
     delete: Option<Form>,
     append: Option<Form>,
+    add: Option<Form>,
     /// In order; the first that fits says what an answer means.
     #[serde(default)]
     outcome: Vec<Rule>,
@@ -147,6 +148,10 @@ pub(super) struct StatusForm {
     pub(super) applied_index: Option<Path>,
 }
 
+/// The kinds that have a table in descriptions.
+const TABLES: [Kind; 6] =
+    [Kind::Read, Kind::Write, Kind::Cas, Kind::Delete, Kind::Append, Kind::Increment];
+
 /// The name of a kind's table in descriptions.
 pub(super) const fn table_of(kind: Kind) -> &'static str {
     kind.function().name()
@@ -163,7 +168,8 @@ impl Forms {
             Kind::Cas => self.cas.as_ref(),
             Kind::Delete => self.delete.as_ref(),
             Kind::Append => self.append.as_ref(),
-            Kind::Expire => None,
+            Kind::Increment => self.add.as_ref(),
+            _ => None,
         }
     }
 
@@ -188,11 +194,7 @@ impl Forms {
         for rule in &self.outcome {
             check(&rule.when, Condition::problem)?;
             for name in rule.operations.iter().flatten() {
-                let tables: Vec<&str> = Kind::ALL
-                    .into_iter()
-                    .filter(|kind| *kind != Kind::Expire)
-                    .map(table_of)
-                    .collect();
+                let tables = TABLES.map(table_of);
                 if !tables.contains(&&**name) {
                     let problem = format!("no operation `{name}`; expected {}", tables.join(", "));
                     return Err(TableError::at(rule.when.span(), problem));

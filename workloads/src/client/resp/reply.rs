@@ -8,6 +8,9 @@
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
+use super::super::encoding::SAMPLE_BYTES;
+pub(super) use super::super::encoding::sample;
+
 /// One reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
@@ -53,16 +56,6 @@ impl Reply {
             Self::Array(items) => format!("*{}", items.len()),
         }
     }
-}
-
-/// How many bytes of what a store sent a message shows.
-const SAMPLE_BYTES: usize = 48;
-
-/// The first of these bytes in ASCII: whatever else is there is escaped, a longer text is cut.
-pub(super) fn sample(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(SAMPLE_BYTES)];
-    let cut = if shown.len() < bytes.len() { "…" } else { "" };
-    format!("{}{cut}", shown.escape_ascii())
 }
 
 /// What a reply may be like at most.

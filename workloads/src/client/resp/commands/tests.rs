@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::values::WHOLE_VALUE;
+use super::super::super::encoding::WHOLE_VALUE;
 use super::*;
 
 fn error(message: &str) -> Reply {
