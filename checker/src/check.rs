@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::engines::auto::{self, Found};
+use crate::engines::parts::{self, InParts};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
     Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
@@ -308,15 +309,18 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let by = |search| Found { search, engine: choice };
         let course = Course::new(self.progress);
         let watch = Some(&course);
-        let Found { search, engine } = match choice {
+        let decide = |spans: &[Span]| match choice {
             EngineChoice::Frontier => by(frontier::search_on(self.model, spans, &limits, watch)),
             EngineChoice::Wgl => by(wgl::search(self.model, spans, &limits)),
             _ => auto::decide_on(self.model, spans, &limits, watch),
         };
+        let InParts { found, violated } = parts::decide(spans, &self.model.parts(spans), decide);
+        let Found { search, engine } = found;
         let engine = engine.name();
         match search {
             Search::Valid(order) => self.valid(object, engine, spans, &order),
             Search::Violation { proven_at } => {
+                let spans = violated.as_deref().unwrap_or(spans);
                 // A violation found in the last moment is told in a few words, too.
                 let (grace, polls) = (self.grace(spans.len()), AtomicUsize::new(0));
                 let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;

@@ -13,6 +13,7 @@ mod memory;
 pub(crate) mod monitor;
 mod named;
 mod narrator;
+pub(crate) mod parts;
 mod patience;
 mod sets;
 mod slots;

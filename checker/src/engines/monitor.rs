@@ -3,6 +3,8 @@
 //! A monitor is exact where it applies and says so where it does not. A model without one, or a
 //! history that asks too much of it, is left to a search.
 
+use rustc_hash::FxHashMap;
+
 use super::wgl::{self, Limits};
 use super::{Patience, Span, named, zones};
 use crate::history::History;
@@ -42,6 +44,12 @@ pub(crate) trait Monitored: Model + Sync {
         scratch: &mut Self::Scratch,
         patience: &Patience<'_>,
     ) -> Decision;
+
+    /// The parts of the object that have nothing to do with each other: places in `spans`, in order.
+    /// One part is always right.
+    fn parts(&self, spans: &[Span]) -> Vec<Vec<u32>> {
+        vec![(0..spans.len() as u32).collect()]
+    }
 
     /// What is wrong with spans that a search found not to be linearizable, and on which the monitor
     /// did not decide, in the words of the field and in a sentence; nothing if it has no name.
@@ -141,7 +149,69 @@ impl Monitored for MultiRegister {
         NO_MONITOR
     }
 
+    fn parts(&self, spans: &[Span]) -> Vec<Vec<u32>> {
+        let registers = |span: &Span| self.registers(span.call).collect();
+        connected(spans.iter().map(registers))
+    }
+
     fn diagnose(&self, history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
         named::transactions(self, history, part)
+    }
+}
+
+/// The numbers of the items in groups: two that have a name in common are in one, and so are those
+/// that others connect. Groups are in the order of their first items.
+fn connected(items: impl Iterator<Item = Vec<u32>>) -> Vec<Vec<u32>> {
+    // The parent of each name, as far as it has one.
+    let mut parents: FxHashMap<u32, u32> = FxHashMap::default();
+    let items: Vec<Option<u32>> = items
+        .map(|names| {
+            let first = names.first().copied();
+            for pair in names.windows(2) {
+                let [one, other] = [pair[0], pair[1]].map(|name| root(&mut parents, name));
+                if one != other {
+                    parents.insert(one, other);
+                }
+            }
+            first
+        })
+        .collect();
+    let mut groups: Vec<Vec<u32>> = Vec::new();
+    let mut places: FxHashMap<Option<u32>, usize> = FxHashMap::default();
+    for (number, name) in (0..).zip(items) {
+        let root = name.map(|name| root(&mut parents, name));
+        let place = *places.entry(root).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[place].push(number);
+    }
+    groups
+}
+
+/// The name that stands for the group of `name`. Shortens the way to it.
+fn root(parents: &mut FxHashMap<u32, u32>, name: u32) -> u32 {
+    let mut root = name;
+    while let Some(&parent) = parents.get(&root) {
+        root = parent;
+    }
+    let mut at = name;
+    while at != root {
+        at = parents.insert(at, root).unwrap_or(root);
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connected;
+
+    #[test]
+    fn items_are_in_one_group_if_names_connect_them() {
+        let groups = |items: &[&[u32]]| connected(items.iter().map(|names| names.to_vec()));
+        assert_eq!(groups(&[&[1], &[2], &[1, 3], &[4, 2], &[3]]), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(groups(&[&[1], &[2], &[3], &[1, 2], &[2, 3]]), [vec![0, 1, 2, 3, 4]]);
+        assert_eq!(groups(&[&[7, 7], &[]]), [vec![0], vec![1]]);
+        assert!(groups(&[]).is_empty());
     }
 }

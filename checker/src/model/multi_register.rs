@@ -69,6 +69,12 @@ impl MultiRegister {
         &self.names[number as usize]
     }
 
+    /// The registers that the call reads or writes.
+    pub(crate) fn registers(&self, call: Call) -> impl Iterator<Item = u32> {
+        let steps = self.steps(call).map_or(&[][..], |(steps, _)| steps);
+        steps.iter().map(|step| step.register)
+    }
+
     /// What the call asks for, and what it answered where that is known.
     pub(crate) fn steps(&self, call: Call) -> Option<(&[Step], bool)> {
         let Action::Other(Function::Txn, asked) = call.action else { return None };
