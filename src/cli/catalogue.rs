@@ -7,6 +7,7 @@ use partita_nemesis::recipes::{self, RECIPES};
 use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, Tier};
 use partita_raft_node::mutations::{self, MutationInfo, Shows};
 use partita_raft_node::sim::scenarios::scenarios;
+use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue::WORKLOADS;
 use serde_json::{Map, Value, json};
 
@@ -172,13 +173,36 @@ fn targets() -> Vec<Entry> {
 }
 
 fn workloads() -> Vec<Entry> {
-    let entry = |it: &partita_workloads::WorkloadInfo| {
-        Entry::new(it.name, it.about)
-            .field("model", json!(it.model.to_string()))
-            .detail("checked as", it.model.to_string())
-            .detail("try it", format!("partita run --workload {}", it.name))
+    WORKLOADS.iter().map(workload).collect()
+}
+
+fn workload(it: &WorkloadInfo) -> Entry {
+    let needs: Vec<&str> = it.needs().collect();
+    Entry::new(it.name, it.about)
+        .field("model", json!(it.model.to_string()))
+        .field("needs", json!(needs))
+        .detail("checked as", it.model.to_string())
+        .detail("needs", needs.join(", "))
+        .detail("try it", format!("partita run --workload {}", it.name))
+}
+
+/// The workloads, and of each whether it fits `target` or what the target's protocol lacks for it.
+pub fn workloads_for(target: &Target) -> Section {
+    let entry = |it: &WorkloadInfo| {
+        let lacks = it.lacking(target.protocol.as_ref());
+        let fits = match &lacks[..] {
+            [] => "fits".to_owned(),
+            lacks => format!("does not fit: the protocol has no {}", lacks.join(", no ")),
+        };
+        workload(it)
+            .field("fits", json!(lacks.is_empty()))
+            .field("lacks", json!(lacks))
+            .detail("fit", fits.clone())
+            .note(fits)
     };
-    WORKLOADS.iter().map(entry).collect()
+    let heading = format!("workloads for {} (--workload)", target.name);
+    let entries = WORKLOADS.iter().map(entry).collect();
+    Section { key: Kind::Workloads.word(), heading, entries }
 }
 
 fn models() -> Vec<Entry> {
@@ -344,7 +368,58 @@ const fn heading_of(family: Family) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use partita_workloads::client::{
+        Admin, Change, Client, ClientOptions, Dial, Endpoint, Probe, Protocol, RetryPolicy,
+    };
+
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_a_target_is_told_with_what_is_missing() {
+        let mut target = Target::find("raft-node").expect("built in");
+        let fits = |target: &Target| -> Vec<String> {
+            workloads_for(target).entries.into_iter().flat_map(|entry| entry.notes).collect()
+        };
+        assert_eq!(fits(&target), vec!["fits"; WORKLOADS.len()]);
+        target.protocol = std::sync::Arc::new(ReadsAlone);
+        let expected = "does not fit: the protocol has no write, no compare-and-set";
+        assert_eq!(fits(&target)[0], expected);
+        let retry = WORKLOADS.iter().position(|it| it.name == "retry").expect("a workload");
+        let expected = "does not fit: the protocol has no append, no retries in sessions";
+        assert_eq!(fits(&target)[retry], expected);
+    }
+
+    /// A protocol that can ask for reads and nothing else.
+    #[derive(Debug)]
+    struct ReadsAlone;
+
+    impl Protocol for ReadsAlone {
+        fn supports(&self, kind: partita_workloads::Kind) -> bool {
+            kind == partita_workloads::Kind::Read
+        }
+
+        fn supports_retry(&self, policy: RetryPolicy) -> bool {
+            policy == RetryPolicy::Never
+        }
+
+        fn client(&self, _: &Endpoint, _: &Dial, _: ClientOptions) -> Box<dyn Client> {
+            unreachable!("nothing is run")
+        }
+
+        fn probe(&self, _: &Endpoint, _: &Dial, _: Duration) -> Option<Box<dyn Probe>> {
+            None
+        }
+
+        fn admin(&self, _: &Endpoint, _: &Dial) -> Option<Box<dyn Admin>> {
+            None
+        }
+
+        fn lacks(&self, _: Change) -> Vec<&'static str> {
+            Vec::new()
+        }
+    }
 
     #[test]
     fn every_name_that_is_known_is_listed() {

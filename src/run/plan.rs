@@ -112,6 +112,7 @@ impl Plan {
         let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
         check_mutations(&target, &spec.mutations)?;
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
+        check_fit(workload, &target)?;
         let faults = Faults::of(&spec.faults, &target)?;
         Ok(Self { spec, target, lab: Tier::Namespaces, workload, faults, out, command })
     }
@@ -179,6 +180,20 @@ pub const fn lab(tier: Tier) -> LabChoice {
         Tier::Namespaces => LabChoice::Namespaces,
         Tier::Proxies => LabChoice::Proxies,
         Tier::Signals => LabChoice::Signals,
+    }
+}
+
+fn check_fit(workload: &WorkloadInfo, target: &Target) -> Result<(), Failure> {
+    match &workload.lacking(target.protocol.as_ref())[..] {
+        [] => Ok(()),
+        lacks => Err(Failure::usage(miette::miette!(
+            "workload `{}` does not fit target `{}`: its protocol has no {} \
+             (`partita list workloads --target {}`)",
+            workload.name,
+            target.name,
+            lacks.join(", no "),
+            target.name
+        ))),
     }
 }
 

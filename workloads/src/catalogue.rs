@@ -88,6 +88,12 @@ impl WorkloadInfo {
         (self.generator)(seed)
     }
 
+    /// What it needs of a protocol, in words.
+    pub fn needs(&self) -> impl Iterator<Item = &'static str> {
+        let retry = (self.retry != RetryPolicy::Never).then(|| self.retry.name());
+        self.needs.iter().map(|kind| kind.name()).chain(retry)
+    }
+
     /// What it needs that clients of `protocol` cannot do, in words; empty if it fits.
     pub fn lacking(&self, protocol: &dyn Protocol) -> Vec<&'static str> {
         let kinds = self.needs.iter().filter(|kind| !protocol.supports(**kind));
