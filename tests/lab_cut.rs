@@ -220,6 +220,13 @@ fn a_violation_stands_although_the_controller_is_killed() {
     assert_eq!(code, Some(1), "{stdout}");
     assert_eq!(run.json("run.json")["verdict"], "violation");
     run.assert_told("ended by signal 9");
+    let log = fs::read_to_string(run.folder().join("harness.log")).expect("a log");
+    let (before, after) = log.split_once("the controller has ended before").expect("its end");
+    assert!(before.contains("fault{id=0 ") && after.contains("the checker says"), "{log}");
+    let logs = Command::new(PARTITA).arg("logs").arg(run.folder()).output().expect("starts");
+    assert!(logs.status.success());
+    let lines = String::from_utf8(logs.stdout).expect("text");
+    assert!(lines.contains(" n1 err ") && lines.contains(" fault "), "{lines}");
 }
 
 /// A target whose nodes run `script` with bash before or instead of raft-node, which is `"$@"`.

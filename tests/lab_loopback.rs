@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nobody::Nobody;
 use partita_nemesis::lab::{Link, Ports};
-use partita_nemesis::{Cluster, Lab, Medium, Program};
+use partita_nemesis::{Cluster, Lab, Network, Program};
 use partita_workloads::client::{BoxStream, Dial, Endpoint, Protocol, Status, Tables, resp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,8 +71,8 @@ impl Ground {
         Self { cluster: Arc::new(cluster), folder }
     }
 
-    fn medium(&self) -> &Medium {
-        self.cluster.lab().medium()
+    fn network(&self) -> &Network {
+        self.cluster.lab().network()
     }
 
     /// What a node answers to a command, by a client's way through its relay; none if it refuses.
@@ -157,7 +157,7 @@ async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
     assert!(ground.say(&old, &set).await.is_some_and(|it| it.contains("OK")));
     let others = Ground::others(&old);
     let links = Ground::links(&old, &others);
-    ground.medium().change(&links, |policy| policy.block = true).expect("links");
+    ground.network().change(&links, |policy| policy.block = true).expect("links");
 
     let (new_term, new) = ground.await_leader(&others).await;
     assert!(new_term > term && new != old);
@@ -165,10 +165,10 @@ async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
     assert!(!lost.as_deref().is_some_and(|it| it.contains("OK")), "{lost:?}");
     let kept = ground.say(&new, &["SET", "k", "kept"]).await;
     assert!(kept.is_some_and(|it| it.contains("OK")));
-    let blocked = links.iter().map(|it| ground.medium().counters(&it.from, &it.to));
+    let blocked = links.iter().map(|it| ground.network().counters(&it.from, &it.to));
     assert!(blocked.map(|counters| counters.expect("a link").blocked).all(|count| count > 0));
 
-    ground.medium().change(&links, |policy| policy.block = false).expect("links");
+    ground.network().change(&links, |policy| policy.block = false).expect("links");
     let begun = Instant::now();
     loop {
         let read = ground.say(&old, &["GET", "k"]).await.unwrap_or_default();
@@ -196,13 +196,13 @@ async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
     write("undelayed").await;
     let delay = Duration::from_millis(60);
     let links = Ground::links(&leader, &Ground::others(&leader));
-    ground.medium().change(&links, |policy| policy.delay = delay).expect("links");
+    ground.network().change(&links, |policy| policy.delay = delay).expect("links");
     let took = write("delayed").await;
     assert!(took >= delay * 2, "there and back: {took:?}");
     let begun = Instant::now();
     ground.say(&leader, &["PING"]).await.expect("an answer");
     assert!(begun.elapsed() < delay * 2, "clients are not concerned");
-    ground.medium().change(&links, |policy| policy.delay = Duration::ZERO).expect("links");
+    ground.network().change(&links, |policy| policy.delay = Duration::ZERO).expect("links");
     let begun = Instant::now();
     while write("undelayed again").await >= delay {
         assert!(begun.elapsed() < LIMIT, "the delay is over");
@@ -221,7 +221,7 @@ async fn a_reset_is_seen_by_both_ends_and_by_nobody_else() {
     // Each has dialled the other by then.
     let begun = Instant::now();
     let link = Link::new("n1", "n2");
-    while ground.medium().reset(std::slice::from_ref(&link)).expect("a link") < 2 {
+    while ground.network().reset(std::slice::from_ref(&link)).expect("a link") < 2 {
         assert!(begun.elapsed() < LIMIT, "two connections: {}", ground.words());
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
@@ -230,7 +230,7 @@ async fn a_reset_is_seen_by_both_ends_and_by_nobody_else() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!((lost("n3", 1), lost("n3", 2), lost("n1", 3), lost("n2", 3)), (0, 0, 0, 0));
-    assert!(ground.medium().counters("n1", "n2").expect("a link").reset >= 2);
+    assert!(ground.network().counters("n1", "n2").expect("a link").reset >= 2);
 }
 
 #[tokio::test]

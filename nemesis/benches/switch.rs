@@ -80,7 +80,7 @@ fn compare() -> Result<bool, Failure> {
             1.0
         }
     };
-    if let Some(failure) = lab.medium().failure() {
+    if let Some(failure) = lab.network().failure() {
         return Err(failure.into());
     }
     Ok(ratio <= MOST_TIMES_THE_BRIDGE && by_switch.rate() >= LEAST_BYTES_PER_SECOND)

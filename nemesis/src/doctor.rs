@@ -254,7 +254,7 @@ fn loopback_proxies() -> Result<(), String> {
         }
     };
     let cut = Policy { block: true, ..Policy::OPEN };
-    lab.medium().set("n1", "n2", cut).map_err(|error| error.to_string())?;
+    lab.network().set("n1", "n2", cut).map_err(|error| error.to_string())?;
     dialled.write_all(b"b").map_err(said("sending"))?;
     accepted.set_read_timeout(Some(CUT)).map_err(said("setting a limit"))?;
     match accepted.read_exact(&mut byte) {

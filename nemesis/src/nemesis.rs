@@ -124,7 +124,7 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
         schedule.check(self.cluster.names())?;
         schedule.check_tier(self.cluster.lab().tier())?;
         self.check_administration(schedule)?;
-        let overlays = Overlays::new(self.cluster.lab().medium());
+        let overlays = Overlays::new(self.cluster.lab().network());
         let turn = Turn::default();
         let stage = Stage {
             origin_ns: (self.clock)(),

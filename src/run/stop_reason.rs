@@ -127,7 +127,7 @@ impl Watch {
             if self.recorder.has_violation() {
                 return Interruption::Violation;
             }
-            if let Some(problem) = self.cluster.lab().medium().failure() {
+            if let Some(problem) = self.cluster.lab().network().failure() {
                 return Interruption::Failed(problem);
             }
             sleep(STEP).await;

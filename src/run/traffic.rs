@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::{Capture, CaptureLimits, Series};
-use partita_nemesis::{Cluster, Medium};
+use partita_nemesis::{Cluster, Network};
 
 use super::clock::RunClock;
 use super::events::Events;
@@ -26,7 +26,7 @@ impl Traffic {
     /// If the folder cannot be made.
     pub fn begin(cluster: &Arc<Cluster>, folder: &RunFolder, pcap: bool) -> Result<Self, Failure> {
         let path = folder.file("pcap");
-        let begin = || cluster.lab().medium().capture(&path, CaptureLimits::default());
+        let begin = || cluster.lab().network().capture(&path, CaptureLimits::default());
         let capture = pcap.then(begin).transpose().or_harness(|| "--pcap".to_owned())?;
         Ok(Self { cluster: Arc::clone(cluster), capture })
     }
@@ -55,8 +55,8 @@ impl Traffic {
                 Err(error) => events.remark(format!("the capture is incomplete: {error}")),
             }
         }
-        let medium = self.cluster.lab().medium();
-        if let Medium::Proxies(proxies) = medium
+        let network = self.cluster.lab().network();
+        if let Network::Proxies(proxies) = network
             && proxies.strangers() > 0
         {
             events.remark(format!(
@@ -64,8 +64,8 @@ impl Traffic {
                 proxies.strangers()
             ));
         }
-        let origin = Duration::from_nanos(clock.at(medium.started()).0);
-        folder.write("links.jsonl", &lines(&medium.series(), origin))
+        let origin = Duration::from_nanos(clock.at(network.started()).0);
+        folder.write("links.jsonl", &lines(&network.series(), origin))
     }
 }
 

@@ -53,7 +53,7 @@ impl Series {
 /// What a link did within one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// When the period began, counted from when the medium did.
+    /// When the period began, counted from when the network did.
     pub start: Duration,
     /// The link's place in [`Series::links`].
     pub link: usize,

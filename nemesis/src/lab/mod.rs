@@ -1,4 +1,4 @@
-//! A lab is a set of hosts joined by a medium: the ground on which a cluster is tested.
+//! A lab is a set of hosts joined by a network: the ground on which a cluster is tested.
 //!
 //! Inside the namespaces that [`namespaces::enter`] made, [`Lab::build`] gives every node, and the
 //! clients together, a host: a network namespace with an address on 198.18.0.0/24 (RFC 2544) and a
@@ -6,16 +6,16 @@
 //! addresses on 127.0.0.0/8, with [`Proxies`] between them or nothing ([`Tier`]). Everything ends with
 //! the processes that hold it; there is nothing to clean up.
 
+mod cables;
 pub(crate) mod fabric;
 mod frame;
 pub mod host;
 mod init;
 mod links;
 mod loopback;
-mod medium;
 pub mod namespaces;
 pub(crate) mod netlink;
-pub mod network;
+mod network;
 mod offload;
 mod packet;
 pub mod process;
@@ -35,14 +35,14 @@ pub use fabric::{
 pub use host::Host;
 pub use links::{Link, Sample, Series, UnknownLink};
 pub use loopback::Ports;
-pub use medium::{Bare, Medium};
+pub use network::{Bare, Network};
 pub use proxies::{Proxies, ProxiesError};
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
 pub use tier::{NoTier, Tier};
 
 use crate::fault::target::is_role;
+use cables::{Cable, CableError};
 use loopback::Claim;
-use network::{Cable, NetworkError};
 use packet::PacketSocket;
 use switch::SwitchError;
 
@@ -57,13 +57,13 @@ const RELAYS: u8 = 100;
 /// What the clients' address ends in on loopback.
 const LOOPBACK_CLIENTS: u8 = 200;
 
-/// Hosts joined by a medium.
+/// Hosts joined by a network.
 #[derive(Debug)]
 pub struct Lab {
     /// The nodes' hosts in order, and the clients' host last.
     hosts: Vec<Host>,
     // Ends before its cables are taken away.
-    medium: Medium,
+    network: Network,
     ground: Ground,
 }
 
@@ -88,7 +88,7 @@ pub enum BuildError {
     TooMany(usize),
     /// The hosts' networks.
     #[error("building the lab: {0}; `partita doctor` says what this machine allows")]
-    Network(#[from] NetworkError),
+    Network(#[from] CableError),
     /// A host's socket at the switch.
     #[error("listening on the cable of host {host}: {source}")]
     Socket {
@@ -130,7 +130,7 @@ impl Lab {
         let numbered = numbered(nodes)?;
         info!(hosts = numbered.len(), seed, "building a lab of namespaces");
         let (hosts, cables): (Vec<Host>, Vec<Cable>) =
-            network::build(&numbered)?.into_iter().unzip();
+            cables::build(&numbered)?.into_iter().unzip();
         let mut ports = Vec::new();
         for (host, cable) in hosts.iter().zip(&cables) {
             let Some(own) = &host.own else { continue };
@@ -138,8 +138,8 @@ impl Lab {
                 .map_err(|source| BuildError::Socket { host: host.name.clone(), source })?;
             ports.push((host.name.clone(), own.mac, socket));
         }
-        let medium = Medium::Switch(Switch::start(ports, seed)?);
-        Ok(Lab { hosts, medium, ground: Ground::Cables { _held: cables } }.told())
+        let network = Network::Switch(Switch::start(ports, seed)?);
+        Ok(Lab { hosts, network, ground: Ground::Cables { _held: cables } }.told())
     }
 
     /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
@@ -173,13 +173,13 @@ impl Lab {
                 own: None,
             });
         }
-        let medium = match &*hosts {
+        let network = match &*hosts {
             [nodes @ .., clients] if relays => {
-                Medium::Proxies(Proxies::start(nodes, clients, claim.ports, seed)?)
+                Network::Proxies(Proxies::start(nodes, clients, claim.ports, seed)?)
             }
-            _ => Medium::Bare(Bare::start()),
+            _ => Network::Bare(Bare::start()),
         };
-        Ok(Lab { hosts, medium, ground: Ground::Loopback(claim) }.told())
+        Ok(Lab { hosts, network, ground: Ground::Loopback(claim) }.told())
     }
 
     /// The lab, which is now in the log.
@@ -193,10 +193,10 @@ impl Lab {
 
     /// What it can do.
     pub fn tier(&self) -> Tier {
-        match &self.medium {
-            Medium::Switch(_) => Tier::Namespaces,
-            Medium::Proxies(_) => Tier::Proxies,
-            Medium::Bare(_) => Tier::Signals,
+        match &self.network {
+            Network::Switch(_) => Tier::Namespaces,
+            Network::Proxies(_) => Tier::Proxies,
+            Network::Bare(_) => Tier::Signals,
         }
     }
 
@@ -225,8 +225,8 @@ impl Lab {
     }
 
     /// What joins the hosts.
-    pub fn medium(&self) -> &Medium {
-        &self.medium
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 }
 

@@ -1,156 +1,169 @@
-//! Makes the hosts' networks: a namespace each, and a cable from each to the switch.
-//!
-//! A host sees one Ethernet interface, `eth0`, on which every other host's hardware address is
-//! known beforehand: a cut link then means silence, not an unreachable host. The other end of the
-//! cable, in the calling thread's namespace, is where the switch listens. IPv6 is off, since no
-//! link-local chatter must be mistaken for traffic.
+//! What carries between a lab's hosts: a switch, relays, or the machine's own loopback alone.
 
-use std::fs;
-use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::thread;
+use std::path::Path;
+use std::time::Instant;
 
-use nix::sched::{CloneFlags, unshare};
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
-use super::frame::Mac;
-use super::host::{Host, Own, current_namespace};
-use super::netlink::Netlink;
-use super::offload;
+use super::fabric::{Counters, Policy};
+use super::links::{Hosts, Link, Series, UnknownLink};
+use super::proxies::Proxies;
+use super::switch::{Capture, CaptureError, CaptureLimits, Switch};
 
-/// The first three bytes of every address: benchmarking range of RFC 2544.
-const NETWORK: [u8; 3] = [198, 18, 0];
-const PREFIX_LEN: u8 = 24;
-const INTERFACE: &str = "eth0";
-/// The most that a frame carries, in bytes: that of jumbo frames in a data centre. The cost of the
-/// switch is per frame, so long transfers need them long; small messages do not notice.
-pub(crate) const MTU: u32 = 9_000;
-
-/// What could not be done for which host.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation}: {source}")]
-pub struct NetworkError {
-    /// What was tried.
-    pub operation: String,
-    /// What the kernel said.
-    pub source: io::Error,
-}
-
-/// Adds what was tried to what the kernel said.
-fn trying<T>(operation: impl Into<String>, result: io::Result<T>) -> Result<T, NetworkError> {
-    let operation = operation.into();
-    match result {
-        Ok(done) => {
-            debug!("{operation}");
-            Ok(done)
-        }
-        Err(source) => {
-            debug!(error = %source, "{operation}: refused");
-            Err(NetworkError { operation, source })
-        }
-    }
-}
-
-/// The switch's end of the cable to a host. Dropping it takes the cable away at once, where the end
-/// of the host's namespace would do so only some time later: the next lab needs the name.
+/// What carries between the hosts. It ends with its lab.
 #[derive(Debug)]
-pub(crate) struct Cable {
-    pub(crate) port: String,
+pub enum Network {
+    /// Frames between namespaces.
+    Switch(Switch),
+    /// Byte streams between addresses of one machine.
+    Proxies(Proxies),
+    /// Nothing of the lab's: there are no links.
+    Bare(Bare),
 }
 
-impl Drop for Cable {
-    fn drop(&mut self) {
-        // If it cannot be taken away now, it goes with either of its namespaces.
-        let _ = Netlink::open().and_then(|mut netlink| netlink.remove(&self.port));
+/// Hosts between which nothing is governed.
+#[derive(Debug)]
+pub struct Bare {
+    nothing: Hosts,
+    started: Instant,
+}
+
+impl Bare {
+    pub(super) fn start() -> Bare {
+        Bare { nothing: Hosts::new(Vec::new()), started: Instant::now() }
     }
 }
 
-/// Makes a host for every name, with the number that ends its address, in that order.
-pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<(Host, Cable)>, NetworkError> {
-    trying("switching IPv6 off in the lab", disable_ipv6())?;
-    let namespaces = new_namespaces(names.len())?;
-    let hosts: Vec<Host> = names
-        .iter()
-        .zip(namespaces)
-        .map(|((name, number), namespace)| {
-            let address = Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], *number);
-            Host {
-                name: name.clone(),
-                address,
-                advertised: address,
-                occupant: Arc::default(),
-                own: Some(Own { mac: Mac::local(*number), namespace: Arc::new(namespace) }),
+impl Network {
+    /// Sets a link's policy. Once this returns, nothing passes by the old one.
+    ///
+    /// # Errors
+    ///
+    /// If the lab has no such link.
+    pub fn set(&self, from: &str, to: &str, policy: Policy) -> Result<(), UnknownLink> {
+        self.change(&[Link::new(from, to)], |old| *old = policy)
+    }
+
+    /// Changes the policies of several links at one moment: nothing passes in between.
+    ///
+    /// # Errors
+    ///
+    /// If the lab lacks one of the links; then none is changed.
+    pub fn change(&self, links: &[Link], change: impl Fn(&mut Policy)) -> Result<(), UnknownLink> {
+        match self {
+            Network::Switch(switch) => switch.change(links, change),
+            Network::Proxies(proxies) => proxies.change(links, change),
+            Network::Bare(bare) => bare.nothing.places(links).map(drop),
+        }?;
+        self.tell(links);
+        Ok(())
+    }
+
+    /// Puts the policies of links into the log, as they are now.
+    fn tell(&self, links: &[Link]) {
+        if !enabled!(Level::DEBUG) {
+            return;
+        }
+        for Link { from, to } in links {
+            match self.policy(from, to) {
+                Ok(Policy::OPEN) => debug!("link {from} to {to} is open"),
+                Ok(policy) => debug!(?policy, "link {from} to {to} changes"),
+                Err(_) => {}
             }
-        })
-        .collect();
-    let mut netlink = trying("opening a netlink socket", Netlink::open())?;
-    let mut cables = Vec::new();
-    for (host, (_, number)) in hosts.iter().zip(names) {
-        let Some(Own { mac, namespace }) = &host.own else { continue };
-        let port = format!("lab-{number}");
-        let far = (INTERFACE, *mac);
-        // Numbers are below 128, so the two ends' addresses differ.
-        let near = (&*port, Mac::local(number | 0x80));
-        let made = netlink.add_veth(near, far, Some(namespace.as_fd()), MTU);
-        trying(format!("joining {port} and {INTERFACE} of {}", host.name), made)?;
-        let cable = Cable { port };
-        let port = &cable.port;
-        trying(format!("switching off the offloads of {port}"), offload::switch_off(port))?;
-        trying(format!("switching on {port}"), netlink.set_up(port))?;
-        cables.push(cable);
-    }
-    for host in &hosts {
-        let entered = host.enter(|| configure(host, &hosts));
-        trying(format!("entering {}", host.name), entered)??;
-    }
-    Ok(hosts.into_iter().zip(cables).collect())
-}
-
-/// Makes network namespaces, with loopback on and IPv6 off.
-fn new_namespaces(count: usize) -> Result<Vec<OwnedFd>, NetworkError> {
-    let make = || {
-        trying(
-            "making a network namespace",
-            unshare(CloneFlags::CLONE_NEWNET).map_err(Into::into),
-        )?;
-        trying("switching IPv6 off in a host", disable_ipv6())?;
-        let loopback = Netlink::open().and_then(|mut netlink| netlink.set_up("lo"));
-        trying("switching on a host's loopback", loopback)?;
-        trying("opening a host's network namespace", current_namespace())
-    };
-    // On a thread of its own: a thread that makes a namespace ends up inside it.
-    thread::scope(|scope| {
-        let maker = scope.spawn(|| (0..count).map(|_| make()).collect());
-        maker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Configures the network of the host that the calling thread is in.
-fn configure(host: &Host, all: &[Host]) -> Result<(), NetworkError> {
-    let what = |action: &str| format!("{action} {INTERFACE} of {}", host.name);
-    let mut netlink = trying(what("opening a netlink socket for"), Netlink::open())?;
-    trying(what("switching off the offloads of"), offload::switch_off(INTERFACE))?;
-    let added = netlink.add_address(INTERFACE, host.address, PREFIX_LEN);
-    trying(what("giving an address to"), added)?;
-    trying(what("switching on"), netlink.set_up(INTERFACE))?;
-    for other in all.iter().filter(|other| other.address != host.address) {
-        let Some(own) = &other.own else { continue };
-        let added = netlink.add_neighbour(INTERFACE, other.address, own.mac);
-        trying(what("naming a neighbour on"), added)?;
-    }
-    Ok(())
-}
-
-/// Switches IPv6 off in the calling thread's network namespace, for interfaces to come too.
-fn disable_ipv6() -> io::Result<()> {
-    for scope in ["all", "default"] {
-        match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1") {
-            // A kernel without IPv6.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
         }
     }
-    Ok(())
+
+    /// A link's policy.
+    ///
+    /// # Errors
+    ///
+    /// If the lab has no such link.
+    pub fn policy(&self, from: &str, to: &str) -> Result<Policy, UnknownLink> {
+        match self {
+            Network::Switch(switch) => switch.policy(from, to),
+            Network::Proxies(proxies) => proxies.policy(from, to),
+            Network::Bare(bare) => bare.nothing.place(from, to).map(|_| Policy::OPEN),
+        }
+    }
+
+    /// What a link did since the lab was built.
+    ///
+    /// # Errors
+    ///
+    /// If the lab has no such link.
+    pub fn counters(&self, from: &str, to: &str) -> Result<Counters, UnknownLink> {
+        match self {
+            Network::Switch(switch) => switch.counters(from, to),
+            Network::Proxies(proxies) => proxies.counters(from, to),
+            Network::Bare(bare) => bare.nothing.place(from, to).map(|_| Counters::default()),
+        }
+    }
+
+    /// Resets every connection on one of these links: sends a reset to both of its ends, past all
+    /// policies. The number of connections; one on several of the links counts once.
+    ///
+    /// # Errors
+    ///
+    /// If the lab lacks one of the links; then nothing is reset.
+    pub fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
+        let connections = match self {
+            Network::Switch(switch) => switch.reset(links),
+            Network::Proxies(proxies) => proxies.reset(links),
+            Network::Bare(bare) => bare.nothing.places(links).map(|_| 0),
+        }?;
+        debug!(connections, links = links.len(), "reset connections");
+        Ok(connections)
+    }
+
+    /// What every link did in each period of 100 ms: up to 262,144 samples, newest kept.
+    pub fn series(&self) -> Series {
+        match self {
+            Network::Switch(switch) => switch.series(),
+            Network::Proxies(proxies) => proxies.series(),
+            Network::Bare(bare) => bare.nothing.series(Vec::new(), 0),
+        }
+    }
+
+    /// When it began, from which its series counts.
+    pub fn started(&self) -> Instant {
+        match self {
+            Network::Switch(switch) => switch.started(),
+            Network::Proxies(proxies) => proxies.started(),
+            Network::Bare(bare) => bare.started,
+        }
+    }
+
+    /// Writes the frames that links deliver from now on into files in `folder`, which is made if it
+    /// is not there: `n1-to-n2.pcap` for each directed link.
+    ///
+    /// # Errors
+    ///
+    /// If there are no frames here, there is a capture already or the folder cannot be made.
+    pub fn capture(&self, folder: &Path, limits: CaptureLimits) -> Result<Capture, CaptureError> {
+        match self {
+            Network::Switch(switch) => switch.capture(folder, limits),
+            Network::Proxies(_) | Network::Bare(_) => Err(CaptureError::NoFrames),
+        }
+    }
+
+    /// Why it carries nothing any more, if so: a run on a dead network proves nothing.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Network::Switch(switch) => {
+                switch.failure().map(|problem| format!("the switch failed: {problem}"))
+            }
+            Network::Proxies(proxies) => {
+                proxies.failure().map(|problem| format!("a relay failed: {problem}"))
+            }
+            Network::Bare(_) => None,
+        }
+    }
+
+    /// The unit of its counters, in the plural: frames, or the chunks that relays read.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Network::Switch(_) => "frames",
+            Network::Proxies(_) | Network::Bare(_) => "chunks",
+        }
+    }
 }

@@ -18,7 +18,7 @@ const BUFFER: usize = 8 << 20;
 /// The most frames that one call moves: more would be no faster, and others wait meanwhile.
 pub(crate) const BATCH: usize = 32;
 /// Room for the longest frame that hosts send: the MTU and an Ethernet header.
-const FRAME_ROOM: usize = super::network::MTU as usize + 18;
+const FRAME_ROOM: usize = super::cables::MTU as usize + 18;
 
 /// A raw socket on one interface.
 #[derive(Debug)]

@@ -67,7 +67,7 @@ impl Manual {
     pub(crate) fn new(cluster: &'static Cluster) -> Manual {
         Manual {
             cluster,
-            overlays: Overlays::new(cluster.lab().medium()),
+            overlays: Overlays::new(cluster.lab().network()),
             locks: ResourceLocks::default(),
             turn: Turn::default(),
             count: AtomicU32::new(0),

@@ -257,16 +257,16 @@ fn isolation() {
     let cluster = relayed(&directory);
     let old = eventually(|| leader(&cluster, &[0, 1, 2])).expect("a leader");
     let others: Vec<usize> = (0..3).filter(|place| *place != old).collect();
-    let medium = cluster.lab().medium();
-    medium.change(&links(old), |policy| policy.block = true).expect("links");
+    let network = cluster.lab().network();
+    network.change(&links(old), |policy| policy.block = true).expect("links");
     let new = eventually(|| leader(&cluster, &others)).expect("another leader");
     assert!(!writes(&cluster, old, 1), "an isolated member committed a write");
     assert!(eventually(|| writes(&cluster, new, 2).then_some(())).is_some());
     for Link { from, to } in links(old) {
-        let blocked = medium.counters(&from, &to).expect("a link").blocked;
+        let blocked = network.counters(&from, &to).expect("a link").blocked;
         assert!(blocked > 0, "nothing was withheld from {from} to {to}");
     }
-    medium.change(&links(old), |policy| policy.block = false).expect("links");
+    network.change(&links(old), |policy| policy.block = false).expect("links");
     assert!(eventually(|| writes(&cluster, old, 3).then_some(())).is_some(), "it is back");
     assert!(holds(&cluster, 2));
 }
@@ -284,11 +284,11 @@ fn delay() {
     };
     assert!(eventually(|| took(1)).is_some());
     let delay = Duration::from_millis(60);
-    let medium = cluster.lab().medium();
-    medium.change(&links(place), |policy| policy.delay = delay).expect("links");
+    let network = cluster.lab().network();
+    network.change(&links(place), |policy| policy.delay = delay).expect("links");
     let delayed = eventually(|| took(2)).expect("a write");
     assert!(delayed >= delay * 2, "there and back: {delayed:?}");
-    medium.change(&links(place), |policy| policy.delay = Duration::ZERO).expect("links");
+    network.change(&links(place), |policy| policy.delay = Duration::ZERO).expect("links");
     assert!(eventually(|| took(3).filter(|it| *it < delay)).is_some(), "the delay is over");
 }
 
@@ -298,17 +298,17 @@ fn reset() {
     }
     let directory = tempfile::tempdir().expect("a directory");
     let cluster = relayed(&directory);
-    let medium = cluster.lab().medium();
+    let network = cluster.lab().network();
     let link = Link::new("n1", "n2");
     for number in 0..3 {
         let hit = eventually(|| {
-            let hit = medium.reset(std::slice::from_ref(&link)).expect("a link");
+            let hit = network.reset(std::slice::from_ref(&link)).expect("a link");
             (hit > 0).then_some(hit)
         });
         assert!(hit.is_some(), "no connection between two members");
         assert!(eventually(|| writes(&cluster, 0, number).then_some(())).is_some());
         assert!(holds(&cluster, number));
     }
-    assert!(medium.counters("n1", "n2").expect("a link").reset >= 3);
-    assert_eq!(medium.counters("n1", "n3").expect("a link").reset, 0, "nobody else's");
+    assert!(network.counters("n1", "n2").expect("a link").reset >= 3);
+    assert_eq!(network.counters("n1", "n3").expect("a link").reset, 0, "nobody else's");
 }

@@ -263,7 +263,7 @@ impl Ground {
         let hosts = self.hosts();
         for (from, to) in hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from, to))) {
             if from != to {
-                let policy = self.cluster.lab().medium().policy(from, to).expect("a link");
+                let policy = self.cluster.lab().network().policy(from, to).expect("a link");
                 assert_eq!(policy, Policy::OPEN, "{from} to {to}");
             }
         }

@@ -54,11 +54,11 @@ fn recognised() {
     node.start().expect("starts");
     let (_stream, _) = listener.accept().expect("comes");
     let carried = || {
-        let counters = lab.medium().counters("n1", "n2").expect("a link");
+        let counters = lab.network().counters("n1", "n2").expect("a link");
         (counters.forwarded_bytes == 5).then_some(())
     };
     assert!(eventually(carried).is_some(), "not by the link of who dialled");
-    assert_eq!(lab.medium().reset(&[Link::new("n2", "n1")]).expect("a link"), 1);
+    assert_eq!(lab.network().reset(&[Link::new("n2", "n1")]).expect("a link"), 1);
 }
 
 /// Nodes, one of which left its group and its parent.

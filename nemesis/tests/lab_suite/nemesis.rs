@@ -79,7 +79,7 @@ impl Ground {
     fn assert_healed(&self) {
         for from in self.cluster.names() {
             for to in self.cluster.names().iter().filter(|to| *to != from) {
-                let policy = self.cluster.lab().medium().policy(from, to).expect("a link");
+                let policy = self.cluster.lab().network().policy(from, to).expect("a link");
                 assert_eq!(policy, Policy::default(), "{from} to {to}");
             }
         }

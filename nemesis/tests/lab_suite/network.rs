@@ -126,12 +126,12 @@ fn tcp() {
     drop(stream);
     server.join().expect("the server");
 
-    let there = lab.medium().counters("clients", "n1").expect("a link");
-    let back = lab.medium().counters("n1", "clients").expect("a link");
+    let there = lab.network().counters("clients", "n1").expect("a link");
+    let back = lab.network().counters("n1", "clients").expect("a link");
     assert!(there.forwarded >= 2_000 && back.forwarded >= 2_000, "{there:?} {back:?}");
     assert!(there.forwarded_bytes > there.forwarded * 14);
     assert_eq!((there.lost, there.blocked, there.delayed, there.overflowed), (0, 0, 0, 0));
-    assert_eq!(lab.medium().failure(), None);
+    assert_eq!(lab.network().failure(), None);
 }
 
 fn large_transfer() {
@@ -158,15 +158,15 @@ fn block() {
     let lab = lab();
     let (n1, n2) = (host(&lab, "n1"), host(&lab, "n2"));
     let (one, two) = (udp(n1), udp(n2));
-    lab.medium().set("n1", "n2", BLOCK).expect("a link");
+    lab.network().set("n1", "n2", BLOCK).expect("a link");
     send(&one, n2, 1);
     send(&two, n1, 2);
     assert_eq!(received(&two), None, "blocked");
     assert_eq!(received(&one), Some(2), "the other direction is open");
-    assert_eq!(lab.medium().counters("n1", "n2").expect("a link").blocked, 1);
-    assert_eq!(lab.medium().policy("n1", "n2"), Ok(BLOCK));
+    assert_eq!(lab.network().counters("n1", "n2").expect("a link").blocked, 1);
+    assert_eq!(lab.network().policy("n1", "n2"), Ok(BLOCK));
 
-    lab.medium().set("n1", "n2", Policy::default()).expect("a link");
+    lab.network().set("n1", "n2", Policy::default()).expect("a link");
     send(&one, n2, 3);
     assert_eq!(received(&two), Some(3), "lifted, and nothing from before comes late");
 }
@@ -176,7 +176,7 @@ fn silence() {
     let (n1, n2) = (host(&lab, "n1"), host(&lab, "n2"));
     let _listener = listen(n2);
     let links = [Link::new("n1", "n2"), Link::new("n2", "n1")];
-    lab.medium().change(&links, |policy| policy.block = true).expect("links");
+    lab.network().change(&links, |policy| policy.block = true).expect("links");
     let address = SocketAddr::from((n2.address(), 7000));
     let refused = n1.enter(|| TcpStream::connect_timeout(&address, SILENCE)).expect("inside");
     assert_eq!(refused.expect_err("a partition").kind(), ErrorKind::TimedOut);
@@ -189,11 +189,11 @@ fn outlive() {
     let mut stream = connect(n1, n2).expect("connects");
     stream.set_read_timeout(Some(SILENCE)).expect("a timeout");
     let links = [Link::new("n1", "n2"), Link::new("n2", "n1")];
-    lab.medium().change(&links, |policy| policy.block = true).expect("links");
+    lab.network().change(&links, |policy| policy.block = true).expect("links");
     stream.write_all(b"x").expect("goes into the buffer");
     let mut answer = [0];
     assert_eq!(stream.read(&mut answer).expect_err("cut off").kind(), ErrorKind::WouldBlock);
-    lab.medium().change(&links, |policy| policy.block = false).expect("links");
+    lab.network().change(&links, |policy| policy.block = false).expect("links");
     stream.set_read_timeout(Some(crate::harness::LIMIT)).expect("a timeout");
     stream.read_exact(&mut answer).expect("sent again by TCP");
     assert_eq!(answer, *b"x");
@@ -206,7 +206,7 @@ fn delay() {
     let (n1, n2) = (host(&lab, "n1"), host(&lab, "n2"));
     let (one, two) = (udp(n1), udp(n2));
     let held = Duration::from_millis(80);
-    lab.medium().set("n1", "n2", Policy { delay: held, ..Policy::OPEN }).expect("a link");
+    lab.network().set("n1", "n2", Policy { delay: held, ..Policy::OPEN }).expect("a link");
     let sent = Instant::now();
     for number in 0..50 {
         send(&one, n2, number);
@@ -216,14 +216,14 @@ fn delay() {
     assert!(took >= held, "{took:?}");
     println!("a delay of {held:?} took {took:?}");
     // Lifted halfway: nothing is lost, doubled or overtaken.
-    lab.medium().set("n1", "n2", Policy::default()).expect("a link");
+    lab.network().set("n1", "n2", Policy::default()).expect("a link");
     for number in 50..100 {
         send(&one, n2, number);
     }
     let rest: Vec<u8> = std::iter::from_fn(|| received(&two)).collect();
     assert_eq!(rest, (1..100).collect::<Vec<u8>>());
-    assert!(lab.medium().counters("n1", "n2").expect("a link").delayed >= 50);
-    assert_eq!(lab.medium().counters("n2", "n1").expect("a link").delayed, 0);
+    assert!(lab.network().counters("n1", "n2").expect("a link").delayed >= 50);
+    assert_eq!(lab.network().counters("n2", "n1").expect("a link").delayed, 0);
 }
 
 fn namespace() -> std::path::PathBuf {
@@ -265,12 +265,12 @@ fn interfaces() {
 fn unknown_host() {
     let lab = lab();
     for (from, to) in [("n1", "n9"), ("n9", "n1"), ("n1", "n1")] {
-        let error = lab.medium().set(from, to, BLOCK).expect_err("no link").to_string();
+        let error = lab.network().set(from, to, BLOCK).expect_err("no link").to_string();
         assert!(error.contains("n1, n2, n3, clients"), "{error}");
     }
     let links = [Link::new("n1", "n2"), Link::new("n1", "n9")];
-    assert!(lab.medium().change(&links, |policy| policy.block = true).is_err());
-    assert_eq!(lab.medium().policy("n1", "n2"), Ok(Policy::default()), "all or nothing");
+    assert!(lab.network().change(&links, |policy| policy.block = true).is_err());
+    assert_eq!(lab.network().policy("n1", "n2"), Ok(Policy::default()), "all or nothing");
 }
 
 fn twice() {

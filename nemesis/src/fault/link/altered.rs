@@ -33,9 +33,9 @@ impl Count {
 pub(crate) const DROPPED: &str = "dropped";
 
 /// An effect on so many frames, or whatever the links carry.
-pub(crate) fn effect(what: &str, amount: u64, pieces: &str) -> Effect {
-    let what = if what == DROPPED && pieces != "frames" { "withheld" } else { what };
-    Effect::new(&format!("{pieces} {what}"), amount as f64, pieces)
+pub(crate) fn effect(what: &str, amount: u64, unit: &str) -> Effect {
+    let what = if what == DROPPED && unit != "frames" { "withheld" } else { what };
+    Effect::new(&format!("{unit} {what}"), amount as f64, unit)
 }
 
 /// Links that carry otherwise.
@@ -71,8 +71,8 @@ impl Active for Altered<'_> {
     {
         Box::pin(async move {
             let measured = self.overlay.end().and_then(|()| {
-                let pieces = self.overlay.pieces();
-                let measured = |it: &Count| Ok(effect(it.what, self.overlay.grown(it.of)?, pieces));
+                let unit = self.overlay.unit();
+                let measured = |it: &Count| Ok(effect(it.what, self.overlay.grown(it.of)?, unit));
                 self.counts.iter().map(measured).collect::<Result<Vec<_>, _>>()
             });
             match measured {

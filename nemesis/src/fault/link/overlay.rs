@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::lab::{Counters, Link, Medium, Policy, UnknownLink};
+use crate::lab::{Counters, Link, Network, Policy, UnknownLink};
 
 type Change = Arc<dyn Fn(&mut Policy) + Send + Sync>;
 
 /// The overlays in force on all links of a lab.
 pub(crate) struct Overlays<'a> {
-    medium: &'a Medium,
+    network: &'a Network,
     in_force: Mutex<BTreeMap<u64, (Vec<Link>, Change)>>,
 }
 
@@ -23,9 +23,9 @@ impl std::fmt::Debug for Overlays<'_> {
 }
 
 impl<'a> Overlays<'a> {
-    /// No overlay on the links of `medium`.
-    pub(crate) fn new(medium: &'a Medium) -> Overlays<'a> {
-        Overlays { medium, in_force: Mutex::default() }
+    /// No overlay on the links of `network`.
+    pub(crate) fn new(network: &'a Network) -> Overlays<'a> {
+        Overlays { network, in_force: Mutex::default() }
     }
 
     /// Changes the policies of `links` until the result is dropped.
@@ -36,7 +36,7 @@ impl<'a> Overlays<'a> {
     ) -> Result<Overlay<'a>, UnknownLink> {
         let before = self.counters(&links)?;
         let mut in_force = self.lock();
-        self.medium.change(&links, &change)?;
+        self.network.change(&links, &change)?;
         let number = in_force.last_key_value().map_or(0, |(last, _)| last + 1);
         in_force.insert(number, (links.clone(), Arc::new(change)));
         Ok(Overlay { all: self, number, links, before, is_over: false })
@@ -44,12 +44,12 @@ impl<'a> Overlays<'a> {
 
     /// Resets the connections of `links`, which has no end; how many there were.
     pub(crate) fn reset(&self, links: &[Link]) -> Result<u64, UnknownLink> {
-        self.medium.reset(links)
+        self.network.reset(links)
     }
 
-    /// What links carry in pieces of, in the plural.
-    pub(crate) fn pieces(&self) -> &'static str {
-        self.medium.pieces()
+    /// The unit of the counters of links, in the plural.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.network.unit()
     }
 
     fn end(&self, number: u64) -> Result<(), UnknownLink> {
@@ -58,7 +58,7 @@ impl<'a> Overlays<'a> {
         for link in links {
             let changes = in_force.values().filter(|(links, _)| links.contains(&link));
             let changes: Vec<Change> = changes.map(|(_, change)| Arc::clone(change)).collect();
-            self.medium.change(&[link], |policy| {
+            self.network.change(&[link], |policy| {
                 *policy = Policy::OPEN;
                 changes.iter().for_each(|change| change(policy));
             })?;
@@ -67,7 +67,7 @@ impl<'a> Overlays<'a> {
     }
 
     fn counters(&self, links: &[Link]) -> Result<Vec<Counters>, UnknownLink> {
-        links.iter().map(|link| self.medium.counters(&link.from, &link.to)).collect()
+        links.iter().map(|link| self.network.counters(&link.from, &link.to)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vec<Link>, Change)>> {
@@ -92,9 +92,9 @@ impl Overlay<'_> {
         Ok(now.iter().zip(&self.before).map(|(now, before)| count(now) - count(before)).sum())
     }
 
-    /// What its links carry in pieces of, in the plural.
-    pub(crate) fn pieces(&self) -> &'static str {
-        self.all.pieces()
+    /// The unit of its counters, in the plural.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.all.unit()
     }
 
     /// Ends it.

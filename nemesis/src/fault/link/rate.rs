@@ -88,7 +88,7 @@ impl FaultType for Rate {
             queue_bytes: bytes(self.queue),
         };
         // A relay holds senders back and drops nothing.
-        let is_switched = site.ground.overlays.pieces() == "frames";
+        let is_switched = site.ground.overlays.unit() == "frames";
         let counts: &[Count] =
             if is_switched { &[Count::DELAYED, OVERFLOWED] } else { &[Count::DELAYED] };
         alter(site, counts, move |policy| narrow(policy, rate))

@@ -155,7 +155,7 @@ impl Active for Flaps<'_> {
             let effects = match self.dropped {
                 0 => Vec::new(),
                 dropped => vec![
-                    effect(DROPPED, dropped, self.all.pieces()),
+                    effect(DROPPED, dropped, self.all.unit()),
                     Effect::new("cut off", self.count as f64, "times"),
                 ],
             };

@@ -5,7 +5,7 @@
 //! chance of its own, so that a partition in one direction is no special case and what befalls a
 //! link's n-th frame is the same in every run of one seed. Deciding costs a table look-up, and for
 //! TCP another to follow the connection; links with frames to release stand in an agenda, so that
-//! idle ones cost nothing. Leaves out the medium: hosts never collide, and a link without a rate is
+//! idle ones cost nothing. Leaves out the shared medium: hosts never collide, and a link without a rate is
 //! as fast as the machine.
 
 mod bucket;

@@ -63,15 +63,15 @@ impl Ground {
     }
 
     fn there(&self, change: impl Fn(&mut Policy)) {
-        self.lab.medium().change(&[Link::new(CLIENTS, "n1")], change).expect("a link");
+        self.lab.network().change(&[Link::new(CLIENTS, "n1")], change).expect("a link");
     }
 
     fn back(&self, change: impl Fn(&mut Policy)) {
-        self.lab.medium().change(&[Link::new("n1", CLIENTS)], change).expect("a link");
+        self.lab.network().change(&[Link::new("n1", CLIENTS)], change).expect("a link");
     }
 
     fn counters(&self, from: &str, to: &str) -> crate::lab::Counters {
-        self.lab.medium().counters(from, to).expect("a link")
+        self.lab.network().counters(from, to).expect("a link")
     }
 }
 
@@ -134,7 +134,7 @@ fn an_open_link_carries_both_ways_and_passes_the_end_on() {
     let there = ground.counters(CLIENTS, "n1");
     assert_eq!((there.forwarded_bytes, there.blocked, there.delayed), (8, 0, 0));
     assert_eq!(ground.counters("n1", CLIENTS).forwarded_bytes, 10);
-    let series = ground.lab.medium().series();
+    let series = ground.lab.network().series();
     let carried: u64 = series.samples.iter().map(|it| it.counters.forwarded_bytes).sum();
     assert_eq!(carried, 18, "{series:?}");
 }
@@ -271,11 +271,11 @@ fn a_reset_reaches_both_ends_past_a_blocked_link() {
     let link = Link::new(CLIENTS, "n1");
     ground.there(|policy| policy.block = true);
     client.write_all(b"lost").expect("sent");
-    let reset = ground.lab.medium().reset(&[link.clone(), Link::new("n1", CLIENTS)]);
+    let reset = ground.lab.network().reset(&[link.clone(), Link::new("n1", CLIENTS)]);
     assert_eq!(reset, Ok(1), "counted once");
     assert!(is_reset(&mut client) && is_reset(&mut node));
     ground.there(|policy| policy.block = false);
-    assert_eq!(ground.lab.medium().reset(&[link]), Ok(0));
+    assert_eq!(ground.lab.network().reset(&[link]), Ok(0));
     assert_eq!(ground.counters(CLIENTS, "n1").reset, 1);
     let (mut client, mut node) = ground.connected(&listener);
     client.write_all(b"anew").expect("sent");
@@ -345,7 +345,7 @@ fn a_stranger_is_turned_away() {
     let there = (ground.lab.nodes()[0].advertised(), port);
     let mut stranger = TcpStream::connect(there).expect("accepted");
     assert!(is_reset(&mut stranger));
-    let crate::lab::Medium::Proxies(proxies) = ground.lab.medium() else { panic!("relays") };
+    let crate::lab::Network::Proxies(proxies) = ground.lab.network() else { panic!("relays") };
     assert_eq!(proxies.strangers(), 1);
 }
 
@@ -359,7 +359,7 @@ fn clients_that_gave_up_behind_a_blocked_link_do_not_pile_up_for_ever() {
     for _ in 0..super::ORPHANS + 40 {
         drop(ground.dials().expect("accepted"));
     }
-    let crate::lab::Medium::Proxies(proxies) = ground.lab.medium() else { panic!("relays") };
+    let crate::lab::Network::Proxies(proxies) = ground.lab.network() else { panic!("relays") };
     eventually("they are bounded", || {
         let open = super::lock(&proxies.shared.core).open.len();
         (open == super::ORPHANS + 1).then_some(())

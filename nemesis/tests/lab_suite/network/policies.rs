@@ -25,11 +25,11 @@ fn acquainted(lab: Lab) -> Lab {
 }
 
 fn set(lab: &Lab, policy: Policy) {
-    lab.medium().set("n1", "n2", policy).expect("a link");
+    lab.network().set("n1", "n2", policy).expect("a link");
 }
 
 fn counters(lab: &Lab) -> Counters {
-    lab.medium().counters("n1", "n2").expect("a link")
+    lab.network().counters("n1", "n2").expect("a link")
 }
 
 /// Sends numbered datagrams from n1 to n2; what n2 receives until it hears no more.
@@ -316,16 +316,16 @@ pub(super) fn reset() {
     pass(&mut used, &mut its_peer);
     pass(&mut its_peer, &mut used);
     let links = [Link::new("n1", "n2")];
-    assert_eq!(lab.medium().reset(&links), Ok(2));
+    assert_eq!(lab.network().reset(&links), Ok(2));
     for stream in [&mut idle, &mut its_server, &mut used, &mut its_peer] {
         assert!(is_reset(stream));
     }
     assert_eq!(counters(&lab).reset, 2);
     pass(&mut other, &mut its_end);
-    assert_eq!(lab.medium().reset(&links), Ok(0), "they are over");
+    assert_eq!(lab.network().reset(&links), Ok(0), "they are over");
     let (mut again, mut its_server) = connection(&lab, "n1", "n2");
     pass(&mut again, &mut its_server);
-    assert!(lab.medium().reset(&[Link::new("n1", "n9")]).is_err());
+    assert!(lab.network().reset(&[Link::new("n1", "n9")]).is_err());
 }
 
 pub(super) fn reset_under_load() {
@@ -343,7 +343,7 @@ pub(super) fn reset_under_load() {
         });
         let mut buffer = vec![0; 1 << 20];
         far.read_exact(&mut buffer).expect("receives");
-        assert_eq!(lab.medium().reset(&both_ways()), Ok(1), "round {round}");
+        assert_eq!(lab.network().reset(&both_ways()), Ok(1), "round {round}");
         assert!(is_reset(&mut far), "round {round}");
         let ended = writer.join().expect("the writer");
         assert!(
@@ -357,9 +357,9 @@ pub(super) fn reset_while_cut() {
     let lab = acquainted(lab());
     let (mut near, mut far) = connection(&lab, "n1", "n2");
     pass(&mut near, &mut far);
-    lab.medium().change(&both_ways(), |policy| policy.block = true).expect("links");
+    lab.network().change(&both_ways(), |policy| policy.block = true).expect("links");
     near.write_all(b"lost").expect("goes into the buffer");
-    assert_eq!(lab.medium().reset(&both_ways()), Ok(1));
+    assert_eq!(lab.network().reset(&both_ways()), Ok(1));
     assert!(is_reset(&mut near) && is_reset(&mut far), "past the partition");
 }
 
@@ -369,11 +369,11 @@ pub(super) fn clients() {
     let mut stream = connect(lab.clients(), host(&lab, "n1")).expect("connects");
     stream.set_read_timeout(Some(SILENCE)).expect("a timeout");
     let links = [Link::new("n1", "clients")];
-    lab.medium().change(&links, |policy| policy.hold = true).expect("a client's link");
+    lab.network().change(&links, |policy| policy.hold = true).expect("a client's link");
     let mut answer = [0];
     stream.write_all(b"x").expect("sends");
     assert_eq!(stream.read(&mut answer).expect_err("held").kind(), ErrorKind::WouldBlock);
-    lab.medium().change(&links, |policy| policy.hold = false).expect("a client's link");
+    lab.network().change(&links, |policy| policy.hold = false).expect("a client's link");
     stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
     stream.read_exact(&mut answer).expect("released");
     drop(stream);

@@ -17,7 +17,7 @@ pub(super) fn series() {
         }
         assert_eq!(received(&two), None, "longer than a period, round {round}");
     }
-    let Series { links, samples, forgotten } = lab.medium().series();
+    let Series { links, samples, forgotten } = lab.network().series();
     assert_eq!(forgotten, 0);
     let of_link = samples.iter().filter(|sample| {
         let link = &links[sample.link];
@@ -28,11 +28,11 @@ pub(super) fn series() {
     assert!(of_link.is_sorted_by(|a, b| a.start < b.start), "a period has one sample");
     let whole = of_link.iter().all(|sample| {
         sample.start.as_nanos() % Series::PERIOD.as_nanos() == 0
-            && sample.start <= lab.medium().started().elapsed()
+            && sample.start <= lab.network().started().elapsed()
     });
     assert!(whole, "{of_link:?}");
     let total: u64 = of_link.iter().map(|sample| sample.counters.forwarded).sum();
-    assert_eq!(total, lab.medium().counters("n1", "n2").expect("a link").forwarded);
+    assert_eq!(total, lab.network().counters("n1", "n2").expect("a link").forwarded);
 }
 
 /// Reads a file in the format of libpcap: the frames, and how long each was.
@@ -63,18 +63,18 @@ pub(super) fn capture() {
     let n2 = host(&lab, "n2");
     send(&one, n2, 1);
     assert_eq!(received(&two), Some(1), "before the capture");
-    let capture = lab.medium().capture(&folder, CaptureLimits::default()).expect("captures");
-    let second = lab.medium().capture(&folder, CaptureLimits::default());
+    let capture = lab.network().capture(&folder, CaptureLimits::default()).expect("captures");
+    let second = lab.network().capture(&folder, CaptureLimits::default());
     assert!(matches!(second, Err(CaptureError::Busy)));
     for byte in 2..5 {
         send(&one, n2, byte);
         assert_eq!(received(&two), Some(byte));
     }
-    lab.medium().set("n1", "n2", Policy { block: true, ..Policy::OPEN }).expect("a link");
+    lab.network().set("n1", "n2", Policy { block: true, ..Policy::OPEN }).expect("a link");
     send(&one, n2, 5);
     assert_eq!(received(&two), None);
     assert_eq!(capture.finish().expect("written"), Captured { frames: 3, missed: 0 });
-    lab.medium().set("n1", "n2", Policy::OPEN).expect("a link");
+    lab.network().set("n1", "n2", Policy::OPEN).expect("a link");
     send(&one, n2, 6);
     assert_eq!(received(&two), Some(6), "after the capture");
 
@@ -93,7 +93,7 @@ pub(super) fn limited_capture() {
     let (one, two) = (udp(host(&lab, "n1")), udp(host(&lab, "n2")));
     // The file's header, and two frames of twenty bytes with theirs.
     let limits = CaptureLimits { frame_bytes: 20, file_bytes: 24 + 2 * 36 };
-    let capture = lab.medium().capture(folder.path(), limits).expect("captures");
+    let capture = lab.network().capture(folder.path(), limits).expect("captures");
     for byte in 0..5 {
         send(&one, host(&lab, "n2"), byte);
         assert_eq!(received(&two), Some(byte));
