@@ -5,7 +5,8 @@
 
 use partita_checker::formats::Format;
 use partita_checker::generate::{Fault as Damage, PlantedAnomaly, Shape};
-use partita_checker::{ENGINES, EngineChoice, ISOLATION_LEVELS, IsolationLevel, MODELS, ModelKind};
+use partita_checker::objects::OBJECTS;
+use partita_checker::{ENGINES, EngineChoice, ISOLATION_LEVELS, Level, MODELS, ModelKind};
 use partita_nemesis::fault::set::FaultSetError;
 use partita_nemesis::names::similar;
 use partita_nemesis::recipes::RECIPES;
@@ -30,8 +31,10 @@ pub enum Names {
     Protocols,
     /// What clients do, for `--workload`.
     Workloads,
-    /// What a history can be about, for `--model`.
+    /// What a history can be generated of, for `generate --model`.
     Models,
+    /// What a history can be about, for `--model`.
+    Subjects,
     /// How a history is written down, for `--format`.
     Formats,
     /// What decides, for `--engine`.
@@ -66,7 +69,7 @@ impl Names {
             Self::Targets => "target",
             Self::Protocols => "protocol",
             Self::Workloads => "workload",
-            Self::Models => "model",
+            Self::Models | Self::Subjects => "model",
             Self::Formats => "format",
             Self::Engines => "engine",
             Self::Faults | Self::Damages => "fault",
@@ -98,6 +101,12 @@ impl Names {
                 let with_aliases = MODELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
                 owned(with_aliases.collect())
             }
+            Self::Subjects => {
+                let objects = OBJECTS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
+                let mut all = Self::Models.all();
+                all.extend(objects.map(str::to_owned));
+                all
+            }
             Self::Formats => owned(Format::ALL.iter().map(|it| it.name()).collect()),
             Self::Engines => owned(ENGINES.iter().map(|it| it.name).collect()),
             Self::Faults => {
@@ -112,7 +121,9 @@ impl Names {
             }
             Self::Levels => {
                 let all = ISOLATION_LEVELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
-                owned(all.collect())
+                let mut all: Vec<String> = all.map(str::to_owned).collect();
+                all.extend(Level::ALL.map(|level| level.to_string()));
+                all
             }
             Self::Anomalies => owned(PlantedAnomaly::ALL.iter().map(|it| it.name()).collect()),
             Self::Shapes => owned(Shape::ALL.iter().map(|it| it.name()).collect()),
@@ -173,15 +184,6 @@ pub fn format(name: &str) -> Result<Format, UnknownName> {
 /// [`UnknownName`].
 pub fn engine(name: &str) -> Result<EngineChoice, UnknownName> {
     name.parse().map_err(|_| Names::Engines.unknown(name))
-}
-
-/// The isolation level of that name.
-///
-/// # Errors
-///
-/// [`UnknownName`].
-pub fn level(name: &str) -> Result<IsolationLevel, UnknownName> {
-    name.parse().map_err(|_| Names::Levels.unknown(name))
 }
 
 /// The anomaly of that name, of generated transactions.

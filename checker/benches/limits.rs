@@ -168,6 +168,8 @@ fn event(process: u32, kind: EventKind, function: Function, value: Value) -> Eve
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     }
 }
 

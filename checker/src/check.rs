@@ -22,6 +22,7 @@ use crate::engines::{
 };
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::{Begins, KeyInitials};
+use crate::levels::{self, Level};
 use crate::model::{ModelKind, with_model};
 use crate::progress::{Course, Progress};
 use crate::transactions::{self, IsolationLevel, TransactionKind};
@@ -112,6 +113,9 @@ pub fn check_watched(
 ) -> (Analysis, Option<Certificate>) {
     if let Some(kind) = TransactionKind::of(options.model) {
         return transactions::check(history, kind, options, stop);
+    }
+    if !history.levels.is_empty() {
+        return levels::check(history, options, Level::Linearizable, stop);
     }
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {

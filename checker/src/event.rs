@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::levels::Level;
 use crate::value::{Datum, Value};
 
 /// Nanoseconds since the run began, from one monotonic clock.
@@ -108,6 +109,16 @@ pub enum Function {
     Release,
     /// A transaction over several registers.
     Txn,
+    /// Ask for the next id or number.
+    Next,
+    /// Put a record at the end of a log.
+    Send,
+    /// Read records of a log, each with its offset.
+    Poll,
+    /// Take all that a queue holds.
+    Drain,
+    /// Follow the changes of a register.
+    Watch,
     /// An operation on an object of [one's own](crate::Spec), which stands as text in the value. No
     /// format of files is read with it: what it means is known to the program that recorded it.
     Apply,
@@ -115,7 +126,7 @@ pub enum Function {
 
 impl Function {
     /// All that the models of [`MODELS`](crate::MODELS) know.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Read,
         Self::Write,
         Self::Cas,
@@ -131,6 +142,11 @@ impl Function {
         Self::Acquire,
         Self::Release,
         Self::Txn,
+        Self::Next,
+        Self::Send,
+        Self::Poll,
+        Self::Drain,
+        Self::Watch,
     ];
 
     /// The function that bears this name in files.
@@ -156,6 +172,11 @@ impl Function {
             Self::Acquire => "acquire",
             Self::Release => "release",
             Self::Txn => "txn",
+            Self::Next => "next",
+            Self::Send => "send",
+            Self::Poll => "poll",
+            Self::Drain => "drain",
+            Self::Watch => "watch",
             Self::Apply => "apply",
         }
     }
@@ -173,9 +194,24 @@ impl Function {
                     | Self::Pop
                     | Self::Acquire
                     | Self::Release
+                    | Self::Next
+                    | Self::Poll
+                    | Self::Drain
+                    | Self::Watch
             ),
             EventKind::Ok => {
-                matches!(self, Self::Read | Self::Dequeue | Self::Pop | Self::Contains | Self::Txn)
+                matches!(
+                    self,
+                    Self::Read
+                        | Self::Dequeue
+                        | Self::Pop
+                        | Self::Contains
+                        | Self::Txn
+                        | Self::Next
+                        | Self::Poll
+                        | Self::Drain
+                        | Self::Watch
+                )
             }
             EventKind::Fail | EventKind::Info => false,
         }
@@ -226,6 +262,14 @@ pub struct Event {
     /// Why a completion is `fail` or `info`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Arc<str>>,
+    /// What the operation was asked for with, where that is not what its history is checked for. The
+    /// invocation or the completion says so; of both, the invocation counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// The number that the store gave to the state that it answered from: of every change a higher
+    /// one. Stands in completions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// Keeps `"saw":null` apart from no `saw` at all, which `Option` alone would not.
@@ -249,6 +293,8 @@ pub(crate) struct Record<'a> {
     pub(crate) saw: Option<Datum<'a>>,
     pub(crate) node: Option<&'a str>,
     pub(crate) error: Option<&'a str>,
+    pub(crate) level: Option<Level>,
+    pub(crate) revision: Option<u64>,
 }
 
 impl<'a> From<&'a Event> for Record<'a> {
@@ -265,6 +311,8 @@ impl<'a> From<&'a Event> for Record<'a> {
             saw: event.saw.as_ref().map(Datum::from),
             node: event.node.as_deref(),
             error: event.error.as_deref(),
+            level: event.level,
+            revision: event.revision,
         }
     }
 }
@@ -283,6 +331,8 @@ impl From<Record<'_>> for Event {
             saw: record.saw.map(Datum::to_value),
             node: record.node.map(Arc::from),
             error: record.error.map(Arc::from),
+            level: record.level,
+            revision: record.revision,
         }
     }
 }

@@ -329,6 +329,8 @@ impl Events {
             saw: mismatch.map(|answer| integer(answer.held)),
             node: None,
             error: None,
+            level: None,
+            revision: None,
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) use builder::Remark;
 pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+use crate::levels::Level;
 use crate::value::{Value, ValueId, Values};
 use crate::verdict::Witness;
 
@@ -175,6 +176,10 @@ pub struct History {
     pub(crate) values: Values,
     pub(crate) keys: Vec<Value>,
     pub(crate) nodes: Vec<std::sync::Arc<str>>,
+    /// The operations that were asked for with a level of their own, by their places.
+    pub(crate) levels: Vec<(u32, Level)>,
+    /// The numbers of the states that answers came from, by the places of their operations.
+    pub(crate) revisions: Vec<(u32, u64)>,
 }
 
 impl History {
@@ -237,10 +242,34 @@ impl History {
             }
         }
         places.sort_unstable();
-        places.into_iter().map(|(_, place, invoked)| self.event(&self.operations[place], invoked))
+        places.into_iter().map(|(_, place, invoked)| self.event(place, invoked))
     }
 
-    fn event(&self, operation: &Operation, invoked: bool) -> Event {
+    /// Whether some operation was asked for with a level of its own.
+    pub const fn has_levels(&self) -> bool {
+        !self.levels.is_empty()
+    }
+
+    /// The level that the operation at `place` was asked for with, where that was said.
+    pub fn level_of(&self, place: usize) -> Option<Level> {
+        let found = self.levels.binary_search_by_key(&place, |&(marked, _)| marked as usize);
+        found.ok().map(|at| self.levels[at].1)
+    }
+
+    /// The number of the state that the operation at `place` answered from, where that was said.
+    pub fn revision_of(&self, place: usize) -> Option<u64> {
+        let found = self.revisions.binary_search_by_key(&place, |&(numbered, _)| numbered as usize);
+        found.ok().map(|at| self.revisions[at].1)
+    }
+
+    /// The place of an operation of this history, by where it was invoked.
+    fn place_of(&self, operation: &Operation) -> usize {
+        let position = operation.invoked.position;
+        self.operations.partition_point(|other| other.invoked.position < position)
+    }
+
+    fn event(&self, place: usize, invoked: bool) -> Event {
+        let operation = &self.operations[place];
         let value = |id| self.values.get(id).clone();
         let (kind, moment) = match operation.completion() {
             Some((kind, moment)) if !invoked => (kind, moment),
@@ -267,6 +296,8 @@ impl History {
             saw,
             node: operation.node.map(|node| self.nodes[usize::from(node.0)].clone()),
             error: None,
+            level: self.level_of(place),
+            revision: self.revision_of(place).filter(|_| !invoked),
         }
     }
 
@@ -334,6 +365,12 @@ impl History {
             completed_index: completed.map(|moment| moment.position),
             outcome,
             context: false,
+            key: None,
+            level: self.levels.first().and_then(|_| self.level_of(self.place_of(operation))),
+            revision: self
+                .revisions
+                .first()
+                .and_then(|_| self.revision_of(self.place_of(operation))),
         }
     }
 }

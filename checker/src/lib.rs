@@ -93,7 +93,9 @@ pub mod generate;
 pub mod hint;
 pub mod history;
 mod initial;
+pub mod levels;
 mod model;
+pub mod objects;
 pub mod progress;
 pub mod recorder;
 pub mod spec;
@@ -114,6 +116,7 @@ pub use history::{
     Outcome, Response,
 };
 pub use initial::KeyInitials;
+pub use levels::Level;
 pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use progress::{Progress, ProgressReport};
 pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};

@@ -368,6 +368,8 @@ impl<S: Spec> Log<S> {
             saw: None,
             node: entry.node.clone(),
             error: None,
+            level: None,
+            revision: None,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! where two that differ look alike, the name gets a number. So two operations are one for an
 //! engine exactly if they are equal.
 
-mod minimise;
+pub(crate) mod minimise;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -225,6 +225,8 @@ impl<S: Spec> Subject for Named<'_, S> {
             level: None,
             initial: self.initial(),
             keys,
+            consistency: None,
+            saw: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
+use crate::levels::Level;
 use crate::transactions::{Isolation, IsolationLevel};
 use crate::value::Value;
 use crate::words;
@@ -95,8 +96,24 @@ pub struct Certificate {
     pub level: Option<IsolationLevel>,
     /// The value of every object before the first operation.
     pub initial: Value,
-    /// The orders, one per key. If all operations work on one object, one order under null.
+    /// What the history is proven to be; absent for linearizable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Level>,
+    /// The orders, one per key. If all operations work on one object, one order under null; so it is
+    /// of levels that are about all keys at once.
     pub keys: Vec<KeyOrder>,
+    /// What operations saw, where their answers do not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saw: Vec<Sight>,
+}
+
+/// What an operation saw, by the indexes of invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// The operation.
+    pub read: u64,
+    /// The write that it saw; nothing for what was there in the beginning.
+    pub write: Option<u64>,
 }
 
 /// One key's part of a [`Certificate`].
@@ -213,12 +230,14 @@ impl Counterexample {
             process: witness.process,
             kind: EventKind::Invoke,
             function: witness.function,
-            key: self.key.clone(),
+            key: witness.key.as_ref().unwrap_or(&self.key).clone(),
             value: witness.asked(),
             swapped: None,
             saw: None,
             node: witness.node.as_deref().map(Into::into),
             error: None,
+            level: witness.level,
+            revision: None,
         };
         let completion =
             witness.completed.zip(witness.completed_index).map(|(time, index)| Event {
@@ -228,6 +247,7 @@ impl Counterexample {
                 value: witness.value.clone(),
                 swapped: witness.swapped,
                 saw: witness.saw.clone(),
+                revision: witness.revision,
                 ..invocation.clone()
             });
         std::iter::once(invocation).chain(completion)
@@ -316,6 +336,34 @@ pub enum Anomaly {
     NonRepeatableRead,
     /// Two reads of a list, neither of which begins with the other.
     IncompatibleOrder,
+    /// An id was given out twice.
+    DuplicateId,
+    /// A number that was given out is smaller than one that was given out before.
+    FallingNumber,
+    /// A lock's fencing token did not rise.
+    FallingFence,
+    /// More held a semaphore's permits than there are.
+    TooManyHolders,
+    /// Versions of a register do not rise with its changes.
+    VersionConflict,
+    /// What a watch saw is no run of the changes.
+    WatchConflict,
+    /// Records of a log contradict their offsets.
+    OffsetConflict,
+    /// A read that may be late was later than promised.
+    TooStale,
+    /// A process did not see what it had written itself.
+    OwnWriteMissed,
+    /// A process read something older than what it had read before.
+    NonMonotonicRead,
+    /// A process saw a write and missed an earlier one by the same writer.
+    NonMonotonicWrite,
+    /// A process saw a write and missed what its writer had read before.
+    WriteBeforeItsRead,
+    /// A process missed something that it knew of.
+    NotCausal,
+    /// No order keeps every process's own, and no simpler name fits.
+    NotSequential,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -361,6 +409,20 @@ impl Anomaly {
             Self::Internal => "internal inconsistency",
             Self::NonRepeatableRead => "non-repeatable read",
             Self::IncompatibleOrder => "incompatible order",
+            Self::DuplicateId => "id given out twice",
+            Self::FallingNumber => "number that fell",
+            Self::FallingFence => "fencing token that fell",
+            Self::TooManyHolders => "more holders than permits",
+            Self::VersionConflict => "contradictory versions",
+            Self::WatchConflict => "contradictory watch",
+            Self::OffsetConflict => "contradictory offsets",
+            Self::TooStale => "staler than promised",
+            Self::OwnWriteMissed => "own write missed",
+            Self::NonMonotonicRead => "non-monotonic read",
+            Self::NonMonotonicWrite => "non-monotonic write",
+            Self::WriteBeforeItsRead => "write before what it followed",
+            Self::NotCausal => "not causal",
+            Self::NotSequential => "not sequential",
             Self::NotLinearizable => "not linearizable",
         }
     }
@@ -398,6 +460,15 @@ pub struct Witness {
     /// Whether it is shown for context only: the others have no order without it, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub context: bool,
+    /// Its key, where that is not the key of the counterexample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Value>,
+    /// The level that it was asked for with, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// The number of the state that it answered from, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 impl Witness {

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::engines::{Patience, Stopped};
 use crate::history::{History, KeyId, Operation, Outcome};
 use crate::initial::{Begins, KeyInitials};
+use crate::levels::Level;
 use crate::model::{BadInitial, Call, Model, ModelKind, with_model};
 use crate::transactions::{self, Claim, IsolationLevel, TransactionKind};
 use crate::value::Value;
@@ -51,6 +52,9 @@ pub enum VerifyError {
         /// What the certificate says that it proves.
         found: String,
     },
+    /// It proves less than that the history is linearizable.
+    #[error("expected a proof of linearizable, found one of {0}")]
+    Weaker(Level),
     /// It begins elsewhere.
     #[error("expected it to begin with {}, as the history does; it begins with {}",
         expected.in_words(), found.in_words())]
@@ -187,6 +191,9 @@ pub fn verify_begun(
     if certificate.model.parse() != Ok(*model) {
         let found = certificate.model.clone();
         return Err(VerifyError::OtherModel { expected: model.name().to_owned(), found });
+    }
+    if let Some(level) = certificate.consistency.filter(|level| *level != Level::Linearizable) {
+        return Err(VerifyError::Weaker(level));
     }
     if certificate.initial != *initial {
         let (expected, found) = (initial.clone(), certificate.initial.clone());

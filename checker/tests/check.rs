@@ -124,6 +124,8 @@ fn stale_read_is_told_in_one_sentence() {
         saw: None,
         node: (process == 3).then(|| Arc::from("n1")),
         error: None,
+        level: None,
+        revision: None,
     };
     use {EventKind::*, Function::*};
     let (analysis, _) = judge(vec![

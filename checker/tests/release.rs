@@ -62,6 +62,8 @@ fn laborious(change: fn(u32) -> (Function, Value)) -> History {
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     };
     History::from_events((0..).zip(events).map(event)).unwrap()
 }

@@ -22,8 +22,14 @@ fn verify_default(history: &History, certificate: &Certificate) -> Result<(), Ve
 fn verify_drawn(drawing: &str, order: &[u64]) -> Result<(), VerifyError> {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
     let keys = vec![KeyOrder { key: Value::Null, order: order.to_vec(), initial: None }];
-    let certificate =
-        Certificate { model: "register".to_owned(), level: None, initial: Value::Null, keys };
+    let certificate = Certificate {
+        model: "register".to_owned(),
+        level: None,
+        initial: Value::Null,
+        consistency: None,
+        keys,
+        saw: Vec::new(),
+    };
     verify(&history, &certificate, &Expected::default())
 }
 
@@ -48,8 +54,14 @@ fn order_is_found_where_indices_are_far_apart() {
     let verified = |order: &[u64]| {
         let order = order.iter().copied().map(spread).collect();
         let keys = vec![KeyOrder { key: Value::Null, order, initial: None }];
-        let certificate =
-            Certificate { model: "register".to_owned(), level: None, initial: Value::Null, keys };
+        let certificate = Certificate {
+            model: "register".to_owned(),
+            level: None,
+            initial: Value::Null,
+            consistency: None,
+            keys,
+            saw: Vec::new(),
+        };
         verify_default(&history, &certificate)
     };
     assert_eq!(verified(&[0, 2, 4]), Ok(()));

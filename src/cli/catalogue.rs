@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use partita_checker::formats::Format;
+use partita_checker::objects::{OBJECTS, ObjectEntry};
 use partita_checker::{ENGINES, ISOLATION_LEVELS, MODELS};
 use partita_nemesis::recipes::{self, RECIPES};
 use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, Tier};
@@ -220,7 +221,21 @@ fn models() -> Vec<Entry> {
             aliases => entry.note(format!("also called {}", aliases.join(", "))),
         }
     };
-    MODELS.iter().map(entry).collect()
+    let object = |it: &ObjectEntry| {
+        let functions: Vec<String> = it.functions.iter().map(ToString::to_string).collect();
+        let mut entry = Entry::new(it.name, it.about)
+            .field("aliases", json!(it.aliases))
+            .field("functions", json!(functions))
+            .detail("also called", it.aliases.join(", "))
+            .detail("operations", functions.join(", "))
+            .detail("try it", format!("partita check --model {} HISTORY", it.name));
+        entry.aliases = it.aliases.to_vec();
+        match it.aliases {
+            [] => entry,
+            aliases => entry.note(format!("also called {}", aliases.join(", "))),
+        }
+    };
+    MODELS.iter().map(entry).chain(OBJECTS.iter().map(object)).collect()
 }
 
 fn formats() -> Vec<Entry> {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use partita_checker::formats::{DecidedBy, ReadHistory, Reading};
+use partita_checker::objects::{Lease, ObjectOptions, with_expiries};
 use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, IsolationLevel, KeyInitials, ModelKind, Options,
-    Progress, Verdict, hint,
+    Analysis, Certificate, EngineChoice, History, KeyInitials, Level, ModelKind, Nanoseconds,
+    Options, Progress, Verdict, hint, levels, objects,
 };
 
 use partita_nemesis::FaultRecord;
@@ -18,6 +19,7 @@ use serde::{Serialize, Serializer};
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
 use super::read_as::{self, Assumed};
+use super::subject::{Promise, Subject};
 use super::{progress, run_folder, show};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::judge::{self, unfinished};
@@ -40,19 +42,30 @@ pub struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// What the histories are about: register, append, counter, set, queue, stack, lock,
-    /// multi-register, or transactions: list-append or rw-register; told by their operations if not
-    /// given.
-    #[arg(long, value_name = "NAME", value_parser = names::model)]
-    model: Option<ModelKind>,
+    /// multi-register, list-append, rw-register or another of `partita list models`; told by their
+    /// operations if not given.
+    #[arg(long, value_name = "NAME", value_parser = super::subject::subject)]
+    model: Option<Subject>,
+    /// How long a key of a register stays at least after it was written: after that it may be gone.
+    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
+    lease: Option<Duration>,
+    /// By how much the end of a lease may come early, since the store's clock is fast.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = super::duration)]
+    lease_drift: Duration,
     /// What keys hold before the first operation: a JSON value for all, an object with a value for
     /// each key, as {"x":0,"y":0}, or unknown, which is any one value for each.
     #[arg(long, value_name = "JSON|unknown", default_value = "null",
           value_parser = super::initial::initial)]
     initial: Initial,
-    /// The isolation level that transactions are to keep, as serializable; all levels are told in
-    /// any case.
-    #[arg(long, visible_alias = "consistency", value_name = "LEVEL", value_parser = names::level)]
-    level: Option<IsolationLevel>,
+    /// What is promised. Of transactions the isolation level, as serializable; all levels are told in
+    /// any case. Of other operations linearizable, sequential, session (all four session guarantees:
+    /// causal), read-your-writes, monotonic-reads, monotonic-writes, writes-follow-reads, or stale reads
+    /// beside linearizable changes: any (stale), by time (stale:500ms) or by versions
+    /// (stale:3-versions). Sessions are processes. Operations with a level of their own keep it where
+    /// this is linearizable or stale.
+    #[arg(long, visible_alias = "consistency", value_name = "LEVEL",
+          value_parser = super::subject::promise)]
+    level: Option<Promise>,
     /// How long one history may take, from when it is opened to the verdict, reading included,
     /// before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
@@ -185,7 +198,8 @@ struct Document<'a> {
     format: u32,
     file: &'a str,
     #[serde(serialize_with = "by_name")]
-    model: ModelKind,
+    model: Subject,
+    level: Level,
     #[serde(flatten)]
     assumed: Assumed,
     reading: &'a Reading,
@@ -196,7 +210,7 @@ struct Document<'a> {
     violations: Option<Groups>,
 }
 
-fn by_name<S: Serializer>(model: &ModelKind, serializer: S) -> Result<S::Ok, S::Error> {
+fn by_name<S: Serializer>(model: &Subject, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(model)
 }
 
@@ -205,7 +219,7 @@ struct Judged {
     file: String,
     /// What was done to the store meanwhile, if that is known.
     faults: Vec<FaultRecord>,
-    model: ModelKind,
+    model: Subject,
     history: History,
     reading: Reading,
     analysis: Analysis,
@@ -214,7 +228,7 @@ struct Judged {
 
 impl Arguments {
     /// What a verdict assumes besides what was read.
-    fn assumed(&self, model: ModelKind) -> Assumed {
+    fn assumed(&self, model: Subject) -> Assumed {
         let initial = match &self.initial.by_key {
             KeyInitials::Unknown => "unknown".to_owned(),
             KeyInitials::Listed(_) => "one of its own for each key".to_owned(),
@@ -232,7 +246,7 @@ impl Arguments {
             return Ok(self.nothing_recorded(history));
         }
         let ReadHistory { history, reading } =
-            match self.reading.read_until(file, self.model, deadline)? {
+            match self.reading.read_until(file, self.model.and_then(Subject::model), deadline)? {
                 Ok(read) => read,
                 Err(line) => {
                     let reason = format!("the time ran out while line {line} was read");
@@ -249,35 +263,90 @@ impl Arguments {
                 }
             };
         let model = input::model(self.model, &history, file)?;
-        if let Some(level) = self.level.filter(|_| !model.is_transactional()) {
-            let problem = format!("--level {level} is for transactions; found {model}");
-            return Err(Failure::usage(miette::miette!("{}: {problem}", file.display())));
-        }
-        let options = Options {
-            model,
-            initial: self.initial.value.clone(),
-            initial_by_key: self.initial.by_key.clone(),
-            memory: self.max_memory,
-            engine: self.engine,
-            isolation: self.level.unwrap_or_default(),
-        };
-        let stranger = || {
-            let problem = self.initial.refusal(&history)?;
-            Some(format!("{}: {problem}", file.display()))
-        };
-        if let Some(problem) = options.refusal().or_else(stranger) {
-            return Err(Failure::usage(miette::miette!("{problem}")));
-        }
-        let (mut analysis, certificate) =
-            judge(&file.display().to_string(), &history, &options, deadline);
+        let (mut analysis, certificate) = self.decide(model, &history, file, deadline)?;
         reading.weigh(&mut analysis);
         if unfinished.is_some() && reading.cut.is_none() {
             unfinished::withhold(&mut analysis, &history);
         }
         let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
-        hint::add(&history, &options, &reading, &mut analysis);
+        if let Subject::Model(model) = model
+            && Promise::both(self.level).0 == Level::Linearizable
+            && !history.has_levels()
+            && self.lease.is_none()
+        {
+            hint::add(&history, &self.options(model), &reading, &mut analysis);
+        }
         let (file, faults) = (file.display().to_string(), run_folder::faults_of_history(file));
         Ok(Judged { file, faults, model, history, reading, analysis, certificate })
+    }
+
+    fn options(&self, model: ModelKind) -> Options {
+        Options {
+            model,
+            initial: self.initial.value.clone(),
+            initial_by_key: self.initial.by_key.clone(),
+            memory: self.max_memory,
+            engine: self.engine,
+            isolation: Promise::both(self.level).1,
+        }
+    }
+
+    /// Decides on a history until a deadline.
+    fn decide(
+        &self,
+        subject: Subject,
+        history: &History,
+        file: &Path,
+        deadline: Instant,
+    ) -> Result<(Analysis, Option<Certificate>), Failure> {
+        let refuse = |problem: String| Err(Failure::usage(miette::miette!("{problem}")));
+        let name = file.display().to_string();
+        let model = match subject {
+            Subject::Model(model) => model,
+            Subject::Object(kind) => {
+                if self.level.is_some() || self.lease.is_some() {
+                    return refuse(format!("{name}: {kind} has neither levels nor leases here"));
+                }
+                let (initial, memory) = (self.initial.value.clone(), self.max_memory);
+                let options = ObjectOptions { kind, initial, memory };
+                return Ok(objects::check(history, &options, &|| Instant::now() >= deadline));
+            }
+        };
+        if let Some(level) = self.level {
+            let fits = matches!(level, Promise::Isolation(_)) == model.is_transactional();
+            if !fits {
+                let of = match level {
+                    Promise::Isolation(_) => "transactions",
+                    Promise::Single(_) => "operations on single keys",
+                };
+                return refuse(format!("{name}: --level {level} is for {of}; found {model}"));
+            }
+        }
+        let level = Promise::both(self.level).0;
+        let options = self.options(model);
+        let stranger = || Some(format!("{name}: {}", self.initial.refusal(history)?));
+        if let Some(problem) = options.refusal().or_else(stranger) {
+            return refuse(problem);
+        }
+        let Some(time) = self.lease else {
+            return Ok(judge_level(&name, history, (&options, level), deadline));
+        };
+        if model != ModelKind::Register || !history.has_clock() || !options.initial.is_null() {
+            return refuse(format!(
+                "{name}: --lease needs a register that begins without a value, and times of a clock"
+            ));
+        }
+        let leased = with_expiries(history, lease(time, self.lease_drift));
+        let (mut analysis, certificate) =
+            judge_level(&name, &leased.history, (&options, level), deadline);
+        let own = analysis.keys.iter_mut().filter_map(|key| key.counterexample.as_deref_mut());
+        for witness in
+            own.chain(&mut analysis.counterexample).flat_map(|found| &mut found.operations)
+        {
+            witness.index = leased.original(witness.index);
+            witness.completed_index = witness.completed_index.map(|index| leased.original(index));
+        }
+        Ok((analysis, certificate))
     }
 
     /// What is said of a run that ended before its clients did anything.
@@ -304,13 +373,15 @@ impl Arguments {
                 format,
                 file,
                 model,
+                level: Promise::both(self.level).0,
                 assumed: self.assumed(model),
                 reading,
                 analysis,
                 violations,
             });
         }
-        show::analysis(file, analysis, faults);
+        let keys = judged.history.keys().len();
+        show::analysis(file, analysis, (Promise::both(self.level).0, keys), faults);
         read_as::print(reading, &self.assumed(*model));
         if let (true, Some(found)) = (self.explain, &analysis.counterexample) {
             show::cycle(found);
@@ -376,16 +447,24 @@ fn typed(arguments: impl Iterator<Item = OsString>) -> String {
     std::iter::once("partita".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// A lease of so long, whose end may come so much early.
+pub fn lease(time: Duration, drift: Duration) -> Lease {
+    let nanoseconds =
+        |time: Duration| Nanoseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    Lease { time: nanoseconds(time), drift: nanoseconds(drift) }
+}
+
 /// Checks the history called `name` until `deadline`, and shows how far it has come if that takes
 /// long. The checker verifies its own proofs.
-pub fn judge(
+fn judge_level(
     name: &str,
     history: &History,
-    options: &Options,
+    (options, level): (&Options, Level),
     deadline: Instant,
 ) -> (Analysis, Option<Certificate>) {
     let progress = Progress::default();
-    progress::watch(name, &progress, deadline, || {
-        judge::judge(history, options, deadline, &progress)
+    progress::watch(name, &progress, deadline, || match level {
+        Level::Linearizable => judge::judge(history, options, deadline, &progress),
+        level => levels::check(history, options, level, &|| Instant::now() >= deadline),
     })
 }

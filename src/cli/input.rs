@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 use partita_checker::formats::{
     self, DecidedBy, Decision, Format, ReadError, ReadHistory, ReadOptions, ReadProblem,
 };
-use partita_checker::{History, MODELS, ModelKind};
+use partita_checker::{History, ModelKind};
 use partita_reports::text::visible::escaped;
 
+use super::subject::Subject;
 use crate::exit::Failure;
 use crate::judge::source::Source;
 use crate::names;
@@ -75,13 +76,9 @@ enum FailedCas {
 /// # Errors
 ///
 /// [`Failure`] if they fit more than one object, or none.
-pub fn model(
-    asked: Option<ModelKind>,
-    history: &History,
-    path: &Path,
-) -> Result<ModelKind, Failure> {
-    asked.or_else(|| ModelKind::told_by(history)).ok_or_else(|| {
-        let known = MODELS.map(|entry| entry.name).join(", ");
+pub fn model(asked: Option<Subject>, history: &History, path: &Path) -> Result<Subject, Failure> {
+    asked.or_else(|| Subject::told_by(history)).ok_or_else(|| {
+        let known = Subject::names().join(", ");
         Failure::usage(miette::miette!(
             "{}: {}; expected --model with one of {known}",
             path.display(),

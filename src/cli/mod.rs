@@ -22,6 +22,7 @@ pub mod show;
 pub mod shrink;
 pub mod simulate;
 pub mod status;
+pub mod subject;
 pub mod trial;
 pub mod verify;
 

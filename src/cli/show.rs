@@ -2,7 +2,7 @@
 
 use indicatif::HumanCount;
 use partita_checker::{
-    Analysis, Counterexample, Isolation, IsolationLevel, Relation, Value, Verdict, Witness,
+    Analysis, Counterexample, Isolation, IsolationLevel, Level, Relation, Value, Verdict, Witness,
 };
 use partita_nemesis::FaultRecord;
 use partita_reports::Groups;
@@ -14,14 +14,22 @@ use crate::say;
 /// How many groups of violations are shown with their operations; the others are counted.
 const MOST_GROUPS: usize = 6;
 
-/// Prints what was concluded of the history called `name`, `faults` being what was done meanwhile.
-pub fn analysis(name: &str, analysis: &Analysis, faults: &[FaultRecord]) {
+/// Prints what was concluded of the history called `name`, which has so many keys and was to be of
+/// this level, `faults` being what was done meanwhile.
+pub fn analysis(
+    name: &str,
+    analysis: &Analysis,
+    (level, keys): (Level, usize),
+    faults: &[FaultRecord],
+) {
     let operations: usize = analysis.keys.iter().map(|key| key.operations).sum();
-    let extent =
-        format!("{} on {}", counted(operations, "operation"), counted(analysis.keys.len(), "key"));
+    let extent = format!("{} on {}", counted(operations, "operation"), counted(keys, "key"));
     match analysis.verdict {
         Verdict::Valid => {
-            let promise = analysis.isolation.as_ref().map_or("linearizable", |it| it.asked.name());
+            let promise = analysis
+                .isolation
+                .as_ref()
+                .map_or_else(|| level.to_string(), |it| it.asked.name().to_owned());
             say!("{name}: valid: {extent}, {promise}");
         }
         Verdict::Unknown => {

@@ -3,19 +3,22 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use partita_checker::formats::certificate::read_certificate;
 use partita_checker::formats::{ReadHistory, Reading};
-use partita_checker::{Expected, History, IsolationLevel, ModelKind};
+use partita_checker::objects::{ObjectOptions, with_expiries};
+use partita_checker::{Expected, History, Level, levels, objects};
 
+use super::check::lease;
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
 use super::run_folder;
 use super::show::counted;
+use super::subject::{Promise, Subject};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::judge::unfinished;
-use crate::names;
 use crate::say;
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
@@ -35,19 +38,25 @@ pub struct Arguments {
     /// given.
     certificate: Option<PathBuf>,
     /// What the history is about: register, append, counter, set, queue, stack, lock,
-    /// multi-register, list-append or rw-register; told by its operations if not given. A certificate
-    /// that assumes another object is rejected.
-    #[arg(long, value_name = "NAME", value_parser = names::model)]
-    model: Option<ModelKind>,
-    /// The isolation level of transactions that the certificate has to prove; strict-serializable if
-    /// not given.
-    #[arg(long, value_name = "LEVEL", value_parser = names::level)]
-    level: Option<IsolationLevel>,
+    /// multi-register, list-append, rw-register or another of `partita list models`; told by its
+    /// operations if not given. A certificate that assumes another object is rejected.
+    #[arg(long, value_name = "NAME", value_parser = super::subject::subject)]
+    model: Option<Subject>,
+    /// How long a key stays at least after it was written, as `check --lease` has it.
+    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
+    lease: Option<Duration>,
+    /// By how much the end of a lease may come early.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = super::duration)]
+    lease_drift: Duration,
     /// What keys hold before the first operation: a JSON value for all, an object with a value for
     /// each key, or unknown. A certificate that begins with another is rejected.
     #[arg(long, value_name = "JSON|unknown", default_value = "null",
           value_parser = super::initial::initial)]
     initial: Initial,
+    /// What the history is to be proven to be, as `check --level` has it: linearizable, or of
+    /// transactions strict-serializable, if not given.
+    #[arg(long, value_name = "LEVEL", value_parser = super::subject::promise)]
+    level: Option<Promise>,
     #[command(flatten)]
     reading: ReadingOptions,
 }
@@ -59,7 +68,8 @@ pub struct Arguments {
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let Sources { history: history_path, certificate: path, model } = sources(arguments)?;
-    let ReadHistory { history, reading } = arguments.reading.read(&history_path, model)?;
+    let asked = model.and_then(Subject::model);
+    let ReadHistory { mut history, reading } = arguments.reading.read(&history_path, asked)?;
     let name = path.display().to_string();
     let file = File::open(&path).or_usage(|| name.clone())?;
     let certificate = read_certificate(&name, BufReader::new(file))
@@ -69,10 +79,33 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{}: {problem}", history_path.display())));
     }
     let withheld = withheld(&history_path, &history, &reading);
-    let isolation = arguments.level.unwrap_or_default();
-    let expected = Expected { model, initial: arguments.initial.value.clone(), isolation };
+    if let Some(time) = arguments.lease {
+        history = with_expiries(&history, lease(time, arguments.lease_drift)).history;
+    }
     let initials = &arguments.initial.by_key;
-    match partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| false) {
+    let (level, isolation) = Promise::both(arguments.level);
+    let initial = arguments.initial.value.clone();
+    let verified = match model {
+        Subject::Object(kind) => {
+            let options = ObjectOptions { kind, initial, memory: 0 };
+            let verified = objects::verify(&history, &certificate, &options, &|| false);
+            verified.map_err(|error| error.to_string())
+        }
+        Subject::Model(model) if level == Level::Linearizable && !history.has_levels() => {
+            let expected = Expected { model, initial, isolation };
+            let begun =
+                partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| {
+                    false
+                });
+            begun.map_err(|error| error.to_string())
+        }
+        Subject::Model(model) => {
+            let (expected, asked) = (Expected { model, initial, isolation }, (level, initials));
+            let verified = levels::verify(&history, &certificate, &expected, asked, &|| false);
+            verified.map_err(|error| error.to_string())
+        }
+    };
+    match verified {
         Ok(()) if let Some(reason) = &withheld => {
             say!("not accepted: {reason}");
             Ok(Exit::Unknown)
@@ -80,9 +113,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
             say!(
-                "accepted: an order of {} on {} explains the history",
+                "accepted: an order of {} on {} explains the history{}",
                 counted(operations, "operation"),
-                counted(certificate.keys.len(), "key")
+                counted(history.keys().len().min(certificate.keys.len()), "key"),
+                if level == Level::Linearizable { String::new() } else { format!(" as {level}") }
             );
             Ok(Exit::Valid)
         }
@@ -116,7 +150,7 @@ fn withheld(path: &Path, history: &History, reading: &Reading) -> Option<String>
 struct Sources {
     history: PathBuf,
     certificate: PathBuf,
-    model: Option<ModelKind>,
+    model: Option<Subject>,
 }
 
 fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
@@ -126,7 +160,7 @@ fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
         // Folders of others have their histories in other files.
         let history = if own_history.exists() { own_history } else { folder.clone() };
         let own = folder.join("certificate.json");
-        let model = model.or_else(|| run_folder::model(folder));
+        let model = model.or_else(|| run_folder::model(folder).map(Subject::Model));
         if certificate.is_none() && !own.exists() {
             return Err(Failure::usage(miette::miette!(
                 "{}: there is no certificate.json in it, which only a run with a linearizable \

@@ -87,6 +87,8 @@ mod tests {
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         };
         History::from_events((0..).zip(events).map(event)).expect("well-formed")
     }

@@ -197,6 +197,8 @@ impl Invocation {
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         }
     }
 }

@@ -103,7 +103,14 @@ impl Subject for BuiltIn<'_> {
 
     fn certificate(&self, keys: Vec<KeyOrder>) -> Certificate {
         let Options { model, initial, .. } = self.options;
-        Certificate { model: model.name().to_owned(), level: None, initial: initial.clone(), keys }
+        Certificate {
+            model: model.name().to_owned(),
+            level: None,
+            initial: initial.clone(),
+            consistency: None,
+            keys,
+            saw: Vec::new(),
+        }
     }
 
     fn verify(

@@ -23,6 +23,8 @@ fn explained(kind: ModelKind, operations: &[(u64, u64, Function, Value, Value)])
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         };
         events.push(event(*invoked, EventKind::Invoke, argument));
         events.push(event(*returned, EventKind::Ok, answer));

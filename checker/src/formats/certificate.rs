@@ -50,7 +50,14 @@ mod tests {
             KeyOrder { key: Value::Null, order: Vec::new(), initial: Some(Value::Null) },
         ];
         let initial = Value::Integer(-1);
-        let certificate = Certificate { model: "register".to_owned(), level: None, initial, keys };
+        let certificate = Certificate {
+            model: "register".to_owned(),
+            level: None,
+            initial,
+            consistency: None,
+            keys,
+            saw: Vec::new(),
+        };
         let mut file = Vec::new();
         write_certificate(&mut file, &certificate).unwrap();
         assert_eq!(read_certificate("c.json", file.as_slice()).unwrap(), certificate);

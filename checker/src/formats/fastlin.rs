@@ -178,6 +178,8 @@ fn build(operations: &[Operation]) -> Result<History, ReadProblem> {
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         })?;
     }
     Ok(builder.finish())

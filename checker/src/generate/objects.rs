@@ -417,6 +417,8 @@ impl ObjectEvents {
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         }
     }
 }

@@ -398,6 +398,8 @@ impl TransactionEvents {
             saw: None,
             node: None,
             error: None,
+            level: None,
+            revision: None,
         });
         self.index += 1;
     }

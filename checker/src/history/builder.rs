@@ -176,7 +176,12 @@ impl HistoryBuilder {
 
     /// The history so far. Operations that are still open have an unknown outcome.
     pub fn finish(self) -> History {
-        self.history
+        let mut history = self.history;
+        history.levels.sort_by_key(|&(place, _)| place);
+        // What the invocation said was first.
+        history.levels.dedup_by_key(|(place, _)| *place);
+        history.revisions.sort_unstable();
+        history
     }
 
     /// The key of what `process` is doing.
@@ -248,6 +253,9 @@ impl HistoryBuilder {
             invoked,
             outcome: Outcome::Info(None),
         };
+        if let Some(level) = event.level {
+            self.history.levels.push((place_number(self.history.operations.len()), level));
+        }
         self.history.operations.push(operation);
         Ok(())
     }
@@ -275,6 +283,12 @@ impl HistoryBuilder {
             (Some(node), None) => Some(self.node(node)?),
             (_, node) => node,
         };
+        if let Some(level) = event.level {
+            self.history.levels.push((place_number(place), level));
+        }
+        if let (EventKind::Ok, Some(revision)) = (event.kind, event.revision) {
+            self.history.revisions.push((place_number(place), revision));
+        }
         let operation = &mut self.history.operations[place];
         operation.outcome = outcome;
         operation.node = node;
@@ -394,6 +408,10 @@ impl HistoryBuilder {
     fn json_of(&self, value: ValueId) -> String {
         json(self.history.values.get(value))
     }
+}
+
+fn place_number(place: usize) -> u32 {
+    u32::try_from(place).expect("at most 2^32 operations")
 }
 
 /// The two operands of a compare-and-set.

@@ -31,7 +31,7 @@ const ILLEGAL: u32 = u32::MAX;
 
 /// A small part of `spans` that is not linearizable on its own; nothing if there are too many states
 /// to tell which. `proven_at` is what a search said of them.
-pub(super) fn minimise<M: Model>(
+pub(crate) fn minimise<M: Model>(
     model: &M,
     spans: &[Span],
     proven_at: u64,

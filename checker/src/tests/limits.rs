@@ -37,6 +37,8 @@ fn laborious() -> History {
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     });
     History::from_events(events).unwrap()
 }
@@ -227,6 +229,8 @@ fn mostly_reads(operations: u64) -> History {
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     });
     History::from_events(events).unwrap()
 }

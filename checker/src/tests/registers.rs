@@ -175,9 +175,11 @@ fn certify(history: &History, initial: &Value, spans: &[Span], order: &[u32]) {
         model: "register".to_owned(),
         level: None,
         initial: initial.clone(),
+        consistency: None,
         keys: keys
             .map(|key| KeyOrder { key: key.clone(), order: order.clone(), initial: None })
             .collect(),
+        saw: Vec::new(),
     };
     let expected = Expected { initial: initial.clone(), ..Expected::default() };
     if let Err(error) = verify(history, &certificate, &expected) {

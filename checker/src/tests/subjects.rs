@@ -319,7 +319,9 @@ impl<M: Monitored> Object<'_, M> {
             model: self.kind.name().to_owned(),
             level: None,
             initial: initial.clone(),
+            consistency: None,
             keys,
+            saw: Vec::new(),
         };
         let expected = Expected { model: self.kind, initial, ..Expected::default() };
         if let Err(error) = verify(self.history, &certificate, &expected) {

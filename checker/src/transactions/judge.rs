@@ -333,6 +333,8 @@ impl<'h> Judge<'_, 'h> {
         let certificate = Certificate {
             model: self.options.model.name().to_owned(),
             level: Some(level),
+            consistency: None,
+            saw: Vec::new(),
             initial: initial.clone(),
             keys: vec![KeyOrder { key: Value::Null, order, initial: None }],
         };

@@ -74,6 +74,8 @@ fn event(
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     }
 }
 

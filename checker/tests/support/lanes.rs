@@ -72,6 +72,8 @@ fn operation(process: ProcessId, text: &str) -> (Event, Event) {
         saw: None,
         node: None,
         error: None,
+        level: None,
+        revision: None,
     };
     let completion = Event {
         kind: if failed { EventKind::Fail } else { EventKind::Ok },

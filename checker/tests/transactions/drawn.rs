@@ -155,6 +155,8 @@ impl Drawn {
                 saw: None,
                 node: None,
                 error: None,
+                level: None,
+                revision: None,
             };
             events.push(event(one.invoked, EventKind::Invoke, false));
             events.push(event(one.returned, one.kind, one.kind == EventKind::Ok));

@@ -71,8 +71,14 @@ mod tests {
     fn states(text: &str, order: &[u64]) -> Vec<(u64, String)> {
         let history = history(text);
         let keys = vec![KeyOrder { key: Value::from("k"), order: order.to_vec(), initial: None }];
-        let certificate =
-            Certificate { model: "register".into(), initial: Value::from(0), keys, level: None };
+        let certificate = Certificate {
+            model: "register".into(),
+            initial: Value::from(0),
+            keys,
+            level: None,
+            consistency: None,
+            saw: Vec::new(),
+        };
         let places = places(&history, &certificate);
         let mut told: Vec<_> = places
             .into_values()

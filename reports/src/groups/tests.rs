@@ -27,6 +27,9 @@ fn key(name: &str, anomaly: Anomaly, from: f64, until: f64) -> KeyAnalysis {
         completed_index: Some(index + 1),
         outcome: EventKind::Ok,
         context: false,
+        key: None,
+        level: None,
+        revision: None,
     };
     let found = Counterexample {
         key: Value::from(name),

@@ -26,6 +26,7 @@ pub fn value(value: &Value) -> String {
 
 /// A counterexample's operation on `key`.
 pub fn witness(key: &Value, witness: &Witness) -> String {
+    let key = witness.key.as_ref().unwrap_or(key);
     let mut label = phrase(witness.function, key, Some(&witness.value));
     if witness.swapped == Some(false) {
         label.push_str(&mismatch(witness.saw.as_ref()));
@@ -34,6 +35,9 @@ pub fn witness(key: &Value, witness: &Witness) -> String {
         EventKind::Info => label.push_str(" (outcome unknown)"),
         EventKind::Fail => label.push_str(" (failed)"),
         EventKind::Ok | EventKind::Invoke => {}
+    }
+    if let Some(level) = witness.level {
+        label.push_str(&format!(" ({level})"));
     }
     label
 }
@@ -126,6 +130,9 @@ mod tests {
             completed_index: None,
             outcome: EventKind::Ok,
             context: false,
+            key: None,
+            level: None,
+            revision: None,
         }
     }
 

@@ -372,6 +372,8 @@ fn knossos_takes_a_mismatch_for_a_failure() {
         saw: Some(Value::Null),
         node: Some("n1".into()),
         error: None,
+        level: None,
+        revision: None,
     };
     let mut written = Vec::new();
     write_edn(&mut written, [&cas], Keys::Tuple).unwrap();
@@ -428,6 +430,7 @@ proptest! {
         let event = |index, kind, function, value: &Value| Event {
             index, time: Nanoseconds(index), process: ProcessId(0), kind, function,
             key: key.clone(), value: value.clone(), swapped: None, saw: None, node: None, error: None,
+            level: None, revision: None,
         };
         let swap = Value::list([written.clone(), read.clone()]);
         let mismatch = Event {

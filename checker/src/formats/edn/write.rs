@@ -84,6 +84,9 @@ fn write_event(output: &mut impl Write, event: &Event, keys: Keys) -> io::Result
             write_string(output, text)?;
         }
     }
+    if let Some(level) = event.level {
+        write!(output, ", :level \"{level}\"")?;
+    }
     output.write_all(b"}\n")
 }
 

@@ -28,6 +28,7 @@ use super::names::Name;
 use super::number;
 use super::syntax::{Fault, Form};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
+use crate::levels::Level;
 use crate::value::Value;
 
 /// One billionth of what a time without unit counts.
@@ -56,6 +57,8 @@ pub(super) struct Operation {
     swapped: Option<bool>,
     saw: Option<Value>,
     node: Option<String>,
+    /// The level that it was asked for with.
+    pub(super) level: Option<Level>,
     start: Time,
     end: Option<Time>,
     /// Whether it has an end and yet nobody knows how it ended.
@@ -100,6 +103,7 @@ pub(super) fn operation(
         swapped: None,
         saw: None,
         node: top.node().or_else(|| input.node()),
+        level: None,
         start,
         end,
         erred: false,
@@ -400,6 +404,8 @@ impl Operation {
             saw: self.saw.clone().filter(|_| !is_start),
             node: self.node.clone().map(Into::into),
             error: None,
+            level: self.level,
+            revision: None,
         }
     }
 }

@@ -40,6 +40,7 @@ use super::jsonl::plain;
 use super::reading::{Cut, DecidedBy, Decision, Reading, Severity};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
+use crate::levels::Level;
 use crate::value::Value;
 
 /// Reads the history in the file that is called `name`.
@@ -340,6 +341,8 @@ impl Object<'_> {
             saw: fields.value(Name::Saw)?,
             node: fields.node().map(Into::into),
             error: fields.error().map(Into::into),
+            level: self.level(&fields),
+            revision: None,
         };
         if kind == EventKind::Ok && event.error.is_some() {
             let text = "operations that are `ok` and name an error, taken to have happened";
@@ -372,12 +375,25 @@ impl Object<'_> {
         true
     }
 
+    /// The level that an operation was asked for with. A `level` may also be that of a log.
+    fn level(&mut self, fields: &Fields<'_>) -> Option<Level> {
+        let field = fields.given(Name::Level)?;
+        let level = field.node.text().and_then(Level::of_word);
+        if level.is_none() && names::plain(field.name) != "level" {
+            let word = quote(&field.node.describe().escape_debug().to_string());
+            let text = format!("`{}` of {word}, which is no known level, ignored", field.name);
+            self.assembly.reading.note(Severity::Warning, &text, self.line);
+        }
+        level
+    }
+
     fn keep(
         &mut self,
-        operation: intervals::Operation,
+        mut operation: intervals::Operation,
         fields: &Fields<'_>,
     ) -> Result<Option<Event>, Fault> {
         self.shape.get_or_insert(Shape::Intervals);
+        operation.level = self.level(fields);
         let inner = operation.others.iter().map(|name| &**name);
         self.tally.others(fields.others.iter().map(|(_, name)| *name).chain(inner), self.line);
         self.intervals.push(operation, self.line, &mut self.assembly.reading);

@@ -27,11 +27,12 @@ pub(super) enum Name {
     Input,
     Output,
     Success,
+    Level,
 }
 
 impl Name {
     /// How many there are.
-    pub(super) const COUNT: usize = 18;
+    pub(super) const COUNT: usize = 19;
 }
 
 const NAMES: [(Name, &[&str]); Name::COUNT] = [
@@ -53,6 +54,7 @@ const NAMES: [(Name, &[&str]); Name::COUNT] = [
     (Name::Input, &["input", "request"]),
     (Name::Output, &["output", "response", "result"]),
     (Name::Success, &["ok", "success"]),
+    (Name::Level, &["consistency", "consistencylevel", "level"]),
 ];
 
 /// Endings that say in what a time is given, and how many nanoseconds one of it is.
@@ -66,7 +68,7 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 /// Fields that describe an operation for people; nothing is lost if they are ignored.
-const HARMLESS: [&str; 27] = [
+const HARMLESS: [&str; 26] = [
     "attempt",
     "attempts",
     "comment",
@@ -81,7 +83,6 @@ const HARMLESS: [&str; 27] = [
     "hostname",
     "id",
     "latency",
-    "level",
     "message",
     "msg",
     "note",
@@ -188,7 +189,7 @@ pub(super) fn kind(word: &str) -> Option<EventKind> {
 }
 
 /// Other words for our functions.
-const SYNONYMS: [(&str, Function); 16] = [
+const SYNONYMS: [(&str, Function); 17] = [
     ("get", Function::Read),
     ("r", Function::Read),
     ("load", Function::Read),
@@ -205,6 +206,7 @@ const SYNONYMS: [(&str, Function); 16] = [
     ("unlock", Function::Release),
     ("transaction", Function::Txn),
     ("insert", Function::Add),
+    ("generate", Function::Next),
 ];
 
 /// The function that a word names.

@@ -40,6 +40,12 @@ pub(super) enum Form<'a> {
     Object(Vec<(usize, Cow<'a, str>, Node<'a>)>),
 }
 
+/// Whether the fields are those of a value with its version.
+fn is_versioned(fields: &[(usize, Cow<'_, str>, Node<'_>)]) -> bool {
+    let has = |name: &str| fields.iter().any(|(_, known, _)| known == name);
+    fields.len() == 2 && has("value") && has("version")
+}
+
 /// What is wrong in an object, and where in its text.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -78,6 +84,14 @@ impl Node<'_> {
             Form::List(items) => {
                 let items: Result<Vec<Value>, Fault> = items.iter().map(Node::value).collect();
                 items.map(Value::list)
+            }
+            // A value with its version is the one map that is known.
+            Form::Object(fields) if is_versioned(fields) => {
+                let pair = |(_, name, node): &(usize, Cow<'_, str>, Node<'_>)| {
+                    Ok(Value::list([Value::text(&**name), node.value()?]))
+                };
+                let pairs: Result<Vec<Value>, Fault> = fields.iter().map(pair).collect();
+                pairs.map(Value::list)
             }
             Form::Object(_) => {
                 let expected = "null, a boolean, a number, a string or a list of these";

@@ -35,9 +35,24 @@ pub(in crate::formats) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
     let saw = if line.skips(b",\"saw\":") { Some(line.datum()?) } else { None };
     let node = if line.skips(b",\"node\":\"") { Some(line.text()?) } else { None };
     let error = if line.skips(b",\"error\":\"") { Some(line.text()?) } else { None };
+    let level = if line.skips(b",\"level\":\"") { Some(line.text()?.parse().ok()?) } else { None };
+    let revision = if line.skips(b",\"revision\":") { Some(line.number()?) } else { None };
     line.skip(b"}\n")?;
-    let record =
-        Record { index, time, process, kind, function, key, value, swapped, saw, node, error };
+    let record = Record {
+        index,
+        time,
+        process,
+        kind,
+        function,
+        key,
+        value,
+        swapped,
+        saw,
+        node,
+        error,
+        level,
+        revision,
+    };
     (line.at <= LONGEST_LINE).then_some((record, line.at))
 }
 

@@ -88,7 +88,7 @@ prop_compose! {
         (node, error) in (name(), name()),
     ) -> Event {
         let (time, process) = (Nanoseconds(time), ProcessId(process));
-        Event { index, time, process, kind, function, key, value, swapped, saw, node, error }
+        Event { index, time, process, kind, function, key, value, swapped, saw, node, error, level: None, revision: None }
     }
 }
 

@@ -18,10 +18,12 @@ pub(in crate::formats) enum Name {
     Saw,
     Known,
     Error,
+    Level,
+    Consistency,
 }
 
 impl Name {
-    const ALL: [(&'static str, Self); 12] = [
+    const ALL: [(&'static str, Self); 14] = [
         (":process", Self::Process),
         (":type", Self::Type),
         (":f", Self::Function),
@@ -34,6 +36,8 @@ impl Name {
         (":partita/saw", Self::Saw),
         (":partita/known", Self::Known),
         (":error", Self::Error),
+        (":level", Self::Level),
+        (":consistency", Self::Consistency),
     ];
 
     /// The name that this keyword is, if it has a meaning.
@@ -64,6 +68,8 @@ pub(in crate::formats) struct Fields {
     pub(in crate::formats) saw: Option<Value>,
     pub(in crate::formats) known: Option<Value>,
     pub(in crate::formats) error: Option<Value>,
+    pub(in crate::formats) level: Option<Value>,
+    pub(in crate::formats) consistency: Option<Value>,
     /// The names of other fields that may mean something.
     pub(in crate::formats) others: Vec<String>,
     /// Why one of the fields is no value; it matters for clients only.
@@ -113,6 +119,8 @@ impl Fields {
             Name::Saw => &mut self.saw,
             Name::Known => &mut self.known,
             Name::Error => &mut self.error,
+            Name::Level => &mut self.level,
+            Name::Consistency => &mut self.consistency,
         }
     }
 }

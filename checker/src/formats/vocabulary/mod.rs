@@ -23,6 +23,7 @@ use rustc_hash::FxHashMap;
 mod clients;
 mod fields;
 mod order;
+mod versions;
 mod words;
 
 pub(super) use self::fields::{Fields, Name, may_matter};
@@ -38,6 +39,7 @@ use super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::{Format, tuples};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
+use crate::levels::Level;
 use crate::value::Value;
 
 /// An event as far as its own line tells what it means.
@@ -137,10 +139,26 @@ impl Vocabulary {
                 place.line,
             );
         }
+        let level = self.level(&fields, place.line);
         let known = truth(":partita/known", fields.known.as_ref())?.unwrap_or(false);
-        let event = self.event(fields, Basis { index, time, process, kind, function })?;
+        let mut event = self.event(fields, Basis { index, time, process, kind, function })?;
+        event.level = level;
         self.entries.push(Entry { event, place, known });
         Ok(())
+    }
+
+    /// The level that an operation was asked for with.
+    fn level(&mut self, fields: &Fields, line: u64) -> Option<Level> {
+        let said = fields.consistency.as_ref().or(fields.level.as_ref())?;
+        let level = match said {
+            Value::Text(word) => Level::of_word(word),
+            _ => None,
+        };
+        if level.is_none() {
+            let text = format!("level {}, which is not known, ignored", describe(Some(said)));
+            self.note(Severity::Warning, &text, line);
+        }
+        level
     }
 
     fn event(&mut self, fields: Fields, basis: Basis) -> Result<Event, ReadProblem> {
@@ -169,12 +187,18 @@ impl Vocabulary {
             saw: fields.saw,
             node: fields.node.and_then(|node| text(&node)).map(Into::into),
             error: error.map(Into::into),
+            level: None,
+            revision: None,
         })
     }
 
     /// The history of all that was said, once there is no more.
     pub(super) fn finish(mut self) -> Result<(History, Reading), (Place, ReadProblem)> {
         self.decide_tuples()?;
+        let versions = versions::take(&mut self.entries);
+        if versions > 0 {
+            self.decided("values", "[version value] pairs", versions);
+        }
         let nil_read = usual_nil_read(
             self.format,
             self.options.model,
@@ -243,6 +267,7 @@ impl Vocabulary {
             Some("get") => Some(Function::Read),
             Some("put") => Some(Function::Write),
             Some("append") => Some(Function::Append),
+            Some("generate") if !self.key_value => Some(Function::Next),
             Some(name) if !self.key_value => Function::from_name(name),
             _ => None,
         };

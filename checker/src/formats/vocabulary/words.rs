@@ -11,6 +11,7 @@ pub(super) fn known_function(name: &str) -> Option<Function> {
     match name {
         "get" => Some(Function::Read),
         "put" => Some(Function::Write),
+        "generate" => Some(Function::Next),
         name => Function::from_name(name),
     }
 }

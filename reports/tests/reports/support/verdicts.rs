@@ -127,6 +127,9 @@ fn contradiction() -> Counterexample {
         completed_index: completed.map(|_| index + 1),
         outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
         context: false,
+        key: None,
+        level: None,
+        revision: None,
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
     let edge = |from, to, relation| Edge { from, to, relation, given: Vec::new() };

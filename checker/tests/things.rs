@@ -1,0 +1,149 @@
+//! Objects beyond registers: what their operations may answer.
+
+use partita_checker::formats::{ReadOptions, read};
+use partita_checker::objects::{ObjectKind, ObjectOptions, check, verify};
+use partita_checker::{Value, Verdict};
+
+/// The verdict on `process function argument answer` lines, one operation after the other; an answer
+/// of `?` is an unknown outcome.
+fn verdict(kind: ObjectKind, initial: Value, steps: &str) -> (Verdict, String) {
+    let mut lines = String::new();
+    for (number, step) in steps.lines().map(str::trim).filter(|it| !it.is_empty()).enumerate() {
+        let words: Vec<&str> = step.split_whitespace().collect();
+        let [process, function, argument, answer] = words[..] else { panic!("{step}") };
+        let completion = if answer == "?" { "info" } else { "ok" };
+        let answer = if answer == "?" { "null" } else { answer };
+        for (half, kind, value) in [(0, "invoke", argument), (1, completion, answer)] {
+            let index = number * 2 + half;
+            lines += &format!(
+                r#"{{"index":{index},"time":{index},"process":{process},"type":"{kind}","f":"{function}","key":"k","value":{value}}}"#
+            );
+            lines.push('\n');
+        }
+    }
+    let history =
+        read("steps", lines.as_bytes(), &ReadOptions::default()).expect("a history").history;
+    let options = ObjectOptions { kind, initial, memory: 64 << 20 };
+    let (analysis, certificate) = check(&history, &options, &|| false);
+    if let Some(certificate) = certificate {
+        assert_eq!(verify(&history, &certificate, &options, &|| false), Ok(()));
+    }
+    let sentence = analysis.counterexample.map_or(String::new(), |found| found.sentence);
+    (analysis.verdict, sentence)
+}
+
+fn agree(kind: ObjectKind, initial: &Value, cases: &[(&str, Verdict)]) {
+    for (steps, expected) in cases {
+        let (found, sentence) = verdict(kind, initial.clone(), steps);
+        assert_eq!(found, *expected, "{kind}: {sentence}\n{steps}");
+        assert_eq!(sentence.is_empty(), found != Verdict::Violation);
+    }
+}
+
+use Verdict::{Valid, Violation};
+
+#[test]
+fn ids_are_given_out_once() {
+    agree(
+        ObjectKind::Ids,
+        &Value::Null,
+        &[
+            ("0 next null 7\n 1 next null 3\n 1 next null \"x\"", Valid),
+            ("0 next null 7\n 1 next null ?\n 2 next null 8\n 3 next null 7", Violation),
+        ],
+    );
+}
+
+#[test]
+fn timestamps_rise() {
+    agree(
+        ObjectKind::Timestamps,
+        &Value::Null,
+        &[
+            ("0 next null 7\n 1 next null ?\n 2 next null 9", Valid),
+            ("0 next null 7\n 1 next null 7", Violation),
+            ("0 next null 100\n 1 next null 99", Violation),
+        ],
+    );
+    let (_, sentence) =
+        verdict(ObjectKind::Timestamps, Value::Null, "0 next null 100\n 1 next null 99");
+    assert!(sentence.starts_with("Process 1 got 99 from key k"), "{sentence}");
+}
+
+#[test]
+fn reentrant_lock_counts() {
+    let taken_twice = "0 acquire null null\n 0 acquire null null\n 0 release null null\n";
+    let again = [taken_twice, "0 release null null\n 2 acquire null null"].concat();
+    let early = [taken_twice, "2 acquire null null"].concat();
+    let other = "0 acquire null null\n 1 release null null";
+    agree(
+        ObjectKind::ReentrantLock,
+        &Value::Null,
+        &[(&again, Valid), (&early, Violation), (other, Violation)],
+    );
+}
+
+#[test]
+fn fencing_tokens_rise() {
+    let held = "0 acquire null 3\n 0 release null null\n 1 acquire null ";
+    agree(
+        ObjectKind::FencedLock,
+        &Value::Null,
+        &[
+            (&[held, "4"].concat(), Valid),
+            (&[held, "3"].concat(), Violation),
+            (&[held, "2"].concat(), Violation),
+            (&[held, "?\n 2 acquire null 5"].concat(), Valid),
+            ("0 acquire null 3\n 1 acquire null 4", Violation),
+        ],
+    );
+}
+
+#[test]
+fn semaphore_has_so_many_permits() {
+    let two = "0 acquire 1 1\n 1 acquire 1 1\n";
+    let three = [two, "2 acquire 1 1"].concat();
+    let again = [two, "0 release 1 1\n 2 acquire 1 1"].concat();
+    let all = Value::Integer(2);
+    agree(ObjectKind::Semaphore, &all, &[(two, Valid), (&three, Violation), (&again, Valid)]);
+    agree(ObjectKind::Semaphore, &Value::Integer(1), &[(two, Violation)]);
+    agree(
+        ObjectKind::Semaphore,
+        &all,
+        &[("0 release 1 1", Violation), ("0 acquire 3 3", Violation)],
+    );
+}
+
+#[test]
+fn log_keeps_records_at_their_offsets() {
+    let two = "0 append 5 0\n 1 append 6 1\n";
+    agree(
+        ObjectKind::Log,
+        &Value::Null,
+        &[
+            (&[two, "2 poll null [[0,5],[1,6]]\n 2 read null [5,6]"].concat(), Valid),
+            (&[two, "2 poll null [[1,5]]"].concat(), Violation),
+            (&[two, "2 read null [5]"].concat(), Violation),
+            ("0 append 5 0\n 1 append 6 0", Violation),
+            ("0 append 5 ?\n 1 append 6 1", Valid),
+            ("0 append 5 ?\n 1 append 6 2", Violation),
+        ],
+    );
+}
+
+#[test]
+fn queue_is_drained_and_read() {
+    let put = "0 enqueue 1 1\n 0 enqueue 2 2\n";
+    let cases = [
+        ([put, "1 drain null [1,2]\n 1 dequeue null null"].concat(), Valid, Valid),
+        ([put, "1 drain null [2,1]"].concat(), Violation, Valid),
+        ([put, "1 dequeue null 2"].concat(), Violation, Valid),
+        ([put, "1 read null [1,2]\n 1 dequeue null 1\n 1 read null [2]"].concat(), Valid, Valid),
+        ([put, "1 dequeue null 1\n 1 read null [1,2]"].concat(), Violation, Violation),
+        ([put, "1 drain null [1]"].concat(), Violation, Violation),
+    ];
+    for (steps, queue, bag) in &cases {
+        agree(ObjectKind::DrainedQueue, &Value::Null, &[(steps, *queue)]);
+        agree(ObjectKind::Bag, &Value::Null, &[(steps, *bag)]);
+    }
+}
