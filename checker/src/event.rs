@@ -37,7 +37,7 @@ impl Nanoseconds {
 
 /// A logical client that invokes one operation at a time. Retired by its first
 /// [`EventKind::Info`]: the request may still be in flight, so reusing the number would claim an
-/// order that nobody saw.
+/// order that was never observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcessId(pub u32);
@@ -77,6 +77,7 @@ impl EventKind {
 /// What an operation does, by the name that stands in files as `f`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Function {
     /// Read the register.
     Read,

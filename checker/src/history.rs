@@ -116,6 +116,11 @@ impl Operation {
         }
     }
 
+    /// When it came back, or its client gave up on it, if either is in the history.
+    pub fn completed(&self) -> Option<Moment> {
+        self.completion().map(|(_, moment)| moment)
+    }
+
     /// What it answered, if it is known to have happened.
     pub const fn response(&self) -> Option<Response> {
         match self.outcome {
@@ -132,7 +137,7 @@ impl Operation {
     /// Whether one of its events bears another time than its number.
     pub(crate) fn has_clock(&self) -> bool {
         let is_number = |moment: Moment| moment.time.0 == moment.position;
-        let completed = self.completion().map(|(_, moment)| moment);
+        let completed = self.completed();
         !is_number(self.invoked) || completed.is_some_and(|moment| !is_number(moment))
     }
 

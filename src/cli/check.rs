@@ -243,7 +243,7 @@ impl Arguments {
                         model: self.model.unwrap_or_default(),
                         history: History::default(),
                         reading: Reading::default(),
-                        analysis,
+                        analysis: Analysis::unknown(vec![reason]),
                         certificate: None,
                     });
                 }
@@ -253,14 +253,12 @@ impl Arguments {
             let problem = format!("--level {level} is for transactions; found {model}");
             return Err(Failure::usage(miette::miette!("{}: {problem}", file.display())));
         }
-        let options = Options {
-            model,
-            initial: self.initial.value.clone(),
-            initial_by_key: self.initial.by_key.clone(),
-            memory: self.max_memory,
-            engine: self.engine,
-            isolation: self.level.unwrap_or_default(),
-        };
+        let options = Options::of(model)
+            .with_initial(self.initial.value.clone())
+            .with_initial_by_key(self.initial.by_key.clone())
+            .with_memory(self.max_memory)
+            .with_engine(self.engine)
+            .with_isolation(self.level.unwrap_or_default());
         let stranger = || {
             let problem = self.initial.refusal(&history)?;
             Some(format!("{}: {problem}", file.display()))
