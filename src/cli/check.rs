@@ -281,14 +281,12 @@ impl Arguments {
     }
 
     fn options(&self, model: ModelKind) -> Options {
-        Options {
-            model,
-            initial: self.initial.value.clone(),
-            initial_by_key: self.initial.by_key.clone(),
-            memory: self.max_memory,
-            engine: self.engine,
-            isolation: Promise::both(self.level).1,
-        }
+        Options::of(model)
+            .with_initial(self.initial.value.clone())
+            .with_initial_by_key(self.initial.by_key.clone())
+            .with_memory(self.max_memory)
+            .with_engine(self.engine)
+            .with_isolation(Promise::both(self.level).1)
     }
 
     /// Decides on a history until a deadline.

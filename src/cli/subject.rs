@@ -5,7 +5,8 @@ use std::fmt;
 use partita_checker::objects::{OBJECTS, ObjectKind};
 use partita_checker::{History, IsolationLevel, Level, ModelKind};
 
-use crate::names::{Names, UnknownName};
+use crate::names::Names;
+use crate::unknown_name::UnknownName;
 
 /// What a history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

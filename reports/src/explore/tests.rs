@@ -37,6 +37,8 @@ pub(super) fn history(text: &str) -> History {
             value: if function == Function::Read { Value::Null } else { value.clone() },
             swapped: None,
             saw: None,
+            level: None,
+            revision: None,
             node: rest.get(1).map(|node| (*node).into()),
             error: None,
         };

@@ -86,6 +86,8 @@ impl Scene {
                 value: Value::Null,
                 swapped: None,
                 saw: None,
+                level: None,
+                revision: None,
                 node: Some(node.into()),
                 error: None,
             };

@@ -72,6 +72,8 @@ impl Draft {
             value: asked.clone(),
             swapped: None,
             saw: None,
+            level: None,
+            revision: None,
             node: Some(format!("n{}", self.node + 1).into()),
             error: None,
         };
