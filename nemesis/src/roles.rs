@@ -1,7 +1,16 @@
-//! What must be asked about the system under test: who leads it.
+//! The roles of nodes: the words for them, and who is asked which node leads.
 
 use std::future::Future;
 use std::pin::Pin;
+
+/// The words that stand for nodes, by what they do or at random.
+pub(crate) const WORDS: [&str; 7] =
+    ["leader", "follower", "followers", "random", "minority", "majority", "all"];
+
+/// Whether a node cannot be called this, because it means something else where nodes are named.
+pub(crate) fn is_role(name: &str) -> bool {
+    WORDS.contains(&name)
+}
 
 /// Who plays which role in the system under test.
 pub trait Roles: Sync {

@@ -30,7 +30,7 @@ pub enum Kind {
     Levels,
     /// What decides, for `check --engine`.
     Engines,
-    /// What befalls nodes, for `--nemesis`.
+    /// What breaks nodes and links, for `--nemesis`.
     Faults,
     /// Schedules that come with the program, for `--schedule`.
     Recipes,

@@ -3,7 +3,7 @@
 //! A fault set is `default`, `all`, the name of a family or of one fault, several of these joined by
 //! commas, or `none`. What destroys synced data is in a set by its own name only. What is named by
 //! itself or with its family is meant; of what `default` and `all` hold, each seed leaves some out
-//! (see [`crate::schedule`]).
+//! (see the module `schedule`).
 
 use std::collections::BTreeSet;
 use std::fmt;

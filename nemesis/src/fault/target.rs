@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::values::{Value, ValueError, text_value};
+use crate::roles::{WORDS, is_role};
 
 /// How a fault's victims are chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,21 +26,16 @@ pub enum Target {
     Nodes(Vec<String>),
 }
 
-/// The words that stand for nodes.
-const ROLES: [(&str, Target); 7] = [
-    ("leader", Target::Leader),
-    ("follower", Target::Follower),
-    ("followers", Target::Followers),
-    ("random", Target::Random),
-    ("minority", Target::Minority),
-    ("majority", Target::Majority),
-    ("all", Target::All),
+/// What the words for roles mean, in their order.
+const ROLES: [Target; 7] = [
+    Target::Leader,
+    Target::Follower,
+    Target::Followers,
+    Target::Random,
+    Target::Minority,
+    Target::Majority,
+    Target::All,
 ];
-
-/// Whether a node cannot be called this, because it means something else where nodes are named.
-pub(crate) fn is_role(name: &str) -> bool {
-    ROLES.iter().any(|(role, _)| *role == name)
-}
 
 /// A text that names no target.
 pub type TargetError = ValueError;
@@ -60,13 +56,12 @@ impl Target {
 
 impl Value for Target {
     fn expected() -> String {
-        let roles: Vec<&str> = ROLES.iter().map(|(role, _)| *role).collect();
-        format!("{} or names like n1,n2", roles.join(", "))
+        format!("{} or names like n1,n2", WORDS.join(", "))
     }
 
     fn read(text: &str) -> Option<Target> {
-        if let Some((_, role)) = ROLES.iter().find(|(role, _)| *role == text.trim()) {
-            return Some(role.clone());
+        if let Some(place) = WORDS.iter().position(|word| *word == text.trim()) {
+            return Some(ROLES[place].clone());
         }
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         let is_name = |name: &String| !name.is_empty() && !is_role(name);
@@ -81,8 +76,8 @@ impl fmt::Display for Target {
         if let Target::Nodes(names) = self {
             return f.write_str(&names.join(","));
         }
-        let role = ROLES.iter().find(|(_, role)| role == self);
-        f.write_str(role.map_or("", |(role, _)| role))
+        let place = ROLES.iter().position(|role| role == self);
+        f.write_str(place.map_or("", |place| WORDS[place]))
     }
 }
 
@@ -106,8 +101,7 @@ mod tests {
 
     #[test]
     fn a_target_reads_back_as_it_was_written() {
-        let roles = ROLES.iter().map(|(role, _)| *role);
-        for text in roles.chain(["n1", "n1,n3"]) {
+        for text in WORDS.into_iter().chain(["n1", "n1,n3"]) {
             assert_eq!(text.parse::<Target>().map(|target| target.to_string()), Ok(text.into()));
         }
         assert!("n1,,n2".parse::<Target>().is_err());

@@ -40,7 +40,7 @@ pub use proxies::{Proxies, ProxiesError};
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
 pub use tier::{NoTier, Tier};
 
-use crate::fault::target::is_role;
+use crate::roles::is_role;
 use cables::{Cable, CableError};
 use loopback::Claim;
 use packet::PacketSocket;

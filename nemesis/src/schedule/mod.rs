@@ -9,6 +9,7 @@
 
 mod check;
 mod draw;
+mod error;
 mod script;
 mod scripted_phases;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use crate::fault::{Fault, Target};
 use crate::record::Family;
 
-pub use check::ScheduleError;
+pub use error::ScheduleError;
 pub use script::{PlannedCommand, Script, ScriptError};
 
 /// The plan of one run's faults.

@@ -25,7 +25,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a_node_whose_clock_is_wrong_can_lose_power", run: step_and_power },
     Scenario { name: "programs_get_their_clocks_while_syncs_are_slow", run: slow_execs },
     Scenario { name: "a_watched_node_can_be_killed_at_any_moment", run: harassed },
-    Scenario { name: "every_fault_of_clocks_and_disks_befalls_one_cluster", run: every_fault },
+    Scenario { name: "every_fault_of_clocks_and_disks_hits_one_cluster", run: every_fault },
 ];
 
 struct LedByFirst;
