@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use partita_workloads::catalogue::WORKLOADS;
 
-/// A leader that is cut off for a moment.
+/// A follower that is cut off for a moment, while the others go on.
 const SCHEDULE: &str =
-    "faults = [{ at = \"700ms\", for = \"900ms\", fault = \"isolate\", target = \"leader\" }]\n";
+    "faults = [{ at = \"1s\", for = \"1500ms\", fault = \"isolate\", target = \"follower\" }]\n";
 
 #[test]
 fn an_honest_store_is_valid_under_every_workload() {
@@ -16,7 +16,7 @@ fn an_honest_store_is_valid_under_every_workload() {
     fs::write(&schedule, SCHEDULE).expect("written");
     for workload in WORKLOADS {
         let output = Command::new(env!("CARGO_BIN_EXE_partita"))
-            .args(["run", "--time", "3s", "--seed", "4", "--workload", workload.name])
+            .args(["run", "--time", "4s", "--seed", "4", "--workload", workload.name])
             .args(["--schedule".as_ref(), schedule.as_os_str()])
             .args(["--out".as_ref(), out.path().as_os_str()])
             .stdin(Stdio::null())

@@ -11,8 +11,12 @@ use tracing::Instrument;
 
 use super::clients::{Load, Processes, perform};
 
-/// How long a node may take to answer all closing operations, retries included.
+/// How long a node may take to answer a closing operation, retries included.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to do its part of all of them: a drain of many queues takes a while, and one
+/// that never ends must not.
+const LIMIT_OF_ALL: Duration = Duration::from_secs(60);
 
 /// Time before an operation that did not come back is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -40,7 +44,8 @@ async fn perform_through(
     mut processes: Processes,
     closing: Arc<[Closing]>,
 ) -> Option<String> {
-    let deadline = Instant::now() + LIMIT;
+    let end = Instant::now() + LIMIT_OF_ALL;
+    let mut deadline = Instant::now() + LIMIT;
     let options = ClientOptions { retry: RetryPolicy::Never, ..load.options };
     let mut client = load.protocol.client(&endpoint, &load.dial, options);
     for Closing { invocation, until } in closing.iter() {
@@ -48,15 +53,20 @@ async fn perform_through(
             let completion =
                 perform(&load.recorder, client.as_mut(), &endpoint, &mut processes, invocation)
                     .await;
+            if completion.is_answer() {
+                deadline = Instant::now() + LIMIT;
+            }
             if until.is_met(&completion) {
                 break;
             }
-            if Instant::now() + PAUSE >= deadline {
-                return Some(format!(
-                    "{} did not answer the final reads within {} s of the heal",
-                    endpoint.node,
-                    LIMIT.as_secs()
-                ));
+            let (node, pause) = (&endpoint.node, Instant::now() + PAUSE);
+            if pause >= deadline {
+                let limit = LIMIT.as_secs();
+                return Some(format!("{node} did not answer a final operation within {limit} s"));
+            }
+            if pause >= end {
+                let limit = LIMIT_OF_ALL.as_secs();
+                return Some(format!("{node} did not end the final operations within {limit} s"));
             }
             if !completion.is_answer() {
                 sleep(PAUSE).await;
