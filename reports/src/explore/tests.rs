@@ -39,6 +39,8 @@ pub(super) fn history(text: &str) -> History {
             saw: None,
             node: rest.get(1).map(|node| (*node).into()),
             error: None,
+            level: None,
+            revision: None,
         };
         let kind = match *outcome {
             "ok" => Some(EventKind::Ok),

@@ -88,6 +88,8 @@ impl Scene {
                 saw: None,
                 node: Some(node.into()),
                 error: None,
+                level: None,
+                revision: None,
             };
             self.processes += 1;
             let answer = Event { time: Nanoseconds(ended * MS), kind, ..invocation.clone() };

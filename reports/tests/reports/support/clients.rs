@@ -74,6 +74,8 @@ impl Draft {
             saw: None,
             node: Some(format!("n{}", self.node + 1).into()),
             error: None,
+            level: None,
+            revision: None,
         };
         let (kind, value) = match self.end {
             End::Ok => (EventKind::Ok, answered),
