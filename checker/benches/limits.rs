@@ -198,16 +198,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn run(row: Row) -> Result<(), Box<dyn Error>> {
     let history = row.history()?;
     let before = kibibytes("VmRSS:")?;
-    let options = Options {
-        model: row.model,
-        engine: row.engine,
-        memory: row.megabytes << 20,
-        initial: match row.model {
-            ModelKind::Register if row.engine != EngineChoice::Monitor => Value::Integer(0),
-            _ => Value::Null,
-        },
-        ..Options::default()
+    let initial = match row.model {
+        ModelKind::Register if row.engine != EngineChoice::Monitor => Value::Integer(0),
+        _ => Value::Null,
     };
+    let options = Options::of(row.model)
+        .with_engine(row.engine)
+        .with_memory(row.megabytes << 20)
+        .with_initial(initial);
     let limit = Duration::from_millis(row.milliseconds);
     let start = Instant::now();
     let (analysis, _) = check(&history, &options, &|| start.elapsed() >= limit);

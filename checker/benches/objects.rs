@@ -50,7 +50,7 @@ fn bench(name: &str, recipe: &Recipe) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let history = History::from_events(recipe.events()?)?;
     let making = start.elapsed();
-    let options = Options { model: recipe.model, ..Options::default() };
+    let options = Options::of(recipe.model);
     let mut best = Duration::MAX;
     let mut rounds = 0;
     let (analysis, certificate) = loop {

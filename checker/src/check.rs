@@ -2,8 +2,8 @@
 //!
 //! Linearizability is local (Herlihy & Wing 1990, §3.3): where every key is an object, keys are
 //! checked on their own, in parallel, and the worst verdict is that of the history. An object goes
-//! to its model's [monitor](Monitored), which is exact and fast where it applies, and otherwise to
-//! [searches](crate::engines::auto); [`Options::engine`] can ask for one engine alone.
+//! to its model's monitor, which is exact and fast where it applies, and otherwise to
+//! searches; [`Options::engine`] can ask for one engine alone.
 //!
 //! No engine is taken at its word: an order is replayed by the [verifier](mod@crate::verify), a
 //! counterexample is searched again on its own. If that fails, or an engine panics, the verdict is
@@ -21,75 +21,20 @@ use crate::engines::{
     Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
 };
 use crate::history::{History, OperationCounts, Outcome};
-use crate::initial::{Begins, KeyInitials};
-use crate::levels::{self, Level};
-use crate::model::{ModelKind, with_model};
+use crate::initial::Begins;
+use crate::event::Level;
+use crate::levels;
+use crate::model::with_model;
+use crate::options::Options;
 use crate::progress::{Course, Progress};
-use crate::transactions::{self, IsolationLevel, TransactionKind};
-use crate::value::{Value, Values};
+use crate::sentences;
+use crate::transactions::{self, TransactionKind};
+use crate::value::Value;
 use crate::verdict::{
-    Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict,
+    Analysis, Anomaly, Certificate, Counterexample, KeyAnalysis, KeyOrder, NOTHING_TESTED, Verdict,
 };
-use crate::verify::VerifyError;
+use crate::verify_error::VerifyError;
 use crate::words;
-
-/// What a check assumes and may use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// What object the history is about.
-    pub model: ModelKind,
-    /// What every object holds before the first operation.
-    pub initial: Value,
-    /// What single objects hold instead.
-    pub initial_by_key: KeyInitials,
-    /// Bytes of memory that all searches may use together; those that run at once share it.
-    pub memory: usize,
-    /// Which engine is to decide.
-    pub engine: EngineChoice,
-    /// The level that transactions are to keep.
-    pub isolation: IsolationLevel,
-}
-
-impl Options {
-    /// Why nothing can be checked so, whatever the history is.
-    pub fn refusal(&self) -> Option<String> {
-        let name = self.model.name();
-        match &self.initial_by_key {
-            KeyInitials::Unknown if self.model != ModelKind::Register => Some(format!(
-                "expected a register for an initial value that is unknown; found {name}"
-            )),
-            KeyInitials::Listed(_) if !self.model.splits_by_key() => {
-                Some(format!("expected one initial value for all keys of a {name}"))
-            }
-            KeyInitials::Listed(values) => values.values().find_map(|value| self.refuses(value)),
-            _ => self.refuses(&self.initial),
-        }
-    }
-
-    /// Why no object can begin with `initial`.
-    fn refuses(&self, initial: &Value) -> Option<String> {
-        if self.model.is_transactional() {
-            return None;
-        }
-        let values = Values::default();
-        let begun = with_model!(self.model, initial, &values, _model => ());
-        begun.err().map(|error| error.to_string())
-    }
-}
-
-impl Default for Options {
-    /// Registers that begin without a value, any engine; searches may use 512 MiB.
-    fn default() -> Self {
-        Self {
-            model: ModelKind::Register,
-            initial: Value::Null,
-            initial_by_key: KeyInitials::Same,
-            memory: 512 << 20,
-            engine: EngineChoice::Auto,
-            isolation: IsolationLevel::default(),
-        }
-    }
-}
 
 /// Whether `history` is linearizable, with the proof: a certificate exactly if it is, and in the
 /// analysis a counterexample exactly if it is not.
@@ -104,7 +49,7 @@ pub fn check(
     check_watched(history, options, stop, &Progress::default())
 }
 
-/// As [`check`], for whoever watches the `progress` from another thread.
+/// As [`check`], with `progress` to be watched from another thread.
 pub fn check_watched(
     history: &History,
     options: &Options,
@@ -112,10 +57,11 @@ pub fn check_watched(
     progress: &Progress,
 ) -> (Analysis, Option<Certificate>) {
     if let Some(kind) = TransactionKind::of(options.model) {
-        return transactions::check(history, kind, options, stop);
+        let search = |options: &Options| check(history, options, stop);
+        return transactions::check(history, kind, options, stop, &search);
     }
     if !history.levels.is_empty() {
-        return levels::check(history, options, Level::Linearizable, stop);
+        return check_level(history, options, Level::Linearizable, stop);
     }
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
@@ -123,6 +69,21 @@ pub fn check_watched(
         check_model(history, &model, &subject, budget, stop, progress)
     });
     checked.unwrap_or_else(|error| (Analysis::unknown(vec![error.to_string()]), None))
+}
+
+/// Whether `history` is of `level`, with the proof: a certificate exactly if it is, and in the analysis
+/// a counterexample exactly if it is not. Operations that have a level of their own are taken by that
+/// where `level` is linearizable or stale; other levels are about all operations.
+///
+/// Ends early, with a verdict of unknown, once `stop` says true.
+pub fn check_level(
+    history: &History,
+    options: &Options,
+    level: Level,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> (Analysis, Option<Certificate>) {
+    let linearizable = |history: &History| check(history, options, stop);
+    levels::check(history, options, level, stop, &linearizable)
 }
 
 mod begun;
@@ -414,7 +375,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let history = self.history;
         let operations: Vec<_> = part.iter().map(|span| witness(history, span, false)).collect();
         let unexplained =
-            || (Anomaly::NotLinearizable, words::unexplained(&object.key, &operations));
+            || (Anomaly::NotLinearizable, sentences::unexplained(&object.key, &operations));
         let (anomaly, sentence) = self.model.diagnose(history, part).unwrap_or_else(unexplained);
         Counterexample {
             key: object.key.clone(),
@@ -458,48 +419,24 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         verdict: Verdict,
         reason: Option<String>,
     ) -> KeyAnalysis {
-        KeyAnalysis {
-            key: object.key.clone(),
-            verdict,
-            engine: engine.to_owned(),
-            operations: object.counts.invoked - object.counts.fail,
-            reason,
-            initial: None,
-            counterexample: None,
-        }
+        let operations = object.counts.invoked - object.counts.fail;
+        KeyAnalysis { reason, ..KeyAnalysis::new(object.key.clone(), verdict, engine, operations) }
     }
 
     fn merge(&self, findings: Vec<Finding>) -> (Analysis, Option<Certificate>) {
-        let mut analysis = Analysis {
-            verdict: Verdict::Valid,
-            keys: Vec::with_capacity(findings.len()),
-            counterexample: None,
-            reasons: Vec::new(),
-            isolation: None,
-        };
         let mut orders = Vec::with_capacity(findings.len());
-        let mut first: Option<(u64, usize)> = None;
-        for Finding { analysis: mut key, proof } in findings {
-            analysis.verdict = analysis.verdict.max(key.verdict);
-            if let Some(reason) = &key.reason {
-                analysis.reasons.push(format!("{}: {reason}", words::key(&key.key)));
-            }
+        let keys = findings.into_iter().map(|Finding { analysis: mut key, proof }| {
             match proof {
                 Proof::Order(order) => {
                     let initial = key.initial.clone();
                     orders.push(KeyOrder { key: key.key.clone(), order, initial });
                 }
-                Proof::Counterexample(found) => {
-                    let proven = (found.proven_at(), analysis.keys.len());
-                    first = Some(first.map_or(proven, |first| first.min(proven)));
-                    key.counterexample = Some(found);
-                }
+                Proof::Counterexample(found) => key.counterexample = Some(found),
                 Proof::None => {}
             }
-            analysis.keys.push(key);
-        }
-        let first = first.and_then(|(_, number)| analysis.keys[number].counterexample.as_deref());
-        analysis.counterexample = first.cloned();
+            key
+        });
+        let analysis = Analysis::of_keys(keys.collect());
         self.certify(analysis, orders)
     }
 
@@ -517,7 +454,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             (analysis, None)
         };
         if !self.history.operations.iter().any(crate::Operation::is_ok) {
-            return doubt(analysis, "no operation completed: nothing was tested".to_owned());
+            return doubt(analysis, NOTHING_TESTED.to_owned());
         }
         let certificate = self.subject.certificate(keys);
         if let Err(error) = self.subject.verify(self.history, &certificate, self.stop) {

@@ -3,12 +3,15 @@
 //! The vocabulary is Jepsen's: a *process* invokes one operation at a time; the operation comes
 //! back `ok`, `fail` (it certainly did not happen) or `info` (it may happen, now or ever).
 
+mod level;
+
+pub use level::{Level, Staleness, UnknownLevel};
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::levels::Level;
 use crate::value::{Datum, Value};
 
 /// Nanoseconds since the run began, from one monotonic clock.
@@ -38,7 +41,7 @@ impl Nanoseconds {
 
 /// A logical client that invokes one operation at a time. Retired by its first
 /// [`EventKind::Info`]: the request may still be in flight, so reusing the number would claim an
-/// order that nobody saw.
+/// order that was never observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcessId(pub u32);
@@ -78,6 +81,7 @@ impl EventKind {
 /// What an operation does, by the name that stands in files as `f`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Function {
     /// Read the register.
     Read,

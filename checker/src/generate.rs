@@ -12,6 +12,7 @@
 
 mod fault;
 mod objects;
+mod random;
 mod recipe;
 mod shape;
 mod transactions;
@@ -23,11 +24,12 @@ pub use shape::{RecipeEvents, Shape, UnknownShape};
 pub use transactions::{PlantedAnomaly, TransactionEvents, TransactionPlan, UnknownAnomaly};
 
 use fault::{Injection, Store};
+use random::{Stream, stream};
 
 use std::sync::Arc;
 
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::Value;
@@ -99,9 +101,6 @@ impl Plan {
         Events::new(self.clone())
     }
 }
-
-/// The stream of random numbers that the events of a plan come from.
-const STREAM: u64 = 1;
 
 /// How many of the latest values a compare-and-set expects one of, if not the current one.
 const RECENT: i64 = 8;
@@ -185,8 +184,7 @@ struct Answer {
 impl Events {
     fn new(plan: Plan) -> Self {
         assert!(plan.clients > 0 && plan.keys > 0, "a plan needs clients and keys");
-        let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
-        random.set_stream(STREAM);
+        let random = stream(plan.seed, Stream::Registers);
         let client = |process| Client { process: ProcessId(process), task: None };
         Self {
             random,

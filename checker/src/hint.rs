@@ -1,10 +1,10 @@
 //! What the user of a checker may have forgotten, where a violation looks like that.
 
-use crate::check::Options;
 use crate::event::{EventKind, Function};
 use crate::formats::{DecidedBy, Reading};
 use crate::history::{Action, History, Response};
 use crate::initial::KeyInitials;
+use crate::options::Options;
 use crate::value::{Value, ValueId};
 use crate::verdict::{Analysis, Counterexample};
 
@@ -25,7 +25,7 @@ pub fn add(history: &History, options: &Options, reading: &Reading, analysis: &m
     }
 }
 
-/// All reads at the start of a key show one value that nobody wrote.
+/// All reads at the start of a key show one value that was never written.
 fn initial_value(history: &History, options: &Options, found: &Counterexample) -> Option<String> {
     if !options.model.splits_by_key() {
         return None;

@@ -9,7 +9,7 @@ pub(crate) use builder::Remark;
 pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-use crate::levels::Level;
+use crate::event::Level;
 use crate::value::{Value, ValueId, Values};
 use crate::verdict::Witness;
 
@@ -117,6 +117,11 @@ impl Operation {
         }
     }
 
+    /// When it came back, or its client gave up on it, if either is in the history.
+    pub fn completed(&self) -> Option<Moment> {
+        self.completion().map(|(_, moment)| moment)
+    }
+
     /// What it answered, if it is known to have happened.
     pub const fn response(&self) -> Option<Response> {
         match self.outcome {
@@ -133,7 +138,7 @@ impl Operation {
     /// Whether one of its events bears another time than its number.
     pub(crate) fn has_clock(&self) -> bool {
         let is_number = |moment: Moment| moment.time.0 == moment.position;
-        let completed = self.completion().map(|(_, moment)| moment);
+        let completed = self.completed();
         !is_number(self.invoked) || completed.is_some_and(|moment| !is_number(moment))
     }
 

@@ -57,8 +57,8 @@ impl<'a> Begins<'a> for MultiRegister {
 /// The values with which a register can have begun, among them one with which `spans`, its
 /// operations by invocation, are linearizable if they are with any.
 ///
-/// What was observed and written by nobody must be the initial value; of two of those, one is enough
-/// to show the contradiction. Without any, the initial value is either observed by nobody, and then
+/// What was observed and never written must be the initial value; of two of those, one is enough
+/// to show the contradiction. Without any, the initial value is either never observed, and then
 /// any value will do that none of the operations name, or by an operation that comes before all
 /// writes, and then was invoked before the first of them came back.
 pub(crate) fn candidates(spans: &[Span], values: &Values) -> Vec<Value> {

@@ -93,38 +93,45 @@ pub mod generate;
 pub mod hint;
 pub mod history;
 mod initial;
+pub mod isolation;
 pub mod levels;
 mod model;
 pub mod objects;
+mod options;
 pub mod progress;
 pub mod recorder;
+mod sentences;
 pub mod spec;
 pub mod streaming;
 #[cfg(test)]
 mod tests;
-pub mod transactions;
+mod transactions;
 pub mod value;
 pub mod verdict;
 pub mod verify;
+mod verify_error;
 mod words;
 
-pub use check::{Options, check, check_watched};
+pub use check::{check, check_level, check_watched};
 pub use engines::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
-pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId, Level};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
 };
 pub use initial::KeyInitials;
-pub use levels::Level;
+pub use isolation::{
+    ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, Keeps, UnknownLevel,
+};
 pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
+pub use options::Options;
 pub use progress::{Progress, ProgressReport};
 pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};
 pub use spec::Spec;
-pub use transactions::{ISOLATION_LEVELS, Isolation, IsolationLevel};
 pub use value::{Value, ValueId};
 pub use verdict::{
     Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
     Verdict, Witness,
 };
-pub use verify::{Expected, VerifyError, verify, verify_begun, verify_until};
+pub use verify::{Expected, verify, verify_begun, verify_until};
+pub use verify_error::VerifyError;

@@ -1,4 +1,4 @@
-//! How far a check has come, for whoever watches it from another thread.
+//! How far a check has come, to be watched from another thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -27,7 +27,7 @@ use crate::spec::{Named, Names, Spec, Streamed};
 use crate::streaming::Prefixes;
 use crate::value::Value;
 use crate::verdict::{Analysis, Certificate};
-use crate::verify::VerifyError;
+use crate::verify_error::VerifyError;
 
 pub use report::{CheckError, Report};
 

@@ -29,7 +29,8 @@ use crate::progress::Progress;
 use crate::streaming::Judge;
 use crate::value::{Value, ValueId, Values};
 use crate::verdict::{Analysis, Certificate, KeyOrder};
-use crate::verify::{VerifyError, verify_model};
+use crate::verify::verify_model;
+use crate::verify_error::VerifyError;
 
 /// An object when it is used by one client at a time: the meaning of *correct*.
 ///

@@ -16,9 +16,10 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::check::{Options, check};
+use crate::check::check;
 use crate::event::Event;
 use crate::history::{History, HistoryError};
+use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::{Analysis, Verdict};
 

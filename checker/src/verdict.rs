@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
-use crate::levels::Level;
-use crate::transactions::{Isolation, IsolationLevel};
+use crate::isolation::{Isolation, IsolationLevel};
+use crate::event::Level;
 use crate::value::Value;
 use crate::words;
 
@@ -34,8 +34,12 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Why a history without a completed operation has no verdict.
+pub(crate) const NOTHING_TESTED: &str = "no operation completed: nothing was tested";
+
 /// The whole outcome of a check.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Analysis {
     /// The worst verdict of all keys.
     pub verdict: Verdict,
@@ -62,10 +66,27 @@ impl Analysis {
             isolation: None,
         }
     }
+
+    /// The verdict on a history as a whole, of those on its keys: the worst of them, and unknown
+    /// where there is none. The counterexample is the one that is proven first.
+    pub fn of_keys(keys: Vec<KeyAnalysis>) -> Self {
+        let Some(verdict) = keys.iter().map(|key| key.verdict).max() else {
+            return Self::unknown(vec![NOTHING_TESTED.to_owned()]);
+        };
+        let found = keys.iter().filter_map(|key| key.counterexample.as_deref());
+        let counterexample = found.min_by_key(|found| found.proven_at()).cloned();
+        let reason = |key: &KeyAnalysis| {
+            let reason = key.reason.as_ref()?;
+            Some(format!("{}: {reason}", words::key(&key.key)))
+        };
+        let reasons = keys.iter().filter_map(reason).collect();
+        Self { verdict, keys, counterexample, reasons, isolation: None }
+    }
 }
 
 /// What was found for one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KeyAnalysis {
     /// The key.
     pub key: Value,
@@ -84,6 +105,27 @@ pub struct KeyAnalysis {
     /// For a violation: the operations of this key that prove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counterexample: Option<Box<Counterexample>>,
+}
+
+impl KeyAnalysis {
+    /// The verdict of `engine` on the `operations` of `key`, with nothing to show for it.
+    pub fn new(key: Value, verdict: Verdict, engine: &str, operations: usize) -> Self {
+        Self {
+            key,
+            verdict,
+            engine: engine.to_owned(),
+            operations,
+            reason: None,
+            initial: None,
+            counterexample: None,
+        }
+    }
+
+    /// A violation.
+    pub fn violation(engine: &str, operations: usize, found: Counterexample) -> Self {
+        let violation = Self::new(found.key.clone(), Verdict::Violation, engine, operations);
+        Self { counterexample: Some(Box::new(found)), ..violation }
+    }
 }
 
 /// For every key an order of its operations that explains what all clients saw.
@@ -257,13 +299,14 @@ impl Counterexample {
 /// The field's names for what can be wrong; `docs/anomalies.md` defines each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Anomaly {
     /// A read returned a value that had certainly been overwritten; what had replaced it is still
     /// there.
     StaleRead,
     /// An acknowledged write is gone: nothing after it shows it, or what can have replaced it.
     LostWrite,
-    /// A value was read that nobody wrote.
+    /// A value was read that was never written.
     ValueFromNowhere,
     /// A value was read whose write is recorded as failed.
     AbortedRead,
@@ -292,7 +335,7 @@ pub enum Anomaly {
     FalseEmpty,
     /// A lock had two owners at a time.
     TwoOwners,
-    /// A lock was given back that nobody held.
+    /// A lock was released that was not held.
     ReleaseOfFreeLock,
     /// A transaction saw one write of another and missed the next.
     FracturedRead,

@@ -55,7 +55,7 @@ const TABLE: [Row; 28] = {
 
 fn found(model: ModelKind, drawing: &str) -> Counterexample {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
-    let options = Options { model, ..Options::default() };
+    let options = Options::of(model);
     let (analysis, _) = check(&history, &options, &|| false);
     analysis.counterexample.unwrap_or_else(|| panic!("{model}: {drawing}: {:?}", analysis.reasons))
 }

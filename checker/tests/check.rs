@@ -95,7 +95,7 @@ fn check_that_is_told_to_stop_does_not_know() {
 
 #[test]
 fn search_without_memory_does_not_know() {
-    let options = Options { memory: 0, ..Options::default() };
+    let options = Options::default().with_memory(0);
     let (analysis, _) = check(&laborious(), &options, &|| false);
     assert_eq!(analysis.verdict, Verdict::Unknown);
     assert!(analysis.reasons[0].contains("the search used up"), "{:?}", analysis.reasons);

@@ -4,10 +4,14 @@
 //! `verdicts.csv` of file, format, model, initial state and verdict. Without it nothing is tested,
 //! which the output says.
 
+#[path = "../../tests/support/needs.rs"]
+mod needs;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use needs::Need;
 use partita_checker::formats::{Format, ReadOptions, read};
 use partita_checker::{History, Options, Value, Verdict, check};
 
@@ -22,9 +26,7 @@ struct Entry {
 
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("PARTITA_CORPUS").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: PARTITA_CORPUS names no folder of histories");
-    }
+    Need::Corpus.met(folder.is_some());
     folder
 }
 
@@ -99,7 +101,7 @@ fn verdicts_are_those_of_the_authors() {
 
 fn judge(entry: &Entry, history: &History) -> Verdict {
     let model = entry.model.parse().unwrap_or_else(|error| panic!("{}: {error}", entry.file));
-    let options = Options { model, initial: initial(&entry.initial), ..Options::default() };
+    let options = Options::of(model).with_initial(initial(&entry.initial));
     check(history, &options, &|| false).0.verdict
 }
 

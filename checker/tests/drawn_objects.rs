@@ -39,7 +39,7 @@ fn drawn_histories_have_the_verdicts_they_claim() {
 
 fn judge(model: ModelKind, drawing: &str) -> String {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
-    let options = Options { model, ..Options::default() };
+    let options = Options::of(model);
     let (analysis, certificate) = check(&history, &options, &|| false);
     if let Some(certificate) = certificate {
         let expected = Expected { model, initial: Value::Null, ..Expected::default() };

@@ -14,7 +14,7 @@ const STALE: &str = "p0 |w 1| |w 2| |r 2|\np1                     |r 1|";
 
 fn judge(drawing: &str, engine: EngineChoice) -> Analysis {
     let history = History::from_events(lanes::parse(drawing)).unwrap();
-    let options = Options { engine, ..Options::default() };
+    let options = Options::default().with_engine(engine);
     let (analysis, certificate) = check(&history, &options, &|| false);
     assert_eq!(certificate.is_some(), analysis.verdict == Verdict::Valid);
     if let Some(certificate) = certificate {
@@ -66,8 +66,8 @@ fn zones_decide_nothing_about_queues() {
         event.function = Function::Enqueue;
     }
     let history = History::from_events(events).unwrap();
-    let options = Options { model: ModelKind::Queue, ..Options::default() };
-    let with = |engine| check(&history, &Options { engine, ..options.clone() }, &|| false).0;
+    let options = Options::of(ModelKind::Queue);
+    let with = |engine| check(&history, &options.clone().with_engine(engine), &|| false).0;
     assert_eq!(with(EngineChoice::Monitor).verdict, Verdict::Valid);
     let analysis = with(EngineChoice::Zones);
     assert_eq!(analysis.verdict, Verdict::Unknown);

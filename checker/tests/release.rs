@@ -100,7 +100,8 @@ fn search_that_is_told_to_stop_lets_go_of_little() {
             };
             let memory = usize::MAX;
             let initial = initial.clone();
-            let options = Options { model, engine, memory, initial, ..Options::default() };
+            let options =
+                Options::of(model).with_engine(engine).with_memory(memory).with_initial(initial);
             let (analysis, _) = check(&history, &options, &stop);
             let released = RELEASED.load(Ordering::Relaxed);
             assert_eq!(analysis.verdict, Verdict::Unknown);

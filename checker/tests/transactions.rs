@@ -6,7 +6,7 @@ mod brute;
 mod drawn;
 
 use partita_checker::generate::{PlantedAnomaly, TransactionPlan};
-use partita_checker::transactions::{Isolation, IsolationLevel};
+use partita_checker::isolation::{Isolation, IsolationLevel};
 use partita_checker::{
     Anomaly, Expected, History, ModelKind, Options, Verdict, check, verify_until,
 };
@@ -16,7 +16,7 @@ fn judge(
     model: ModelKind,
     isolation: IsolationLevel,
 ) -> partita_checker::Analysis {
-    let options = Options { model, isolation, ..Options::default() };
+    let options = Options::of(model).with_isolation(isolation);
     let (analysis, certificate) = check(history, &options, &|| false);
     assert_eq!(certificate.is_some(), analysis.verdict == Verdict::Valid);
     if let Some(certificate) = &certificate {

@@ -21,7 +21,7 @@ fn judge(run: &Run) -> Verdict {
         Object::Register => ModelKind::Register,
         Object::Text => ModelKind::Append,
     };
-    check(&history, &Options { model, ..Options::default() }, &|| false).0.verdict
+    check(&history, &Options::of(model), &|| false).0.verdict
 }
 
 /// Plays these seeds with honest servers, and returns how many operations clients completed.

@@ -250,7 +250,7 @@ fn formats() -> Vec<Entry> {
 }
 
 fn levels() -> Vec<Entry> {
-    let entry = |it: &partita_checker::transactions::IsolationEntry| {
+    let entry = |it: &partita_checker::isolation::IsolationEntry| {
         let implies: Vec<&str> = it.implies.iter().map(|level| level.name()).collect();
         let mut entry = Entry::new(it.name, it.about)
             .field("aliases", json!(it.aliases))

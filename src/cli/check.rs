@@ -257,7 +257,7 @@ impl Arguments {
                         model: self.model.unwrap_or_default(),
                         history: History::default(),
                         reading: Reading::default(),
-                        analysis,
+                        analysis: Analysis::unknown(vec![reason]),
                         certificate: None,
                     });
                 }
@@ -281,14 +281,12 @@ impl Arguments {
     }
 
     fn options(&self, model: ModelKind) -> Options {
-        Options {
-            model,
-            initial: self.initial.value.clone(),
-            initial_by_key: self.initial.by_key.clone(),
-            memory: self.max_memory,
-            engine: self.engine,
-            isolation: Promise::both(self.level).1,
-        }
+        Options::of(model)
+            .with_initial(self.initial.value.clone())
+            .with_initial_by_key(self.initial.by_key.clone())
+            .with_memory(self.max_memory)
+            .with_engine(self.engine)
+            .with_isolation(Promise::both(self.level).1)
     }
 
     /// Decides on a history until a deadline.
@@ -465,6 +463,6 @@ fn judge_level(
     let progress = Progress::default();
     progress::watch(name, &progress, deadline, || match level {
         Level::Linearizable => judge::judge(history, options, deadline, &progress),
-        level => levels::check(history, options, level, &|| Instant::now() >= deadline),
+        level => check_level(history, options, level, &|| Instant::now() >= deadline),
     })
 }

@@ -385,7 +385,7 @@ fn judge(run: &mut Run) -> Verdict {
         Object::Text => ModelKind::Append,
     };
     let began = Instant::now();
-    let options = Options { model, ..Options::default() };
+    let options = Options::of(model);
     let (analysis, _) = check(&history, &options, &|| began.elapsed() > CHECK_LIMIT);
     if analysis.verdict == Verdict::Violation {
         let found = analysis.counterexample;

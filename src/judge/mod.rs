@@ -28,7 +28,7 @@ pub fn judge_alone(
     deadline: Instant,
 ) -> (Analysis, Option<Certificate>) {
     let check = |engine| {
-        let options = Options { engine, ..options.clone() };
+        let options = options.clone().with_engine(engine);
         judge(history, &options, deadline, &Progress::default())
     };
     // `auto` races engines on threads: here each has its turn.

@@ -170,7 +170,7 @@ impl Plan {
 
     /// What its history is checked against.
     pub fn options(&self) -> Options {
-        Options { model: self.workload.model, ..Options::default() }
+        Options::of(self.workload.model)
     }
 }
 

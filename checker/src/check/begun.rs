@@ -1,10 +1,10 @@
 //! Objects that begin with values of their own.
 
 use super::{BuiltIn, Checker, Finding, Object};
-use crate::check::Options;
 use crate::engines::{Monitored, Patience, spans_until};
 use crate::initial::{Begins, KeyInitials, candidates};
 use crate::model::ModelKind;
+use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::Verdict;
 

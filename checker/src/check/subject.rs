@@ -9,7 +9,8 @@ use crate::history::History;
 use crate::model::{ModelKind, Register, with_model};
 use crate::value::Value;
 use crate::verdict::{Certificate, KeyOrder};
-use crate::verify::{Expected, VerifyError, verify_begun};
+use crate::verify::{Expected, verify_begun};
+use crate::verify_error::VerifyError;
 
 /// The object that a history is about, as far as it can be told without that history.
 pub(crate) trait Subject: Sync {

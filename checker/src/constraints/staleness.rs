@@ -7,6 +7,7 @@
 
 use crate::event::{Function, Nanoseconds};
 use crate::history::{Action, History, Outcome, Response};
+use crate::sentences;
 use crate::value::Value;
 use crate::verdict::{Counterexample, Relation, Witness};
 use crate::words;
@@ -58,14 +59,14 @@ fn reads_only(steps: &Value) -> bool {
 fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanoseconds) -> String {
     let place = if key.is_null() { String::new() } else { format!(" on {}", words::key(key)) };
     let newer = if is_read(newer) {
-        format!("{} had {}, which is newer", words::who(newer), words::did(newer))
+        format!("{} had {}, which is newer", sentences::who(newer), sentences::did(newer))
     } else {
-        format!("{} had {}", words::who(newer), words::did(newer))
+        format!("{} had {}", sentences::who(newer), sentences::did(newer))
     };
     words::capital(&format!(
         "{} {}{place} at {}, {} after {newer}: a stale read.",
-        words::who(reader),
-        words::did(reader),
+        sentences::who(reader),
+        sentences::did(reader),
         words::instant(reader.invoked, reader.has_clock()),
         words::duration(duration, reader.has_clock()),
     ))

@@ -107,7 +107,7 @@ fn times(number: usize) -> String {
     }
 }
 
-/// An item that lay on top of one that was popped, and that nobody ever popped.
+/// An item that lay on top of one that was popped, and that was never popped.
 fn never_popped(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosis>, Stopped> {
     let mut takes = proof.iter().filter_map(|&place| Some((place, taken_by(key, place)?)));
     let (Some((take, below)), None) = (takes.next(), takes.next()) else { return Ok(None) };

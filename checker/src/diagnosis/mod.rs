@@ -26,6 +26,7 @@ use crate::engines::{Patience, Stopped};
 use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::model::ModelKind;
+use crate::sentences;
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample};
 use crate::words;
@@ -113,7 +114,7 @@ impl<'a> Key<'a> {
 
     /// "process 3 (via n1)"
     fn who(&self, place: usize) -> String {
-        words::who(&self.history.witness(self.get(place)))
+        sentences::who(&self.history.witness(self.get(place)))
     }
 
     fn name(&self) -> &'a Value {
@@ -157,7 +158,7 @@ impl<'a> Key<'a> {
         })
     }
 
-    /// A read that shows what is known not to have been done, or what nobody did at all. `saw` is
+    /// A read that shows what is known not to have been done, or what was not done at all. `saw` is
     /// a clause, `who` did something else than `did`.
     fn read_from_nowhere(
         &self,

@@ -136,7 +136,7 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// Of a value that it observed and nobody can have written by then.
+    /// Of a value that it observed and that cannot have been written by then.
     fn unwritten(&self, place: usize) -> Option<Diagnosis> {
         let operation = self.key.get(place);
         let value = observed(operation).filter(|_| operation.is_ok())?;

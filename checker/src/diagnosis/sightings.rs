@@ -21,7 +21,7 @@ pub(super) enum Sight {
 pub(super) enum Fate {
     /// It is there after all; the place of the operation that shows it, if one does later.
     There(Option<usize>),
-    /// It is gone, and nobody ever saw it.
+    /// It is gone, and was never observed.
     NeverSeen,
     /// It is gone, and somebody had seen it before.
     Gone,

@@ -148,7 +148,7 @@ impl<'a> Registers<'a> {
         facts
     }
 
-    /// A read of what nobody can have written by then.
+    /// A read of what cannot have been written by then.
     fn unwritten(&self, reader: usize) -> Option<Diagnosis> {
         let operation = self.key.get(reader);
         let is_early = |&&(register, value): &&(&Value, &Value)| {

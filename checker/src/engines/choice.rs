@@ -7,22 +7,24 @@ use thiserror::Error;
 
 /// Which engine is to decide. One that cannot leaves the verdict unknown: no other one steps in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum EngineChoice {
-    /// The [monitor](super::Monitored) where it is exact, and otherwise both searches.
+    /// The monitor where it is exact, and otherwise both searches.
     #[default]
     Auto,
-    /// The model's own [monitor](super::Monitored), whatever that is.
+    /// The algorithm made for the model, in O(n log n), where it is exact.
     Monitor,
-    /// [`zones`](super::zones), the monitor of registers and growing strings.
+    /// The monitor of registers and growing strings.
     Zones,
-    /// [`frontier`](super::frontier).
+    /// A search breadth first along time, over all states that may be there.
     Frontier,
-    /// [`wgl`](super::wgl).
+    /// A search depth first for one order, which remembers what led nowhere.
     Wgl,
 }
 
 /// What there is to say of a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EngineEntry {
     /// Which.
     pub choice: EngineChoice,

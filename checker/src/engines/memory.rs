@@ -31,7 +31,7 @@ const fn table_bytes(len: usize, capacity: usize, entry: usize) -> usize {
 const FEW: usize = 10_000;
 
 /// Gives values back behind the back of a search that was told to stop: to free what millions of
-/// them point to takes tenths of a second, for which nobody who has set a limit should have to wait.
+/// them point to takes tenths of a second, for which a caller with a limit should not have to wait.
 /// For some time their memory is there still.
 pub(super) fn discard<T: Send + 'static, C: IntoIterator<Item = T> + Send + 'static>(
     values: C,

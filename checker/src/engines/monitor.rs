@@ -97,7 +97,7 @@ impl Monitored for Register {
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
             zones::Decision::Valid(order) => Decision::Valid(order),
             zones::Decision::Violation(evidence) => {
-                Decision::Violation(Box::new(zones::tell(history, spans, &evidence)))
+                Decision::Violation(Box::new(zones::explain(history, spans, &evidence)))
             }
         }
     }

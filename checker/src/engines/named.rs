@@ -3,7 +3,7 @@
 //! Looks at a part of a history that is not linearizable, small as a rule, and counts. Finds no
 //! name where the reason is not as plain as that.
 
-use super::narrator::Narrator;
+use super::phrases::Phrases;
 use super::{NEVER, Span};
 use crate::event::Function;
 use crate::history::{Action, History};
@@ -13,7 +13,7 @@ use crate::words::capital;
 
 /// What is wrong with the part of a lock's history, which began free.
 pub(super) fn lock(history: &History, part: &[Span]) -> Option<(Anomaly, String)> {
-    let narrator = Narrator::new(history, part);
+    let phrases = Phrases::new(history, part);
     let of = |wanted: Function| {
         (0_u32..).zip(part).filter(move |(_, span)| span.call.action.function() == wanted)
     };
@@ -26,17 +26,17 @@ pub(super) fn lock(history: &History, part: &[Span]) -> Option<(Anomaly, String)
         done
     };
     let (acquired, released) = (done(Function::Acquire), done(Function::Release));
-    let lock = narrator.object("lock");
+    let lock = phrases.object("lock");
     if let [.., (_, one), (_, other)] = acquired[..]
         && acquired.len() > of(Function::Release).count() + 1
     {
         let sentence = format!(
             "{} had acquired {lock} by {}, and {} by {}, but there were not enough releases for \
              both: two owners.",
-            capital(&narrator.who(one)),
-            narrator.until(one),
-            narrator.who(other),
-            narrator.until(other),
+            capital(&phrases.who(one)),
+            phrases.until(one),
+            phrases.who(other),
+            phrases.until(other),
         );
         return Some((Anomaly::TwoOwners, sentence));
     }
@@ -45,8 +45,8 @@ pub(super) fn lock(history: &History, part: &[Span]) -> Option<(Anomaly, String)
         let sentence = format!(
             "{} released {lock} by {}, but it had not been acquired as often as it was released: \
              it was free.",
-            capital(&narrator.who(last)),
-            narrator.until(last),
+            capital(&phrases.who(last)),
+            phrases.until(last),
         );
         (Anomaly::ReleaseOfFreeLock, sentence)
     })
@@ -58,7 +58,7 @@ pub(super) fn counter(
     history: &History,
     part: &[Span],
 ) -> Option<(Anomaly, String)> {
-    let narrator = Narrator::new(history, part);
+    let phrases = Phrases::new(history, part);
     let sum = |is_one: &dyn Fn(&Span) -> bool| -> i128 {
         let added = part.iter().filter(|span| is_one(span));
         added.filter_map(|span| counter.added(span.call)).map(i128::from).sum()
@@ -83,22 +83,22 @@ pub(super) fn counter(
         };
         let sentence = format!(
             "{} read {observed} from {} at {}, but {bound}: {moral}.",
-            capital(&narrator.who(place)),
-            narrator.object("counter"),
-            narrator.from(place),
+            capital(&phrases.who(place)),
+            phrases.object("counter"),
+            phrases.from(place),
         );
         Some((anomaly, sentence))
     })
 }
 
-/// What is wrong with the part of a history of transactions, if one read what nobody wrote, or a
-/// part of what another wrote.
+/// What is wrong with the part of a history of transactions, if one read what was never written, or
+/// a part of what another wrote.
 pub(super) fn transactions(
     registers: &MultiRegister,
     history: &History,
     part: &[Span],
 ) -> Option<(Anomaly, String)> {
-    let narrator = Narrator::new(history, part);
+    let phrases = Phrases::new(history, part);
     let steps = |span: &Span| registers.steps(span.call).unwrap_or((&[], false));
     let writers = |of: Step| {
         let writes = move |step: &Step| Step { writes: true, ..of } == *step;
@@ -118,14 +118,14 @@ pub(super) fn transactions(
             let [value, register] = [read.value, read.register].map(|it| registers.named(it));
             format!("{value} in register {register}")
         };
-        let who = capital(&narrator.who(reader));
+        let who = capital(&phrases.who(reader));
         let is_strange = |read: &&Step| read.value != INITIAL && writers(**read).next().is_none();
         let strange = reads.clone().find(is_strange);
         if let Some(read) = strange {
             let sentence = format!(
                 "{who} read {} in a transaction at {}, which nobody wrote: a value from nowhere.",
                 shown(read),
-                narrator.until(reader),
+                phrases.until(reader),
             );
             return Some((Anomaly::ValueFromNowhere, sentence));
         }
@@ -142,8 +142,8 @@ pub(super) fn transactions(
                 "{who} read {} in a transaction at {}, as {} had written it, but {}, which the same \
                  transaction had replaced: a fractured read.",
                 shown(seen),
-                narrator.until(reader),
-                narrator.who(writer),
+                phrases.until(reader),
+                phrases.who(writer),
                 shown(missed),
             );
             is_only.then_some((Anomaly::FracturedRead, sentence))

@@ -364,9 +364,9 @@ fn keyless(history: &History) -> u64 {
     history.operations.iter().filter(without).count() as u64
 }
 
-/// Sorts events by their times and numbers them anew; how many are elsewhere than before.
+/// Sorts events by their times and renumbers them; how many are elsewhere than before.
 ///
-/// Of events at one time nobody knows which was first, so that invocations come first: then the
+/// The order of events at one time is unknown, so that invocations come first: then the
 /// operations overlap. A process's own events stay in their order.
 fn sort_by_time(events: &mut [Kept]) -> u64 {
     let mut order: Vec<usize> = (0..events.len()).collect();

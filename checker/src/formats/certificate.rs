@@ -13,7 +13,7 @@ pub struct ReadCertificateError {
     /// The file's name, as the caller gave it.
     pub file: String,
     /// What stands there instead, with line and column.
-    pub cause: serde_json::Error,
+    pub cause: String,
 }
 
 /// Reads the certificate in the file that is called `name`.
@@ -23,7 +23,7 @@ pub struct ReadCertificateError {
 /// If `input` cannot be read, or is not one certificate.
 pub fn read_certificate(name: &str, input: impl Read) -> Result<Certificate, ReadCertificateError> {
     serde_json::from_reader(io::BufReader::new(input))
-        .map_err(|cause| ReadCertificateError { file: name.to_owned(), cause })
+        .map_err(|cause| ReadCertificateError { file: name.to_owned(), cause: cause.to_string() })
 }
 
 /// Writes a certificate.

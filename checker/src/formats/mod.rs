@@ -81,7 +81,7 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// What a failed compare-and-set means if nobody says otherwise. Jepsen's log lines come with
+    /// What a failed compare-and-set means by default. Jepsen's log lines come with
     /// Porcupine's model, in which it is an answer; elsewhere it is an operation that failed.
     pub const fn failed_cas(self) -> FailedCas {
         match self {
@@ -90,7 +90,7 @@ impl Format {
         }
     }
 
-    /// What a read of nil means if nobody says otherwise. To Knossos, whose files are EDN, the
+    /// What a read of nil means by default. To Knossos, whose files are EDN, the
     /// answer is not known; elsewhere there was no value.
     pub const fn nil_read(self) -> NilRead {
         match self {

@@ -107,7 +107,7 @@ impl NilRead {
     }
 }
 
-/// What a read of nil means in `events` where nobody says. In EDN, whose convention is Knossos', it
+/// What a read of nil means in `events` by default. In EDN, whose convention is Knossos', it
 /// is not known what a register answered; of any other object nil is an answer.
 pub(super) fn usual_nil_read<'a>(
     format: Format,

@@ -105,7 +105,7 @@ fn suspect(entries: &[Entry], reading: &mut Reading) -> Result<(), (Place, ReadP
 pub(super) const PAIRS: &str = "pairs [a b] written, taken as values of one register and not as \
                                 [key value] tuples (--independent)";
 
-/// What the values of a file look like, in which nobody said whether they are tuples. Places are
+/// What the values of a file look like, where no option says whether they are tuples. Places are
 /// those of a reader.
 #[derive(Debug)]
 pub(super) struct Shapes<P> {

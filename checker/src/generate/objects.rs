@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
 use super::fault::{Fault, Injection, Store};
+use super::random::{Stream, stream};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::model::ModelKind;
 use crate::value::Value;
@@ -70,8 +71,7 @@ impl ObjectPlan {
     /// If there are no clients or no keys.
     pub fn events(&self) -> ObjectEvents {
         assert!(self.clients > 0 && self.keys > 0, "a plan needs clients and keys");
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(STREAM);
+        let random = stream(self.seed, Stream::Objects);
         let client = |process| Client { process: ProcessId(process), task: None };
         ObjectEvents {
             random,
@@ -94,10 +94,7 @@ impl ObjectPlan {
     }
 }
 
-/// The stream of random numbers that the events of a plan come from.
-const STREAM: u64 = 2;
-
-/// Appends after which a put begins anew, about: contents are as long as that.
+/// Appends after which a put starts over, about: contents are as long as that.
 const APPENDS_PER_PUT: u32 = 30;
 
 /// How many registers transactions choose from.

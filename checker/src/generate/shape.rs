@@ -6,11 +6,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use super::random::{Stream, stream};
 use super::{Events, ObjectEvents, Recipe};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::Value;
@@ -178,13 +179,9 @@ struct Burst {
     next: u32,
 }
 
-/// The stream of random numbers that bursts come from.
-const STREAM: u64 = 3;
-
 impl Burst {
     fn new(recipe: &Recipe) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(recipe.seed);
-        random.set_stream(STREAM);
+        let random = stream(recipe.seed, Stream::Bursts);
         let period = (2 * recipe.operations as u64 / BURSTS).max(1);
         Self { random, period, clients: FxHashMap::default(), next: 0 }
     }

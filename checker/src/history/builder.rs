@@ -22,6 +22,7 @@ pub struct HistoryError {
 
 /// What is wrong with an event.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum HistoryProblem {
     /// Indexes must grow from event to event.
     #[error("expected an index above {previous}, the event before")]

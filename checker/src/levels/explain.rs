@@ -9,7 +9,7 @@ use super::facts::{Fact, Facts, Observed};
 use super::search::Answer;
 use super::stretches::relax;
 use super::trace::Trace;
-use crate::check::Options;
+use crate::options::Options;
 use crate::engines::{Patience, Stopped};
 use crate::event::Function;
 use crate::history::{Action, History};

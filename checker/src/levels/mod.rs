@@ -19,7 +19,6 @@ mod exact;
 mod explain;
 mod facts;
 mod graph;
-mod level;
 mod past;
 mod search;
 mod sequential;
@@ -30,6 +29,6 @@ mod trace;
 mod verify;
 mod words;
 
-pub use check::check;
-pub use level::{Level, Staleness, UnknownLevel};
+pub(crate) use check::check;
+pub use crate::event::{Level, Staleness, UnknownLevel};
 pub use verify::{LevelError, verify};

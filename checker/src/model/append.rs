@@ -10,12 +10,7 @@ use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// A value that operations read whole, replace and append to.
-///
-/// `read` answers the whole value, `write` replaces it, `append` adds its argument at the end, and
-/// `delete` puts the initial value back. If every value of the history is text, the object is a
-/// string and an argument of `append` a piece of it; otherwise it is a list, and an argument of
-/// `append` one item. Null, the empty text and the empty list are the same.
+/// What [`ModelKind::Append`](super::ModelKind::Append) does.
 #[derive(Debug, Clone)]
 pub(crate) struct Append<'a> {
     values: &'a Values,

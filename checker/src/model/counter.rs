@@ -6,10 +6,7 @@ use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// A counter of integers.
-///
-/// `add` takes the amount, which may be negative, and answers nothing, or its argument again.
-/// `read` answers the sum; null is 0.
+/// What [`ModelKind::Counter`](super::ModelKind::Counter) does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counter<'a> {
     initial: i64,

@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use crate::event::Function;
 use crate::history::{Action, History, Operation, Response};
-use crate::transactions;
 use crate::value::{Value, ValueId};
 
 /// Binds the model of a [`ModelKind`] to a name and evaluates an expression with it. The value is a
@@ -70,32 +69,68 @@ pub(crate) use with_model;
 
 /// Which object a history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum ModelKind {
-    /// [`Register`](super::Register).
+    /// A register that holds one value.
+    ///
+    /// A compare-and-set that did not match answers so, with or without the value it saw instead.
+    /// A delete puts the initial value back, where all registers begin with one value; see
+    /// [`KeyInitials`](crate::KeyInitials) for others.
     #[default]
     Register,
-    /// [`Append`](super::Append).
+    /// A value that operations read whole, replace and append to.
+    ///
+    /// `read` answers the whole value, `write` replaces it, `append` adds its argument at the end, and
+    /// `delete` puts the initial value back. If every value of the history is text, the object is a
+    /// string and an argument of `append` a piece of it; otherwise it is a list, and an argument of
+    /// `append` one item. Null, the empty text and the empty list are the same.
     Append,
-    /// [`Counter`](super::Counter).
+    /// A counter of integers.
+    ///
+    /// `add` takes the amount, which may be negative, and answers nothing, or its argument again.
+    /// `read` answers the sum; null is 0.
     Counter,
-    /// [`Set`](super::Set).
+    /// A set of values.
+    ///
+    /// `add` and `remove` answer nothing (or their argument again), or true or false: whether they
+    /// changed the set. `contains` answers true or false. `read` answers a list of all elements, in any
+    /// order but each once; null is the empty set.
     Set,
-    /// [`Queue`](super::Queue).
+    /// A first-in-first-out queue.
+    ///
+    /// `dequeue` answers the value at the head, or null if there is none. `enqueue` takes any value but
+    /// null, and answers nothing, or its argument again. A dequeue of unknown outcome takes whatever is
+    /// at the head when it happens.
     Queue,
-    /// [`Stack`](super::Stack).
+    /// A last-in-first-out stack.
+    ///
+    /// `pop` answers the value on top, or null if there is none. `push` takes any value but null, and
+    /// answers nothing, or its argument again. A pop of unknown outcome takes whatever is on top when
+    /// it happens.
     Stack,
-    /// [`Lock`](super::Lock).
+    /// A lock that one owner holds at a time.
+    ///
+    /// `acquire` completes only when the lock was free, `release` only when it was held. The argument
+    /// of either is the owner's name, which must then be the same; null is any owner, so that without
+    /// names this is the plain mutex. Both answer nothing, their argument again, or true; an attempt
+    /// that did not get the lock is no completed `acquire` but a failed one.
     Lock,
-    /// [`MultiRegister`](super::MultiRegister).
+    /// Registers, each of which holds one value, under transactions that see and change all of them at
+    /// one moment.
+    ///
+    /// The argument of a `txn` is a list of steps `[f, k, v]`: `r` or `read` register `k`, `w` or
+    /// `write` value `v` to register `k`; a step sees what the steps before it wrote. The answer is the
+    /// same list with what was read in the place of `v`, or nothing, which says nothing of the reads.
     MultiRegister,
-    /// [Transactions](crate::transactions) over lists.
+    /// [Transactions](crate::isolation) over lists.
     ListAppend,
-    /// [Transactions](crate::transactions) over registers.
+    /// [Transactions](crate::isolation) over registers.
     RwRegister,
 }
 
 /// What there is to say of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelEntry {
     /// Which.
     pub kind: ModelKind,
@@ -204,7 +239,7 @@ impl ModelKind {
             operations().all(|one| entry.functions.contains(&one.action.function()))
         };
         if operations().any(|one| one.action.function() == Function::Txn) {
-            return transactions::told_by(history);
+            return super::micro_operation::told_by(history);
         }
         let objects = MODELS.iter().filter(|entry| !entry.kind.is_transactional());
         let mut kinds = objects.filter(has_all).map(|entry| entry.kind);

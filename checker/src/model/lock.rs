@@ -6,12 +6,7 @@ use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// A lock that one owner holds at a time.
-///
-/// `acquire` completes only when the lock was free, `release` only when it was held. The argument
-/// of either is the owner's name, which must then be the same; null is any owner, so that without
-/// names this is the plain mutex. Both answer nothing, their argument again, or true; an attempt
-/// that did not get the lock is no completed `acquire` but a failed one.
+/// What [`ModelKind::Lock`](super::ModelKind::Lock) does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lock<'a> {
     initial: Option<ValueId>,
@@ -23,7 +18,7 @@ impl<'a> Lock<'a> {
     pub(crate) const NAME: &'static str = "lock";
 
     /// A lock that, before the first operation of a history with these `values`, is free if
-    /// `initial` is null or false, and held by nobody in particular if it is true.
+    /// `initial` is null or false, and held by an unnamed owner if it is true.
     ///
     /// # Errors
     ///
@@ -39,7 +34,7 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// Whose operation it is, if it is one on locks; null where nobody says.
+    /// Whose operation it is, if it is one on locks; null where none is named.
     pub(crate) const fn owner(call: Call) -> Option<ValueId> {
         match call.action {
             Action::Other(Function::Acquire | Function::Release, owner) => Some(owner),

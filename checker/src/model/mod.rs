@@ -8,6 +8,7 @@ mod contents;
 mod counter;
 mod kind;
 mod lock;
+pub(crate) mod micro_operation;
 mod multi_register;
 mod persistent;
 mod queue;
@@ -39,7 +40,7 @@ use crate::value::{Value, ValueId, Values};
 pub(crate) struct Call {
     /// What was asked.
     pub action: Action,
-    /// What was answered; absent where nobody knows.
+    /// What was answered; absent where that is unknown.
     pub response: Option<Response>,
 }
 
@@ -97,7 +98,7 @@ pub(crate) trait Model {
     }
 
     /// The only state in which `call` is legal or, without a response, does something; nothing if
-    /// there may be several. Engines ask it to tell which states nobody will ever see again.
+    /// there may be several. Engines ask it to tell which states will never be observed again.
     fn demands(&self, _call: Call) -> Option<Self::State> {
         None
     }

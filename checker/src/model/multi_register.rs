@@ -8,12 +8,7 @@ use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// Registers, each of which holds one value, under transactions that see and change all of them at
-/// one moment.
-///
-/// The argument of a `txn` is a list of steps `[f, k, v]`: `r` or `read` register `k`, `w` or
-/// `write` value `v` to register `k`; a step sees what the steps before it wrote. The answer is the
-/// same list with what was read in the place of `v`, or nothing, which says nothing of the reads.
+/// What [`ModelKind::MultiRegister`](super::ModelKind::MultiRegister) does.
 #[derive(Debug, Clone)]
 pub(crate) struct MultiRegister {
     transactions: FxHashMap<ValueId, Transaction>,

@@ -9,11 +9,7 @@ use crate::value::{Value, ValueId, Values};
 
 const ENDS: PutAndTake = PutAndTake { put: Function::Enqueue, take: Function::Dequeue };
 
-/// A first-in-first-out queue.
-///
-/// `dequeue` answers the value at the head, or null if there is none. `enqueue` takes any value but
-/// null, and answers nothing, or its argument again. A dequeue of unknown outcome takes whatever is
-/// at the head when it happens.
+/// What [`ModelKind::Queue`](super::ModelKind::Queue) does.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     initial: QueueState,

@@ -4,11 +4,7 @@ use super::{Call, Model};
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// A register that holds one value.
-///
-/// A compare-and-set that did not match answers so, with or without the value it saw instead.
-/// A delete puts the initial value back, where all registers begin with one value; see
-/// [`KeyInitials`](crate::KeyInitials) for others.
+/// What [`ModelKind::Register`](super::ModelKind::Register) does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Register {
     initial: ValueId,

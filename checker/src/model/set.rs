@@ -9,11 +9,7 @@ use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::{Value, ValueId, Values};
 
-/// A set of values.
-///
-/// `add` and `remove` answer nothing (or their argument again), or true or false: whether they
-/// changed the set. `contains` answers true or false. `read` answers a list of all elements, in any
-/// order but each once; null is the empty set.
+/// What [`ModelKind::Set`](super::ModelKind::Set) does.
 #[derive(Debug, Clone)]
 pub(crate) struct Set<'a> {
     initial: Trie,

@@ -9,11 +9,7 @@ use crate::value::{Value, ValueId, Values};
 
 const TOP: PutAndTake = PutAndTake { put: Function::Push, take: Function::Pop };
 
-/// A last-in-first-out stack.
-///
-/// `pop` answers the value on top, or null if there is none. `push` takes any value but null, and
-/// answers nothing, or its argument again. A pop of unknown outcome takes whatever is on top when
-/// it happens.
+/// What [`ModelKind::Stack`](super::ModelKind::Stack) does.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
     initial: StackState,

@@ -24,7 +24,8 @@ use crate::model::BadInitial;
 use crate::progress::Progress;
 use crate::value::Value;
 use crate::verdict::{Analysis, Certificate, KeyOrder};
-use crate::verify::{VerifyError, verify_model};
+use crate::verify::verify_model;
+use crate::verify_error::VerifyError;
 use thing::Thing;
 
 /// What a check of an object assumes and may use.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::event::EventKind;
 use crate::history::History;
+use crate::sentences;
 use crate::verdict::{Analysis, Certificate, Counterexample, Verdict, Witness};
 use crate::words;
 
@@ -65,7 +66,7 @@ fn tell(found: &Counterexample, has_clock: bool, out: &mut fmt::Formatter<'_>) -
 
 /// "#4 process 3 (via n1): reserve → true, from 0.000102 s to 0.000131 s"
 fn line(operation: &Witness, has_clock: bool) -> String {
-    let (index, who, asked) = (operation.index, words::who(operation), operation.asked());
+    let (index, who, asked) = (operation.index, sentences::who(operation), operation.asked());
     let moment = |time: crate::Nanoseconds| {
         if has_clock { format!("{:.6} s", time.as_seconds()) } else { words::instant(time, false) }
     };

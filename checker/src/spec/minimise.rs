@@ -13,11 +13,14 @@
 //! Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002, §3).
 
 use std::cell::Cell;
+use std::ops::ControlFlow::Continue;
+use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::engines::reduction::{self, all_but, select};
 use crate::engines::wgl::{Limits, Search};
-use crate::engines::{NEVER, Span, frontier};
+use crate::engines::{Span, frontier};
 use crate::model::{Call, Model};
 
 /// How many transitions of states by calls are looked at.
@@ -38,8 +41,7 @@ pub(crate) fn minimise<M: Model>(
     limits: &Limits<'_>,
 ) -> Option<Vec<Span>> {
     let is_violation = is_violation(model, limits);
-    let cut = cut(model, spans, proven_at);
-    let part = if is_violation(&cut) { cut } else { spans.to_vec() };
+    let part = reduction::cut(model, spans, proven_at, &is_violation);
     let minimiser = Minimiser { covers: Covers::of(model, &part, limits)?, is_violation };
     let part = minimiser.keep_end(part);
     Some(minimiser.leave_out(part))
@@ -68,39 +70,19 @@ fn is_violation<M: Model>(model: &M, limits: &Limits<'_>) -> impl Fn(&[Span]) ->
     }
 }
 
-/// The spans as they were when the proof was complete. What was open then and changes nothing is
-/// left out; of the rest that was open, the outcome was unknown.
-fn cut<M: Model>(model: &M, spans: &[Span], proven_at: u64) -> Vec<Span> {
-    let begun = spans.iter().filter(|span| span.invoked < proven_at).copied();
-    let known = begun.map(|span| match span {
-        span if span.returned <= proven_at => span,
-        Span { call, .. } => {
-            Span { returned: NEVER, call: Call { response: None, ..call }, ..span }
-        }
-    });
-    known.filter(|span| span.is_completed() || !model.is_pure(span.call)).collect()
-}
-
 struct Minimiser<V> {
     covers: Covers,
     is_violation: V,
 }
 
 impl<V: Fn(&[Span]) -> bool> Minimiser<V> {
-    /// Keeps the last few operations and all that they need; twice as many until that suffices.
+    /// Keeps the last few operations and all that they need.
     fn keep_end(&self, part: Vec<Span>) -> Vec<Span> {
-        let mut count = 4;
-        while count < part.len() {
-            let mut kept = vec![false; part.len()];
-            kept[part.len() - count..].fill(true);
-            self.keep_what_is_needed(&part, &mut kept);
-            let smaller = select(&part, &kept);
-            if smaller.len() < part.len() && (self.is_violation)(&smaller) {
-                return smaller;
-            }
-            count *= 2;
-        }
-        part
+        let with_needed = |part: &[Span], mut kept: Vec<bool>| {
+            self.keep_what_is_needed(part, &mut kept);
+            Continue(Some(kept))
+        };
+        reduction::keep_end(part, with_needed, &self.is_violation)
     }
 
     /// Keeps besides what cannot be left out without those that are kept.
@@ -119,37 +101,16 @@ impl<V: Fn(&[Span]) -> bool> Minimiser<V> {
         }
     }
 
-    fn leave_out(&self, mut part: Vec<Span>) -> Vec<Span> {
-        let mut size = part.len().div_ceil(2).max(1);
-        loop {
-            let mut shrunk = false;
-            let mut from = 0;
-            while from < part.len() {
-                let mut kept = vec![true; part.len()];
-                let gone = from..(from + size).min(part.len());
-                kept[gone.clone()].fill(false);
-                let calls = self.covers.calls(&part, &kept);
-                let mut gone = part[gone].iter().map(|span| self.covers.number(span));
-                let smaller = select(&part, &kept);
-                if gone.all(|call| self.covers.can_go(call, &calls))
-                    && (self.is_violation)(&smaller)
-                {
-                    part = smaller;
-                    shrunk = true;
-                } else {
-                    from += size;
-                }
-            }
-            if size == 1 && !shrunk {
-                return part;
-            }
-            size = (size / 2).max(1);
-        }
+    fn leave_out(&self, part: Vec<Span>) -> Vec<Span> {
+        let without = |part: &[Span], gone: Range<usize>| {
+            let kept = all_but(gone.clone(), part.len());
+            let calls = self.covers.calls(part, &kept);
+            let mut gone = part[gone].iter().map(|span| self.covers.number(span));
+            let can_all_go = gone.all(|call| self.covers.can_go(call, &calls));
+            Continue(can_all_go.then(|| select(part, &kept)))
+        };
+        reduction::leave_out(part, without, &self.is_violation)
     }
-}
-
-fn select(part: &[Span], kept: &[bool]) -> Vec<Span> {
-    part.iter().zip(kept).filter(|(_, kept)| **kept).map(|(span, _)| *span).collect()
 }
 
 /// Which states can take the place of which.

@@ -31,7 +31,7 @@ fn damage(events: &mut [Event], random: &mut ChaCha8Rng) {
     renumber(events);
 }
 
-/// The events with indexes and times given anew, in the order in which they stand.
+/// The events with new indexes and times, in the order in which they stand.
 fn renumber(events: &mut [Event]) {
     let mut times: Vec<_> = events.iter().map(|event| event.time).collect();
     times.sort_unstable();

@@ -89,7 +89,7 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
         }
         zones::Decision::Violation(evidence) => {
             assert!(!truth, "zones find no order for {history:#?}");
-            refute(history, initial, &zones::tell(history, &spans, &evidence));
+            refute(history, initial, &zones::explain(history, &spans, &evidence));
         }
     }
 

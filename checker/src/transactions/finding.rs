@@ -1,6 +1,6 @@
 //! What can be wrong without a cycle.
 
-use super::levels::IsolationLevel;
+use crate::isolation::IsolationLevel;
 use crate::value::Value;
 use crate::verdict::Anomaly;
 

@@ -10,17 +10,17 @@ use super::explain;
 use super::finding::Finding;
 use super::graph::{Graph, kind};
 use super::kind::TransactionKind;
-use super::levels::{IsolationLevel, Ladder};
 use super::order::Order;
 use super::read::{Unreadable, transactions};
 use super::snapshot::{self, Snapshots};
 use super::verify::{Claim, verify};
 use super::visible::{self, Visibility};
 use super::{dependencies, internal, lists};
-use crate::check::Options;
 use crate::engines::{Patience, Stopped};
 use crate::history::History;
+use crate::isolation::{IsolationLevel, Ladder};
 use crate::model::ModelKind;
+use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::{Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict};
 
@@ -72,18 +72,22 @@ fn transactions_of(graph: &Graph, order: &[u32]) -> Vec<u32> {
     nodes.map(|node| graph.transactions[*node as usize]).collect()
 }
 
+/// What decides whether the history is linearizable as the object of some options.
+type Search<'a> = dyn Fn(&Options) -> (Analysis, Option<Certificate>) + 'a;
+
 /// Which levels the history keeps, with a proof for the one that was asked for.
 pub(crate) fn check(
     history: &History,
     kind: TransactionKind,
     options: &Options,
     stop: &(dyn Fn() -> bool + Sync),
+    search: &Search<'_>,
 ) -> (Analysis, Option<Certificate>) {
     let patience = Patience::new(stop);
     let judge = Judge { history, kind, options, patience: &patience };
     match kind {
         TransactionKind::ListAppend => judge.check(),
-        TransactionKind::RwRegister => strict_registers(history, options, stop),
+        TransactionKind::RwRegister => strict_registers(options, search),
     }
 }
 
@@ -324,7 +328,9 @@ impl<'h> Judge<'_, 'h> {
         let claim = Claim { kind: self.kind, level, initial };
         if let Err(error) = verify(self.history, &order, claim, self.patience) {
             let what = match error {
-                crate::verify::VerifyError::Stopped { .. } => "the order found was not verified",
+                crate::verify_error::VerifyError::Stopped { .. } => {
+                    "the order found was not verified"
+                }
                 _ => "the verifier rejects the order found",
             };
             let analysis = self.analysis(Verdict::Unknown, None, vec![format!("{what}: {error}")]);
@@ -391,14 +397,10 @@ fn repeated(read: &Transactions<'_>, two: [u32; 2]) -> String {
 }
 
 /// Strict serializability of registers by search: that they are linearizable as one object.
-fn strict_registers(
-    history: &History,
-    options: &Options,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> (Analysis, Option<Certificate>) {
+fn strict_registers(options: &Options, search: &Search<'_>) -> (Analysis, Option<Certificate>) {
     let asked = options.isolation;
     let options = Options { model: ModelKind::MultiRegister, ..options.clone() };
-    let (mut analysis, certificate) = crate::check::check(history, &options, stop);
+    let (mut analysis, certificate) = search(&options);
     let level = IsolationLevel::StrictSerializable;
     let mut ladder = Ladder::default();
     match analysis.verdict {

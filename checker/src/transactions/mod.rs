@@ -22,7 +22,6 @@ mod graph;
 mod internal;
 mod judge;
 mod kind;
-pub mod levels;
 mod lists;
 mod order;
 mod read;
@@ -32,10 +31,6 @@ mod verify_commits;
 mod verify_snapshots;
 mod visible;
 
-pub use levels::{
-    ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, Keeps, UnknownLevel,
-};
-
 pub(crate) use judge::check;
-pub(crate) use kind::{TransactionKind, told_by};
+pub(crate) use kind::TransactionKind;
 pub(crate) use verify::{Claim, verify_certificate};

@@ -7,6 +7,7 @@ use super::kind::TransactionKind;
 use crate::engines::{Patience, Stopped};
 use crate::event::Function;
 use crate::history::{Action, History, Operation, Outcome, Response};
+use crate::model::micro_operation::{Name, Parts, parts};
 use crate::value::{Value, ValueId};
 
 /// Why transactions cannot be taken out of a history.
@@ -21,51 +22,6 @@ impl From<Stopped> for Unreadable {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
-}
-
-/// The name of a micro-operation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Name {
-    Read,
-    Write,
-    Append,
-    Swap,
-}
-
-/// A micro-operation as it stands in a history: what it does, to what, and its argument or answer.
-type Parts<'h> = (Name, &'h Value, &'h Value);
-
-fn parts(item: &Value) -> Option<Parts<'_>> {
-    const NOTHING: &Value = &Value::Null;
-    let Value::List(parts) = item else { return None };
-    let (name, key, value) = match &**parts {
-        [name, key, value] => (name, key, value),
-        [name, key] => (name, key, NOTHING),
-        _ => return None,
-    };
-    let Value::Text(name) = name else { return None };
-    let name = match &**name {
-        "r" | "read" | "get" => Name::Read,
-        "w" | "write" | "put" => Name::Write,
-        "append" => Name::Append,
-        "cas" => Name::Swap,
-        _ => return None,
-    };
-    Some((name, key, value))
-}
-
-/// Whether a value is a list of micro-operations, and which of them appear: appends, writes.
-pub(crate) fn appearances(value: &Value) -> Option<(bool, bool)> {
-    let Value::List(items) = value else { return None };
-    let (mut appends, mut writes) = (false, false);
-    for item in items.iter() {
-        match parts(item)?.0 {
-            Name::Append => appends = true,
-            Name::Write | Name::Swap => writes = true,
-            Name::Read => {}
-        }
-    }
-    Some((appends, writes))
 }
 
 /// The transactions of `history`. An operation on one key is a transaction of its own.

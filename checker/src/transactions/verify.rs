@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use super::levels::{IsolationLevel, Keeps};
 use crate::engines::{Patience, Stopped};
 use crate::history::{History, Operation, Outcome};
+use crate::isolation::{IsolationLevel, Keeps};
 use crate::value::Value;
 use crate::verdict::Certificate;
-use crate::verify::VerifyError;
+use crate::verify_error::VerifyError;
 
 /// What an order is to prove.
 #[derive(Clone, Copy)]

@@ -5,10 +5,10 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use super::levels::IsolationLevel;
 use super::verify::{Claim, Problem, sessions, wrong};
 use crate::engines::{Patience, Stopped};
 use crate::history::{History, Operation};
+use crate::isolation::IsolationLevel;
 use crate::value::Value;
 
 /// The versions of a key, by the order of commits.

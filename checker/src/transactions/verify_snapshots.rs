@@ -5,12 +5,12 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use super::levels::Keeps;
 use super::verify::{Claim, Problem, Store, sessions, wrong};
 use crate::engines::{Patience, Stopped};
 use crate::history::{History, Operation};
+use crate::isolation::Keeps;
 use crate::value::Value;
-use crate::verify::VerifyError;
+use crate::verify_error::VerifyError;
 
 /// Replays starts and commits, which are the first and the second mention of each operation.
 pub(super) fn verify(

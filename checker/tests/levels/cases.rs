@@ -33,7 +33,7 @@ fn history(steps: &str) -> History {
 
 fn check(history: &History, level: Level) -> Analysis {
     let model = ModelKind::told_by(history).expect("a model");
-    levels::check(history, &Options { model, ..Options::default() }, level, &|| false).0
+    check_level(history, &Options { model, ..Options::default() }, level, &|| false).0
 }
 
 /// Checks every level, and that exactly these are broken.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use partita_checker::EventKind;
-use partita_checker::transactions::IsolationLevel as Level;
+use partita_checker::isolation::IsolationLevel as Level;
 
 use crate::drawn::{Drawn, KEYS, Micro, Transaction};
 

@@ -45,32 +45,11 @@ fn key(name: &str, anomaly: Anomaly, from: f64, until: f64) -> KeyAnalysis {
         impasse: None,
         hint: None,
     };
-    KeyAnalysis {
-        key: Value::from(name),
-        verdict: Verdict::Violation,
-        engine: "zones".to_owned(),
-        operations: 2,
-        reason: None,
-        initial: None,
-        counterexample: Some(Box::new(found)),
-    }
+    KeyAnalysis::violation("zones", 2, found)
 }
 
 fn valid(name: &str) -> KeyAnalysis {
-    let verdict = Verdict::Valid;
-    KeyAnalysis { verdict, counterexample: None, ..key(name, Anomaly::StaleRead, 1.0, 2.0) }
-}
-
-fn analysis(keys: Vec<KeyAnalysis>) -> Analysis {
-    let first = keys.iter().filter_map(|key| key.counterexample.as_deref());
-    let counterexample = first.min_by_key(|found| found.proven_at()).cloned();
-    Analysis {
-        verdict: Verdict::Violation,
-        keys,
-        counterexample,
-        reasons: Vec::new(),
-        isolation: None,
-    }
+    KeyAnalysis::new(Value::from(name), Verdict::Valid, "zones", 2)
 }
 
 fn fault(name: &str, node: &str, from: u64, until: Option<u64>) -> FaultRecord {
@@ -99,7 +78,7 @@ fn keys_are_counted_by_anomaly_and_a_fault_is_named_that_holds_for_each() {
         (0..5).map(|number| key(&format!("k{number}"), Anomaly::StaleRead, 6.0, 6.5)).collect();
     keys.push(key("k5", Anomaly::LostWrite, 7.0, 7.5));
     keys.extend((6..26).map(|number| valid(&format!("k{number}"))));
-    let analysis = analysis(keys);
+    let analysis = Analysis::of_keys(keys);
     let faults = [fault("isolate", "n3", 5, Some(8)), fault("pause", "n1", 1, Some(2))];
     let groups = Groups::of(&analysis, &faults).expect("violations");
     let words = "6 of 26 keys: 5 stale read, 1 lost write; all while n3 was cut off";
@@ -120,19 +99,20 @@ fn all_is_said_only_of_what_holds_for_all() {
         key("d", Anomaly::StaleRead, 7.9, 8.1),
         key("e", Anomaly::StaleRead, 20.0, 21.0),
     ];
-    let groups = Groups::of(&analysis(keys.clone()), &[fault("isolate", "n3", 5, Some(8))]);
+    let groups =
+        Groups::of(&Analysis::of_keys(keys.clone()), &[fault("isolate", "n3", 5, Some(8))]);
     assert_eq!(
         groups.expect("violations").in_words(),
         "5 of 5 keys: stale read; 2 while n3 was cut off, 3 while no fault was in force"
     );
     let open = [fault("leader-from-followers", "n2", 4, None)];
-    let groups = Groups::of(&analysis(keys), &open).expect("violations");
+    let groups = Groups::of(&Analysis::of_keys(keys), &open).expect("violations");
     assert_eq!(groups.in_words(), "5 of 5 keys: stale read; all while n2 was cut off");
 }
 
 #[test]
 fn a_fault_that_did_nothing_or_went_wrong_explains_nothing() {
-    let analysis = analysis(vec![key("a", Anomaly::StaleRead, 6.0, 6.5), valid("b")]);
+    let analysis = Analysis::of_keys(vec![key("a", Anomaly::StaleRead, 6.0, 6.5), valid("b")]);
     let idle = FaultRecord { effects: Vec::new(), ..fault("isolate", "n3", 5, Some(8)) };
     let failed = FaultRecord { error: Some("no".to_owned()), ..fault("pause", "n1", 5, Some(8)) };
     let groups = Groups::of(&analysis, &[idle, failed]).expect("a violation");
@@ -151,7 +131,7 @@ fn a_group_shows_the_key_that_was_proven_first() {
         key("early", Anomaly::LostWrite, 7.0, 7.5),
         key("first", Anomaly::StaleRead, 2.0, 2.5),
     ];
-    let analysis = analysis(keys);
+    let analysis = Analysis::of_keys(keys);
     let groups = Groups::of(&analysis, &[]).expect("violations");
     assert_eq!(groups.groups[0].keys, [Value::from("late"), Value::from("early")]);
     let shown: Vec<_> = groups.others(&analysis).map(|(_, found)| found.key.clone()).collect();
@@ -160,7 +140,7 @@ fn a_group_shows_the_key_that_was_proven_first() {
 
 #[test]
 fn without_a_violation_there_is_nothing_to_count() {
-    let mut analysis = analysis(vec![valid("a")]);
+    let mut analysis = Analysis::of_keys(vec![valid("a")]);
     analysis.verdict = Verdict::Valid;
     assert_eq!(Groups::of(&analysis, &[]), None);
 }

@@ -80,13 +80,7 @@ fn foreign_text_stays_text_on_the_page() {
 
 #[test]
 fn no_history_at_all_proves_nothing() {
-    let none = Analysis {
-        verdict: Verdict::Unknown,
-        keys: Vec::new(),
-        counterexample: None,
-        reasons: vec!["no operation completed: nothing was tested".to_owned()],
-        isolation: None,
-    };
+    let none = Analysis::unknown(vec!["no operation completed: nothing was tested".to_owned()]);
     let file = CheckedHistory { analysis: none, ..checked("empty.jsonl", Vec::new()) };
     assert!(page(vec![file]).contains("nothing was tested"));
 }

@@ -60,7 +60,7 @@ const EDN_LOCK: &str = "{:process 0, :type :invoke, :f :acquire, :value nil}\n\
 /// The page of a history that holds a violation, without its style sheet.
 fn page_of(name: &str, text: &str, model: ModelKind) -> String {
     let history = read(name, text.as_bytes(), &ReadOptions::default()).expect("a history").history;
-    let options = Options { model, ..Options::default() };
+    let options = Options::of(model);
     let (analysis, _) = check(&history, &options, &|| false);
     assert_eq!(analysis.verdict, Verdict::Violation, "{name}");
     let page = page(vec![CheckedHistory {

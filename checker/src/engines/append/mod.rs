@@ -5,17 +5,17 @@
 //! one known content into another: its append is a compare-and-set from the one version to the
 //! other, a put is a write, and a read is a read of the version that its last piece made. What was
 //! appended and is shown by no read came last before a put or the end of the history; it is like a
-//! write of a value that nobody saw, since whatever follows it is another write. Of unknown outcome,
-//! it may as well not have happened. These registers are linearizable exactly if the object is, with
-//! the same order of operations, and [zones] decide on them.
+//! write of a value that was never observed, since whatever follows it is another write. Of unknown
+//! outcome, it may as well not have happened. These registers are linearizable exactly if the
+//! object is, with the same order of operations, and [zones] decide on them.
 //!
 //! Costs what zones cost, besides looking once at every piece of every content that was read.
 //!
 //! Leaves alone, as [`Decision::Inexact`], deletes, empty pieces, pieces that were put or appended
 //! twice, and texts of which one piece begins with another.
 
+mod explanation;
 mod pieces;
-mod story;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ impl Monitored for Append<'_> {
         let versions = match Versions::of(self, spans, &pieces, slots, patience) {
             Ok(versions) => versions,
             Err(Halt::Finding(finding)) => {
-                let found = story::tell(self, history, spans, &pieces, &finding);
+                let found = explanation::explain(self, history, spans, &pieces, &finding);
                 return Decision::Violation(Box::new(found));
             }
             Err(Halt::Stopped) => return Decision::Stopped,
@@ -71,11 +71,11 @@ impl Monitored for Append<'_> {
             }
             zones::Decision::Violation(mut evidence) => {
                 complete(&mut evidence, &versions, &pieces, &places);
-                let mut found = zones::tell(history, &registers, &evidence);
+                let mut found = zones::explain(history, &registers, &evidence);
                 for (member, witness) in evidence.members.iter().zip(&mut found.operations) {
                     if member.as_write {
                         let span = places[member.span as usize];
-                        story::as_put(self, &versions, &pieces, span, witness);
+                        explanation::as_put(self, &versions, &pieces, span, witness);
                     }
                 }
                 Decision::Violation(Box::new(found))

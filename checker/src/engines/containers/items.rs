@@ -78,7 +78,7 @@ pub(super) struct Items {
 /// A violation that shows on a single item. Numbers are spans.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Flaw {
-    /// It took an item that nobody put in.
+    /// It took an item that was never put in.
     FromNowhere { take: u32 },
     /// One item was taken out twice.
     TakenTwice { put: u32, first: u32, second: u32 },

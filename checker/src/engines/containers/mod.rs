@@ -9,10 +9,10 @@
 //! item.
 
 mod cover;
+mod explanation;
 mod items;
 mod queue;
 mod stack;
-mod story;
 mod trees;
 
 use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
@@ -132,8 +132,9 @@ struct Engine {
 /// The items by the invocations of their puts, with takes of unknown outcome assigned to some.
 type GiveOut = fn(&Problem<'_>, &[Deadline]) -> Result<Option<Vec<Item>>, Stopped>;
 
-/// What an attempt to give out takes taught: an item that nobody saw taken stands in others' way
-/// unless it is gone by then. The least that helps those others, not what every order has to obey.
+/// What an attempt to give out takes taught: an item that was never seen taken stands in others'
+/// way unless it is gone by then. The least that helps those others, not what every order has to
+/// obey.
 struct Deadline {
     /// The span that put the item in.
     put: u32,
@@ -159,9 +160,9 @@ impl Engine {
             Ok(order) => Decision::Valid(order),
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
             Err(Obstacle::Stopped) => Decision::Stopped,
-            Err(Obstacle::Finding(finding, unknown)) => {
-                Decision::Violation(Box::new(story::tell(history, spans, &finding, &unknown)))
-            }
+            Err(Obstacle::Finding(finding, unknown)) => Decision::Violation(Box::new(
+                explanation::explain(history, spans, &finding, &unknown),
+            )),
         }
     }
 
@@ -222,8 +223,8 @@ impl From<Stopped> for Obstacle {
 }
 
 impl Problem<'_> {
-    /// An item of those that cannot all be where they are, nobody saw it taken, and when it would
-    /// have to be gone, which is sooner than the take that it was given comes back.
+    /// An item of those that cannot all be where they are, that was never seen taken, and when it
+    /// would have to be gone, which is sooner than the take that it was given comes back.
     fn in_the_way(&self, finding: &Finding) -> Option<Deadline> {
         let (chain, nothing) = match finding {
             Finding::Crossing { chain } => (chain, None),

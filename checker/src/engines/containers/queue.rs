@@ -2,8 +2,8 @@
 //!
 //! An order of the items is an order of their puts and of their takes at once. So an item must come
 //! before another if its put came back before the other's was invoked, or its take did (of one that
-//! nobody took: never). Both are interval orders, so if together they have a cycle, they have one of
-//! two items (Henzinger, Sezgin & Vafeiadis, *Aspect-Oriented Linearizability Proofs*, 2013,
+//! never taken: never). Both are interval orders, so if together they have a cycle, they have one
+//! of two items (Henzinger, Sezgin & Vafeiadis, *Aspect-Oriented Linearizability Proofs*, 2013,
 //! `VOrd`): each cycle alternates between the two orders, and of two pairs of an interval order, the
 //! first of one comes before the second of the other. Without a cycle any order of the items that
 //! keeps to both will do: give every operation, item by item, the earliest point that the ones
@@ -15,12 +15,12 @@
 //! point can be over and done with before it, any other can come after it, and these two kinds never
 //! have to change places. So the points cut the history into parts, each with its own items.
 //!
-//! A put of unknown outcome whose item nobody saw is left out. So is a take of unknown outcome
-//! if all items that were surely put in were seen taken. Otherwise such takes are given out while
-//! the order is made: only when an item stands in the way that nobody was seen to take, and then the
-//! earliest take, to the item whose put came back first. If that leads to an order, there is one. If
-//! there is none even if every such item may be gone since the earliest unknown take, there is none.
-//! In between the engine does not know, and says so.
+//! A put of unknown outcome whose item was never observed is left out. So is a take of unknown
+//! outcome if all items that were surely put in were seen taken. Otherwise such takes are given out
+//! while the order is made: only when an item stands in the way that no take is known to have
+//! taken, and then the earliest take, to the item whose put came back first. If that leads to an
+//! order, there is one. If there is none even if every such item may be gone since the earliest
+//! unknown take, there is none. In between the engine does not know, and says so.
 //!
 //! Costs O(n log n). What is decided is what Abdulla et al., *Efficient Linearizability Monitoring*
 //! (PLDI 2025), and Lee & Mathur, *Efficient Decrease-and-Conquer Linearizability Monitoring*

@@ -1,7 +1,8 @@
 //! Decides whether the history of a stack is linearizable where no value was put in twice.
 //!
-//! An item whose put and take overlap can be pushed and popped at one point, in nobody's way. Every
-//! other surely lies on the stack for a while; these stretches cover the time in *components*.
+//! An item whose put and take overlap can be pushed and popped at one point, without affecting
+//! others. Every other surely lies on the stack for a while; these stretches cover the time in
+//! *components*.
 //!
 //! At a point that no stretch covers the stack may as well be empty: of the items that lie there in
 //! some order of the operations, those that can be popped before the point are popped just before
@@ -15,12 +16,13 @@
 //! just before the component begins, its pop can happen just after it ends. Without that item, what
 //! is left falls into smaller components, and so on.
 //!
-//! A put of unknown outcome whose item nobody saw is left out. So is a take of unknown outcome
-//! if all items that were surely put in were seen taken. Otherwise these takes are given out, the
-//! earliest to the items that have to be gone first. If that leads to an order, there is one. If
-//! there is none even if every such item may be gone since the earliest unknown take, there is none.
-//! In between the items that stood in the way tell which of them has to be gone sooner, and the takes
-//! are given out anew, a few times. If that does not help, the engine does not know, and says so.
+//! A put of unknown outcome whose item was never observed is left out. So is a take of unknown
+//! outcome if all items that were surely put in were seen taken. Otherwise these takes are given
+//! out, the earliest to the items that have to be gone first. If that leads to an order, there is
+//! one. If there is none even if every such item may be gone since the earliest unknown take, there
+//! is none. In between the items that stood in the way tell which of them has to be gone sooner,
+//! and the takes are assigned again, a few times. If that does not help, the engine does not know,
+//! and says so.
 //!
 //! Costs O(n log n): every item is taken out once, and every place between stretches is found once.
 //! Picking one value after the other is the plan of Lee & Mathur, *Efficient Decrease-and-Conquer

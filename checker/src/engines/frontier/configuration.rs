@@ -7,7 +7,7 @@ use super::rules::Rules;
 use super::states::{Interned, Usage, is_within};
 use crate::engines::memory::set_bytes;
 
-/// The state of a configuration whose state nobody will look at before it is overwritten.
+/// The state of a configuration whose state is overwritten before it can be observed.
 pub(super) const DEAD: u32 = u32::MAX;
 
 /// Of how many configurations each newcomer is compared with: beyond, only equals are found.

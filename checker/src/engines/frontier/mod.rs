@@ -75,11 +75,11 @@ mod order;
 mod rules;
 mod snapshots;
 mod states;
+mod successors;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod trail;
-mod views;
 
 use super::wgl::{Cause, Limits, Search, Survey};
 use super::{Patience, Span, Stopped};

@@ -13,7 +13,7 @@ pub(super) struct Rules {
     pub interchange: bool,
     /// Configurations that can do no more than another one are dropped.
     pub dominance: bool,
-    /// States and unknown operations that nobody will look at are forgotten.
+    /// States and unknown operations that nothing will observe are forgotten.
     pub forget: bool,
 }
 

@@ -7,8 +7,8 @@ use super::configuration::{Configuration, Configurations, DEAD};
 use super::layout::{Layout, NONE};
 use super::rules::Rules;
 use super::states::{Interned, UNUSED, Usage, count_of, usage_bytes, with_one_more};
+use super::successors::SuccessorCache;
 use super::trail::{ROOT, Trail};
-use super::views::Views;
 use crate::engines::Span;
 use crate::engines::memory::map_bytes;
 use crate::engines::wgl::{Cause, Limits};
@@ -60,14 +60,14 @@ pub(super) struct Sweep<'a, M: Model, const W: usize> {
     pub layout: &'a Layout,
     /// How to prune.
     pub rules: Rules,
-    /// The states in configurations and views.
+    /// The states in configurations and in the cache.
     pub states: Interned<M::State>,
     /// How often unknown operations were used, in configurations.
     pub usages: Interned<Usage>,
     /// The steps that led to configurations.
     pub trail: Trail,
     /// What is open, as seen from states.
-    pub views: Views<W>,
+    pub successors: SuccessorCache<W>,
     /// The moment that the sweep has come to.
     pub now: Snapshot<W>,
     /// Configurations in which the operation that returns has yet to be ordered, or may be.
@@ -139,7 +139,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             states,
             usages,
             trail: Trail::new(),
-            views: Views::new(layout.slots),
+            successors: SuccessorCache::new(layout.slots),
             now: Snapshot { cursor, frontier, complete: true },
             work: Configurations::new(),
             next: Configurations::new(),
@@ -166,7 +166,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         let slot = self.layout.places[span as usize];
         let fresh = self.invoke_until(self.spans[span as usize].returned);
         self.retire(self.spans[span as usize].returned, limits)?;
-        self.views.begin_round(slot, fresh);
+        self.successors.begin_round(slot, fresh);
         self.free_silent(fresh, limits)?;
         self.sparing = self.frugal && !self.now.cursor.active.is_empty();
         self.explore(span, slot, width, limits)?;
@@ -229,7 +229,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     ///
     /// If a limit was met.
     pub(super) fn poll(&mut self, effort: usize, limits: &Limits<'_>) -> Result<(), Cause> {
-        self.views.rein_in();
+        self.successors.rein_in();
         self.note(effort);
         if self.unasked < EFFORT_PER_POLL {
             return Ok(());
@@ -247,7 +247,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     /// Goes back, or on, to another moment.
     pub(super) fn put_back(&mut self, moment: Snapshot<W>) {
         self.now = moment;
-        self.views.forget();
+        self.successors.forget();
     }
 
     /// Takes in all invocations before `position`. Gives the slots of the completed ones.
@@ -268,7 +268,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
                 let available = &mut cursor.available[place as usize];
                 if *available == 0 {
                     cursor.active.push(place);
-                    self.views.kinds_changed();
+                    self.successors.kinds_changed();
                 }
                 *available += 1;
             }
@@ -289,8 +289,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         }
         for place in 0..self.now.frontier.len() {
             self.poll(LOOK, limits)?;
-            let view = self.refresh(self.now.frontier[place].state);
-            let silent = self.views.get(view).silent.and(&fresh);
+            let entry = self.refresh(self.now.frontier[place].state);
+            let silent = self.successors.get(entry).silent.and(&fresh);
             let configuration = &mut self.now.frontier[place];
             configuration.free = configuration.free.or(&silent).or(&before);
         }
@@ -336,8 +336,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         });
         after.is_none_or(|state| {
             let state = self.intern(&state);
-            let view = self.refresh(state);
-            let silent = self.views.get(view).silent.minus(&self.now.cursor.blind);
+            let entry = self.refresh(state);
+            let silent = self.successors.get(entry).silent.minus(&self.now.cursor.blind);
             !silent.is_empty() || self.is_live(state)
         })
     }
@@ -359,29 +359,29 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     /// Orders one more operation in every way that may lead to `returning` being ordered.
     fn expand(&mut self, from: &Configuration<W>, returning: u32, slot: u32) {
         self.refresh_groups();
-        for number in 0..self.views.groups().len() {
+        for number in 0..self.successors.groups().len() {
             self.expand_blind(from, number, returning, slot);
         }
         if from.state == DEAD {
             return;
         }
         let here = self.refresh(from.state);
-        let moves = self.views.get(here).moves.minus(&from.used);
+        let moves = self.successors.get(here).moves.minus(&from.used);
         let designated = self.designated(from);
         for choice in moves.iter() {
-            let target = self.views.get(here).next[choice as usize];
+            let target = self.successors.get(here).next[choice as usize];
             let must = !from.free.contains(choice);
             let always = choice == slot || (must && Some(choice) != designated);
             if self.is_first(choice, moves, from) && (always || self.is_useful(from, target)) {
                 self.take(from, Choice::Slot(choice), target, returning, slot);
             }
         }
-        for number in 0..self.views.get(here).unknown_moves.len() {
-            let (kind, target) = self.views.get(here).unknown_moves[number];
+        for number in 0..self.successors.get(here).unknown_moves.len() {
+            let (kind, target) = self.successors.get(here).unknown_moves[number];
             let action = self.layout.kinds[kind as usize].call.action;
             let mut same = moves.iter().filter(|&other| {
                 self.open_span(other).call.action == action
-                    && self.views.get(here).next[other as usize] == target
+                    && self.successors.get(here).next[other as usize] == target
             });
             let known = self.rules.interchange && same.next().is_some();
             if !known && self.is_left(from, kind) && self.is_useful(from, target) {
@@ -393,11 +393,11 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
     /// Orders blind writes of one group: the one that must be ordered and returns first, the free
     /// one that returns first, or, if there is neither, one of unknown outcome.
     fn expand_blind(&mut self, from: &Configuration<W>, number: usize, returning: u32, slot: u32) {
-        let target = self.views.groups()[number].target;
+        let target = self.successors.groups()[number].target;
         let useful = self.is_useful(from, target);
         let mut seen = [false; 2];
-        for place in 0..self.views.groups()[number].slots.len() {
-            let choice = self.views.groups()[number].slots[place];
+        for place in 0..self.successors.groups()[number].slots.len() {
+            let choice = self.successors.groups()[number].slots[place];
             if from.used.contains(choice) {
                 continue;
             }
@@ -408,7 +408,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             seen[status] = true;
         }
         let known = self.rules.interchange && seen.contains(&true);
-        if let Some(kind) = self.views.groups()[number].kind
+        if let Some(kind) = self.successors.groups()[number].kind
             && useful
             && !known
             && self.is_left(from, kind)
@@ -444,11 +444,11 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         if !(self.rules.useful && self.rules.burial) {
             return true;
         }
-        let view = self.refresh(target);
-        let view = self.views.get(view);
-        let silent = view.silent.minus(&self.now.cursor.blind).minus(&from.free);
-        !silent.or(&view.moves).minus(&from.used).is_empty()
-            || view.unknown_moves.iter().any(|&(kind, _)| self.is_left(from, kind))
+        let entry = self.refresh(target);
+        let entry = self.successors.get(entry);
+        let silent = entry.silent.minus(&self.now.cursor.blind).minus(&from.free);
+        !silent.or(&entry.moves).minus(&from.used).is_empty()
+            || entry.unknown_moves.iter().any(|&(kind, _)| self.is_left(from, kind))
     }
 
     /// The one operation besides blind writes that a blind write after `from` would hide.
@@ -456,8 +456,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
         if !self.rules.burial || from.state == DEAD {
             return None;
         }
-        let view = self.refresh(from.state);
-        let moves = self.views.get(view).moves.minus(&from.used).minus(&from.free);
+        let entry = self.refresh(from.state);
+        let moves = self.successors.get(entry).moves.minus(&from.used).minus(&from.free);
         moves.iter().min_by_key(|&slot| self.open_span(slot).returned)
     }
 
@@ -492,8 +492,8 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
                 self.layout.kinds[kind as usize].members[count as usize]
             }
         };
-        let view = self.refresh(target);
-        to.free = to.free.or(&self.views.get(view).silent).minus(&to.used);
+        let entry = self.refresh(target);
+        to.free = to.free.or(&self.successors.get(entry).silent).minus(&to.used);
         to.state = target;
         if to.used.contains(slot) {
             to.trail = self.trail.push(from.trail, span, self.now.cursor.round as u32);
@@ -527,7 +527,7 @@ impl<'a, M: Model, const W: usize> Sweep<'a, M, W> {
             + self.usages.bytes()
             + self.trail.bytes()
             + map_bytes(&self.more)
-            + self.views.bytes(self.now.cursor.active.len())
+            + self.successors.bytes(self.now.cursor.active.len())
             + self.now.bytes()
             + self.work.bytes()
             + self.next.bytes()

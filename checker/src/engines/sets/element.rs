@@ -3,8 +3,9 @@
 //! An element that was added once and removed at most once is there from the one to the other. Give
 //! it as little time as what was seen of it allows: from just before the first who saw it there (or
 //! added it) came back, to just after the last who saw it there (or removed it) was invoked. Then
-//! whoever missed it must have a point outside; more time would leave fewer such points. A removal
-//! that does not say whether it found the element may also have come before the addition, in vain.
+//! an operation that missed it must have a point outside; more time would leave fewer such points.
+//! A removal that does not say whether it found the element may also have come before the addition,
+//! in vain.
 //!
 //! With more additions or removals, searches: an element's history is small.
 

@@ -5,7 +5,7 @@
 //! element, and after the last that does not; who saw the element comes after the addition, who
 //! missed it before. Give every operation the earliest point that those before it leave it: the
 //! history is linearizable exactly if that is before its return (and reads show ever more). An
-//! addition of unknown outcome whose element nobody saw is left out.
+//! addition of unknown outcome whose element was never observed is left out.
 //!
 //! Costs O(n log n) besides looking once at every element of every read.
 
@@ -127,8 +127,8 @@ impl Growing<'_> {
         self.set.touch(self.span(place).call).and_then(|touch| self.number(touch.element.0))
     }
 
-    /// Notes who saw what. Finds elements that nobody added, and reads that do not contain each
-    /// other.
+    /// Notes which read saw what. Finds elements that were never added, and reads that do not
+    /// contain each other.
     fn look(&mut self) -> Result<(), Obstacle> {
         for place in 0..self.spans.len() as u32 {
             self.patience.step()?;

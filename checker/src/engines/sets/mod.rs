@@ -12,8 +12,8 @@
 //! or to which an element is added twice, and elements whose own small search runs out of memory.
 
 mod element;
+mod explanation;
 mod growing;
-mod story;
 
 use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
 use crate::history::{Action, History};
@@ -51,7 +51,7 @@ impl Monitored for Set<'_> {
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
             Err(Obstacle::Stopped) => Decision::Stopped,
             Err(Obstacle::Finding(finding)) => {
-                Decision::Violation(Box::new(story::tell(self, history, spans, &finding)))
+                Decision::Violation(Box::new(explanation::explain(self, history, spans, &finding)))
             }
         }
     }
@@ -105,9 +105,9 @@ struct Finding {
     fault: Fault,
 }
 
-/// What is told of it.
+/// Its explanation.
 enum Fault {
-    /// It saw an element that nobody added.
+    /// It saw an element that was never added.
     FromNowhere { observer: u32 },
     /// A read that shows an element more than once.
     Repeated { read: u32 },

@@ -19,10 +19,13 @@
 //! not a small one.
 
 use std::cell::Cell;
+use std::ops::ControlFlow::{self, Continue};
+use std::ops::Range;
 
 use super::{Limits, Search};
+use crate::engines::Span;
 use crate::engines::frontier::{self, Locality, Part};
-use crate::engines::{NEVER, Span};
+use crate::engines::reduction::{self, all_but, select};
 use crate::model::Model;
 
 /// How many spans all searches together may hold, of a history of few operations; one of many
@@ -46,8 +49,10 @@ pub(crate) fn minimise<M: Model>(
     if let Some(part) = minimiser.near(spans, proven_at) {
         return part;
     }
-    let part = minimiser.cut(spans, proven_at);
-    let part = minimiser.keep_end(part);
+    let is_violation = |part: &[Span]| minimiser.is_violation(part);
+    let part = reduction::cut(model, spans, proven_at, is_violation);
+    let with_writers = |part: &[Span], kept| minimiser.with_writers(part, kept).map_continue(Some);
+    let part = reduction::keep_end(part, with_writers, is_violation);
     let part = minimiser.leave_out(part);
     let (part, relaxed) = minimiser.relax(part);
     if relaxed { minimiser.leave_out(part) } else { part }
@@ -155,66 +160,16 @@ impl<M: Model> Minimiser<'_, M> {
         full
     }
 
-    /// The spans as they were when the proof was complete. What was open then and had no effect is
-    /// left out; of the rest that was open, the outcome was unknown.
-    fn cut(&self, spans: &[Span], proven_at: u64) -> Vec<Span> {
-        let mut part = Vec::new();
-        for span in spans.iter().filter(|span| span.invoked < proven_at) {
-            let mut span = *span;
-            if span.returned > proven_at {
-                if self.model.is_pure(span.call) {
-                    continue;
-                }
-                span.returned = NEVER;
-                span.call.response = None;
+    fn leave_out(&self, part: Vec<Span>) -> Vec<Span> {
+        let without = |part: &[Span], gone: Range<usize>| {
+            let kept = self.without_observers(part, all_but(gone, part.len()))?;
+            if self.is_over() {
+                ControlFlow::Break(())
+            } else {
+                Continue(Some(select(part, &kept)))
             }
-            part.push(span);
-        }
-        // A model whose calls do more without a response than with one could accept this.
-        if self.is_violation(&part) { part } else { spans.to_vec() }
-    }
-
-    /// Keeps the last few operations and all that they rely on; twice as many until that suffices.
-    fn keep_end(&self, part: Vec<Span>) -> Vec<Span> {
-        let mut count = 4;
-        while count < part.len() {
-            let mut kept = vec![false; part.len()];
-            kept[part.len() - count..].fill(true);
-            let Some(kept) = self.with_writers(&part, kept) else { return part };
-            let smaller = select(&part, &kept);
-            if smaller.len() < part.len() && self.is_violation(&smaller) {
-                return smaller;
-            }
-            count *= 2;
-        }
-        part
-    }
-
-    fn leave_out(&self, mut part: Vec<Span>) -> Vec<Span> {
-        let mut size = part.len().div_ceil(2).max(1);
-        loop {
-            let mut shrunk = false;
-            let mut from = 0;
-            while from < part.len() {
-                let mut kept = vec![true; part.len()];
-                kept[from..(from + size).min(part.len())].fill(false);
-                let Some(kept) = self.without_observers(&part, kept) else { return part };
-                let smaller = select(&part, &kept);
-                if self.is_over() {
-                    return part;
-                }
-                if self.is_violation(&smaller) {
-                    part = smaller;
-                    shrunk = true;
-                } else {
-                    from += size;
-                }
-            }
-            if size == 1 && !shrunk {
-                return part;
-            }
-            size = (size / 2).max(1);
-        }
+        };
+        reduction::leave_out(part, without, |part| self.is_violation(part))
     }
 
     /// Relaxes every operation that need not be what it was. Whether there was one.
@@ -236,12 +191,12 @@ impl<M: Model> Minimiser<'_, M> {
         (part, any)
     }
 
-    /// Keeps besides all that an operation kept may rely on. Nothing if told to stop.
-    fn with_writers(&self, part: &[Span], mut kept: Vec<bool>) -> Option<Vec<bool>> {
+    /// Keeps besides all that an operation kept may rely on. `Break` if told to stop.
+    fn with_writers(&self, part: &[Span], mut kept: Vec<bool>) -> ControlFlow<(), Vec<bool>> {
         let mut pending: Vec<usize> = (0..part.len()).filter(|&place| kept[place]).collect();
         while let Some(observer) = pending.pop() {
             if self.is_over() {
-                return None;
+                return ControlFlow::Break(());
             }
             for writer in 0..part.len() {
                 if !kept[writer] && self.model.relies_on(part[observer].call, part[writer].call) {
@@ -250,15 +205,15 @@ impl<M: Model> Minimiser<'_, M> {
                 }
             }
         }
-        Some(kept)
+        Continue(kept)
     }
 
-    /// Leaves out besides all that may rely on an operation left out. Nothing if told to stop.
-    fn without_observers(&self, part: &[Span], mut kept: Vec<bool>) -> Option<Vec<bool>> {
+    /// Leaves out besides all that may rely on an operation left out. `Break` if told to stop.
+    fn without_observers(&self, part: &[Span], mut kept: Vec<bool>) -> ControlFlow<(), Vec<bool>> {
         let mut pending: Vec<usize> = (0..part.len()).filter(|&place| !kept[place]).collect();
         while let Some(writer) = pending.pop() {
             if self.is_over() {
-                return None;
+                return ControlFlow::Break(());
             }
             for observer in 0..part.len() {
                 if kept[observer] && self.model.relies_on(part[observer].call, part[writer].call) {
@@ -267,12 +222,8 @@ impl<M: Model> Minimiser<'_, M> {
                 }
             }
         }
-        Some(kept)
+        Continue(kept)
     }
-}
-
-fn select(part: &[Span], kept: &[bool]) -> Vec<Span> {
-    part.iter().zip(kept).filter(|(_, kept)| **kept).map(|(span, _)| *span).collect()
 }
 
 /// Whether the observer may owe its response to the writer, if nothing comes between them.

@@ -199,7 +199,7 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Computes when blocks begin and end, and that nobody observed a value before its writer was
+    /// Computes when blocks begin and end, and that no value was observed before its writer was
     /// invoked.
     fn measure(&mut self) -> Result<(), Halt> {
         for (place, span) in (0_u32..).zip(self.spans) {

@@ -22,7 +22,7 @@ const PREFIX: usize = 8;
 pub(super) enum Finding {
     /// A compare-and-set did not match although it saw what it expected.
     RefusedItsOwn { cas: u32 },
-    /// It observed a value that nobody wrote.
+    /// It observed a value that was never written.
     FromNowhere { observer: u32 },
     /// Two compare-and-sets replaced the same value.
     SwappedTwice { first: u32, second: u32 },
@@ -36,9 +36,9 @@ pub(super) enum Finding {
     Conflict { one: Zone, other: Zone },
 }
 
-/// What is told of a violation. Numbers are places of spans.
+/// Why it is a violation. Numbers are places of spans.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Story {
+pub(super) enum Explanation {
     RefusedItsOwn {
         cas: u32,
     },
@@ -62,7 +62,7 @@ pub(super) enum Story {
         reader: u32,
         newer: u32,
     },
-    /// `reader` saw the value that `write` had replaced, and nobody ever saw what it wrote.
+    /// `reader` saw the value that `write` had replaced, and what it wrote was never observed.
     Lost {
         reader: u32,
         write: u32,
@@ -81,7 +81,7 @@ pub(crate) struct Evidence {
     pub members: Vec<Member>,
     /// A cycle of what must come before what, as places of spans.
     pub(super) edges: Vec<(u32, u32, Relation)>,
-    pub(super) story: Story,
+    pub(super) explanation: Explanation,
     /// For what is stale: by how many values.
     pub(super) versions: Option<u64>,
 }
@@ -116,7 +116,9 @@ struct Side {
 impl Blocks<'_> {
     pub(super) fn evidence(&self, finding: &Finding) -> Evidence {
         let mut evidence = self.prove_finding(finding);
-        if let Story::Stale { reader, .. } | Story::Lost { reader, .. } = evidence.story {
+        if let Explanation::Stale { reader, .. } | Explanation::Lost { reader, .. } =
+            evidence.explanation
+        {
             evidence.versions = Some(self.newer_versions(reader));
         }
         evidence
@@ -143,24 +145,24 @@ impl Blocks<'_> {
             &Finding::RefusedItsOwn { cas } => Evidence {
                 members: vec![Member { span: cas, as_write: false }],
                 edges: Vec::new(),
-                story: Story::RefusedItsOwn { cas },
+                explanation: Explanation::RefusedItsOwn { cas },
                 versions: None,
             },
             &Finding::FromNowhere { observer } => {
-                self.prove(vec![observer], Vec::new(), Story::FromNowhere { observer })
+                self.prove(vec![observer], Vec::new(), Explanation::FromNowhere { observer })
             }
             &Finding::SwappedTwice { first, second } => {
                 let edges = vec![
                     (first, second, Relation::OverwrittenBefore),
                     (second, first, Relation::OverwrittenBefore),
                 ];
-                self.prove(vec![first, second], edges, Story::SwappedTwice { first, second })
+                self.prove(vec![first, second], edges, Explanation::SwappedTwice { first, second })
             }
             Finding::Circle { swaps } => {
                 let following = swaps.iter().cycle().skip(1);
                 let edges = swaps.iter().zip(following);
                 let edges = edges.map(|(&a, &b)| (a, b, Relation::ReadsFrom)).collect();
-                self.prove(swaps.clone(), edges, Story::Circle { swaps: swaps.clone() })
+                self.prove(swaps.clone(), edges, Explanation::Circle { swaps: swaps.clone() })
             }
             &Finding::BeforeItsWriter { writer, observer } => {
                 self.future(writer, observer, Vec::new())
@@ -181,7 +183,7 @@ impl Blocks<'_> {
         let mut edges: Vec<_> =
             path.windows(2).map(|pair| (pair[0], pair[1], Relation::ReadsFrom)).collect();
         edges.push((observer, writer, Relation::RealTime));
-        self.prove(path.split_off(1), edges, Story::Future { writer, observer })
+        self.prove(path.split_off(1), edges, Explanation::Future { writer, observer })
     }
 
     /// Some operation of `number` came back before one of an earlier block was invoked: takes the
@@ -208,7 +210,7 @@ impl Blocks<'_> {
         edges.push((early, late, Relation::RealTime));
         let mut core = links;
         core.extend([late, early]);
-        self.prove(core, edges, Story::Stale { reader: late, newer: early })
+        self.prove(core, edges, Explanation::Stale { reader: late, newer: early })
     }
 
     fn conflict(&self, one: Zone, other: Zone) -> Evidence {
@@ -224,10 +226,10 @@ impl Blocks<'_> {
             _ => self.span(old.late).invoked < self.span(new.late).invoked,
         };
         let (old, new) = if swap { (new, old) } else { (old, new) };
-        self.tell_conflict(&old, &new)
+        self.explain_conflict(&old, &new)
     }
 
-    fn tell_conflict(&self, old: &Side, new: &Side) -> Evidence {
+    fn explain_conflict(&self, old: &Side, new: &Side) -> Evidence {
         let (reader, newer) = (old.late, new.early.expect("the newer chain was written"));
         let writer = self.block(self.home[newer as usize]).writer;
         let mut edges = vec![(reader, writer, Relation::OverwrittenBefore)];
@@ -249,18 +251,18 @@ impl Blocks<'_> {
         }
         let first_writers = [old, new].map(|side| self.block(side.blocks[0]).writer);
         core.retain(|&span| span != NONE);
-        let story = self.conflict_story(old, new, reader, newer, writer);
-        self.prove_from(core, &first_writers, edges, story)
+        let explanation = self.conflict_explanation(old, new, reader, newer, writer);
+        self.prove_from(core, &first_writers, edges, explanation)
     }
 
-    fn conflict_story(
+    fn conflict_explanation(
         &self,
         old: &Side,
         new: &Side,
         reader: u32,
         newer: u32,
         writer: u32,
-    ) -> Story {
+    ) -> Explanation {
         // Had the newer chain begun only after the older one was there?
         let seen_old = old.early.map_or(0, |span| self.span(span).returned);
         let began = [newer, writer].into_iter().chain([self.block(new.blocks[0]).writer]);
@@ -269,10 +271,12 @@ impl Blocks<'_> {
         let home = self.block(self.home[newer as usize]);
         match old.early {
             Some(early) if !replaced => {
-                Story::Contradiction { one: [early, new.late], other: [newer, reader] }
+                Explanation::Contradiction { one: [early, new.late], other: [newer, reader] }
             }
-            _ if newer == writer && home.seen_by == NONE => Story::Lost { reader, write: writer },
-            _ => Story::Stale { reader, newer },
+            _ if newer == writer && home.seen_by == NONE => {
+                Explanation::Lost { reader, write: writer }
+            }
+            _ => Explanation::Stale { reader, newer },
         }
     }
 
@@ -326,8 +330,13 @@ impl Blocks<'_> {
             .map(|(place, _)| place)
     }
 
-    fn prove(&self, core: Vec<u32>, edges: Vec<(u32, u32, Relation)>, story: Story) -> Evidence {
-        self.prove_from(core, &[], edges, story)
+    fn prove(
+        &self,
+        core: Vec<u32>,
+        edges: Vec<(u32, u32, Relation)>,
+        explanation: Explanation,
+    ) -> Evidence {
+        self.prove_from(core, &[], edges, explanation)
     }
 
     /// Closes `core` as the module describes. Of the `cuttable` among it only what they wrote
@@ -337,7 +346,7 @@ impl Blocks<'_> {
         mut core: Vec<u32>,
         cuttable: &[u32],
         edges: Vec<(u32, u32, Relation)>,
-        story: Story,
+        explanation: Explanation,
     ) -> Evidence {
         let boundary: Vec<u32> =
             core.iter().copied().filter(|span| cuttable.contains(span)).collect();
@@ -361,7 +370,7 @@ impl Blocks<'_> {
             }
         }
         let members = members.into_iter().map(|(span, as_write)| Member { span, as_write });
-        Evidence { members: members.collect(), edges, story, versions: None }
+        Evidence { members: members.collect(), edges, explanation, versions: None }
     }
 
     /// Adds a writer with the compare-and-sets that lead to it, or without if these are many.

@@ -18,11 +18,11 @@
 mod blocks;
 mod chains;
 mod evidence;
-mod story;
+mod explanation;
 
 pub(crate) use super::slots::Slots;
 pub(crate) use evidence::{Evidence, Member};
-pub(crate) use story::tell;
+pub(crate) use explanation::explain;
 
 use super::{Patience, Span};
 use crate::model::Register;

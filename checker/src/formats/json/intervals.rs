@@ -10,7 +10,7 @@
 //! with one that names an error, may have happened at any time since its start. A client may go
 //! on after it; it does so as another process. Of a start and an end at one time, the start is
 //! taken to be the earlier, as Porcupine takes it: such operations overlap, so that no order is
-//! claimed that nobody saw. That holds between the operations of one client as well.
+//! claimed that was never observed. That holds between the operations of one client as well.
 //!
 //! Times are integers, taken to be nanoseconds, or numbers with fractions, taken to be seconds:
 //! whichever, only their order counts, and one fraction makes all of them seconds.
@@ -28,7 +28,7 @@ use super::names::Name;
 use super::number;
 use super::syntax::{Fault, Form};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
-use crate::levels::Level;
+use crate::event::Level;
 use crate::value::Value;
 
 /// One billionth of what a time without unit counts.
@@ -61,7 +61,7 @@ pub(super) struct Operation {
     pub(super) level: Option<Level>,
     start: Time,
     end: Option<Time>,
-    /// Whether it has an end and yet nobody knows how it ended.
+    /// Whether it has an end and an unknown outcome.
     erred: bool,
     /// Whether its output may say something that is not looked at.
     unread: bool,

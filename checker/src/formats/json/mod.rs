@@ -40,7 +40,7 @@ use super::jsonl::plain;
 use super::reading::{Cut, DecidedBy, Decision, Reading, Severity};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
-use crate::levels::Level;
+use crate::event::Level;
 use crate::value::Value;
 
 /// Reads the history in the file that is called `name`.

@@ -39,7 +39,7 @@ use super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::{Format, tuples};
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
-use crate::levels::Level;
+use crate::event::Level;
 use crate::value::Value;
 
 /// An event as far as its own line tells what it means.

@@ -13,31 +13,27 @@ pub(crate) fn analysis(plan: &Plan, history: &mut History) -> Analysis {
         Finding::StaleRead => Some(stale_read(history)),
         Finding::Contradiction => Some(contradiction()),
     };
-    let guilty = counterexample.as_ref().map(|found: &Counterexample| found.key.clone());
-    let keys = history.keys().iter().enumerate().map(|(id, key)| KeyAnalysis {
-        key: key.clone(),
-        verdict: if guilty.as_ref() == Some(key) { Verdict::Violation } else { Verdict::Valid },
-        engine: "zones".into(),
-        operations: history
+    let keys = history.keys().iter().enumerate().map(|(id, key)| {
+        let operations = history
             .operations()
             .iter()
             .filter(|operation| operation.key.0 as usize == id)
             .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
-            .count(),
-        reason: None,
-        initial: None,
-        counterexample: counterexample
-            .as_ref()
-            .filter(|found| found.key == *key)
-            .map(|found| Box::new(found.clone())),
+            .count();
+        match &counterexample {
+            Some(found) if found.key == *key => {
+                KeyAnalysis::violation("zones", operations, found.clone())
+            }
+            _ => KeyAnalysis::new(key.clone(), Verdict::Valid, "zones", operations),
+        }
     });
-    Analysis {
-        verdict: if guilty.is_some() { Verdict::Violation } else { Verdict::Valid },
-        keys: keys.collect(),
-        counterexample,
-        reasons: Vec::new(),
-        isolation: None,
+    let mut analysis = Analysis::of_keys(keys.collect());
+    // A contradiction is drawn on a key of its own.
+    if let Some(found) = counterexample {
+        analysis.verdict = Verdict::Violation;
+        analysis.counterexample = Some(found);
     }
+    analysis
 }
 
 /// The history with each event as `change` leaves it.

@@ -6,7 +6,7 @@
 use super::pieces::{NONE, Pieces, beginning};
 use super::versions::{Finding, Versions};
 
-use crate::engines::narrator::Narrator;
+use crate::engines::phrases::Phrases;
 use crate::engines::{Patience, Span, counterexample};
 use crate::event::Function;
 use crate::history::{History, Response};
@@ -15,29 +15,29 @@ use crate::value::Value;
 use crate::verdict::{Anomaly, Counterexample, Relation, Witness};
 use crate::words::{around, brief, capital};
 
-pub(super) fn tell(
+pub(super) fn explain(
     model: &Append<'_>,
     history: &History,
     spans: &[Span],
     pieces: &Pieces<'_>,
     finding: &Finding,
 ) -> Counterexample {
-    let teller = Teller { model, pieces, narrator: Narrator::new(history, spans) };
-    let proof = teller.proof(finding);
-    let words = teller.words(finding);
+    let explainer = Explainer { model, pieces, phrases: Phrases::new(history, spans) };
+    let proof = explainer.proof(finding);
+    let words = explainer.words(finding);
     let mut found = counterexample::of(history, spans, &proof.members, &proof.cycle, words);
     for (place, content) in proof.puts {
-        let index = teller.narrator.operation(place).invoked.position;
+        let index = explainer.phrases.operation(place).invoked.position;
         let witness = found.operations.iter_mut().find(|witness| witness.index == index);
         show_as_put(witness.expect("a put is a member"), content);
     }
     found
 }
 
-struct Teller<'a> {
+struct Explainer<'a> {
     model: &'a Append<'a>,
     pieces: &'a Pieces<'a>,
-    narrator: Narrator<'a>,
+    phrases: Phrases<'a>,
 }
 
 /// What proves a violation, by places of spans.
@@ -49,9 +49,9 @@ struct Proof {
     cycle: Vec<(u32, u32, Relation)>,
 }
 
-impl Teller<'_> {
+impl Explainer<'_> {
     fn content(&self, read: u32) -> &Value {
-        match self.narrator.spans[read as usize].call.response {
+        match self.phrases.spans[read as usize].call.response {
             Some(Response::Value(content)) => self.model.value(content),
             _ => &Value::Null,
         }
@@ -139,8 +139,8 @@ impl Teller<'_> {
 
     /// "process 3 (via n1) read […, 1, 2, …] from key k1", so that one sees where the piece stands.
     fn saw_around(&self, read: u32, piece: u32) -> String {
-        let narrator = &self.narrator;
-        let place = match narrator.key {
+        let phrases = &self.phrases;
+        let place = match phrases.key {
             Value::Null => String::new(),
             key => format!(" from key {}", key.in_words()),
         };
@@ -152,17 +152,17 @@ impl Teller<'_> {
             }
             _ => 0,
         };
-        format!("{} read {}{place}", narrator.who(read), around(content, at))
+        format!("{} read {}{place}", phrases.who(read), around(content, at))
     }
 
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
-        let narrator = &self.narrator;
+        let phrases = &self.phrases;
         let saw = |read: u32| {
-            let place = match narrator.key {
+            let place = match phrases.key {
                 Value::Null => String::new(),
                 key => format!(" from key {}", key.in_words()),
             };
-            format!("{} read {}{place}", narrator.who(read), brief(self.content(read)))
+            format!("{} read {}{place}", phrases.who(read), brief(self.content(read)))
         };
         let name = |piece: u32| brief(self.model.value(self.pieces.get(piece).value));
         match *finding {
@@ -172,7 +172,7 @@ impl Teller<'_> {
                     "{} at {}, which nothing that was put and appended can make: a value from \
                      nowhere.",
                     capital(&saw(read)),
-                    narrator.until(read),
+                    phrases.until(read),
                 ),
             ),
             Finding::Twice { read, piece } => (
@@ -181,9 +181,9 @@ impl Teller<'_> {
                     "{} at {}, which shows {} twice, but it was added only once, by {}: applied \
                      twice.",
                     capital(&saw(read)),
-                    narrator.until(read),
+                    phrases.until(read),
                     name(piece),
-                    narrator.who(self.pieces.get(piece).span),
+                    phrases.who(self.pieces.get(piece).span),
                 ),
             ),
             Finding::Disagreement { one, other, piece } => (

@@ -1,4 +1,4 @@
-//! What the operations at work mean in a state: computed once per state and return, and only for
+//! The successors of states under the open operations: computed once per state and return, and only for
 //! what changed since.
 
 use rustc_hash::FxHashMap;
@@ -14,15 +14,15 @@ use crate::engines::{Patience, Stopped};
 use crate::history::Action;
 use crate::model::Model;
 
-/// To say what one operation at work means in a state, in looks at a span.
+/// What it costs to compute one successor, in looks at a span.
 const REFRESH: usize = 8;
-/// How many states are kept in view; states that were left stay until there are more.
-const MOST_VIEWS: usize = 256;
+/// How many states the cache holds before it is emptied.
+const MOST_ENTRIES: usize = 256;
 /// How many are within one round, where many are looked at again.
 const MOST_IN_A_ROUND: usize = 1 << 12;
 
-/// The operations at work, seen from one state.
-pub(super) struct View<const W: usize> {
+/// What the open operations do in one state.
+pub(super) struct Successors<const W: usize> {
     /// For which round this was last brought up to date.
     round: u64,
     /// Per slot the span that `next` is about.
@@ -38,8 +38,8 @@ pub(super) struct View<const W: usize> {
     /// For which choice of kinds that is.
     kinds: u64,
     live: Option<bool>,
-    /// A span at which somebody looked at the state; it may lie in the past.
-    looker: usize,
+    /// A span that observes the state; it may lie in the past.
+    observer: usize,
 }
 
 /// Open blind writes that do the same.
@@ -53,10 +53,11 @@ pub(super) struct Group {
     pub kind: Option<u32>,
 }
 
-pub(super) struct Views<const W: usize> {
+/// The successors of all states of a round.
+pub(super) struct SuccessorCache<const W: usize> {
     numbers: FxHashMap<u32, usize>,
-    views: Vec<View<W>>,
-    /// How many of the views are in use; the rest are kept for their memory.
+    entries: Vec<Successors<W>>,
+    /// How many of the entries are in use; the rest are kept for their memory.
     count: usize,
     groups: Vec<Group>,
     groups_of: u64,
@@ -69,14 +70,14 @@ pub(super) struct Views<const W: usize> {
     changed: Bits<W>,
 }
 
-/// The view from [`DEAD`]: whoever looks does not find out.
+/// The entry of [`DEAD`], in which no operation is legal.
 const FROM_DEAD: usize = 0;
 
-impl<const W: usize> Views<W> {
+impl<const W: usize> SuccessorCache<W> {
     pub(super) fn new(slots: usize) -> Self {
-        let mut views = Self {
+        let mut cache = Self {
             numbers: FxHashMap::default(),
-            views: Vec::new(),
+            entries: Vec::new(),
             count: 0,
             groups: Vec::new(),
             groups_of: 0,
@@ -86,11 +87,11 @@ impl<const W: usize> Views<W> {
             returning: NONE,
             changed: Bits::EMPTY,
         };
-        views.open(DEAD);
-        views
+        cache.open(DEAD);
+        cache
     }
 
-    /// Makes all views stale. `returning` is the slot of the operation that returns, `fresh` are
+    /// Makes all entries stale. `returning` is the slot of the operation that returns, `fresh` are
     /// those of operations invoked since the last return.
     pub(super) fn begin_round(&mut self, returning: u32, mut fresh: Bits<W>) {
         self.round += 1;
@@ -99,22 +100,22 @@ impl<const W: usize> Views<W> {
         }
         self.changed = fresh;
         self.returning = returning;
-        if self.count > MOST_VIEWS {
+        if self.count > MOST_ENTRIES {
             self.forget();
         }
     }
 
-    /// Gives up all views if there are very many. What [`Sweep::refresh`] said holds no more then.
+    /// Empties the cache if it has very many entries. Numbers from [`Sweep::refresh`] are void then.
     pub(super) fn rein_in(&mut self) {
         if self.count > MOST_IN_A_ROUND {
             self.forget();
         }
     }
 
-    /// Bytes that the views take, of which each sees `kinds` of unknown operations at most.
+    /// Bytes that the cache takes, with `kinds` of unknown operations at most.
     pub(super) fn bytes(&self, kinds: usize) -> usize {
         let tables = self.slots * 2 * size_of::<u32>() + kinds * size_of::<(u32, u32)>();
-        self.views.len() * (size_of::<View<W>>() + tables + 3 * ALLOCATION)
+        self.entries.len() * (size_of::<Successors<W>>() + tables + 3 * ALLOCATION)
             + map_bytes(&self.numbers)
     }
 
@@ -123,7 +124,7 @@ impl<const W: usize> Views<W> {
         self.kinds += 1;
     }
 
-    /// Gives up all views, as states may have got new numbers.
+    /// Empties the cache, as states may have new numbers.
     pub(super) fn forget(&mut self) {
         self.kinds += 1;
         self.numbers.clear();
@@ -135,7 +136,7 @@ impl<const W: usize> Views<W> {
         let number = self.count;
         self.count += 1;
         self.numbers.insert(state, number);
-        let view = View {
+        let entry = Successors {
             round: 0,
             spans: vec![NONE; self.slots],
             next: vec![NONE; self.slots],
@@ -144,17 +145,17 @@ impl<const W: usize> Views<W> {
             unknown_moves: Vec::new(),
             kinds: 0,
             live: None,
-            looker: 0,
+            observer: 0,
         };
-        match self.views.get_mut(number) {
-            Some(old) => *old = view,
-            None => self.views.push(view),
+        match self.entries.get_mut(number) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
         }
         number
     }
 
-    pub(super) fn get(&self, number: usize) -> &View<W> {
-        &self.views[number]
+    pub(super) fn get(&self, number: usize) -> &Successors<W> {
+        &self.entries[number]
     }
 
     pub(super) fn groups(&self) -> &[Group] {
@@ -163,38 +164,38 @@ impl<const W: usize> Views<W> {
 }
 
 impl<M: Model, const W: usize> Sweep<'_, M, W> {
-    /// The number of the view from `state`, up to date.
+    /// The number of the entry of `state`, up to date.
     pub(super) fn refresh(&mut self, state: u32) -> usize {
         if state == DEAD {
             return FROM_DEAD;
         }
-        let known = self.views.numbers.get(&state).copied();
-        let number = known.unwrap_or_else(|| self.views.open(state));
-        if self.views.views[number].round == self.views.round {
+        let known = self.successors.numbers.get(&state).copied();
+        let number = known.unwrap_or_else(|| self.successors.open(state));
+        if self.successors.entries[number].round == self.successors.round {
             return number;
         }
-        if self.views.views[number].round + 1 == self.views.round {
-            for slot in self.views.changed.iter() {
+        if self.successors.entries[number].round + 1 == self.successors.round {
+            for slot in self.successors.changed.iter() {
                 self.refresh_slot(number, state, slot);
             }
         } else {
             for slot in 0..self.now.cursor.open.len() {
-                if self.now.cursor.open[slot] != self.views.views[number].spans[slot] {
+                if self.now.cursor.open[slot] != self.successors.entries[number].spans[slot] {
                     self.refresh_slot(number, state, slot as u32);
                 }
             }
         }
-        if self.views.views[number].kinds != self.views.kinds {
+        if self.successors.entries[number].kinds != self.successors.kinds {
             self.refresh_unknown(number, state);
         }
-        let view = &mut self.views.views[number];
-        view.round = self.views.round;
-        view.live = None;
+        let entry = &mut self.successors.entries[number];
+        entry.round = self.successors.round;
+        entry.live = None;
         number
     }
 
     fn refresh_unknown(&mut self, number: usize, state: u32) {
-        let mut unknown = std::mem::take(&mut self.views.views[number].unknown_moves);
+        let mut unknown = std::mem::take(&mut self.successors.entries[number].unknown_moves);
         unknown.clear();
         for place in 0..self.now.cursor.active.len() {
             let kind = self.now.cursor.active[place];
@@ -206,9 +207,9 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
                 unknown.extend(after.filter(|&after| after != state).map(|after| (kind, after)));
             }
         }
-        let view = &mut self.views.views[number];
-        view.unknown_moves = unknown;
-        view.kinds = self.views.kinds;
+        let entry = &mut self.successors.entries[number];
+        entry.unknown_moves = unknown;
+        entry.kinds = self.successors.kinds;
     }
 
     fn refresh_slot(&mut self, number: usize, state: u32, slot: u32) {
@@ -218,47 +219,47 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             .then(|| self.model.step(self.states.get(state), self.spans[span as usize].call))
             .flatten()
             .map(|after| self.intern(&after));
-        let view = &mut self.views.views[number];
-        view.spans[slot as usize] = span;
-        view.next[slot as usize] = after.unwrap_or(NONE);
-        view.silent.remove(slot);
-        view.moves.remove(slot);
+        let entry = &mut self.successors.entries[number];
+        entry.spans[slot as usize] = span;
+        entry.next[slot as usize] = after.unwrap_or(NONE);
+        entry.silent.remove(slot);
+        entry.moves.remove(slot);
         let Some(after) = after else { return };
         if after == state && self.rules.silent {
-            view.silent.insert(slot);
+            entry.silent.insert(slot);
         } else if !self.layout.blind[span as usize] {
-            view.moves.insert(slot);
+            entry.moves.insert(slot);
         }
     }
 
-    /// Whether anybody may look at `state` after the return at hand, before it must have been
+    /// Whether an operation may observe `state` after the current return, before it must have been
     /// overwritten. False is certain.
     pub(super) fn is_live(&mut self, state: u32) -> bool {
         if !self.rules.forget {
             return true;
         }
         let number = self.refresh(state);
-        let view = &self.views.views[number];
-        if let Some(live) = view.live {
+        let entry = &self.successors.entries[number];
+        if let Some(live) = entry.live {
             return live;
         }
-        let mut at_work = view.moves;
-        if self.views.returning != NONE {
-            at_work.remove(self.views.returning);
+        let mut at_work = entry.moves;
+        if self.successors.returning != NONE {
+            at_work.remove(self.successors.returning);
         }
         let live = !at_work.is_empty()
-            || !view.unknown_moves.is_empty()
-            || self.will_be_looked_at(state, number);
-        self.views.views[number].live = Some(live);
+            || !entry.unknown_moves.is_empty()
+            || self.will_be_observed(state, number);
+        self.successors.entries[number].live = Some(live);
         live
     }
 
-    /// Whether an operation yet to be invoked may look at `state`. All invoked after `horizon` come
+    /// Whether an operation yet to be invoked may observe `state`. All invoked after `horizon` come
     /// after a blind write that is invoked after now.
-    fn will_be_looked_at(&mut self, state: u32, number: usize) -> bool {
+    fn will_be_observed(&mut self, state: u32, number: usize) -> bool {
         let first = self.now.cursor.invoked;
         let horizon = self.layout.horizon[first];
-        let from = self.views.views[number].looker.max(first);
+        let from = self.successors.entries[number].observer.max(first);
         let mut place = from;
         while let Some(span) = self.spans.get(place)
             && span.invoked < horizon
@@ -268,22 +269,22 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
                 considered.then(|| self.model.step(self.states.get(state), span.call)).flatten();
             if after.is_some_and(|it| span.is_completed() || it != *self.states.get(state)) {
                 self.note(place - from);
-                self.views.views[number].looker = place;
+                self.successors.entries[number].observer = place;
                 return true;
             }
             place += 1;
         }
         self.note(place - from);
-        self.views.views[number].looker = place;
+        self.successors.entries[number].observer = place;
         false
     }
 
     /// Brings the groups of open blind writes up to date.
     pub(super) fn refresh_groups(&mut self) {
-        if self.views.groups_of == self.views.round {
+        if self.successors.groups_of == self.successors.round {
             return;
         }
-        self.views.groups_of = self.views.round;
+        self.successors.groups_of = self.successors.round;
         let mut groups: Vec<Group> = Vec::new();
         let mut blind: Vec<u32> = self.now.cursor.blind.iter().collect();
         blind.sort_unstable_by_key(|&slot| {
@@ -300,7 +301,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
                 self.group(&mut groups, call).kind = Some(kind);
             }
         }
-        self.views.groups = groups;
+        self.successors.groups = groups;
     }
 
     fn group<'g>(&mut self, groups: &'g mut Vec<Group>, call: crate::model::Call) -> &'g mut Group {
@@ -314,7 +315,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         &mut groups[number]
     }
 
-    /// Forgets how often unknown operations were used at which nobody looks after `position`.
+    /// Forgets the uses of unknown operations that nothing asks for after `position`.
     ///
     /// # Errors
     ///
@@ -327,7 +328,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             return Ok(());
         }
         cursor.active.retain(|&kind| !is_over(kind));
-        self.views.kinds_changed();
+        self.successors.kinds_changed();
         for place in 0..self.now.frontier.len() {
             self.poll(LOOK, limits)?;
             let configuration = &mut self.now.frontier[place];
@@ -360,7 +361,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         self.states.retain(states, patience)?;
         self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]), patience)?;
         self.trail.reclaim(kept.into_iter().map(|it| &mut it.trail), patience)?;
-        self.views.forget();
+        self.successors.forget();
         self.more.clear();
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::items::{Flaw, Item, NONE};
-use crate::engines::narrator::Narrator;
+use crate::engines::phrases::Phrases;
 use crate::engines::{Span, counterexample};
 use crate::event::Function;
 use crate::history::{Action, History};
@@ -11,14 +11,14 @@ use crate::words::capital;
 
 /// The counterexample that `finding` on `spans` of `history` amounts to, with the takes of `unknown`
 /// outcome that belong to it.
-pub(super) fn tell(
+pub(super) fn explain(
     history: &History,
     spans: &[Span],
     finding: &Finding,
     unknown: &[u32],
 ) -> Counterexample {
-    let teller = Teller { narrator: Narrator::new(history, spans) };
-    let (anomaly, sentence) = teller.words(finding);
+    let explainer = Explainer { phrases: Phrases::new(history, spans) };
+    let (anomaly, sentence) = explainer.words(finding);
     let mut members = members(finding);
     members.extend(unknown);
     counterexample::of(history, spans, &members, &cycle(finding), (anomaly, sentence))
@@ -74,11 +74,11 @@ fn cycle(finding: &Finding) -> Vec<(u32, u32, Relation)> {
     }
 }
 
-struct Teller<'a> {
-    narrator: Narrator<'a>,
+struct Explainer<'a> {
+    phrases: Phrases<'a>,
 }
 
-impl Teller<'_> {
+impl Explainer<'_> {
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
         match finding {
             Finding::Flaw(Flaw::FromNowhere { take }) => {
@@ -110,20 +110,20 @@ impl Teller<'_> {
     }
 
     fn is_queue(&self) -> bool {
-        let action = self.narrator.spans[0].call.action;
+        let action = self.phrases.spans[0].call.action;
         matches!(action, Action::Other(Function::Enqueue | Function::Dequeue, _))
     }
 
     fn object(&self) -> String {
-        self.narrator.object(if self.is_queue() { "queue" } else { "stack" })
+        self.phrases.object(if self.is_queue() { "queue" } else { "stack" })
     }
 
     fn taken_from_nowhere(&self, take: u32) -> String {
-        let Narrator { history, .. } = self.narrator;
+        let Phrases { history, .. } = self.phrases;
         let (done, to_do) =
             if self.is_queue() { ("enqueued", "enqueue") } else { ("pushed", "push") };
-        let value = self.narrator.answer(take);
-        let key = self.narrator.operation(take).key;
+        let value = self.phrases.answer(take);
+        let key = self.phrases.operation(take).key;
         let failed = history.operations.iter().find(|operation| {
             operation.is_failed()
                 && operation.key == key
@@ -151,54 +151,54 @@ impl Teller<'_> {
         format!(
             "{} and was done at {}, before {} was even asked for at {}: a value from the future.",
             capital(&self.took(take)),
-            self.narrator.until(take),
+            self.phrases.until(take),
             self.the_put(put),
-            self.narrator.from(put),
+            self.phrases.from(put),
         )
     }
 
     fn false_empty(&self, empty: u32, chain: &[Item]) -> String {
-        let who = capital(&self.narrator.who(empty));
+        let who = capital(&self.phrases.who(empty));
         let found = format!(
             "{who} was told at {} that {} was empty",
-            self.narrator.until(empty),
+            self.phrases.until(empty),
             self.object(),
         );
         let [item] = chain else {
             let values: Vec<String> =
-                chain.iter().map(|item| self.narrator.asked(item.put)).collect();
+                chain.iter().map(|item| self.phrases.asked(item.put)).collect();
             return format!(
                 "{found}, but from {} on there was always one of {} in it.",
-                self.narrator.from(empty),
+                self.phrases.from(empty),
                 values.join(", "),
             );
         };
         let put = format!(
             "{} had come back at {}",
             self.the_put(item.put),
-            self.narrator.until(item.put),
+            self.phrases.until(item.put),
         );
         match item.take {
             NONE => format!("{found}, but {put}, and nobody ever took it out: a lost element."),
             take => format!(
                 "{found}, but {put}, and {} was taken out only after that, at {}.",
-                self.narrator.asked(item.put),
-                self.narrator.from(take),
+                self.phrases.asked(item.put),
+                self.phrases.from(take),
             ),
         }
     }
 
     fn overtaken(&self, first: &Item, second: &Item) -> String {
-        let value = self.narrator.asked(first.put);
+        let value = self.phrases.asked(first.put);
         let ahead = format!(
             "{value} had been in {} since {}, before {} was even asked for at {}",
             self.object(),
-            self.narrator.until(first.put),
+            self.phrases.until(first.put),
             self.the_put(second.put),
-            self.narrator.from(second.put),
+            self.phrases.from(second.put),
         );
         let overtook =
-            format!("yet {} by {}", self.took(second.take), self.narrator.until(second.take));
+            format!("yet {} by {}", self.took(second.take), self.phrases.until(second.take));
         match first.take {
             NONE => format!(
                 "{}, {overtook}, and nobody had taken {value} before: it was lost or overtaken.",
@@ -208,13 +208,13 @@ impl Teller<'_> {
                 "{}, {overtook}, before anybody asked for {value}, which {} got only later: out of \
                  order.",
                 capital(&ahead),
-                self.narrator.who(take),
+                self.phrases.who(take),
             ),
         }
     }
 
     fn crossing(&self, chain: &[Item]) -> String {
-        let value = |item: &Item| self.narrator.asked(item.put);
+        let value = |item: &Item| self.phrases.asked(item.put);
         let [below, above] = chain else {
             let values: Vec<String> = chain.iter().map(value).collect();
             return format!(
@@ -224,19 +224,19 @@ impl Teller<'_> {
                 self.object(),
             );
         };
-        let story = format!(
+        let sentence = format!(
             "{} at {}, while {} still lay on top of it, pushed by {} at {}",
             capital(&self.took(below.take)),
-            self.narrator.until(below.take),
+            self.phrases.until(below.take),
             value(above),
-            self.narrator.who(above.put),
-            self.narrator.until(above.put),
+            self.phrases.who(above.put),
+            self.phrases.until(above.put),
         );
         match above.take {
-            NONE => format!("{story} and never popped: out of order."),
+            NONE => format!("{sentence} and never popped: out of order."),
             take => format!(
-                "{story} and popped only later, at {}: out of order.",
-                self.narrator.from(take)
+                "{sentence} and popped only later, at {}: out of order.",
+                self.phrases.from(take)
             ),
         }
     }
@@ -246,8 +246,8 @@ impl Teller<'_> {
         let verb = if self.is_queue() { "dequeued" } else { "popped" };
         format!(
             "{} {verb} {} from {}",
-            self.narrator.who(take),
-            self.narrator.answered(take),
+            self.phrases.who(take),
+            self.phrases.answered(take),
             self.object(),
         )
     }
@@ -255,6 +255,6 @@ impl Teller<'_> {
     /// "the enqueue of 17 by process 3 (via n1)"
     fn the_put(&self, put: u32) -> String {
         let noun = if self.is_queue() { "enqueue" } else { "push" };
-        format!("the {noun} of {} by {}", self.narrator.asked(put), self.narrator.who(put))
+        format!("the {noun} of {} by {}", self.phrases.asked(put), self.phrases.who(put))
     }
 }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::{Fault, Finding};
-use crate::engines::narrator::Narrator;
+use crate::engines::phrases::Phrases;
 use crate::engines::{Span, counterexample};
 use crate::event::Function;
 use crate::history::{Action, History};
@@ -12,14 +12,14 @@ use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Relation};
 use crate::words::{brief, capital};
 
-pub(super) fn tell(
+pub(super) fn explain(
     set: &Set<'_>,
     history: &History,
     spans: &[Span],
     finding: &Finding,
 ) -> Counterexample {
-    let teller = Teller { set, narrator: Narrator::new(history, spans) };
-    let (anomaly, sentence) = teller.words(finding);
+    let explainer = Explainer { set, phrases: Phrases::new(history, spans) };
+    let (anomaly, sentence) = explainer.words(finding);
     let cycle = cycle(&finding.fault);
     counterexample::of(history, spans, &finding.members, &cycle, (anomaly, sentence))
 }
@@ -46,12 +46,12 @@ fn cycle(fault: &Fault) -> Vec<(u32, u32, Relation)> {
     }
 }
 
-struct Teller<'a> {
+struct Explainer<'a> {
     set: &'a Set<'a>,
-    narrator: Narrator<'a>,
+    phrases: Phrases<'a>,
 }
 
-impl Teller<'_> {
+impl Explainer<'_> {
     fn words(&self, finding: &Finding) -> (Anomaly, String) {
         match finding.fault {
             Fault::FromNowhere { observer } => (
@@ -68,9 +68,9 @@ impl Teller<'_> {
                     "{} and was done at {}, before {} was even asked for at {}: a read from the \
                      future.",
                     capital(&self.saw(observer, add)),
-                    self.narrator.until(observer),
+                    self.phrases.until(observer),
                     self.the_change(add),
-                    self.narrator.from(add),
+                    self.phrases.from(add),
                 ),
             ),
             Fault::Missing { add, observer, seen } => {
@@ -84,9 +84,9 @@ impl Teller<'_> {
                 format!(
                     "{} at {}, after {} had come back at {}: a removed element came back.",
                     capital(&self.saw(observer, remove)),
-                    self.narrator.from(observer),
+                    self.phrases.from(observer),
                     self.the_change(remove),
-                    self.narrator.until(remove),
+                    self.phrases.until(remove),
                 ),
             ),
             Fault::Shrunk { earlier, later } => (
@@ -94,12 +94,12 @@ impl Teller<'_> {
                 format!(
                     "{} read {} at {} and missed {}, which {} had read by {}, and nothing was \
                      removed: a stale read.",
-                    capital(&self.narrator.who(later)),
-                    self.narrator.object("set"),
-                    self.narrator.from(later),
+                    capital(&self.phrases.who(later)),
+                    self.phrases.object("set"),
+                    self.phrases.from(later),
                     brief(&self.only_in(earlier, later)),
-                    self.narrator.who(earlier),
-                    self.narrator.until(earlier),
+                    self.phrases.who(earlier),
+                    self.phrases.until(earlier),
                 ),
             ),
             Fault::Incomparable { one, other } => (
@@ -107,11 +107,11 @@ impl Teller<'_> {
                 format!(
                     "{} saw {} in {} without {}, {} the other way round, and nothing was removed: \
                      one of them was added first.",
-                    capital(&self.narrator.who(one)),
+                    capital(&self.phrases.who(one)),
                     brief(&self.only_in(one, other)),
-                    self.narrator.object("set"),
+                    self.phrases.object("set"),
                     brief(&self.only_in(other, one)),
-                    self.narrator.who(other),
+                    self.phrases.who(other),
                 ),
             ),
             Fault::Contradiction => (
@@ -119,7 +119,7 @@ impl Teller<'_> {
                 format!(
                     "No order of these {} operations on {} explains what their clients saw.",
                     finding.members.len(),
-                    self.narrator.object("set"),
+                    self.phrases.object("set"),
                 ),
             ),
         }
@@ -128,46 +128,46 @@ impl Teller<'_> {
     fn repeated(&self, read: u32) -> String {
         format!(
             "{} read {} from {} at {}, which shows an element twice.",
-            capital(&self.narrator.who(read)),
-            self.narrator.answered(read),
-            self.narrator.object("set"),
-            self.narrator.until(read),
+            capital(&self.phrases.who(read)),
+            self.phrases.answered(read),
+            self.phrases.object("set"),
+            self.phrases.until(read),
         )
     }
 
     fn missing(&self, add: u32, observer: u32, moral: &str) -> String {
         format!(
             "{} did not find {} in {} at {}, after {} had come back at {}: {moral}.",
-            capital(&self.narrator.who(observer)),
-            self.narrator.asked(add),
-            self.narrator.object("set"),
-            self.narrator.from(observer),
+            capital(&self.phrases.who(observer)),
+            self.phrases.asked(add),
+            self.phrases.object("set"),
+            self.phrases.from(observer),
             self.the_change(add),
-            self.narrator.until(add),
+            self.phrases.until(add),
         )
     }
 
     fn saw(&self, observer: u32, change: u32) -> String {
         format!(
             "{} found {} in {}",
-            self.narrator.who(observer),
-            self.narrator.asked(change),
-            self.narrator.object("set"),
+            self.phrases.who(observer),
+            self.phrases.asked(change),
+            self.phrases.object("set"),
         )
     }
 
     fn saw_stranger(&self, observer: u32) -> String {
-        let element = match self.narrator.operation(observer).action {
+        let element = match self.phrases.operation(observer).action {
             Action::Read => brief(&self.stranger(observer)),
-            _ => self.narrator.asked(observer),
+            _ => self.phrases.asked(observer),
         };
-        let who = capital(&self.narrator.who(observer));
-        format!("{who} found {element} in {}", self.narrator.object("set"))
+        let who = capital(&self.phrases.who(observer));
+        format!("{who} found {element} in {}", self.phrases.object("set"))
     }
 
-    /// An element of the read that nobody added.
+    /// An element of the read that was never added.
     fn stranger(&self, read: u32) -> Value {
-        let Narrator { history, spans, .. } = self.narrator;
+        let Phrases { history, spans, .. } = self.phrases;
         let touches = spans.iter().filter_map(|span| self.set.touch(span.call));
         let added: FxHashSet<ValueId> = touches
             .filter(|touch| touch.is_there == Some(true))
@@ -175,7 +175,7 @@ impl Teller<'_> {
             .collect();
         let is_stranger =
             |item: &&Value| history.values.find(item).is_none_or(|item| !added.contains(&item));
-        match self.narrator.answer(read) {
+        match self.phrases.answer(read) {
             Value::List(items) => items.iter().find(is_stranger).cloned().unwrap_or_default(),
             answer => answer,
         }
@@ -183,7 +183,7 @@ impl Teller<'_> {
 
     /// An element that the one read shows and the other does not.
     fn only_in(&self, one: u32, other: u32) -> Value {
-        let (Value::List(one), other) = (self.narrator.answer(one), self.narrator.answer(other))
+        let (Value::List(one), other) = (self.phrases.answer(one), self.phrases.answer(other))
         else {
             return Value::Null;
         };
@@ -194,11 +194,11 @@ impl Teller<'_> {
 
     /// "the add of 17 by process 3 (via n1)"
     fn the_change(&self, place: u32) -> String {
-        let function = self.narrator.operation(place).action.function();
+        let function = self.phrases.operation(place).action.function();
         let verb = match function {
             Function::Remove => "removal",
             _ => "addition",
         };
-        format!("the {verb} of {} by {}", self.narrator.asked(place), self.narrator.who(place))
+        format!("the {verb} of {} by {}", self.phrases.asked(place), self.phrases.who(place))
     }
 }

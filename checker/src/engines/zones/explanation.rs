@@ -1,6 +1,6 @@
 //! Puts a violation into words that a newcomer understands.
 
-use super::evidence::{Evidence, Story};
+use super::evidence::{Evidence, Explanation};
 use crate::engines::{Span, witness};
 use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
@@ -9,8 +9,8 @@ use crate::verdict::{Anomaly, Counterexample, Edge};
 use crate::words::{self, brief, capital};
 
 /// The counterexample that `evidence` on `spans` of `history` amounts to.
-pub(crate) fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
-    let teller = Teller { history, spans };
+pub(crate) fn explain(history: &History, spans: &[Span], evidence: &Evidence) -> Counterexample {
+    let explainer = Explainer { history, spans };
     let operations = evidence
         .members
         .iter()
@@ -20,9 +20,9 @@ pub(crate) fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Co
         found.expect("an edge joins members")
     };
     let edges = evidence.edges.iter();
-    let (anomaly, sentence, stale_for) = teller.words(&evidence.story);
+    let (anomaly, sentence, stale_for) = explainer.words(&evidence.explanation);
     Counterexample {
-        key: teller.key().clone(),
+        key: explainer.key().clone(),
         anomaly,
         sentence,
         stale_for: stale_for.filter(|_| history.has_clock()),
@@ -41,12 +41,12 @@ pub(crate) fn tell(history: &History, spans: &[Span], evidence: &Evidence) -> Co
     }
 }
 
-struct Teller<'a> {
+struct Explainer<'a> {
     history: &'a History,
     spans: &'a [Span],
 }
 
-impl Teller<'_> {
+impl Explainer<'_> {
     fn operation(&self, span: u32) -> &Operation {
         &self.history.operations[self.spans[span as usize].operation as usize]
     }
@@ -55,35 +55,35 @@ impl Teller<'_> {
         self.history.key(self.history.operations[self.spans[0].operation as usize].key)
     }
 
-    fn words(&self, story: &Story) -> (Anomaly, String, Option<Nanoseconds>) {
-        match *story {
-            Story::RefusedItsOwn { cas } => {
+    fn words(&self, explanation: &Explanation) -> (Anomaly, String, Option<Nanoseconds>) {
+        match *explanation {
+            Explanation::RefusedItsOwn { cas } => {
                 (Anomaly::NotLinearizable, self.refused_its_own(cas), None)
             }
-            Story::FromNowhere { observer } => {
+            Explanation::FromNowhere { observer } => {
                 (Anomaly::ValueFromNowhere, self.nowhere(observer), None)
             }
-            Story::SwappedTwice { first, second } => {
+            Explanation::SwappedTwice { first, second } => {
                 (Anomaly::LostUpdate, self.swapped_twice(first, second), None)
             }
-            Story::Circle { ref swaps } => (Anomaly::CircularSwaps, self.circle(swaps), None),
-            Story::Future { writer, observer } => {
+            Explanation::Circle { ref swaps } => (Anomaly::CircularSwaps, self.circle(swaps), None),
+            Explanation::Future { writer, observer } => {
                 (Anomaly::ReadFromTheFuture, self.future(writer, observer), None)
             }
-            Story::Stale { reader, newer } => {
+            Explanation::Stale { reader, newer } => {
                 let stale_for = self.began(reader).since(self.ended(newer));
                 (Anomaly::StaleRead, self.stale(reader, newer, stale_for), Some(stale_for))
             }
             // In a part of a history, others may have seen what nobody saw here.
-            Story::Lost { reader, write } if self.is_seen(write) => {
+            Explanation::Lost { reader, write } if self.is_seen(write) => {
                 let stale_for = self.began(reader).since(self.ended(write));
                 (Anomaly::StaleRead, self.stale(reader, write, stale_for), Some(stale_for))
             }
-            Story::Lost { reader, write } => {
+            Explanation::Lost { reader, write } => {
                 let stale_for = self.began(reader).since(self.ended(write));
                 (Anomaly::LostWrite, self.lost(reader, write, stale_for), Some(stale_for))
             }
-            Story::Contradiction { one, other } => {
+            Explanation::Contradiction { one, other } => {
                 (Anomaly::ContradictoryOrder, self.contradiction(one, other), None)
             }
         }

@@ -1,4 +1,4 @@
-//! Phrases about operations of a history, for the sentences that monitors tell.
+//! Phrases about operations of a history, for the explanations of monitors.
 
 use super::Span;
 use crate::event::Nanoseconds;
@@ -6,16 +6,16 @@ use crate::history::{History, Operation, Outcome, Response};
 use crate::value::Value;
 use crate::words::{brief, instant};
 
-/// Speaks of the operations of one object.
-pub(super) struct Narrator<'a> {
+/// The operations of one object, in words.
+pub(super) struct Phrases<'a> {
     pub history: &'a History,
     pub spans: &'a [Span],
     /// The object's key.
     pub key: &'a Value,
 }
 
-impl<'a> Narrator<'a> {
-    /// Speaks of the object that the spans, of which there is one at least, belong to.
+impl<'a> Phrases<'a> {
+    /// Of the object that the spans, of which there is at least one, belong to.
     pub(super) fn new(history: &'a History, spans: &'a [Span]) -> Self {
         let key = history.key(history.operations[spans[0].operation as usize].key);
         Self { history, spans, key }
