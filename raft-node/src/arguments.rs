@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::core::units::NodeId;
 use crate::core::{Compaction, Config, Lease};
 use crate::mutations::{Mutation, Mutations};
-use crate::server::Level;
+use crate::server::{Level, Settings};
 
 /// Run one server of a replicated key/value store that speaks RESP (redis-cli works).
 ///
@@ -80,7 +80,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = duration)]
     pub heartbeat: Duration,
 
-    /// How long to wait for a leader before standing for election: drawn anew each time
+    /// How long to wait for a leader before standing for election: drawn at random each time
     #[arg(
         long, value_name = "MIN..MAX", default_value = "250ms..400ms", value_parser = duration_range
     )]
@@ -148,12 +148,28 @@ pub enum ArgumentsError {
 }
 
 impl Arguments {
-    /// What the core is told.
+    /// What the server is told.
     ///
     /// # Errors
     ///
     /// When the arguments contradict each other.
-    pub fn config(&self) -> Result<Config, ArgumentsError> {
+    pub fn settings(&self) -> Result<Settings, ArgumentsError> {
+        Ok(Settings {
+            config: self.config()?,
+            data: self.data.clone(),
+            peers: self.peers.iter().copied().collect(),
+            peer_listen: self.listens_to_peers()?,
+            client_listen: self.listen,
+            client_addresses: self.clients_reach()?,
+            metrics_listen: self.metrics_listen,
+            max_clients: self.max_clients,
+            slow_request: self.slow_request,
+            log: self.log,
+        })
+    }
+
+    /// What its core is told.
+    fn config(&self) -> Result<Config, ArgumentsError> {
         let mut members = BTreeSet::new();
         let mut addresses = BTreeSet::new();
         for (id, address) in &self.peers {
@@ -196,22 +212,14 @@ impl Arguments {
     }
 
     /// Where this server listens to the others: where they reach it, unless told otherwise.
-    ///
-    /// # Errors
-    ///
-    /// When no server of the cluster has its number.
-    pub fn listens_to_peers(&self) -> Result<SocketAddr, ArgumentsError> {
+    fn listens_to_peers(&self) -> Result<SocketAddr, ArgumentsError> {
         let reached = self.peers.iter().find(|(id, _)| *id == self.id);
         let reached = reached.map(|(_, address)| *address);
         self.peer_listen.or(reached).ok_or(ArgumentsError::NotAMember { id: self.id })
     }
 
     /// Where clients reach each server, as far as known.
-    ///
-    /// # Errors
-    ///
-    /// When a server is named twice.
-    pub fn clients_reach(&self) -> Result<BTreeMap<NodeId, SocketAddr>, ArgumentsError> {
+    fn clients_reach(&self) -> Result<BTreeMap<NodeId, SocketAddr>, ArgumentsError> {
         let mut addresses = BTreeMap::new();
         for (id, address) in &self.client_addresses {
             if addresses.insert(*id, *address).is_some() {

@@ -13,5 +13,5 @@ mod server;
 pub mod sim;
 pub mod storage;
 
-pub use self::arguments::Arguments;
-pub use self::server::{Level, NodeError, run};
+pub use self::arguments::{Arguments, ArgumentsError};
+pub use self::server::{Level, NodeError, Settings, run};

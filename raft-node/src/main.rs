@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use partita_raft_node::{Arguments, NodeError, run};
+use partita_raft_node::{Arguments, run};
 
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -14,12 +14,14 @@ struct Program {
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    match run(&program.arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            // As clap does for a bad command line.
-            ExitCode::from(if matches!(error, NodeError::Arguments(_)) { 2 } else { 1 })
-        }
+    let failed = |code, error: &dyn std::error::Error| {
+        eprintln!("error: {error}");
+        ExitCode::from(code)
+    };
+    match program.arguments.settings().map(|settings| run(&settings)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(1, &error),
+        // As clap does for a bad command line.
+        Err(error) => failed(2, &error),
     }
 }

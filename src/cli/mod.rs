@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use partita_checker::Value;
-use partita_raft_node::NodeError;
 
 use crate::exit::{Exit, Failure, OrFail};
 use crate::telemetry::{self, Verbosity};
@@ -108,10 +107,11 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
         Command::Simulate(arguments) => simulate::perform(&arguments),
-        Command::Node(arguments) => match partita_raft_node::run(&arguments) {
-            Err(error @ NodeError::Arguments(_)) => Err(error).or_usage(|| "node".to_owned()),
-            done => done.map(|()| Exit::Valid).or_harness(|| "node".to_owned()),
-        },
+        Command::Node(arguments) => {
+            let settings = arguments.settings().or_usage(|| "node".to_owned())?;
+            let done = partita_raft_node::run(&settings).map(|()| Exit::Valid);
+            done.or_harness(|| "node".to_owned())
+        }
         Command::List(arguments) => list::perform(&arguments),
         Command::Doctor(arguments) => doctor::perform(&arguments),
     }

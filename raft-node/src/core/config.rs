@@ -18,7 +18,8 @@ pub struct Config {
     pub members: BTreeSet<NodeId>,
     /// How often a leader lets its followers hear from it.
     pub heartbeat: Duration,
-    /// How long a follower waits for a leader before it stands for election, drawn anew each time.
+    /// How long a follower waits for a leader before it stands for election, drawn at random each
+    /// time.
     pub election_timeout: RangeInclusive<Duration>,
     /// How long a request may take before it is refused; a write's fate is then unknown.
     pub request_timeout: Duration,

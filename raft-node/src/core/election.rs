@@ -15,10 +15,11 @@
 //! The timer restarts only when a vote is granted, when the term's leader is heard, and when an
 //! election begins: a refused candidate must not keep others from standing.
 //!
-//! A request or its answer may get lost, most of all while connections are made anew after whatever
-//! took the leader away. A candidate therefore asks again, every heartbeat, whoever has not answered
-//! (Raft §5.1: "servers retry RPCs if they do not receive a response in a timely manner"), and need
-//! not wait for its next election. A voter answers the same candidate as it did before.
+//! A request or its answer may get lost, most of all while connections are re-established after
+//! whatever took the leader away. A candidate therefore asks again, every heartbeat, the servers
+//! that have not answered (Raft §5.1: "servers retry RPCs if they do not receive a response in a
+//! timely manner"), and need not wait for its next election. A voter answers the same candidate as
+//! it did before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -137,7 +138,7 @@ impl Core {
         }
     }
 
-    /// Begins, or begins anew, after no leader was heard for too long.
+    /// Begins, or begins again, after no leader was heard for too long.
     pub(super) fn campaign(&mut self, out: &mut Vec<Output>) {
         self.reset_election_timer();
         if !self.members.may_lead(self.config.id) {

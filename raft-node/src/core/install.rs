@@ -6,7 +6,7 @@
 //! taken in order without a gap, and the whole is installed only if its length and its checksum are
 //! right; what is missing is asked for by the offset to go on from. When the driver has made the
 //! snapshot durable and read it, the state is replaced as a whole. Log entries that follow the
-//! snapshot are kept if the log has its last entry, else the log begins anew after it.
+//! snapshot are kept if the log has its last entry, else the log begins after it.
 
 use super::membership::Configuration;
 use super::message::{Body, Chunk};

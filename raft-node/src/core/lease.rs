@@ -8,7 +8,7 @@
 //!
 //! The lease is looked at when the read is served, not when it arrives. It is given up for the rest
 //! of the term once a successor was told to stand for election, since that message makes followers
-//! hear it whatever they promised, and may be late. A restarted server promises anew what it may
+//! hear it whatever they promised, and may be late. A restarted server promises again what it may
 //! have promised before. What is left to chance: clocks that drift apart faster than the bound.
 
 use std::time::Duration;

@@ -90,7 +90,8 @@ impl Machine {
         Reply::Values(values)
     }
 
-    /// Applies the next entry, at the time given, and says what to answer whoever asked for it.
+    /// Applies the next entry, at the time given, and returns the answer for the client that asked
+    /// for it.
     pub(super) fn apply(&mut self, entry: &Entry, time: Timestamp, mutations: Mutations) -> Reply {
         assert_eq!(entry.index, self.applied.next(), "entries are applied in order, once each");
         self.applied = entry.index;

@@ -88,7 +88,8 @@ impl Members {
     }
 
     /// Whether a server may have to lead. A voter that is to go must still do so until its removal
-    /// is committed (thesis §4.2.2): the others may lack that entry, and elect nobody without it.
+    /// is committed (thesis §4.2.2): the others may lack that entry, and cannot elect a leader
+    /// without it.
     pub(super) fn may_lead(&self, id: NodeId) -> bool {
         self.known.iter().any(|(_, members)| members.is_voter(id))
     }
@@ -124,7 +125,7 @@ impl Core {
     }
 
     /// The greatest number that a quorum has reached, if it is beyond `floor`; else that. Most often
-    /// nobody has, and nothing need be counted.
+    /// no server has, and nothing need be counted.
     pub(super) fn reached_by_quorum(&self, floor: u64, value: impl Fn(NodeId) -> u64) -> u64 {
         let configuration = self.configuration();
         let mut best = floor;

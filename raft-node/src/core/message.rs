@@ -35,7 +35,7 @@ pub enum Body {
     },
     /// The answer to [`Body::RequestVote`].
     Vote {
-        /// Whether this is about a pre-vote, which binds nobody.
+        /// Whether this is about a pre-vote, which is not binding.
         pre: bool,
         /// Whether the candidate has the vote in `term`.
         granted: bool,
@@ -99,7 +99,7 @@ impl Body {
 /// What kind of vote is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ballot {
-    /// Whether the sender would get a vote in the term after its own. Binds nobody.
+    /// Whether the sender would get a vote in the term after its own. Not binding.
     Pre,
     /// A vote in the sender's term.
     Vote,

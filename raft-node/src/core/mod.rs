@@ -326,8 +326,8 @@ impl Core {
         matches!(self.role, Role::Leader(_))
     }
 
-    /// What changes of [`Core::status`] from step to step, for whoever looks after every one: the
-    /// banner, the last index of the log, and the last index applied.
+    /// What changes of [`Core::status`] from step to step, for a caller that looks after every one:
+    /// the banner, the last index of the log, and the last index applied.
     #[must_use]
     pub fn standing(&self) -> (Banner, Index, Index) {
         (self.banner(), self.log.last_index(), self.machine.applied())

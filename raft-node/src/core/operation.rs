@@ -183,7 +183,7 @@ pub enum Command {
         /// What to add.
         amount: i64,
     },
-    /// Lets a key that exists expire after a while, in the cluster's time; setting it anew takes
+    /// Lets a key that exists expire after a while, in the cluster's time; setting it again takes
     /// that back. Answers 1, or 0 if there is no such key.
     Expire {
         /// The key.

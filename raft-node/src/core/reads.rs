@@ -51,7 +51,7 @@ impl Leadership {
 
 impl Core {
     /// Whether a leader asks a quorum if it still leads: before it answers a read, and from time to
-    /// time. Where local reads were shipped, nobody asked either.
+    /// time. Systems that shipped local reads did not ask either.
     pub(super) fn asks_a_quorum(&self) -> bool {
         !self.mutations.has(Mutation::LeaderLocalRead)
     }

@@ -1,7 +1,7 @@
 //! Why a request was not carried out, and whether that is certain: all error replies in one place.
 //!
 //! A tester of this server lives by the difference between *certainly did not happen, now or ever*
-//! (definite) and *nobody can tell* (indefinite). The first word of an error reply decides:
+//! (definite) and *the outcome is unknown* (indefinite). The first word of an error reply decides:
 //!
 //! Definite:
 //!

@@ -2,9 +2,9 @@
 //!
 //! A snapshot (Raft §7, thesis §5) stands for all entries up to its index. It shares its memory
 //! with the state that goes on changing, copy on write (see `values`), so that taking one costs
-//! about as much as applying an entry and nobody waits while it is written; what changes meanwhile
-//! is kept twice. Besides the keys it holds all else that applying the log brought about: the
-//! client sessions, the cluster's time, and the configuration of the members.
+//! about as much as applying an entry, and requests do not wait while it is written; what changes
+//! meanwhile is kept twice. Besides the keys it holds all else that applying the log brought about:
+//! the client sessions, the cluster's time, and the configuration of the members.
 //!
 //! Its bytes are made by [`SnapshotPieces`](crate::codec::SnapshotPieces) and read by
 //! [`SnapshotReader`](crate::codec::SnapshotReader).

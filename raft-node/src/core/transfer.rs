@@ -70,7 +70,7 @@ impl Core {
         }
     }
 
-    /// Answers whoever asked for a transfer.
+    /// Answers the client that asked for a transfer.
     pub(super) fn end_transfer(&mut self, transfer: &Transfer, led: bool, out: &mut Vec<Output>) {
         let done = led && transfer.told;
         let result = if done { Ok(Reply::Ok) } else { Err(Refusal::Uncertain) };

@@ -4,7 +4,7 @@
 //! sync, and so are pipelined reads; between the two the server waits, so that a read sees the
 //! writes sent before it and none sent after it, as with Redis. While replies wait to be read by
 //! the client, or [`admission`](super::admission) makes it wait, nothing more is read from it. A
-//! client that breaks the protocol is told so and loses its connection, nobody else's.
+//! client that breaks the protocol gets an error and loses its own connection only.
 
 use std::io;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Publishes where the server stands, and writes log lines that begin with it.
 //!
-//! The engine publishes its state after each turn; whoever answers about it reads it here. Log lines
+//! The engine publishes its state after each turn; answers about it are read from here. Log lines
 //! are events of `tracing`: each becomes one line on standard error, with the time in UTC, by the
 //! server's own wall clock, and a banner made from the published state when the line is written:
 //!

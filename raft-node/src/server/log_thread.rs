@@ -3,8 +3,8 @@
 //! The engine hands records over whenever the thread is idle, so that there is one batch under way
 //! and one that grows; neither the engine nor the thread waits for a queue. How much gathers is
 //! bounded by what the core takes on: requests of clients, and appends of a leader that waits for
-//! acknowledgements. After an error the thread ends: what it could not write is promised to nobody,
-//! and the server stops.
+//! acknowledgements. After an error the thread ends: what it could not write was never
+//! acknowledged, and the server stops.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};

@@ -27,6 +27,7 @@ mod metrics;
 mod peers;
 mod resp;
 mod scrape;
+mod settings;
 mod slow;
 mod snapshots;
 mod writing;
@@ -51,11 +52,11 @@ use self::journal::{Journal, View};
 use self::log_thread::LogThread;
 use self::metrics::Metrics;
 use self::peers::{Dialing, Links};
+pub use self::settings::Settings;
 use self::slow::SlowLog;
 use self::snapshots::Snapshots;
-use crate::arguments::{Arguments, ArgumentsError};
+use crate::core::Core;
 use crate::core::units::NodeId;
-use crate::core::{Config, Core};
 use crate::storage::{self, Directory, Opened, Storage, StorageError};
 
 /// How long answers may take to reach their clients once the server stops.
@@ -70,9 +71,6 @@ const OTHER_DESCRIPTORS: u64 = 256;
 /// Why a server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The arguments contradict each other.
-    #[error(transparent)]
-    Arguments(#[from] ArgumentsError),
     /// The data directory cannot be used, or the disk failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -108,10 +106,10 @@ fn system(action: &'static str) -> impl FnOnce(io::Error) -> NodeError {
 /// # Errors
 ///
 /// When the server cannot start, or its disk fails while it runs.
-pub fn run(arguments: &Arguments) -> Result<(), NodeError> {
+pub fn run(settings: &Settings) -> Result<(), NodeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the runtime"))?;
-    let outcome = runtime.block_on(serve(arguments));
+    let outcome = runtime.block_on(serve(settings));
     runtime.shutdown_timeout(FAREWELL);
     outcome
 }
@@ -123,17 +121,16 @@ struct Listeners {
     metrics: Option<TcpListener>,
 }
 
-async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
-    let config = arguments.config()?;
+async fn serve(settings: &Settings) -> Result<(), NodeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
-    allow_descriptors(arguments.max_clients);
-    let listeners = Listeners::open(arguments).await?;
-    let node = Node::open(arguments, config)?;
+    allow_descriptors(settings.max_clients);
+    let listeners = Listeners::open(settings).await?;
+    let node = Node::open(settings)?;
     // Everything that logs runs on this thread.
-    let _logging = tracing::dispatcher::set_default(&node.journal.dispatch(arguments.log));
+    let _logging = tracing::dispatcher::set_default(&node.journal.dispatch(settings.log));
     node.announce();
-    let mut running = node.start(arguments, listeners)?;
+    let mut running = node.start(settings, listeners)?;
 
     let early = tokio::select! {
         outcome = &mut running.engine => Some(outcome),
@@ -156,21 +153,16 @@ async fn serve(arguments: &Arguments) -> Result<(), NodeError> {
 }
 
 impl Listeners {
-    async fn open(arguments: &Arguments) -> Result<Self, NodeError> {
+    async fn open(settings: &Settings) -> Result<Self, NodeError> {
         Ok(Self {
-            peers: listen("peers", arguments.listens_to_peers()?).await?,
-            clients: listen("clients", arguments.listen).await?,
-            metrics: match arguments.metrics_listen {
+            peers: listen("peers", settings.peer_listen).await?,
+            clients: listen("clients", settings.client_listen).await?,
+            metrics: match settings.metrics_listen {
                 Some(address) => Some(listen("scrapers", address).await?),
                 None => None,
             },
         })
     }
-}
-
-fn own_address(arguments: &Arguments, own: NodeId) -> SocketAddr {
-    let found = arguments.peers.iter().find(|(id, _)| *id == own);
-    found.map(|(_, address)| *address).expect("it names itself, as was checked")
 }
 
 /// A server that knows what it was and does nothing yet.
@@ -203,11 +195,12 @@ struct Running {
 }
 
 impl Node {
-    fn open(arguments: &Arguments, config: Config) -> Result<Self, NodeError> {
-        let addresses = Arc::new(arguments.clients_reach()?);
+    fn open(settings: &Settings) -> Result<Self, NodeError> {
+        let config = settings.config.clone();
+        let addresses = Arc::new(settings.client_addresses.clone());
         let options =
             storage::Options { mutations: config.mutations, ..storage::Options::default() };
-        let opened = Storage::open(Directory::new(&arguments.data), config.id, options)?;
+        let opened = Storage::open(Directory::new(&settings.data), config.id, options)?;
         let Opened { storage, snapshots, restored, torn_bytes } = opened;
         let (boot, entries) = (restored.boot.0, restored.entries.len());
         let (own, heartbeat) = (config.id, config.heartbeat);
@@ -233,14 +226,14 @@ impl Node {
         info!("started, life {boot}, {entries} log entries");
     }
 
-    fn start(self, arguments: &Arguments, listeners: Listeners) -> Result<Running, NodeError> {
+    fn start(self, settings: &Settings, listeners: Listeners) -> Result<Running, NodeError> {
         let Self { own, heartbeat, core, storage, snapshots, began, journal, mutated, .. } = self;
         let metrics = Arc::new(Metrics::default());
         let (done_sender, done) = mpsc::channel(DONE);
         let (inbox_sender, inbox) = mpsc::channel(engine::INBOX);
         let stopping = watch::Sender::new(false);
         let silence = (heartbeat * 5).max(LEAST_SILENCE);
-        let own_address = own_address(arguments, own);
+        let own_address = settings.peers[&own];
         let dialing = Dialing { own, own_address, heartbeat, silence };
         let log =
             LogThread::start(storage, done_sender.clone()).map_err(system("start a thread"))?;
@@ -251,9 +244,9 @@ impl Node {
             log,
             snapshots,
             done,
-            links: Links::new(dialing, arguments.peers.iter().copied().collect()),
+            links: Links::new(dialing, settings.peers.clone()),
             inbox,
-            slow: SlowLog::new(arguments.slow_request),
+            slow: SlowLog::new(settings.slow_request),
             began,
             mutated,
             journal: journal.clone(),
@@ -266,7 +259,7 @@ impl Node {
             journal,
             metrics,
             stopping.subscribe(),
-            usize::try_from(arguments.max_clients).unwrap_or(usize::MAX),
+            usize::try_from(settings.max_clients).unwrap_or(usize::MAX),
         );
         let engine = tokio::spawn(engine.run());
         let accepting = accept_all(listeners, inbound, clients);

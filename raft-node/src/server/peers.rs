@@ -43,7 +43,7 @@ use crate::core::units::NodeId;
 const QUEUE: usize = 1024;
 /// Bytes gathered for one write, if that much waits.
 const WRITE_BYTES: usize = 256 << 10;
-/// How often to try to connect anew.
+/// How often to try to reconnect.
 const ATTEMPT_EVERY: Duration = Duration::from_millis(200);
 /// How long one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(1);
@@ -122,7 +122,7 @@ impl Links {
         told.or_else(|| self.named.get(&id).copied())
     }
 
-    /// Where the members are reached, in words; empty where nobody said so.
+    /// Where the members are reached, in words; empty where that is unknown.
     pub(super) fn addresses(&self, configuration: &Configuration) -> Vec<(NodeId, String)> {
         let shown = |id| {
             let address = self.address(id, configuration);
@@ -131,8 +131,8 @@ impl Links {
         configuration.members().into_iter().map(shown).collect()
     }
 
-    /// Reaches these members from now on, and nobody else but guests. Members that go are such: their
-    /// removal may have to be committed by themselves.
+    /// Connects to these members from now on, and to no others but guests. Members that go are
+    /// such: their removal may have to be committed by themselves.
     pub(super) fn follow(&mut self, configuration: &Configuration) {
         let mut members = BTreeMap::new();
         for id in configuration.members() {

@@ -3,7 +3,7 @@
 //! One thread keeps the pieces of a snapshot that the leader sends, in their order, installs it, and
 //! reads pieces of the server's own for others; each snapshot that the server takes has a thread
 //! while it is written. Pieces are dropped when too many wait for the disk; then the snapshot has a
-//! gap, is given up, and the leader begins anew.
+//! gap, is given up, and the leader begins again.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -98,7 +98,7 @@ impl Snapshots {
     }
 }
 
-/// The engine is gone: nobody wants to know any more.
+/// The engine is gone: no one waits for the outcome.
 struct Gone;
 
 fn tell(done: &mpsc::Sender<Done>, said: Done) -> Result<(), Gone> {
@@ -119,7 +119,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Works until there is nothing more to do, or nobody to tell.
+    /// Works until there is nothing more to do, or no engine to answer.
     fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             let told = match job {

@@ -2,7 +2,7 @@
 //!
 //! A plain value: who judges it is not this crate's business. [`History::json_lines`] writes it in
 //! the format that the checker reads: one event a line, `invoke`, then `ok`, `fail` (certainly did
-//! not happen) or `info` (nobody can tell).
+//! not happen) or `info` (unknown).
 
 use std::borrow::Cow;
 

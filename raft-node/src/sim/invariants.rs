@@ -59,7 +59,8 @@ struct Watched {
     term: Term,
     commit: Index,
     /// The greatest term it ever voted in. Other messages need not wait for their term to be
-    /// durable: whoever forgets a term in which it did not vote is as if it had never heard of it.
+    /// durable: a server that forgets a term in which it did not vote is as if that term had not
+    /// reached it.
     spoken: Term,
     /// The last index of its present log that it ever acknowledged.
     acknowledged: (Index, Term),

@@ -152,7 +152,7 @@ impl Mixed {
         }
     }
 
-    /// A client is done with what it did: it was told this, or nobody can tell.
+    /// A client is done with what it did: this was the answer, or the outcome is unknown.
     fn conclude(&mut self, client: usize, action: Action, reply: Option<Reply>) -> Verdict {
         let verdict = self.ledger.take(&action, reply.as_ref());
         let state = &mut self.clients[client];

@@ -21,7 +21,7 @@ use super::world::{Setup, World};
 use crate::core::{Admin, Compaction, Lease, Operation};
 use crate::storage::simulated as disk;
 
-/// What may befall the cluster.
+/// What can happen to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Isolate,

@@ -1,4 +1,4 @@
-//! Runs the servers: takes the next event, lets whoever it is for take a turn, performs what comes
+//! Runs the servers: takes the next event, lets its server take a turn, performs what comes
 //! out of that, and has the invariants checked.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -376,7 +376,7 @@ fn contiguous(names: &[String]) -> Vec<u64> {
     sequences.split_off(gap.map_or(0, |at| at + 1))
 }
 
-/// Begins a log anew, without entries: what a server must not do that lost its snapshot.
+/// Begins an empty log: what a server that lost its snapshot must not do.
 fn start_over<D: Disk>(
     disk: &D,
     id: NodeId,

@@ -1,4 +1,4 @@
-//! Elections that several servers want to win, or nobody can.
+//! Elections with several candidates, or with no possible winner.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::super::server::Crash;
 use super::super::world::{Setup, World};
 use super::{KEYS, busy, texts};
 
-/// Leaders go down; whoever votes is restarted while the votes are still on their way.
+/// Leaders go down; voters are restarted while their votes are in flight.
 pub(super) fn contested(world: &mut World) -> Done {
     let (delay, straggling) = (ms(1)..=ms(12), 0.15);
     let long_delay = ms(10)..=ms(60);
@@ -103,7 +103,7 @@ pub(super) fn flapping(world: &mut World) -> Done {
     })
 }
 
-/// A leader that is heard by all and hears nobody keeps others from leading unless it gives way.
+/// A leader that reaches all and receives nothing keeps others from leading unless it gives way.
 pub(super) fn deaf_leader(world: &mut World) -> Done {
     let leader = world.elect(None)?;
     world.run(ms(300))?;

@@ -14,7 +14,7 @@ use super::super::world::World;
 /// snapshot due.
 const LOG_LIMIT: u64 = 100;
 
-/// What befalls the victim of each round.
+/// What happens to the victim of each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Nothing,
