@@ -13,18 +13,16 @@ use std::time::Duration;
 use partita_checker::{EventKind, ProcessId};
 use partita_nemesis::ReadOnlyPhase;
 use partita_workloads::client::{Client, ClientOptions, Dial, Endpoint, Protocol};
+use partita_workloads::random::stream_of_client;
 use partita_workloads::{Completion, Generator, Invocation};
+use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, debug, trace};
 
 use super::recorder::Recorder;
-
-/// The stream of the run's seed that the first client's pacing draws from; each has its own.
-const PACING_STREAM: u64 = 0x7061_6365 << 32; // "pace"
 
 /// What all clients share.
 pub struct Load {
@@ -185,8 +183,7 @@ struct Pacing {
 
 impl Pacing {
     fn new(load: &Load, number: u32) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(load.seed);
-        random.set_stream(PACING_STREAM | u64::from(number));
+        let mut random = stream_of_client(load.seed, "pace", number);
         let interval = f64::from(load.clients) / load.rate;
         let first = Duration::from_secs_f64(random.random_range(0.0..interval));
         Self { random, interval, next: Instant::now() + first }

@@ -9,7 +9,7 @@ use partita_checker::Value;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::catalogue::{Closing, Generator, reads};
+use crate::generator::{Closing, Generator, reads};
 use crate::keys::Keys;
 use crate::operation::{Completion, Invocation};
 use crate::random::stream;

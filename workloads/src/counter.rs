@@ -6,7 +6,7 @@
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::catalogue::{Closing, Generator, reads};
+use crate::generator::{Closing, Generator, reads};
 use crate::keys::Keys;
 use crate::operation::{Completion, Invocation, Kind};
 use crate::random::stream;

@@ -8,7 +8,7 @@ use partita_checker::Value;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::catalogue::{Closing, Generator, Until};
+use crate::generator::{Closing, Generator, Until};
 use crate::keys::Keys;
 use crate::operation::{Completion, Invocation, Kind};
 use crate::random::stream;

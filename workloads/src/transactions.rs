@@ -9,7 +9,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
-use crate::catalogue::{Closing, Generator, Until};
+use crate::generator::{Closing, Generator, Until};
 use crate::keys::Keys;
 use crate::operation::{Completion, Invocation};
 use crate::random::stream;
