@@ -3,8 +3,6 @@
 use partita_checker::{Analysis, History, Nanoseconds, Verdict};
 use partita_nemesis::FaultRecord;
 
-use crate::run::completion;
-
 /// One checked history.
 #[derive(Debug, Clone)]
 pub struct CheckedHistory {
@@ -60,7 +58,7 @@ impl CheckedHistory {
     /// When the last thing on record happened.
     pub(crate) fn end(&self) -> Nanoseconds {
         let end = self.history.operations().iter().map(|operation| {
-            completion(operation).map_or(operation.invoked.time, |moment| moment.time)
+            operation.completed().map_or(operation.invoked.time, |moment| moment.time)
         });
         end.max().unwrap_or_default()
     }

@@ -7,7 +7,6 @@ use partita_checker::{
     Analysis, Anomaly, Counterexample, Function, History, Nanoseconds, Relation, Witness,
 };
 
-use crate::run::completion;
 use crate::text::operation::{returned, witness};
 use crate::text::unit::TimeUnit;
 
@@ -106,7 +105,7 @@ pub(crate) fn ending(witness: &Witness, unit: TimeUnit) -> String {
 fn lines(history: &History, witness: &Witness) -> (u64, Option<u64>) {
     let operations = history.operations();
     let place = operations.binary_search_by_key(&witness.index, |other| other.invoked.position);
-    let completed = place.ok().and_then(|place| completion(&operations[place]));
+    let completed = place.ok().and_then(|place| operations[place].completed());
     (witness.index + 1, completed.map(|moment| moment.position + 1))
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::chart::plot::fault_name;
 use crate::commands::{folder, quoted};
-use crate::run::{Run, completion};
+use crate::run::Run;
 use crate::series::windows;
 use crate::text::operation::{self, value};
 use crate::text::unit::TimeUnit;
@@ -226,7 +226,7 @@ fn faults(faults: &[FaultRecord], end: Nanoseconds, unit: TimeUnit) -> Vec<Fault
 }
 
 fn roles(run: &Run<'_>, unit: TimeUnit) -> Vec<RoleFact> {
-    let fact = |change: &crate::run::RoleChange| RoleFact {
+    let fact = |change: &crate::roles::RoleChange| RoleFact {
         at: change.at_ns.0 / tick(unit),
         node: operation::name(&change.node),
         role: brief(&change.role, LABEL_CHARACTERS),
@@ -280,7 +280,7 @@ impl<'a> Packer<'a> {
     }
 
     fn push(&mut self, operation: &Operation, lanes: [u32; 3]) {
-        let (began, ended) = (operation.invoked, completion(operation));
+        let (began, ended) = (operation.invoked, operation.completed());
         let began_tick = began.time.0 / self.tick;
         let took = ended.map_or(0, |ended| (ended.time.0 / self.tick).saturating_sub(began_tick));
         let events = ended.map_or(0, |ended| ended.position.saturating_sub(began.position));

@@ -9,7 +9,7 @@ use partita_checker::{History, Nanoseconds, Operation};
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::run::{RoleChange, completion};
+use crate::roles::RoleChange;
 use crate::series::latency::{Bound, Waits};
 use crate::text::number::duration;
 use crate::text::operation::name;
@@ -205,7 +205,7 @@ impl Answers {
         };
         for operation in history.operations() {
             let began = operation.invoked.time.0;
-            let ended = completion(operation).map_or(began, |moment| moment.time.0);
+            let ended = operation.completed().map_or(began, |moment| moment.time.0);
             this.last = this.last.max(ended);
             let node = operation.node.map(|node| usize::from(node.0));
             let spans = [Some(&mut this.asked), node.map(|node| &mut this.asked_by_node[node])];
@@ -270,7 +270,7 @@ impl Answers {
 
     /// When an operation ended, or the last that was seen while it was open.
     fn until(&self, operation: &Operation) -> u64 {
-        completion(operation).map_or(self.last, |moment| moment.time.0)
+        operation.completed().map_or(self.last, |moment| moment.time.0)
     }
 
     /// How long those operations took that `counts` picks; refusals say nothing of answers.

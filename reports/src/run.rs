@@ -1,8 +1,6 @@
 //! What was asked of a run and what was found: the content of `run.json`, and the input of reports.
 
-use partita_checker::{
-    Analysis, Certificate, History, Moment, Nanoseconds, Operation, Outcome, Verdict,
-};
+use partita_checker::{Analysis, Certificate, History, Nanoseconds, Verdict};
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +8,7 @@ use crate::exit::Exit;
 use crate::finding::Finding;
 use crate::outcomes::Outcomes;
 use crate::recovery::Recovery;
+use crate::roles::RoleChange;
 
 /// A run's plan, surroundings, course and verdict.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -147,19 +146,6 @@ pub struct Counts {
     pub ok_during_faults: u64,
 }
 
-/// From this time on, a node said that it was this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoleChange {
-    /// When it was seen.
-    pub at_ns: Nanoseconds,
-    /// The node's name.
-    pub node: String,
-    /// `leader`, `follower`, `candidate`, `down` (no process) or `silent` (it does not answer).
-    pub role: String,
-    /// The term it was in, where known.
-    pub term: Option<u64>,
-}
-
 /// Everything that is known of one finished run: what the reports are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
@@ -189,17 +175,9 @@ impl Run<'_> {
         let roles = self.record.roles.iter().map(|change| change.at_ns.0);
         let faults = self.faults.iter().map(|fault| fault.ended_ns.unwrap_or(fault.began_ns));
         let operations = self.history.operations().iter().map(|operation| {
-            completion(operation).map_or(operation.invoked.time.0, |moment| moment.time.0)
+            operation.completed().map_or(operation.invoked.time.0, |moment| moment.time.0)
         });
         let end = phases.chain(roles).chain(faults).chain(operations).max().unwrap_or(0);
         Nanoseconds(end.max(1_000_000))
-    }
-}
-
-/// When an operation came back, or its client gave up on it; `None` if neither was seen.
-pub(crate) fn completion(operation: &Operation) -> Option<Moment> {
-    match operation.outcome {
-        Outcome::Ok(moment, _) | Outcome::Fail(moment) => Some(moment),
-        Outcome::Info(moment) => moment,
     }
 }

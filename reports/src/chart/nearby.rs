@@ -7,7 +7,6 @@ use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
 use super::{Ink, Paint, Pen, Plot};
 use crate::evidence::Evidence;
-use crate::run::completion;
 use crate::text::number::{count, counted};
 use crate::text::operation::operation;
 use crate::text::unit::TimeUnit;
@@ -88,7 +87,7 @@ fn caption(drawn: usize, total: usize) -> String {
 fn over(operation: &Operation, end: Nanoseconds) -> Nanoseconds {
     match operation.outcome {
         Outcome::Info(_) => end,
-        Outcome::Ok(..) | Outcome::Fail(_) => completion(operation).map_or(end, |at| at.time),
+        Outcome::Ok(..) | Outcome::Fail(_) => operation.completed().map_or(end, |at| at.time),
     }
 }
 
@@ -131,7 +130,7 @@ fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
 
 fn hint(history: &History, one: &Operation, unit: TimeUnit) -> String {
     let invoked = one.invoked.time;
-    let end = completion(one).map_or(invoked, |moment| moment.time);
+    let end = one.completed().map_or(invoked, |moment| moment.time);
     let when = match (one.outcome, unit) {
         (Outcome::Info(_), _) => "never came back".to_owned(),
         (Outcome::Ok(..) | Outcome::Fail(_), TimeUnit::Clock) => {

@@ -9,7 +9,8 @@ use partita_checker::Nanoseconds;
 use super::pen::{Anchor, Area, Path, text_width};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH, at};
 use super::{Ink, Paint, Pen, Plot};
-use crate::run::{RoleChange, Run};
+use crate::roles::RoleChange;
+use crate::run::Run;
 use crate::text::number::counted;
 use crate::text::visible::brief;
 

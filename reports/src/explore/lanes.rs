@@ -9,7 +9,6 @@ use std::collections::{BinaryHeap, HashMap};
 
 use partita_checker::{History, KeyId, Operation, ProcessId};
 
-use crate::run::completion;
 use crate::text::operation::{name, value};
 
 /// How many lanes of one kind there are, at most; the last takes all that would have none.
@@ -30,7 +29,7 @@ pub(super) fn clients(history: &History) -> Lanes {
     let mut spans: HashMap<ProcessId, (u64, u64)> = HashMap::new();
     for operation in operations {
         let began = operation.invoked.position;
-        let ended = completion(operation).map_or(u64::MAX, |moment| moment.position);
+        let ended = operation.completed().map_or(u64::MAX, |moment| moment.position);
         let span = spans.entry(operation.process).or_insert((began, ended));
         span.1 = span.1.max(ended);
     }

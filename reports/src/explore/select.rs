@@ -6,8 +6,6 @@
 
 use partita_checker::{Counterexample, History, Nanoseconds, Operation};
 
-use crate::run::completion;
-
 /// What the page is about.
 #[derive(Debug)]
 pub(super) struct Interest {
@@ -50,7 +48,7 @@ impl Interest {
     /// How far from the centre of interest an operation lies; less is nearer.
     fn distance(&self, operation: &Operation) -> (u8, u64) {
         let began = operation.invoked.time;
-        let ended = completion(operation).map_or(began, |moment| moment.time);
+        let ended = operation.completed().map_or(began, |moment| moment.time);
         let in_window = || self.windows.iter().any(|(from, to)| began <= *to && ended >= *from);
         let class = if self.proofs.binary_search(&operation.invoked.position).is_ok() {
             0

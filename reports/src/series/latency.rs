@@ -19,7 +19,6 @@ use std::fmt;
 use partita_checker::{History, Nanoseconds, Operation, Outcome};
 
 use super::{Buckets, Windows};
-use crate::run::completion;
 use crate::text::number::duration;
 
 /// Rows of the density per decade of latency.
@@ -152,13 +151,13 @@ impl Latency {
         let mut waits = Vec::new();
         let last = last_event(history);
         for operation in history.operations() {
-            let ended = completion(operation).map_or(last, |moment| moment.time);
+            let ended = operation.completed().map_or(last, |moment| moment.time);
             let is_under_fault = windows.overlap(operation.invoked.time, ended);
             let apart = if is_under_fault { &mut faulty } else { &mut calm };
             if !operation.is_failed() && !is_answered_later(operation) {
                 apart.push((ended.since(operation.invoked.time).0, operation.is_ok()));
             }
-            let Some(moment) = completion(operation) else { continue };
+            let Some(moment) = operation.completed() else { continue };
             let latency = moment.time.since(operation.invoked.time).0;
             let bucket = buckets.index(operation.invoked.time);
             match operation.outcome {
@@ -192,7 +191,7 @@ impl Latency {
 /// The time of the last event on record.
 fn last_event(history: &History) -> Nanoseconds {
     let times = history.operations().iter().map(|operation| {
-        completion(operation).map_or(operation.invoked.time, |moment| moment.time)
+        operation.completed().map_or(operation.invoked.time, |moment| moment.time)
     });
     times.max().unwrap_or_default()
 }

@@ -6,7 +6,6 @@
 use partita_checker::{History, Outcome};
 
 use super::Buckets;
-use crate::run::completion;
 
 /// Operations per bucket.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ impl Throughput {
         let mut ended = vec![Ended::default(); buckets.count];
         let mut open = 0;
         for operation in history.operations() {
-            let Some(moment) = completion(operation) else {
+            let Some(moment) = operation.completed() else {
                 open += 1;
                 continue;
             };
