@@ -1,5 +1,7 @@
 //! Whole runs with real processes, from the command line to the files they leave.
 
+#[path = "support/needs.rs"]
+mod needs;
 #[path = "support/nobody.rs"]
 mod nobody;
 

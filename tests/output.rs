@@ -1,11 +1,16 @@
 //! What the program prints: whoever reads it, whatever stands in it, and however many files it is
 //! about.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use needs::Need;
 
 const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
 
@@ -298,8 +303,8 @@ fn a_pipe_that_nobody_writes_is_waited_for_no_longer_than_allowed() {
 #[test]
 fn a_file_that_must_not_be_read_is_one_that_cannot() {
     let folder = folder();
-    if !nix::unistd::geteuid().is_root() {
-        // Nobody else can become another; and root may read everything.
+    // Only root can become another user, and may itself read everything.
+    if !Need::Root.met(nix::unistd::geteuid().is_root()) {
         return;
     }
     let [bad, good] = histories(folder.path(), "1");

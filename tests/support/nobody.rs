@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 use nix::unistd::{User, chown, geteuid};
 use tempfile::TempDir;
 
+use crate::needs::Need;
+
 /// What `nobody` may write to: a copy of the program, since the build may lie where nobody may look,
 /// and a folder for its runs.
 pub(crate) struct Nobody {
@@ -16,10 +18,10 @@ pub(crate) struct Nobody {
 }
 
 impl Nobody {
-    /// Nothing for who is not root and so cannot become another: then every other test shows what
-    /// is possible without.
+    /// Nothing unless root runs the tests: another user cannot become `nobody`, and every other test
+    /// then shows what is possible without rights.
     pub(crate) fn new() -> Option<Self> {
-        if !geteuid().is_root() {
+        if !Need::Root.met(geteuid().is_root()) {
             return None;
         }
         let user = User::from_name("nobody").expect("users").expect("a user nobody");

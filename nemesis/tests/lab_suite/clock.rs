@@ -6,7 +6,7 @@ use std::fs;
 use std::future::pending;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Account, Scenario, Test, command, eventually, wait};
 use crate::lifetime::{Started, say};
+use crate::needs::Need;
 
 /// Makes this program a reader of clocks instead of a test.
 pub(crate) const READER: &str = "PARTITA_TEST_CLOCK_READER";
@@ -298,16 +299,8 @@ fn traceable() {
     assert_eq!(ground.clock.covers(1), Some(false));
 }
 
-fn exists(program: &str) -> bool {
-    let is_there = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !is_there {
-        println!("{program} is not installed: nothing is tested with it");
-    }
-    is_there
-}
-
 fn traced() {
-    if !exists("strace") {
+    if !Need::Strace.met_by_program("strace") {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -326,7 +319,7 @@ fn traced() {
 }
 
 fn escaped() {
-    if !exists("strace") {
+    if !Need::Strace.met_by_program("strace") {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -489,7 +482,7 @@ fn no_clock() {
 
 /// A Go program: it finds the vDSO by itself, without a C library.
 fn etcd() {
-    if !exists("etcd") {
+    if !Need::Etcd.met_by_program("etcd") {
         return;
     }
     let ground = Ground::new();
@@ -524,12 +517,12 @@ fn static_program(account: Account) {
         .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-o"])
         .args([&program, &source])
         .output();
-    match built {
-        Ok(built) if built.status.success() => {}
-        other => {
-            println!("no static program can be built here, nothing is tested: {other:?}");
-            return;
-        }
+    let is_built = built.as_ref().is_ok_and(|built| built.status.success());
+    if !is_built {
+        println!("{built:?}");
+    }
+    if !Need::StaticLibrary.met(is_built) {
+        return;
     }
     let mut scenario = command("move_the_clock_of_a_given_program", account);
     let status = wait(&mut scenario.env(PROGRAM, &program).spawn().expect("starts"));

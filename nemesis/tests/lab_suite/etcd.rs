@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use rand::rngs::ChaCha8Rng;
 use tempfile::TempDir;
 
 use crate::harness::{Scenario, eventually};
+use crate::needs::Need;
 
 /// What is tested inside a lab.
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -138,14 +138,8 @@ fn await_ready(cluster: &Cluster, directory: &TempDir) {
     }
 }
 
-/// Whether there is an etcd; says how to get one if not.
 fn is_there() -> bool {
-    let found = Command::new("etcd").arg("--version").stdout(Stdio::null()).status();
-    let found = found.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("skipped: there is no etcd here; `apt-get install etcd-server` brings it");
-    }
-    found
+    Need::Etcd.met_by_program("etcd")
 }
 
 fn power_loss() {

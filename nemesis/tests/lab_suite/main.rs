@@ -10,6 +10,8 @@ mod harness;
 mod lifetime;
 mod loopback;
 mod members;
+#[path = "../../../tests/support/needs.rs"]
+mod needs;
 mod nemesis;
 mod network;
 mod probe;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::cluster::{Cluster, eventually};
 use super::load::Load;
+use super::needs::Need;
 
 /// Mounts a small file system of its own at `$1`, then becomes the rest of its arguments.
 const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=3m small \"$1\" && shift && exec \"$@\"";
@@ -24,8 +25,7 @@ fn server_with_a_full_disk_stops_with_an_error_and_the_others_go_on() {
     fs::create_dir(&place).expect("a directory");
     let place = place.display().to_string();
     let possible = on_a_small_disk(&place, &["true".to_owned()]).status();
-    if !possible.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: this machine lets nobody mount a file system in a namespace");
+    if !Need::Mount.met(possible.is_ok_and(|status| status.success())) {
         return;
     }
     let command = on_a_small_disk(&place, &cluster.words(0));

@@ -5,6 +5,8 @@ mod disk;
 mod libraries;
 mod load;
 mod members;
+#[path = "../../../tests/support/needs.rs"]
+mod needs;
 mod protocol;
 mod redis_server;
 mod restarts;

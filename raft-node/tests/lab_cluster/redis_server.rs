@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::cluster::{Client, Cluster, address, eventually};
 use super::insist;
+use super::needs::Need;
 
 /// A running `redis-server`, killed when dropped.
 struct Redis {
@@ -156,9 +157,7 @@ fn transact(clients: &mut [Client; 2], random: &mut ChaCha8Rng) {
 #[test]
 fn redis_gives_the_same_answers_to_the_same_commands() {
     let Some(redis) = Redis::start() else {
-        let required = std::env::var("PARTITA_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == "redis"), "there is no redis-server");
-        eprintln!("skipped: there is no redis-server");
+        Need::Redis.met(false);
         return;
     };
     let cluster = Cluster::start(1);
