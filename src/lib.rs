@@ -13,3 +13,4 @@ pub mod run;
 pub mod targets;
 pub mod telemetry;
 pub mod terminal;
+pub mod unknown_name;

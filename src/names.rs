@@ -1,7 +1,7 @@
-//! The names that the command line takes, and the one sentence for a name that is none.
+//! The names that the command line takes, by kind.
 //!
 //! Every table of names is somewhere else, with what the names mean; here is what they have in
-//! common: a word for their kind, and "did you mean" for a slip of the finger.
+//! common: a word for their kind, and what is said of a name that is none of it.
 
 use partita_checker::formats::Format;
 use partita_checker::generate::{Fault as Damage, PlantedAnomaly, Shape};
@@ -13,22 +13,18 @@ use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{FAULT_SETS, FAULTS, FaultSet};
 use partita_raft_node::mutations::{self, Mutation};
 use partita_raft_node::sim::scenarios::scenarios;
-use partita_reports::text::visible::{LABEL_CHARACTERS, brief};
 use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue::{self, WORKLOADS};
-use partita_workloads::client::PROTOCOLS;
-use thiserror::Error;
 
 use crate::exit::{Failure, OrFail};
 use crate::targets::Target;
+use crate::unknown_name::{TOML_FILE, UnknownName};
 
 /// A kind of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// Systems under test, for `--target`.
     Targets,
-    /// What clients speak, for `protocol` in a target's description.
-    Protocols,
     /// What clients do, for `--workload`.
     Workloads,
     /// What a history can be generated of, for `generate --model`.
@@ -57,17 +53,11 @@ pub enum Names {
     Anomalies,
 }
 
-/// A name that is none of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct UnknownName(String);
-
 impl Names {
     /// What one of them is called.
     const fn kind(self) -> &'static str {
         match self {
             Self::Targets => "target",
-            Self::Protocols => "protocol",
             Self::Workloads => "workload",
             Self::Models | Self::Subjects => "model",
             Self::Formats => "format",
@@ -85,7 +75,7 @@ impl Names {
     /// What may be given instead of a name.
     const fn instead(self) -> &'static str {
         match self {
-            Self::Targets | Self::Recipes => ", or a TOML file",
+            Self::Targets | Self::Recipes => TOML_FILE,
             _ => "",
         }
     }
@@ -95,7 +85,6 @@ impl Names {
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         match self {
             Self::Targets => Target::built_in().into_iter().map(|target| target.name).collect(),
-            Self::Protocols => owned(PROTOCOLS.iter().map(|it| it.name).collect()),
             Self::Workloads => owned(WORKLOADS.iter().map(|it| it.name).collect()),
             Self::Models => {
                 let with_aliases = MODELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
@@ -133,20 +122,7 @@ impl Names {
 
     /// That `name` is none of them, which there are, and which was perhaps meant.
     pub fn unknown(self, name: &str) -> UnknownName {
-        let known = self.all();
-        let mut message = format!(
-            "unknown {} `{}`; expected {}{}",
-            self.kind(),
-            brief(name, LABEL_CHARACTERS),
-            known.join(", "),
-            self.instead()
-        );
-        let meant: Vec<String> =
-            similar(name, &known).into_iter().map(|name| format!("`{name}`")).collect();
-        if !meant.is_empty() {
-            message.push_str(&format!("; did you mean {}?", meant.join(" or ")));
-        }
-        UnknownName(message)
+        UnknownName::new(self.kind(), name, &self.all(), self.instead())
     }
 }
 
@@ -249,10 +225,10 @@ pub fn faults(words: &str) -> Result<FaultSet, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unknown_name::similar;
 
     fn meant(kind: Names, name: &str) -> Vec<String> {
-        let known = kind.all();
-        similar(name, &known).into_iter().map(str::to_owned).collect()
+        similar(name, &kind.all()).into_iter().map(str::to_owned).collect()
     }
 
     #[test]

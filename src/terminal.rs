@@ -1,5 +1,5 @@
 //! Prints everything that the program says. Nothing else in `src/` writes to standard output or
-//! standard error, which `tests/tidy.rs` sees to.
+//! standard error, which `tests/tidy` sees to.
 //!
 //! What is said holds foreign text: values that a broken store answered, names of files, messages of
 //! others. So every line is made [visible](partita_reports::text::visible) and bounded here, errors

@@ -18,7 +18,7 @@ use serde::de::IgnoredAny;
 use thiserror::Error;
 use toml::Spanned;
 
-use crate::names::{Names, UnknownName};
+use crate::unknown_name::{TOML_FILE, UnknownName};
 
 /// The descriptions that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml"))];
@@ -199,7 +199,7 @@ impl Target {
             return Ok(TargetSpec::BuiltIn(name.to_owned()));
         }
         if !Path::new(name).exists() {
-            return Err(Names::Targets.unknown(name).into());
+            return Err(unknown(name).into());
         }
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
         let toml = std::fs::read_to_string(name).map_err(unreadable)?;
@@ -219,7 +219,7 @@ impl Target {
                 let (known, text) = BUILT_IN
                     .iter()
                     .find(|(known, _)| known == name)
-                    .ok_or_else(|| Names::Targets.unknown(name))?;
+                    .ok_or_else(|| unknown(name))?;
                 Self::parse(known, text)
             }
         }
@@ -331,11 +331,18 @@ impl Target {
     }
 }
 
+/// That no target is called `name`.
+fn unknown(name: &str) -> UnknownName {
+    let known: Vec<String> = BUILT_IN.iter().map(|(known, _)| (*known).to_owned()).collect();
+    UnknownName::new("target", name, &known, TOML_FILE)
+}
+
 /// The protocol called `name`, with the tables of the description `text` that are its own.
 fn open(name: &Spanned<String>, text: &str) -> Result<Arc<dyn Protocol>, TableError> {
     let entry = PROTOCOLS.iter().find(|entry| entry.name == name.get_ref());
     let unknown = || {
-        let problem = Names::Protocols.unknown(name.get_ref());
+        let known: Vec<String> = PROTOCOLS.iter().map(|it| it.name.to_owned()).collect();
+        let problem = UnknownName::new("protocol", name.get_ref(), &known, "");
         TableError::at(name.span(), problem.to_string())
     };
     let mut tables = Tables::of(text)?;

@@ -1,11 +1,14 @@
 //! Keeps the house tidy: who may import whom, how long files get, what must be documented, and
 //! which rooms never look at a clock.
 
+mod documentation;
+mod paths;
+mod rooms;
+mod sans_io;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use syn::visit::Visit;
 
 /// What each crate may import of ours; in its tests, what the second list adds.
 const IMPORTS: &[(&str, &[&str], &[&str])] = &[
@@ -39,19 +42,6 @@ const TOP: &[&str] = &[
     "workloads",
 ];
 
-/// Rooms whose time and randomness are passed in.
-const SANS_IO: &[&str] = &[
-    "checker/src",
-    "raft-node/src/core",
-    "raft-node/src/sim",
-    "nemesis/src/lab/fabric",
-    "nemesis/src/schedule",
-    "workloads/src/register.rs",
-];
-
-/// The files of those rooms that read a clock all the same: what they stamp decides nothing.
-const CLOCKS: &[&str] = &["checker/src/recorder/clock.rs"];
-
 /// Lines at which a file stops being readable in one sitting.
 const LONGEST_FILE: usize = 800;
 
@@ -69,7 +59,11 @@ fn rust_files() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of the project") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() && !path.ends_with("target") {
+            if path.is_dir() {
+                // What a build leaves behind has this file.
+                if path.join("CACHEDIR.TAG").exists() {
+                    continue;
+                }
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path.strip_prefix(root()).expect("below the root").to_owned());
@@ -149,40 +143,6 @@ fn files_stay_short() {
 }
 
 #[test]
-fn sans_io_rooms_read_no_clock_and_open_nothing() {
-    const FOREIGN: &[&str] = &[
-        "Instant::now",
-        "SystemTime",
-        "std::net",
-        "TcpStream",
-        "thread::sleep",
-        "thread::spawn",
-        "rand::rng()",
-        "from_os_rng",
-        "tokio::",
-    ];
-    let files = rust_files();
-    for clock in CLOCKS {
-        assert!(read(Path::new(clock)).contains("Instant::now"), "{clock} reads none any more");
-    }
-    for room in SANS_IO {
-        let inside: Vec<_> = files.iter().filter(|path| path.starts_with(room)).collect();
-        assert!(!inside.is_empty(), "{room} has moved: update this list");
-        for path in inside {
-            let text = read(path);
-            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            let is_clock = CLOCKS.iter().any(|clock| path == Path::new(clock));
-            for line in code {
-                let mut foreign = FOREIGN.iter();
-                let foreign = foreign
-                    .find(|name| line.contains(**name) && !(is_clock && **name == "Instant::now"));
-                assert!(foreign.is_none(), "{}: {line}", path.display());
-            }
-        }
-    }
-}
-
-#[test]
 fn every_planted_bug_is_one_branch_at_one_place() {
     // Tests switch bugs on; they plant none.
     let server = |path: &PathBuf| {
@@ -200,103 +160,6 @@ fn every_planted_bug_is_one_branch_at_one_place() {
             .flat_map(|(path, text)| text.matches(&branch).map(move |_| path.display()))
             .collect();
         assert_eq!(places.len(), 1, "{} is planted at {places:?}", info.name);
-    }
-}
-
-#[test]
-fn every_public_item_and_every_file_is_documented() {
-    let mut bare = Vec::new();
-    for path in rust_files() {
-        let text = read(&path);
-        if !text.starts_with("//!") {
-            bare.push(format!("{}: begins without module documentation", path.display()));
-        }
-        let file = syn::parse_file(&text).expect("a file that compiles");
-        let mut visitor = Undocumented { path: &path, bare: &mut bare };
-        visitor.visit_file(&file);
-    }
-    assert!(bare.is_empty(), "undocumented:\n{}", bare.join("\n"));
-}
-
-/// Collects public items that have no documentation.
-struct Undocumented<'a> {
-    path: &'a Path,
-    bare: &'a mut Vec<String>,
-}
-
-impl Undocumented<'_> {
-    fn look(
-        &mut self,
-        visibility: Option<&syn::Visibility>,
-        attributes: &[syn::Attribute],
-        name: &syn::Ident,
-    ) {
-        let public = visibility.is_none_or(|it| matches!(it, syn::Visibility::Public(_)));
-        let documented = attributes.iter().any(|attribute| attribute.path().is_ident("doc"));
-        if public && !documented {
-            let line = name.span().start().line;
-            self.bare.push(format!("{}:{line}: {name}", self.path.display()));
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Undocumented<'_> {
-    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
-        let tests = module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
-        if !tests {
-            syn::visit::visit_item_mod(self, module);
-        }
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.look(Some(&item.vis), &item.attrs, &item.sig.ident);
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.look(Some(&item.vis), &item.attrs, &item.sig.ident);
-    }
-
-    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
-        if matches!(item.vis, syn::Visibility::Public(_)) {
-            for field in &item.fields {
-                if let Some(name) = &field.ident {
-                    self.look(Some(&field.vis), &field.attrs, name);
-                }
-            }
-        }
-    }
-
-    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
-        if matches!(item.vis, syn::Visibility::Public(_)) {
-            for variant in &item.variants {
-                self.look(None, &variant.attrs, &variant.ident);
-            }
-        }
-    }
-
-    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
-        if matches!(item.vis, syn::Visibility::Public(_)) {
-            for member in &item.items {
-                if let syn::TraitItem::Fn(function) = member {
-                    self.look(None, &function.attrs, &function.sig.ident);
-                }
-            }
-        }
-    }
-
-    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
-    }
-
-    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
-    }
-
-    fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
-        self.look(Some(&item.vis), &item.attrs, &item.ident);
     }
 }
 
