@@ -8,7 +8,6 @@ use crate::{paths, read, rust_files};
 /// The rooms. What is compiled for tests alone may do as it likes.
 const SANS_IO: &[&str] = &[
     "checker/src",
-    "nemesis/src/fault",
     "nemesis/src/lab/fabric",
     "nemesis/src/schedule",
     "raft-node/src/codec",
