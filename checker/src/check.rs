@@ -20,9 +20,9 @@ use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
     Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
 };
+use crate::event::Level;
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::Begins;
-use crate::event::Level;
 use crate::levels;
 use crate::model::with_model;
 use crate::options::Options;

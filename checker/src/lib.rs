@@ -114,7 +114,7 @@ mod words;
 
 pub use check::{check, check_level, check_watched};
 pub use engines::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
-pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId, Level};
+pub use event::{Event, EventKind, Function, Level, Nanoseconds, ProcessId};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,

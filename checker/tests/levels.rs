@@ -7,7 +7,7 @@ mod cases;
 
 use brute::{Drawn, draw, holds};
 use partita_checker::levels::{self, Staleness};
-use partita_checker::{Expected, KeyInitials, Level, Nanoseconds, Options, Verdict};
+use partita_checker::{Expected, KeyInitials, Level, Nanoseconds, Options, Verdict, check_level};
 use proptest::prelude::*;
 
 /// All levels, with bounds that small histories can keep and break.

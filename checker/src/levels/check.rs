@@ -7,12 +7,12 @@ use super::search::Answer;
 use super::stretches::{Refusal, Relaxed, relax};
 use super::trace::{Obstacle, Source, Trace};
 use super::{Level, Staleness, sequential, session, stale, verify};
-use crate::options::Options;
 use crate::engines::wgl::Limits;
 use crate::engines::{Patience, Stopped};
 use crate::history::{Action, History, Operation, OperationCounts};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{Model, ModelKind, with_model};
+use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, Sight, Verdict,

@@ -9,12 +9,12 @@ use super::facts::{Fact, Facts, Observed};
 use super::search::Answer;
 use super::stretches::relax;
 use super::trace::Trace;
-use crate::options::Options;
 use crate::engines::{Patience, Stopped};
 use crate::event::Function;
 use crate::history::{Action, History};
 use crate::initial::Begins;
 use crate::model::{Call, Model, ModelKind, with_model};
+use crate::options::Options;
 use crate::value::{Value, ValueId};
 use crate::verdict::{Anomaly, Counterexample, Witness};
 
