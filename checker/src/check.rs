@@ -20,9 +20,10 @@ use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
     Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
 };
+use crate::event::Level;
 use crate::history::{History, OperationCounts, Outcome};
 use crate::initial::Begins;
-use crate::levels::{self, Level};
+use crate::levels;
 use crate::model::with_model;
 use crate::options::Options;
 use crate::progress::{Course, Progress};
@@ -60,7 +61,7 @@ pub fn check_watched(
         return transactions::check(history, kind, options, stop, &search);
     }
     if !history.levels.is_empty() {
-        return levels::check(history, options, Level::Linearizable, stop);
+        return check_level(history, options, Level::Linearizable, stop);
     }
     let Options { model, initial, .. } = options;
     let checked = with_model!(model, initial, &history.values, model => {
@@ -68,6 +69,21 @@ pub fn check_watched(
         check_model(history, &model, &subject, budget, stop, progress)
     });
     checked.unwrap_or_else(|error| (Analysis::unknown(vec![error.to_string()]), None))
+}
+
+/// Whether `history` is of `level`, with the proof: a certificate exactly if it is, and in the analysis
+/// a counterexample exactly if it is not. Operations that have a level of their own are taken by that
+/// where `level` is linearizable or stale; other levels are about all operations.
+///
+/// Ends early, with a verdict of unknown, once `stop` says true.
+pub fn check_level(
+    history: &History,
+    options: &Options,
+    level: Level,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> (Analysis, Option<Certificate>) {
+    let linearizable = |history: &History| check(history, options, stop);
+    levels::check(history, options, level, stop, &linearizable)
 }
 
 mod begun;

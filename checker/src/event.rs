@@ -3,12 +3,15 @@
 //! The vocabulary is Jepsen's: a *process* invokes one operation at a time; the operation comes
 //! back `ok`, `fail` (it certainly did not happen) or `info` (it may happen, now or ever).
 
+mod level;
+
+pub use level::{Level, Staleness, UnknownLevel};
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::level::Level;
 use crate::value::{Datum, Value};
 
 /// Nanoseconds since the run began, from one monotonic clock.

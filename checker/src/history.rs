@@ -8,8 +8,8 @@ mod builder;
 pub(crate) use builder::Remark;
 pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 
+use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
-use crate::level::Level;
 use crate::value::{Value, ValueId, Values};
 use crate::verdict::Witness;
 

@@ -94,7 +94,6 @@ pub mod hint;
 pub mod history;
 mod initial;
 pub mod isolation;
-mod level;
 pub mod levels;
 mod model;
 pub mod objects;
@@ -113,9 +112,9 @@ pub mod verify;
 mod verify_error;
 mod words;
 
-pub use check::{check, check_watched};
+pub use check::{check, check_level, check_watched};
 pub use engines::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
-pub use event::{Event, EventKind, Function, Nanoseconds, ProcessId};
+pub use event::{Event, EventKind, Function, Level, Nanoseconds, ProcessId};
 pub use history::{
     Action, History, HistoryBuilder, HistoryError, KeyId, Moment, Operation, OperationCounts,
     Outcome, Response,
@@ -124,7 +123,6 @@ pub use initial::KeyInitials;
 pub use isolation::{
     ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, Keeps, UnknownLevel,
 };
-pub use levels::Level;
 pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use options::Options;
 pub use progress::{Progress, ProgressReport};

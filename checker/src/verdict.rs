@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, present};
 use crate::isolation::{Isolation, IsolationLevel};
-use crate::level::Level;
 use crate::value::Value;
 use crate::words;
 

@@ -12,10 +12,10 @@
 use rustc_hash::FxHashMap;
 
 use crate::engines::{Patience, Stopped};
+use crate::event::Level;
 use crate::history::{History, KeyId, Operation, Outcome};
 use crate::initial::{Begins, KeyInitials};
 use crate::isolation::IsolationLevel;
-use crate::level::Level;
 use crate::model::{Call, Model, ModelKind, with_model};
 use crate::transactions::{self, Claim, TransactionKind};
 use crate::value::Value;

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
+use crate::event::Level;
 use crate::isolation::IsolationLevel;
-use crate::level::Level;
 use crate::model::BadInitial;
 use crate::value::Value;
 

@@ -7,7 +7,7 @@ mod cases;
 
 use brute::{Drawn, draw, holds};
 use partita_checker::levels::{self, Staleness};
-use partita_checker::{Expected, KeyInitials, Level, Nanoseconds, Options, Verdict};
+use partita_checker::{Expected, KeyInitials, Level, Nanoseconds, Options, Verdict, check_level};
 use proptest::prelude::*;
 
 /// All levels, with bounds that small histories can keep and break.
@@ -24,7 +24,7 @@ fn all_levels() -> Vec<Level> {
 
 fn verdict(drawn: &Drawn, level: Level) -> Verdict {
     let (history, options) = (drawn.history(), Options::default());
-    let (analysis, certificate) = levels::check(&history, &options, level, &|| false);
+    let (analysis, certificate) = check_level(&history, &options, level, &|| false);
     assert_eq!(analysis.verdict == Verdict::Valid, certificate.is_some());
     if let Some(certificate) = certificate {
         let asked = (level, &KeyInitials::Same);
@@ -34,7 +34,7 @@ fn verdict(drawn: &Drawn, level: Level) -> Verdict {
     }
     if let Some(found) = &analysis.counterexample {
         let alone = partita_checker::History::from_events(found.events()).expect("a history");
-        let (again, _) = levels::check(&alone, &options, level, &|| false);
+        let (again, _) = check_level(&alone, &options, level, &|| false);
         assert_eq!(again.verdict, Verdict::Violation, "{level}: {found:#?}");
         assert!(!found.sentence.is_empty());
     }

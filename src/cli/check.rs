@@ -9,7 +9,7 @@ use partita_checker::formats::{DecidedBy, ReadHistory, Reading};
 use partita_checker::objects::{Lease, ObjectOptions, with_expiries};
 use partita_checker::{
     Analysis, Certificate, EngineChoice, History, KeyInitials, Level, ModelKind, Nanoseconds,
-    Options, Progress, Verdict, hint, levels, objects,
+    Options, Progress, Verdict, check_level, hint, objects,
 };
 
 use partita_nemesis::FaultRecord;
@@ -463,6 +463,6 @@ fn judge_level(
     let progress = Progress::default();
     progress::watch(name, &progress, deadline, || match level {
         Level::Linearizable => judge::judge(history, options, deadline, &progress),
-        level => levels::check(history, options, level, &|| Instant::now() >= deadline),
+        level => check_level(history, options, level, &|| Instant::now() >= deadline),
     })
 }

@@ -13,7 +13,6 @@ use crate::history::{Action, History, Operation, OperationCounts};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{Model, ModelKind, with_model};
 use crate::options::Options;
-use crate::progress::Progress;
 use crate::value::Value;
 use crate::verdict::{
     Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, Sight, Verdict,
@@ -77,16 +76,16 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Whether `history` is of `level`, with the proof: a certificate exactly if it is, and in the analysis
-/// a counterexample exactly if it is not. Operations that have a level of their own are taken by that
-/// where `level` is linearizable or stale; other levels are about all operations.
-///
-/// Ends early, with a verdict of unknown, once `stop` says true.
-pub fn check(
+/// What decides whether a history without levels of its own is linearizable.
+pub(crate) type Linearizable<'a> = dyn Fn(&History) -> (Analysis, Option<Certificate>) + 'a;
+
+/// As [`check_level`](crate::check_level) has it.
+pub(crate) fn check(
     history: &History,
     options: &Options,
     level: Level,
     stop: &(dyn Fn() -> bool + Sync),
+    linearizable: &Linearizable<'_>,
 ) -> (Analysis, Option<Certificate>) {
     let task = Task { history, options, level, stop };
     let patience = Patience::new(stop);
@@ -94,7 +93,7 @@ pub fn check(
         return conclude(&task, Found::Unknown(reason));
     }
     let found = match level {
-        Level::Linearizable | Level::Stale(_) => match strict_part(&task) {
+        Level::Linearizable | Level::Stale(_) => match strict_part(&task, linearizable) {
             Err(done) => return *done,
             Ok(()) => late(&task, &patience),
         },
@@ -120,7 +119,10 @@ fn refusal(task: &Task<'_>) -> Option<String> {
 }
 
 /// What strict operations alone come to; nothing if they are linearizable.
-fn strict_part(task: &Task<'_>) -> Result<(), Box<(Analysis, Option<Certificate>)>> {
+fn strict_part(
+    task: &Task<'_>,
+    linearizable: &Linearizable<'_>,
+) -> Result<(), Box<(Analysis, Option<Certificate>)>> {
     let (history, mut marks) = (task.history, task.history.levels.iter().peekable());
     let mut strict = History {
         operations: Vec::new(),
@@ -139,9 +141,7 @@ fn strict_part(task: &Task<'_>) -> Result<(), Box<(Analysis, Option<Certificate>
     if !strict.operations.iter().any(Operation::is_ok) {
         return Ok(());
     }
-    let progress = Progress::default();
-    let (analysis, certificate) =
-        crate::check::check_watched(&strict, task.options, task.stop, &progress);
+    let (analysis, certificate) = linearizable(&strict);
     match analysis.verdict {
         Verdict::Valid => Ok(()),
         _ => Err(Box::new((analysis, certificate))),

@@ -29,6 +29,6 @@ mod trace;
 mod verify;
 mod words;
 
-pub use crate::level::{Level, Staleness, UnknownLevel};
-pub use check::check;
+pub use crate::event::{Level, Staleness, UnknownLevel};
+pub(crate) use check::check;
 pub use verify::{LevelError, verify};

@@ -1,8 +1,10 @@
 //! Histories that tell levels apart, and what is said of them.
 
 use partita_checker::formats::{ReadOptions, read};
-use partita_checker::levels::{self, Staleness};
-use partita_checker::{Analysis, Anomaly, History, Level, ModelKind, Options, Verdict};
+use partita_checker::levels::Staleness;
+use partita_checker::{
+    Analysis, Anomaly, History, Level, ModelKind, Options, Verdict, check_level,
+};
 
 /// The history in which each process does what stands in its lane, one operation after the other:
 /// `p0 w x 1`, `p1 r x 1`, `p2 r x -` for nothing, `p0 a x 1` and `p1 r x [1,2]` for lists.
@@ -33,7 +35,7 @@ fn history(steps: &str) -> History {
 
 fn check(history: &History, level: Level) -> Analysis {
     let model = ModelKind::told_by(history).expect("a model");
-    levels::check(history, &Options::of(model), level, &|| false).0
+    check_level(history, &Options::of(model), level, &|| false).0
 }
 
 /// Checks every level, and that exactly these are broken.

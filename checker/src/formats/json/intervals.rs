@@ -27,8 +27,8 @@ use super::fields::{self, Field, Fields};
 use super::names::Name;
 use super::number;
 use super::syntax::{Fault, Form};
+use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
-use crate::level::Level;
 use crate::value::Value;
 
 /// One billionth of what a time without unit counts.

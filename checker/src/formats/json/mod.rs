@@ -38,9 +38,9 @@ use super::edn::syntax::quote;
 use super::error::{ReadError, ReadProblem};
 use super::jsonl::plain;
 use super::reading::{Cut, DecidedBy, Decision, Reading, Severity};
+use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
-use crate::level::Level;
 use crate::value::Value;
 
 /// Reads the history in the file that is called `name`.

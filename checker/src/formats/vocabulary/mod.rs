@@ -37,9 +37,9 @@ use super::error::{ReadError, ReadProblem};
 use super::options::{ReadOptions, usual_nil_read};
 use super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::{Format, tuples};
+use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::history::History;
-use crate::level::Level;
 use crate::value::Value;
 
 /// An event as far as its own line tells what it means.

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::{LevelError, Verifier};
 use crate::event::Function;
 use crate::history::{Action, Operation, Response};
-use crate::level::Level;
+use crate::levels::Level;
 use crate::model::ModelKind;
 use crate::value::{Value, ValueId};
 

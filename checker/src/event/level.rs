@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::event::Nanoseconds;
+use super::Nanoseconds;
 
 /// What a store promises of a history of operations on single keys, or of one operation.
 ///
