@@ -72,6 +72,6 @@ pub(crate) fn told_by(history: &History) -> Option<ModelKind> {
     match (transactions, appends, writes) {
         (false, ..) | (_, true, true) => None,
         (_, true, false) => Some(ModelKind::ListAppend),
-        (_, false, _) => Some(ModelKind::MultiRegister),
+        (_, false, _) => Some(ModelKind::RwRegister),
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn examine(
 }
 
 /// A shortest way by sessions and reads.
-fn path(graph: &Graph, from: u32, to: u32) -> Vec<Link> {
+pub(crate) fn path(graph: &Graph, from: u32, to: u32) -> Vec<Link> {
     let mut came: FxHashMap<u32, (u32, u8)> = FxHashMap::default();
     let mut queue = std::collections::VecDeque::from([from]);
     while let Some(node) = queue.pop_front() {
@@ -102,14 +102,16 @@ fn path(graph: &Graph, from: u32, to: u32) -> Vec<Link> {
 }
 
 /// Which transaction is number how much of which process.
-struct Sessions {
-    count: usize,
-    of: Vec<u32>,
-    place: Vec<u32>,
+pub(crate) struct Sessions {
+    pub(crate) count: usize,
+    /// The process of every node, numbered anew.
+    pub(crate) of: Vec<u32>,
+    /// Its place among those of its process.
+    pub(crate) place: Vec<u32>,
 }
 
 impl Sessions {
-    fn new(read: &Transactions<'_>, graph: &Graph) -> Self {
+    pub(crate) fn new(read: &Transactions<'_>, graph: &Graph) -> Self {
         let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
         let mut lengths: Vec<u32> = Vec::new();
         let (mut of, mut place) = (Vec::new(), Vec::new());

@@ -8,7 +8,9 @@ use super::data::Transactions;
 use super::finding::Finding;
 use super::graph::kind;
 use super::kind::TransactionKind;
+use super::saturate::Inferred;
 use crate::history::{Action, History, Operation, Outcome, Response};
+use crate::isolation::Keeps;
 use crate::value::{Value, ValueId};
 
 /// What a transaction did: the name's first letter, the key, and the argument or answer.
@@ -66,6 +68,9 @@ fn micro(item: &Value, answered: bool) -> Vec<Said<'_>> {
 pub(crate) struct Confirm<'a, 'h> {
     pub(crate) read: &'a Transactions<'h>,
     pub(crate) kind: TransactionKind,
+    pub(crate) initial: &'a Value,
+    /// What order the level keeps that does not hold.
+    pub(crate) keeps: Keeps,
 }
 
 impl<'h> Confirm<'_, 'h> {
@@ -79,11 +84,18 @@ impl<'h> Confirm<'_, 'h> {
     }
 
     /// Whether the links are a cycle, each holds, and every transaction took effect.
-    pub(crate) fn cycle(&self, links: &[Link]) -> bool {
+    pub(crate) fn cycle(&self, links: &[Link], inferred: &[Inferred]) -> bool {
         let closes = (0..links.len()).all(|at| links[at].to == links[(at + 1) % links.len()].from);
         closes
             && !links.is_empty()
-            && links.iter().all(|link| self.took_effect(link.from) && self.holds(*link))
+            && links.iter().all(|link| {
+                let same = |one: &&Inferred| (one.before, one.after) == (link.from, link.to);
+                self.took_effect(link.from)
+                    && match inferred.iter().find(same).filter(|_| link.kind == kind::COMMIT) {
+                        Some(one) => self.commits(one),
+                        None => self.holds(*link),
+                    }
+            })
     }
 
     /// Whether the transaction is known to have taken effect.
@@ -137,8 +149,90 @@ impl<'h> Confirm<'_, 'h> {
                 })
             }
             kind::WW if self.kind == TransactionKind::ListAppend => self.appended(link),
-            _ => true,
+            kind::WW => self.older(link, &self.said(link.from), 'w'),
+            kind::RW => self.older(link, &self.said(link.from), 'r'),
+            _ => false,
         }
+    }
+
+    /// Whether a value that the first wrote, or read, is older than one that the second wrote.
+    fn older(&self, link: Link, said: &[Said<'h>], name: char) -> bool {
+        let of_name = said.iter().filter(|one| one.0 == name);
+        let mut values = of_name.map(|one| (one.1, one.2));
+        let second = self.operation(link.to);
+        values.any(|(key, value)| {
+            let written = self.writes(link.to, key);
+            let Some(last) = written.last().filter(|last| **last != value) else { return false };
+            let is_first = value == self.initial;
+            let replaced = self.reads(link.to).any(|(of, seen)| of == key && seen == value);
+            is_first || replaced || self.in_time(key, [value, *last], second)
+        })
+    }
+
+    /// Whether something that wrote or read the first value came back before something that wrote or
+    /// read the second was invoked, or one process wrote both in this order.
+    fn in_time(&self, key: &Value, [first, second]: [&Value; 2], writer: &Operation) -> bool {
+        let history = self.read.history;
+        let about = |one: &Operation, value: &Value, any: bool| {
+            let said = said(history, one);
+            said.iter().any(|it| it.1 == key && it.2 == value && (any || it.0 == 'w'))
+        };
+        let happened = || history.operations.iter().filter(|one| !one.is_failed());
+        match self.keeps {
+            Keeps::Nothing => false,
+            Keeps::Sessions => happened().any(|one| {
+                about(one, first, false)
+                    && one.process == writer.process
+                    && one.invoked.position < writer.invoked.position
+            }),
+            Keeps::RealTime => {
+                let back = happened().filter(|one| about(one, first, true));
+                let back = back.filter_map(|one| match one.outcome {
+                    Outcome::Ok(moment, _) => Some(moment.position),
+                    _ => None,
+                });
+                let begun = happened().filter(|one| about(one, second, true));
+                let begun = begun.map(|one| one.invoked.position);
+                back.min().zip(begun.max()).is_some_and(|(back, begun)| back < begun)
+            }
+        }
+    }
+
+    /// Whether a reader of the second has the first in its past, which wrote the same key.
+    fn commits(&self, one: &Inferred) -> bool {
+        let key = self.read.keys[one.key as usize];
+        let last = |writer: u32| self.writes(writer, key).last().copied();
+        let (Some(before), Some(after)) = (last(one.before), last(one.after)) else { return false };
+        let reads = self.reads(one.reader).any(|(of, seen)| of == key && seen == after);
+        reads && before != after && self.past(one.reader, one.before)
+    }
+
+    /// Whether a reader has a writer in its past: it read from it, or, if the order of processes is
+    /// kept, it comes after it by processes and reads.
+    fn past(&self, reader: u32, writer: u32) -> bool {
+        let reads_from = |reader: u32, writer: u32| {
+            let mut reads = self.reads(reader);
+            reads.any(|(key, seen)| self.writes(writer, key).contains(&seen))
+        };
+        if self.keeps == Keeps::Nothing {
+            return reads_from(reader, writer);
+        }
+        let all = 0..self.read.all.len() as u32;
+        let mut after = vec![false; all.len()];
+        let mut pending = vec![writer];
+        while let Some(one) = pending.pop() {
+            let first = self.operation(one);
+            for later in all.clone() {
+                let other = self.operation(later);
+                let follows = other.process == first.process
+                    && first.invoked.position < other.invoked.position;
+                if !after[later as usize] && (follows || reads_from(later, one)) {
+                    after[later as usize] = true;
+                    pending.push(later);
+                }
+            }
+        }
+        after[reader as usize]
     }
 
     /// What the transaction read of others.

@@ -5,6 +5,8 @@ use super::data::{Act, INITIAL, NONE, Transactions};
 use super::graph::kind;
 use super::kind::TransactionKind;
 use super::order::Order;
+use super::registers::Registers;
+use super::saturate::Inferred;
 use crate::words;
 
 /// Why a link holds.
@@ -22,6 +24,8 @@ pub(crate) struct Reason {
 pub(crate) struct Evidence<'a, 'h> {
     pub(crate) read: &'a Transactions<'h>,
     pub(crate) order: &'a Order,
+    /// For registers, of which `order` is a likely one.
+    pub(crate) registers: Option<&'a Registers>,
     pub(crate) kind: TransactionKind,
 }
 
@@ -112,11 +116,18 @@ impl Evidence<'_, '_> {
             let place = self.place_after(version);
             let written = self.writes(writer).find(|(of, made)| {
                 let at = self.order.position[*made as usize];
-                *of == key && (at == NONE || at >= place)
+                *of == key && *made != version && (at == NONE || at >= place)
             });
             written.map(|(_, made)| (key, version, made))
         };
-        let found = self.reads(reader).find_map(next);
+        let any = |(key, version): (u32, u32)| {
+            let mut written = self.writes(writer).filter(|(of, _)| *of == key);
+            written.next().map(|(_, made)| (key, version, made))
+        };
+        let found = self.reads(reader).find_map(next).or_else(|| {
+            // A likely order may have it otherwise.
+            self.registers.and_then(|_| self.reads(reader).find_map(any))
+        });
         let text = found.map_or_else(String::new, |(key, version, made)| {
             let (reader, writer) = (self.call(reader), self.call(writer));
             let (shown, made) = (self.shown(key, version), self.value(made));
@@ -137,7 +148,46 @@ impl Evidence<'_, '_> {
         if version == INITIAL { 0 } else { self.order.position[version as usize] + 1 }
     }
 
+    /// Why the first wrote an older version of a register.
+    fn older(&self, registers: &Registers, first: u32, second: u32) -> Reason {
+        let pairs = || {
+            self.writes(first).flat_map(|(key, one)| {
+                let others = self.writes(second).filter(move |(of, _)| *of == key);
+                others.map(move |(_, other)| (key, one, other))
+            })
+        };
+        let is_replaced =
+            |&(_, one, other): &(u32, u32, u32)| registers.replaced[other as usize] == one;
+        let [a, b] = [first, second].map(|one| self.call(one));
+        let (text, key) = match (pairs().find(is_replaced), pairs().next()) {
+            (Some((key, one, other)), _) => {
+                let (name, one, other) = (self.key(key), self.value(one), self.value(other));
+                (format!("{b} read {name} = {one} of {a} and wrote {other}"), Some(key))
+            }
+            (None, Some((key, one, other))) => {
+                let (name, one, other) = (self.key(key), self.value(one), self.value(other));
+                let text = format!("{name} = {one} of {a} came before {other} of {b} in time");
+                (text, Some(key))
+            }
+            (None, None) => (String::new(), None),
+        };
+        Reason { text, key, shown_by: None }
+    }
+
+    /// Why one committed before another.
+    pub(crate) fn inferred(&self, one: &Inferred) -> Reason {
+        let [before, after, reader] = [one.before, one.after, one.reader].map(|it| self.call(it));
+        let key = self.key(one.key);
+        let text = format!(
+            "{reader} had {before} in its past, which wrote {key}, and read {key} of {after}"
+        );
+        Reason { text, key: Some(one.key), shown_by: Some(one.reader) }
+    }
+
     fn versions(&self, first: u32, second: u32) -> Reason {
+        if let Some(registers) = self.registers {
+            return self.older(registers, first, second);
+        }
         let pair = self.writes(first).find_map(|(key, one)| {
             let at = self.order.position[one as usize];
             let other = self.writes(second).find(|(of, other)| {

@@ -5,22 +5,38 @@ use super::data::Transactions;
 use super::evidence::Evidence;
 use super::finding::Finding;
 use super::graph::kind;
+use super::saturate::Inferred;
 use crate::value::Value;
 use crate::verdict::{Anomaly, Counterexample, Edge, Relation};
 use crate::words::{self, capital};
 
 /// The counterexample of a cycle.
-pub(crate) fn cycle(evidence: &Evidence<'_, '_>, links: &[Link]) -> Counterexample {
-    let reasons: Vec<_> = links.iter().map(|link| evidence.reason(*link)).collect();
+pub(crate) fn cycle(
+    evidence: &Evidence<'_, '_>,
+    links: &[Link],
+    inferred: &[Inferred],
+) -> Counterexample {
+    let reason = |link: &Link| {
+        let same = |one: &&Inferred| (one.before, one.after) == (link.from, link.to);
+        match inferred.iter().find(same).filter(|_| link.kind == kind::COMMIT) {
+            Some(one) => evidence.inferred(one),
+            None => evidence.reason(*link),
+        }
+    };
+    let reasons: Vec<_> = links.iter().map(reason).collect();
     let mut shown: Vec<u32> = links.iter().map(|link| link.from).collect();
     shown.extend(reasons.iter().filter_map(|reason| reason.shown_by));
     let keys = [&reasons[0].key, &reasons[1 % reasons.len()].key];
     let anomaly = match cycles::name(links) {
         // Both wrote the key after they had read the same version of it.
-        Anomaly::GSingle if links.len() == 2 && keys[0].is_some() && keys[0] == keys[1] => {
-            let is_overwritten = links.iter().any(|link| link.kind == kind::WW);
-            if is_overwritten { Anomaly::LostUpdate } else { Anomaly::GSingle }
+        name @ (Anomaly::GSingle | Anomaly::WriteSkew)
+            if links.len() == 2 && keys[0].is_some() && keys[0] == keys[1] =>
+        {
+            let is_overwritten = links.iter().all(|link| matches!(link.kind, kind::WW | kind::RW));
+            if is_overwritten { Anomaly::LostUpdate } else { name }
         }
+        // What is inferred is that a reader missed something of its past.
+        _ if links.iter().any(|link| link.kind == kind::COMMIT) => Anomaly::GSingle,
         other => other,
     };
     let call = |one: u32| evidence.call(one);

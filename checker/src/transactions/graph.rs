@@ -22,6 +22,8 @@ pub(crate) mod kind {
     pub(crate) const SESSION: u8 = 8;
     /// The first came back before the second was invoked.
     pub(crate) const REAL_TIME: u8 = 16;
+    /// A reader of the second has the first in its past, which wrote the same key.
+    pub(crate) const COMMIT: u8 = 32;
     /// What follows from reads and writes alone.
     pub(crate) const DEPENDENCIES: u8 = WW | WR | RW;
 }

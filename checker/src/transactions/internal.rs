@@ -1,6 +1,6 @@
 //! What transactions show of their own writes, and of what others replaced before they ended.
 
-use super::data::{Act, Fate, INITIAL, NONE, Transactions};
+use super::data::{Act, INITIAL, NONE, Transactions};
 use super::finding::Finding;
 use super::kind::TransactionKind;
 use super::order::Order;
@@ -34,7 +34,7 @@ pub(crate) fn examine(
     let mut pasts = vec![nothing; read.keys.len()];
     let mut replaced = vec![false; read.versions.len()];
     for transaction in 0..read.all.len() as u32 {
-        if read.all[transaction as usize].fate == Fate::Aborted {
+        if !order.effective[transaction as usize] {
             continue;
         }
         for micro in read.span(transaction) {
@@ -66,7 +66,7 @@ pub(crate) fn examine(
             }
         }
     }
-    intermediate(read, &replaced, findings, patience)
+    intermediate(read, (&replaced, &order.effective), findings, patience)
 }
 
 struct Step<'a> {
@@ -137,11 +137,11 @@ impl Step<'_> {
 /// Finds reads of versions that their own writers replaced.
 fn intermediate(
     read: &Transactions<'_>,
-    replaced: &[bool],
+    (replaced, effective): (&[bool], &[bool]),
     findings: &mut Vec<Finding>,
     patience: &Patience<'_>,
 ) -> Result<(), Stopped> {
-    for reader in 0..read.all.len() as u32 {
+    for reader in (0..read.all.len() as u32).filter(|one| effective[*one as usize]) {
         for one in read.of(reader) {
             patience.step()?;
             let version = one.version;

@@ -1,21 +1,17 @@
 //! Decides levels, and puts verdicts together.
 
-use super::causal::{self, Causality};
 use super::confirm::Confirm;
-use super::cycles::{self, Link, Pattern};
-use super::data::Lists;
 use super::data::{Fate, Transactions};
 use super::evidence::Evidence;
-use super::explain;
-use super::finding::Finding;
-use super::graph::{Graph, kind};
+use super::found::{Found, Proof};
+use super::judge_lists::Known;
+use super::judge_registers::KnownRegisters;
 use super::kind::TransactionKind;
 use super::order::Order;
-use super::read::{Unreadable, transactions};
-use super::snapshot::{self, Snapshots};
+use super::read::{ByValue, Unreadable, transactions};
+use super::registers::{self, Registers};
 use super::verify::{Claim, verify};
-use super::visible::{self, Visibility};
-use super::{dependencies, internal, lists};
+use super::{dependencies, explain, internal, lists};
 use crate::engines::{Patience, Stopped};
 use crate::history::History;
 use crate::isolation::{IsolationLevel, Ladder};
@@ -23,54 +19,6 @@ use crate::model::ModelKind;
 use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::{Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, Verdict};
-
-/// Why a level does not hold.
-#[derive(Debug, Clone)]
-enum Proof {
-    Cycle(Vec<Link>),
-    Finding(Finding),
-    /// All orders of what these transactions wrote unseen were tried.
-    Tried(Vec<u32>),
-}
-
-/// What was found of the levels.
-#[derive(Default)]
-struct Found {
-    ladder: Ladder,
-    /// Why levels do not hold, for the weakest each.
-    against: Vec<(IsolationLevel, Proof)>,
-    /// Orders that show that levels hold.
-    orders: Vec<(IsolationLevel, Vec<u32>)>,
-    /// Why levels are undecided.
-    reasons: Vec<String>,
-}
-
-impl Found {
-    fn hold(&mut self, level: IsolationLevel, order: Vec<u32>) {
-        self.ladder.hold(level);
-        self.orders.push((level, order));
-    }
-
-    fn violate(&mut self, level: IsolationLevel, proof: Option<Proof>) {
-        self.ladder.violate(level);
-        self.against.extend(proof.map(|proof| (level, proof)));
-    }
-}
-
-/// What was inferred.
-struct Known<'a, 'h> {
-    read: &'a Transactions<'h>,
-    order: &'a Order,
-    graph: &'a Graph,
-    /// Of every key the nodes of those who wrote what nobody saw.
-    unseen: &'a Lists,
-}
-
-/// The transactions among nodes.
-fn transactions_of(graph: &Graph, order: &[u32]) -> Vec<u32> {
-    let nodes = order.iter().filter(|node| graph.is_transaction(**node));
-    nodes.map(|node| graph.transactions[*node as usize]).collect()
-}
 
 /// What decides whether the history is linearizable as the object of some options.
 type Search<'a> = dyn Fn(&Options) -> (Analysis, Option<Certificate>) + 'a;
@@ -84,18 +32,16 @@ pub(crate) fn check(
     search: &Search<'_>,
 ) -> (Analysis, Option<Certificate>) {
     let patience = Patience::new(stop);
-    let judge = Judge { history, kind, options, patience: &patience };
-    match kind {
-        TransactionKind::ListAppend => judge.check(),
-        TransactionKind::RwRegister => strict_registers(options, search),
-    }
+    Judge { history, kind, options, patience: &patience, search }.check()
 }
 
-struct Judge<'a, 'h> {
+/// Decides levels.
+pub(super) struct Judge<'a, 'h> {
     history: &'h History,
     kind: TransactionKind,
-    options: &'a Options,
-    patience: &'a Patience<'a>,
+    pub(super) options: &'a Options,
+    pub(super) patience: &'a Patience<'a>,
+    search: &'a Search<'a>,
 }
 
 impl<'h> Judge<'_, 'h> {
@@ -111,162 +57,85 @@ impl<'h> Judge<'_, 'h> {
         if !read.0.all.iter().any(|one| one.fate == Fate::Committed) {
             return self.undecided("no operation completed: nothing was tested".to_owned());
         }
-        if let Some(two) = read.0.repeated {
-            return self.undecided(repeated(&read.0, two));
+        if let Some(reason) = self.ambiguous(&read.0) {
+            return self.search_strict(reason);
         }
-        self.infer(&mut read).unwrap_or_else(|Stopped| self.stopped())
+        let judged = match self.kind {
+            TransactionKind::ListAppend => self.infer_lists(&mut read),
+            TransactionKind::RwRegister => self.infer_registers(&mut read),
+        };
+        judged.unwrap_or_else(|Stopped| self.stopped())
     }
 
-    fn infer(
+    /// Why it cannot be told which write a read saw, if it cannot.
+    fn ambiguous(&self, read: &Transactions<'_>) -> Option<String> {
+        if let Some(two) = read.repeated {
+            return Some(repeated(read, two));
+        }
+        if self.kind == TransactionKind::ListAppend {
+            return None;
+        }
+        let initial = &self.options.initial;
+        let again = read.versions.iter().find(|one| {
+            let writer = read.all[one.transaction as usize];
+            writer.fate != Fate::Aborted && one.value == initial
+        })?;
+        Some(format!(
+            "#{} writes the initial value {} to {}: which of them a read saw cannot be told",
+            read.index(again.transaction),
+            initial.in_words(),
+            read.keys[again.key as usize].in_words()
+        ))
+    }
+
+    fn infer_lists(
         &self,
-        (read, made): &mut (Transactions<'h>, super::read::ByValue<'h>),
+        (read, made): &mut (Transactions<'h>, ByValue<'h>),
     ) -> Result<(Analysis, Option<Certificate>), Stopped> {
-        let mut found = Found::default();
         let mut findings = Vec::new();
         let order = lists::order(read, made, &mut findings, self.patience)?;
-        *made = super::read::ByValue::default();
+        *made = ByValue::default();
         if findings.is_empty() {
             internal::examine(read, &order, self.kind, &mut findings, self.patience)?;
         }
-        for finding in findings {
-            found.ladder.violate(finding.breaks());
-            found.against.push((finding.breaks(), Proof::Finding(finding)));
-        }
+        let mut found = Found::of(findings);
         if found.ladder.of(IsolationLevel::ReadCommitted).is_none() {
             let graph = dependencies::graph(read, &order, self.patience)?;
             let unseen = dependencies::unseen_nodes(read, &order, &graph);
             let known = Known { read, order: &order, graph: &graph, unseen: &unseen };
-            self.decide(&known, &mut found)?;
+            self.decide_lists(&known, &mut found)?;
         }
-        let evidence = Evidence { read, order: &order, kind: self.kind };
+        let evidence = Evidence { read, order: &order, registers: None, kind: self.kind };
         self.conclude(&evidence, &found)
     }
 
-    /// Decides levels by orders and cycles.
-    fn decide(&self, known: &Known<'_, 'h>, found: &mut Found) -> Result<(), Stopped> {
-        self.serial(known, found)?;
-        for (level, kinds) in [
-            (IsolationLevel::StrongSessionSnapshotIsolation, kind::SESSION),
-            (IsolationLevel::SnapshotIsolation, 0),
-        ] {
-            if found.ladder.of(level).is_none() {
-                self.snapshots(known, (level, kind::DEPENDENCIES | kinds), found)?;
-            }
-        }
-        self.visible(known, found)
-    }
-
-    /// Serializability in all its forms: an order that all edges follow.
-    fn serial(&self, known: &Known<'_, 'h>, found: &mut Found) -> Result<(), Stopped> {
-        let tries = [
-            (IsolationLevel::StrictSerializable, kind::REAL_TIME),
-            (IsolationLevel::StrongSessionSerializable, kind::SESSION),
-            (IsolationLevel::Serializable, 0),
-        ];
-        for (level, besides) in tries {
-            self.patience.ask()?;
-            if found.ladder.of(level) == Some(false) {
-                continue;
-            }
-            if let Some(order) = known.graph.sorted(kind::DEPENDENCIES | besides) {
-                found.hold(level, transactions_of(known.graph, &order));
-                return Ok(());
-            }
-            found.violate(level, named_cycle(known.graph, besides).map(Proof::Cycle));
-        }
-        Ok(())
-    }
-
-    /// Snapshot isolation: an order of starts and commits.
-    fn snapshots(
+    fn infer_registers(
         &self,
-        known: &Known<'_, 'h>,
-        (level, kinds): (IsolationLevel, u8),
-        found: &mut Found,
-    ) -> Result<(), Stopped> {
-        match snapshot::examine(known.graph, known.unseen, kinds, self.patience)? {
-            Snapshots::Kept(order) => {
-                let count = known.graph.transactions.len() as u32;
-                let events = order.into_iter().filter(|event| *event < 2 * count);
-                let events = events.map(|event| known.graph.transactions[event as usize / 2]);
-                found.hold(level, events.collect());
-            }
-            Snapshots::Broken(Some(links)) => found.violate(level, Some(Proof::Cycle(links))),
-            Snapshots::Broken(None) => {
-                let shown = snapshot::contested(known.graph, known.unseen);
-                found.violate(level, Some(Proof::Tried(shown)));
-            }
-            Snapshots::Undecided(tried) => found.reasons.push(format!(
-                "{level}: of the orders in which writes that nobody saw can have happened, the                  {tried} that were tried do not fit"
-            )),
+        (read, made): &mut (Transactions<'h>, ByValue<'h>),
+    ) -> Result<(Analysis, Option<Certificate>), Stopped> {
+        let mut findings = Vec::new();
+        let initial = &self.options.initial;
+        let effective = registers::resolve(read, made, initial, &mut findings, self.patience)?;
+        *made = ByValue::default();
+        let nothing = Order::of_nothing(read, effective);
+        if findings.is_empty() {
+            internal::examine(read, &nothing, self.kind, &mut findings, self.patience)?;
         }
-        Ok(())
-    }
-
-    /// The levels that say what must be seen.
-    fn visible(&self, known: &Known<'_, 'h>, found: &mut Found) -> Result<(), Stopped> {
-        let graph = known.graph;
-        let wants = |found: &Found, level: IsolationLevel| found.ladder.of(level).is_none();
-        if !IsolationLevel::all().any(|level| wants(found, level)) {
-            return Ok(());
+        let mut found = Found::of(findings);
+        if found.ladder.of(IsolationLevel::ReadCommitted).is_some() {
+            let evidence = Evidence { read, order: &nothing, registers: None, kind: self.kind };
+            return self.conclude(&evidence, &found);
         }
-        let visibility = Visibility { read: known.read, order: known.order, graph };
-        let Some(order) = self.acyclic(known, IsolationLevel::ReadCommitted, 0, found)? else {
-            return Ok(());
-        };
-        for (level, past) in [
-            (IsolationLevel::MonotonicAtomicView, visible::Past::EarlierReads),
-            (IsolationLevel::ReadAtomic, visible::Past::AllReads),
-        ] {
-            if wants(found, level) {
-                match visibility.missed(past, self.patience)? {
-                    Some(links) => found.violate(level, Some(Proof::Cycle(links))),
-                    None => found.hold(level, transactions_of(graph, &order)),
-                }
-            }
+        let registers = Registers::new(read, nothing.effective, self.patience)?;
+        let known = KnownRegisters::new(read, &registers);
+        self.decide_registers(&known, &mut found)?;
+        let strict = IsolationLevel::StrictSerializable;
+        if self.options.isolation == strict && found.ladder.of(strict).is_none() {
+            return Ok(self.search_strict(found.reasons.join("; ")));
         }
-        let causal = IsolationLevel::Causal;
-        if !wants(found, causal) {
-            return Ok(());
-        }
-        let Some(order) = self.acyclic(known, causal, kind::SESSION, found)? else {
-            return Ok(());
-        };
-        let all = (known.read, known.order, graph);
-        match causal::examine(all, &order, self.options.memory, self.patience)? {
-            Causality::Kept => found.hold(causal, transactions_of(graph, &order)),
-            Causality::Missed(links) => found.violate(causal, Some(Proof::Cycle(links))),
-            Causality::TooLarge => found.reasons.push(format!(
-                "{causal}: the clocks of all processes need more than {} MiB",
-                self.options.memory >> 20
-            )),
-        }
-        Ok(())
-    }
-
-    /// An order that follows what was read and overwritten, which a level needs at least.
-    fn acyclic(
-        &self,
-        known: &Known<'_, 'h>,
-        level: IsolationLevel,
-        besides: u8,
-        found: &mut Found,
-    ) -> Result<Option<Vec<u32>>, Stopped> {
-        self.patience.ask()?;
-        let kinds = kind::WW | kind::WR | besides;
-        let order = known.graph.sorted(kinds);
-        match &order {
-            None => {
-                let tries = [kind::WW | besides, kinds].map(|rest| Pattern { first: rest, rest });
-                let links = tries.into_iter().find_map(|one| cycles::shortest(known.graph, one));
-                found.violate(level, links.map(Proof::Cycle));
-            }
-            Some(order) if level == IsolationLevel::ReadCommitted => {
-                found.hold(level, transactions_of(known.graph, order));
-            }
-            Some(_) => {}
-        }
-        Ok(order)
+        let (order, registers) = (&known.guess, Some(&registers));
+        let evidence = Evidence { read, order, registers, kind: self.kind };
+        self.conclude(&evidence, &found)
     }
 
     /// The verdict on the level that was asked for.
@@ -296,14 +165,24 @@ impl<'h> Judge<'_, 'h> {
 
     fn violation(&self, evidence: &Evidence<'_, 'h>, found: &Found) -> Analysis {
         let asked = self.options.isolation;
-        let confirm = Confirm { read: evidence.read, kind: self.kind };
         let mut proofs: Vec<_> =
             found.against.iter().filter(|(level, _)| asked.implies(*level)).collect();
         // What breaks the weakest level says most.
-        proofs.sort_by_key(|(level, proof)| (*level, matches!(proof, Proof::Cycle(_))));
-        for (_, proof) in &proofs {
+        proofs.sort_by_key(|(level, proof)| (*level, !matches!(proof, Proof::Finding(_))));
+        for (level, proof) in &proofs {
+            let confirm = Confirm {
+                read: evidence.read,
+                kind: self.kind,
+                initial: &self.options.initial,
+                keeps: level.keeps(),
+            };
             let counterexample = match proof {
-                Proof::Cycle(links) if confirm.cycle(links) => explain::cycle(evidence, links),
+                Proof::Cycle(links) if confirm.cycle(links, &[]) => {
+                    explain::cycle(evidence, links, &[])
+                }
+                Proof::Commits(links, inferred) if confirm.cycle(links, inferred) => {
+                    explain::cycle(evidence, links, inferred)
+                }
                 Proof::Finding(finding) if confirm.finding(finding) => {
                     explain::finding(evidence, finding)
                 }
@@ -366,6 +245,35 @@ impl<'h> Judge<'_, 'h> {
         Analysis { verdict, keys: vec![key], counterexample, reasons, isolation: None }
     }
 
+    /// Decides strict serializability of registers by a search for one order of all operations, where
+    /// nothing can be inferred for this `reason`.
+    fn search_strict(&self, reason: String) -> (Analysis, Option<Certificate>) {
+        if self.kind == TransactionKind::ListAppend {
+            return self.undecided(reason);
+        }
+        let (asked, strict) = (self.options.isolation, IsolationLevel::StrictSerializable);
+        let options = Options { model: ModelKind::MultiRegister, ..self.options.clone() };
+        let (mut analysis, certificate) = (self.search)(&options);
+        let mut ladder = Ladder::default();
+        match analysis.verdict {
+            Verdict::Valid => ladder.hold(strict),
+            Verdict::Violation => ladder.violate(strict),
+            Verdict::Unknown => {
+                analysis.reasons.insert(0, reason);
+                return (analysis, None);
+            }
+        }
+        if analysis.verdict == Verdict::Violation && asked != strict {
+            let (mut undecided, _) = self.undecided(reason);
+            undecided.isolation = Some(ladder.summary(asked));
+            return (undecided, None);
+        }
+        analysis.isolation = Some(ladder.summary(asked));
+        let model = ModelKind::RwRegister.name().to_owned();
+        let certificate = certificate.map(|it| Certificate { model, level: Some(strict), ..it });
+        (analysis, certificate)
+    }
+
     fn undecided(&self, reason: String) -> (Analysis, Option<Certificate>) {
         (self.analysis(Verdict::Unknown, None, vec![reason]), None)
     }
@@ -373,17 +281,6 @@ impl<'h> Judge<'_, 'h> {
     fn stopped(&self) -> (Analysis, Option<Certificate>) {
         self.undecided("the time ran out".to_owned())
     }
-}
-
-/// A cycle that says most: one with the fewest reads of what was overwritten, then the shortest.
-fn named_cycle(graph: &Graph, besides: u8) -> Option<Vec<Link>> {
-    let patterns = [
-        Pattern { first: kind::WW, rest: kind::WW | besides },
-        Pattern { first: kind::WR, rest: kind::WW | kind::WR | besides },
-        Pattern { first: kind::RW, rest: kind::WW | kind::WR | besides },
-        Pattern { first: kind::RW, rest: kind::DEPENDENCIES | besides },
-    ];
-    patterns.into_iter().find_map(|pattern| cycles::shortest(graph, pattern))
 }
 
 fn repeated(read: &Transactions<'_>, two: [u32; 2]) -> String {
@@ -394,27 +291,4 @@ fn repeated(read: &Transactions<'_>, two: [u32; 2]) -> String {
         version.value.in_words(),
         read.keys[version.key as usize].in_words()
     )
-}
-
-/// Strict serializability of registers by search: that they are linearizable as one object.
-fn strict_registers(options: &Options, search: &Search<'_>) -> (Analysis, Option<Certificate>) {
-    let asked = options.isolation;
-    let options = Options { model: ModelKind::MultiRegister, ..options.clone() };
-    let (mut analysis, certificate) = search(&options);
-    let level = IsolationLevel::StrictSerializable;
-    let mut ladder = Ladder::default();
-    match analysis.verdict {
-        Verdict::Valid => ladder.hold(level),
-        Verdict::Violation => ladder.violate(level),
-        Verdict::Unknown => return (analysis, None),
-    }
-    analysis.isolation = Some(ladder.summary(asked));
-    if analysis.verdict == Verdict::Violation && asked != level {
-        analysis.counterexample = None;
-        analysis.verdict = Verdict::Unknown;
-        analysis.reasons = vec![format!("{asked} was not decided")];
-    }
-    let model = ModelKind::RwRegister.name().to_owned();
-    let certificate = certificate.map(|it| Certificate { model, level: Some(level), ..it });
-    (analysis, certificate)
 }

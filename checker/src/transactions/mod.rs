@@ -10,6 +10,7 @@
 //!
 //! After Adya, *Weak Consistency* (MIT 1999), and Kingsbury and Alvaro, *Elle* (VLDB 2020).
 
+mod blocks;
 mod causal;
 mod confirm;
 mod cycles;
@@ -18,13 +19,19 @@ mod dependencies;
 mod evidence;
 mod explain;
 mod finding;
+mod found;
 mod graph;
 mod internal;
 mod judge;
+mod judge_lists;
+mod judge_registers;
 mod kind;
 mod lists;
 mod order;
+mod polygraph;
 mod read;
+mod registers;
+mod saturate;
 mod snapshot;
 mod verify;
 mod verify_commits;

@@ -18,6 +18,13 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// Nothing is known but who took effect.
+    pub(crate) fn of_nothing(read: &Transactions<'_>, effective: Vec<bool>) -> Self {
+        let keys = read.keys.len();
+        let [observed, unseen] = [(); 2].map(|()| Lists::new(keys, std::iter::empty()));
+        Self { position: vec![NONE; read.versions.len()], observed, unseen, effective }
+    }
+
     pub(crate) fn new(read: &Transactions<'_>, position: Vec<u32>, observed: Lists) -> Self {
         let committed = |one: &super::data::Transaction| one.fate == Fate::Committed;
         let mut effective: Vec<bool> = read.all.iter().map(committed).collect();

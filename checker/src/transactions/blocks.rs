@@ -1,0 +1,153 @@
+//! What is certain of the order of versions of registers.
+
+use super::data::{INITIAL, NONE, Transactions};
+use super::graph::{Edges, Graph, kind};
+use super::registers::Registers;
+use crate::engines::{Patience, Stopped};
+use crate::isolation::Keeps;
+
+/// A version with its reads: when the first of them came back and the last was invoked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) version: u32,
+    pub(crate) writer: u32,
+    pub(crate) first_return: u64,
+    pub(crate) last_invocation: u64,
+}
+
+/// Two writers of a key, by their versions, of which the first is the older.
+pub(crate) type Older = (u32, u32);
+
+/// The blocks of a key.
+pub(crate) fn of_key(read: &Transactions<'_>, registers: &Registers, key: u32) -> Vec<Block> {
+    let writers = registers.writers.of(key).iter();
+    writers
+        .map(|&version| {
+            let writer = read.versions[version as usize].transaction;
+            let own = &read.all[writer as usize];
+            let mut block = Block {
+                version,
+                writer,
+                first_return: own.completed,
+                last_invocation: own.invoked,
+            };
+            for reader in registers.readers.of(version) {
+                let reader = &read.all[*reader as usize];
+                block.first_return = block.first_return.min(reader.completed);
+                block.last_invocation = block.last_invocation.max(reader.invoked);
+            }
+            block
+        })
+        .collect()
+}
+
+/// The versions of a key of which the order is certain, if what is kept is kept: those that their
+/// writers replaced, and those that real time or a process has in this order.
+pub(crate) fn certain(
+    read: &Transactions<'_>,
+    registers: &Registers,
+    blocks: &[Block],
+    keeps: Keeps,
+) -> Vec<Older> {
+    let mut older = Vec::new();
+    for block in blocks {
+        let replaced = registers.replaced[block.version as usize];
+        if replaced < INITIAL {
+            older.push((replaced, block.version));
+        }
+    }
+    for one in blocks {
+        for other in blocks.iter().filter(|other| other.version != one.version) {
+            let is_older = match keeps {
+                Keeps::Nothing => false,
+                Keeps::Sessions => {
+                    let [a, b] = [one, other].map(|block| &read.all[block.writer as usize]);
+                    a.process == b.process && a.invoked < b.invoked
+                }
+                Keeps::RealTime => one.first_return < other.last_invocation,
+            };
+            if is_older {
+                older.push((one.version, other.version));
+            }
+        }
+    }
+    older
+}
+
+/// Adds what follows from one version being older than another: its writer and its readers come
+/// before the other's writer.
+pub(crate) fn add_older(
+    read: &Transactions<'_>,
+    registers: &Registers,
+    (first, second): Older,
+    edges: &mut Edges,
+) {
+    let writer = |version: u32| read.versions[version as usize].transaction;
+    edges.add(writer(first), writer(second), kind::WW);
+    for &reader in registers.readers.of(first) {
+        edges.add(reader, writer(second), kind::RW);
+    }
+}
+
+/// The graph of what is certain: who read from whom, that initial versions are the first, those pairs
+/// of versions, processes, and real time.
+pub(crate) fn graph(
+    read: &Transactions<'_>,
+    registers: &Registers,
+    older: &[Older],
+    patience: &Patience<'_>,
+) -> Result<Graph, Stopped> {
+    let mut edges = Edges::new(&registers.effective, 2 * read.micro.len() + 4 * read.all.len());
+    for version in 0..read.versions.len() as u32 {
+        patience.step()?;
+        let writer = read.versions[version as usize].transaction;
+        for &reader in registers.readers.of(version) {
+            edges.add(writer, reader, kind::WR);
+        }
+    }
+    for key in 0..read.keys.len() as u32 {
+        patience.step()?;
+        let writers: Vec<u32> = registers
+            .writers
+            .of(key)
+            .iter()
+            .map(|version| read.versions[*version as usize].transaction)
+            .collect();
+        edges.add_all(registers.first_readers.of(key), &writers, kind::RW);
+    }
+    for &pair in older {
+        patience.step()?;
+        add_older(read, registers, pair, &mut edges);
+    }
+    edges.add_times(read);
+    Ok(edges.graph())
+}
+
+/// A guess at the order of a key's versions: by when each was first known to be there, after the one
+/// that its writer replaced.
+pub(crate) fn guess(registers: &Registers, blocks: &mut [Block]) -> Vec<u32> {
+    blocks.sort_unstable_by_key(|block| (block.first_return, block.last_invocation));
+    let place = |version: u32| blocks.iter().position(|block| block.version == version);
+    let mut next = vec![None; blocks.len()];
+    let mut follows = vec![false; blocks.len()];
+    for (at, block) in blocks.iter().enumerate() {
+        let before = registers.replaced[block.version as usize];
+        if before < INITIAL
+            && before != NONE
+            && let Some(before) = place(before)
+            && next[before].is_none()
+        {
+            next[before] = Some(at);
+            follows[at] = true;
+        }
+    }
+    let mut order = Vec::with_capacity(blocks.len());
+    for start in (0..blocks.len()).filter(|at| !follows[*at]) {
+        let mut at = Some(start);
+        while let Some(place) = at {
+            order.push(blocks[place].version);
+            at = next[place];
+        }
+    }
+    order
+}
