@@ -19,7 +19,7 @@ use askama::Template;
 use partita_checker::{Action, History, Operation, Outcome, Verdict};
 
 use crate::chart::{self, Plot};
-use crate::commands::{Commands, folder};
+use crate::commands::{Commands, NextStep, folder};
 use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::run::Run;
@@ -74,6 +74,8 @@ pub fn html(run: &Run<'_>) -> String {
         charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
         outcomes: OutcomeTables::of(&run.record.outcomes),
+        has_findings: plot.has_findings(),
+        next: NextStep::of(run),
         commands: Commands::of(run),
         folder: folder(run),
         keys: Keys::of(run.analysis, MOST_ROWS),
@@ -108,6 +110,8 @@ struct Page {
     charts: Charts,
     roles_chart: Option<String>,
     outcomes: OutcomeTables,
+    has_findings: bool,
+    next: Vec<NextStep>,
     commands: Commands,
     folder: String,
     keys: Keys,

@@ -11,6 +11,7 @@
 mod chart;
 pub mod checked;
 mod commands;
+mod compare;
 pub mod event;
 mod evidence;
 pub mod exit;
@@ -29,9 +30,11 @@ mod series;
 pub mod spec;
 mod summary;
 pub mod text;
+mod trace;
 
 pub use checked::{CheckRecord, CheckedHistory, UnreadableFile};
 pub use commands::quoted;
+pub use compare::{Comparison, Difference, Row};
 pub use event::{RunEvent, Stamped};
 pub use exit::Exit;
 pub use finding::{Finding, FindingKind, SourcePlace};
@@ -45,3 +48,4 @@ pub use recovery::Recovery;
 pub use run::{Counts, HostRecord, NodeRecord, Phase, RoleChange, Run, RunRecord, Stall};
 pub use spec::RunSpec;
 pub use summary::summary;
+pub use trace::Trace;
