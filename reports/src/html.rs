@@ -27,6 +27,7 @@ use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
+use crate::why;
 
 use explore::ExplorerView;
 use outcomes::OutcomeTables;
@@ -57,6 +58,7 @@ pub fn html(run: &Run<'_>) -> String {
         mark,
         verdict_class,
         facts: Fact::of_run(run),
+        why: evidence.as_ref().map_or_else(Vec::new, |evidence| why::sentences(run, evidence)),
         proof: evidence.map(|evidence| {
             let command = rows::lines_command(run, &evidence);
             ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
@@ -95,6 +97,7 @@ struct Page {
     verdict_class: &'static str,
     headline: Headline,
     facts: Vec<Fact>,
+    why: Vec<String>,
     proof: Option<ProofView>,
     groups: Vec<GroupView>,
     faults: Vec<FaultRow>,

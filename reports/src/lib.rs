@@ -31,6 +31,7 @@ pub mod spec;
 mod summary;
 pub mod text;
 mod trace;
+mod why;
 
 pub use checked::{CheckRecord, CheckedHistory, UnreadableFile};
 pub use commands::quoted;

@@ -11,3 +11,4 @@ mod page;
 mod panels;
 mod support;
 mod traces;
+mod why;
