@@ -1,6 +1,9 @@
 //! The commands that do a run again or check it again, as one would type them.
 
+use partita_checker::{Nanoseconds, Verdict};
+
 use crate::run::Run;
+use crate::text::number::duration;
 use crate::text::visible::{COMMAND_CHARACTERS, TEXT_CHARACTERS, visible};
 
 /// What to type, each line for a POSIX shell.
@@ -17,7 +20,7 @@ impl Commands {
     pub(crate) fn of(run: &Run<'_>) -> Self {
         let folder = folder(run);
         let file = |name: &str| quoted(&format!("{folder}/{name}"));
-        let verify = (run.analysis.verdict == partita_checker::Verdict::Valid).then(|| {
+        let verify = (run.analysis.verdict == Verdict::Valid).then(|| {
             format!("partita verify {} {}", file("history.jsonl"), file("certificate.json"))
         });
         Self {
@@ -25,6 +28,41 @@ impl Commands {
             check: format!("partita check {}", file("history.jsonl")),
             verify,
         }
+    }
+}
+
+/// Something to do after a violation.
+pub(crate) struct NextStep {
+    /// What it does.
+    pub(crate) what: String,
+    /// What to type, for a POSIX shell.
+    pub(crate) command: String,
+}
+
+impl NextStep {
+    /// What to do next about a violation, the most telling first; nothing if there is none.
+    pub(crate) fn of(run: &Run<'_>) -> Vec<Self> {
+        if run.verdict() != Verdict::Violation {
+            return Vec::new();
+        }
+        let folder = quoted(&folder(run));
+        let step = |what: &str, command| Self { what: what.to_owned(), command };
+        let mut steps = vec![step(
+            "Next: does it happen again under the same faults?",
+            format!("partita replay --times 5 {folder}"),
+        )];
+        if !run.faults.is_empty() {
+            let shrink = format!("partita shrink {folder}");
+            let length = Nanoseconds((run.record.duration_s * 1e9) as u64);
+            let what = format!(
+                "Then: the fewest and shortest faults that still do it, by runs of {} each",
+                duration(length)
+            );
+            steps.push(step(&what, shrink));
+        }
+        let check = format!("partita check --explain {folder}/history.jsonl");
+        steps.push(step("Without the store: check the recorded history alone", check));
+        steps
     }
 }
 

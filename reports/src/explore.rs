@@ -6,7 +6,7 @@
 //! decided here.
 
 mod density;
-mod lanes;
+pub(crate) mod lanes;
 mod pack;
 mod select;
 mod states;
@@ -138,7 +138,7 @@ impl Explorer {
         let end = run.end();
         let findings = findings(run.analysis);
         let lanes = [
-            lanes::clients(history),
+            lanes::clients(history, lanes::MOST_LANES),
             lanes::nodes(history),
             lanes::keys(history, |key| {
                 findings.iter().any(|found| found.key == history.keys()[key.0 as usize])
@@ -206,7 +206,7 @@ fn finding(found: &Counterexample, unit: TimeUnit) -> Finding {
         key: value(&found.key),
         began: began.0 / tick(unit),
         ended: ended.0 / tick(unit),
-        operations: found.operations.iter().map(|witness| witness.index).collect(),
+        operations: found.proof().map(|witness| witness.index).collect(),
     }
 }
 
@@ -284,13 +284,7 @@ impl<'a> Packer<'a> {
         let began_tick = began.time.0 / self.tick;
         let took = ended.map_or(0, |ended| (ended.time.0 / self.tick).saturating_sub(began_tick));
         let events = ended.map_or(0, |ended| ended.position.saturating_sub(began.position));
-        let key = value(&self.history.keys()[operation.key.0 as usize]);
-        let key = if self.history.keys()[operation.key.0 as usize].is_null() {
-            String::new()
-        } else {
-            key
-        };
-        let key = self.texts.id(key);
+        let key = self.texts.id(operation::key(self.history, operation));
         let detail = self.texts.id(operation::detail(self.history, operation));
         let kind = self.kind(operation.action.function());
         let place = self.places.get(&began.position);

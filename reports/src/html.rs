@@ -19,7 +19,7 @@ use askama::Template;
 use partita_checker::{Action, History, Operation, Outcome, Verdict};
 
 use crate::chart::{self, Plot};
-use crate::commands::{Commands, folder};
+use crate::commands::{Commands, NextStep, folder};
 use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::run::Run;
@@ -27,6 +27,7 @@ use crate::series::{Buckets, latency::Latency, throughput::Throughput};
 use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
+use crate::why;
 
 use explore::ExplorerView;
 use outcomes::OutcomeTables;
@@ -57,6 +58,7 @@ pub fn html(run: &Run<'_>) -> String {
         mark,
         verdict_class,
         facts: Fact::of_run(run),
+        why: evidence.as_ref().map_or_else(Vec::new, |evidence| why::sentences(run, evidence)),
         proof: evidence.map(|evidence| {
             let command = rows::lines_command(run, &evidence);
             ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
@@ -74,6 +76,8 @@ pub fn html(run: &Run<'_>) -> String {
         charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
         outcomes: OutcomeTables::of(&run.record.outcomes),
+        has_findings: plot.has_findings(),
+        next: NextStep::of(run),
         commands: Commands::of(run),
         folder: folder(run),
         keys: Keys::of(run.analysis, MOST_ROWS),
@@ -93,6 +97,7 @@ struct Page {
     verdict_class: &'static str,
     headline: Headline,
     facts: Vec<Fact>,
+    why: Vec<String>,
     proof: Option<ProofView>,
     groups: Vec<GroupView>,
     faults: Vec<FaultRow>,
@@ -108,6 +113,8 @@ struct Page {
     charts: Charts,
     roles_chart: Option<String>,
     outcomes: OutcomeTables,
+    has_findings: bool,
+    next: Vec<NextStep>,
     commands: Commands,
     folder: String,
     keys: Keys,

@@ -11,6 +11,7 @@
 mod chart;
 pub mod checked;
 mod commands;
+mod compare;
 pub mod event;
 mod evidence;
 pub mod exit;
@@ -30,9 +31,12 @@ mod series;
 pub mod spec;
 mod summary;
 pub mod text;
+mod trace;
+mod why;
 
 pub use checked::{CheckRecord, CheckedHistory, UnreadableFile};
 pub use commands::quoted;
+pub use compare::{Comparison, Difference, Row};
 pub use event::{RunEvent, Stamped};
 pub use exit::Exit;
 pub use finding::{Finding, FindingKind, SourcePlace};
@@ -47,3 +51,4 @@ pub use roles::RoleChange;
 pub use run::{Counts, HostRecord, NodeRecord, Phase, Run, RunRecord, Stall};
 pub use spec::RunSpec;
 pub use summary::summary;
+pub use trace::Trace;

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod check;
 pub mod command;
+pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod generate;
@@ -15,6 +16,7 @@ pub mod pace;
 pub mod progress;
 pub mod read_as;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod run_result;
@@ -22,6 +24,7 @@ pub mod show;
 pub mod shrink;
 pub mod simulate;
 pub mod status;
+pub mod stored;
 pub mod subject;
 pub mod trial;
 pub mod verify;
@@ -73,7 +76,11 @@ pub enum Command {
     Check(check::Arguments),
     /// Re-check a certificate against its history, sharing no code with the search.
     Verify(verify::Arguments),
-    /// Write a history in another format, for other checkers.
+    /// Make the reports of a run again, from its folder.
+    Report(report::Arguments),
+    /// Put two runs side by side: where do they part?
+    Compare(compare::Arguments),
+    /// Write a history or a run in another format, for other checkers and viewers.
     Export(export::Arguments),
     /// Make a history, linearizable or damaged on purpose.
     Generate(generate::Arguments),
@@ -104,6 +111,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Logs(arguments) => logs::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),
         Command::Verify(arguments) => verify::perform(&arguments),
+        Command::Report(arguments) => report::perform(&arguments),
+        Command::Compare(arguments) => compare::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
         Command::Simulate(arguments) => simulate::perform(&arguments),

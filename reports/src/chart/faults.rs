@@ -43,6 +43,7 @@ pub(crate) fn draw(plot: &Plot<'_>, at_most: usize) -> Option<String> {
             pen.line((LEFT, y - 4.0), (RIGHT, y - 4.0), Paint::Grid);
         }
     }
+    plot.marks(&mut pen, TOP, bottom);
     let description = description(plot);
     Some(pen.finish("Faults over the run", &description))
 }

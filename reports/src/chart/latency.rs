@@ -29,6 +29,7 @@ pub(crate) fn draw(plot: &Plot<'_>, latency: &Latency) -> String {
     }
     densities(&mut pen, plot, latency, scale);
     quantiles(&mut pen, plot, latency, scale);
+    plot.marks(&mut pen, top, bottom);
     pen.finish("Latency", &description(latency))
 }
 

@@ -67,6 +67,8 @@ pub(crate) enum Paint {
     AsideFail,
     /// An operation beside the proof with an unknown outcome.
     AsideOpen,
+    /// The moment of a violation.
+    Finding,
     /// A gap in a time axis.
     Gap,
     /// An arrow: the one came back before the other was invoked.
@@ -134,6 +136,9 @@ impl Paint {
             }
             Self::AsideOpen => {
                 r##"class="aside ao" fill="none" stroke="#c4610a" stroke-dasharray="4 3""##
+            }
+            Self::Finding => {
+                r##"class="found" fill="none" stroke="#b3141f" stroke-dasharray="3 3""##
             }
             Self::Gap => r##"class="gap" fill="none" stroke="#8c959f""##,
             Self::RealTime => r##"class="arrow" fill="none" stroke="#424a53""##,

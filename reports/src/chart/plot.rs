@@ -1,14 +1,15 @@
 //! The frame that all charts over the run share: one time axis, the faults' shade, the phases.
 
-use partita_checker::Nanoseconds;
+use partita_checker::{Analysis, Counterexample, Nanoseconds};
 use partita_nemesis::FaultRecord;
 
 use super::axis::TimeAxis;
-use super::pen::{Anchor, Area, text_width};
+use super::pen::{Anchor, Area, Path, text_width};
 use super::{Ink, Paint, Pen};
 use crate::run::{Phase, Run};
 use crate::series::{Windows, windows};
 use crate::text::number::instant_short;
+use crate::text::operation::value;
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{LABEL_CHARACTERS, brief};
 
@@ -32,11 +33,39 @@ pub(crate) struct Plot<'a> {
     pub(crate) windows: Windows,
     faults: &'a [FaultRecord],
     phases: &'a [Phase],
+    findings: Vec<Finding>,
+}
+
+/// A violation as charts mark it.
+#[derive(Debug)]
+struct Finding {
+    /// When its proof was complete.
+    at: Nanoseconds,
+    /// `stale read on k3`.
+    what: String,
 }
 
 impl<'a> Plot<'a> {
     pub(crate) fn of(run: &Run<'a>) -> Self {
-        Self::until(run.end(), TimeUnit::Clock, run.faults, &run.record.phases)
+        let plot = Self::until(run.end(), TimeUnit::Clock, run.faults, &run.record.phases);
+        plot.marking(run.analysis)
+    }
+
+    /// The same with the moments of what was found.
+    pub(crate) fn marking(self, analysis: &Analysis) -> Self {
+        let others = analysis.keys.iter().filter_map(|key| key.counterexample.as_deref());
+        let mut findings: Vec<Finding> = analysis
+            .counterexample
+            .iter()
+            .chain(others)
+            .map(|found| Finding {
+                at: proven_at(found),
+                what: format!("{} on {}", found.anomaly.title(), value(&found.key)),
+            })
+            .collect();
+        findings.sort_by_key(|finding| finding.at);
+        findings.dedup_by(|one, other| (one.at, &one.what) == (other.at, &other.what));
+        Self { findings, ..self }
     }
 
     /// The frame from the beginning of time to `end`.
@@ -51,6 +80,7 @@ impl<'a> Plot<'a> {
             windows: Windows::of(faults, end),
             faults,
             phases,
+            findings: Vec::new(),
         }
     }
 
@@ -98,6 +128,31 @@ impl<'a> Plot<'a> {
         pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
     }
 
+    /// Whether there is anything to mark.
+    pub(crate) fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
+    /// Marks the moments of findings from `top` to `bottom`; those closer than a unit of width share
+    /// a mark.
+    pub(crate) fn marks(&self, pen: &mut Pen, top: f64, bottom: f64) {
+        let mut rest = self.findings.as_slice();
+        while let Some(first) = rest.first() {
+            let x = self.axis.x(first.at);
+            let together = rest.partition_point(|finding| self.axis.x(finding.at) - x < 1.0);
+            let (these, others) = rest.split_at(together.max(1));
+            let mut hint = format!("{} at {}", first.what, at(first.at));
+            if these.len() > 1 {
+                hint.push_str(&format!(", and {} more", these.len() - 1));
+            }
+            let mut path = Path::default();
+            path.start((x, top - 4.0));
+            path.stroke((x, bottom));
+            pen.path(&path, Paint::Finding, &hint);
+            rest = others;
+        }
+    }
+
     /// The faults' names on one line, each where it began, left out where they would overlap.
     pub(crate) fn fault_names(&self, pen: &mut Pen, baseline: f64) {
         let mut free_from = LEFT;
@@ -123,6 +178,12 @@ impl<'a> Plot<'a> {
             }
         }
     }
+}
+
+/// When the last operation of a proof came back.
+pub(crate) fn proven_at(found: &Counterexample) -> Nanoseconds {
+    let ends = found.proof().map(|witness| witness.completed.unwrap_or(witness.invoked));
+    ends.max().unwrap_or_default()
 }
 
 /// A fault as charts and tables name it: its number and its name.

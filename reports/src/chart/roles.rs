@@ -36,6 +36,7 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
         }
         y += LANE;
     }
+    plot.marks(&mut pen, top, bottom);
     Some(pen.finish("Roles and terms of the nodes", &description(run)))
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn draw(plot: &Plot<'_>, throughput: &Throughput) -> String {
         }
         pen.path(&path, paint, "");
     }
+    plot.marks(&mut pen, top, bottom);
     pen.finish("Operations per second", &description(throughput, busiest as f64 * per_second))
 }
 

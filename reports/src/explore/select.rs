@@ -6,6 +6,8 @@
 
 use partita_checker::{Counterexample, History, Nanoseconds, Operation};
 
+use crate::chart::plot::proven_at;
+
 /// What the page is about.
 #[derive(Debug)]
 pub(super) struct Interest {
@@ -86,6 +88,5 @@ impl Interest {
 /// From the first invocation of a finding's operations to the return that completes its proof.
 pub(super) fn span(found: &Counterexample) -> (Nanoseconds, Nanoseconds) {
     let begin = found.operations.iter().map(|witness| witness.invoked).min().unwrap_or_default();
-    let ends = found.proof().map(|witness| witness.completed.unwrap_or(witness.invoked));
-    (begin, ends.max().unwrap_or(begin).max(begin))
+    (begin, proven_at(found).max(begin))
 }

@@ -127,6 +127,7 @@ impl Section {
         let unit = TimeUnit::of(&file.history);
         let is_timed = unit == TimeUnit::Clock;
         let plot = Plot::until(file.end().max(unit.short()), unit, &[], &[]);
+        let plot = plot.marking(&file.analysis);
         let evidence = Evidence::of(&file.history, &file.analysis, unit);
         let name = visible(&file.file, TEXT_CHARACTERS);
         let verify = file.certificate.as_ref().map(|certificate| {

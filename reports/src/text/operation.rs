@@ -76,6 +76,12 @@ pub fn operation(history: &History, operation: &Operation) -> String {
     label
 }
 
+/// The key of an operation as its name says it; empty where all work on one object.
+pub(crate) fn key(history: &History, operation: &Operation) -> String {
+    let key = &history.keys()[operation.key.0 as usize];
+    if key.is_null() { String::new() } else { value(key) }
+}
+
 /// What follows the key in the name of an operation: ` = 17 (outcome unknown)`.
 pub(crate) fn detail(history: &History, operation: &Operation) -> String {
     let key = &history.keys()[operation.key.0 as usize];

@@ -27,13 +27,16 @@ const right = () => canvas.clientWidth - 8;
 const toX = (time) => left() + ((time - view.begin) / (view.end - view.begin)) * (right() - left());
 const toTime = (x) => view.begin + ((x - left()) / (right() - left())) * (view.end - view.begin);
 
+/** Room below the operations of a lane: for roles, for names, for nothing. */
+const BELOW = { client: 10, node: 14, key: 6 };
+
 /** Where each lane begins, and where the last ends, without scrolling. */
 function tops() {
   const { lanes } = layout(view.mode);
   const all = [HEAD];
   for (const lane of lanes) {
     const rows = Math.max(lane.until.length, 1);
-    all.push(all[all.length - 1] + Math.max(rows * ROW, 14) + (view.mode === 'node' ? 14 : 6));
+    all.push(all[all.length - 1] + Math.max(rows * ROW, 14) + BELOW[view.mode]);
   }
   return all;
 }
@@ -192,7 +195,7 @@ function paintDensity(number, top, strength) {
   const level = all.find((it) => it.stretches <= wanted) || all[all.length - 1];
   const perStretch = level.stretches / facts.end;
   const [from, span] = [view.begin * perStretch, (view.end - view.begin) * perStretch];
-  const height = top[number + 1] - top[number] - (view.mode === 'node' ? 14 : 6);
+  const height = top[number + 1] - top[number] - BELOW[view.mode];
   const [ok, others] = picture(level);
   pen.globalAlpha = strength;
   pen.imageSmoothingEnabled = false;
@@ -221,7 +224,7 @@ function paintBar(i, top, height) {
   if (view.mode === 'client' && width > 60) {
     pen.fillStyle = colour('ink');
     pen.font = '11px system-ui, sans-serif';
-    pen.fillText(label(i), x + 3, y + ROW + 3, width - 4);
+    pen.fillText(label(i), x + 3, y + ROW + 4, width - 4);
     pen.font = '12px system-ui, sans-serif';
   }
   pen.globalAlpha = 1;

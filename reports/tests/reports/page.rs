@@ -352,3 +352,28 @@ fn text_has_contrast_in_light_and_in_dark() {
         }
     }
 }
+
+#[test]
+fn the_moment_of_a_finding_is_marked_in_every_chart_over_the_run() {
+    let marks = |finding| {
+        let page = html(&fixture(&plan(finding)).run());
+        page.matches("class=\"found\"").count()
+    };
+    // Faults, operations per second, latency, roles.
+    assert_eq!(marks(Finding::StaleRead), 4);
+    assert_eq!(marks(Finding::Valid), 0);
+}
+
+#[test]
+fn a_violation_says_what_to_do_next_before_anything_else() {
+    let page = html(&fixture(&plan(Finding::StaleRead)).run());
+    let proof = page.find("What proves it").expect("the proof");
+    for command in ["partita replay --times 5 ", "partita shrink ", "partita check --explain "] {
+        assert!(page.find(command).expect(command) < proof);
+    }
+    let page = html(&fixture(&plan(Finding::Valid)).run());
+    assert!(!page.contains("partita shrink"));
+    let mut calm = fixture(&Plan { fault_every: 0, ..plan(Finding::StaleRead) });
+    calm.record.recovery.clear();
+    assert!(!html(&calm.run()).contains("partita shrink"), "there is nothing to shrink");
+}

@@ -90,8 +90,6 @@ impl Scene {
                 revision: None,
                 node: Some(node.into()),
                 error: None,
-                level: None,
-                revision: None,
             };
             self.processes += 1;
             let answer = Event { time: Nanoseconds(ended * MS), kind, ..invocation.clone() };

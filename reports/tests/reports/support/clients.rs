@@ -76,8 +76,6 @@ impl Draft {
             revision: None,
             node: Some(format!("n{}", self.node + 1).into()),
             error: None,
-            level: None,
-            revision: None,
         };
         let (kind, value) = match self.end {
             End::Ok => (EventKind::Ok, answered),
