@@ -1,7 +1,7 @@
 //! What the objects do when they are used by one client at a time.
 
 use super::kind::ObjectKind;
-use super::prepare::IF_VERSION;
+use super::prepare::{CAS, READ, WRITE};
 use crate::engines::wgl::{self, Limits};
 use crate::engines::{Decision, Monitored, Patience, Span};
 use crate::event::Function;
@@ -148,18 +148,25 @@ impl<'a> Thing<'a> {
     fn step_version(&self, state: &State, call: Call) -> Option<State> {
         let &State::Version(value, number, greatest) = state else { return None };
         let Action::Other(function, argument) = call.action else { return None };
-        let argument = self.items(argument)?;
-        match function {
-            Function::Write => {
+        if function != Function::Apply {
+            return None;
+        }
+        let (word, argument) = match self.items(argument)? {
+            [Value::Text(word), argument @ ..] => (&**word, argument),
+            _ => return None,
+        };
+        match word {
+            WRITE => {
                 let (expected, new) = match argument {
-                    [Value::Text(word), Value::Integer(version), new] if **word == *IF_VERSION => {
-                        (Some(*version), new)
-                    }
+                    [Value::Integer(version), new] => (Some(*version), new),
                     [new] => (None, new),
                     _ => return None,
                 };
                 let told = match call.response {
-                    Some(Response::Value(answer)) => self.integer(answer),
+                    Some(Response::Value(answer)) => match self.items(answer)? {
+                        [Value::Integer(version)] => Some(*version),
+                        _ => None,
+                    },
                     _ => None,
                 };
                 let changed = expected
@@ -171,7 +178,7 @@ impl<'a> Thing<'a> {
                     changed
                 }
             }
-            Function::Cas => {
+            CAS => {
                 let [old, new] = argument else { return None };
                 let matches = value == self.named(old);
                 match call.response {
@@ -271,7 +278,7 @@ impl<'a> Thing<'a> {
                 };
                 self.items(answer)?.iter().all(fits).then(same)?
             }
-            Action::Read | Action::Other(Function::Read, _) => {
+            Action::Read => {
                 let Some(answer) = answered else { return same() };
                 self.is_content(items, self.items(answer)?).then(same)?
             }
@@ -426,10 +433,9 @@ impl Model for Thing<'_> {
                 ObjectKind::Semaphore,
                 Action::Other(Function::Acquire | Function::Release, count),
             ) => count == ValueId::NULL || self.integer(count).is_some_and(|count| count > 0),
-            (
-                ObjectKind::VersionedRegister,
-                Action::Other(Function::Read | Function::Write | Function::Cas, argument),
-            ) => is_list(argument),
+            (ObjectKind::VersionedRegister, Action::Other(Function::Apply, argument)) => {
+                is_list(argument) && answer.is_none_or(is_list)
+            }
             (ObjectKind::Log, Action::Other(Function::Append, _)) => true,
             (ObjectKind::Log, Action::Other(Function::Poll, _)) => answer.is_none_or(is_list),
             (ObjectKind::Log | ObjectKind::DrainedQueue | ObjectKind::Bag, Action::Read) => {
@@ -467,7 +473,9 @@ impl Model for Thing<'_> {
             (Action::Cas { .. }, Some(Response::Mismatch(_))) => true,
             (Action::Other(Function::Next, _), None) => true,
             // An answer may tell the number of a version that was not known.
-            (Action::Other(Function::Read, _), response) => response.is_none(),
+            (Action::Other(Function::Apply, asked), None) => {
+                matches!(self.items(asked), Some([Value::Text(word)]) if **word == *READ)
+            }
             _ => false,
         }
     }
