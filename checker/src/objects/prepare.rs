@@ -129,10 +129,6 @@ fn versioned(history: &mut History, place: usize) {
         }
         _ => return,
     };
-    // Models compare values by number, so that each has one.
-    for part in asked.iter().chain(&answered) {
-        history.values.intern(part);
-    }
     let asked = history.values.intern(&Value::list(asked));
     history.operations[place].action = Action::Other(Function::Apply, asked);
     respond(history, place, &Value::list(answered));
