@@ -500,8 +500,10 @@ fn analysis(
         let is_blamed = !by_key || blamed.as_ref() == Some(key);
         let own =
             if verdict == Verdict::Violation && !is_blamed { Verdict::Unknown } else { verdict };
+        // Levels of whole histories have no key, unless one is to blame.
+        let shown = if by_key { key } else { blamed.as_ref().unwrap_or(key) };
         KeyAnalysis {
-            key: key.clone(),
+            key: shown.clone(),
             verdict: own,
             engine: engine.to_owned(),
             operations: counts.invoked - counts.fail,

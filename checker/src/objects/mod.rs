@@ -23,7 +23,7 @@ use crate::history::History;
 use crate::model::BadInitial;
 use crate::progress::Progress;
 use crate::value::Value;
-use crate::verdict::{Analysis, Certificate, KeyOrder};
+use crate::verdict::{Analysis, Certificate, KeyOrder, Witness};
 use crate::verify::verify_model;
 use crate::verify_error::VerifyError;
 use thing::Thing;
@@ -54,9 +54,24 @@ pub fn check(
     match checked {
         Ok((mut analysis, certificate)) => {
             words::name(&mut analysis, options.kind);
+            show_original(&mut analysis, history);
             (analysis, certificate)
         }
         Err(error) => (Analysis::unknown(vec![error.to_string()]), None),
+    }
+}
+
+/// Shows operations as clients recorded them, not as they were prepared.
+fn show_original(analysis: &mut Analysis, history: &History) {
+    let own = analysis.keys.iter_mut().filter_map(|key| key.counterexample.as_deref_mut());
+    let all = own.chain(&mut analysis.counterexample);
+    for witness in all.flat_map(|found| &mut found.operations) {
+        let index = witness.index;
+        let place = history.operations.partition_point(|it| it.invoked.position < index);
+        if let Some(operation) = history.operations.get(place) {
+            let context = witness.context;
+            *witness = Witness { context, ..history.witness(operation) };
+        }
     }
 }
 

@@ -7,8 +7,10 @@ use crate::event::Function;
 use crate::history::{Action, History, KeyId, Operation, Outcome, Response};
 use crate::value::{Value, ValueId};
 
-/// What stands before the version that a write asks for.
-pub(super) const IF_VERSION: &str = "if version";
+/// What an operation on a register with versions begins with.
+pub(super) const READ: &str = "read";
+pub(super) const WRITE: &str = "write";
+pub(super) const CAS: &str = "cas";
 
 /// The history as the object's model reads it.
 pub(super) fn prepare(history: &History, kind: ObjectKind) -> Cow<'_, History> {
@@ -83,57 +85,53 @@ fn fenced(history: &mut History, place: usize) {
     }
 }
 
-/// A value and a version are told as a map, or the version stands beside the value.
+/// A value and a version are told as a map, or the version stands beside the value. Either way, what
+/// is asked becomes a list that begins with a word, and what is answered one that tells the version.
 fn versioned(history: &mut History, place: usize) {
     let operation = history.operations[place];
     let number = match history.revision_of(place).and_then(|number| i64::try_from(number).ok()) {
         Some(number) => Value::Integer(number),
         None => Value::Null,
     };
-    match (operation.action, operation.response()) {
+    let value = |history: &History, id: ValueId| history.values.get(id).clone();
+    let (asked, answered) = match (operation.action, operation.response()) {
         (Action::Read, response) => {
             let told = match response {
-                Some(Response::Value(value)) => history.values.get(value).clone(),
+                Some(Response::Value(seen)) => value(history, seen),
                 _ => Value::Null,
             };
             let pair = match versioned_map(&told) {
-                Some((value, version)) => [Value::Integer(version), value.clone()],
-                None => [number, told],
+                Some((value, version)) => vec![Value::Integer(version), value.clone()],
+                None => vec![number, told],
             };
-            // Models compare values by number, so that each has one.
-            history.values.intern(&pair[1]);
-            history.operations[place].action = Action::Other(Function::Read, ValueId::NULL);
-            respond(history, place, &Value::list(pair));
+            (vec![Value::text(READ)], pair)
         }
-        (Action::Write(value), _) => {
-            let told = history.values.get(value).clone();
-            let argument = match versioned_map(&told) {
+        (Action::Write(written), _) => {
+            let told = value(history, written);
+            let asked = match versioned_map(&told) {
                 Some((value, version)) => {
-                    history.values.intern(value);
-                    Value::list([Value::text(IF_VERSION), Value::Integer(version), value.clone()])
+                    vec![Value::text(WRITE), Value::Integer(version), value.clone()]
                 }
-                None => Value::list([told]),
+                None => vec![Value::text(WRITE), told],
             };
-            let argument = history.values.intern(&argument);
-            history.operations[place].action = Action::Other(Function::Write, argument);
-            respond(history, place, &number);
+            (asked, vec![number])
         }
         (Action::Cas { expected, new }, response) => {
-            let pair = [expected, new].map(|id| history.values.get(id).clone());
-            let argument = history.values.intern(&Value::list(pair));
-            history.operations[place].action = Action::Other(Function::Cas, argument);
-            let told = match response {
+            let asked = vec![Value::text(CAS), value(history, expected), value(history, new)];
+            let answered = match response {
                 Some(Response::Mismatch(saw)) => {
-                    let saw = saw.map(|saw| history.values.get(saw).clone());
-                    let saw: Vec<Value> = saw.into_iter().collect();
-                    Value::list([Value::Bool(false), number, Value::list(saw)])
+                    let saw: Vec<Value> = saw.map(|saw| value(history, saw)).into_iter().collect();
+                    vec![Value::Bool(false), number, Value::list(saw)]
                 }
-                _ => Value::list([Value::Bool(true), number]),
+                _ => vec![Value::Bool(true), number],
             };
-            respond(history, place, &told);
+            (asked, answered)
         }
-        _ => {}
-    }
+        _ => return,
+    };
+    let asked = history.values.intern(&Value::list(asked));
+    history.operations[place].action = Action::Other(Function::Apply, asked);
+    respond(history, place, &Value::list(answered));
 }
 
 /// Records and offsets as Kafka's clients tell them, `[[:send key value]]` answered with

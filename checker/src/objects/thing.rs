@@ -1,7 +1,7 @@
 //! What the objects do when they are used by one client at a time.
 
 use super::kind::ObjectKind;
-use super::prepare::IF_VERSION;
+use super::prepare::{CAS, READ, WRITE};
 use crate::engines::wgl::{self, Limits};
 use crate::engines::{Decision, Monitored, Patience, Span};
 use crate::event::Function;
@@ -11,13 +11,14 @@ use crate::model::{BadInitial, Call, Model};
 use crate::value::{Value, ValueId, Values};
 
 /// One of the objects.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Thing<'a> {
     kind: ObjectKind,
     values: &'a Values,
     /// How many permits a semaphore has.
     permits: i64,
-    /// What a register begins with.
+    /// What a register begins with, and its number if operations name it.
+    begins: Value,
     initial: Option<ValueId>,
 }
 
@@ -33,7 +34,7 @@ pub(super) enum State {
     /// How many permits are taken.
     Taken(i64),
     /// A value, the number of its version if that is known, and the greatest that is known.
-    Version(Option<ValueId>, Option<i64>, i64),
+    Version(Value, Option<i64>, i64),
     /// Records, or what a queue holds.
     Items(Vec<ValueId>),
 }
@@ -45,7 +46,8 @@ impl<'a> Thing<'a> {
         initial: &Value,
         values: &'a Values,
     ) -> Result<Self, BadInitial> {
-        let mut thing = Self { kind, values, permits: 1, initial: None };
+        let begins = initial.clone();
+        let mut thing = Self { kind, values, permits: 1, begins, initial: None };
         match (kind, initial) {
             (ObjectKind::Semaphore, Value::Integer(permits)) if *permits >= 0 => {
                 thing.permits = *permits;
@@ -78,11 +80,6 @@ impl<'a> Thing<'a> {
             Value::Null => Some(&[]),
             _ => None,
         }
-    }
-
-    /// The number of a value that stands in a list, if an operation names it alone.
-    fn id(&self, value: &Value) -> Option<ValueId> {
-        self.values.find(value)
     }
 
     fn step_lock(&self, state: &State, call: Call) -> Option<State> {
@@ -146,48 +143,53 @@ impl<'a> Thing<'a> {
     }
 
     fn step_version(&self, state: &State, call: Call) -> Option<State> {
-        let &State::Version(value, number, greatest) = state else { return None };
+        let State::Version(value, _, greatest) = state else { return None };
         let Action::Other(function, argument) = call.action else { return None };
-        let argument = self.items(argument)?;
-        match function {
-            Function::Write => {
+        if function != Function::Apply {
+            return None;
+        }
+        let (word, argument) = match self.items(argument)? {
+            [Value::Text(word), argument @ ..] => (&**word, argument),
+            _ => return None,
+        };
+        match word {
+            WRITE => {
                 let (expected, new) = match argument {
-                    [Value::Text(word), Value::Integer(version), new] if **word == *IF_VERSION => {
-                        (Some(*version), new)
-                    }
+                    [Value::Integer(version), new] => (Some(*version), new),
                     [new] => (None, new),
                     _ => return None,
                 };
                 let told = match call.response {
-                    Some(Response::Value(answer)) => self.integer(answer),
+                    Some(Response::Value(answer)) => match self.items(answer)? {
+                        [Value::Integer(version)] => Some(*version),
+                        _ => None,
+                    },
                     _ => None,
                 };
-                let changed = expected
-                    .map_or(Some((value, number, greatest)), |version| at(state, version))
-                    .and_then(|(_, _, greatest)| changed(self.named(new), told, greatest));
+                let greatest =
+                    expected.map_or(Some(*greatest), |version| at(state, version).map(|_| version));
+                let changed = greatest.and_then(|greatest| changed(new, told, greatest));
                 if call.response.is_none() {
                     changed.or_else(|| Some(state.clone()))
                 } else {
                     changed
                 }
             }
-            Function::Cas => {
+            CAS => {
                 let [old, new] = argument else { return None };
-                let matches = value == self.named(old);
+                let matches = value == old;
                 match call.response {
-                    None if matches => changed(self.named(new), None, greatest),
+                    None if matches => changed(new, None, *greatest),
                     None => Some(state.clone()),
-                    Some(Response::Value(answer)) => self.step_answered_cas(
-                        state,
-                        self.items(answer)?,
-                        (matches, self.named(new)),
-                    ),
+                    Some(Response::Value(answer)) => {
+                        Self::step_answered_cas(state, self.items(answer)?, (matches, new))
+                    }
                     Some(_) => None,
                 }
             }
             _ => match call.response {
                 Some(Response::Value(answer)) => match self.items(answer)? {
-                    [version, seen] if value == self.named(seen) => self.seen(state, version),
+                    [version, seen] if value == seen => Self::seen(state, version),
                     _ => None,
                 },
                 _ => Some(state.clone()),
@@ -196,40 +198,30 @@ impl<'a> Thing<'a> {
     }
 
     fn step_answered_cas(
-        &self,
         state: &State,
         answer: &[Value],
-        (matches, new): (bool, Option<ValueId>),
+        (matches, new): (bool, &Value),
     ) -> Option<State> {
-        let &State::Version(value, _, greatest) = state else { return None };
+        let State::Version(value, _, greatest) = state else { return None };
         match answer {
             [Value::Bool(true), version] if matches => {
                 let told =
                     if let Value::Integer(version) = version { Some(*version) } else { None };
-                changed(new, told, greatest)
+                changed(new, told, *greatest)
             }
             [Value::Bool(false), version, Value::List(saw)] if !matches => {
-                let fits = saw.first().is_none_or(|saw| value == self.named(saw));
-                if fits { self.seen(state, version) } else { None }
+                let fits = saw.first().is_none_or(|saw| value == saw);
+                if fits { Self::seen(state, version) } else { None }
             }
             _ => None,
         }
     }
 
     /// The state after an answer that tells the number of its version.
-    fn seen(&self, state: &State, version: &Value) -> Option<State> {
-        let &State::Version(value, ..) = state else { return None };
+    fn seen(state: &State, version: &Value) -> Option<State> {
         match version {
-            Value::Integer(version) => at(state, *version)
-                .map(|(_, number, greatest)| State::Version(value, number, greatest)),
+            Value::Integer(version) => at(state, *version),
             _ => Some(state.clone()),
-        }
-    }
-
-    fn named(&self, value: &Value) -> Option<ValueId> {
-        match self.initial {
-            Some(initial) if self.values.get(initial) == value => Some(initial),
-            _ => self.id(value),
         }
     }
 
@@ -271,7 +263,7 @@ impl<'a> Thing<'a> {
                 };
                 self.items(answer)?.iter().all(fits).then(same)?
             }
-            Action::Read | Action::Other(Function::Read, _) => {
+            Action::Read => {
                 let Some(answer) = answered else { return same() };
                 self.is_content(items, self.items(answer)?).then(same)?
             }
@@ -356,21 +348,21 @@ fn without(items: &[ValueId], place: usize) -> State {
     State::Items(items)
 }
 
-/// The state if its version has this number.
-fn at(state: &State, version: i64) -> Option<(Option<ValueId>, Option<i64>, i64)> {
-    let &State::Version(value, number, greatest) = state else { return None };
+/// The state if its version has this number, which is known then.
+fn at(state: &State, version: i64) -> Option<State> {
+    let State::Version(value, number, greatest) = state else { return None };
     let fits = match number {
-        Some(number) => number == version,
-        None => version > greatest,
+        Some(number) => *number == version,
+        None => version > *greatest,
     };
-    fits.then_some((value, Some(version), version))
+    fits.then(|| State::Version(value.clone(), Some(version), version))
 }
 
 /// The state after a change, whose version has this number if it was told.
-fn changed(value: Option<ValueId>, told: Option<i64>, greatest: i64) -> Option<State> {
+fn changed(value: &Value, told: Option<i64>, greatest: i64) -> Option<State> {
     match told {
-        Some(told) => (told > greatest).then_some(State::Version(value, Some(told), told)),
-        None => Some(State::Version(value, None, greatest)),
+        Some(told) => (told > greatest).then(|| State::Version(value.clone(), Some(told), told)),
+        None => Some(State::Version(value.clone(), None, greatest)),
     }
 }
 
@@ -388,7 +380,7 @@ impl Model for Thing<'_> {
             ObjectKind::ReentrantLock | ObjectKind::FencedLock => State::Held(None, 0, None),
             ObjectKind::Semaphore => State::Taken(0),
             // Nothing was changed yet, and what that is numbered nobody says.
-            ObjectKind::VersionedRegister => State::Version(self.initial, None, -1),
+            ObjectKind::VersionedRegister => State::Version(self.begins.clone(), None, -1),
             ObjectKind::Log
             | ObjectKind::DrainedQueue
             | ObjectKind::Bag
@@ -426,10 +418,9 @@ impl Model for Thing<'_> {
                 ObjectKind::Semaphore,
                 Action::Other(Function::Acquire | Function::Release, count),
             ) => count == ValueId::NULL || self.integer(count).is_some_and(|count| count > 0),
-            (
-                ObjectKind::VersionedRegister,
-                Action::Other(Function::Read | Function::Write | Function::Cas, argument),
-            ) => is_list(argument),
+            (ObjectKind::VersionedRegister, Action::Other(Function::Apply, argument)) => {
+                is_list(argument) && answer.is_none_or(is_list)
+            }
             (ObjectKind::Log, Action::Other(Function::Append, _)) => true,
             (ObjectKind::Log, Action::Other(Function::Poll, _)) => answer.is_none_or(is_list),
             (ObjectKind::Log | ObjectKind::DrainedQueue | ObjectKind::Bag, Action::Read) => {
@@ -467,7 +458,9 @@ impl Model for Thing<'_> {
             (Action::Cas { .. }, Some(Response::Mismatch(_))) => true,
             (Action::Other(Function::Next, _), None) => true,
             // An answer may tell the number of a version that was not known.
-            (Action::Other(Function::Read, _), response) => response.is_none(),
+            (Action::Other(Function::Apply, asked), None) => {
+                matches!(self.items(asked), Some([Value::Text(word)]) if **word == *READ)
+            }
             _ => false,
         }
     }
