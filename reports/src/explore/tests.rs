@@ -41,8 +41,6 @@ pub(super) fn history(text: &str) -> History {
             revision: None,
             node: rest.get(1).map(|node| (*node).into()),
             error: None,
-            level: None,
-            revision: None,
         };
         let kind = match *outcome {
             "ok" => Some(EventKind::Ok),
