@@ -4,6 +4,8 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -11,17 +13,19 @@ use std::sync::Arc;
 
 use partita_nemesis::{FaultKind, Ports};
 use partita_reports::spec::{Document, TargetSpec};
-use partita_workloads::client::template::fill;
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 use toml::Spanned;
 
+use self::words::{Names as Words, expand};
+
 use crate::unknown_name::{TOML_FILE, UnknownName};
 
 /// The descriptions that come with the program.
-const BUILT_IN: &[(&str, &str)] = &[("raft-node", include_str!("raft-node.toml"))];
+const BUILT_IN: &[(&str, &str)] =
+    &[("raft-node", include_str!("raft-node.toml")), ("etcd", include_str!("etcd.toml"))];
 
 /// How to start and reach the nodes of a system under test.
 #[derive(Debug, Clone)]
@@ -161,7 +165,21 @@ pub enum TargetError {
 }
 
 const PLACEHOLDERS: &str = "{partita}, {node}, {id}, {ip}, {advertised-ip}, {data}, {seed}, {client-port}, {peer-port}, \
-     {mutation}";
+     {mutation}, and for all nodes {nodes:SEPARATOR:WORD}";
+
+/// The names of placeholders.
+const KNOWN: [&str; 10] = [
+    "partita",
+    "node",
+    "id",
+    "ip",
+    "advertised-ip",
+    "data",
+    "seed",
+    "client-port",
+    "peer-port",
+    "mutation",
+];
 
 /// The placeholder that tells a node where others are reached, apart from where they listen.
 const ADVERTISED: &str = "{advertised-ip}";
@@ -233,11 +251,7 @@ impl Target {
         let Description { name, about, client_port, peer_port, .. } = described;
         let Description { command, each_node, each_mutation, expected_exits, .. } = described;
         for word in command.iter().chain(&each_node).chain(&each_mutation) {
-            let mut left = word.clone();
-            for known in PLACEHOLDERS.split(", ") {
-                left = left.replace(known, "");
-            }
-            if left.contains(['{', '}']) {
+            if words::without(word, &KNOWN).contains(['{', '}']) {
                 return Err(TargetError::Placeholder {
                     path: path.to_owned(),
                     word: word.clone(),
@@ -302,20 +316,21 @@ impl Target {
     pub fn command_line(&self, index: usize, launch: &Launch<'_>) -> Vec<String> {
         let mut words = Vec::new();
         let mut names = self.names_of(index, launch);
-        words.extend(self.command.iter().map(|word| fill(word, &names)));
-        for other in 0..launch.nodes.len() {
-            let names = self.names_of(other, launch);
-            words.extend(self.each_node.iter().map(|word| fill(word, &names)));
+        let all: Vec<Words> =
+            (0..launch.nodes.len()).map(|other| self.names_of(other, launch)).collect();
+        words.extend(self.command.iter().map(|word| expand(word, &names, &all)));
+        for names in &all {
+            words.extend(self.each_node.iter().map(|word| expand(word, names, &all)));
         }
         for mutation in launch.mutations {
             names.insert("mutation", mutation.clone());
-            words.extend(self.each_mutation.iter().map(|word| fill(word, &names)));
+            words.extend(self.each_mutation.iter().map(|word| expand(word, &names, &all)));
         }
         words.extend(launch.arguments.iter().cloned());
         words
     }
 
-    fn names_of(&self, index: usize, launch: &Launch<'_>) -> BTreeMap<&'static str, String> {
+    fn names_of(&self, index: usize, launch: &Launch<'_>) -> Words {
         let NodeAddress { name, ip, advertised } = &launch.nodes[index];
         BTreeMap::from([
             ("partita", launch.partita.display().to_string()),

@@ -81,3 +81,6 @@ impl Protocol for Http {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
