@@ -52,7 +52,7 @@ fn an_expiry_stays_open_since_nobody_tells_when_it_happens() {
     let expiry = Invocation::expire("k".into(), Duration::from_millis(30));
     assert_eq!(command(&expiry).map(|words| words.concat()), Some(b"PEXPIREk30".to_vec()));
     assert_eq!(completed(&expiry, &Reply::Integer(1)), Completion::Scheduled);
-    assert!(matches!(completed(&expiry, &Reply::Integer(0)), Completion::Fail(_)));
+    assert!(matches!(completed(&expiry, &Reply::Integer(0)), Completion::Refused(_)));
     let delete = Invocation::delete("k".into());
     assert_eq!(completed(&delete, &Reply::Integer(0)), Completion::Done);
 }
@@ -127,4 +127,41 @@ fn a_reply_of_the_wrong_kind_is_against_the_protocol() {
 #[test]
 fn a_swap_from_nothing_cannot_be_expressed() {
     assert!(command(&Invocation::cas("k".into(), Value::Null, 2.into())).is_none());
+}
+
+#[test]
+fn each_kind_has_its_command_and_its_answers() {
+    let items = || Reply::Array(vec![bulk("7"), bulk("x")]);
+    let list = Value::list([7.into(), "x".into()]);
+    let truth = |truth| Completion::Answered(Value::Bool(truth));
+    let cases = [
+        (Kind::Increment, "INCRBY k 7", Reply::Integer(-3), Completion::Done),
+        (Kind::AddElement, "SADD k 7", Reply::Integer(1), truth(true)),
+        (Kind::RemoveElement, "SREM k 7", Reply::Integer(0), truth(false)),
+        (Kind::HasElement, "SISMEMBER k 7", Reply::Integer(1), truth(true)),
+        (Kind::ReadElements, "SMEMBERS k", items(), Completion::Answered(list)),
+        (Kind::Enqueue, "RPUSH k 7", Reply::Integer(1), Completion::Done),
+        (Kind::Push, "LPUSH k 7", Reply::Integer(4), Completion::Done),
+        (Kind::Dequeue, "LPOP k", bulk("7"), Completion::Answered(7.into())),
+        (Kind::Pop, "LPOP k", Reply::Null, Completion::Answered(Value::Null)),
+        (Kind::Acquire, "SET k 7 NX", simple("OK"), Completion::Done),
+        (Kind::Release, "DELIFEQ k 7", Reply::Integer(1), Completion::Done),
+    ];
+    for (kind, words, reply, expected) in cases {
+        let invocation = Invocation::of(kind, "k".into(), 7.into());
+        let said = command(&invocation).expect("a command").join(&b' ');
+        assert_eq!(String::from_utf8_lossy(&said), words);
+        assert_eq!(completed(&invocation, &reply), expected, "{kind}");
+        interpret(&invocation, &simple("QUEUED")).expect_err("no such reply");
+    }
+}
+
+#[test]
+fn a_lock_that_is_held_by_another_refuses_for_certain() {
+    let refused = |kind, reply| {
+        let invocation = Invocation::of(kind, "k".into(), "owner 1".into());
+        matches!(completed(&invocation, &reply), Completion::Refused(_))
+    };
+    assert!(refused(Kind::Acquire, Reply::Null));
+    assert!(refused(Kind::Release, Reply::Integer(0)));
 }
