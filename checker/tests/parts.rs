@@ -37,8 +37,7 @@ impl Recorded {
 
     fn check(&self) -> Analysis {
         let history = read_history("test", self.lines.as_bytes()).expect("well-formed");
-        let mut options = Options::default();
-        options.model = ModelKind::MultiRegister;
+        let options = Options::of(ModelKind::MultiRegister);
         let deadline = Instant::now() + Duration::from_secs(60);
         let (analysis, certificate) = check(&history, &options, &|| Instant::now() > deadline);
         assert_eq!(certificate.is_some(), analysis.verdict == Verdict::Valid);
