@@ -148,7 +148,7 @@ fn fault_lane(fault: &FaultRecord, end: Nanoseconds) -> Lane {
         arguments: vec![
             ("target", json!(name(&fault.target))),
             ("nodes", json!(nodes)),
-            ("effects", json!(crate::html::effects(fault))),
+            ("effects", json!(crate::text::effects::effects(fault))),
         ],
     });
     lane

@@ -155,7 +155,7 @@ fn faults_in_force(moment: &Moment<'_>) -> Vec<String> {
             name(moment.node),
             fault_name(fault),
             instant_short(Nanoseconds(fault.began_ns)),
-            crate::html::effects(fault)
+            crate::text::effects::effects(fault)
         )
     };
     victims_faults(moment).filter(in_force).map(told).collect()
@@ -173,7 +173,7 @@ fn faults_before(moment: &Moment<'_>) -> Vec<String> {
                 fault_name(fault),
                 name(moment.node),
                 duration(Nanoseconds(ago)),
-                crate::html::effects(fault)
+                crate::text::effects::effects(fault)
             )
         })
     };
