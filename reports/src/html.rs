@@ -13,7 +13,6 @@ mod recovery;
 mod rows;
 
 pub use check::check_html;
-pub(crate) use rows::effects;
 
 use askama::Template;
 use partita_checker::{Action, History, Operation, Outcome, Verdict};

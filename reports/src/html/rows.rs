@@ -13,6 +13,7 @@ use crate::groups::Groups;
 use crate::headline;
 use crate::run::Run;
 use crate::series::latency::{Latency, Waits};
+use crate::text::fault::effects;
 use crate::text::number::{amount, count, counted, duration, instant_short};
 use crate::text::operation::{returned, value};
 use crate::text::unit::TimeUnit;
@@ -171,16 +172,6 @@ fn row(fault: &FaultRecord, began: Nanoseconds, ended: Nanoseconds) -> FaultRow 
         effects,
         error: fault.error.as_ref().map_or(String::new(), |text| visible(text, TEXT_CHARACTERS)),
     }
-}
-
-/// What a fault measurably did: `frames dropped: 1,204 frames`.
-pub(crate) fn effects(fault: &FaultRecord) -> String {
-    let effects: Vec<_> = fault
-        .effects
-        .iter()
-        .map(|effect| format!("{}: {} {}", effect.what, amount(effect.amount), effect.unit))
-        .collect();
-    visible(&effects.join("; "), TEXT_CHARACTERS)
 }
 
 /// The latencies at one kind of time.
