@@ -14,7 +14,7 @@ use crate::evidence::{Evidence, ending};
 use crate::groups::Groups;
 use crate::headline::{self, Headline};
 use crate::run::Run;
-use crate::text::effects::effects;
+use crate::text::fault::effects;
 use crate::text::number::{amount, count, duration, instant, instant_short};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};

@@ -1,6 +1,6 @@
 //! Turns numbers, times, values and operations into the words that every report and the terminal use.
 
-pub(crate) mod effects;
+pub(crate) mod fault;
 pub(crate) mod number;
 pub mod operation;
 pub(crate) mod unit;

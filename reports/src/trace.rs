@@ -16,6 +16,7 @@ use crate::chart::plot::{fault_name, proven_at};
 use crate::explore::lanes;
 use crate::roles::RoleChange;
 use crate::series::windows;
+use crate::text::fault::effects;
 use crate::text::operation::{self, name};
 
 /// What a trace is made from.
@@ -148,7 +149,7 @@ fn fault_lane(fault: &FaultRecord, end: Nanoseconds) -> Lane {
         arguments: vec![
             ("target", json!(name(&fault.target))),
             ("nodes", json!(nodes)),
-            ("effects", json!(crate::text::effects::effects(fault))),
+            ("effects", json!(effects(fault))),
         ],
     });
     lane

@@ -12,6 +12,7 @@ use crate::chart::plot::fault_name;
 use crate::evidence::Evidence;
 use crate::roles::RoleChange;
 use crate::run::Run;
+use crate::text::fault::effects;
 use crate::text::number::{duration, instant_short};
 use crate::text::operation::{name, returned, witness};
 
@@ -155,7 +156,7 @@ fn faults_in_force(moment: &Moment<'_>) -> Vec<String> {
             name(moment.node),
             fault_name(fault),
             instant_short(Nanoseconds(fault.began_ns)),
-            crate::text::effects::effects(fault)
+            effects(fault)
         )
     };
     victims_faults(moment).filter(in_force).map(told).collect()
@@ -173,7 +174,7 @@ fn faults_before(moment: &Moment<'_>) -> Vec<String> {
                 fault_name(fault),
                 name(moment.node),
                 duration(Nanoseconds(ago)),
-                crate::text::effects::effects(fault)
+                effects(fault)
             )
         })
     };

@@ -48,7 +48,7 @@ const ORDER: &[(&str, &[&str])] = &[
         &[
             "finding", "exit", "text", "outcomes", "roles", "series", "recovery", "run",
             "evidence", "chart", "checked", "commands", "event", "explore", "groups", "headline",
-            "why", "compare", "html", "junit", "logs", "spec", "summary", "folder", "trace",
+            "why", "compare", "html", "junit", "logs", "spec", "summary", "trace", "folder",
         ],
     ),
     (

@@ -13,7 +13,7 @@ use crate::groups::Groups;
 use crate::headline;
 use crate::run::Run;
 use crate::series::latency::{Latency, Waits};
-use crate::text::effects::effects;
+use crate::text::fault::effects;
 use crate::text::number::{amount, count, counted, duration, instant_short};
 use crate::text::operation::{returned, value};
 use crate::text::unit::TimeUnit;

@@ -6,7 +6,8 @@ use crate::event::{EventKind, Function};
 use crate::value::Value;
 
 /// Makes of every such pair its value, with the version beside it; how many operations there are.
-/// Nothing is done unless all reads, writes and compare-and-sets are like that.
+/// Nothing is done unless all reads, writes and compare-and-sets are like that, and one was answered: a
+/// compare-and-set from nothing is such a pair as well until a version stands in its place.
 pub(super) fn take(entries: &mut [Entry]) -> u64 {
     let is_register =
         |function| matches!(function, Function::Read | Function::Write | Function::Cas);
@@ -18,13 +19,18 @@ pub(super) fn take(entries: &mut [Entry]) -> u64 {
         };
         match (event.kind, pair) {
             _ if !is_register(event.function) => false,
-            (EventKind::Invoke, Some([version, _])) => version.is_null(),
+            (EventKind::Invoke, Some([version, value])) => {
+                // What a compare-and-set takes is a pair itself.
+                version.is_null()
+                    && (event.function != Function::Cas || matches!(value, Value::List(_)))
+            }
             (EventKind::Ok, Some([Value::Integer(version), _])) => *version >= 0,
             (EventKind::Fail | EventKind::Info, _) => true,
             _ => false,
         }
     };
-    if entries.is_empty() || !entries.iter().all(fits) {
+    let is_answered = entries.iter().any(|entry| entry.event.kind == EventKind::Ok);
+    if !is_answered || !entries.iter().all(fits) {
         return 0;
     }
     for entry in &mut *entries {

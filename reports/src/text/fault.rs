@@ -1,4 +1,4 @@
-//! What faults did, in words.
+//! Puts the effects of a fault into words.
 
 use partita_nemesis::FaultRecord;
 
