@@ -63,8 +63,8 @@ fn error_names_file_line_and_column() {
     assert_eq!(
         refusal(":cas\t", ":swap\t").to_string(),
         "etcd.log:1:21: expected :f to be one of :read, :write, :cas, :append, :delete, :add, \
-         :remove, :contains, :enqueue, :dequeue, :push, :pop, :acquire, :release, :txn, found \
-         `:swap`"
+         :remove, :contains, :enqueue, :dequeue, :push, :pop, :acquire, :release, :txn, :next, \
+         :send, :poll, :drain, :watch, :transfer, found `:swap`"
     );
 }
 
