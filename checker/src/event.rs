@@ -123,6 +123,8 @@ pub enum Function {
     Drain,
     /// Follow the changes of a register.
     Watch,
+    /// Move money from one account to another.
+    Transfer,
     /// An operation on an object of [one's own](crate::Spec), which stands as text in the value. No
     /// format of files is read with it: what it means is known to the program that recorded it.
     Apply,
@@ -130,7 +132,7 @@ pub enum Function {
 
 impl Function {
     /// All that the models of [`MODELS`](crate::MODELS) know.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Read,
         Self::Write,
         Self::Cas,
@@ -151,6 +153,7 @@ impl Function {
         Self::Poll,
         Self::Drain,
         Self::Watch,
+        Self::Transfer,
     ];
 
     /// The function that bears this name in files.
@@ -181,6 +184,7 @@ impl Function {
             Self::Poll => "poll",
             Self::Drain => "drain",
             Self::Watch => "watch",
+            Self::Transfer => "transfer",
             Self::Apply => "apply",
         }
     }

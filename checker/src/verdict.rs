@@ -407,6 +407,10 @@ pub enum Anomaly {
     NotCausal,
     /// No order keeps every process's own, and no simpler name fits.
     NotSequential,
+    /// Accounts of a bank hold more or less together than before.
+    WrongTotal,
+    /// An account is overdrawn.
+    NegativeBalance,
     /// No order exists, and no simpler name fits.
     NotLinearizable,
 }
@@ -442,7 +446,7 @@ impl Anomaly {
             Self::G1cProcess => "G1c-process (information flow against the order of a process)",
             Self::G1cRealtime => "G1c-realtime (information flow against real time)",
             Self::GSingle => "G-single (read skew)",
-            Self::GSingleProcess => "G-single-process (a process missed what it knew)",
+            Self::GSingleProcess => "G-single-process (stale read in the order of a process)",
             Self::GSingleRealtime => "G-single-realtime (stale read)",
             Self::G2Item => "G2-item (anti-dependency cycle)",
             Self::G2ItemProcess => "G2-item-process (anti-dependency cycle)",
@@ -466,6 +470,8 @@ impl Anomaly {
             Self::WriteBeforeItsRead => "write before what it followed",
             Self::NotCausal => "not causal",
             Self::NotSequential => "not sequential",
+            Self::WrongTotal => "wrong total",
+            Self::NegativeBalance => "negative balance",
             Self::NotLinearizable => "not linearizable",
         }
     }

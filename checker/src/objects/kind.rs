@@ -29,6 +29,10 @@ pub enum ObjectKind {
     Bag,
     /// A register whose changes are followed.
     WatchedRegister,
+    /// Accounts between which money goes, none of which is overdrawn.
+    Bank,
+    /// Accounts between which money goes.
+    OverdraftBank,
 }
 
 /// What there is to say of an object.
@@ -47,7 +51,7 @@ pub struct ObjectEntry {
 }
 
 /// All objects.
-pub const OBJECTS: [ObjectEntry; 10] = [
+pub const OBJECTS: [ObjectEntry; 12] = [
     ObjectEntry {
         kind: ObjectKind::Ids,
         name: "ids",
@@ -124,6 +128,20 @@ pub const OBJECTS: [ObjectEntry; 10] = [
             Function::Watch,
         ],
     },
+    ObjectEntry {
+        kind: ObjectKind::Bank,
+        name: "bank",
+        aliases: &[],
+        about: "accounts that are read all at once, and transfers; no balance is negative",
+        functions: &[Function::Read, Function::Transfer],
+    },
+    ObjectEntry {
+        kind: ObjectKind::OverdraftBank,
+        name: "overdraft-bank",
+        aliases: &[],
+        about: "as bank, with balances that may be negative",
+        functions: &[Function::Read, Function::Transfer],
+    },
 ];
 
 impl ObjectKind {
@@ -164,6 +182,9 @@ impl ObjectKind {
         }
         if has(Function::Watch) && only(Self::WatchedRegister.entry().functions) {
             return Some(Self::WatchedRegister);
+        }
+        if has(Function::Transfer) && only(Self::Bank.entry().functions) {
+            return Some(Self::Bank);
         }
         let is_queue = has(Function::Enqueue) || has(Function::Dequeue) || has(Function::Drain);
         let more = has(Function::Drain) || has(Function::Read);

@@ -6,6 +6,7 @@
 //! histories are [prepared](prepare) first: what clients told in their own forms, such as the owner of
 //! a lock by its process, is put where the model looks for it.
 
+mod bank;
 mod kind;
 mod lease;
 mod prepare;

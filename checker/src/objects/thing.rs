@@ -1,5 +1,6 @@
 //! What the objects do when they are used by one client at a time.
 
+use super::bank::{Accounts, Bank};
 use super::kind::ObjectKind;
 use super::prepare::{CAS, READ, WRITE};
 use crate::engines::wgl::{self, Limits};
@@ -37,6 +38,8 @@ pub(super) enum State {
     Version(Value, Option<i64>, i64),
     /// Records, or what a queue holds.
     Items(Vec<ValueId>),
+    /// What the accounts of a bank hold.
+    Accounts(Accounts),
 }
 
 impl<'a> Thing<'a> {
@@ -65,6 +68,16 @@ impl<'a> Thing<'a> {
             _ => "null",
         };
         Err(BadInitial { model: kind.name(), expected, found: initial.clone() })
+    }
+
+    /// The bank, if it is one.
+    const fn bank(&self) -> Option<Bank<'a>> {
+        match self.kind {
+            ObjectKind::Bank | ObjectKind::OverdraftBank => {
+                Some(Bank { values: self.values, kind: self.kind })
+            }
+            _ => None,
+        }
     }
 
     fn integer(&self, id: ValueId) -> Option<i64> {
@@ -385,10 +398,14 @@ impl Model for Thing<'_> {
             | ObjectKind::DrainedQueue
             | ObjectKind::Bag
             | ObjectKind::WatchedRegister => State::Items(Vec::new()),
+            ObjectKind::Bank | ObjectKind::OverdraftBank => State::Accounts(Accounts::default()),
         }
     }
 
     fn knows(&self, call: Call) -> bool {
+        if let Some(bank) = self.bank() {
+            return bank.knows(call);
+        }
         if self.kind == ObjectKind::WatchedRegister {
             return match (call.action, call.response) {
                 (Action::Other(Function::Watch, _), Some(Response::Value(seen))) => {
@@ -449,10 +466,18 @@ impl Model for Thing<'_> {
                 self.step_items(state, call)
             }
             ObjectKind::WatchedRegister => self.step_watched(state, call),
+            ObjectKind::Bank | ObjectKind::OverdraftBank => match state {
+                State::Accounts(accounts) => self.bank()?.step(accounts, call),
+                _ => None,
+            },
         }
     }
 
     fn is_pure(&self, call: Call) -> bool {
+        if self.bank().is_some() {
+            // The first read tells what accounts held at the beginning.
+            return call.action == Action::Read && call.response.is_none();
+        }
         match (call.action, call.response) {
             (Action::Read | Action::Other(Function::Poll | Function::Watch, _), _) => true,
             (Action::Cas { .. }, Some(Response::Mismatch(_))) => true,
@@ -474,6 +499,7 @@ impl Model for Thing<'_> {
     fn heap_bytes(&self, state: &State) -> usize {
         match state {
             State::Given(items) | State::Items(items) => items.len() * size_of::<ValueId>(),
+            State::Accounts(accounts) => accounts.len() * size_of::<(Value, i128)>(),
             _ => 0,
         }
     }
@@ -500,7 +526,7 @@ impl Monitored for Thing<'_> {
     fn minimise(&self, spans: &[Span], proven_at: u64, limits: &Limits<'_>) -> Vec<Span> {
         // What may be left out is tried out on all states, which are too many where objects grow.
         let tried = match self.initial() {
-            State::Given(_) | State::Items(_) => None,
+            State::Given(_) | State::Items(_) | State::Accounts(_) => None,
             _ => crate::spec::minimise::minimise(self, spans, proven_at, limits),
         };
         tried.unwrap_or_else(|| wgl::minimise(self, spans, proven_at, limits))

@@ -1,5 +1,6 @@
 //! What violations of objects are called, in a sentence.
 
+use super::bank::balances;
 use super::kind::{ObjectKind, fence};
 use crate::event::{EventKind, Function};
 use crate::value::Value;
@@ -28,6 +29,7 @@ fn told(found: &Counterexample, kind: ObjectKind) -> Option<Told> {
         ObjectKind::ReentrantLock => owners(found),
         ObjectKind::WatchedRegister => watched(found),
         ObjectKind::DrainedQueue | ObjectKind::Bag => None,
+        ObjectKind::Bank | ObjectKind::OverdraftBank => totals(found, kind),
     }
 }
 
@@ -193,4 +195,39 @@ fn offsets(found: &Counterexample) -> Option<Told> {
         ),
     };
     Some((Anomaly::OffsetConflict, sentence))
+}
+
+/// Reads of a bank show another sum than before, or a negative balance.
+fn totals(found: &Counterexample, kind: ObjectKind) -> Option<Told> {
+    let reads: Vec<(&Witness, Vec<(Value, i128)>)> = found
+        .proof()
+        .filter(|it| it.function == Function::Read && it.outcome == EventKind::Ok)
+        .filter_map(|it| Some((it, balances(&it.value)?)))
+        .collect();
+    for (witness, shown) in &reads {
+        let negative = shown.iter().find(|(_, balance)| *balance < 0);
+        if let Some((account, balance)) = negative.filter(|_| kind == ObjectKind::Bank) {
+            let sentence = format!(
+                "Process {} saw {balance} on account {} at {}.",
+                witness.process,
+                words::brief(account),
+                at(found, witness)
+            );
+            return Some((Anomaly::NegativeBalance, sentence));
+        }
+    }
+    let sum = |shown: &[(Value, i128)]| shown.iter().map(|one| one.1).sum::<i128>();
+    let (first, before) = reads.first()?;
+    let (other, now) = reads.iter().find(|(_, shown)| sum(shown) != sum(before))?;
+    let sentence = format!(
+        "Process {} saw accounts that hold {} at {}, and process {} accounts that hold {} at {}: \
+         transfers neither make money nor lose it.",
+        first.process,
+        sum(before),
+        at(found, first),
+        other.process,
+        sum(now),
+        at(found, other)
+    );
+    Some((Anomaly::WrongTotal, sentence))
 }

@@ -135,6 +135,11 @@ impl<'h> Judge<'_, 'h> {
         }
         let (order, registers) = (&known.guess, Some(&registers));
         let evidence = Evidence { read, order, registers, kind: self.kind };
+        let is_tried = |one: &&(IsolationLevel, Proof)| matches!(one.1, Proof::Tried(_));
+        let only_tried = found.against.iter().filter(is_tried).count() == found.against.len();
+        if self.options.isolation == strict && !found.against.is_empty() && only_tried {
+            return Ok(self.try_again(self.conclude(&evidence, &found)?.0));
+        }
         self.conclude(&evidence, &found)
     }
 
@@ -167,8 +172,11 @@ impl<'h> Judge<'_, 'h> {
         let asked = self.options.isolation;
         let mut proofs: Vec<_> =
             found.against.iter().filter(|(level, _)| asked.implies(*level)).collect();
-        // What breaks the weakest level says most.
-        proofs.sort_by_key(|(level, proof)| (*level, !matches!(proof, Proof::Finding(_))));
+        // What breaks the weakest level says most, unless it takes inferences to see it.
+        proofs.sort_by_key(|(level, proof)| {
+            let is_inferred = matches!(proof, Proof::Commits(..) | Proof::Tried(_));
+            (is_inferred, *level, !matches!(proof, Proof::Finding(_)))
+        });
         for (level, proof) in &proofs {
             let confirm = Confirm {
                 read: evidence.read,
@@ -243,6 +251,17 @@ impl<'h> Judge<'_, 'h> {
             counterexample: counterexample.clone().map(Box::new),
         };
         Analysis { verdict, keys: vec![key], counterexample, reasons, isolation: None }
+    }
+
+    /// What another search says of a violation of which no cycle is known: it shows fewer operations.
+    /// What it cannot decide stays a violation; what it finds an order for, nobody can tell.
+    fn try_again(&self, found: Analysis) -> (Analysis, Option<Certificate>) {
+        let (again, _) = self.search_strict(String::new());
+        match again.verdict {
+            Verdict::Valid => self.undecided("two searches contradict each other".to_owned()),
+            Verdict::Unknown => (found, None),
+            Verdict::Violation => (Analysis { isolation: found.isolation, ..again }, None),
+        }
     }
 
     /// Decides strict serializability of registers by a search for one order of all operations, where

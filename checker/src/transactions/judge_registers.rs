@@ -191,7 +191,7 @@ impl<'h> Judge<'_, 'h> {
                 found.hold(level, order.into_iter().filter_map(transaction).collect());
             }
             Solved::Impossible => {
-                found.violate(level, Some(Proof::Tried(self.contested(known, &pairs))))
+                found.violate(level, Some(Proof::Tried(self.contested(known, &pairs))));
             }
             Solved::Undecided { made, of } => {
                 let all = of + older.len();
@@ -237,7 +237,7 @@ impl<'h> Judge<'_, 'h> {
         match events.sorted(u8::MAX) {
             None => found.violate(level, snapshot::cycle(&events).map(Proof::Cycle)),
             Some(first) => {
-                self.search(known, (&certain, &first), (level, &older, besides), found)?
+                self.search(known, (&certain, &first), (level, &older, besides), found)?;
             }
         }
         Ok(())

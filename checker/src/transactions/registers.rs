@@ -40,7 +40,7 @@ pub(crate) fn resolve<'h>(
     let mut effective: Vec<bool> = read.all.iter().map(|one| one.fate == Fate::Committed).collect();
     let answers = std::mem::take(&mut read.answers);
     let mut unwritten = vec![None; read.all.len()];
-    for transaction in 0..read.all.len() {
+    for (transaction, unwritten) in unwritten.iter_mut().enumerate() {
         for micro in read.span(transaction as u32) {
             patience.step()?;
             let one = &mut read.micro[micro];
@@ -52,7 +52,7 @@ pub(crate) fn resolve<'h>(
                 Some(version) => *version,
                 None if value == initial => INITIAL,
                 None => {
-                    unwritten[transaction] = Some((one.key, value));
+                    *unwritten = Some((one.key, value));
                     NONE
                 }
             };

@@ -25,6 +25,9 @@ pub(crate) struct Inferred {
     pub(crate) key: u32,
 }
 
+/// One process's writers of a key: their places in the process, and who they are.
+type Writes = Vec<(u32, u32)>;
+
 /// What came of it.
 pub(crate) enum Saturated {
     /// The commits in an order, as nodes.
@@ -223,8 +226,8 @@ impl Saturation<'_, '_> {
     }
 
     /// Of every key the processes that wrote it, with the places of those who did.
-    fn written(&self, sessions: &Sessions) -> FxHashMap<u32, Vec<(u32, Vec<(u32, u32)>)>> {
-        let mut written: FxHashMap<u32, Vec<(u32, Vec<(u32, u32)>)>> = FxHashMap::default();
+    fn written(&self, sessions: &Sessions) -> FxHashMap<u32, Vec<(u32, Writes)>> {
+        let mut written: FxHashMap<u32, Vec<(u32, Writes)>> = FxHashMap::default();
         let mut slots: FxHashMap<(u32, u32), usize> = FxHashMap::default();
         for (node, &writer) in self.graph.transactions.iter().enumerate() {
             let (session, place) = (sessions.of[node], sessions.place[node]);
