@@ -35,7 +35,8 @@ fn etcd_is_linearizable_under_partitions_and_kills() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let result = run(folder.path(), "--target etcd --time 8s --seed 1 --nemesis isolate,kill --rate 200");
+    let result =
+        run(folder.path(), "--target etcd --time 8s --seed 1 --nemesis isolate,kill --rate 200");
     assert_eq!(result["verdict"], "valid", "{result:#}");
     let history = folder.path().join("runs/latest/history.jsonl");
     let history = std::fs::read_to_string(history).expect("a history");

@@ -142,9 +142,13 @@ pub(crate) fn guess(registers: &Registers, blocks: &mut [Block]) -> Vec<u32> {
         }
     }
     let mut order = Vec::with_capacity(blocks.len());
-    for start in (0..blocks.len()).filter(|at| !follows[*at]) {
+    let mut is_placed = vec![false; blocks.len()];
+    // Those that replace each other in a circle have no beginning, and come last.
+    let beginnings = (0..blocks.len()).filter(|at| !follows[*at]);
+    for start in beginnings.chain(0..blocks.len()) {
         let mut at = Some(start);
-        while let Some(place) = at {
+        while let Some(place) = at.filter(|place| !is_placed[*place]) {
+            is_placed[place] = true;
             order.push(blocks[place].version);
             at = next[place];
         }

@@ -145,7 +145,7 @@ impl Evidence<'_, '_> {
 
     /// The place of the version after this one.
     fn place_after(&self, version: u32) -> u32 {
-        if version == INITIAL { 0 } else { self.order.position[version as usize] + 1 }
+        if version == INITIAL { 0 } else { self.order.position[version as usize].saturating_add(1) }
     }
 
     /// Why the first wrote an older version of a register.
