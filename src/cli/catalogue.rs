@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use partita_checker::formats::Format;
 use partita_checker::objects::{OBJECTS, ObjectEntry};
-use partita_checker::{ENGINES, ISOLATION_LEVELS, MODELS};
+use partita_checker::{ENGINES, ISOLATION_LEVELS, Level, MODELS};
 use partita_nemesis::recipes::{self, RECIPES};
 use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, Tier};
 use partita_raft_node::mutations::{self, MutationInfo, Shows};
@@ -26,7 +26,7 @@ pub enum Kind {
     Models,
     /// How a history is written down, for `check --format`.
     Formats,
-    /// What transactions may promise, for `check --level`.
+    /// What a store or its transactions may promise, for `check --level`.
     Levels,
     /// What decides, for `check --engine`.
     Engines,
@@ -154,7 +154,18 @@ pub fn sections(kind: Kind) -> Vec<Section> {
         Kind::Workloads => one("workloads (--workload)", workloads()),
         Kind::Models => one("models (check --model)", models()),
         Kind::Formats => one("formats (check --format)", formats()),
-        Kind::Levels => one("isolation levels of transactions (check --level)", levels()),
+        Kind::Levels => vec![
+            Section {
+                key: "levels",
+                heading: "levels of operations on single keys (check --level)".to_owned(),
+                entries: levels(),
+            },
+            Section {
+                key: "isolation-levels",
+                heading: "isolation levels of transactions (check --level)".to_owned(),
+                entries: isolation_levels(),
+            },
+        ],
         Kind::Engines => one("engines (check --engine)", engines()),
         Kind::Faults => faults(),
         Kind::Recipes => one("recipes (--schedule)", recipes()),
@@ -250,6 +261,19 @@ fn formats() -> Vec<Entry> {
 }
 
 fn levels() -> Vec<Entry> {
+    let entry = |level: &Level| {
+        let weaker = Level::ALL.iter().filter(|other| *other != level && level.implies(**other));
+        let implies: Vec<String> = weaker.map(ToString::to_string).collect();
+        let name = level.to_string();
+        Entry::new(&name, level.about())
+            .field("implies", json!(implies))
+            .detail("implies", implies.join(", "))
+            .detail("try it", format!("partita check --level {name} history.jsonl"))
+    };
+    Level::ALL.iter().map(entry).collect()
+}
+
+fn isolation_levels() -> Vec<Entry> {
     let entry = |it: &partita_checker::isolation::IsolationEntry| {
         let implies: Vec<&str> = it.implies.iter().map(|level| level.name()).collect();
         let mut entry = Entry::new(it.name, it.about)
