@@ -173,7 +173,7 @@ fn a_schedule_with_a_mistake_is_refused_with_its_line() {
     let ground = Ground::new("faults = [\n  { at = \"1s\", fault = \"pauze\" },\n]\n");
     let output = ground.partita("run --schedule mine.toml");
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("mine.toml:2: \"pauze\""), "{}", said(&output));
+    assert!(said(&output).contains("mine.toml:2: unknown fault `pauze`"), "{}", said(&output));
     let output = ground.partita("run --schedule leader-rotatoin");
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("leader-rotation"), "{}", said(&output));

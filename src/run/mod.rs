@@ -88,7 +88,9 @@ pub fn run(
         .enable_all()
         .build()
         .or_harness(|| "starting threads".to_owned())?;
-    sinks.push(Box::new(EventsFile::create(folder).or_harness(|| "events.jsonl".to_owned())?));
+    // First, so that whatever was shown of a run that is killed stands in the file.
+    let file = EventsFile::create(folder).or_harness(|| "events.jsonl".to_owned())?;
+    sinks.insert(0, Box::new(file));
     let clock = RunClock::start();
     telemetry::stamp_by(move || clock.now().0);
     let events = Events::new(clock, sinks);
