@@ -349,7 +349,7 @@ fn what_a_lesser_lab_cannot_do_is_refused_before_anything_is_started() {
         ("--lab proxies --nemesis loss", "loss needs a lab of namespaces"),
         ("--lab signals --nemesis partition", "isolate needs a lab of proxies"),
         ("--lab signals --schedule figure-8", "needs a lab of proxies"),
-        ("--lab proxies --pcap", "--pcap: only a lab of namespaces"),
+        ("--lab proxies --pcap", "pcap: only a lab of namespaces"),
     ] {
         let run = Run::new(line);
         assert_eq!(run.output.status.code(), Some(2), "{line}: {}", run.said());

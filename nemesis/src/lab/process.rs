@@ -124,7 +124,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The program itself.
-    #[error("{node}: running {program}: {source}")]
+    #[error("{node}: running {program}: {source}{}", not_found(source))]
     Program {
         /// The node.
         node: String,
@@ -133,6 +133,14 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+/// What to look at where there is no program.
+fn not_found(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; is it installed, and a path or in PATH?",
+        _ => "",
+    }
 }
 
 /// Why a node's process was not killed, paused, continued or stopped.
