@@ -1,6 +1,6 @@
 //! The `transactions` workload: reads and writes of several registers at one moment.
 //!
-//! Registers come in groups of [`REGISTERS`]; a transaction works on one group. Every value is
+//! Registers come in groups of `REGISTERS`; a transaction works on one group. Every value is
 //! written once. A transaction that is seen in part, or that another one comes between, shows in what
 //! later ones read together. A group retires after a bounded number of transactions.
 

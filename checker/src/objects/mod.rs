@@ -1,9 +1,9 @@
 //! Objects beyond registers that Raft stores have: ids, timestamps, locks of other kinds, registers
 //! with versions, logs with offsets.
 //!
-//! Each is a [`Model`](crate::model::Model) like the built-in ones, [`Thing`], and is checked by the
+//! Each is a `Model` like the built-in ones, `Thing`, and is checked by the
 //! same engines; `docs/models.md` says of each what it means and how a history of it looks. Some
-//! histories are [prepared](prepare) first: what clients told in their own forms, such as the owner of
+//! histories are prepared first: what clients told in their own forms, such as the owner of
 //! a lock by its process, is put where the model looks for it.
 
 mod bank;

@@ -7,7 +7,7 @@
 //! nothing but at an exec, which it makes less than 1 ms longer.
 //!
 //! A program that somebody else traces, or that cannot take the clocks, begins without them; it is
-//! noted and the fault that meets it says so ([`super::in_force`]).
+//! noted and the fault that meets it says so (`fault::clock::moved`).
 
 use std::os::fd::AsFd;
 

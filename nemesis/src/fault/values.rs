@@ -67,7 +67,7 @@ pub(crate) fn deserialize<'de, V: Value, D: Deserializer<'de>>(from: D) -> Resul
     from.deserialize_any(Text(PhantomData))
 }
 
-/// Lets serde and [`FromStr`] read and write a [`Value`] as a text.
+/// Lets serde and `FromStr` read and write a [`Value`] as a text.
 macro_rules! text_value {
     ($type:ty $(, $($bound:tt)+)?) => {
         impl $(<$($bound)+>)? serde::Serialize for $type {

@@ -148,7 +148,7 @@ impl Proxies {
     }
 
     /// Changes the policies of several links at one moment: no byte passes in between. Of a policy,
-    /// block, hold, delay, jitter and rate count; see [`crate::lab::Tier::has`].
+    /// block, hold, delay, jitter and rate count; each fault says what of a lab it needs.
     ///
     /// # Errors
     ///
