@@ -328,14 +328,14 @@ fn a_mistake_in_a_description_is_answered_with_its_line() {
         ("{key:url}\" }\nexpect", "{kye}\" }\nexpect", "unknown placeholder {kye}", 3),
         ("value = { path = \"$.value\", absent", "valu = { path = \"$.value\", absent", "valu", 5),
         ("\"$.index\", exists", "\"index\", exists", "names no place", 4),
-        ("status = 412", "status = 912", "no status", 23),
+        ("status = 412", "status = 912", "no status", 24),
         (
             "method = \"PUT\", path = \"/kv/{key:url}\",",
             "method = \"PUTT\", path = \"/\",",
             "PUTT",
             7,
         ),
-        ("operations = [\"cas\"]", "operations = [\"swap\"]", "no operation `swap`", 23),
+        ("operations = [\"cas\"]", "operations = [\"swap\"]", "no operation `swap`", 24),
     ];
     for (right, wrong, problem, line) in cases {
         let text = DESCRIPTION.replacen(right, wrong, 1);
