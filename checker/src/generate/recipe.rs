@@ -14,7 +14,7 @@ use crate::model::{ModelKind, UnknownModel};
 ///
 /// let mut recipe = Recipe::of("queue", Shape::Steady)?;
 /// let history = History::from_events(recipe.events()?)?;
-/// let options = Options { model: recipe.model, ..Options::default() };
+/// let options = Options::of(recipe.model);
 /// assert_eq!(check(&history, &options, &|| false).0.verdict, Verdict::Valid);
 ///
 /// recipe.fault = Some(Fault::Duplicate);
