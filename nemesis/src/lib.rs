@@ -11,6 +11,7 @@
 //! See `testing` for an example, and for what happens where no lab can be made.
 
 pub mod administration;
+mod attempt;
 pub mod clock;
 pub mod cluster;
 pub mod disk;
@@ -25,6 +26,7 @@ pub mod recipes;
 pub mod record;
 mod roles;
 pub mod schedule;
+mod seccomp;
 pub mod shrink;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,6 +1,6 @@
 //! Follows an exec of a node, so that no program of the node begins without the node's clocks.
 //!
-//! A seccomp filter reports execve and execveat ([`crate::watch`]). For each, a thread of the
+//! A seccomp filter reports execve and execveat ([`crate::seccomp`]). For each, a thread of the
 //! controller seizes the caller, gives it the page's file, lets the exec go on, installs the
 //! clocks when the new program has been loaded ([`super::install`]) and lets go of it: between
 //! execs nobody traces anything, and strace or gdb can be used on a node as on any program. Costs
@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use super::NodeClock;
 use super::install::{InstallError, at, close, install};
 use super::tracee::{Stop, Tracee};
-use crate::watch::listener::{Listener, Notice};
+use crate::seccomp::listener::{Listener, Notice};
 
 /// Lets the caller of `exec` go on. Whether there is a new program, which then has the clocks.
 pub(super) fn attend(

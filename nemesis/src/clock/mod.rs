@@ -2,7 +2,7 @@
 //!
 //! Every program of a node that is started with a [`NodeClock`] gets the node's clocks before its
 //! first instruction, by way of its vDSO (`install`); execs are reported by a seccomp filter
-//! (`crate::watch`) and followed (`gate`), forks and threads inherit. From then on nothing is traced and nothing is called: the
+//! (`crate::seccomp`) and followed (`gate`), forks and threads inherit. From then on nothing is traced and nothing is called: the
 //! controller writes a page of memory (`page`) that code in the node applies to what the kernel
 //! says (`stub`, `timeline`). Realtime can be stepped and strobed; realtime and monotonic can
 //! go at another rate, the latter without ever going back. Starting a program takes less than 1 ms
@@ -18,8 +18,6 @@ mod gate;
 #[cfg(target_arch = "x86_64")]
 mod install;
 mod page;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod rehearsal;
 #[cfg(target_arch = "x86_64")]
 mod stub;
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -42,7 +40,7 @@ pub use page::Seen;
 use page::{CLOCKS, Page, true_times};
 use timeline::{Rate, Timeline};
 
-use crate::watch::listener::{Listener, Notice};
+use crate::seccomp::listener::{Listener, Notice};
 
 /// How far the kernel's coarse clocks may lag behind the fine ones: a tick, at 50 Hz and above.
 /// Monotonic clocks are changed less often, for the stub knows only so much of their past.

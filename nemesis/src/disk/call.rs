@@ -17,7 +17,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
 use super::identity::Identity;
-use crate::watch::listener::Notice;
+use crate::seccomp::listener::Notice;
 
 /// The most of a list of buffers that is added up.
 const MOST_BUFFERS: u64 = 1_024;

@@ -12,7 +12,7 @@ use super::contents::Contents;
 use super::identity::Identity;
 use super::trouble::{Deed, Fate};
 use super::{Disk, State};
-use crate::watch::listener::Report;
+use crate::seccomp::listener::Report;
 
 impl Disk {
     /// Notes what a call will do. What becomes of it, `answer` is told before anything else is

@@ -21,7 +21,6 @@ mod journal;
 mod ledger;
 mod mapped;
 mod names;
-mod probe;
 mod restore;
 mod trouble;
 
@@ -34,7 +33,6 @@ use rand::rngs::ChaCha8Rng;
 use image::Image;
 use trouble::Armed;
 
-pub(crate) use probe::probe;
 pub(crate) use trouble::Fate;
 
 pub use contents::Tear;

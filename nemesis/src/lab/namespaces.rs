@@ -43,7 +43,7 @@ use super::init;
 use super::netlink::Netlink;
 use super::processes;
 use super::tier::Tier;
-use crate::doctor;
+use crate::attempt::in_child;
 
 /// Tells the controller that it is the controller, and in what kind of lab.
 pub(crate) const MARKER: &str = "PARTITA_LAB";
@@ -250,7 +250,11 @@ pub fn enter_tier(tier: Tier) -> Result<Entered, EnterError> {
 /// Puts the children of the calling process into a PID namespace if one can be had; whether.
 fn contain() -> bool {
     // Tried in a child first: this process must not be left half inside.
-    doctor::can_contain() && separate_processes().is_ok()
+    let contained = || {
+        separate_processes().map_err(|error| error.refusal())?;
+        in_child(|| mount_proc().map_err(|error| error.refusal()))
+    };
+    in_child(contained).is_ok() && separate_processes().is_ok()
 }
 
 /// Puts the children of the calling process into a PID namespace, on this machine's network.

@@ -1,9 +1,8 @@
 //! Watches a node's system calls for whoever breaks its clocks or its disk.
 //!
-//! A seccomp filter ([`filter`]) that the node's first process puts on itself, and that all its
+//! A seccomp filter (`crate::seccomp`) that the node's first process puts on itself, and that all its
 //! descendants inherit, reports some calls to a thread of the controller ([`supervisor`]) and lets
-//! them wait for its answer ([`listener`]): execs for the node's clocks, writes and syncs for its
-//! disk (seccomp_unotify(2)). A task can have one filter that reports, so a node that has both has
+//! them wait for its answer: execs for the node's clocks, writes and syncs for its disk. A task can have one filter that reports, so a node that has both has
 //! one filter, with the calls of both, and one supervisor that hands each report to whom it concerns.
 //! A node that has neither has no filter.
 //!
@@ -13,8 +12,6 @@
 
 #![expect(unsafe_code, reason = "what runs between fork and exec has no safe interface")]
 
-mod filter;
-pub(crate) mod listener;
 mod supervisor;
 
 use std::io;
@@ -27,8 +24,7 @@ use std::thread;
 
 use crate::clock::NodeClock;
 use crate::disk::Disk;
-
-use filter::{Filter, Reported};
+use crate::seccomp::filter::{self, Filter, Reported};
 
 /// What a process needs to be watched. Dropping it unused ends the supervisor.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::listener::{Heard, Listener, Notice, Report};
 use crate::clock::NodeClock;
 use crate::disk::{Disk, Fate};
+use crate::seccomp::listener::{Heard, Listener, Notice, Report};
 
 /// Watches until the node ends.
 pub(super) fn watch(

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::Pid;
 
-use super::NodeClock;
+use crate::clock::NodeClock;
 use crate::lab::process::await_exit;
 use crate::watch::Watch;
 
@@ -17,7 +17,7 @@ const SLACK: u64 = 60;
 
 /// Starts date(1) through a shell, with a clock that is an hour ahead, and reads what it says; what
 /// went wrong, if something did. Waits for those two programs without a limit: the caller has one.
-pub(crate) fn rehearse() -> Result<(), String> {
+pub(super) fn rehearse() -> Result<(), String> {
     let clock = Arc::new(NodeClock::new("rehearsal").map_err(|error| error.to_string())?);
     clock.set_realtime(HOUR as i64 * 1_000_000_000);
     let mut command = Command::new("sh");

@@ -263,7 +263,7 @@ fn send(socket: BorrowedFd<'_>, descriptor: RawFd, is_patient: bool) -> io::Resu
 }
 
 /// Waits for the listener that [`Filter::install`] passes; none if the node ended before.
-pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Listener>> {
+pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Listener>> {
     let mut data = [0_u8];
     let mut byte = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = Control::default();

@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-use super::{Disk, NameModel, Tear};
+use crate::disk::{Disk, NameModel, Tear};
 use crate::random::stream;
 use crate::watch::Watch;
 
@@ -19,7 +19,7 @@ use crate::watch::Watch;
 /// # Errors
 ///
 /// What was refused, or what was seen instead.
-pub(crate) fn probe() -> Result<(), String> {
+pub(super) fn probe() -> Result<(), String> {
     let directory = std::env::temp_dir().join(format!("partita-doctor-{}", std::process::id()));
     let cannot = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     fs::create_dir(&directory).map_err(|error| cannot("making a directory", &error))?;

@@ -40,14 +40,14 @@ pub(crate) struct Notice {
 /// A call, and on whose list it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report<'a> {
-    pub(super) listener: &'a Listener,
+    pub(crate) listener: &'a Listener,
     /// The call.
     pub(crate) notice: &'a Notice,
 }
 
 /// What a wait came to.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// A call.
     Call(Notice),
     /// Nothing in time.
@@ -67,7 +67,7 @@ impl Report<'_> {
 
 impl Notice {
     /// Whether the caller is about to become another program.
-    pub(super) fn is_exec(&self) -> bool {
+    pub(crate) fn is_exec(&self) -> bool {
         matches!(self.number, libc::SYS_execve | libc::SYS_execveat)
     }
 }
@@ -78,12 +78,12 @@ impl Listener {
         self.is_patient
     }
 
-    pub(super) fn new(listener: OwnedFd, is_patient: bool) -> Listener {
+    pub(crate) fn new(listener: OwnedFd, is_patient: bool) -> Listener {
         Listener { listener, is_patient }
     }
 
     /// Waits for a call, or until `limit` has passed.
-    pub(super) fn hear(&self, limit: Option<Duration>) -> io::Result<Heard> {
+    pub(crate) fn hear(&self, limit: Option<Duration>) -> io::Result<Heard> {
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             // Rounded up, or a wait for less than a millisecond would spin.
             PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
