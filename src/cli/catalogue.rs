@@ -256,6 +256,8 @@ fn formats() -> Vec<Entry> {
         Format::JepsenLog => "the lines that Jepsen logs",
         Format::PorcupineKv => "EDN maps of :get, :put and :append, as in Porcupine's tests",
         Format::Fastlin => "intervals of one stack or queue, for fastlin",
+        Format::EtcdOperations => "what etcd's robustness tests record, operations.json",
+        Format::S2 => "what S2's verification collects of a stream",
     };
     Format::ALL.iter().map(|format| Entry::new(format.name(), about(format))).collect()
 }

@@ -1,6 +1,6 @@
 //! Tells the format of a history by how its file begins.
 
-use super::{Format, fastlin, jepsen_log};
+use super::{Format, fastlin, jepsen_log, stores};
 
 /// The format of the file that begins with `head`; nothing if it is none of ours.
 ///
@@ -12,6 +12,8 @@ pub fn detect(head: &[u8]) -> Option<Format> {
     // Nothing at all is a history of nothing, in any format.
     let Some(first) = text.first() else { return Some(Format::JsonLines) };
     match first {
+        b'{' if stores::etcd::looks_like(text) => Some(Format::EtcdOperations),
+        b'{' if stores::s2::looks_like(text) => Some(Format::S2),
         b'{' if after(1) == Some(&b'"') => Some(Format::JsonLines),
         b'[' if is_json_array(&text[1..]) => Some(Format::JsonLines),
         b'#' if fastlin::looks_like(text) => Some(Format::Fastlin),

@@ -20,6 +20,7 @@ mod lines;
 mod options;
 mod packed;
 mod reading;
+mod stores;
 mod tuples;
 mod vocabulary;
 
@@ -58,12 +59,25 @@ pub enum Format {
     /// Intervals of one stack or queue, for fastlin.
     #[serde(rename = "fastlin")]
     Fastlin,
+    /// What etcd's robustness tests record, `operations.json`.
+    #[serde(rename = "etcd-operations")]
+    EtcdOperations,
+    /// What S2's verification collects of a stream.
+    #[serde(rename = "s2")]
+    S2,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::JsonLines, Self::Edn, Self::JepsenLog, Self::PorcupineKv, Self::Fastlin];
+    pub const ALL: [Self; 7] = [
+        Self::JsonLines,
+        Self::Edn,
+        Self::JepsenLog,
+        Self::PorcupineKv,
+        Self::Fastlin,
+        Self::EtcdOperations,
+        Self::S2,
+    ];
 
     /// The name that people call it by.
     pub const fn name(self) -> &'static str {
@@ -73,6 +87,8 @@ impl Format {
             Self::JepsenLog => "jepsen-log",
             Self::PorcupineKv => "porcupine-kv",
             Self::Fastlin => "fastlin",
+            Self::EtcdOperations => "etcd-operations",
+            Self::S2 => "s2",
         }
     }
 
@@ -260,6 +276,8 @@ fn read_as(
         Format::Fastlin => {
             fastlin::read_history(name, input).map(|history| (history, Reading::of(format)))
         }
+        Format::EtcdOperations => stores::etcd::read_history(name, input, assembly()),
+        Format::S2 => stores::s2::read_history(name, input, assembly()),
     }?;
     match reading.warning().filter(|_| options.strict) {
         Some(warning) => {

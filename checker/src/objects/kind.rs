@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{etcd, stream};
 use crate::event::Function;
 use crate::history::{Action, History, Response};
 use crate::value::Value;
@@ -33,6 +34,10 @@ pub enum ObjectKind {
     Bank,
     /// Accounts between which money goes.
     OverdraftBank,
+    /// Keys with revisions and leases, all of them one object.
+    EtcdStore,
+    /// Records at the end of which clients write, on conditions.
+    Stream,
 }
 
 /// What there is to say of an object.
@@ -51,7 +56,7 @@ pub struct ObjectEntry {
 }
 
 /// All objects.
-pub const OBJECTS: [ObjectEntry; 12] = [
+pub const OBJECTS: [ObjectEntry; 14] = [
     ObjectEntry {
         kind: ObjectKind::Ids,
         name: "ids",
@@ -142,6 +147,20 @@ pub const OBJECTS: [ObjectEntry; 12] = [
         about: "as bank, with balances that may be negative",
         functions: &[Function::Read, Function::Transfer],
     },
+    ObjectEntry {
+        kind: ObjectKind::EtcdStore,
+        name: "etcd",
+        aliases: &["etcd-store"],
+        about: "etcd's whole store, with revisions and leases; --initial says its first revision",
+        functions: &[Function::Apply],
+    },
+    ObjectEntry {
+        kind: ObjectKind::Stream,
+        name: "s2",
+        aliases: &["s2-stream"],
+        about: "a stream of S2, with conditional appends",
+        functions: &[Function::Apply],
+    },
 ];
 
 impl ObjectKind {
@@ -176,6 +195,16 @@ impl ObjectKind {
         }
         if only(&[Function::Next]) {
             return Some(if numbers(history) { Self::Timestamps } else { Self::Ids });
+        }
+        if only(&[Function::Apply]) {
+            let all = |is_request: fn(&Value) -> bool| {
+                history.operations.iter().all(|it| is_request(&history.argument(it.action)))
+            };
+            return match () {
+                () if all(etcd::is_request) => Some(Self::EtcdStore),
+                () if all(stream::is_request) => Some(Self::Stream),
+                () => None,
+            };
         }
         if (has(Function::Send) || has(Function::Poll)) && only(Self::Log.entry().functions) {
             return Some(Self::Log);

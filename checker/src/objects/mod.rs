@@ -1,5 +1,5 @@
 //! Objects beyond registers that Raft stores have: ids, timestamps, locks of other kinds, registers
-//! with versions, logs with offsets.
+//! with versions, logs with offsets, and two stores as a whole.
 //!
 //! Each is a `Model` like the built-in ones, `Thing`, and is checked by the
 //! same engines; `docs/models.md` says of each what it means and how a history of it looks. Some
@@ -7,9 +7,11 @@
 //! a lock by its process, is put where the model looks for it.
 
 mod bank;
+pub(crate) mod etcd;
 mod kind;
 mod lease;
 mod prepare;
+pub(crate) mod stream;
 mod thing;
 mod words;
 

@@ -1,8 +1,10 @@
 //! What the objects do when they are used by one client at a time.
 
 use super::bank::{Accounts, Bank};
+use super::etcd::{self, Store};
 use super::kind::ObjectKind;
 use super::prepare::{CAS, READ, WRITE};
+use super::stream::{self, Stream};
 use crate::engines::wgl::{self, Limits};
 use crate::engines::{Decision, Monitored, Patience, Span};
 use crate::event::Function;
@@ -40,6 +42,10 @@ pub(super) enum State {
     Items(Vec<ValueId>),
     /// What the accounts of a bank hold.
     Accounts(Accounts),
+    /// Keys, revision and leases of etcd.
+    Store(Store),
+    /// Tail, hash and fencing token of a stream.
+    Stream(Stream),
 }
 
 impl<'a> Thing<'a> {
@@ -61,10 +67,12 @@ impl<'a> Thing<'a> {
                 return Ok(thing);
             }
             (_, Value::Null) => return Ok(thing),
+            (ObjectKind::EtcdStore, Value::Integer(1..)) => return Ok(thing),
             _ => {}
         }
         let expected = match kind {
             ObjectKind::Semaphore => "how many permits there are",
+            ObjectKind::EtcdStore => "the revision that the store had, from 1",
             _ => "null",
         };
         Err(BadInitial { model: kind.name(), expected, found: initial.clone() })
@@ -151,6 +159,22 @@ impl<'a> Thing<'a> {
                 let number = self.integer(id)?;
                 last.is_none_or(|last| number > last).then_some(State::Last(Some(number)))
             }
+            _ => None,
+        }
+    }
+
+    /// A step of what is one object with all its keys.
+    fn step_whole(&self, state: &State, call: Call) -> Option<State> {
+        let Action::Other(_, request) = call.action else { return None };
+        let answer = match call.response {
+            Some(Response::Value(answer)) => Some(self.values.get(answer)),
+            Some(_) => return None,
+            None => None,
+        };
+        let request = self.values.get(request);
+        match state {
+            State::Store(store) => store.step(request, answer).map(State::Store),
+            State::Stream(stream) => stream.step(request, answer).map(State::Stream),
             _ => None,
         }
     }
@@ -399,6 +423,11 @@ impl Model for Thing<'_> {
             | ObjectKind::Bag
             | ObjectKind::WatchedRegister => State::Items(Vec::new()),
             ObjectKind::Bank | ObjectKind::OverdraftBank => State::Accounts(Accounts::default()),
+            ObjectKind::EtcdStore => State::Store(Store::new(match self.begins {
+                Value::Integer(revision) => revision,
+                _ => etcd::FIRST_REVISION,
+            })),
+            ObjectKind::Stream => State::Stream(Stream::EMPTY),
         }
     }
 
@@ -438,6 +467,12 @@ impl Model for Thing<'_> {
             (ObjectKind::VersionedRegister, Action::Other(Function::Apply, argument)) => {
                 is_list(argument) && answer.is_none_or(is_list)
             }
+            (ObjectKind::EtcdStore, Action::Other(Function::Apply, argument)) => {
+                etcd::is_request(self.values.get(argument)) && answer.is_none_or(is_list)
+            }
+            (ObjectKind::Stream, Action::Other(Function::Apply, argument)) => {
+                stream::is_request(self.values.get(argument)) && answer.is_none_or(is_list)
+            }
             (ObjectKind::Log, Action::Other(Function::Append, _)) => true,
             (ObjectKind::Log, Action::Other(Function::Poll, _)) => answer.is_none_or(is_list),
             (ObjectKind::Log | ObjectKind::DrainedQueue | ObjectKind::Bag, Action::Read) => {
@@ -470,10 +505,19 @@ impl Model for Thing<'_> {
                 State::Accounts(accounts) => self.bank()?.step(accounts, call),
                 _ => None,
             },
+            ObjectKind::EtcdStore | ObjectKind::Stream => self.step_whole(state, call),
         }
     }
 
     fn is_pure(&self, call: Call) -> bool {
+        if let (ObjectKind::EtcdStore | ObjectKind::Stream, Action::Other(_, request)) =
+            (self.kind, call.action)
+        {
+            let request = self.values.get(request);
+            let is_pure =
+                if self.kind == ObjectKind::Stream { Stream::is_pure } else { Store::is_pure };
+            return is_pure(request);
+        }
         if self.bank().is_some() {
             // The first read tells what accounts held at the beginning.
             return call.action == Action::Read && call.response.is_none();
@@ -500,6 +544,7 @@ impl Model for Thing<'_> {
         match state {
             State::Given(items) | State::Items(items) => items.len() * size_of::<ValueId>(),
             State::Accounts(accounts) => accounts.len() * size_of::<(Value, i128)>(),
+            State::Store(store) => store.heap_bytes(),
             _ => 0,
         }
     }

@@ -28,7 +28,9 @@ fn told(found: &Counterexample, kind: ObjectKind) -> Option<Told> {
         ObjectKind::Log => offsets(found),
         ObjectKind::ReentrantLock => owners(found),
         ObjectKind::WatchedRegister => watched(found),
-        ObjectKind::DrainedQueue | ObjectKind::Bag => None,
+        ObjectKind::DrainedQueue | ObjectKind::Bag | ObjectKind::EtcdStore | ObjectKind::Stream => {
+            None
+        }
         ObjectKind::Bank | ObjectKind::OverdraftBank => totals(found, kind),
     }
 }

@@ -47,7 +47,7 @@ struct Time {
 
 /// An operation as its object has it.
 #[derive(Debug)]
-pub(super) struct Operation {
+pub(in super::super) struct Operation {
     client: Option<ProcessId>,
     function: Function,
     pub(super) key: Value,
@@ -169,6 +169,37 @@ impl Time {
 }
 
 impl Operation {
+    /// What a client asked of an object in the words of its store, from and until which time. Without an
+    /// end nothing is known of it.
+    pub(in super::super) fn of_store(
+        client: ProcessId,
+        request: Value,
+        (outcome, answer): (EventKind, Value),
+        (start, end): (i64, Option<i64>),
+        line: u64,
+    ) -> Self {
+        let time =
+            |number: i64| Time { number: i128::from(number) * BILLION, is_exact: true, unit: None };
+        Self {
+            client: Some(client),
+            function: Function::Apply,
+            key: Value::Null,
+            argument: request,
+            outcome,
+            answer,
+            swapped: None,
+            saw: None,
+            node: None,
+            level: None,
+            start: time(start),
+            end: end.map(time),
+            erred: end.is_some() && outcome == EventKind::Info,
+            unread: false,
+            others: Vec::new(),
+            line,
+        }
+    }
+
     fn argument(&mut self, top: &Fields<'_>, input: &Fields<'_>) -> Result<(), Fault> {
         if !self.function.needs_value(EventKind::Invoke) {
             return Ok(());
@@ -291,7 +322,7 @@ impl Operation {
 
 /// The operations of a file.
 #[derive(Debug, Default)]
-pub(super) struct Intervals {
+pub(in super::super) struct Intervals {
     operations: Vec<Operation>,
 }
 
@@ -306,7 +337,12 @@ enum Turn {
 }
 
 impl Intervals {
-    pub(super) fn push(&mut self, operation: Operation, line: u64, reading: &mut Reading) {
+    pub(in super::super) fn push(
+        &mut self,
+        operation: Operation,
+        line: u64,
+        reading: &mut Reading,
+    ) {
         if operation.end.is_none() {
             let text = "operations without an end, which may have happened or not";
             reading.note(Severity::Information, text, line);
@@ -326,7 +362,7 @@ impl Intervals {
     }
 
     /// Gives the assembly the events of the operations.
-    pub(super) fn put_together(self, assembly: &mut Assembly) -> Result<(), Blame> {
+    pub(in super::super) fn put_together(self, assembly: &mut Assembly) -> Result<(), Blame> {
         let events = self.order()?;
         let together = |pair: &&[Edge]| {
             pair[0].0 == pair[1].0
@@ -391,7 +427,8 @@ impl Operation {
     fn event(&self, index: u64, time: Nanoseconds, process: ProcessId, turn: Turn) -> Event {
         let is_start = turn == Turn::Start;
         let kind = if is_start { EventKind::Invoke } else { self.outcome };
-        let is_answer = kind == EventKind::Ok && self.function.needs_value(EventKind::Ok);
+        let answers = self.function == Function::Apply || self.function.needs_value(EventKind::Ok);
+        let is_answer = kind == EventKind::Ok && answers;
         Event {
             index,
             time,

@@ -19,7 +19,7 @@
 
 mod clients;
 mod fields;
-mod intervals;
+pub(super) mod intervals;
 mod names;
 mod number;
 mod syntax;
