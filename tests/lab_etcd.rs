@@ -61,7 +61,7 @@ fn reads_of_etcd_that_ask_no_quorum_are_stale() {
     std::fs::write(folder.path().join("stale.toml"), stale).expect("written");
     let schedule = r#"faults = [{ at = "1s", for = "6s", fault = "isolate", target = "n3" }]"#;
     std::fs::write(folder.path().join("cut.toml"), schedule).expect("written");
-    let words = "--target stale.toml --time 8s --seed 1 --schedule cut.toml --stop-on-violation";
+    let words = "--target stale.toml --time 8s --seed 1 --schedule cut.toml --stop-on-finding";
     let result = run(folder.path(), words);
     assert_eq!(result["verdict"], "violation", "{result:#}");
 }

@@ -320,7 +320,7 @@ fn an_honest_store_under_every_fault_that_relays_have_is_proved_valid() {
 #[test]
 fn a_planted_bug_is_found_through_relays_and_the_replay_has_them_too() {
     let line = "--lab proxies --time 20s --seed 1 --mutation leader-local-read --nemesis partition \
-                --stop-on-violation";
+                --stop-on-finding";
     let run = Run::new(line);
     assert_eq!(run.output.status.code(), Some(1), "{}", run.said());
     assert_eq!(run.json("verdict.json")["counterexample"]["anomaly"], "stale-read");

@@ -214,7 +214,7 @@ fn a_run_told_to_stop_at_a_violation_does_not_wait_for_its_end() {
         "60s",
         "--seed",
         "1",
-        "--stop-on-violation",
+        "--stop-on-finding",
     ]);
     assert_eq!(run.code(), Some(1), "{}", run.said());
     let phases = run.json("run.json")["phases"].to_string();
@@ -340,7 +340,7 @@ fn a_recipe_brings_its_workload_and_finds_what_it_is_for() {
         "40s",
         "--seed",
         "1",
-        "--stop-on-violation",
+        "--stop-on-finding",
     ]);
     assert_eq!(run.code(), Some(1), "{}", run.said());
     let record = run.json("run.json");

@@ -16,6 +16,10 @@ pub enum Shows {
     WhiteBox,
     /// The cluster makes no progress after every fault was healed.
     Liveness,
+    /// A server ends on its own.
+    Crash,
+    /// A server uses ever more of what the machine has.
+    Resources,
 }
 
 /// One row of the table of planted bugs.
@@ -216,6 +220,21 @@ mutations! {
     "directory-not-synced" DirectoryNotSynced:
         "a new segment's directory entry is not synced",
         "power loss", [Clients], [];
+    "leader-remembered" LeaderRemembered:
+        "a server that ever heard a leader hears no candidate any more",
+        "isolate the leader", [Liveness], [];
+    "panic-on-conflict" PanicOnConflict:
+        "a follower takes an entry that conflicts with its own for impossible",
+        "isolate a leader that goes on appending, heal", [Crash], [];
+    "applied-kept" AppliedKept:
+        "the buffers of applied entries are never freed",
+        "load", [Resources], [];
+    "followers-skip-apply" FollowersSkipApply:
+        "only the leader applies entries, the others merely count them",
+        "none", [WhiteBox], [];
+    "elected-without-votes" ElectedWithoutVotes:
+        "a candidate that hears of nobody takes itself for elected",
+        "isolate the leader", [WhiteBox, Clients], [];
 }
 
 /// Every planted bug, in the order of the table.
@@ -312,7 +331,8 @@ mod tests {
         older-snapshot-installed install-without-reset snapshot-log-gap \
         partial-snapshot-installed snapshot-not-synced early-membership-change \
         uncommitted-config-ignored learner-counted joint-left-early torn-tail-accepted \
-        corruption-truncates-then-votes directory-not-synced";
+        corruption-truncates-then-votes directory-not-synced leader-remembered panic-on-conflict \
+        applied-kept followers-skip-apply elected-without-votes";
 
     #[test]
     fn table_holds_the_whole_catalogue_and_nothing_else() {

@@ -75,6 +75,23 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         expected: bool,
     },
+    /// A node that had ended on its own was started again, as the target's restart policy says.
+    NodeRestarted {
+        /// The node.
+        node: String,
+        /// How often that was done to it so far.
+        restarts: u32,
+    },
+    /// Something was found of the system under test; told at the first time that it is seen.
+    Found {
+        /// What.
+        finding: Box<Finding>,
+    },
+    /// The cluster is kept as it is until the run is interrupted.
+    Holding {
+        /// Commands that reach its nodes, one each.
+        commands: Vec<String>,
+    },
     /// Something that a reader of the run should know.
     Remark {
         /// A sentence.
@@ -195,10 +212,8 @@ impl CheckProgress {
 pub enum StopReason {
     /// Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
-    /// Clients saw what they must not, and the specification says to stop at that.
-    Violation,
-    /// A node ended, and no fault explains it.
-    Crash,
+    /// Something was found, and the specification says to stop at that, or the cluster cannot go on.
+    Finding,
     /// The harness failed.
     Failure,
     /// Of a newer version.
@@ -288,8 +303,11 @@ mod tests {
                 explained_by: Some(3),
                 expected: false,
             },
+            RunEvent::NodeRestarted { node: "n2".to_owned(), restarts: 2 },
+            RunEvent::Found { finding: Box::new(findings[0].clone()) },
+            RunEvent::Holding { commands: vec![text()] },
             RunEvent::Remark { text: text() },
-            RunEvent::Stopping { reason: StopReason::Crash, text: text() },
+            RunEvent::Stopping { reason: StopReason::Finding, text: text() },
             RunEvent::Checking(checking),
             RunEvent::Judged { verdict, findings },
             RunEvent::Finished { verdict, exit: Exit::Finding, failure: None },

@@ -25,6 +25,19 @@ pub struct Finding {
     /// Where in the store's source, if that is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<SourcePlace>,
+    /// How often the same was seen: findings of one kind, title and node count as one, told as the
+    /// first of them was.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_once(times: &u64) -> bool {
+    *times == 1
 }
 
 /// The kinds of findings.
@@ -33,9 +46,11 @@ pub struct Finding {
 pub enum FindingKind {
     /// No order of operations explains what clients saw.
     Violation,
-    /// A node ended although no fault explains it and its description does not expect it.
+    /// A node ended although no fault explains it and its description does not expect it, or wrote a
+    /// line that its description calls an alarm.
     Crash,
-    /// The cluster did not recover after every fault had been healed.
+    /// A cluster that could have worked did not: no update was answered within a limit, or its nodes
+    /// did not come to agree.
     NoRecovery,
     /// Replicas that had applied the same hold different data.
     ReplicasDiffer,
@@ -98,7 +113,7 @@ impl Finding {
     /// A finding that is about no node and no moment.
     pub fn new(kind: FindingKind, title: impl Into<String>, sentence: impl Into<String>) -> Self {
         let (title, sentence) = (title.into(), sentence.into());
-        Self { kind, title, sentence, at_ns: None, node: None, place: None }
+        Self { kind, title, sentence, at_ns: None, node: None, place: None, times: 1 }
     }
 
     /// The violation that a checker found, if it found one.
@@ -116,9 +131,17 @@ impl Finding {
         Some(Self { at_ns, ..finding })
     }
 
-    /// `crash: n2 panicked`.
+    /// Whether `other` is the same once more.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.kind, &self.title, &self.node) == (other.kind, &other.title, &other.node)
+    }
+
+    /// `crash: n2 panicked`, with how often if that was more than once.
     pub fn in_words(&self) -> String {
-        format!("{}: {}", self.kind, self.title)
+        match self.times {
+            1 => format!("{}: {}", self.kind, self.title),
+            times => format!("{}: {} ({times} times)", self.kind, self.title),
+        }
     }
 }
 

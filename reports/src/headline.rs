@@ -36,10 +36,19 @@ impl Headline {
         }
         let mut reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
         let finding = leading(run.record, verdict);
+        let others = others(run.record, finding);
+        reasons.retain(|reason| !others.iter().any(|other| other.ends_with(reason)));
+        reasons.splice(0..0, others);
         let (title, lead, remarks) = match (verdict, finding) {
             (Verdict::Valid | Verdict::Unknown, Some(finding)) => {
                 let lead = sentence(&finding.sentence);
                 reasons.retain(|reason| *reason != lead);
+                if verdict == Verdict::Valid {
+                    reasons.push(format!(
+                        "What clients saw is linearizable all the same: certificate.json proves it for {}.",
+                        extent(run.analysis)
+                    ));
+                }
                 (capital(&finding.in_words()), lead, reasons)
             }
             (Verdict::Valid, None) => {
@@ -98,6 +107,17 @@ impl Headline {
 fn leading(record: &RunRecord, verdict: Verdict) -> Option<&Finding> {
     let is_told = |finding: &&Finding| finding.kind != FindingKind::Violation;
     record.findings.iter().find(is_told).filter(|_| verdict != Verdict::Violation)
+}
+
+/// What else was found, one sentence each: all but violations, which have a place of their own.
+fn others(record: &RunRecord, told: Option<&Finding>) -> Vec<String> {
+    let is_other = |finding: &&Finding| {
+        finding.kind != FindingKind::Violation && told.is_none_or(|told| *finding != told)
+    };
+    let in_words = |finding: &Finding| {
+        format!("{}: {}", capital(&finding.in_words()), sentence(&finding.sentence))
+    };
+    record.findings.iter().filter(is_other).map(in_words).collect()
 }
 
 const PROVED: &str =

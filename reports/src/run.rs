@@ -118,6 +118,14 @@ pub struct NodeRecord {
     pub name: String,
     /// Its address inside the lab.
     pub address: String,
+    /// How often it ended on its own and was started again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A stretch of the run.

@@ -8,12 +8,14 @@
 //! Where the run's files go and how its result is printed is no part of it. `docs/run-spec.md` is the
 //! contract.
 
+mod limits;
 mod units;
 
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+pub use limits::{Limit, LimitError, Measure};
 pub use units::{Bytes, Milliseconds, NotMilliseconds};
 
 /// The number of the form that this version writes, and the newest that it reads. It is raised when an
@@ -100,8 +102,13 @@ pub struct RunSpec {
     /// How long the checker may search before it gives up as unknown; at least 1 ms.
     #[serde(rename = "check_timeout_ms")]
     pub check_timeout: Milliseconds,
-    /// Whether to end the run at the first violation.
-    pub stop_on_violation: bool,
+    /// What to do when something is found.
+    #[serde(default)]
+    pub on_finding: OnFinding,
+    /// What the store is to keep besides what its description says; of the same measure and fault, these
+    /// count instead.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// Whether to capture what links deliver.
     pub pcap: bool,
     /// Whether to keep the nodes' data even if nothing went wrong.
@@ -129,7 +136,8 @@ impl Default for RunSpec {
             seed: 0,
             reply_timeout: defaults::REPLY_TIMEOUT,
             check_timeout: defaults::CHECK_TIMEOUT,
-            stop_on_violation: false,
+            on_finding: OnFinding::default(),
+            limits: Vec::new(),
             pcap: false,
             keep_data: false,
             node_log_limit: defaults::NODE_LOG_LIMIT,
@@ -165,6 +173,26 @@ pub struct Document {
     pub name: String,
     /// The whole text, in TOML.
     pub toml: String,
+}
+
+/// What to do when something is found while a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFinding {
+    /// See the run through.
+    #[default]
+    Continue,
+    /// End the run, and look for violations while it is going on.
+    Stop,
+    /// The same, but first keep the cluster as it is until the run is interrupted.
+    Hold,
+}
+
+impl OnFinding {
+    /// Whether the run goes no further.
+    pub fn stops(self) -> bool {
+        self != Self::Continue
+    }
 }
 
 /// Which lab is asked for.
@@ -268,7 +296,8 @@ mod tests {
                 rate: 0.25,
                 seed: u64::MAX,
                 mutations: vec!["no-log-check".to_owned()],
-                stop_on_violation: true,
+                on_finding: OnFinding::Hold,
+                limits: vec!["unavailable < 2s under isolate".parse().expect("a limit")],
                 ..RunSpec::default()
             },
         ];

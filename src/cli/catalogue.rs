@@ -330,6 +330,8 @@ const fn shown_by(shows: Shows) -> &'static str {
         Shows::Clients => "what clients see",
         Shows::WhiteBox => "an invariant inside the servers",
         Shows::Liveness => "no progress after all faults are healed",
+        Shows::Crash => "a server that ends on its own",
+        Shows::Resources => "a server that uses ever more memory",
     }
 }
 

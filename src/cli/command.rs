@@ -2,7 +2,7 @@
 
 use partita_nemesis::Script;
 use partita_reports::RunSpec;
-use partita_reports::spec::{FaultsSpec, LabChoice, TargetSpec, defaults};
+use partita_reports::spec::{FaultsSpec, LabChoice, OnFinding, TargetSpec, defaults};
 
 use crate::targets::Target;
 
@@ -58,8 +58,13 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
         option("mutation", mutation, &"");
     }
     words.extend(node_arguments(spec, &script));
-    if spec.stop_on_violation {
-        words.push("--stop-on-violation".to_owned());
+    match spec.on_finding {
+        OnFinding::Continue => {}
+        OnFinding::Stop => words.push("--stop-on-finding".to_owned()),
+        OnFinding::Hold => words.push("--on-finding=hold".to_owned()),
+    }
+    for limit in &spec.limits {
+        words.extend(["--limit".to_owned(), limit.to_string()]);
     }
     words
 }
@@ -88,13 +93,13 @@ mod tests {
             rate: 0.5,
             mutations: vec!["a".to_owned(), "b".to_owned()],
             node_arguments: vec!["--every=1 s".to_owned()],
-            stop_on_violation: true,
+            on_finding: OnFinding::Stop,
             ..spec
         };
         assert_eq!(
             of(&spec),
             "partita run --lab proxies --time 1500ms --seed 7 --rate 0.5 --mutation a --mutation b \
-             '--node-argument=--every=1 s' --stop-on-violation"
+             '--node-argument=--every=1 s' --stop-on-finding"
         );
     }
 

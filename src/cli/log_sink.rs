@@ -34,6 +34,13 @@ impl Sink for LogSink {
             RunEvent::NodeEnded { node, status, explained_by, expected } => {
                 info!(node, explained_by, expected, "has ended: {status}");
             }
+            RunEvent::NodeRestarted { node, restarts } => info!(node, restarts, "is started again"),
+            RunEvent::Found { finding } => {
+                info!(target: SHOWN, "found {}: {}", finding.in_words(), finding.sentence);
+            }
+            RunEvent::Holding { commands } => {
+                info!(target: SHOWN, ?commands, "the cluster is held as it is");
+            }
             RunEvent::Remark { text } => info!(target: SHOWN, "{text}"),
             RunEvent::Stopping { text, .. } => info!(target: SHOWN, "stopping: {text}"),
             RunEvent::Tally(tally) => trace!(tally.ok, tally.fail, tally.info, "operations so far"),

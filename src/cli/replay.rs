@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use partita_reports::spec::OnFinding;
 
 use super::pace::Pace;
 use super::run_folder;
@@ -30,9 +31,9 @@ pub struct Arguments {
     /// leader is hit where the leader was.
     #[arg(long)]
     exact: bool,
-    /// End each replay at its first violation.
+    /// End each replay at its first finding.
     #[arg(long)]
-    stop_on_violation: bool,
+    stop_on_finding: bool,
 }
 
 /// Performs the command.
@@ -54,7 +55,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let text = std::fs::read_to_string(&file).or_harness(|| file.display().to_string())?;
     let mut spec = original.with_schedule(&file, text);
-    spec.stop_on_violation |= arguments.stop_on_violation;
+    if arguments.stop_on_finding {
+        spec.on_finding = OnFinding::Stop;
+    }
     say!("replaying: {}", original.command());
     let mut worst = Exit::Valid;
     let mut violations = 0;

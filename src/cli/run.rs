@@ -10,7 +10,8 @@ use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{Entered, LabKind, Script, Tier, enter_tier, inside};
 use partita_reports::RunSpec;
 use partita_reports::spec::{
-    self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Milliseconds, defaults,
+    self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Limit, Milliseconds, OnFinding,
+    defaults,
 };
 
 use super::log_sink::LogSink;
@@ -19,6 +20,7 @@ use super::{command, run_result};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::names::{self, Names};
 use crate::run::folder::RunFolder;
+use crate::run::reach::OUTER;
 use crate::run::{self, Concluded, Faults, Plan};
 use crate::targets::Target;
 use crate::{telemetry, terminal};
@@ -85,9 +87,22 @@ pub struct Arguments {
     #[arg(long, default_value_t = defaults::CHECK_TIMEOUT, value_name = "DURATION",
           value_parser = milliseconds)]
     check_timeout: Milliseconds,
-    /// End the run at the first violation instead of seeing it through.
+    /// End the run at the first finding instead of seeing it through, and look for violations meanwhile.
     #[arg(long)]
-    stop_on_violation: bool,
+    stop_on_finding: bool,
+    /// What to do at the first finding: see the run through, stop, or hold, which is to keep the cluster
+    /// with all faults as it is for a debugger, until Ctrl-C, and then stop.
+    #[arg(
+        long,
+        default_value = "continue",
+        value_name = "WHAT",
+        conflicts_with = "stop_on_finding"
+    )]
+    on_finding: OnFindingChoice,
+    /// What the store is to keep, such as `recovery < 5s`, `unavailable < 2s under isolate`, `memory <
+    /// 512MiB`, `open-files < 1000`, `log-size < 1GiB`, `latency < 200ms`; may be repeated.
+    #[arg(long, value_name = "LIMIT")]
+    limit: Vec<Limit>,
     /// A planted bug to switch on in the target; `partita list mutations` names them.
     #[arg(long, value_name = "NAME")]
     mutation: Vec<String>,
@@ -120,7 +135,7 @@ pub struct Arguments {
 }
 
 /// The arguments that say what the run is.
-const OF_THE_SPECIFICATION: [&str; 18] = [
+const OF_THE_SPECIFICATION: [&str; 20] = [
     "target",
     "lab",
     "nodes",
@@ -134,12 +149,35 @@ const OF_THE_SPECIFICATION: [&str; 18] = [
     "clients",
     "reply_timeout",
     "check_timeout",
-    "stop_on_violation",
+    "stop_on_finding",
+    "on_finding",
+    "limit",
     "mutation",
     "pcap",
     "keep_data",
     "node_log_limit",
 ];
+
+/// What to do when something is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnFindingChoice {
+    /// See the run through.
+    Continue,
+    /// End it.
+    Stop,
+    /// Keep the cluster as it is until Ctrl-C, then end it.
+    Hold,
+}
+
+impl From<OnFindingChoice> for OnFinding {
+    fn from(choice: OnFindingChoice) -> Self {
+        match choice {
+            OnFindingChoice::Continue => Self::Continue,
+            OnFindingChoice::Stop => Self::Stop,
+            OnFindingChoice::Hold => Self::Hold,
+        }
+    }
+}
 
 /// Which lab is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -290,6 +328,7 @@ fn folder(plan: &Plan) -> Result<RunFolder, Failure> {
     unsafe {
         std::env::set_var(RUN, folder.path());
         std::env::set_var(RUN_SEED, plan.spec.seed.to_string());
+        std::env::set_var(OUTER, std::process::id().to_string());
     }
     Ok(folder)
 }
@@ -333,11 +372,16 @@ impl Arguments {
             seed: self.seed.unwrap_or_else(seed_of_the_day),
             reply_timeout: self.reply_timeout,
             check_timeout: self.check_timeout,
-            stop_on_violation: self.stop_on_violation,
+            on_finding: self.on_finding(),
+            limits: self.limit.clone(),
             pcap: self.pcap,
             keep_data: self.keep_data,
             node_log_limit: self.node_log_limit,
         })
+    }
+
+    fn on_finding(&self) -> OnFinding {
+        if self.stop_on_finding { OnFinding::Stop } else { self.on_finding.into() }
     }
 
     /// The faults asked for.
@@ -401,10 +445,11 @@ mod tests {
     #[test]
     fn a_specification_is_made_again_by_the_command_that_it_comes_to() {
         for line in [
-            "--seed 3 --nodes 5 --rate 0.5 --clients 20 --time 1500ms --stop-on-violation",
+            "--seed 3 --nodes 5 --rate 0.5 --clients 20 --time 1500ms --stop-on-finding",
             "--seed 3 --lab proxies --nemesis partition,kill --mutation no-log-check",
             "--seed 3 --schedule figure-8 --node-argument=--more --reply-timeout 250ms",
             "--seed 3 --schedule retries --node-log-limit 1MiB --check-timeout 5s",
+            "--seed 3 --on-finding=hold",
         ] {
             let spec = arguments(line).spec().expect("a specification");
             let command = command::of(&spec);

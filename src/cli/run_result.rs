@@ -3,7 +3,8 @@
 use indicatif::HumanCount;
 use partita_checker::{Analysis, Verdict};
 use partita_nemesis::FaultRecord;
-use partita_reports::RunRecord;
+use partita_reports::text::visible::{TEXT_CHARACTERS, visible};
+use partita_reports::{Finding, FindingKind, RunRecord};
 use serde::Serialize;
 
 use super::show;
@@ -13,6 +14,9 @@ use crate::{say, terminal};
 
 /// How many notes are printed of what does not touch the verdict; the others are in `run.json`.
 const NOTES_SHOWN: usize = 4;
+
+/// How many findings are printed; all are in `run.json`.
+const FINDINGS_SHOWN: usize = 20;
 
 /// Lines of errors at the end of a run that is valid, and of any other; `run.json` has all of them.
 const ERRORS_SHOWN: (usize, usize) = (2, 8);
@@ -46,18 +50,30 @@ pub fn print(concluded: &Concluded, as_json: bool) -> Result<(), Failure> {
 
 fn print_words(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) {
     let counts = &record.counts;
+    let others = record.findings.iter().filter(|it| it.kind != FindingKind::Violation);
+    let has_violation = record.verdict == Verdict::Violation;
+    if !has_violation && let Some(finding) = others.clone().next() {
+        say!("{}", finding.in_words());
+        say!("  {}", visible(&finding.sentence, TEXT_CHARACTERS));
+        print_findings(others.clone().skip(1));
+    }
     match record.verdict {
-        Verdict::Valid => say!(
+        Verdict::Valid if record.findings.is_empty() => say!(
             "valid: {}, linearizable, and the certificate proves it",
+            show::counted(analysis.keys.len(), "key")
+        ),
+        Verdict::Valid => say!(
+            "  what clients saw is linearizable all the same: {}, and the certificate proves it",
             show::counted(analysis.keys.len(), "key")
         ),
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();
             say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
             show::violations(analysis, faults);
+            print_findings(others);
         }
         Verdict::Unknown => match record.findings.first() {
-            Some(finding) => say!("{}", finding.in_words()),
+            Some(_) => {}
             None if record.failure.is_some() => say!("unknown: the run failed before its end"),
             None => say!("unknown: the run proved nothing"),
         },
@@ -79,6 +95,13 @@ fn print_words(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) 
     print_outcomes(record);
     say!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
     say!("  again:  {}", record.command);
+}
+
+/// The sentence of each finding.
+fn print_findings<'a>(findings: impl Iterator<Item = &'a Finding>) {
+    for finding in findings.take(FINDINGS_SHOWN) {
+        say!("  {}: {}", finding.in_words(), visible(&finding.sentence, TEXT_CHARACTERS));
+    }
 }
 
 /// What was reached of the rate asked for, and the errors that were met most.

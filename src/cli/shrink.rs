@@ -8,7 +8,7 @@ use clap::Args;
 use partita_nemesis::Schedule;
 use partita_nemesis::shrink::shrink;
 use partita_reports::RunSpec;
-use partita_reports::spec::{Milliseconds, defaults};
+use partita_reports::spec::{Milliseconds, OnFinding, defaults};
 
 use super::command;
 use super::pace::Pace;
@@ -274,7 +274,7 @@ impl<'a> Trials<'a> {
         std::fs::write(&path, &text).or_harness(|| path.display().to_string())?;
         let spec = RunSpec {
             time: end(candidate),
-            stop_on_violation: true,
+            on_finding: OnFinding::Stop,
             ..self.original.with_schedule(&path, text)
         };
         let outcome = trial::play(&spec, &home)?;

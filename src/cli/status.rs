@@ -103,6 +103,21 @@ impl Sink for StatusLine {
             | RunEvent::FaultHealed(fault)
             | RunEvent::FaultSkipped(fault) => self.say(at_s, &sentence(fault)),
             RunEvent::Remark { text } => self.say(at_s, text),
+            RunEvent::Found { finding } => {
+                self.say(at_s, &format!("finding: {}: {}", finding.in_words(), finding.sentence));
+            }
+            RunEvent::NodeRestarted { node, restarts } => {
+                self.say(at_s, &format!("{node} is started again, restart {restarts}"));
+            }
+            RunEvent::Holding { commands } => {
+                self.say(
+                    at_s,
+                    "the cluster is held as it is until Ctrl-C; its nodes are reached by:",
+                );
+                for command in commands {
+                    self.say(at_s, &format!("  {command}"));
+                }
+            }
             RunEvent::Tally(tally) => self.refresh(tally),
             RunEvent::Checking(checking) => self.check(checking),
             RunEvent::Judged { .. } | RunEvent::Finished { .. } => self.bar.finish_and_clear(),

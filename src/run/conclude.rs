@@ -18,7 +18,7 @@ use super::events::Events;
 use super::folder::RunFolder;
 use super::phases::Lifecycle;
 use super::plan::Plan;
-use super::{evidence, refused, stalls, vacuity};
+use super::{evidence, limits, refused, stalls, vacuity};
 use crate::exit::{Failure, OrFail};
 use crate::judge::{self, unfinished};
 
@@ -162,7 +162,8 @@ fn judge_and_write(
         }
         problems.push(failure);
     }
-    if record.verdict == Verdict::Valid && !plan.spec.keep_data {
+    let is_clean = record.verdict == Verdict::Valid && record.findings.is_empty();
+    if is_clean && !plan.spec.keep_data {
         folder.drop_data(record.nodes.iter().map(|node| node.name.as_str()))?;
     }
     Ok(Concluded { record, analysis, faults: lifecycle.faults.clone(), problems })
@@ -185,7 +186,7 @@ fn record(
     notes.extend(stalls::sentence(&lifecycle.stalls, history));
     notes.extend(weighed.notes);
     let mut remarks = lifecycle.remarks.clone();
-    remarks.extend(lifecycle.findings.iter().map(|finding| finding.sentence.clone()));
+    remarks.extend(lifecycle.stopped.clone());
     remarks.extend(lifecycle.failure.clone());
     remarks.extend(lifecycle.outcomes.objections());
     remarks.extend(cut);
@@ -197,7 +198,10 @@ fn record(
         Verdict::Valid if !remarks.is_empty() => Verdict::Unknown,
         verdict => verdict,
     };
-    let findings = Finding::violation(analysis).into_iter().chain(lifecycle.findings.clone());
+    let findings = Finding::violation(analysis)
+        .into_iter()
+        .chain(lifecycle.findings.clone())
+        .chain(limits::latencies(&plan.limits(), history, &lifecycle.faults));
     let name = folder.name();
     RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),

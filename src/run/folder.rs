@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use partita_nemesis::FaultRecord;
-use partita_reports::RunSpec;
+use partita_reports::{Finding, RunEvent, RunSpec, Stamped};
 use serde::Serialize;
 
 use crate::exit::{Failure, OrFail};
@@ -131,6 +131,17 @@ impl RunFolder {
         let by_number: BTreeMap<u32, FaultRecord> =
             records.map(|record: FaultRecord| (record.id, record)).collect();
         by_number.into_values().collect()
+    }
+
+    /// What `events.jsonl` tells of what was found. What cannot be read is left out.
+    pub fn findings(&self) -> Vec<Finding> {
+        let text = std::fs::read_to_string(self.file("events.jsonl")).unwrap_or_default();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Stamped>(line).ok());
+        let found = events.filter_map(|stamped| match stamped.event {
+            RunEvent::Found { finding } => Some(*finding),
+            _ => None,
+        });
+        found.collect()
     }
 
     /// Removes what only a failed run needs: the nodes' data.

@@ -3,7 +3,7 @@
 //! That is seldom the last one: a panic is followed by its backtrace, a fatal error by hints.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -11,7 +11,13 @@ use partita_reports::SourcePlace;
 
 use super::folder::RunFolder;
 
-/// How much of a file's end is looked at, in bytes.
+/// How much of a file's end is searched for a panic, in bytes: the stacks of all threads come after it.
+const SEARCHED: u64 = 64 << 20;
+/// How far apart panics are, in lines, that are no consequence of each other.
+const APART: usize = 2_000;
+/// How far a line's end is looked for.
+const LONGEST_LINE: u64 = 64 << 10;
+/// How much of a file's end is looked at in full, in bytes.
 const READ: u64 = 256 << 10;
 /// How many lines are looked at, from the end.
 const LINES: usize = 2_000;
@@ -39,25 +45,34 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    /// Of the file at `path`; none if it cannot be read.
-    pub fn of(path: &Path) -> Self {
-        Self::read(path).map_or_else(|_| Self::default(), |text| Self::in_text(&text))
+    /// Of what stands from byte `since` on in the file at `path`; none if it cannot be read.
+    pub fn of(path: &Path, since: u64) -> Self {
+        Self::read(path, since).unwrap_or_default()
     }
 
-    fn read(path: &Path) -> std::io::Result<String> {
+    fn read(path: &Path, since: u64) -> std::io::Result<Self> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(READ)))?;
+        file.seek(SeekFrom::Start(since.max(length.saturating_sub(SEARCHED))))?;
+        let panic = first_panic(BufReader::new(&file))?;
+        file.seek(SeekFrom::Start(since.max(length.saturating_sub(READ))))?;
         let mut end = Vec::new();
         file.take(READ).read_to_end(&mut end)?;
-        Ok(String::from_utf8_lossy(&end).into_owned())
+        let words = Self::in_text(&String::from_utf8_lossy(&end));
+        Ok(match panic {
+            Some(panic) => Self { lines: words.lines, ..Self::in_text(&panic) },
+            None => words,
+        })
     }
 
     fn in_text(text: &str) -> Self {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let recent = &lines[lines.len().saturating_sub(LINES)..];
-        // Of the lines that tell most, the last one.
-        let telling = (0..recent.len()).max_by_key(|&place| (weight(recent[place]), place));
+        // Of the lines that tell most, the last one; of panics the first, of which the others come.
+        let telling = (0..recent.len()).max_by_key(|&place| match weight(recent[place]) {
+            PANIC => (PANIC, recent.len() - place),
+            weight => (weight, place),
+        });
         let why = telling.filter(|&place| weight(recent[place]) > 0).map(|place| {
             let line = recent[place].trim();
             // Rust puts the message on the line below the place.
@@ -66,7 +81,7 @@ impl LastWords {
                 None => shown(line),
             }
         });
-        let place = telling.filter(|&place| weight(recent[place]) == 3).and_then(|place| {
+        let place = telling.filter(|&place| weight(recent[place]) == PANIC).and_then(|place| {
             let frames = recent[place + 1..].iter().take(FRAMES);
             std::iter::once(&recent[place]).chain(frames).find_map(|line| source_place(line))
         });
@@ -86,12 +101,40 @@ impl LastWords {
     }
 }
 
-/// The end of what a node wrote, and the file; of its standard output if there is nothing on the
-/// other.
-pub fn of_node(node: &str, folder: &RunFolder) -> (LastWords, PathBuf) {
-    let [stderr, stdout] = ["stderr.log", "stdout.log"].map(|name| folder.node(node).join(name));
-    for path in [&stderr, &stdout] {
-        let words = LastWords::of(path);
+/// The line of the panic that a program ended by, with those after it that may tell where it was: the
+/// first of those that follow each other closely.
+fn first_panic(mut reader: impl BufRead) -> std::io::Result<Option<String>> {
+    let (mut found, mut after, mut last, mut number) = (None, 0, 0, 0_usize);
+    let mut line = Vec::new();
+    while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
+        number += 1;
+        let text = String::from_utf8_lossy(&line);
+        if weight(&text) == PANIC {
+            if found.is_none() || number - last > APART {
+                (found, after) = (Some(String::new()), FRAMES);
+            }
+            last = number;
+        }
+        if let Some(found) = found.as_mut().filter(|_| after > 0) {
+            found.push_str(&text);
+            after -= 1;
+        }
+        line.clear();
+    }
+    Ok(found)
+}
+
+/// The files that a node writes to, the one first where programs say why they end.
+pub fn files(node: &str, folder: &RunFolder) -> [PathBuf; 2] {
+    ["stderr.log", "stdout.log"].map(|name| folder.node(node).join(name))
+}
+
+/// The end of what a node wrote after these many bytes of its [`files`], and the file; of its standard
+/// output if there is nothing on the other.
+pub fn of_node(node: &str, folder: &RunFolder, since: [u64; 2]) -> (LastWords, PathBuf) {
+    let [stderr, stdout] = files(node, folder);
+    for (path, since) in [(&stderr, since[0]), (&stdout, since[1])] {
+        let words = LastWords::of(path, since);
         if !words.lines.is_empty() {
             return (words, path.clone());
         }
@@ -101,7 +144,7 @@ pub fn of_node(node: &str, folder: &RunFolder) -> (LastWords, PathBuf) {
 
 /// How a node ended, with the end of what it wrote.
 pub fn describe_end(node: &str, status: Option<ExitStatus>, folder: &RunFolder) -> String {
-    let (words, path) = of_node(node, folder);
+    let (words, path) = of_node(node, folder, [0; 2]);
     let how = status_in_words(status);
     format!("{node} ended on its own ({how}): {} (in {})", words.in_words(), path.display())
 }
@@ -113,7 +156,7 @@ pub fn status_in_words(status: Option<ExitStatus>) -> String {
 
 /// The place in a source that a line names: `src/log.rs:31` in `panicked at src/log.rs:31:9:`. Places
 /// in what runs the program are left out.
-fn source_place(line: &str) -> Option<SourcePlace> {
+pub fn source_place(line: &str) -> Option<SourcePlace> {
     let words = line.split([' ', '\t', '(', ')', ',', '"', '\'']);
     words.into_iter().find_map(|word| {
         let mut parts = word.split(':');
@@ -127,6 +170,19 @@ fn source_place(line: &str) -> Option<SourcePlace> {
 fn is_rust_panic(line: &str) -> bool {
     line.starts_with("thread '") && line.contains(" panicked at ")
 }
+
+/// The [`weight`] of a panic, a failed assertion, or what a sanitizer found.
+const PANIC: u8 = 3;
+
+/// What a sanitizer's first line has, in lower case.
+const SANITIZERS: [&str; 6] = [
+    "error: addresssanitizer",
+    "error: leaksanitizer",
+    "warning: threadsanitizer",
+    "warning: memorysanitizer",
+    ": runtime error: ",
+    "warning: data race",
+];
 
 /// How much a line tells of why a program ended.
 pub fn weight(line: &str) -> u8 {
@@ -142,9 +198,10 @@ pub fn weight(line: &str) -> u8 {
     if ends_programs.iter().any(|word| begins(word))
         || has(" panicked at ")
         || (has("assertion") && has("failed"))
+        || SANITIZERS.iter().any(|word| has(word))
         || is_inner
     {
-        3
+        PANIC
     } else if ["panic", "fatal", "segmentation fault", "out of memory"].iter().any(|it| has(it)) {
         2
     } else {
@@ -222,6 +279,36 @@ mod tests {
         let path = folder.path().join("stderr.log");
         let noise = "all is well\n".repeat(50_000);
         std::fs::write(&path, format!("panic: long ago\n{noise}panic: now\n")).expect("written");
-        assert_eq!(LastWords::of(&path).why.as_deref(), Some("panic: now"));
+        assert_eq!(LastWords::of(&path, 0).why.as_deref(), Some("panic: now"));
+    }
+
+    #[test]
+    fn the_first_of_several_panics_is_told_however_long_the_stacks_after_it_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stderr.log");
+        let before = "panic: of the process before\n";
+        let stacks = "  12: tokio::runtime::task\n      at /cargo/registry/tokio/task.rs:9\n";
+        let text = format!(
+            "{before}ready\nthread 'engine' (7) panicked at src/log.rs:31:5:\nno such index\n{}\
+             thread 'main' (1) panicked at src/main.rs:8:9:\nthe engine is gone\n{}",
+            stacks.repeat(900),
+            stacks.repeat(20_000)
+        );
+        std::fs::write(&path, &text).expect("written");
+        let words = LastWords::of(&path, before.len() as u64);
+        let why = "thread 'engine' (7) panicked at src/log.rs:31:5: no such index";
+        assert_eq!(words.why.as_deref(), Some(why));
+        assert_eq!(words.place.expect("a place").to_string(), "src/log.rs:31");
+        assert_eq!(words.lines.len(), REPEATED);
+    }
+
+    #[test]
+    fn what_a_sanitizer_found_says_why_and_where() {
+        let text = "serving\n==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n\
+                    READ of size 8 at 0x1 thread T0\n    #0 0x5 in append /src/wal.c:88:3\n\
+                    SUMMARY: AddressSanitizer: heap-use-after-free /src/wal.c:88:3 in append\n";
+        let words = LastWords::in_text(text);
+        assert!(words.why.is_some_and(|why| why.contains("ERROR: AddressSanitizer")));
+        assert_eq!(words.place.expect("a place").to_string(), "/src/wal.c:88");
     }
 }

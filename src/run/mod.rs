@@ -4,6 +4,7 @@
 //! [`Concluded`] behind. It prints nothing and knows nothing of the command line.
 
 pub mod admin_client;
+mod aftermath;
 pub mod clients;
 pub mod clock;
 pub mod closing;
@@ -12,17 +13,27 @@ pub mod conclude;
 pub mod events;
 pub mod evidence;
 pub mod fault_log;
+pub mod findings;
 pub mod folder;
 pub mod last_words;
+pub mod leaders;
+pub mod limits;
+pub mod monitor;
+pub mod node_lines;
 pub mod node_logs;
 pub mod outcomes;
 pub mod phases;
 pub mod plan;
 pub mod poller;
+pub mod reach;
 pub mod recorder;
+pub mod recovery;
+pub mod replicas;
+mod stage;
 pub mod stalls;
 pub mod stamps;
 pub mod stop_reason;
+pub mod supervisor;
 pub mod traffic;
 pub mod vacuity;
 

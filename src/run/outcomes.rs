@@ -9,13 +9,26 @@ use std::sync::{Mutex, PoisonError};
 
 use partita_reports::{ErrorCount, KindCounts, Outcomes, ProtocolViolationCount};
 use partita_workloads::client::ProtocolViolation;
-use partita_workloads::{Completion, Invocation};
+use partita_workloads::{Completion, Invocation, Kind};
 
 /// Different texts that are kept apart for one kind of operation at one node.
 const MOST_TEXTS: usize = 50;
 
 /// What stands for the texts beyond those.
 const OTHER_TEXTS: &str = "(other texts)";
+
+/// Updates that are over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Updates {
+    /// Sent.
+    pub sent: u64,
+    /// Answered: done, or refused by the rules of what they were sent to.
+    pub answered: u64,
+}
+
+fn is_read(kind: &str) -> bool {
+    Kind::ALL.into_iter().any(|it| it.is_read() && it.name() == kind)
+}
 
 /// The counts so far.
 #[derive(Debug, Default)]
@@ -64,6 +77,16 @@ impl OutcomeCounter {
         let is_kept = texts.len() < MOST_TEXTS || texts.contains_key(&**text);
         let text = if is_kept { &**text } else { OTHER_TEXTS };
         *texts.entry(text.to_owned()).or_default() += 1;
+    }
+
+    /// How many updates were sent and are over, and how many of them the store answered.
+    pub fn updates(&self) -> Updates {
+        let counts = self.lock();
+        let of_updates = counts.kinds.iter().filter(|(kind, _)| !is_read(kind)).map(|(_, it)| it);
+        of_updates.fold(Updates::default(), |sum, it| Updates {
+            sent: sum.sent + it.sent,
+            answered: sum.answered + it.ok,
+        })
     }
 
     /// Counts what `node` sent against the protocol.

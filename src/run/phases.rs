@@ -1,43 +1,40 @@
-//! The phases of a run, in order, each with its limit.
+//! A run from its lab to the end of its nodes, and the phases as they pass.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use partita_checker::Nanoseconds;
-use partita_nemesis::{FaultRecord, LabKind, Nemesis, Roles, Schedule, Stop};
-use partita_reports::event::{RunEvent, Tally};
+use partita_nemesis::{Cluster, FaultRecord, LabKind, Schedule};
+use partita_reports::event::RunEvent;
 use partita_reports::{Finding, NodeRecord, Outcomes, Phase, RoleChange, Stall};
 use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::admin_client::AdminClient;
-use super::clients::{self, Load};
+use super::clients::Load;
 use super::clock::RunClock;
-use super::closing;
 use super::cluster_setup;
 use super::events::Events;
 use super::fault_log::FaultLog;
+use super::findings::Findings;
 use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
+use super::monitor::{Monitor, Watched};
 use super::node_logs::NodeLogs;
 use super::plan::Plan;
 use super::poller::Poller;
-use super::recorder::Recorder;
+use super::reach;
+use super::recorder::{Recorder, Writer};
+use super::stage::{Ended, Stage};
 use super::stalls::Stalls;
-use super::stop_reason::{Interruption, Interrupts, Watch};
+use super::stop_reason::{Interrupts, Watch};
+use super::supervisor::Supervisor;
 use super::traffic::Traffic;
 use crate::exit::{Failure, OrFail};
 
-/// How long clients go on after the last fault was healed: what a fault broke may show only then.
-const AFTER_HEAL: Duration = Duration::from_secs(1);
-
-/// How long the nodes may take to agree after clients have stopped.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Time between two tallies.
-const TALLY_STEP: Duration = Duration::from_millis(250);
+/// The file of what clients do, in a run's folder.
+const HISTORY: &str = "history.jsonl";
 
 /// How long a client may take to connect.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -67,6 +64,8 @@ pub struct Lifecycle {
     pub stalls: Vec<Stall>,
     /// What was found of the system under test before its history is judged.
     pub findings: Vec<Finding>,
+    /// What was found that ended the run before its time, in a sentence.
+    pub stopped: Option<String>,
     /// What failed of the harness, or why the target could not be started, if anything did.
     pub failure: Option<String>,
 }
@@ -74,7 +73,7 @@ pub struct Lifecycle {
 impl Lifecycle {
     /// Of a run that ended before its time by `what`: what its folder tells of it.
     pub fn broken(plan: &Plan, folder: &RunFolder, lab: String, what: String) -> Self {
-        let node = |name: String| NodeRecord { name, address: String::new() };
+        let node = |name: String| NodeRecord { name, address: String::new(), restarts: 0 };
         Self {
             started_at: String::new(),
             lab,
@@ -86,14 +85,15 @@ impl Lifecycle {
             remarks: Vec::new(),
             notes: Vec::new(),
             stalls: Vec::new(),
-            findings: Vec::new(),
+            findings: folder.findings(),
+            stopped: None,
             failure: Some(what),
         }
     }
 
     /// Whether it ended before its time by something that went wrong.
     pub fn is_cut_short(&self) -> bool {
-        self.failure.is_some() || !self.findings.is_empty()
+        self.failure.is_some() || self.stopped.is_some()
     }
 }
 
@@ -126,49 +126,19 @@ pub async fn carry_out(
         }
     }
     events.tell(RunEvent::ClusterUp { nodes: plan.spec.nodes, leader: poller.leader() });
-
-    let history = folder.file("history.jsonl");
-    let (recorder, writer) =
-        Recorder::create(&history, clock, plan.spec.stop_on_violation.then(|| plan.options()))
-            .or_harness(|| history.display().to_string())?;
-    let faults = FaultLog::new(ScheduleFile::create(folder)?);
-    let watch = Watch {
-        cluster: Arc::clone(&cluster),
-        faults: faults.clone(),
-        recorder: Arc::clone(&recorder),
-        folder: folder.clone(),
-        expected_exits: plan.target.expected_exits.clone(),
-        clock,
-        events: events.clone(),
-        told: Mutex::default(),
-    };
-    let load = load(plan, &schedule, &cluster, recorder);
-    let stage =
-        Stage { plan, schedule: &schedule, watch, poller, faults, load, clock, events, stalls };
+    let surroundings =
+        Surroundings { plan, schedule: &schedule, folder, kind, clock, events, stalls };
+    let (stage, writer) = surroundings.stage(&cluster, poller)?;
     let ended = stage.play(&mut phases, &mut interrupts).await;
 
-    let Stage { watch, poller, faults, load, .. } = stage;
-    drop(polling);
     // A second signal ends the process at once, and the lab with it.
     let ending = tokio::spawn(async move {
         interrupts.next().await;
         std::process::exit(130);
     });
-    let mut lifecycle = Lifecycle {
-        started_at: String::new(),
-        lab: kind.to_string(),
-        nodes: nodes(&load),
-        phases: phases.finish(),
-        faults: faults.all(),
-        roles: poller.changes(),
-        outcomes: load.recorder.outcomes().outcomes(),
-        remarks: ended.remarks,
-        notes: Vec::new(),
-        stalls: Vec::new(),
-        findings: ended.findings,
-        failure: ended.failure,
-    };
-    drop((watch, load));
+    let faults = stage.faults.clone();
+    let mut lifecycle = over(stage, ended, kind, phases);
+    drop(polling);
     cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
     let written = traffic.finish(folder, clock, events).map_err(|failure| in_words(&failure));
@@ -176,10 +146,114 @@ pub async fn carry_out(
     lifecycle.notes.extend(logs.finish());
     let incomplete = |failure| format!("schedule.jsonl is incomplete: {}", in_words(&failure));
     lifecycle.remarks.extend(faults.failure().map(incomplete));
-    let recorded = writer.finish().map_err(|error| format!("{}: {error}", history.display()));
+    let recorded = writer.finish().map_err(|error| format!("{HISTORY}: {error}"));
     lifecycle.failure = lifecycle.failure.or(written.and(recorded).err());
     ending.abort();
     Ok(lifecycle)
+}
+
+/// What a stage is set up from.
+struct Surroundings<'a> {
+    plan: &'a Plan,
+    schedule: &'a Schedule,
+    folder: &'a RunFolder,
+    kind: LabKind,
+    clock: RunClock,
+    events: &'a Events,
+    stalls: &'a Stalls,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Everything that plays on `cluster` while clients are at work, and the writer of what they do.
+    fn stage(self, cluster: &Arc<Cluster>, poller: Poller) -> Result<(Stage<'a>, Writer), Failure> {
+        let Self { plan, schedule, folder, clock, events, stalls, .. } = self;
+        let history = folder.file(HISTORY);
+        let looks_for_violations = plan.spec.on_finding.stops();
+        let (recorder, writer) =
+            Recorder::create(&history, clock, looks_for_violations.then(|| plan.options()))
+                .or_harness(|| history.display().to_string())?;
+        let faults = FaultLog::new(ScheduleFile::create(folder)?);
+        let load = load(plan, schedule, cluster, Arc::clone(&recorder));
+        let (stop_clients, stopped) = watch::channel(false);
+        let watch = self.watch(cluster, &faults, &load, stop_clients);
+        let monitor = Monitor::start(Watched {
+            cluster: Arc::clone(cluster),
+            faults: faults.clone(),
+            recorder,
+            poller: poller.clone(),
+            stalls: stalls.log(),
+            folder: folder.clone(),
+            clock,
+            findings: watch.findings.clone(),
+            forms: plan.target.log.clone(),
+            limits: plan.limits(),
+            clients: plan.spec.clients,
+            load_began: clock.now(),
+            read_only: schedule.read_only.clone(),
+            members_unknown: !plan.commands().is_empty(),
+        })
+        .or_harness(|| "a thread".to_owned())?;
+        let stage = Stage {
+            plan,
+            schedule,
+            watch,
+            poller,
+            faults,
+            load,
+            clock,
+            events,
+            stalls,
+            monitor,
+            stopped,
+        };
+        Ok((stage, writer))
+    }
+
+    fn watch(
+        &self,
+        cluster: &Arc<Cluster>,
+        faults: &FaultLog,
+        load: &Load,
+        stop_clients: watch::Sender<bool>,
+    ) -> Watch {
+        Watch {
+            cluster: Arc::clone(cluster),
+            faults: faults.clone(),
+            recorder: Arc::clone(&load.recorder),
+            folder: self.folder.clone(),
+            expected_exits: self.plan.target.expected_exits.clone(),
+            supervisor: Supervisor::new(self.plan.target.restart),
+            findings: Findings::new(self.events.clone()),
+            on_finding: self.plan.spec.on_finding,
+            reached_by: reach::commands(cluster, &load.endpoints, self.kind),
+            stop_clients,
+            clock: self.clock,
+            events: self.events.clone(),
+            told: Mutex::default(),
+        }
+    }
+}
+
+/// What is known once the phases are over, while nodes still run.
+fn over(stage: Stage<'_>, ended: Ended, kind: LabKind, phases: Phases) -> Lifecycle {
+    let Stage { watch, poller, faults, load, monitor, .. } = stage;
+    let unjudged = monitor.finish();
+    let restarts = watch.supervisor.counts();
+    Lifecycle {
+        started_at: String::new(),
+        lab: kind.to_string(),
+        nodes: nodes(&load, &restarts),
+        phases: phases.finish(),
+        faults: faults.all(),
+        roles: poller.changes(),
+        outcomes: load.recorder.outcomes().outcomes(),
+        remarks: ended.remarks,
+        notes: [ended.notes, unjudged, restarted(&restarts)].concat(),
+        stalls: Vec::new(),
+        findings: watch.findings.all(),
+        stopped: ended.stopped,
+        failure: ended.failure,
+    }
 }
 
 fn load(
@@ -207,225 +281,28 @@ fn load(
     })
 }
 
-fn nodes(load: &Load) -> Vec<NodeRecord> {
+fn nodes(load: &Load, restarts: &BTreeMap<String, u32>) -> Vec<NodeRecord> {
     let record = |endpoint: &Endpoint| NodeRecord {
         name: endpoint.node.to_string(),
         address: endpoint.address.ip().to_string(),
+        restarts: restarts.get(&*endpoint.node).copied().unwrap_or(0),
     };
     load.endpoints.iter().map(record).collect()
 }
 
-/// How the phases ended, as the verdict needs it.
-#[derive(Default)]
-struct Ended {
-    remarks: Vec<String>,
-    findings: Vec<Finding>,
-    failure: Option<String>,
-}
-
-impl Ended {
-    /// Before their time.
-    fn early(interruption: Interruption, clock: RunClock, events: &Events) -> Self {
-        let (when, reason) = (clock.now().as_seconds(), interruption.reason());
-        let mut ended = Self::default();
-        let text = match interruption {
-            Interruption::Violation => {
-                ended.remark(format!("stopped at the first violation, after {when:.1} s"))
-            }
-            Interruption::Signal => ended.remark(format!("interrupted after {when:.1} s")),
-            Interruption::Crash(finding) => {
-                let sentence = finding.sentence.clone();
-                ended.findings.push(*finding);
-                sentence
-            }
-            Interruption::Failed(what) => {
-                ended.failure.insert(format!("after {when:.1} s {what}")).clone()
-            }
-        };
-        events.tell(RunEvent::Stopping { reason, text });
-        ended
-    }
-
-    fn remark(&mut self, text: String) -> String {
-        self.remarks.push(text.clone());
-        text
-    }
-}
-
-/// Everything that the phases under load work with.
-struct Stage<'a> {
-    plan: &'a Plan,
-    schedule: &'a Schedule,
-    watch: Watch,
-    poller: Poller,
-    faults: FaultLog,
-    load: Arc<Load>,
-    clock: RunClock,
-    events: &'a Events,
-    stalls: &'a Stalls,
-}
-
-impl Roles for Poller {
-    async fn leader(&self) -> Option<String> {
-        Self::leader(self)
-    }
-}
-
-impl Stage<'_> {
-    /// Load, faults, heal, settle, final reads. Ends early if it is interrupted, with everything healed.
-    async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Ended {
-        let early = |interruption| Ended::early(interruption, self.clock, self.events);
-        let (stop_clients, stopped) = watch::channel(false);
-        let clients = clients::start(&self.load, &stopped);
-        let interruption = self.under_load(phases, interrupts).await;
-        // The receivers are gone if every client has ended, which is what is wanted.
-        let _ = stop_clients.send(true);
-        clients.join_all().await;
-        if let Some(interruption) = interruption {
-            return early(interruption);
-        }
-        tokio::select! {
-            remarks = self.aftermath(phases) => Ended { remarks, ..Ended::default() },
-            interruption = self.watch.interruption(interrupts) => early(interruption),
-        }
-    }
-
-    /// Everything during which clients are at work.
-    async fn under_load(
-        &self,
-        phases: &mut Phases,
-        interrupts: &mut Interrupts,
-    ) -> Option<Interruption> {
-        phases.begin("lead-in");
-        if let Some(interruption) = self.under_faults(phases, interrupts).await {
-            return Some(interruption);
-        }
-        phases.begin("heal");
-        self.sleep_until(Instant::now() + AFTER_HEAL, interrupts).await
-    }
-
-    /// Plays the schedule, and waits out the planned time.
-    async fn under_faults(
-        &self,
-        phases: &mut Phases,
-        interrupts: &mut Interrupts,
-    ) -> Option<Interruption> {
-        let plan = self.plan;
-        let until = Instant::now() + plan.spec.time.duration();
-        let admin = self.admin_client();
-        let nemesis = Nemesis::new(&self.watch.cluster, &self.poller, || self.clock.now().0)
-            .administered_by(&admin);
-        let (stop, stopping) = tokio::sync::oneshot::channel();
-        let stopping = async { stopping.await.unwrap_or(Stop::ShutDown) };
-        let play = nemesis.play(self.schedule, stopping, |moment, record| {
-            phases.begin_once("faults");
-            self.faults.take(moment, record, self.events);
-        });
-        let mut play = std::pin::pin!(play);
-        let commands = plan.commands();
-        let sending = admin.send_all(&commands);
-        tokio::select! {
-            // A run that is interrupted does not wait for commands to come.
-            ended = async { tokio::join!(&mut play, sending).0 } => match ended {
-                Ok(_) => self.sleep_until(until, interrupts).await,
-                Err(error) => Some(Interruption::Failed(error.to_string())),
-            },
-            interruption = self.tally_until_interrupted(until, interrupts) => {
-                // The play heals what is in force before it ends.
-                let _ = stop.send(Stop::ShutDown);
-                let _ = play.await;
-                Some(interruption)
-            }
-        }
-    }
-
-    fn admin_client(&self) -> AdminClient {
-        let Self { plan, watch, poller, .. } = self;
-        let nodes = cluster_setup::inside_nodes(plan, &watch.cluster);
-        let members = cluster_setup::members(plan, &watch.cluster);
-        let protocol = plan.target.protocol.as_ref();
-        AdminClient::new(protocol, nodes, members, poller.clone(), watch.folder.clone())
-    }
-
-    /// Sleeps, unless it is interrupted first.
-    async fn sleep_until(
-        &self,
-        until: Instant,
-        interrupts: &mut Interrupts,
-    ) -> Option<Interruption> {
-        tokio::select! {
-            () = sleep_until(until) => None,
-            interruption = self.tally_until_interrupted(until, interrupts) => Some(interruption),
-        }
-    }
-
-    /// Tells the tally, over and over, until something interrupts the run.
-    async fn tally_until_interrupted(
-        &self,
-        until: Instant,
-        interrupts: &mut Interrupts,
-    ) -> Interruption {
-        let telling = async {
-            let (mut answered, mut last) =
-                (self.load.recorder.tally().ok.load(Relaxed), Instant::now());
-            loop {
-                sleep(TALLY_STEP).await;
-                let seconds = last.elapsed().as_secs_f64();
-                let tally = self.tally(until, answered, seconds);
-                (answered, last) = (tally.ok, Instant::now());
-                self.events.tell(RunEvent::Tally(tally));
-            }
-        };
-        tokio::select! {
-            interruption = self.watch.interruption(interrupts) => interruption,
-            never = telling => never,
-        }
-    }
-
-    /// The operations so far; so many had been `answered` so many seconds ago.
-    fn tally(&self, until: Instant, answered: u64, seconds: f64) -> Tally {
-        let counted = self.load.recorder.tally();
-        let ok = counted.ok.load(Relaxed);
-        let left = until.saturating_duration_since(Instant::now());
-        Tally {
-            invoked: counted.invoked.load(Relaxed),
-            ok,
-            fail: counted.fail.load(Relaxed),
-            info: counted.info.load(Relaxed),
-            ok_per_s: (ok - answered) as f64 / seconds,
-            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-            leader: self.poller.leader(),
-            in_force: self.faults.in_force(),
-        }
-    }
-
-    /// Settle and final reads; sentences on what did not come about.
-    async fn aftermath(&self, phases: &mut Phases) -> Vec<String> {
-        phases.begin("settle");
-        let (limit, stood_still) = (Instant::now() + SETTLE_LIMIT, self.stalls.total());
-        while !self.poller.is_settled() {
-            // Nodes are not to blame for what the controller missed.
-            if Instant::now() >= limit + (self.stalls.total() - stood_still) {
-                return vec![format!(
-                    "the nodes did not agree within {} s of the heal: {}",
-                    SETTLE_LIMIT.as_secs(),
-                    self.poller.describe()
-                )];
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        phases.begin("final reads");
-        let closing = {
-            let generator = self.load.generator.lock();
-            generator.unwrap_or_else(std::sync::PoisonError::into_inner).closing()
-        };
-        self.events.remark(format!("{} final operations through every node", closing.len()));
-        closing::perform_all(&self.load, closing).await
-    }
+/// A sentence on every node that was started again.
+fn restarted(restarts: &BTreeMap<String, u32>) -> Vec<String> {
+    let often = restarts.iter().filter(|(_, count)| **count > 0);
+    often
+        .map(|(node, count)| {
+            let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+            format!("{node} ended on its own and was started again {times}")
+        })
+        .collect()
 }
 
 /// The phases as they pass.
-struct Phases {
+pub(super) struct Phases {
     clock: RunClock,
     events: Events,
     past: Vec<Phase>,
@@ -440,7 +317,7 @@ impl Phases {
     }
 
     /// Ends the phase that is on and begins the next.
-    fn begin(&mut self, name: &'static str) {
+    pub(super) fn begin(&mut self, name: &'static str) {
         self.end();
         self.name = name;
         self.events.tell(RunEvent::Phase { phase: name.to_owned() });
@@ -455,7 +332,7 @@ impl Phases {
     }
 
     /// Begins a phase unless it is on already.
-    fn begin_once(&mut self, name: &'static str) {
+    pub(super) fn begin_once(&mut self, name: &'static str) {
         if self.name != name {
             self.begin(name);
         }

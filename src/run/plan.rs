@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use partita_checker::Options;
 use partita_nemesis::{FaultKind, FaultSet, PlannedCommand, Schedule, Script, ScriptError, Tier};
 use partita_reports::RunSpec;
-use partita_reports::spec::{FaultsSpec, LabChoice};
+use partita_reports::spec::{FaultsSpec, LabChoice, Limit};
 use partita_workloads::WorkloadInfo;
 
 use crate::exit::{Failure, OrFail};
-use crate::names;
+use crate::names::{self, Names};
 use crate::targets::Target;
 
 /// A run that can be carried out. It follows from its specification and the lab alone.
@@ -114,6 +114,10 @@ impl Plan {
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
         check_fit(workload, &target)?;
         let faults = Faults::of(&spec.faults, &target)?;
+        for fault in spec.limits.iter().filter_map(|limit| limit.under.as_ref()) {
+            let known = FaultKind::named(fault).ok_or_else(|| Names::Faults.unknown(fault));
+            known.or_usage(|| "the limits".to_owned())?;
+        }
         Ok(Self { spec, target, lab: Tier::Namespaces, workload, faults, out, command })
     }
 
@@ -166,6 +170,14 @@ impl Plan {
             Faults::Drawn(_) => Vec::new(),
             Faults::Written(script) => script.commands_for_run(&self.target.name, time, seed),
         }
+    }
+
+    /// What the store is to keep: what its description says, but for what the specification says instead.
+    pub fn limits(&self) -> Vec<Limit> {
+        let asked = &self.spec.limits;
+        let is_replaced = |limit: &&Limit| asked.iter().any(|it| it.replaces(limit));
+        let described = self.target.limits.iter().filter(|limit| !is_replaced(limit));
+        described.chain(asked).cloned().collect()
     }
 
     /// What its history is checked against.

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use partita_checker::Nanoseconds;
 use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
@@ -78,6 +79,8 @@ impl NodeState {
 struct Polled {
     latest: Vec<Option<NodeState>>,
     changes: Vec<RoleChange>,
+    /// Nodes that said twice in a row that they lead in a term, and have not been asked for since.
+    leaders: Vec<(String, u64, Nanoseconds)>,
 }
 
 /// What the nodes told. Clones share it.
@@ -96,7 +99,7 @@ impl Poller {
         clock: RunClock,
         events: Events,
     ) -> (Self, JoinSet<()>) {
-        let polled = Polled { latest: vec![None; nodes.len()], changes: Vec::new() };
+        let polled = Polled { latest: vec![None; nodes.len()], ..Polled::default() };
         let poller = Self { nodes: nodes.into(), polled: Arc::new(Mutex::new(polled)), events };
         let mut tasks = JoinSet::new();
         for (place, node) in poller.nodes.iter().enumerate() {
@@ -138,19 +141,43 @@ impl Poller {
 
     /// One phrase on every node, for an error message.
     pub fn describe(&self) -> String {
+        let nodes: Vec<String> = self.nodes_now().into_iter().map(|(_, says)| says).collect();
+        nodes.join(", ")
+    }
+
+    /// Of every node, in order: whether it is ready, and what it says of itself.
+    pub fn nodes_now(&self) -> Vec<(bool, String)> {
         let polled = self.lock();
         let phrase = |(state, node): (&Option<NodeState>, &InsideNode)| {
             let name = node.name();
-            match state {
+            let says = match state {
                 None => format!("{name} not polled yet"),
                 Some(NodeState::Silent(why)) => format!("{name} silent ({why})"),
-                Some(state) => match state.term() {
-                    Some(term) => format!("{name} {} in term {term}", state.role()),
-                    None => format!("{name} {}", state.role()),
-                },
-            }
+                Some(state) => format!("{name} {}{}", state.role(), position(state)),
+            };
+            (matches!(state, Some(NodeState::Ready(_))), says)
         };
-        polled.latest.iter().zip(self.nodes.iter()).map(phrase).collect::<Vec<_>>().join(", ")
+        polled.latest.iter().zip(self.nodes.iter()).map(phrase).collect()
+    }
+
+    /// The nodes that said twice in a row that they lead in a term, since this was asked last: who, in
+    /// which, and when.
+    pub fn leaders_told(&self) -> Vec<(String, u64, Nanoseconds)> {
+        std::mem::take(&mut self.lock().leaders)
+    }
+
+    /// Whether all nodes are ready.
+    pub fn are_all_ready(&self) -> bool {
+        let polled = self.lock();
+        polled.latest.iter().all(|state| matches!(state, Some(NodeState::Ready(_))))
+    }
+
+    /// Whether every node is ready and follows one leader in one term, as far as nodes tell; what they
+    /// have applied aside.
+    pub fn is_led(&self) -> bool {
+        let polled = self.lock();
+        let statuses = polled.latest.iter().map(|state| state.as_ref()?.status());
+        statuses.collect::<Option<Vec<_>>>().is_some_and(|statuses| are_led(&statuses))
     }
 
     /// Every change of role or term, by time.
@@ -174,6 +201,13 @@ impl Poller {
                 term: change.term,
             });
             polled.changes.push(change);
+        } else if let Some(status) = state.status().filter(|status| status.leads())
+            && let Some(term) = status.term
+        {
+            let leader = (self.nodes[place].name().to_owned(), term, clock.now());
+            if polled.leaders.last().is_none_or(|last| (&last.0, last.1) != (&leader.0, leader.1)) {
+                polled.leaders.push(leader);
+            }
         }
         polled.latest[place] = Some(state);
     }
@@ -183,17 +217,34 @@ impl Poller {
     }
 }
 
-fn are_settled(statuses: &[&Status]) -> bool {
+/// ` in term 7, applied 40 of 42`, as far as it is told.
+fn position(state: &NodeState) -> String {
+    let term = state.term().map_or(String::new(), |term| format!(" in term {term}"));
+    let status = state.status();
+    match status.map(|status| (status.applied_index, status.commit_index)) {
+        Some((Some(applied), Some(committed))) => {
+            format!("{term}, applied {applied} of {committed}")
+        }
+        Some((Some(applied), None)) => format!("{term}, applied {applied}"),
+        _ => term,
+    }
+}
+
+fn are_led(statuses: &[&Status]) -> bool {
     let mut terms = statuses.iter().filter_map(|status| status.term);
     let term = terms.next();
     if terms.any(|other| Some(other) != term) {
         return false;
     }
-    if statuses.iter().all(|status| status.role.is_none()) {
-        return true;
+    let leaders = statuses.iter().filter(|status| status.leads()).count();
+    leaders == 1 || statuses.iter().all(|status| status.role.is_none())
+}
+
+fn are_settled(statuses: &[&Status]) -> bool {
+    if !are_led(statuses) {
+        return false;
     }
-    let mut leaders = statuses.iter().filter(|status| status.leads());
-    let (Some(leader), None) = (leaders.next(), leaders.next()) else { return false };
+    let Some(leader) = statuses.iter().find(|status| status.leads()) else { return true };
     statuses.iter().all(|status| match (status.applied_index, leader.commit_index) {
         (Some(applied), Some(committed)) => applied >= committed,
         _ => true,

@@ -56,14 +56,36 @@ impl Stalls {
         Ok(Self { found, _watching: watching })
     }
 
+    /// Those so far, as they come.
+    pub fn log(&self) -> StallLog {
+        StallLog(Arc::clone(&self.found))
+    }
+
     /// Those so far, in order.
     pub fn all(&self) -> Vec<Stall> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log().all()
     }
 
     /// How long it stood still in all so far: what limits on the store's time are longer by.
     pub fn total(&self) -> Duration {
-        Duration::from_nanos(self.all().iter().map(|stall| stall.length_ns.0).sum())
+        self.log().total()
+    }
+}
+
+/// When the controller stood still, for whoever must not blame nodes for it. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct StallLog(Arc<Mutex<Vec<Stall>>>);
+
+impl StallLog {
+    /// Those so far, in order.
+    pub fn all(&self) -> Vec<Stall> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long it stood still in all so far.
+    pub fn total(&self) -> Duration {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_nanos(found.iter().map(|stall| stall.length_ns.0).sum())
     }
 }
 

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use partita_nemesis::{Cluster, NodeProcess};
 use partita_reports::event::{RunEvent, StopReason};
+use partita_reports::spec::OnFinding;
 use partita_reports::{Finding, FindingKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::clock::RunClock;
 use super::events::Events;
 use super::fault_log::FaultLog;
+use super::findings::Findings;
 use super::folder::RunFolder;
 use super::last_words;
 use super::recorder::Recorder;
+use super::supervisor::Supervisor;
 use crate::exit::{Failure, OrFail};
 
 /// Time between two looks at nodes, network and recorder.
@@ -33,8 +37,8 @@ pub enum Interruption {
     Signal,
     /// Clients saw what they must not, and the plan says to stop at that.
     Violation,
-    /// A node ended, and nothing explains it.
-    Crash(Box<Finding>),
+    /// Something was found, and the plan says to stop at that, or a node ended that is not started again.
+    Finding(Box<Finding>),
     /// The harness failed.
     Failed(String),
 }
@@ -44,10 +48,14 @@ impl Interruption {
     pub const fn reason(&self) -> StopReason {
         match self {
             Self::Signal => StopReason::Interrupted,
-            Self::Violation => StopReason::Violation,
-            Self::Crash(_) => StopReason::Crash,
+            Self::Violation | Self::Finding(_) => StopReason::Finding,
             Self::Failed(_) => StopReason::Failure,
         }
+    }
+
+    /// Whether something was found.
+    const fn is_finding(&self) -> bool {
+        matches!(self, Self::Violation | Self::Finding(_))
     }
 }
 
@@ -92,6 +100,16 @@ pub struct Watch {
     pub folder: RunFolder,
     /// Exit codes with which a node may end on its own.
     pub expected_exits: Vec<i32>,
+    /// Starts nodes again that ended on their own.
+    pub supervisor: Supervisor,
+    /// What was found so far.
+    pub findings: Findings,
+    /// What to do when something is found.
+    pub on_finding: OnFinding,
+    /// How nodes are reached by a person.
+    pub reached_by: Vec<String>,
+    /// Ends clients, so that a cluster that is held stays as it is.
+    pub stop_clients: watch::Sender<bool>,
     /// When it is.
     pub clock: RunClock,
     /// Who is told of nodes that end.
@@ -109,29 +127,60 @@ impl Watch {
         }
     }
 
+    /// Keeps the cluster as it is, with all faults in force, until a signal comes, if something was found
+    /// and the plan says so.
+    pub async fn hold(&self, interruption: &Interruption, interrupts: &mut Interrupts) {
+        if self.on_finding != OnFinding::Hold || !interruption.is_finding() {
+            return;
+        }
+        // The receivers are gone if every client has ended, which is what is wanted.
+        let _ = self.stop_clients.send(true);
+        self.events.tell(RunEvent::Holding { commands: self.reached_by.clone() });
+        interrupts.next().await;
+    }
+
     async fn look(&self) -> Interruption {
         let mut missing = vec![0; self.cluster.nodes().len()];
         loop {
             for (count, node) in missing.iter_mut().zip(self.cluster.nodes()) {
                 *count = if self.is_accounted_for(node) { 0 } else { *count + 1 };
-                if *count == LOOKS {
-                    self.tell_end(node, None, false);
-                    let (name, status) = (node.node(), node.status());
-                    let crash = crash(name, status, &self.folder, self.clock);
-                    return Interruption::Crash(Box::new(crash));
+                if *count == LOOKS
+                    && let Some(interruption) = self.end_on_its_own(node)
+                {
+                    return interruption;
                 }
             }
-            if self.recorder.is_broken() {
-                return Interruption::Failed("the history can no longer be written".to_owned());
-            }
-            if self.recorder.has_violation() {
-                return Interruption::Violation;
-            }
-            if let Some(problem) = self.cluster.lab().network().failure() {
-                return Interruption::Failed(problem);
+            if let Some(interruption) = self.problem() {
+                return interruption;
             }
             sleep(STEP).await;
         }
+    }
+
+    /// What ends the run, besides nodes that end.
+    fn problem(&self) -> Option<Interruption> {
+        if self.recorder.is_broken() {
+            let what = "the history can no longer be written";
+            return Some(Interruption::Failed(what.to_owned()));
+        }
+        if self.recorder.has_violation() {
+            return Some(Interruption::Violation);
+        }
+        let found = self.findings.first().filter(|_| self.on_finding.stops());
+        if let Some(finding) = found {
+            return Some(Interruption::Finding(Box::new(finding)));
+        }
+        self.cluster.lab().network().failure().map(Interruption::Failed)
+    }
+
+    /// Reports a node that ended and that nothing explains. It ends the run unless it is started again.
+    fn end_on_its_own(&self, node: &NodeProcess) -> Option<Interruption> {
+        let since = self.supervisor.read_until(node.node());
+        let crash = crash(node.node(), node.status(), &self.folder, since, self.clock);
+        self.findings.report(crash.clone());
+        self.tell_end(node, None, false);
+        let is_restarted = self.supervisor.plan_restart(node);
+        (!is_restarted).then(|| Interruption::Finding(Box::new(crash)))
     }
 
     /// Whether a node runs, or does not run for a reason.
@@ -142,12 +191,17 @@ impl Watch {
         }
         if let Some(fault) = self.faults.explains_absence(node.node()) {
             self.tell_end(node, Some(fault), false);
+            self.supervisor.leave(node.node());
+            return true;
+        }
+        if self.supervisor.restarts(node, &self.events) {
             return true;
         }
         let code = node.status().and_then(|status| status.code());
         let is_expected = code.is_some_and(|code| self.expected_exits.contains(&code));
         if is_expected {
             self.tell_end(node, None, true);
+            self.supervisor.plan_restart(node);
         }
         is_expected
     }
@@ -159,6 +213,8 @@ impl Watch {
             return;
         }
         drop(told);
+        self.supervisor.note_end(node.node(), &self.folder);
+        self.findings.note_end(node.node(), self.clock.now());
         self.events.tell(RunEvent::NodeEnded {
             node: node.node().to_owned(),
             status: last_words::status_in_words(node.status()),
@@ -168,11 +224,17 @@ impl Watch {
     }
 }
 
-/// That a node ended on its own, with what it wrote last.
-fn crash(node: &str, status: Option<ExitStatus>, folder: &RunFolder, clock: RunClock) -> Finding {
+/// That a node ended on its own, with what it wrote after `since`.
+fn crash(
+    node: &str,
+    status: Option<ExitStatus>,
+    folder: &RunFolder,
+    since: [u64; 2],
+    clock: RunClock,
+) -> Finding {
     let now = clock.now();
     let how = last_words::status_in_words(status);
-    let (words, path) = last_words::of_node(node, folder);
+    let (words, path) = last_words::of_node(node, folder, since);
     let title = match &words.place {
         Some(place) => format!("panic at {place}"),
         None => format!("node ended ({how})"),

@@ -4,6 +4,8 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
+mod log;
+mod upkeep;
 mod words;
 
 use std::collections::BTreeMap;
@@ -12,13 +14,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use partita_nemesis::{FaultKind, Ports};
-use partita_reports::spec::{Document, TargetSpec};
+use partita_reports::spec::{Document, Limit, TargetSpec};
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 use toml::Spanned;
 
+pub use self::log::LogForms;
+use self::log::LogTable;
+pub use self::upkeep::RestartPolicy;
 use self::words::{Names as Words, expand};
 
 use crate::unknown_name::{TOML_FILE, UnknownName};
@@ -51,6 +56,12 @@ pub struct Target {
     /// The exit codes with which a node may end on its own. Any other end that no fault explains is a
     /// crash.
     pub expected_exits: Vec<i32>,
+    /// Whether a node that ends on its own is started again.
+    pub restart: RestartPolicy,
+    /// What the lines of its nodes mean.
+    pub log: LogForms,
+    /// What it keeps.
+    pub limits: Vec<Limit>,
 }
 
 /// A description as it is written. The tables of its protocol are the protocol's to read.
@@ -69,6 +80,16 @@ struct Description {
     each_mutation: Vec<String>,
     #[serde(default)]
     expected_exits: Vec<i32>,
+    #[serde(default)]
+    restart: RestartPolicy,
+    #[serde(default)]
+    alarm: Vec<String>,
+    #[serde(default)]
+    log: LogTable,
+    #[serde(default)]
+    limits: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default, rename = "replicas")]
+    _replicas: IgnoredAny,
     #[serde(default, rename = "client")]
     _client: IgnoredAny,
     #[serde(default, rename = "status")]
@@ -129,9 +150,9 @@ pub enum TargetError {
         /// Where, and what was expected.
         source: Box<toml::de::Error>,
     },
-    /// Something that makes no sense to the target's protocol.
+    /// Something that makes no sense, to the target's protocol or otherwise.
     #[error("{path}:{line}: {problem}")]
-    Protocol {
+    Mistake {
         /// The file.
         path: String,
         /// The line, from 1.
@@ -259,11 +280,14 @@ impl Target {
                 });
             }
         }
-        let protocol = open(&described.protocol, text).map_err(|error| TargetError::Protocol {
+        let mistake = |error: TableError| TargetError::Mistake {
             path: path.to_owned(),
             line: error.line(text),
             problem: error.to_string(),
-        })?;
+        };
+        let protocol = open(&described.protocol, text).map_err(mistake)?;
+        let log = described.log.forms(described.alarm).map_err(mistake)?;
+        let limits = upkeep::limits(&described.limits).map_err(mistake)?;
         Ok(Self {
             name,
             about,
@@ -274,6 +298,9 @@ impl Target {
             each_node,
             each_mutation,
             expected_exits,
+            restart: described.restart,
+            log,
+            limits,
         })
     }
 

@@ -356,8 +356,13 @@ impl NodeProcess {
         }
     }
 
-    /// The numbers of the living processes of its group.
-    pub(crate) fn members(&self) -> Vec<i32> {
+    /// Its process number while it runs, be it paused.
+    pub fn pid(&self) -> Option<i32> {
+        self.running().ok().map(|generation| generation.pid.as_raw())
+    }
+
+    /// The numbers of the living processes of its group. Looks at every process of the machine.
+    pub fn members(&self) -> Vec<i32> {
         let Ok(generation) = self.running() else { return Vec::new() };
         group_members(generation.pid).into_iter().map(|(pid, _)| pid).collect()
     }

@@ -82,6 +82,7 @@ impl Core {
         let least = *self.config.election_timeout.start();
         match self.role {
             Role::Leader(_) => true,
+            _ if self.mutations.has(Mutation::LeaderRemembered) => self.heard.is_some(),
             _ => self.heard.is_some_and(|heard| self.now < heard + least),
         }
     }
@@ -150,6 +151,11 @@ impl Core {
         }
         if !matches!(self.role, Role::PreCandidate { .. }) {
             self.changed(Change::BecamePreCandidate, out);
+        } else if self.mutations.has(Mutation::ElectedWithoutVotes) && self.hears_nobody() {
+            self.stand_for_election(Ballot::Vote, out);
+            self.begin_leadership(out);
+            self.changed(Change::BecameLeader { votes: [self.config.id].into() }, out);
+            return;
         }
         self.leader = None;
         let mut votes = self.no_votes(Ballot::Pre);
@@ -157,6 +163,16 @@ impl Core {
         self.role = Role::PreCandidate { votes };
         self.request_votes(out);
         self.count_votes(out);
+    }
+
+    /// Whether a candidate was answered by no other server.
+    fn hears_nobody(&self) -> bool {
+        match &self.role {
+            Role::PreCandidate { votes } | Role::Candidate { votes } => {
+                votes.from.len() <= 1 && votes.refused.is_empty()
+            }
+            Role::Follower | Role::Leader(_) => false,
+        }
     }
 
     fn no_votes(&self, ballot: Ballot) -> Votes {

@@ -100,6 +100,8 @@ impl Core {
         match self.log.term_at(entry.index) {
             Some(term) if term == entry.term => return,
             Some(_) => {
+                let conflicts = self.mutations.has(Mutation::PanicOnConflict);
+                assert!(!conflicts, "entry {} conflicts with the leader's", entry.index);
                 if self.mutations.has(Mutation::StaleTailKept) {
                     tail = self.log.batch(entry.index.next());
                 }

@@ -171,6 +171,8 @@ pub const MAX_READ_BYTES: usize = 4 << 20;
 /// The most that a list or set holds, in bytes, each element counting 16 more than its own: what one
 /// read can still answer.
 pub const MAX_COLLECTION_BYTES: usize = MAX_READ_BYTES;
+/// What a planted bug keeps for every entry, in bytes.
+const KEPT_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 enum Role {
@@ -210,6 +212,8 @@ pub struct Core {
     writes: BTreeMap<(Index, Term), Origin>,
     /// Records that bring the log on the disk in line with a newer snapshot, after a restart.
     corrections: Vec<Record>,
+    /// What a planted bug never frees.
+    kept: Vec<Vec<u8>>,
     mutations: Mutations,
 }
 
@@ -236,6 +240,7 @@ impl Core {
             compaction: Compactor::new(recovered.snapshot),
             incoming: None,
             corrections: recovered.corrections,
+            kept: Vec::new(),
             role: Role::Follower,
             leader: None,
             heard: None,
@@ -433,7 +438,14 @@ impl Core {
                 time = Timestamp(0).after(self.wall);
             }
             self.compaction.applied(entry.size());
-            let reply = self.machine.apply(entry, time, self.mutations);
+            let is_leader = matches!(self.role, Role::Leader(_));
+            let reply = match self.mutations.has(Mutation::FollowersSkipApply) && !is_leader {
+                true => self.machine.skip(entry),
+                false => self.machine.apply(entry, time, self.mutations),
+            };
+            if self.mutations.has(Mutation::AppliedKept) {
+                self.kept.push(vec![1; KEPT_BYTES]);
+            }
             self.settle_writes(index, term, &reply, out);
         }
     }

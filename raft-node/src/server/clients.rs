@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::admission::Admission;
 use super::connection::Connection;
-use super::engine::{Event, Members};
+use super::engine::{Digest, Event, Members};
 use super::info::Info;
 use super::journal::Journal;
 use super::metrics::Metrics;
@@ -67,6 +67,13 @@ impl Shared {
         let (answer, members) = oneshot::channel();
         self.inbox.send(Event::Members { answer }).await.ok()?;
         members.await.ok()
+    }
+
+    /// A checksum of this server's own state, unless it stops.
+    pub(super) async fn digest(&self) -> Option<Digest> {
+        let (answer, digest) = oneshot::channel();
+        self.inbox.send(Event::Digest { answer }).await.ok()?;
+        digest.await.ok()
     }
 }
 

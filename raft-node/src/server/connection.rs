@@ -17,7 +17,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::admission::Place;
 use super::clients::Shared;
-use super::commands::{Caller, Request, Shape, put_members, put_outcome, put_status, understand};
+use super::commands::{
+    Caller, Request, Shape, put_digest, put_members, put_outcome, put_status, understand,
+};
 use super::engine::Event;
 use super::resp::{Protocol, ProtocolError, parse_request, put};
 use super::writing::write_all;
@@ -189,6 +191,10 @@ impl<'a> Connection<'a> {
             Request::Status => put_status(&mut out, &self.shared.journal.view(), protocol),
             Request::Members => match self.shared.members().await {
                 Some(members) => put_members(&mut out, &members, protocol),
+                None => put::error(&mut out, "ERR the server stops"),
+            },
+            Request::Digest => match self.shared.digest().await {
+                Some(digest) => put_digest(&mut out, &digest, protocol),
                 None => put::error(&mut out, "ERR the server stops"),
             },
             Request::Quit | Request::Operation(..) => unreachable!("dealt with before"),

@@ -24,7 +24,7 @@ use super::slow::{About, SlowLog, Verdict};
 use super::snapshots::Snapshots;
 use crate::core::membership::Configuration;
 use crate::core::message::Body;
-use crate::core::units::{NodeId, RecordId, RequestId};
+use crate::core::units::{Index, NodeId, RecordId, RequestId};
 use crate::core::{
     Admin, Banner, Change, Core, FollowerStatus, Input, Message, Operation, Output, Refusal, Reply,
 };
@@ -50,8 +50,19 @@ pub(super) enum Event {
     Request { operation: Operation, answer: oneshot::Sender<Outcome>, place: Place },
     /// Someone asks who the members are.
     Members { answer: oneshot::Sender<Members> },
+    /// Someone asks for a checksum of the state, and of what it is the state.
+    Digest { answer: oneshot::Sender<Digest> },
     /// The server is to stop, after handing over and answering what it can.
     Retire,
+}
+
+/// What a server's own state is after an entry.
+#[derive(Debug)]
+pub(super) struct Digest {
+    /// The last entry applied.
+    pub(super) applied: Index,
+    /// The checksum of all keys and sessions.
+    pub(super) state: u64,
 }
 
 /// What became of a request.
@@ -215,6 +226,11 @@ impl Engine {
                 let followers = self.core.followers();
                 // Whoever asked may have gone.
                 let _ = answer.send(Members { configuration, addresses, followers });
+            }
+            Event::Digest { answer } => {
+                let (applied, state) = (self.core.status().applied, self.core.state_digest());
+                // As above.
+                let _ = answer.send(Digest { applied, state });
             }
             Event::Retire => {
                 self.retires = Some(now + RETIREMENT);

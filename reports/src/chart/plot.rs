@@ -6,6 +6,7 @@ use partita_nemesis::FaultRecord;
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area, Path, text_width};
 use super::{Ink, Paint, Pen};
+use crate::finding::FindingKind;
 use crate::run::{Phase, Run};
 use crate::series::{Windows, windows};
 use crate::text::number::instant_short;
@@ -36,19 +37,25 @@ pub(crate) struct Plot<'a> {
     findings: Vec<Finding>,
 }
 
-/// A violation as charts mark it.
+/// Something that was found, as charts mark it.
 #[derive(Debug)]
 struct Finding {
-    /// When its proof was complete.
+    /// When it was seen, or its proof was complete.
     at: Nanoseconds,
-    /// `stale read on k3`.
+    /// `stale read on k3`, `crash: panic at src/log.rs:31`.
     what: String,
 }
 
 impl<'a> Plot<'a> {
     pub(crate) fn of(run: &Run<'a>) -> Self {
         let plot = Self::until(run.end(), TimeUnit::Clock, run.faults, &run.record.phases);
-        plot.marking(run.analysis)
+        let mut plot = plot.marking(run.analysis);
+        let others = run.record.findings.iter().filter(|it| it.kind != FindingKind::Violation);
+        plot.findings.extend(others.filter_map(|found| {
+            Some(Finding { at: found.at_ns?, what: brief(&found.in_words(), LABEL_CHARACTERS) })
+        }));
+        plot.findings.sort_by_key(|finding| finding.at);
+        plot
     }
 
     /// The same with the moments of what was found.

@@ -14,6 +14,7 @@ mod encoding;
 pub mod http;
 pub mod probe;
 pub mod protocol;
+mod replica;
 pub mod resp;
 pub mod tables;
 pub mod template;
@@ -25,6 +26,7 @@ pub use probe::{Probe, ProbeError, Status};
 pub use protocol::{
     BoxFuture, Client, ClientOptions, Endpoint, Limits, Protocol, ProtocolEntry, RetryPolicy,
 };
+pub use replica::{Replica, ReplicaProbe};
 pub use tables::{PROTOCOL_TABLES, TableError, Tables};
 pub use violation::ProtocolViolation;
 

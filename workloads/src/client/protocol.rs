@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::admin::{Admin, Change};
 use super::dial::Dial;
 use super::probe::Probe;
+use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
 use super::violation::ProtocolViolation;
 use crate::operation::{Completion, Invocation, Kind};
@@ -36,6 +37,17 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     /// question that a node answers at once, whatever its state: then a node that can be
     /// [dialled](super::probe::Dialled) counts as ready.
     fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>>;
+
+    /// A probe of what the node at `endpoint` itself holds, which answers within `limit`. None if there is
+    /// no way to ask for that.
+    fn replica(
+        &self,
+        _endpoint: &Endpoint,
+        _dial: &Dial,
+        _limit: Duration,
+    ) -> Option<Box<dyn ReplicaProbe>> {
+        None
+    }
 
     /// An administrator that speaks to the node at `endpoint`, if the protocol can change anything.
     fn admin(&self, endpoint: &Endpoint, dial: &Dial) -> Option<Box<dyn Admin>>;

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The tables that a protocol may read.
-pub const PROTOCOL_TABLES: [&str; 3] = ["client", "status", "membership"];
+pub const PROTOCOL_TABLES: [&str; 4] = ["client", "status", "membership", "replicas"];
 
 /// A table that makes no sense to the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -3,6 +3,8 @@
 //! * `RAFT STATUS`: where this server stands, by name and value.
 //! * `RAFT MEMBERS`: a row per member: id, part (`voter`, `learner`, `outgoing`), address, and, if
 //!   this server leads, how far the member's log is known to agree and how long it was silent.
+//! * `RAFT DIGEST`: a checksum of the keys and sessions that this server itself holds, and the index of the
+//!   last entry applied to them. Servers that applied the same entries have the same. Looks at all keys.
 //! * `RAFT ADD id ip:port [ip:port]`: adds a server, reached by the others at the first address and
 //!   by clients at the second. `OK` once it caught up and has a vote.
 //! * `RAFT REMOVE id`: removes a server. `OK` once the others decide without it.
@@ -16,7 +18,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::super::engine::Members;
+use super::super::engine::{Digest, Members};
 use super::super::journal::View;
 use super::super::peers::address_words;
 use super::super::resp::{Protocol, put};
@@ -30,6 +32,7 @@ pub(super) fn parse(arguments: &[Bytes]) -> Result<Request, CommandError> {
     let admin = match (&subcommand.to_ascii_uppercase()[..], arguments) {
         (b"STATUS", []) => return Ok(Request::Status),
         (b"MEMBERS", []) => return Ok(Request::Members),
+        (b"DIGEST", []) => return Ok(Request::Digest),
         (b"ADD", [id, peers]) => {
             Admin::Add { id: node(id)?, address: address_words(address(peers)?, None) }
         }
@@ -99,6 +102,15 @@ pub(in super::super) fn put_status(out: &mut Vec<u8>, view: &View, protocol: Pro
     put_map(out, &pairs, protocol);
 }
 
+/// Writes the answer to `RAFT DIGEST`.
+pub(in super::super) fn put_digest(out: &mut Vec<u8>, digest: &Digest, protocol: Protocol) {
+    let pairs = [
+        ("applied_index", Value::Number(digest.applied.0)),
+        ("digest", Value::Text(format!("{:08x}", digest.state))),
+    ];
+    put_map(out, &pairs, protocol);
+}
+
 /// Writes the answer to `RAFT MEMBERS`.
 pub(in super::super) fn put_members(out: &mut Vec<u8>, members: &Members, protocol: Protocol) {
     put::array(out, members.addresses.len());
@@ -145,6 +157,7 @@ mod tests {
         let address = Bytes::from("10.0.0.4:7001 10.0.0.4:6379");
         let line = "add 4 10.0.0.4:7001 10.0.0.4:6379";
         assert_eq!(parsed(line), admin(Admin::Add { id, address }));
+        assert_eq!(parsed("digest"), Ok(Request::Digest));
         assert_eq!(parsed("REMOVE 4"), admin(Admin::Remove { id }));
         assert_eq!(parsed("TRANSFER"), admin(Admin::Transfer { to: None }));
         assert_eq!(parsed("TRANSFER 4"), admin(Admin::Transfer { to: Some(id) }));

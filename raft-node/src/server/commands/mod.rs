@@ -38,7 +38,7 @@ mod writes;
 
 use bytes::Bytes;
 
-pub(super) use self::administration::{put_members, put_status};
+pub(super) use self::administration::{put_digest, put_members, put_status};
 pub(super) use self::caller::Caller;
 use self::table::Description;
 use self::writes::write;
@@ -60,6 +60,8 @@ pub(super) enum Request {
     Status,
     /// Answer who the members are.
     Members,
+    /// Answer a checksum of this server's own state.
+    Digest,
     /// Answer, then close the connection.
     Quit,
     /// Let the cluster carry it out, and show its answer in this form.

@@ -112,6 +112,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
             .map(|number| NodeRecord {
                 name: format!("n{number}"),
                 address: format!("198.18.0.{number}"),
+                restarts: 0,
             })
             .collect(),
         phases,

@@ -34,7 +34,7 @@ pub(super) enum Method {
 }
 
 impl Request {
-    fn problem(&self, known: &[&str]) -> Option<String> {
+    pub(super) fn problem(&self, known: &[&str]) -> Option<String> {
         let headers = self.headers.values().find_map(|header| header.problem(known));
         let body = || self.body.as_ref().and_then(|body| body.problem(known));
         self.path.problem(known).or(headers).or_else(body)

@@ -7,6 +7,7 @@ mod connection;
 mod forms;
 mod path;
 mod probe;
+mod replica;
 mod template;
 
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use super::admin::{Admin, Change};
 use super::dial::Dial;
 use super::probe::Probe;
 use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
+use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
 use crate::operation::Kind;
 
 use client::HttpClient;
 use forms::{Forms, StatusForm};
 use probe::HttpProbe;
+use replica::Replicas;
 
 /// The row of the table of protocols.
 pub const ENTRY: ProtocolEntry = ProtocolEntry {
@@ -35,7 +38,10 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     forms.check()?;
     let status: StatusForm = tables.take("status")?;
     status.check()?;
-    Ok(Arc::new(Http { forms: Arc::new(forms), status: Arc::new(status) }))
+    let replicas: Replicas = tables.take("replicas")?;
+    replicas.check()?;
+    let (forms, status) = (Arc::new(forms), Arc::new(status));
+    Ok(Arc::new(Http { forms, status, replicas: Arc::new(replicas) }))
 }
 
 /// HTTP as a target speaks it.
@@ -43,6 +49,7 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
 struct Http {
     forms: Arc<Forms>,
     status: Arc<StatusForm>,
+    replicas: Arc<Replicas>,
 }
 
 impl Protocol for Http {
@@ -68,6 +75,15 @@ impl Protocol for Http {
             limit,
             connection: None,
         }))
+    }
+
+    fn replica(
+        &self,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        limit: Duration,
+    ) -> Option<Box<dyn ReplicaProbe>> {
+        Replicas::probe((&self.replicas, &self.forms), endpoint, dial, limit)
     }
 
     fn admin(&self, _endpoint: &Endpoint, _dial: &Dial) -> Option<Box<dyn Admin>> {

@@ -7,6 +7,7 @@ mod commands;
 mod connection;
 mod membership;
 mod probe;
+mod replica;
 mod reply;
 mod transaction;
 mod values;
@@ -18,6 +19,7 @@ use super::admin::{Admin, Change};
 use super::dial::Dial;
 use super::probe::Probe;
 use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
+use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
 use crate::operation::Kind;
 
@@ -25,6 +27,7 @@ use admin::RespAdmin;
 use client::RespClient;
 use membership::Membership;
 use probe::RespProbe;
+use replica::Replicas;
 
 pub use commands::{DEFINITE, Definite};
 
@@ -35,13 +38,16 @@ pub const ENTRY: ProtocolEntry =
 fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     let membership: Membership = tables.take("membership")?;
     membership.check()?;
-    Ok(Arc::new(Resp { membership: Arc::new(membership) }))
+    let replicas: Replicas = tables.take("replicas")?;
+    replicas.check()?;
+    Ok(Arc::new(Resp { membership: Arc::new(membership), replicas: Arc::new(replicas) }))
 }
 
 /// RESP as a target speaks it.
 #[derive(Debug, Default)]
 struct Resp {
     membership: Arc<Membership>,
+    replicas: Arc<Replicas>,
 }
 
 impl Protocol for Resp {
@@ -78,6 +84,15 @@ impl Protocol for Resp {
 
     fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>> {
         Some(Box::new(RespProbe::new(endpoint, dial, limit)))
+    }
+
+    fn replica(
+        &self,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        limit: Duration,
+    ) -> Option<Box<dyn ReplicaProbe>> {
+        Replicas::probe(&self.replicas, endpoint, dial, limit)
     }
 
     fn admin(&self, endpoint: &Endpoint, dial: &Dial) -> Option<Box<dyn Admin>> {
