@@ -19,6 +19,7 @@ pub mod outcomes;
 pub mod phases;
 pub mod plan;
 pub mod poller;
+pub mod profile;
 pub mod recorder;
 pub mod stalls;
 pub mod stamps;
@@ -42,6 +43,7 @@ use clock::RunClock;
 use events::{Events, EventsFile, Sink};
 use folder::RunFolder;
 use phases::Lifecycle;
+use profile::Profile;
 use stalls::Stalls;
 
 /// Threads for clients, nemesis and poller. They wait most of the time; the nodes and the switch
@@ -95,6 +97,8 @@ pub fn run(
     telemetry::stamp_by(move || clock.now().0);
     let events = Events::new(clock, sinks);
     events.tell(RunEvent::Started(started_event(plan, folder, &kind.to_string())));
+    let drawn = Profile::in_words(&plan.spec, &plan.target);
+    drawn.iter().for_each(|drawn| events.remark(drawn.clone()));
     let stalls = Stalls::watch(clock, plan.spec.reply_timeout.duration())
         .or_harness(|| "a thread".to_owned())?;
     let carried = catch_unwind(AssertUnwindSafe(|| {
@@ -125,6 +129,7 @@ pub fn run(
         }
     };
     lifecycle.started_at = started;
+    lifecycle.notes.splice(0..0, drawn);
     lifecycle.stalls = stalls.all();
     drop(reserve);
     conclude::conclude(plan, folder, &lifecycle, &events)
