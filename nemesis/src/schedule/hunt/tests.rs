@@ -1,3 +1,5 @@
+//! What hunts hold, for many seeds and clusters.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
