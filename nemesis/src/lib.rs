@@ -48,4 +48,6 @@ pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError};
+pub use schedule::{
+    Ground, PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError,
+};

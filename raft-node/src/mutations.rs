@@ -235,6 +235,36 @@ mutations! {
     "elected-without-votes" ElectedWithoutVotes:
         "a candidate that hears of nobody takes itself for elected",
         "isolate the leader", [WhiteBox, Clients], [];
+    "transaction-answered-early" TransactionAnsweredEarly:
+        "a transaction is answered when appended, by what it would do to the leader's present state",
+        "none, or isolate the leader", [Clients], [];
+    "condition-checked-early" ConditionCheckedEarly:
+        "the leader checks a compare-and-set's condition when it appends the write, not when it is applied",
+        "none", [Clients], [];
+    "tail-acknowledged" TailAcknowledged:
+        "an acknowledgement of one batch covers the follower's whole log",
+        "isolate a leader with a long tail", [Clients, WhiteBox], [];
+    "log-applied-on-restart" LogAppliedOnRestart:
+        "a restart takes all of the log for committed",
+        "isolate the leader, kill it, restart", [Clients, WhiteBox], [];
+    "successor-unchecked" SuccessorUnchecked:
+        "leadership is handed over without waiting for the successor's log, and voters do not look at it",
+        "leadership transfer under load", [Clients, WhiteBox], [];
+    "forward-sent-again" ForwardSentAgain:
+        "a write whose leader is gone is forwarded to the next one, too",
+        "pause or isolate the leader", [Clients], [];
+    "follower-local-read" FollowerLocalRead:
+        "a follower answers reads from its own state",
+        "none, or isolate a follower", [Clients], [];
+    "joiner-counted" JoinerCounted:
+        "a server that joins counts as having the leader's whole log",
+        "membership change, partition", [Clients, WhiteBox], [];
+    "sessions-not-installed" SessionsNotInstalled:
+        "a snapshot of the leader replaces the keys, not the sessions",
+        "lagging follower, retry", [Clients, WhiteBox], [];
+    "boots-not-counted" BootsNotCounted:
+        "a restarted server's forwards are taken for those of its earlier life",
+        "kill a follower, restart", [Clients, Liveness], [];
 }
 
 /// Every planted bug, in the order of the table.
@@ -332,7 +362,10 @@ mod tests {
         partial-snapshot-installed snapshot-not-synced early-membership-change \
         uncommitted-config-ignored learner-counted joint-left-early torn-tail-accepted \
         corruption-truncates-then-votes directory-not-synced leader-remembered panic-on-conflict \
-        applied-kept followers-skip-apply elected-without-votes";
+        applied-kept followers-skip-apply elected-without-votes transaction-answered-early \
+        condition-checked-early tail-acknowledged log-applied-on-restart successor-unchecked \
+        forward-sent-again follower-local-read joiner-counted sessions-not-installed \
+        boots-not-counted";
 
     #[test]
     fn table_holds_the_whole_catalogue_and_nothing_else() {

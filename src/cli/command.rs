@@ -4,6 +4,7 @@ use partita_nemesis::Script;
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice, OnFinding, TargetSpec, defaults};
 
+use super::left_out::LeftOut;
 use crate::targets::Target;
 
 /// The command that does the run of `spec` again. What a schedule says for itself is left out, and so
@@ -32,10 +33,8 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
         LabChoice::Proxies => "proxies",
         LabChoice::Signals => "signals",
     };
-    let rate = script.rate.map_or(defaults::RATE, f64::from);
-    let clients = script.clients.unwrap_or_else(|| defaults::clients(defaults::RATE));
-    let nodes = script.nodes.unwrap_or(defaults::NODES);
-    let workload = script.workload.as_deref().unwrap_or(defaults::WORKLOAD);
+    let Ok(described) = Target::of(&spec.target) else { return Vec::new() };
+    let left = LeftOut::of(&spec.faults, &script, &described, spec.seed);
     let mut words = Vec::new();
     let mut option = |name: &str, value: &dyn ToString, default: &dyn ToString| {
         if value.to_string() != default.to_string() {
@@ -44,20 +43,21 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
     };
     option("lab", &lab, &"");
     option("target", target, &defaults::TARGET);
-    option("nodes", &spec.nodes, &nodes);
-    option("workload", &spec.workload, &workload);
+    option("nodes", &spec.nodes, &left.nodes);
+    option("workload", &spec.workload, &left.workload);
     option(kind, &faults, &defaults::FAULTS);
     option("time", &spec.time, &"");
     option("seed", &spec.seed, &"");
-    option("rate", &spec.rate, &rate);
-    option("clients", &spec.clients, &clients);
+    option("rate", &spec.rate, &left.rate);
+    option("clients", &spec.clients, &left.clients(spec.rate));
     option("reply-timeout", &spec.reply_timeout, &defaults::REPLY_TIMEOUT);
     option("check-timeout", &spec.check_timeout, &defaults::CHECK_TIMEOUT);
     option("node-log-limit", &spec.node_log_limit, &defaults::NODE_LOG_LIMIT);
     for mutation in &spec.mutations {
         option("mutation", mutation, &"");
     }
-    words.extend(node_arguments(spec, &script));
+    let own = left.to_be_given(&spec.node_arguments).into_iter();
+    words.extend(own.map(|word| format!("--node-argument={word}")));
     match spec.on_finding {
         OnFinding::Continue => {}
         OnFinding::Stop => words.push("--stop-on-finding".to_owned()),
@@ -69,14 +69,6 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
     words
 }
 
-/// The words for nodes that the schedule does not say.
-fn node_arguments(spec: &RunSpec, script: &Script) -> Vec<String> {
-    let target = Target::of(&spec.target).map(|target| target.name).unwrap_or_default();
-    let written = script.arguments.get(&target).map_or(&[][..], Vec::as_slice);
-    let own = spec.node_arguments.strip_prefix(written).unwrap_or(&spec.node_arguments);
-    own.iter().map(|word| format!("--node-argument={word}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use partita_reports::spec::{Document, Milliseconds};
@@ -85,8 +77,9 @@ mod tests {
 
     #[test]
     fn defaults_are_left_out_unless_they_depend_on_something() {
-        let spec = RunSpec { seed: 7, ..RunSpec::default() };
-        assert_eq!(of(&spec), "partita run --time 20s --seed 7");
+        let faults = FaultsSpec::Draw("kill".to_owned());
+        let spec = RunSpec { seed: 7, faults, ..RunSpec::default() };
+        assert_eq!(of(&spec), "partita run --nemesis kill --time 20s --seed 7");
         let spec = RunSpec {
             lab: LabChoice::Proxies,
             time: Milliseconds(1_500),
@@ -98,7 +91,7 @@ mod tests {
         };
         assert_eq!(
             of(&spec),
-            "partita run --lab proxies --time 1500ms --seed 7 --rate 0.5 --mutation a --mutation b \
+            "partita run --lab proxies --nemesis kill --time 1500ms --seed 7 --rate 0.5 --mutation a --mutation b \
              '--node-argument=--every=1 s' --stop-on-finding"
         );
     }

@@ -9,6 +9,7 @@ pub mod export;
 pub mod generate;
 pub mod initial;
 pub mod input;
+pub mod left_out;
 pub mod list;
 pub mod log_sink;
 pub mod logs;

@@ -14,6 +14,7 @@ use partita_reports::spec::{
     defaults,
 };
 
+use super::left_out::LeftOut;
 use super::log_sink::LogSink;
 use super::status::StatusLine;
 use super::{command, run_result};
@@ -46,16 +47,16 @@ pub struct Arguments {
     #[arg(long, default_value = "auto", value_name = "LAB")]
     lab: LabChoice,
     #[arg(long, value_parser = clap::value_parser!(u32).range(bounds(&spec::NODES)),
-          help = format!("How many nodes: {}, or as many as the schedule is meant for",
-                         defaults::NODES))]
+          help = format!("How many nodes: as the seed draws, {} with faults of one's own choice, or as many \
+                          as the schedule is meant for", defaults::NODES))]
     nodes: Option<u32>,
     /// A word to add to every node's command, such as `--node-argument=--snapshot-every=64KiB`; may
-    /// be repeated.
+    /// be repeated. In place of what the seed draws; an empty word leaves that out.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     node_argument: Vec<String>,
     #[arg(long, value_name = "NAME",
-          help = format!("What the clients do (`partita list workloads`): {}, or what the schedule \
-                          says", defaults::WORKLOAD))]
+          help = format!("What the clients do (`partita list workloads`): as the seed draws, {} with faults \
+                          of one's own choice, or what the schedule says", defaults::WORKLOAD))]
     workload: Option<String>,
     /// Which faults to draw: `default`, `all`, a family (`partition`, `link`, `process`, `clock`,
     /// `disk`, `membership`), `none`, or names joined by commas.
@@ -73,10 +74,10 @@ pub struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     #[arg(long, value_name = "RATE", value_parser = rate,
-          help = format!("The rate that all clients together aim at, in operations a second: {}, or \
-                          what the schedule says", defaults::RATE))]
+          help = format!("The rate that all clients together aim at, in operations a second: as the seed \
+                          draws, {} with faults of one's own choice, or what the schedule says", defaults::RATE))]
     rate: Option<f64>,
-    /// How many clients: as the schedule says, or enough for the rate.
+    /// How many clients: as the seed draws, as the schedule says, or enough for the rate.
     #[arg(long, value_parser = clap::value_parser!(u32).range(bounds(&spec::CLIENTS)))]
     clients: Option<u32>,
     /// How long a client waits for a reply before the outcome is unknown.
@@ -345,31 +346,29 @@ impl Arguments {
     fn made_spec(&self) -> Result<RunSpec, Failure> {
         let target = Target::spec(&self.target).or_usage(|| "--target".to_owned())?;
         let described = Target::of(&target).or_usage(|| "--target".to_owned())?;
-        let faults = self.faults()?;
+        let (faults, seed) = (self.faults()?, self.seed.unwrap_or_else(seed_of_the_day));
         let script = match Faults::of(&faults, &described)? {
             Faults::Written(script) => script,
             Faults::Drawn(_) => Script::default(),
         };
-        let workload = self.workload.as_deref().or(script.workload.as_deref());
-        let workload = workload.unwrap_or(defaults::WORKLOAD);
+        let left = LeftOut::of(&faults, &script, &described, seed);
+        let workload = self.workload.as_deref().unwrap_or(&left.workload);
         names::workload(workload).or_usage(|| "--workload".to_owned())?;
-        let rate = self.rate.or(script.rate.map(f64::from)).unwrap_or(defaults::RATE);
-        let mut node_arguments = script.arguments.get(&described.name).cloned().unwrap_or_default();
-        node_arguments.extend(self.node_argument.iter().cloned());
+        let rate = self.rate.unwrap_or(left.rate);
         let needed = Milliseconds(script.needs().as_nanos().div_ceil(1_000_000) as u64);
         Ok(RunSpec {
             format: spec::FORMAT,
             target,
             lab: self.lab.into(),
-            nodes: self.nodes.or(script.nodes).unwrap_or(defaults::NODES),
-            node_arguments,
+            nodes: self.nodes.unwrap_or(left.nodes),
+            node_arguments: left.node_arguments(&self.node_argument),
             mutations: self.mutation.clone(),
             workload: workload.to_owned(),
             rate,
-            clients: self.clients.or(script.clients).unwrap_or_else(|| defaults::clients(rate)),
+            clients: self.clients.unwrap_or_else(|| left.clients(rate)),
             faults,
             time: self.time.unwrap_or_else(|| needed.max(defaults::TIME)),
-            seed: self.seed.unwrap_or_else(seed_of_the_day),
+            seed,
             reply_timeout: self.reply_timeout,
             check_timeout: self.check_timeout,
             on_finding: self.on_finding(),
@@ -425,6 +424,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::run::profile::Profile;
 
     fn arguments(line: &str) -> Arguments {
         let cli = Cli::try_parse_from(["partita", "run"].into_iter().chain(line.split(' ')));
@@ -435,16 +435,38 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_has_the_defaults_of_the_specification() {
-        let spec = arguments("--seed 7").spec().expect("a specification");
-        assert_eq!(spec, RunSpec { seed: 7, ..RunSpec::default() });
-        let spec = arguments("--seed 7 --rate 3000").spec().expect("a specification");
+    fn with_faults_of_ones_own_choice_a_run_has_the_defaults_of_the_specification() {
+        let spec = arguments("--seed 7 --nemesis kill").spec().expect("a specification");
+        let faults = FaultsSpec::Draw("kill".to_owned());
+        assert_eq!(spec, RunSpec { seed: 7, faults, ..RunSpec::default() });
+        let spec =
+            arguments("--seed 7 --nemesis kill --rate 3000").spec().expect("a specification");
         assert_eq!(spec.clients, 75);
+    }
+
+    #[test]
+    fn what_is_not_chosen_is_drawn_and_what_is_leaves_the_rest_as_it_was() {
+        let drawn = arguments("--seed 9").spec().expect("a specification");
+        let profile = Profile::draw(&Target::find("raft-node").expect("built in"), 9);
+        let all = (drawn.nodes, drawn.clients, drawn.node_arguments.clone());
+        assert_eq!(all, (profile.nodes, profile.clients, profile.node_arguments));
+        let chosen = arguments("--seed 9 --nodes 7 --node-argument=--heartbeat=9ms");
+        let expected = RunSpec {
+            nodes: 7,
+            node_arguments: vec!["--heartbeat=9ms".to_owned()],
+            ..drawn.clone()
+        };
+        assert_eq!(chosen.spec().expect("a specification"), expected);
+        let bare = arguments("--seed 9 --node-argument=").spec().expect("a specification");
+        assert_eq!(bare, RunSpec { node_arguments: Vec::new(), ..drawn });
     }
 
     #[test]
     fn a_specification_is_made_again_by_the_command_that_it_comes_to() {
         for line in [
+            "--seed 3",
+            "--seed 1 --nodes 3 --workload register --rate 500",
+            "--seed 3 --node-argument= --time 60s",
             "--seed 3 --nodes 5 --rate 0.5 --clients 20 --time 1500ms --stop-on-finding",
             "--seed 3 --lab proxies --nemesis partition,kill --mutation no-log-check",
             "--seed 3 --schedule figure-8 --node-argument=--more --reply-timeout 250ms",

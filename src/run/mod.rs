@@ -25,6 +25,7 @@ pub mod outcomes;
 pub mod phases;
 pub mod plan;
 pub mod poller;
+pub mod profile;
 pub mod reach;
 pub mod recorder;
 pub mod recovery;
@@ -53,6 +54,7 @@ use clock::RunClock;
 use events::{Events, EventsFile, Sink};
 use folder::RunFolder;
 use phases::Lifecycle;
+use profile::Profile;
 use stalls::Stalls;
 
 /// Threads for clients, nemesis and poller. They wait most of the time; the nodes and the switch
@@ -106,6 +108,8 @@ pub fn run(
     telemetry::stamp_by(move || clock.now().0);
     let events = Events::new(clock, sinks);
     events.tell(RunEvent::Started(started_event(plan, folder, &kind.to_string())));
+    let drawn = Profile::in_words(&plan.spec, &plan.target);
+    drawn.iter().for_each(|drawn| events.remark(drawn.clone()));
     let stalls = Stalls::watch(clock, plan.spec.reply_timeout.duration())
         .or_harness(|| "a thread".to_owned())?;
     let carried = catch_unwind(AssertUnwindSafe(|| {
@@ -136,6 +140,7 @@ pub fn run(
         }
     };
     lifecycle.started_at = started;
+    lifecycle.notes.splice(0..0, drawn);
     lifecycle.stalls = stalls.all();
     drop(reserve);
     conclude::conclude(plan, folder, &lifecycle, &events)

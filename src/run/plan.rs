@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use partita_checker::Options;
-use partita_nemesis::{FaultKind, FaultSet, PlannedCommand, Schedule, Script, ScriptError, Tier};
+use partita_nemesis::{
+    FaultKind, FaultSet, Ground, PlannedCommand, Schedule, Script, ScriptError, Tier,
+};
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice, Limit};
 use partita_workloads::WorkloadInfo;
 
+use super::profile::Profile;
 use crate::exit::{Failure, OrFail};
 use crate::names::{self, Names};
 use crate::targets::Target;
@@ -73,13 +76,19 @@ impl Faults {
     /// # Errors
     ///
     /// If one that was written down does not fit into the run.
-    pub fn schedule(&self, nodes: &[String], spec: &RunSpec) -> Result<Schedule, ScriptError> {
-        let time = spec.time.duration();
+    pub fn schedule(
+        &self,
+        nodes: &[String],
+        spec: &RunSpec,
+        target: &Target,
+    ) -> Result<Schedule, ScriptError> {
+        let (time, seed) = (spec.time.duration(), spec.seed);
         match self {
             Self::Drawn(set) => {
-                Ok(Schedule::draw_with_scripted_phases(set, nodes, time, spec.seed))
+                let clock_drift = Profile::clock_drift(target, &spec.node_arguments);
+                Ok(Schedule::for_ground(Ground { set, nodes, time, seed, clock_drift }))
             }
-            Self::Written(script) => script.for_run(time, spec.seed),
+            Self::Written(script) => script.for_run(time, seed),
         }
     }
 
@@ -160,7 +169,7 @@ impl Plan {
     ///
     /// If one that was written down does not fit into the run.
     pub fn schedule(&self) -> Result<Schedule, ScriptError> {
-        self.faults.schedule(&self.names(), &self.spec)
+        self.faults.schedule(&self.names(), &self.spec, &self.target)
     }
 
     /// What an operator says meanwhile.

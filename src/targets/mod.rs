@@ -62,6 +62,42 @@ pub struct Target {
     pub log: LogForms,
     /// What it keeps.
     pub limits: Vec<Limit>,
+    /// In what a default run may vary its nodes: for each name the choices, of which one is drawn.
+    pub variations: BTreeMap<String, Vec<Variation>>,
+}
+
+/// One way to start the nodes, of several that are as good.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Variation {
+    /// Words that every node's command is given at its end.
+    pub arguments: Vec<String>,
+    /// How far the nodes' clocks may then run apart, as a share of their rate: 0.5 if one may be half as
+    /// fast again as another. None if that is not said.
+    pub clock_drift: Option<f64>,
+}
+
+/// A [`Variation`] as it is written.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a list of words, or { arguments = [...], clock-drift = 0.1 }"
+)]
+enum WrittenVariation {
+    Words(Vec<String>),
+    #[serde(rename_all = "kebab-case")]
+    Table {
+        arguments: Vec<String>,
+        clock_drift: Option<f64>,
+    },
+}
+
+impl From<WrittenVariation> for Variation {
+    fn from(written: WrittenVariation) -> Self {
+        match written {
+            WrittenVariation::Words(arguments) => Self { arguments, clock_drift: None },
+            WrittenVariation::Table { arguments, clock_drift } => Self { arguments, clock_drift },
+        }
+    }
 }
 
 /// A description as it is written. The tables of its protocol are the protocol's to read.
@@ -90,6 +126,8 @@ struct Description {
     limits: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default, rename = "replicas")]
     _replicas: IgnoredAny,
+    #[serde(default)]
+    variations: BTreeMap<String, Vec<WrittenVariation>>,
     #[serde(default, rename = "client")]
     _client: IgnoredAny,
     #[serde(default, rename = "status")]
@@ -271,6 +309,10 @@ impl Target {
         })?;
         let Description { name, about, client_port, peer_port, .. } = described;
         let Description { command, each_node, each_mutation, expected_exits, .. } = described;
+        let variations = described.variations.into_iter();
+        let variations = variations
+            .map(|(name, choices)| (name, choices.into_iter().map(Variation::from).collect()))
+            .collect();
         for word in command.iter().chain(&each_node).chain(&each_mutation) {
             if words::without(word, &KNOWN).contains(['{', '}']) {
                 return Err(TargetError::Placeholder {
@@ -301,6 +343,7 @@ impl Target {
             restart: described.restart,
             log,
             limits,
+            variations,
         })
     }
 

@@ -20,8 +20,6 @@ pub struct FaultSet {
     faults: BTreeSet<FaultKind>,
     /// Those of them that a schedule may do without.
     optional: BTreeSet<FaultKind>,
-    /// What the lab can do for which it is meant.
-    tier: Tier,
 }
 
 /// A name for a set of faults, beside the names of the faults themselves.
@@ -37,11 +35,11 @@ pub struct NamedSet {
 pub const FAULT_SETS: [NamedSet; 9] = [
     NamedSet {
         name: "default",
-        summary: "partitions, above all of the leader, and process faults; each seed picks some",
+        summary: "a hunt: scenes and storms of short faults of every family; each seed picks some",
     },
     NamedSet {
         name: "all",
-        summary: "every fault but those that destroy synced data; each seed picks some",
+        summary: "the same faults, one or two at a time and longer; each seed picks some",
     },
     NamedSet {
         name: "partition",
@@ -116,12 +114,7 @@ impl FaultSet {
         }
         self.faults.retain(|fault| fault.fits(tier));
         self.optional.retain(|fault| fault.fits(tier));
-        Ok(FaultSet { tier, ..self })
-    }
-
-    /// What the lab can do for which it is meant.
-    pub(crate) fn tier(&self) -> Tier {
-        self.tier
+        Ok(self)
     }
 
     /// Those of its faults that a schedule may do without: they came with `default` or `all`.
@@ -166,8 +159,7 @@ impl FromStr for FaultSet {
         for word in words {
             match word {
                 "none" => {}
-                "default" => optional.extend(of(&[Family::Partition, Family::Process])),
-                "all" => optional.extend(legal()),
+                "default" | "all" => optional.extend(legal()),
                 "partition" => meant.extend(of(&[Family::Partition])),
                 "link" => meant.extend(of(&[Family::Link])),
                 "process" => meant.extend(of(&[Family::Process])),
@@ -181,7 +173,7 @@ impl FromStr for FaultSet {
         }
         optional.retain(|fault| !meant.contains(fault));
         let faults = meant.union(&optional).copied().collect();
-        Ok(FaultSet { text: text.trim().to_owned(), faults, optional, tier: Tier::Namespaces })
+        Ok(FaultSet { text: text.trim().to_owned(), faults, optional })
     }
 }
 
@@ -220,8 +212,8 @@ mod tests {
     #[test]
     fn sets_hold_the_faults_they_promise() {
         assert_eq!(faults("clock"), ["clock-step", "clock-strobe", "clock-rate"]);
-        assert_eq!(faults("default"), faults("partition,process"));
-        assert_eq!(faults("all"), faults("default,link,clock,disk,membership"));
+        assert_eq!(faults("all"), faults("partition,process,link,clock,disk,membership"));
+        assert_eq!(faults("default"), faults("all"));
         let members = ["transfer-leadership", "add-node", "remove-node", "replace-node"];
         assert_eq!(faults("membership"), members);
         assert_eq!(faults("kill, pause"), ["pause", "kill"]);
@@ -265,8 +257,8 @@ mod tests {
             set.fitted(tier).map(|set| set.faults().map(FaultKind::name).collect::<Vec<_>>())
         };
         assert_eq!(fitted("link", Tier::Proxies), Ok(vec!["delay", "rate", "hold", "reset"]));
-        assert_eq!(fitted("default", Tier::Proxies), Ok(faults("default")));
-        assert_eq!(fitted("default", Tier::Signals), Ok(faults("process")));
+        assert_eq!(fitted("partition", Tier::Proxies), Ok(faults("partition")));
+        assert_eq!(fitted("default", Tier::Signals), Ok(faults("process,clock,disk,membership")));
         assert_eq!(fitted("none", Tier::Signals), Ok(Vec::new()));
         assert_eq!(fitted("all", Tier::Namespaces), Ok(faults("all")));
     }

@@ -36,8 +36,7 @@ impl Schedule {
     ///
     /// The first 2 s are without faults (a sixth of a run shorter than 12 s), and so are the last
     /// 500 ms (a twentieth of one shorter than 10 s). A run too short for any fault of the set
-    /// gets none; partitions are not drawn for fewer than two nodes. The set `default` isolates a
-    /// leader in every run of 15 s or more.
+    /// gets none; partitions are not drawn for fewer than two nodes.
     pub fn draw(set: &FaultSet, nodes: &[String], duration: Duration, seed: u64) -> Schedule {
         let total_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let end_ms = total_ms - (total_ms / 20).min(SHORTEST_GAP_MS);
@@ -106,7 +105,6 @@ mod tests {
 
     fn any_set() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
-            "default",
             "partition",
             "isolate",
             "halves",
@@ -177,17 +175,6 @@ mod tests {
         }
 
         #[test]
-        fn fifteen_seconds_of_default_isolate_a_leader(
-            n in 2_usize..8, s in 15.0..90.0, seed in any::<u64>()
-        ) {
-            let schedule = draw("default", n, s, seed);
-            let exposes = |planned: &PlannedFault| {
-                planned.fault.kind() == Isolate::KIND && planned.target == Target::Leader
-            };
-            prop_assert!(schedule.faults.iter().any(exposes), "{:?}", schedule);
-        }
-
-        #[test]
         fn thirty_seconds_hold_what_was_asked_for_by_name(
             n in 3_usize..8, seed in any::<u64>()
         ) {
@@ -240,7 +227,7 @@ mod tests {
 
     #[test]
     fn different_seeds_draw_different_schedules() {
-        let schedules: Vec<Schedule> = (0..8).map(|seed| draw("default", 3, 30.0, seed)).collect();
+        let schedules: Vec<Schedule> = (0..8).map(|seed| draw("all", 3, 30.0, seed)).collect();
         for (i, schedule) in schedules.iter().enumerate() {
             assert!(schedules[..i].iter().all(|other| other.faults != schedule.faults));
         }
@@ -293,7 +280,7 @@ mod tests {
                 let set = set.parse().expect(set);
                 let duration = Duration::from_secs(seconds);
                 let nodes = nodes(number);
-                let schedule = Schedule::draw_with_scripted_phases(&set, &nodes, duration, seed);
+                let schedule = Schedule::draw(&set, &nodes, duration, seed);
                 text.extend(schedule.faults.iter().map(in_full));
             }
         }
@@ -303,7 +290,6 @@ mod tests {
     #[test]
     fn a_seed_draws_what_it_drew_in_every_earlier_version() {
         let golden = [
-            ("default", 0xfd7c_866d_e5f6_869d),
             ("all", 0x2dfd_2072_5681_9bf6),
             ("partition", 0x7390_80f5_a3ad_c403),
             ("link", 0xe7b1_730b_c96c_5119),

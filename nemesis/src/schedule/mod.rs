@@ -1,6 +1,6 @@
 //! Lists the faults of one run with their times: the plan that the nemesis plays.
 //!
-//! A schedule is drawn from a seed ([`Schedule::draw`]) or comes from a [`Script`] that a person
+//! A schedule is drawn from a seed ([`Schedule::for_ground`]) or comes from a [`Script`] that a person
 //! wrote; either way it is written beside the run as a script without anything open but the victims
 //! ([`Schedule::written`]), and can be edited and played again. Which node leads and which are random
 //! is settled by the cluster and by one random stream *per fault*, so that leaving one fault out does
@@ -10,8 +10,8 @@
 mod check;
 mod draw;
 mod error;
+mod hunt;
 mod script;
-mod scripted_phases;
 
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::fault::{Fault, Target};
 use crate::record::Family;
 
 pub use error::ScheduleError;
+pub use hunt::Ground;
 pub use script::{PlannedCommand, Script, ScriptError};
 
 /// The plan of one run's faults.

@@ -240,7 +240,8 @@ impl Core {
         out: &mut Vec<Output>,
     ) {
         let own_last = (self.log.last_term(), self.log.last_index());
-        let up_to_date = last >= own_last || self.mutations.has(Mutation::NoLogCheck);
+        let chosen = ballot == Ballot::Transfer && self.trusts_successors();
+        let up_to_date = last >= own_last || chosen || self.mutations.has(Mutation::NoLogCheck);
         if ballot == Ballot::Pre {
             // Binds nobody, so it moves nothing and waits for nothing.
             let granted = term == self.term && up_to_date;

@@ -87,6 +87,8 @@ impl Core {
         let beyond = self.mutations.has(Mutation::CommitBeyondLastNew);
         let vouched = if beyond { self.log.last_index() } else { matched };
         self.commit_to(commit.min(vouched), out);
+        let whole = self.mutations.has(Mutation::TailAcknowledged);
+        let matched = if whole { self.log.last_index() } else { matched };
         // What is trimmed is committed: it agrees, and a durable snapshot has it.
         AppendOutcome::Accepted { matched: matched.max(self.log.base()) }
     }

@@ -134,6 +134,9 @@ impl Core {
             values.merge(&machine.values);
             machine.values = values;
         }
+        if self.mutations.has(Mutation::SessionsNotInstalled) {
+            machine.sessions = self.machine.sessions.clone();
+        }
         // Never back: only a planted bug lets an older state in.
         machine.applied = machine.applied.max(self.machine.applied());
         self.machine = machine;

@@ -168,8 +168,14 @@ impl Core {
         let everyone = self.members.everyone();
         self.peers = everyone.into_iter().filter(|id| *id != self.config.id).collect();
         let (last, now) = (self.log.last_index(), self.now);
+        let counted = self.mutations.has(Mutation::JoinerCounted);
         if let Role::Leader(leadership) = &mut self.role {
+            let known: BTreeSet<NodeId> = leadership.followers.keys().copied().collect();
             leadership.set_followers(&self.peers, last, now);
+            let joined = leadership.followers.iter_mut().filter(|(id, _)| !known.contains(id));
+            for (_, progress) in joined.filter(|_| counted) {
+                progress.matched = last;
+            }
         }
     }
 

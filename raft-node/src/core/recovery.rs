@@ -59,13 +59,18 @@ impl Recovered {
         let members = Members::new(at, configuration, &log);
         let mut machine = snapshot.into_machine();
         machine.applied = machine.applied.max(log.base());
+        if mutations.has(Mutation::LogAppliedOnRestart) {
+            while let Some(entry) = log.get(machine.applied.next()) {
+                machine.apply(entry, entry.time, mutations);
+            }
+        }
         let commit = machine.applied;
         if mutations.has(Mutation::ApplyTwiceOnRestart) {
             machine.applied = log.base();
         }
         let regress = id.index > Index::ZERO && mutations.has(Mutation::TermRegressOnSnapshot);
         Self {
-            boot,
+            boot: if mutations.has(Mutation::BootsNotCounted) { Boot(1) } else { boot },
             term: if regress { id.term } else { term },
             vote,
             log,

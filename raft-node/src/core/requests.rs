@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::log::{Entry, Payload};
 use super::message::Body;
-use super::operation::{Admin, Operation, Reply, Write};
+use super::operation::{Admin, Command, Condition, Operation, Reply, Write};
 use super::units::{Boot, Index, NodeId, RequestId, Term};
 use super::{Core, Output, Refusal, Role};
 use crate::mutations::Mutation;
@@ -64,6 +64,8 @@ struct Active {
     /// The server it was forwarded to, unless it is carried out here.
     forwarded_to: Option<NodeId>,
     due: Duration,
+    /// What is forwarded again if that server leads no more: nothing, but for a planted bug.
+    again: Option<Operation>,
 }
 
 impl Requests {
@@ -95,7 +97,8 @@ impl Core {
         }
         if operation == Operation::Admin(Admin::Snapshot) {
             let due = self.now + self.config.request_timeout;
-            active.insert(request, Active { is_write: true, forwarded_to: None, due });
+            let active_here = Active { is_write: true, forwarded_to: None, due, again: None };
+            active.insert(request, active_here);
             self.snapshot_on_demand(Origin::Client(request), out);
             return;
         }
@@ -113,8 +116,14 @@ impl Core {
         {
             let is_write = operation.is_write();
             let due = arrived + self.config.request_timeout;
-            self.requests.active.insert(request, Active { is_write, forwarded_to, due });
-            if forwarded_to.is_some() {
+            let again = is_write && self.mutations.has(Mutation::ForwardSentAgain);
+            let again = again.then(|| operation.clone());
+            self.requests.active.insert(request, Active { is_write, forwarded_to, due, again });
+            let local = forwarded_to.is_some() && self.mutations.has(Mutation::FollowerLocalRead);
+            if local && let Operation::Read(query) = &operation {
+                let reply = self.machine.read(query, self.time());
+                self.answer(request, Ok(reply), out);
+            } else if forwarded_to.is_some() {
                 let body = Body::Forward { boot: self.boot, request, operation };
                 self.send(leader, body, out);
             } else {
@@ -146,11 +155,48 @@ impl Core {
             return;
         }
         let (term, time) = (self.term, self.time());
+        let write = self.checked_early(write);
+        let answered = self.answered_early(origin, &write, out);
         self.append_to_log(Entry { index, term, time, payload: Payload::Write(write) }, out);
-        self.writes.insert((index, self.term), origin);
+        if !answered {
+            self.writes.insert((index, self.term), origin);
+        }
         if self.mutations.has(Mutation::ApplyBeforeCommit) {
             self.commit_to(index, out);
         }
+    }
+
+    /// The write as it is appended. A planted bug looks at the condition of one here, and leaves it out
+    /// if it holds.
+    fn checked_early(&self, write: Arc<Write>) -> Arc<Write> {
+        if !self.mutations.has(Mutation::ConditionCheckedEarly) {
+            return write;
+        }
+        let Write::Plain(Command::Set { key, value, condition, expiry, get }) = &*write else {
+            return write;
+        };
+        let Condition::Equals(expected) = condition else { return write };
+        if self.machine.value(key) != Reply::Value(expected.clone()) {
+            return write;
+        }
+        let (key, value, condition) = (key.clone(), value.clone(), Condition::Always);
+        let (expiry, get) = (*expiry, *get);
+        Arc::new(Write::Plain(Command::Set { key, value, condition, expiry, get }))
+    }
+
+    /// Answers a transaction that nobody else has yet: a planted bug. Says whether it did.
+    fn answered_early(&mut self, origin: Origin, write: &Write, out: &mut Vec<Output>) -> bool {
+        let (Write::Plain(Command::Transaction { steps })
+        | Write::Once { command: Command::Transaction { steps }, .. }) = write
+        else {
+            return false;
+        };
+        if !self.mutations.has(Mutation::TransactionAnsweredEarly) {
+            return false;
+        }
+        let reply = self.machine.clone().transact(steps);
+        self.reply(origin, Ok(reply), out);
+        true
     }
 
     /// Answers those who waited for a log index, now that the entry of `term` was applied there.
@@ -274,6 +320,7 @@ impl Core {
 
     /// Gives up on forwarded requests, since the leader they went to leads no more.
     pub(super) fn abandon_forwards(&mut self, out: &mut Vec<Output>) {
+        self.forward_again();
         self.requests.active.retain(|request, active| {
             let lost = active.forwarded_to.is_some();
             if lost {
@@ -281,6 +328,20 @@ impl Core {
                 out.push(Output::Answer { request: *request, result });
             }
             !lost
+        });
+    }
+
+    /// Has writes that were forwarded wait for the next leader, whatever came of them: a planted bug.
+    fn forward_again(&mut self) {
+        if !self.mutations.has(Mutation::ForwardSentAgain) {
+            return;
+        }
+        let (arrived, due) = (self.now, self.now + self.config.leader_wait);
+        let Requests { waiting, active, .. } = &mut self.requests;
+        active.retain(|request, forwarded| {
+            let Some(operation) = forwarded.again.take() else { return true };
+            waiting.push_back(Waiting { request: *request, operation, arrived, due });
+            false
         });
     }
 

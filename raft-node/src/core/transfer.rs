@@ -10,6 +10,7 @@ use super::message::Body;
 use super::requests::Origin;
 use super::units::NodeId;
 use super::{Change, Core, Output, Refusal, Reply, Role};
+use crate::mutations::Mutation;
 
 /// A transfer under way.
 #[derive(Debug)]
@@ -52,9 +53,15 @@ impl Core {
         }
     }
 
+    /// Whether nobody looks at the log of whom the leader chose to follow it.
+    pub(super) fn trusts_successors(&self) -> bool {
+        self.mutations.has(Mutation::SuccessorUnchecked)
+    }
+
     /// Goes on with a transfer: tells the successor once it has everything, or gives up.
     pub(super) fn advance_transfer(&mut self, out: &mut Vec<Output>) {
         let (last, now) = (self.log.last_index(), self.now);
+        let unchecked = self.trusts_successors();
         let Role::Leader(leadership) = &mut self.role else { return };
         let Some(transfer) = &mut leadership.transfer else { return };
         let to = transfer.to;
@@ -62,7 +69,8 @@ impl Core {
             if let Some(transfer) = leadership.transfer.take() {
                 self.end_transfer(&transfer, false, out);
             }
-        } else if !transfer.told && leadership.followers.get(&to).is_some_and(|p| p.matched == last)
+        } else if !transfer.told
+            && (unchecked || leadership.followers.get(&to).is_some_and(|p| p.matched == last))
         {
             transfer.told = true;
             leadership.yielded = true;

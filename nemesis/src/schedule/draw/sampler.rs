@@ -183,20 +183,15 @@ fn chooses(kind: FaultKind) -> bool {
 }
 
 /// What is left of `optional` for this seed: two families of three, and of each every other fault,
-/// but never none. What is of one family only is left whole. Partitions and processes alone are
-/// never without the leader's isolation.
+/// but never none. What is of one family only is left whole.
 fn swarm(optional: &[FaultKind], seed: u64) -> BTreeSet<FaultKind> {
     let families: BTreeSet<Family> = optional.iter().map(|fault| fault.family()).collect();
     if families.len() < 2 {
         return optional.iter().copied().collect();
     }
     let mut rng = stream(seed, "swarm");
-    let is_default = families.iter().all(|it| matches!(it, Family::Partition | Family::Process));
     let mut on: Vec<Family> =
         families.iter().copied().filter(|_| rng.random_range(0..3) > 0).collect();
-    if is_default && !on.contains(&Family::Partition) {
-        on.push(Family::Partition);
-    }
     if on.is_empty() {
         let all: Vec<Family> = families.into_iter().collect();
         on.extend(all.choose(&mut rng));
@@ -208,9 +203,6 @@ fn swarm(optional: &[FaultKind], seed: u64) -> BTreeSet<FaultKind> {
         let mut kept: Vec<FaultKind> = own.iter().copied().filter(|_| rng.random()).collect();
         if kept.is_empty() {
             kept.extend(own.choose(&mut rng));
-        }
-        if is_default && family == Family::Partition {
-            kept.extend(own.iter().filter(|fault| **fault == Isolate::KIND));
         }
         left.extend(kept);
     }
@@ -260,13 +252,6 @@ mod tests {
         assert_eq!(off.len(), EVERY.len(), "every family is off at some time");
         assert!(always.is_empty(), "no fault is in every run: {always:?}");
         assert_eq!(ever, "all".parse::<FaultSet>().expect("a set").faults().collect());
-    }
-
-    #[test]
-    fn the_default_is_never_without_the_isolation_of_leaders() {
-        for seed in 0..200 {
-            assert!(left("default", seed).contains(&Isolate::KIND), "{seed}");
-        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod leases;
 mod logs;
 mod members;
 mod reads;
+mod requests;
 mod snapshots;
 
 use super::history::Object;
@@ -180,7 +181,7 @@ recipes! {
         ["duplicate-votes-counted" 1];
     "lagging-candidate" text_3, elections::lagging_candidate,
         "a server that missed writes stands for election",
-        ["no-log-check" 1];
+        ["no-log-check" 1, "follower-local-read" 2];
     "split-of-four" four, elections::split_of_four,
         "four servers split in two halves",
         ["quorum-off-by-one" 1];
@@ -205,7 +206,7 @@ recipes! {
          "readindex-term-race" 25];
     "killed-leaders" register_3, reads::killed_leaders,
         "leaders are killed while clients read",
-        ["readindex-without-noop" 2];
+        ["readindex-without-noop" 2, "condition-checked-early" 1];
     "figure-8-rotation" text_5, super::scenarios::persistence::figure_8_unreliable,
         "leaders are cut off in rotation while messages overtake each other",
         ["commit-prior-term" 14];
@@ -214,7 +215,8 @@ recipes! {
         ["heartbeat-skips-prevlog" 1, "stale-tail-kept" 1, "commit-beyond-last-new" 1,
          "optimistic-match" 1, "reply-by-index-only" 1, "apply-before-commit" 1,
          "leader-remembered" 1, "panic-on-conflict" 1, "elected-without-votes" 1,
-         "followers-skip-apply" 1];
+         "followers-skip-apply" 1, "tail-acknowledged" 1, "log-applied-on-restart" 2,
+         "forward-sent-again" 2];
     "late-appends" text_3, logs::late_appends,
         "one direction is held while others go on",
         ["truncate-on-stale-append" 1];
@@ -247,7 +249,7 @@ recipes! {
         ["lease-no-margin" 2];
     "leases-and-transfers" leases::leased, leases::transfers,
         "leadership is handed over, and the old leader cut off",
-        ["lease-kept-on-transfer" 1];
+        ["lease-kept-on-transfer" 1, "successor-unchecked" 1];
     "retries" text_3, logs::retries,
         "answers are lost and requests are sent again",
         ["no-dedup" 1];
@@ -257,7 +259,8 @@ recipes! {
          "term-regress-on-snapshot" 2];
     "lagging-follower" compacting_registers, snapshots::lagging_follower,
         "a follower lags behind a snapshot, over a network that loses and reorders",
-        ["purged-prevlog-conflict" 1, "install-without-reset" 15, "partial-snapshot-installed" 1];
+        ["purged-prevlog-conflict" 1, "install-without-reset" 15, "partial-snapshot-installed" 1,
+         "sessions-not-installed" 2];
     "late-snapshots" compacting_whole, snapshots::lagging_follower,
         "the same, with snapshots that arrive in one piece, twice and late",
         ["older-snapshot-installed" 5];
@@ -267,8 +270,14 @@ recipes! {
     "expiring-keys" register_3, logs::expiring_keys,
         "keys expire while wall clocks differ",
         ["nondeterministic-apply" 1];
+    "restarted-followers" text_3, requests::restarted_followers,
+        "followers restart while what they forwarded is on its way",
+        ["boots-not-counted" 31];
+    "transactions" register_3, requests::transactions,
+        "transactions on the same keys, while leaders are cut off",
+        ["transaction-answered-early" 2];
     "changing-members" members::spares, members::changing,
         "servers are added and removed while the cluster is divided",
         ["early-membership-change" 5, "uncommitted-config-ignored" 1, "learner-counted" 1,
-         "joint-left-early" 1];
+         "joint-left-early" 1, "joiner-counted" 8];
 }
