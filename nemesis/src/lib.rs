@@ -18,6 +18,7 @@ pub mod disk;
 pub mod doctor;
 pub mod evidence;
 pub mod fault;
+mod hunt;
 pub mod lab;
 pub mod names;
 pub mod nemesis;
@@ -41,6 +42,7 @@ pub use disk::Disk;
 pub use evidence::Shows;
 pub use fault::set::{FAULT_SETS, FaultSet};
 pub use fault::{FAULTS, Fault, FaultKind, Target};
+pub use hunt::Ground;
 pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
 pub use lab::process::{NodeProcess, Program};
 pub use lab::{Lab, Network, Policy, Ports, Switch, Tier};
@@ -48,6 +50,4 @@ pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{
-    Ground, PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError,
-};
+pub use schedule::{PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError};

@@ -20,7 +20,7 @@ mod lines;
 mod options;
 mod packed;
 mod reading;
-mod stores;
+pub(crate) mod stores;
 mod tuples;
 mod vocabulary;
 

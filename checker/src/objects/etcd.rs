@@ -10,6 +10,7 @@
 
 use std::cmp::Ordering;
 
+use crate::formats::stores::etcd::{DEFRAGMENT, DELETE, GRANT, PARTIAL, PUT, RANGE, REVOKE, TXN};
 use crate::value::Value;
 
 /// What the store holds.
@@ -30,18 +31,6 @@ struct Key {
     /// 0 if it has none.
     lease: i64,
 }
-
-/// The names of requests.
-pub(crate) const RANGE: &str = "range";
-pub(crate) const TXN: &str = "txn";
-pub(crate) const GRANT: &str = "lease-grant";
-pub(crate) const REVOKE: &str = "lease-revoke";
-pub(crate) const DEFRAGMENT: &str = "defragment";
-/// The names of what transactions do besides reading ranges.
-pub(crate) const PUT: &str = "put";
-pub(crate) const DELETE: &str = "delete";
-/// An answer of which only the revision is known.
-pub(crate) const PARTIAL: &str = "partial";
 
 /// The revision of a store to which nothing was done.
 pub(super) const FIRST_REVISION: i64 = 1;

@@ -7,11 +7,11 @@
 //! a lock by its process, is put where the model looks for it.
 
 mod bank;
-pub(crate) mod etcd;
+mod etcd;
 mod kind;
 mod lease;
 mod prepare;
-pub(crate) mod stream;
+mod stream;
 mod thing;
 mod words;
 

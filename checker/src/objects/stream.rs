@@ -8,6 +8,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::formats::stores::s2::{APPEND, CHECK_TAIL, READ};
 use crate::value::Value;
 
 /// What there is to say of a stream.
@@ -18,11 +19,6 @@ pub(super) struct Stream {
     /// Null until one was set.
     token: Value,
 }
-
-/// The names of requests.
-pub(crate) const APPEND: &str = "append";
-pub(crate) const READ: &str = "read-stream";
-pub(crate) const CHECK_TAIL: &str = "check-tail";
 
 /// An append as its request has it: the hashes of its records, the token that it sets, and the token and the
 /// tail that the stream must have.

@@ -10,7 +10,6 @@
 mod check;
 mod draw;
 mod error;
-mod hunt;
 mod script;
 
 use std::time::Duration;
@@ -19,7 +18,6 @@ use crate::fault::{Fault, Target};
 use crate::record::Family;
 
 pub use error::ScheduleError;
-pub use hunt::Ground;
 pub use script::{PlannedCommand, Script, ScriptError};
 
 /// The plan of one run's faults.

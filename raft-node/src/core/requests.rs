@@ -331,11 +331,9 @@ impl Core {
         });
     }
 
-    /// Has writes that were forwarded wait for the next leader, whatever came of them: a planted bug.
+    /// Has what is to be forwarded again wait for the next leader, whatever came of it. Without a planted
+    /// bug there is nothing.
     fn forward_again(&mut self) {
-        if !self.mutations.has(Mutation::ForwardSentAgain) {
-            return;
-        }
         let (arrived, due) = (self.now, self.now + self.config.leader_wait);
         let Requests { waiting, active, .. } = &mut self.requests;
         active.retain(|request, forwarded| {

@@ -22,8 +22,19 @@ use super::super::reading::{Reading, Severity};
 use super::read_lines;
 use crate::event::{EventKind, ProcessId};
 use crate::history::History;
-use crate::objects::etcd::{DEFRAGMENT, DELETE, GRANT, PARTIAL, PUT, RANGE, REVOKE, TXN};
 use crate::value::Value;
+
+/// The names of requests.
+pub(crate) const RANGE: &str = "range";
+pub(crate) const TXN: &str = "txn";
+pub(crate) const GRANT: &str = "lease-grant";
+pub(crate) const REVOKE: &str = "lease-revoke";
+pub(crate) const DEFRAGMENT: &str = "defragment";
+/// The names of what transactions do besides reading ranges.
+pub(crate) const PUT: &str = "put";
+pub(crate) const DELETE: &str = "delete";
+/// An answer of which only the revision is known.
+pub(crate) const PARTIAL: &str = "partial";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]

@@ -1,7 +1,7 @@
 //! Histories in the words of one store, a line of JSON at a time: requests and answers that no other store has.
 
-pub(super) mod etcd;
-pub(super) mod s2;
+pub(crate) mod etcd;
+pub(crate) mod s2;
 #[cfg(test)]
 mod tests;
 

@@ -19,8 +19,12 @@ use super::super::reading::Reading;
 use super::read_lines;
 use crate::event::{EventKind, ProcessId};
 use crate::history::History;
-use crate::objects::stream::{APPEND, CHECK_TAIL, READ};
 use crate::value::Value;
+
+/// The names of requests.
+pub(crate) const APPEND: &str = "append";
+pub(crate) const READ: &str = "read-stream";
+pub(crate) const CHECK_TAIL: &str = "check-tail";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

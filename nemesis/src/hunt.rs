@@ -20,12 +20,12 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use self::scenes::{EACH, SCENES, STORM, Scene, Step};
-use super::{PlannedFault, ReadOnlyPhase, Schedule, Script};
 use crate::fault::clock::ClockRate;
 use crate::fault::set::FaultSet;
 use crate::fault::{FaultKind, Target};
 use crate::random::stream;
 use crate::recipes::{self, RECIPES};
+use crate::schedule::{PlannedFault, ReadOnlyPhase, Schedule, Script};
 
 /// The name of the fault set that is hunted with.
 const NAME: &str = "default";
