@@ -2,9 +2,12 @@
 //! nothing of the honest store.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -92,6 +95,8 @@ fn a_cluster_that_stops_for_good_is_found_within_its_limit_and_says_what_nodes_w
     for part in ["were up", "the limit is 3.0 s", "n1 ", "n2 ", "n3 ", " in term "] {
         assert!(sentence.contains(part), "{part}: {sentence}");
     }
+    let stacks = fs::read_to_string(run.folder().join("nodes/n1/stacks.txt")).expect("stacks");
+    assert!(stacks.contains("  comm: "), "{stacks}");
 }
 
 #[test]
@@ -175,4 +180,35 @@ fn a_line_that_its_description_calls_an_alarm_is_found_with_time_and_fault() {
     let sentence = finding["sentence"].as_str().expect("a sentence");
     assert!(sentence.contains("in force: isolate n3"), "{sentence}");
     assert_eq!(run.record()["verdict"], "valid", "the run goes on: {}", run.said());
+}
+
+#[test]
+fn a_run_that_holds_keeps_its_nodes_and_says_how_they_are_reached_until_it_is_interrupted() {
+    let place = tempfile::tempdir().expect("a folder");
+    let out = place.path().to_str().expect("a plain path");
+    let words = "run --nemesis none --time 60s --seed 1 --limit open-files<2 --on-finding hold";
+    let mut run = Command::new(PARTITA)
+        .args(words.split(' '))
+        .args(["--out", out])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("partita starts");
+    let said = BufReader::new(run.stderr.take().expect("piped"));
+    let mut lines = said.lines().map_while(Result::ok).fuse();
+    let held = lines.by_ref().find(|line| line.contains("held as it is until Ctrl-C"));
+    assert!(held.is_some(), "it holds");
+    let reached: Vec<String> = lines.by_ref().take(3).collect();
+    for (node, line) in ["n1", "n2", "n3"].iter().zip(&reached) {
+        assert!(line.contains(&format!("{node} (")) && line.contains("gdb -p "), "{line}");
+    }
+    let pid = Pid::from_raw(i32::try_from(run.id()).expect("a process id"));
+    assert!(run.try_wait().expect("asked").is_none(), "it still holds");
+    kill(pid, Signal::SIGINT).expect("signalled");
+    lines.for_each(drop);
+    assert_eq!(run.wait().expect("ended").code(), Some(1));
+    let events = fs::read_to_string(place.path().join("latest/events.jsonl")).expect("events");
+    let place_of = |kind: &str| events.find(&format!("\"type\":\"{kind}\"")).expect("told");
+    assert!(place_of("holding") < place_of("stopping"), "{events}");
 }

@@ -30,6 +30,7 @@ pub mod reach;
 pub mod recorder;
 pub mod recovery;
 pub mod replicas;
+pub mod stacks;
 mod stage;
 pub mod stalls;
 pub mod stamps;

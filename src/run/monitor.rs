@@ -27,6 +27,7 @@ use super::node_lines::NodeLines;
 use super::poller::Poller;
 use super::recorder::Recorder;
 use super::recovery::{Bond, NodeNow, Now, RecoveryWatch};
+use super::stacks;
 use super::stalls::StallLog;
 use crate::targets::LogForms;
 
@@ -269,6 +270,7 @@ impl State {
             stood_still,
         };
         if let Some(found) = self.recovery.look(&now) {
+            stacks::keep(self.watched.cluster.nodes(), &self.watched.folder);
             self.watched.findings.report(found);
         }
         let answers = Answers {

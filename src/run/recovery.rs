@@ -149,7 +149,7 @@ impl RecoveryWatch {
             return None;
         }
         self.told = true;
-        Some(finding(now, began, self.last, self.limit))
+        Some(finding(now, began, self.last.0, self.limit))
     }
 
     /// Notes a time without an answer that is over and of which nothing was said.
@@ -179,6 +179,10 @@ impl RecoveryWatch {
 fn state(now: &Now) -> Result<State, &'static str> {
     if let Some(excuse) = now.excused {
         return Err(excuse);
+    }
+    if now.answered == 0 {
+        // A description that is wrong looks the same.
+        return Err("no update was ever answered");
     }
     let count = now.nodes.len();
     let fit: Vec<usize> = (0..count).filter(|&place| is_fit(&now.nodes[place])).collect();
@@ -215,7 +219,7 @@ fn largest(fit: &[usize], now: &Now) -> Option<Vec<usize>> {
     sets.filter(works).max_by_key(Vec::len)
 }
 
-fn finding(now: &Now, began: &Began, last: (Nanoseconds, u64), limit: u64) -> Finding {
+fn finding(now: &Now, began: &Began, last: Nanoseconds, limit: u64) -> Finding {
     let names = |places: &[usize]| {
         let names: Vec<&str> = places.iter().map(|&it| now.nodes[it].name.as_str()).collect();
         names.join(", ")
@@ -228,18 +232,15 @@ fn finding(now: &Now, began: &Began, last: (Nanoseconds, u64), limit: u64) -> Fi
         others => format!(" ({} was not needed)", names(others)),
     };
     let says: Vec<&str> = now.nodes.iter().map(|node| node.says.as_str()).collect();
-    let last = match last {
-        (_, 0) => "no update was ever answered".to_owned(),
-        (at, _) => format!("the last one was answered at {:.1} s", at.as_seconds()),
-    };
     let sentence = format!(
         "no update was answered for {:.1} s, from {:.1} s on, although {} were up and linked with each \
-         other and with clients{others}; the limit is {:.1} s; {last}, and {} were sent since in vain. \
+         other and with clients{others}; the limit is {:.1} s; the last one was answered at {:.1} s, and {} were sent since in vain. \
          What nodes said of themselves: {}",
         Nanoseconds(now.at.0 - began.at.0).as_seconds(),
         began.at.as_seconds(),
         names(majority),
         Nanoseconds(limit).as_seconds(),
+        last.as_seconds(),
         now.sent - began.sent,
         says.join(", ")
     );
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_a_fault_explains_is_no_finding_and_is_said() {
-        let changes: [(&str, Change<'_>); 9] = [
+        let changes: [(&str, Change<'_>); 10] = [
             ("no majority", &|_, now| {
                 now.nodes[0].process = None;
                 now.nodes[1].process = None;
@@ -346,6 +347,7 @@ mod tests {
                 now.nodes[0].process = Some(if second % 4 < 2 { 1 } else { 2 });
             }),
             ("starved", &|second, now| now.stood_still = second * 500_000_000),
+            ("ever answered", &|_, now| now.answered = 0),
             ("too little", &|_, now| now.sent = 7),
         ];
         for (why, change) in changes {

@@ -138,10 +138,11 @@ impl Stage<'_> {
         if interruption.is_some() {
             return interruption;
         }
-        // Where nothing was answered yet, clients go on until it can be said what that means.
+        // Where nothing is answered any more, clients go on until it can be said what that means.
         let limit = self.recovery_limit() + AFTER_LIMIT;
         let stood_still = self.stalls.total();
-        while self.updates_answered() == before
+        while before > 0
+            && self.updates_answered() == before
             && !self.watch.findings.has(FindingKind::NoRecovery)
             && healed.elapsed() < limit + (self.stalls.total() - stood_still)
         {

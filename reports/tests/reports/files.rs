@@ -121,6 +121,7 @@ fn a_crash_is_a_failure_in_every_report_although_the_history_is_unknown() {
     let sentence = "after 3.1 s n2 ended on its own (exit status: 101): the log has a hole";
     let crash = partita_reports::Finding {
         node: Some("n2".to_owned()),
+        at_ns: Some(partita_checker::Nanoseconds(3_100_000_000)),
         ..partita_reports::Finding::new(FindingKind::Crash, "panic at src/log.rs:31", sentence)
     };
     fixture.record.findings = vec![crash];
@@ -135,5 +136,6 @@ fn a_crash_is_a_failure_in_every_report_although_the_history_is_unknown() {
     let page = html(&run);
     assert!(page.contains("Crash: panic at src/log.rs:31"), "a headline");
     assert!(page.contains("✕"), "the mark of a finding");
+    assert!(page.contains("crash: panic at src/log.rs:31 at 3.1 s"), "its place in the charts");
     assert_eq!(fixture.record.exit().code(), 1);
 }
