@@ -40,9 +40,9 @@ const SHARE_OF_RECIPES: f64 = 0.1;
 /// The share of rounds in which clients only read for a while.
 const SHARE_OF_READING: f64 = 0.3;
 /// What a run's shares of storms can be.
-const SHARES_OF_STORMS: [f64; 3] = [0.15, 0.3, 0.6];
+const SHARES_OF_STORMS: [f64; 3] = [0.1, 0.2, 0.4];
 /// What a run's breaths between rounds can be, in milliseconds: most runs are dense.
-const BREATHS_MS: [(u64, u64); 3] = [(50, 500), (100, 900), (800, 2_000)];
+const BREATHS_MS: [(u64, u64); 4] = [(50, 300), (50, 300), (100, 700), (800, 2_000)];
 /// How much slower a clock may be of what clocks may run apart: others have rates, too.
 const SHARE_OF_DRIFT: f64 = 0.8;
 

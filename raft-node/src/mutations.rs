@@ -362,7 +362,8 @@ mod tests {
         partial-snapshot-installed snapshot-not-synced early-membership-change \
         uncommitted-config-ignored learner-counted joint-left-early torn-tail-accepted \
         corruption-truncates-then-votes directory-not-synced leader-remembered panic-on-conflict \
-        applied-kept followers-skip-apply elected-without-votes transaction-answered-early \
+        applied-kept followers-skip-apply elected-without-votes \
+        transaction-answered-early \
         condition-checked-early tail-acknowledged log-applied-on-restart successor-unchecked \
         forward-sent-again follower-local-read joiner-counted sessions-not-installed \
         boots-not-counted";

@@ -6,6 +6,7 @@
 
 mod log;
 mod upkeep;
+mod variation;
 mod words;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use toml::Spanned;
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::upkeep::RestartPolicy;
+pub use self::variation::Variation;
+use self::variation::WrittenVariation;
 use self::words::{Names as Words, expand};
 
 use crate::unknown_name::{TOML_FILE, UnknownName};
@@ -64,40 +67,6 @@ pub struct Target {
     pub limits: Vec<Limit>,
     /// In what a default run may vary its nodes: for each name the choices, of which one is drawn.
     pub variations: BTreeMap<String, Vec<Variation>>,
-}
-
-/// One way to start the nodes, of several that are as good.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Variation {
-    /// Words that every node's command is given at its end.
-    pub arguments: Vec<String>,
-    /// How far the nodes' clocks may then run apart, as a share of their rate: 0.5 if one may be half as
-    /// fast again as another. None if that is not said.
-    pub clock_drift: Option<f64>,
-}
-
-/// A [`Variation`] as it is written.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a list of words, or { arguments = [...], clock-drift = 0.1 }"
-)]
-enum WrittenVariation {
-    Words(Vec<String>),
-    #[serde(rename_all = "kebab-case")]
-    Table {
-        arguments: Vec<String>,
-        clock_drift: Option<f64>,
-    },
-}
-
-impl From<WrittenVariation> for Variation {
-    fn from(written: WrittenVariation) -> Self {
-        match written {
-            WrittenVariation::Words(arguments) => Self { arguments, clock_drift: None },
-            WrittenVariation::Table { arguments, clock_drift } => Self { arguments, clock_drift },
-        }
-    }
 }
 
 /// A description as it is written. The tables of its protocol are the protocol's to read.

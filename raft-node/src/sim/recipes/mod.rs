@@ -215,8 +215,8 @@ recipes! {
         ["heartbeat-skips-prevlog" 1, "stale-tail-kept" 1, "commit-beyond-last-new" 1,
          "optimistic-match" 1, "reply-by-index-only" 1, "apply-before-commit" 1,
          "leader-remembered" 1, "panic-on-conflict" 1, "elected-without-votes" 1,
-         "followers-skip-apply" 1, "tail-acknowledged" 1, "log-applied-on-restart" 2,
-         "forward-sent-again" 2];
+         "followers-skip-apply" 1,
+         "tail-acknowledged" 1, "log-applied-on-restart" 2, "forward-sent-again" 2];
     "late-appends" text_3, logs::late_appends,
         "one direction is held while others go on",
         ["truncate-on-stale-append" 1];
