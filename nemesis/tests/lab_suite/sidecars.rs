@@ -138,7 +138,7 @@ fn unsynced() {
     assert!(eventually(|| (ground.ticks() >= 5).then_some(())).is_some());
     assert_eq!(fs::read_to_string(data.join("f")).expect("written"), "text\n");
     block_on(ground.node().cut_power()).expect("dies");
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let mut rng = rand::rngs::ChaCha8Rng::seed_from_u64(1);
     let watched = ground.node().disk().expect("watched");
     let loss = watched.lose_power(NameModel::Posix, Tear::Nothing, &mut rng).expect("known");
     assert!(loss.names == 1 && !data.join("f").exists(), "{loss:?}");

@@ -109,12 +109,8 @@ impl MembersForm {
     /// The row about `member` in what a node answered.
     fn row<'a>(&self, rows: &'a [Json], member: &Member) -> Option<&'a Json> {
         let expected = self.member.is.get_ref().fill(&bindings(member));
-        let is_it = |row: &&Json| match self.member.path.find(row) {
-            Some(Json::String(text)) => *text == expected,
-            Some(other) => other.to_string() == expected,
-            None => false,
-        };
-        rows.iter().find(is_it)
+        let text = |row: &Json| Answer::of_document(row).text(&self.member.path);
+        rows.iter().find(|row| text(row).as_ref() == Some(&expected))
     }
 
     /// The store's own name of `member`, as a node answered.
