@@ -332,8 +332,8 @@ fn simulated_runs_are_told_as_json_too() {
 fn a_fault_that_the_target_has_no_words_for_is_refused_with_what_is_missing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
-    let plain = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 6379\n\
-                 peer-port = 7000\ncommand = [\"/bin/false\"]\n";
+    let plain = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nports = { client = 6379 }\n\
+                 command = [\"/bin/false\"]\n";
     let table = "[membership]\nadd = [\"ADD\", \"{id}\"]\nmembers = [\"MEMBERS\"]\n";
     let schedule = "faults = [{ at = \"1s\", for = \"2s\", fault = \"replace-node\" }]\n";
     for (name, text) in

@@ -16,7 +16,7 @@ use needs::Need;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nobody::Nobody;
-use partita_nemesis::lab::{Link, Ports};
+use partita_nemesis::lab::Link;
 use partita_nemesis::{Cluster, Lab, Network, Program};
 use partita_workloads::client::{BoxStream, Dial, Endpoint, Protocol, Status, Tables, resp};
 use serde_json::Value;
@@ -26,7 +26,7 @@ use tokio::net::{TcpSocket, TcpStream};
 const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
 /// Longer than anything should take.
 const LIMIT: Duration = Duration::from_secs(30);
-const PORTS: Ports = Ports { clients: 6379, peers: 7000 };
+const PORTS: [u16; 2] = [6379, 7000];
 
 /// The protocol of the nodes.
 fn protocol() -> Arc<dyn Protocol> {
@@ -42,8 +42,9 @@ struct Ground {
 impl Ground {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let lab = Lab::on_loopback(&["n1", "n2", "n3"], PORTS, true, 1).expect("a lab");
-        let Ports { clients, peers } = lab.ports(PORTS);
+        let lab = Lab::on_loopback(&["n1", "n2", "n3"], &PORTS, true, 1).expect("a lab");
+        let ports = lab.ports(&PORTS);
+        let (clients, peers) = (ports[0], ports[1]);
         let mut others = Vec::new();
         for (id, host) in (1..).zip(lab.nodes()) {
             others.push(format!("--peer={id}={}:{peers}", host.advertised()));
@@ -90,7 +91,7 @@ impl Ground {
                 Ok(Box::new(socket.connect(to.address).await?) as BoxStream)
             })
         });
-        let address = SocketAddr::from((host.advertised(), lab.ports(PORTS).clients));
+        let address = SocketAddr::from((host.advertised(), lab.ports(&PORTS)[0]));
         let endpoint = Endpoint { node: node.into(), address };
         let admin = protocol().admin(&endpoint, &dial).expect("RESP has commands");
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -100,7 +101,7 @@ impl Ground {
     /// What a node says of itself, past all relays.
     async fn status(&self, node: &str) -> Option<Status> {
         let address = self.cluster.lab().host(node).expect("a node").address();
-        let address = SocketAddr::from((address, self.cluster.lab().ports(PORTS).clients));
+        let address = SocketAddr::from((address, self.cluster.lab().ports(&PORTS)[0]));
         let dial: Dial = Arc::new(|to: Endpoint| {
             Box::pin(
                 async move { Ok(Box::new(TcpStream::connect(to.address).await?) as BoxStream) },
@@ -244,7 +245,7 @@ async fn a_node_that_is_down_refuses_through_its_relay_and_is_reached_when_it_is
     assert!(ground.say("n3", &["PING"]).await.is_some());
     node.kill().await.expect("dies");
     let lab = ground.cluster.lab();
-    let relay = SocketAddr::from((lab.nodes()[2].advertised(), lab.ports(PORTS).clients));
+    let relay = SocketAddr::from((lab.nodes()[2].advertised(), lab.ports(&PORTS)[0]));
     let begun = Instant::now();
     loop {
         let dialled = tokio::net::TcpStream::connect(relay).await;

@@ -248,8 +248,8 @@ fn a_node_that_never_starts_is_the_harness_failing() {
     let target = out.path().join("broken.toml");
     fs::write(
         &target,
-        "name = \"broken\"\nabout = \"exits at once\"\nprotocol = \"resp\"\nclient-port = 6379\n\
-         peer-port = 7000\ncommand = [\"/bin/sh\", \"-c\", \"echo no such disk >&2; exit 7\"]\n",
+        "name = \"broken\"\nabout = \"exits at once\"\nprotocol = \"resp\"\nports = { client = 6379 }\n\
+         command = [\"/bin/sh\", \"-c\", \"echo no such disk >&2; exit 7\"]\n",
     )
     .expect("written");
     let run = Run::new(&["--target", target.to_str().expect("a plain path"), "--time", "3s"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::{ClockError, NodeClock};
 use crate::disk::{Disk, DiskError};
 use crate::lab::Lab;
-use crate::lab::process::{NodeProcess, Program};
+use crate::lab::process::{NodeProcess, Program, Sidecar};
 
 /// A lab with a program for every node. Dropping it kills the nodes and ends the switch.
 #[derive(Debug)]
@@ -24,6 +24,22 @@ impl Cluster {
         let processes = nodes.iter().map(|host| NodeProcess::new(host, program(host))).collect();
         let names = nodes.iter().map(|host| host.name().to_owned()).collect();
         Cluster { processes, names, lab }
+    }
+
+    /// Gives every node the sidecars that `sidecars` says for it, from its next start on.
+    pub fn add_sidecars(&mut self, sidecars: impl Fn(&crate::lab::Host) -> Vec<Sidecar>) {
+        for (process, host) in self.processes.iter_mut().zip(self.lab.nodes()) {
+            for sidecar in sidecars(host) {
+                process.add_sidecar(host, sidecar);
+            }
+        }
+    }
+
+    /// Has every node asked to end by the command that `command` says for it, in place of SIGTERM.
+    pub fn stop_by(&mut self, command: impl Fn(&crate::lab::Host) -> Program) {
+        for (process, host) in self.processes.iter_mut().zip(self.lab.nodes()) {
+            process.stop_by(host, command(host));
+        }
     }
 
     /// Gives every node clocks of its own, for clock faults. Call it before any node is started.

@@ -44,8 +44,8 @@ pub use fault::set::{FAULT_SETS, FaultSet};
 pub use fault::{FAULTS, Fault, FaultKind, Target};
 pub use hunt::Ground;
 pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
-pub use lab::process::{NodeProcess, Program};
-pub use lab::{Lab, Network, Policy, Ports, Switch, Tier};
+pub use lab::process::{HostProcess, NodeProcess, Program, Sidecar};
+pub use lab::{Lab, Network, Policy, Switch, Tier};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;

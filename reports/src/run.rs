@@ -121,6 +121,9 @@ pub struct NodeRecord {
     /// How often it ended on its own and was started again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restarts: u32,
+    /// What its program says of its version, if the target's description asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]

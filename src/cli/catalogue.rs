@@ -177,8 +177,8 @@ pub fn sections(kind: Kind) -> Vec<Section> {
 fn targets() -> Vec<Entry> {
     let entry = |target: Target| {
         Entry::new(&target.name, &target.about)
-            .detail("command", target.command.join(" "))
-            .detail("each node", target.each_node.join(" "))
+            .detail("command", target.command.written())
+            .detail("each node", target.each_node.written())
             .detail("try it", format!("partita run --target {}", target.name))
     };
     Target::built_in().into_iter().map(entry).collect()

@@ -10,6 +10,7 @@ use super::cluster_setup;
 use super::phases::Phases;
 use super::replicas::{self, Compared};
 use super::stage::{Ended, Stage};
+use crate::targets::FinalReads;
 
 /// How long the nodes may take to agree after clients have stopped.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
@@ -40,7 +41,11 @@ impl Stage<'_> {
             let generator = self.load.generator.lock();
             generator.unwrap_or_else(std::sync::PoisonError::into_inner).closing()
         };
-        self.events.remark(format!("{} final operations through every node", closing.len()));
+        let through = match self.plan.target.final_reads {
+            FinalReads::EveryNode => "every node",
+            FinalReads::AnyNode => "any node",
+        };
+        self.events.remark(format!("{} final operations through {through}", closing.len()));
         ended.remarks = closing::perform_all(&self.load, closing).await;
         ended
     }

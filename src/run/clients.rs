@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, debug, trace};
 
+use super::poller::Poller;
 use super::recorder::Recorder;
+use crate::targets::{FinalReads, TalkTo};
 
 /// What all clients share.
 pub struct Load {
@@ -34,8 +36,14 @@ pub struct Load {
     pub began: Instant,
     /// Where events go.
     pub recorder: Arc<Recorder>,
-    /// The nodes; client `i` is bound to node `i` modulo their number.
+    /// The nodes; client `i` is bound to node `i` modulo their number, unless it follows the leader.
     pub endpoints: Vec<Endpoint>,
+    /// Which node clients talk to.
+    pub talk_to: TalkTo,
+    /// Which nodes the final operations go through.
+    pub final_reads: FinalReads,
+    /// Knows who leads.
+    pub poller: Poller,
     /// What makes clients.
     pub protocol: Arc<dyn Protocol>,
     /// Connects from the clients' host.
@@ -59,6 +67,12 @@ impl Load {
         let only_reads = self.read_only.iter().any(|phase| phase.is_on(at_ms));
         let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
         if only_reads { generator.next_read() } else { Some(generator.next_invocation()) }
+    }
+
+    /// The node that leads, as far as is known.
+    pub fn leader(&self) -> Option<&Endpoint> {
+        let leader = self.poller.leader()?;
+        self.endpoints.iter().find(|endpoint| *endpoint.node == *leader)
     }
 
     fn completed(&self, invocation: &Invocation, completion: &Completion) {
@@ -152,7 +166,7 @@ pub fn start(load: &Arc<Load>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
 }
 
 async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool>) {
-    let endpoint = load.endpoints[number as usize % load.endpoints.len()].clone();
+    let mut endpoint = load.endpoints[number as usize % load.endpoints.len()].clone();
     let mut client = load.protocol.client(&endpoint, &load.dial, load.options);
     let mut processes = Processes::of(number, load.all_processes);
     let mut pacing = Pacing::new(&load, number);
@@ -162,6 +176,15 @@ async fn run_client(load: Arc<Load>, number: u32, mut stop: watch::Receiver<bool
             _ = stop.changed() => break,
         }
         let Some(invocation) = load.next_invocation() else { continue };
+        if load.talk_to == TalkTo::Leader
+            && let Some(leader) = load.leader().filter(|leader| **leader != endpoint)
+        {
+            // What came after the last reply.
+            distrust(&load.recorder, client.as_mut(), &endpoint);
+            endpoint = leader.clone();
+            client = load.protocol.client(&endpoint, &load.dial, load.options);
+            debug!(node = %endpoint.node, "follows the leader");
+        }
         let completion =
             perform(&load.recorder, client.as_mut(), &endpoint, &mut processes, &invocation).await;
         load.completed(&invocation, &completion);

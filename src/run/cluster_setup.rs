@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
-use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Ports, Program, Schedule, Tier};
+use partita_nemesis::units::written;
+use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Schedule, Tier};
 use partita_workloads::client::{BoxStream, Dial, Endpoint, Member};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -19,8 +19,9 @@ use super::folder::RunFolder;
 use super::last_words::{self, describe_end};
 use super::plan::Plan;
 use super::poller::{InsideNode, Poller};
+use super::preparation::Grounds;
 use crate::exit::{Failure, OrFail};
-use crate::targets::{Launch, NodeAddress};
+use crate::targets::{Ports, When};
 
 /// How long the nodes may take to come up and agree on a leader.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -32,38 +33,36 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(3);
 /// How long a node may take to end after SIGTERM before it is killed.
 const STOP_LIMIT: Duration = Duration::from_millis(300);
 
-/// Builds the lab and starts every node.
+/// Builds the lab, prepares the nodes' hosts and starts every node; what the nodes' programs say of
+/// their versions, in order.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the lab cannot be built or a program cannot be run.
-pub fn build(
+/// [`Failure`] if the lab cannot be built, a program cannot be run, or a step of the preparation fails.
+pub async fn build(
     plan: &Plan,
     schedule: &Schedule,
     folder: &RunFolder,
-) -> Result<Arc<Cluster>, Failure> {
+) -> Result<(Arc<Cluster>, Vec<Option<String>>), Failure> {
+    let wanted = plan.target.ports.numbers();
     let relays = plan.lab == Tier::Proxies;
     let lab = match plan.lab {
         Tier::Namespaces => Lab::build_with_seed(&plan.names(), plan.spec.seed),
         Tier::Proxies | Tier::Signals => {
-            Lab::on_loopback(&plan.names(), plan.target.ports(), relays, plan.spec.seed)
+            Lab::on_loopback(&plan.names(), &wanted, relays, plan.spec.seed)
         }
     };
     let lab = lab.or_harness(|| "the lab".to_owned())?;
-    let ports = lab.ports(plan.target.ports());
-    let partita = std::env::current_exe().or_harness(|| "finding this program".to_owned())?;
-    let address = |host: &Host| NodeAddress {
-        name: host.name().to_owned(),
-        ip: host.address(),
-        advertised: host.advertised(),
-    };
-    let addresses: Vec<NodeAddress> = lab.nodes().iter().map(address).collect();
-    for NodeAddress { name, .. } in &addresses {
-        let data = folder.node(name).join("data");
-        std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
+    let ports = plan.target.ports.with_numbers(&lab.ports(&wanted));
+    let grounds = Grounds::new(plan, folder, &lab, ports)?;
+    grounds.write_files()?;
+    let versions = grounds.versions(lab.nodes()).await;
+    grounds.prepare(lab.nodes(), When::BeforeStart).await?;
+    let mut cluster = Cluster::new(lab, |host| grounds.program(host));
+    cluster.add_sidecars(|host| grounds.sidecars(host));
+    if let Some(command) = &plan.target.stop_command {
+        cluster.stop_by(|host| grounds.once(command, host, "stop"));
     }
-    let mut cluster =
-        Cluster::new(lab, |host| program(plan, folder, &partita, (&addresses, ports), host));
     // Both make some calls of the nodes slower: only where such a fault is planned.
     if schedule.has_any(Family::Clock) {
         cluster.give_clocks().or_harness(|| "clock faults".to_owned())?;
@@ -76,39 +75,8 @@ pub fn build(
     for node in cluster.nodes() {
         node.start().or_harness(|| "starting the nodes".to_owned())?;
     }
-    Ok(Arc::new(cluster))
-}
-
-fn program(
-    plan: &Plan,
-    folder: &RunFolder,
-    partita: &Path,
-    (addresses, ports): (&[NodeAddress], Ports),
-    host: &Host,
-) -> Program {
-    let home = folder.node(host.name());
-    let index = addresses.iter().position(|node| node.name == host.name());
-    let launch = Launch {
-        partita,
-        nodes: addresses,
-        ports,
-        data: &home.join("data"),
-        seed: plan.spec.seed,
-        mutations: &plan.spec.mutations,
-        arguments: &plan.spec.node_arguments,
-    };
-    let mut words = plan
-        .target
-        .command_line(index.expect("a lab has the hosts it was asked for"), &launch)
-        .into_iter();
-    Program {
-        path: words.next().unwrap_or_default().into(),
-        arguments: words.map(Into::into).collect(),
-        environment: Vec::new(),
-        stdout: home.join("stdout.log"),
-        stderr: home.join("stderr.log"),
-        directory: home,
-    }
+    grounds.prepare(cluster.lab().nodes(), When::AfterStart).await?;
+    Ok((Arc::new(cluster), versions))
 }
 
 /// Connects from the clients' host.
@@ -138,23 +106,25 @@ fn dial(make: impl Fn() -> io::Result<TcpSocket> + Send + Sync + 'static) -> Dia
     })
 }
 
-/// The port on which nodes listen for clients.
-fn client_port(plan: &Plan, cluster: &Cluster) -> u16 {
-    cluster.lab().ports(plan.target.ports()).clients
+/// The ports on which nodes listen.
+fn ports(plan: &Plan, cluster: &Cluster) -> Ports {
+    let wanted = &plan.target.ports;
+    wanted.with_numbers(&cluster.lab().ports(&wanted.numbers()))
 }
 
 /// Where clients find the nodes.
 pub fn endpoints(plan: &Plan, cluster: &Cluster) -> Vec<Endpoint> {
+    let port = ports(plan, cluster).client();
     let endpoint = |host: &Host| Endpoint {
         node: host.name().into(),
-        address: SocketAddr::from((host.advertised(), client_port(plan, cluster))),
+        address: SocketAddr::from((host.advertised(), port)),
     };
     cluster.lab().nodes().iter().map(endpoint).collect()
 }
 
 /// The nodes as they are reached from inside their own hosts.
 pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
-    let port = client_port(plan, cluster);
+    let port = ports(plan, cluster).client();
     let inside = |(place, host): (usize, &Host)| {
         let cluster = Arc::clone(cluster);
         let dial = dial(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
@@ -178,14 +148,13 @@ pub fn poll(
 
 /// The nodes as requests to administrators name them, in order.
 pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
-    let ports = cluster.lab().ports(plan.target.ports());
+    let ports = ports(plan, cluster);
     let member = |(place, host): (usize, &Host)| Member {
         name: host.name().to_owned(),
         id: place + 1,
         address: host.address(),
         advertised: host.advertised(),
-        client_port: ports.clients,
-        peer_port: ports.peers,
+        ports: ports.by_name().clone(),
     };
     cluster.lab().nodes().iter().enumerate().map(member).collect()
 }
@@ -196,12 +165,14 @@ pub fn members(plan: &Plan, cluster: &Cluster) -> Vec<Member> {
 ///
 /// [`Failure`] if a node ends or the limit passes, with the node's last words.
 pub async fn await_ready(
+    plan: &Plan,
     cluster: &Cluster,
     folder: &RunFolder,
     poller: &Poller,
 ) -> Result<(), Failure> {
     let begun = tokio::time::Instant::now();
     let mut led_since = None;
+    let limit = plan.target.start_limit.unwrap_or(START_LIMIT);
     while !poller.is_settled() {
         led_since = led_since.or(Some(tokio::time::Instant::now())).filter(|_| poller.is_led());
         if led_since.is_some_and(|since| since.elapsed() > CATCH_UP_LIMIT) {
@@ -210,13 +181,13 @@ pub async fn await_ready(
         if let Some(ended) = first_ended(cluster, folder) {
             return Err(Failure::harness(miette::miette!("{ended}")));
         }
-        if begun.elapsed() > START_LIMIT {
+        if begun.elapsed() > limit {
             let nodes = cluster.nodes().iter().map(NodeProcess::node);
             let words: Vec<String> =
                 nodes.map(|node| format!("{node}: {}", last_words(node, folder))).collect();
             return Err(Failure::harness(miette::miette!(
-                "no leader that every node follows within {} s of the start: {}; {}",
-                START_LIMIT.as_secs(),
+                "no leader that every node follows within {} of the start: {}; {}",
+                written(limit),
                 poller.describe(),
                 words.join("; ")
             )));
@@ -226,10 +197,25 @@ pub async fn await_ready(
     Ok(())
 }
 
-/// The first node without a process, how it ended, and its last words.
+/// The first node without a process, how it ended, and its last words; or the first sidecar.
 pub fn first_ended(cluster: &Cluster, folder: &RunFolder) -> Option<String> {
-    let ended = cluster.nodes().iter().find(|node| !node.is_running())?;
-    Some(describe_end(ended.node(), ended.status(), folder))
+    match cluster.nodes().iter().find(|node| !node.is_running()) {
+        Some(ended) => Some(describe_end(ended.node(), ended.status(), folder)),
+        None => ended_sidecars(cluster, folder).into_iter().next(),
+    }
+}
+
+/// A sentence on every sidecar that has ended on its own.
+pub fn ended_sidecars(cluster: &Cluster, folder: &RunFolder) -> Vec<String> {
+    let of_node = |node: &NodeProcess| {
+        let sentence = |(name, status): (&str, _)| {
+            let (node, how) = (node.node(), last_words::status_in_words(Some(status)));
+            let path = folder.node(node).join(format!("{name}.stderr.log"));
+            format!("{name} of {node} ended on its own ({how}), see {}", path.display())
+        };
+        node.ended_sidecars().into_iter().map(sentence).collect::<Vec<_>>()
+    };
+    cluster.nodes().iter().flat_map(of_node).collect()
 }
 
 /// What a node wrote last, and where.
@@ -245,7 +231,7 @@ pub async fn shut_down(cluster: &Arc<Cluster>) {
         let cluster = Arc::clone(cluster);
         stopping.spawn(async move {
             // Fails if the node has ended already, which is what is wanted.
-            let _ = cluster.nodes()[place].stop(STOP_LIMIT).await;
+            let _ = cluster.nodes()[place].shut_down(STOP_LIMIT).await;
         });
     }
     stopping.join_all().await;

@@ -25,6 +25,7 @@ pub mod outcomes;
 pub mod phases;
 pub mod plan;
 pub mod poller;
+pub mod preparation;
 pub mod profile;
 pub mod reach;
 pub mod recorder;

@@ -22,7 +22,7 @@ use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
 use super::monitor::{Monitor, Watched};
 use super::node_logs::NodeLogs;
-use super::plan::Plan;
+use super::plan::{Faults, Plan};
 use super::poller::Poller;
 use super::reach;
 use super::recorder::{Recorder, Writer};
@@ -73,7 +73,8 @@ pub struct Lifecycle {
 impl Lifecycle {
     /// Of a run that ended before its time by `what`: what its folder tells of it.
     pub fn broken(plan: &Plan, folder: &RunFolder, lab: String, what: String) -> Self {
-        let node = |name: String| NodeRecord { name, address: String::new(), restarts: 0 };
+        let node =
+            |name: String| NodeRecord { name, address: String::new(), restarts: 0, version: None };
         Self {
             started_at: String::new(),
             lab,
@@ -116,15 +117,18 @@ pub async fn carry_out(
     schedule.check(&plan.names()).or_usage(|| plan.faults.name())?;
     schedule.check_tier(plan.lab).or_usage(|| plan.faults.name())?;
     let logs = NodeLogs::keep(folder, &plan.names(), plan.spec.node_log_limit.0, clock)?;
-    let cluster = cluster_setup::build(plan, &schedule, folder)?;
+    let (cluster, versions) = tokio::select! {
+        built = cluster_setup::build(plan, &schedule, folder) => built?,
+        () = interrupts.next() => return Err(interrupted()),
+    };
     let traffic = Traffic::begin(&cluster, folder, plan.spec.pcap)?;
     let (poller, polling) = cluster_setup::poll(plan, &cluster, clock, events);
     tokio::select! {
-        ready = cluster_setup::await_ready(&cluster, folder, &poller) => ready?,
-        () = interrupts.next() => {
-            return Err(Failure::harness(miette::miette!("interrupted before clients began")));
-        }
+        ready = cluster_setup::await_ready(plan, &cluster, folder, &poller) => ready?,
+        () = interrupts.next() => return Err(interrupted()),
     }
+    let left_out = Faults::left_out(&plan.spec.faults, &plan.target);
+    left_out.iter().for_each(|sentence| events.remark(sentence));
     events.tell(RunEvent::ClusterUp { nodes: plan.spec.nodes, leader: poller.leader() });
     let surroundings =
         Surroundings { plan, schedule: &schedule, folder, kind, clock, events, stalls };
@@ -138,6 +142,11 @@ pub async fn carry_out(
     });
     let faults = stage.faults.clone();
     let mut lifecycle = over(stage, ended, kind, phases);
+    for (node, version) in lifecycle.nodes.iter_mut().zip(versions) {
+        node.version = version;
+    }
+    lifecycle.notes.extend(left_out);
+    lifecycle.notes.extend(cluster_setup::ended_sidecars(&cluster, folder));
     drop(polling);
     cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
@@ -173,7 +182,7 @@ impl<'a> Surroundings<'a> {
             Recorder::create(&history, clock, looks_for_violations.then(|| plan.options()))
                 .or_harness(|| history.display().to_string())?;
         let faults = FaultLog::new(ScheduleFile::create(folder)?);
-        let load = load(plan, schedule, cluster, Arc::clone(&recorder));
+        let load = load(plan, schedule, cluster, (Arc::clone(&recorder), poller.clone()));
         let (stop_clients, stopped) = watch::channel(false);
         let watch = self.watch(cluster, &faults, &load, stop_clients);
         let monitor = Monitor::start(Watched {
@@ -260,7 +269,7 @@ fn load(
     plan: &Plan,
     schedule: &Schedule,
     cluster: &Arc<partita_nemesis::Cluster>,
-    recorder: Arc<Recorder>,
+    (recorder, poller): (Arc<Recorder>, Poller),
 ) -> Arc<Load> {
     Arc::new(Load {
         generator: Mutex::new(plan.workload.generator(plan.spec.seed)),
@@ -268,6 +277,9 @@ fn load(
         began: Instant::now(),
         recorder,
         endpoints: cluster_setup::endpoints(plan, cluster),
+        talk_to: plan.target.talk_to,
+        final_reads: plan.target.final_reads,
+        poller,
         protocol: Arc::clone(&plan.target.protocol),
         dial: cluster_setup::clients_dial(cluster),
         options: ClientOptions {
@@ -286,8 +298,14 @@ fn nodes(load: &Load, restarts: &BTreeMap<String, u32>) -> Vec<NodeRecord> {
         name: endpoint.node.to_string(),
         address: endpoint.address.ip().to_string(),
         restarts: restarts.get(&*endpoint.node).copied().unwrap_or(0),
+        version: None,
     };
     load.endpoints.iter().map(record).collect()
+}
+
+/// That a signal came too soon for anything to be judged.
+fn interrupted() -> Failure {
+    Failure::harness(miette::miette!("interrupted before clients began"))
 }
 
 /// A sentence on every node that was started again.

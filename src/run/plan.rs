@@ -57,7 +57,10 @@ impl Faults {
             FaultsSpec::Draw(set) => {
                 let possible = names::faults(set)?.without(cannot);
                 let possible = possible.map_err(|fault| target.refusal(fault));
-                Ok(Self::Drawn(possible.or_usage(|| format!("faults {set}"))?))
+                let possible = possible.or_usage(|| format!("faults {set}"))?;
+                // A red result should be a broken promise.
+                let (promised, _) = possible.leaving_out(|fault| !target.promises.hold(fault));
+                Ok(Self::Drawn(promised))
             }
             FaultsSpec::Schedule(document) => {
                 let script = Script::parse(&document.name, &document.toml)
@@ -92,6 +95,16 @@ impl Faults {
         }
     }
 
+    /// What was left out of what was asked for, and why: a sentence for each reason.
+    pub fn left_out(spec: &FaultsSpec, target: &Target) -> Vec<String> {
+        match spec {
+            FaultsSpec::Draw(set) => {
+                names::faults(set).map(|set| target.left_out(set)).unwrap_or_default()
+            }
+            FaultsSpec::Schedule(_) => Vec::new(),
+        }
+    }
+
     /// What they are called in reports.
     pub fn name(&self) -> String {
         match self {
@@ -119,6 +132,7 @@ impl Plan {
     pub fn of(spec: RunSpec, out: PathBuf, command: String) -> Result<Self, Failure> {
         spec.check().or_usage(|| "the run's specification".to_owned())?;
         let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
+        target.check_size(spec.nodes).or_usage(|| "the target".to_owned())?;
         check_mutations(&target, &spec.mutations)?;
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
         check_fit(workload, &target)?;

@@ -4,32 +4,43 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
+mod command;
+mod error;
+mod launch;
 mod log;
+mod ports;
+mod programs;
+mod promises;
 mod upkeep;
 mod variation;
 mod words;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use partita_nemesis::{FaultKind, Ports};
+use partita_nemesis::{FaultKind, FaultSet};
 use partita_reports::spec::{Document, Limit, TargetSpec};
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use thiserror::Error;
 use toml::Spanned;
 
+pub use self::command::{Command, Step, When};
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::upkeep::RestartPolicy;
 pub use self::variation::Variation;
 use self::variation::WrittenVariation;
-use self::words::{Names as Words, expand};
+pub use error::TargetError;
+pub use launch::{Launch, Launched, NodeAddress};
+pub use ports::Ports;
+pub use programs::SidecarForm;
+pub use promises::Promises;
 
 use crate::unknown_name::{TOML_FILE, UnknownName};
+use command::Span;
 
 /// The descriptions that come with the program.
 const BUILT_IN: &[(&str, &str)] =
@@ -44,18 +55,37 @@ pub struct Target {
     pub about: String,
     /// The protocol that its clients speak, with the forms that the description gives.
     pub protocol: Arc<dyn Protocol>,
-    /// The port that a node listens on for clients.
-    pub client_port: u16,
-    /// The port that a node listens on for its peers.
-    pub peer_port: u16,
-    /// The program and its arguments. Placeholders: `{partita}`, `{node}`, `{id}`, `{ip}`,
-    /// `{advertised-ip}`, `{data}`, `{seed}`, `{client-port}`, `{peer-port}`.
-    pub command: Vec<String>,
+    /// The ports that a node listens on.
+    pub ports: Ports,
+    /// The program and its arguments.
+    pub command: Command,
     /// Arguments added once for every node of the cluster, with that node's `{node}`, `{id}`, `{ip}`
     /// and `{advertised-ip}`.
-    pub each_node: Vec<String>,
+    pub each_node: Command,
     /// Arguments added once for every planted bug, as `{mutation}`. A target without them has none.
-    pub each_mutation: Vec<String>,
+    pub each_mutation: Command,
+    /// What is added to the environment of all its programs.
+    pub environment: BTreeMap<String, String>,
+    /// Where the program runs: in the node's folder without it.
+    pub directory: Option<String>,
+    /// Files that are written before the first start, by path.
+    pub files: BTreeMap<String, String>,
+    /// What is run once, in this order.
+    pub prepare: Vec<Step>,
+    /// What runs beside it on every host.
+    pub sidecars: Vec<SidecarForm>,
+    /// What asks a node to end, in place of SIGTERM.
+    pub stop_command: Option<Command>,
+    /// What prints the version of the program.
+    pub version_command: Option<Command>,
+    /// How long the nodes may take to be ready, if that is not the usual time.
+    pub start_limit: Option<Duration>,
+    /// What it promises to survive.
+    pub promises: Promises,
+    /// Which node clients talk to.
+    pub talk_to: TalkTo,
+    /// Which nodes the final operations go through.
+    pub final_reads: FinalReads,
     /// The exit codes with which a node may end on its own. Any other end that no fault explains is a
     /// crash.
     pub expected_exits: Vec<i32>,
@@ -69,6 +99,28 @@ pub struct Target {
     pub variations: BTreeMap<String, Vec<Variation>>,
 }
 
+/// Which node a client talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TalkTo {
+    /// Always the same: clients are dealt out over all nodes.
+    #[default]
+    OwnNode,
+    /// The one that leads, as the nodes' status says; its own as long as none ever did.
+    Leader,
+}
+
+/// Which nodes the final operations of a run go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinalReads {
+    /// All of them: each must answer.
+    #[default]
+    EveryNode,
+    /// Any that answers, the leader first.
+    AnyNode,
+}
+
 /// A description as it is written. The tables of its protocol are the protocol's to read.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -76,13 +128,30 @@ struct Description {
     name: String,
     about: String,
     protocol: Spanned<String>,
-    client_port: u16,
-    peer_port: u16,
-    command: Vec<String>,
+    ports: Ports,
+    command: Spanned<Command>,
     #[serde(default)]
-    each_node: Vec<String>,
+    each_node: Command,
     #[serde(default)]
-    each_mutation: Vec<String>,
+    each_mutation: Command,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    directory: Option<String>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    #[serde(default)]
+    prepare: Vec<Step>,
+    #[serde(default, rename = "sidecar")]
+    sidecars: Vec<SidecarForm>,
+    stop_command: Option<Command>,
+    version_command: Option<Command>,
+    start_limit: Option<Span>,
+    #[serde(default)]
+    promises: Promises,
+    #[serde(default)]
+    talk_to: TalkTo,
+    #[serde(default)]
+    final_reads: FinalReads,
     #[serde(default)]
     expected_exits: Vec<i32>,
     #[serde(default)]
@@ -104,113 +173,6 @@ struct Description {
     #[serde(default, rename = "membership")]
     _membership: IgnoredAny,
 }
-
-/// Where a node is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeAddress {
-    /// Its name.
-    pub name: String,
-    /// Where it listens.
-    pub ip: Ipv4Addr,
-    /// Where others reach it: behind a relay, if it is not where it listens.
-    pub advertised: Ipv4Addr,
-}
-
-/// What a command line is made of besides the description.
-#[derive(Debug, Clone, Copy)]
-pub struct Launch<'a> {
-    /// The program that runs the controller.
-    pub partita: &'a Path,
-    /// The nodes of the cluster, in order. A node's id is its place, from 1.
-    pub nodes: &'a [NodeAddress],
-    /// The ports that they listen on.
-    pub ports: Ports,
-    /// The node's data directory.
-    pub data: &'a Path,
-    /// The run's seed.
-    pub seed: u64,
-    /// The planted bugs to switch on.
-    pub mutations: &'a [String],
-    /// What the command is given at its end.
-    pub arguments: &'a [String],
-}
-
-/// Why there is no such target.
-#[derive(Debug, Error)]
-pub enum TargetError {
-    /// Neither a built-in name nor a file.
-    #[error(transparent)]
-    Unknown(#[from] UnknownName),
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file does not describe a target.
-    #[error("{path}: {source}")]
-    Parse {
-        /// The file.
-        path: String,
-        /// Where, and what was expected.
-        source: Box<toml::de::Error>,
-    },
-    /// Something that makes no sense, to the target's protocol or otherwise.
-    #[error("{path}:{line}: {problem}")]
-    Mistake {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong, and what was expected.
-        problem: String,
-    },
-    /// A fault that the target has no words for.
-    #[error(
-        "target `{target}` does not say how it is done to it: {fault} needs {lacks} in the table \
-         [membership] of its description (docs/targets.md)"
-    )]
-    Lacks {
-        /// The target's name.
-        target: String,
-        /// The fault.
-        fault: FaultKind,
-        /// The fields that are missing, joined by commas.
-        lacks: String,
-    },
-    /// A word holds a placeholder that does not exist.
-    #[error("{path}: `{word}` holds an unknown placeholder; known are {known}")]
-    Placeholder {
-        /// The file.
-        path: String,
-        /// The word.
-        word: String,
-        /// The placeholders.
-        known: &'static str,
-    },
-}
-
-const PLACEHOLDERS: &str = "{partita}, {node}, {id}, {ip}, {advertised-ip}, {data}, {seed}, {client-port}, {peer-port}, \
-     {mutation}, and for all nodes {nodes:SEPARATOR:WORD}";
-
-/// The names of placeholders.
-const KNOWN: [&str; 10] = [
-    "partita",
-    "node",
-    "id",
-    "ip",
-    "advertised-ip",
-    "data",
-    "seed",
-    "client-port",
-    "peer-port",
-    "mutation",
-];
-
-/// The placeholder that tells a node where others are reached, apart from where they listen.
-const ADVERTISED: &str = "{advertised-ip}";
 
 impl Target {
     /// The built-in targets.
@@ -272,48 +234,48 @@ impl Target {
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
-        let described: Description = toml::from_str(text).map_err(|source| TargetError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
-        let Description { name, about, client_port, peer_port, .. } = described;
-        let Description { command, each_node, each_mutation, expected_exits, .. } = described;
+        let described: Description =
+            toml::from_str(text).map_err(|error| TargetError::of(path, text, error.into()))?;
+        let protocol = open(&described.protocol, text);
+        let protocol = protocol.map_err(|error| TargetError::of(path, text, error))?;
+        let mistake = |error: TableError| TargetError::of(path, text, error);
         let variations = described.variations.into_iter();
         let variations = variations
             .map(|(name, choices)| (name, choices.into_iter().map(Variation::from).collect()))
             .collect();
-        for word in command.iter().chain(&each_node).chain(&each_mutation) {
-            if words::without(word, &KNOWN).contains(['{', '}']) {
-                return Err(TargetError::Placeholder {
-                    path: path.to_owned(),
-                    word: word.clone(),
-                    known: PLACEHOLDERS,
-                });
-            }
-        }
-        let mistake = |error: TableError| TargetError::Mistake {
-            path: path.to_owned(),
-            line: error.line(text),
-            problem: error.to_string(),
-        };
-        let protocol = open(&described.protocol, text).map_err(mistake)?;
         let log = described.log.forms(described.alarm).map_err(mistake)?;
         let limits = upkeep::limits(&described.limits).map_err(mistake)?;
-        Ok(Self {
+        let Description { name, about, ports, each_node, each_mutation, .. } = described;
+        let Description { environment, directory, files, prepare, sidecars, .. } = described;
+        let Description { stop_command, version_command, start_limit, .. } = described;
+        let target = Self {
             name,
             about,
             protocol,
-            client_port,
-            peer_port,
-            command,
+            ports,
+            command: described.command.into_inner(),
             each_node,
             each_mutation,
-            expected_exits,
+            environment,
+            directory,
+            files,
+            prepare,
+            sidecars,
+            stop_command,
+            version_command,
+            start_limit: start_limit.map(|limit| limit.0),
+            promises: described.promises,
+            talk_to: described.talk_to,
+            final_reads: described.final_reads,
+            expected_exits: described.expected_exits,
             restart: described.restart,
             log,
             limits,
             variations,
-        })
+        };
+        let checked = target.check(text);
+        checked.map_err(|error| TargetError::of(path, text, error))?;
+        Ok(target)
     }
 
     /// What the description lacks of what `fault` needs, where that is the target's matter.
@@ -330,58 +292,35 @@ impl Target {
         self.lacks(fault).is_empty()
     }
 
+    /// Those of a fault set's faults that nobody asked for by name and that are left out of it, a sentence
+    /// for each reason.
+    pub fn left_out(&self, set: FaultSet) -> Vec<String> {
+        let names = |faults: Vec<FaultKind>| {
+            faults.into_iter().map(FaultKind::name).collect::<Vec<_>>().join(", ")
+        };
+        let (set, impossible) = set.leaving_out(|fault| !self.can_have(fault));
+        let (set, unpromised) = set.leaving_out(|fault| !self.promises.hold(fault));
+        let mut sentences = Vec::new();
+        if !impossible.is_empty() {
+            let (name, names) = (&self.name, names(impossible));
+            sentences.push(format!(
+                "left out of `{set}`: {names}; the description of {name} does not say how it is done"
+            ));
+        }
+        if !unpromised.is_empty() {
+            let (name, names) = (&self.name, names(unpromised));
+            let because = self.promises.because().map(|why| format!(": {why}")).unwrap_or_default();
+            sentences.push(format!(
+                "left out of `{set}`: {names}; {name} does not promise to survive it{because}"
+            ));
+        }
+        sentences
+    }
+
     /// That the description does not say how `fault` is done, and what it lacks.
     pub fn refusal(&self, fault: FaultKind) -> TargetError {
         let lacks = self.lacks(fault).join(", ");
         TargetError::Lacks { target: self.name.clone(), fault, lacks }
-    }
-
-    /// The ports that its nodes listen on if they are free.
-    pub fn ports(&self) -> Ports {
-        Ports { clients: self.client_port, peers: self.peer_port }
-    }
-
-    /// Whether its nodes are told where to reach each other apart from where they listen, so that
-    /// relays can stand between them.
-    pub fn can_be_relayed(&self) -> bool {
-        self.command.iter().chain(&self.each_node).any(|word| word.contains(ADVERTISED))
-    }
-
-    /// The command that starts the node in place `index` of `launch.nodes`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such node.
-    pub fn command_line(&self, index: usize, launch: &Launch<'_>) -> Vec<String> {
-        let mut words = Vec::new();
-        let mut names = self.names_of(index, launch);
-        let all: Vec<Words> =
-            (0..launch.nodes.len()).map(|other| self.names_of(other, launch)).collect();
-        words.extend(self.command.iter().map(|word| expand(word, &names, &all)));
-        for names in &all {
-            words.extend(self.each_node.iter().map(|word| expand(word, names, &all)));
-        }
-        for mutation in launch.mutations {
-            names.insert("mutation", mutation.clone());
-            words.extend(self.each_mutation.iter().map(|word| expand(word, &names, &all)));
-        }
-        words.extend(launch.arguments.iter().cloned());
-        words
-    }
-
-    fn names_of(&self, index: usize, launch: &Launch<'_>) -> Words {
-        let NodeAddress { name, ip, advertised } = &launch.nodes[index];
-        BTreeMap::from([
-            ("partita", launch.partita.display().to_string()),
-            ("node", name.clone()),
-            ("id", (index + 1).to_string()),
-            ("ip", ip.to_string()),
-            ("advertised-ip", advertised.to_string()),
-            ("data", launch.data.display().to_string()),
-            ("seed", launch.seed.to_string()),
-            ("client-port", launch.ports.clients.to_string()),
-            ("peer-port", launch.ports.peers.to_string()),
-        ])
     }
 }
 
@@ -412,42 +351,6 @@ mod tests {
     use partita_nemesis::fault::process::Kill;
 
     #[test]
-    fn a_node_is_told_of_every_node_and_every_planted_bug() {
-        let target = Target::find("raft-node").expect("built in");
-        let node = |number| NodeAddress {
-            name: format!("n{number}"),
-            ip: Ipv4Addr::new(127, 20, 30, number),
-            advertised: Ipv4Addr::new(127, 20, 30, 100 + number),
-        };
-        let nodes = [node(1), node(2)];
-        let launch = Launch {
-            partita: Path::new("/bin/partita"),
-            nodes: &nodes,
-            ports: Ports { clients: 6379, peers: 7001 },
-            data: Path::new("/run/n2/data"),
-            seed: 7,
-            mutations: &["no-log-check".to_owned()],
-            arguments: &["--heartbeat=50ms".to_owned()],
-        };
-        let words = target.command_line(1, &launch).join(" ");
-        assert_eq!(
-            words,
-            "/bin/partita node --id 2 --data /run/n2/data --listen 127.20.30.2:6379 \
-             --peer-listen 127.20.30.2:7001 --seed 7 \
-             --peer 1=127.20.30.101:7001 --client-address 1=127.20.30.101:6379 \
-             --peer 2=127.20.30.102:7001 --client-address 2=127.20.30.102:6379 \
-             --mutation no-log-check --heartbeat=50ms"
-        );
-    }
-
-    #[test]
-    fn relays_need_a_description_that_says_where_others_are_reached() {
-        assert!(Target::find("raft-node").expect("built in").can_be_relayed());
-        let text = include_str!("raft-node.toml").replace(ADVERTISED, "{ip}");
-        assert!(!Target::parse("mine.toml", &text).expect("parses").can_be_relayed());
-    }
-
-    #[test]
     fn an_unknown_target_is_told_the_known_ones() {
         let message = Target::find("rafft-node").expect_err("misspelt").to_string();
         assert!(
@@ -460,7 +363,7 @@ mod tests {
     fn a_misspelt_placeholder_is_named() {
         let text = include_str!("raft-node.toml").replace("{data}", "{date}");
         let message = Target::parse("mine.toml", &text).expect_err("misspelt").to_string();
-        assert!(message.contains("mine.toml") && message.contains("`{date}`"), "{message}");
+        assert!(message.starts_with("mine.toml:10: unknown placeholder `{date}`"), "{message}");
     }
 
     #[test]
@@ -469,8 +372,8 @@ mod tests {
         assert!(message.contains("mine.toml") && message.contains("missing field"), "{message}");
     }
 
-    const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 1\n\
-                         peer-port = 2\ncommand = [\"/bin/mine\"]\n";
+    const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nports = { client = 1, peer = 2 }\n\
+                         command = [\"/bin/mine\"]\n";
 
     #[test]
     fn an_unknown_protocol_is_named_with_its_line_and_the_known_ones() {
@@ -483,15 +386,65 @@ mod tests {
     #[test]
     fn what_the_protocol_makes_no_sense_of_is_named_with_its_line() {
         let cases = [
-            ("[membership]\nadd = []", "mine.toml:8: an empty command"),
-            ("[membership]\ndrop = [\"D\"]", "mine.toml:8: unknown field `drop`"),
-            ("[status]\nterm = \"t\"", "mine.toml:7: the protocol has no table [status]"),
+            ("[membership]\nadd = []", "mine.toml:7: an empty command"),
+            ("[membership]\ndrop = [\"D\"]", "mine.toml:7: unknown field `drop`"),
+            ("[status]\nterm = \"t\"", "mine.toml:6: the protocol has no table [status]"),
         ];
         for (table, expected) in cases {
             let text = format!("{PLAIN}{table}\n");
             let message = Target::parse("mine.toml", &text).expect_err(table).to_string();
             assert!(message.starts_with(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_line_and_what_was_meant() {
+        let cases = [
+            ("comand = []", "mine.toml:6: unknown field `comand`", "mean `command`?"),
+            ("client-port = 7", "mine.toml:6: unknown field `client-port`", "`ports`"),
+            (
+                "directory = \"{home}\"",
+                "mine.toml:6: unknown placeholder `{home}`",
+                "ports client, peer",
+            ),
+            ("stop-command = [\"{port.pear}\"]", "mine.toml:6: unknown placeholder", "{port.pear}"),
+            ("files = { \"/etc/x\" = \"\" }", "mine.toml:6: `/etc/x` is not below", "{data}"),
+            ("files = { \"{data}/../x\" = \"\" }", "mine.toml:6: `{data}/../x`", "{data}"),
+            ("files = { \"{data}/x\" = \"\"\"a\nb {nod}\"\"\" }", "mine.toml:7: ", "`{nod}`"),
+            ("prepare = [[]]", "mine.toml:5: an empty command", ""),
+            ("start-limit = \"soon\"", "mine.toml:6: `soon` is no time", "30s"),
+            ("[membership]\nadd = [\"A\", \"{port.pear}\"]", "mine.toml:7: `{port.pear}`", ""),
+            ("[[sidecar]]\nname = \"a b\"\ncommand = [\"x\"]", "mine.toml:7: a sidecar", ""),
+            ("[[sidecar]]\nname = \"s\"\ncommand = []", "mine.toml:7: sidecar `s`", "empty"),
+            ("[[sidecar]]\nname = \"s\"\ncmd = []", "mine.toml:8: unknown field `cmd`", ""),
+        ];
+        for (table, start, part) in cases {
+            let text = format!("{PLAIN}{table}\n");
+            let message = Target::parse("mine.toml", &text).expect_err(table).to_string();
+            assert!(message.starts_with(start) && message.contains(part), "{table}\n{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_fault_set_is_told_with_the_reason() {
+        let table = "[promises]\nexcept = [\"disk\"]\nbecause = \"it is a cache\"\n";
+        let target = Target::parse("mine.toml", &format!("{PLAIN}{table}")).expect("a target");
+        let left_out = |set: &str| target.left_out(set.parse().expect("a set"));
+        let [how, promise] = &left_out("all")[..] else { panic!("{:?}", left_out("all")) };
+        assert!(how.contains("transfer-leadership, add-node") && how.contains("how"), "{how}");
+        let start = "left out of `all`: power-loss, power-loss-all, disk-error";
+        assert!(promise.starts_with(start) && promise.ends_with(": it is a cache"), "{promise}");
+        assert_eq!(left_out("default"), Vec::<String>::new());
+        assert_eq!(left_out("power-loss"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_description_that_names_a_node_needs_a_run_that_has_it() {
+        let text = format!("{PLAIN}directory = \"{{data}}/{{n4.ip}}\"\n");
+        let target = Target::parse("mine.toml", &text).expect("a target");
+        assert!(target.check_size(5).is_ok() && target.check_size(4).is_ok());
+        let message = target.check_size(3).expect_err("three").to_string();
+        assert!(message.contains("n4") && message.contains("--nodes 4"), "{message}");
     }
 
     #[test]

@@ -40,8 +40,8 @@ mod tests {
     use super::super::Target;
     use super::*;
 
-    const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nclient-port = 1\n\
-                         peer-port = 2\ncommand = [\"/bin/mine\"]\n";
+    const PLAIN: &str = "name = \"mine\"\nabout = \"x\"\nprotocol = \"resp\"\nports = { client = 1, peer = 2 }\n\
+                         command = [\"/bin/mine\"]\n";
 
     #[test]
     fn a_description_says_what_lines_mean_what_is_kept_and_who_is_started_again() {
@@ -56,8 +56,8 @@ mod tests {
         let limits: Vec<String> = target.limits.iter().map(Limit::to_string).collect();
         assert_eq!(limits, ["memory < 1GiB", "open-files < 90"]);
         let mistakes = [
-            ("[log]\nleader = \"led\"", "mine.toml:8: [log] leader: expected a group"),
-            ("[limits]\nmemroy = \"1GiB\"", "mine.toml:8: [limits] nothing called `memroy`"),
+            ("[log]\nleader = \"led\"", "mine.toml:7: [log] leader: expected a group"),
+            ("[limits]\nmemroy = \"1GiB\"", "mine.toml:7: [limits] nothing called `memroy`"),
         ];
         for (table, expected) in mistakes {
             let text = format!("{PLAIN}{table}\n");

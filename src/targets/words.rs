@@ -1,14 +1,23 @@
-//! Words of a command, in which placeholders stand for what belongs to a node or to all of them.
+//! Words in which placeholders stand for what belongs to a node or to all of them.
 
 use std::collections::BTreeMap;
 
 use partita_workloads::client::template::fill;
 
 /// What placeholders stand for.
-pub(super) type Names = BTreeMap<&'static str, String>;
+pub(super) type Names = BTreeMap<String, String>;
 
 /// The beginning of a placeholder for all nodes: `{nodes:SEPARATOR:WORD}`.
 const ALL: &str = "{nodes:";
+
+/// What a word may hold besides placeholders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Braces {
+    /// No brace at all.
+    Never,
+    /// Braces, as long as what is in them does not look like a placeholder: those of JSON, say.
+    Anywhere,
+}
 
 /// `word` with what `own` has for its placeholders. `{nodes:,:{node}={ip}}` becomes the word behind the
 /// second colon once for each of `all`, joined by what stands before it.
@@ -19,11 +28,34 @@ pub(super) fn expand(word: &str, own: &Names, all: &[Names]) -> String {
     fill(before, own) + &joined + &expand(after, own, all)
 }
 
-/// What is left of `word` when all `known` placeholders are taken out: without a brace if it holds no
-/// other.
-pub(super) fn without(word: &str, known: &[&'static str]) -> String {
-    let nothing: Names = known.iter().map(|name| (*name, String::new())).collect();
-    expand(word, &nothing, std::slice::from_ref(&nothing))
+/// The first placeholder of `word` that is not known, or what else makes none of a brace.
+pub(super) fn unknown(
+    word: &str,
+    is_known: &dyn Fn(&str) -> bool,
+    braces: Braces,
+) -> Option<String> {
+    if let Some((before, joined, after)) = split(word) {
+        let parts = [before, joined.word, after];
+        return parts.into_iter().find_map(|part| unknown(part, is_known, braces));
+    }
+    let mut rest = word;
+    while let Some(place) = rest.find(['{', '}']) {
+        let name = rest[place..].strip_prefix('{').and_then(|it| it.split_once('}'));
+        let placeholder = name.filter(|(name, _)| looks_like_one(name));
+        rest = match placeholder {
+            Some((name, after)) if is_known(name) => after,
+            Some((name, _)) => return Some(format!("{{{name}}}")),
+            None if braces == Braces::Never => return Some(rest[place..].to_owned()),
+            None => &rest[place + 1..],
+        };
+    }
+    None
+}
+
+/// Whether it could be a placeholder's name.
+fn looks_like_one(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits)
 }
 
 struct Joined<'a> {
@@ -54,7 +86,9 @@ mod tests {
     use super::*;
 
     fn names(number: usize) -> Names {
-        BTreeMap::from([("node", format!("n{number}")), ("ip", format!("10.0.0.{number}"))])
+        [("node", format!("n{number}")), ("ip", format!("10.0.0.{number}"))]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
     }
 
     fn expanded(word: &str) -> String {
@@ -75,11 +109,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_stays() {
-        let known = ["node", "ip"];
-        assert_eq!(without("a{node}{nodes:,:{ip}}", &known), "a");
-        for word in ["{nodes:,:{ipp}}", "{nodes:,:{ip}", "{nodes:,}", "{nodes}"] {
-            assert!(without(word, &known).contains('{'), "{word}");
+    fn what_is_not_known_is_named() {
+        let known = |name: &str| ["node", "ip"].contains(&name);
+        let found = |word: &str, braces| unknown(word, &known, braces);
+        for braces in [Braces::Never, Braces::Anywhere] {
+            assert_eq!(found("a{node}{nodes:,:{ip}}", braces), None);
+            assert_eq!(found("{nodes:,:{ipp}}", braces).as_deref(), Some("{ipp}"));
+            assert_eq!(found("{nodes}", braces).as_deref(), Some("{nodes}"));
         }
+        assert_eq!(found("{nodes:,}", Braces::Never).as_deref(), Some("{nodes:,}"));
+        assert!(found("{nodes:,:{ip}", Braces::Never).is_some());
+    }
+
+    #[test]
+    fn braces_of_a_file_stay() {
+        let known = |name: &str| name == "ip";
+        let text = "jetstream { sync: always }\n{\"ip\": \"{ip}\"} {} { {ip} }";
+        assert_eq!(unknown(text, &known, Braces::Anywhere), None);
+        assert!(unknown(text, &known, Braces::Never).is_some());
+        assert_eq!(unknown("listen { {ipp} }", &known, Braces::Anywhere).as_deref(), Some("{ipp}"));
     }
 }

@@ -162,7 +162,7 @@ fn wait(child: &mut Child) -> Result<i32, String> {
 fn description(mode: &Mode) -> String {
     let program = std::env::current_exe().unwrap_or_default();
     let program = program.display().to_string();
-    let store = [&program, STORE, mode.name, "{ip}", "{client-port}", "{data}"];
+    let store = [&program, STORE, mode.name, "{ip}", "{port.client}", "{data}"];
     let shell = ["sh", "-c", "trap '' TERM INT HUP; exec \"$0\" \"$@\""];
     let words: Vec<&str> = match mode.name {
         "ignores-sigterm" => shell.into_iter().chain(store).collect(),
@@ -170,7 +170,7 @@ fn description(mode: &Mode) -> String {
     };
     format!(
         "name = \"fake\"\nabout = \"a store that misbehaves\"\nprotocol = \"resp\"\n\
-         client-port = 6379\npeer-port = 7000\ncommand = {words:?}\n"
+         ports = {{ client = 6379 }}\ncommand = {words:?}\n"
     )
 }
 

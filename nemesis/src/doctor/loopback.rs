@@ -16,7 +16,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, pause, setpgid};
 
 use crate::attempt::{LIMIT, end};
 use crate::lab::namespaces::adopt_orphans;
-use crate::lab::{Lab, Policy, Ports};
+use crate::lab::{Lab, Policy};
 
 /// How long a cut link is listened to.
 const CUT: Duration = Duration::from_millis(50);
@@ -24,12 +24,12 @@ const CUT: Duration = Duration::from_millis(50);
 /// Says a word to a relayed listener, cuts the link and says another.
 pub(super) fn loopback_proxies() -> Result<(), String> {
     let said = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    let any = Ports { clients: 0, peers: 0 };
+    let any = &[0, 0];
     let lab = Lab::on_loopback(&["n1", "n2"], any, true, 0).map_err(|error| error.to_string())?;
     let [from, to] = lab.nodes() else { return Err("there are no two hosts".to_owned()) };
     // This process stands for the first node.
-    from.occupant.is(getpid().as_raw());
-    let port = lab.ports(any).peers;
+    from.occupants.note(0, getpid().as_raw());
+    let port = lab.ports(any)[1];
     let listener = TcpListener::bind((to.address(), port)).map_err(said("listening"))?;
     let begun = Instant::now();
     let mut dialled = loop {

@@ -141,6 +141,19 @@ impl FaultSet {
         Ok(self)
     }
 
+    /// The same without those of its faults for which `is_left_out` holds and that came with `default` or
+    /// `all`; and which these are.
+    pub fn leaving_out(
+        mut self,
+        is_left_out: impl Fn(FaultKind) -> bool,
+    ) -> (FaultSet, Vec<FaultKind>) {
+        let left_out: Vec<FaultKind> =
+            self.optional.iter().copied().filter(|fault| is_left_out(*fault)).collect();
+        self.faults.retain(|fault| !left_out.contains(fault));
+        self.optional.retain(|fault| !left_out.contains(fault));
+        (self, left_out)
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: FaultKind) -> bool {
         self.faults.contains(&fault)
@@ -248,6 +261,18 @@ mod tests {
         assert!(!all.faults().any(lacking) && !all.optional().iter().any(|it| lacking(*it)));
         assert_eq!(set("membership").without(lacking), Err(AddNode::KIND));
         assert_eq!(set("all,replace-node").without(lacking), Err(ReplaceNode::KIND));
+    }
+
+    #[test]
+    fn only_what_nobody_named_is_left_out() {
+        let set: FaultSet = "all,kill,disk".parse().expect("a set");
+        let (left, left_out) = set.leaving_out(|fault| {
+            fault == Kill::KIND || fault.changes_members() || fault.family() == Family::Disk
+        });
+        let names: Vec<&str> = left_out.into_iter().map(FaultKind::name).collect();
+        assert_eq!(names, ["add-node", "remove-node", "replace-node"]);
+        assert!(left.contains(Kill::KIND) && left.contains(TransferLeadership::KIND));
+        assert!(left.has_any(Family::Disk) && !left.contains(AddNode::KIND));
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) fn build(names: &[(String, u8)]) -> Result<Vec<(Host, Cable)>, CableE
                 name: name.clone(),
                 address,
                 advertised: address,
-                occupant: Arc::default(),
+                occupants: Arc::default(),
                 own: Some(Own { mac: Mac::local(*number), namespace: Arc::new(namespace) }),
             }
         })

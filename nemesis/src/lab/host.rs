@@ -4,12 +4,12 @@
 //! socket inside. Nothing is written to `/run/netns`. On loopback, all hosts share the machine's
 //! network, and have two addresses: one on which to listen, and one on which others reach them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -22,7 +22,7 @@ pub struct Host {
     pub(crate) address: Ipv4Addr,
     /// Where others reach it: the same, or the address of the relay before it.
     pub(crate) advertised: Ipv4Addr,
-    pub(crate) occupant: Arc<Occupant>,
+    pub(crate) occupants: Arc<Occupants>,
     /// What it has to itself, if anything.
     pub(crate) own: Option<Own>,
 }
@@ -34,19 +34,19 @@ pub(crate) struct Own {
     pub(crate) namespace: Arc<OwnedFd>,
 }
 
-/// The process that a node was started as last.
+/// The processes that a node's programs were started as last, by program.
 #[derive(Debug, Default)]
-pub(crate) struct Occupant(AtomicI32);
+pub(crate) struct Occupants(Mutex<BTreeMap<u32, i32>>);
 
-impl Occupant {
-    /// Notes a process.
-    pub(crate) fn is(&self, pid: i32) {
-        self.0.store(pid, Ordering::Release);
+impl Occupants {
+    /// Notes a process of a program.
+    pub(crate) fn note(&self, program: u32, pid: i32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(program, pid);
     }
 
-    /// Its number; 0 if there was none yet.
-    pub(crate) fn pid(&self) -> i32 {
-        self.0.load(Ordering::Acquire)
+    /// Their numbers.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 }
 

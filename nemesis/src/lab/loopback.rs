@@ -17,26 +17,18 @@ const ATTEMPTS: u64 = 32;
 /// What the address ends in by which a network is claimed.
 const CLAIM: u8 = 254;
 
-/// The ports that a node listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    /// For clients.
-    pub clients: u16,
-    /// For its peers.
-    pub peers: u16,
-}
-
 /// A network on loopback that belongs to one lab until this is dropped.
 #[derive(Debug)]
 pub(super) struct Claim {
     network: [u8; 3],
-    pub(super) ports: Ports,
-    _listeners: [TcpListener; 2],
+    /// In the order in which they were wanted.
+    pub(super) ports: Vec<u16>,
+    _listeners: Vec<TcpListener>,
 }
 
 impl Claim {
     /// Claims a network on which `ports`, or others in their place, are free.
-    pub(super) fn stake(ports: Ports) -> io::Result<Claim> {
+    pub(super) fn stake(ports: &[u16]) -> io::Result<Claim> {
         let mut refusal = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for attempt in 0..ATTEMPTS {
             // Any will do, and the next lab on this machine should begin with another.
@@ -50,12 +42,12 @@ impl Claim {
         Err(refusal)
     }
 
-    fn of(network: [u8; 3], wanted: Ports) -> io::Result<Claim> {
-        let clients = listen(network, wanted.clients)?;
-        let peers = listen(network, wanted.peers)?;
-        let ports =
-            Ports { clients: clients.local_addr()?.port(), peers: peers.local_addr()?.port() };
-        Ok(Claim { network, ports, _listeners: [clients, peers] })
+    fn of(network: [u8; 3], wanted: &[u16]) -> io::Result<Claim> {
+        let listeners: Vec<TcpListener> =
+            wanted.iter().map(|port| listen(network, *port)).collect::<io::Result<_>>()?;
+        let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
+        let ports = listeners.iter().map(port).collect::<io::Result<_>>()?;
+        Ok(Claim { network, ports, _listeners: listeners })
     }
 
     /// The network's address that ends in this number.
@@ -89,25 +81,25 @@ fn is_taken_everywhere(port: u16) -> bool {
 mod tests {
     use super::*;
 
-    const PORTS: Ports = Ports { clients: 6379, peers: 7000 };
+    const PORTS: [u16; 2] = [6379, 7000];
 
     #[test]
     fn labs_side_by_side_have_networks_of_their_own() {
-        let claims: Vec<Claim> = (0..8).map(|_| Claim::stake(PORTS).expect("a network")).collect();
+        let claims: Vec<Claim> = (0..8).map(|_| Claim::stake(&PORTS).expect("a network")).collect();
         for (place, claim) in claims.iter().enumerate() {
             assert_eq!(claim.address(7).octets()[0], 127);
             assert!(claims[..place].iter().all(|other| other.network != claim.network));
         }
         let taken = claims[0].network;
-        assert!(Claim::of(taken, claims[0].ports).is_err(), "claimed as long as it lasts");
+        assert!(Claim::of(taken, &claims[0].ports).is_err(), "claimed as long as it lasts");
     }
 
     #[test]
     fn a_port_that_somebody_has_on_every_address_is_replaced() {
         let everywhere = TcpListener::bind("0.0.0.0:0").expect("listens");
         let port = everywhere.local_addr().expect("an address").port();
-        let claim = Claim::stake(Ports { clients: port, peers: 7000 }).expect("a network");
-        assert_ne!(claim.ports.clients, port);
-        assert_ne!(claim.ports.clients, claim.ports.peers);
+        let claim = Claim::stake(&[port, 7000]).expect("a network");
+        assert_ne!(claim.ports[0], port);
+        assert_ne!(claim.ports[0], claim.ports[1]);
     }
 }

@@ -10,6 +10,7 @@ mod cables;
 pub(crate) mod fabric;
 mod frame;
 pub mod host;
+mod host_process;
 mod init;
 mod links;
 mod loopback;
@@ -34,7 +35,6 @@ pub use fabric::{
 };
 pub use host::Host;
 pub use links::{Link, Sample, Series, UnknownLink};
-pub use loopback::Ports;
 pub use network::{Bare, Network};
 pub use proxies::{Proxies, ProxiesError};
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
@@ -145,13 +145,14 @@ impl Lab {
     /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
     /// the clients. Needs no rights at all. With `relays`, all others reach a node by the relay
     /// before it ([`Host::advertised`]), which is there for these ports; without, there are no links.
+    /// Clients dial the first port; nodes may dial all of them.
     ///
     /// # Errors
     ///
     /// If the names do not fit, or the kernel refuses an operation; the error says which.
     pub fn on_loopback<S: AsRef<str>>(
         nodes: &[S],
-        ports: Ports,
+        ports: &[u16],
         relays: bool,
         seed: u64,
     ) -> Result<Lab, BuildError> {
@@ -169,13 +170,13 @@ impl Lab {
                 name,
                 address: claim.address(number),
                 advertised: claim.address(reached),
-                occupant: Default::default(),
+                occupants: Default::default(),
                 own: None,
             });
         }
         let network = match &*hosts {
             [nodes @ .., clients] if relays => {
-                Network::Proxies(Proxies::start(nodes, clients, claim.ports, seed)?)
+                Network::Proxies(Proxies::start(nodes, clients, &claim.ports, seed)?)
             }
             _ => Network::Bare(Bare::start()),
         };
@@ -200,12 +201,12 @@ impl Lab {
         }
     }
 
-    /// The ports on which nodes must listen in place of `wanted`: others if another program on this
+    /// The ports on which nodes must listen in place of those `wanted`, in their order: others if another program on this
     /// machine has these, where hosts share its network.
-    pub fn ports(&self, wanted: Ports) -> Ports {
+    pub fn ports(&self, wanted: &[u16]) -> Vec<u16> {
         match &self.ground {
-            Ground::Cables { .. } => wanted,
-            Ground::Loopback(claim) => claim.ports,
+            Ground::Cables { .. } => wanted.to_vec(),
+            Ground::Loopback(claim) => claim.ports.clone(),
         }
     }
 

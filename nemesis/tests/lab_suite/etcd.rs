@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use partita_nemesis::disk::{NameModel, Tear};
 use partita_nemesis::lab::Link;
-use partita_nemesis::{Cluster, Lab, Ports, Program};
+use partita_nemesis::{Cluster, Lab, Program};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use tempfile::TempDir;
@@ -30,13 +30,14 @@ pub(crate) const LOOPBACK: &[Scenario] = &[
     Scenario { name: "etcd_survives_resets_between_its_members", run: reset },
 ];
 
-const PORTS: Ports = Ports { clients: 2379, peers: 2380 };
+const PORTS: [u16; 2] = [2379, 2380];
 
 /// How often all power is lost.
 const LOSSES: u64 = 3;
 
 fn etcd(lab: Lab, directory: &TempDir) -> Cluster {
-    let Ports { clients, peers: port } = lab.ports(PORTS);
+    let ports = lab.ports(&PORTS);
+    let (clients, port) = (ports[0], ports[1]);
     let home = |node: &str| directory.path().join(node);
     let peers: Vec<String> = lab
         .nodes()
@@ -76,7 +77,7 @@ fn etcd(lab: Lab, directory: &TempDir) -> Cluster {
 /// Asks a node; the answer, if there is one and it says that all is well.
 fn ask(cluster: &Cluster, address: Ipv4Addr, path: &str, body: &str) -> Option<String> {
     let limit = Duration::from_secs(1);
-    let address = SocketAddr::from((address, cluster.lab().ports(PORTS).clients));
+    let address = SocketAddr::from((address, cluster.lab().ports(&PORTS)[0]));
     // A cut-off node's silence is bounded by the limits, and the thread is back on its own network.
     let connected = cluster.lab().clients().enter(|| TcpStream::connect_timeout(&address, limit));
     let mut stream = connected.expect("inside").ok()?;
@@ -200,7 +201,7 @@ fn holds(cluster: &Cluster, number: u64) -> bool {
 
 /// Members on loopback that all answer.
 fn relayed(directory: &TempDir) -> Cluster {
-    let lab = Lab::on_loopback(&["n1", "n2", "n3"], PORTS, true, 1).expect("a lab");
+    let lab = Lab::on_loopback(&["n1", "n2", "n3"], &PORTS, true, 1).expect("a lab");
     let cluster = etcd(lab, directory);
     for node in cluster.nodes() {
         node.start().expect("starts");

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::time::Duration;
 
-use partita_nemesis::lab::{Link, Ports};
+use partita_nemesis::lab::Link;
 use partita_nemesis::{Lab, NodeProcess, Program};
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// Scenarios that only the tests start.
 pub(crate) const HELPERS: &[Scenario] = &[Scenario { name: "linger_on_loopback", run: linger }];
 
-const PORTS: Ports = Ports { clients: 6379, peers: 7000 };
+const PORTS: [u16; 2] = [6379, 7000];
 
 fn script(lab: &Lab, place: usize, directory: &TempDir, text: &str) -> NodeProcess {
     let program = Program {
@@ -43,8 +43,8 @@ fn script(lab: &Lab, place: usize, directory: &TempDir, text: &str) -> NodeProce
 /// A node whose child dials another node, by bash's own means.
 fn recognised() {
     let directory = tempfile::tempdir().expect("a directory");
-    let lab = Lab::on_loopback(&["n1", "n2"], PORTS, true, 1).expect("a lab");
-    let port = lab.ports(PORTS).peers;
+    let lab = Lab::on_loopback(&["n1", "n2"], &PORTS, true, 1).expect("a lab");
+    let port = lab.ports(&PORTS)[1];
     let listener = TcpListener::bind(SocketAddrV4::new(lab.nodes()[1].address(), port));
     let listener = listener.expect("listens");
     let relay: Ipv4Addr = lab.nodes()[1].advertised();
@@ -63,7 +63,7 @@ fn recognised() {
 
 /// Nodes, one of which left its group and its parent.
 fn linger() {
-    let lab = Lab::on_loopback(&["n1", "n2"], PORTS, true, 1).expect("a lab");
+    let lab = Lab::on_loopback(&["n1", "n2"], &PORTS, true, 1).expect("a lab");
     let directory = tempfile::tempdir().expect("a directory");
     let node = script(&lab, 0, &directory, "(setsid sleep 1000 &) ; exec sleep 1000");
     node.start().expect("starts");

@@ -16,6 +16,7 @@ mod nemesis;
 mod network;
 mod probe;
 mod process;
+mod sidecars;
 mod together;
 mod victim;
 
@@ -52,6 +53,15 @@ const PARTS: &[Part] = &[
     Part {
         name: "process",
         scenarios: process::SCENARIOS,
+        unprivileged: &[],
+        loopback: &[],
+        helpers: &[],
+        loopback_helpers: &[],
+        tests: &[],
+    },
+    Part {
+        name: "sidecars",
+        scenarios: sidecars::SCENARIOS,
         unprivileged: &[],
         loopback: &[],
         helpers: &[],

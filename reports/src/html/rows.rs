@@ -11,7 +11,7 @@ use crate::commands::{folder, quoted};
 use crate::evidence::{Evidence, Exhibit, ending};
 use crate::groups::Groups;
 use crate::headline;
-use crate::run::Run;
+use crate::run::{NodeRecord, Run};
 use crate::series::latency::{Latency, Waits};
 use crate::text::fault::effects;
 use crate::text::number::{amount, count, counted, duration, instant_short};
@@ -92,14 +92,29 @@ impl Fact {
         let record = run.record;
         let nodes: Vec<_> =
             record.nodes.iter().map(|node| format!("{} {}", node.name, node.address)).collect();
-        vec![
+        let mut rows = vec![
             Self::new("Partita", record.version.as_str(), ""),
             Self::new("Kernel", record.host.kernel.as_str(), ""),
             Self::new("Cores", record.host.cores.to_string(), ""),
             Self::new("Lab", record.host.lab.as_str(), ""),
             Self::new("Nodes", nodes.join(", "), ""),
-        ]
+        ];
+        let versions = versions(&record.nodes);
+        rows.extend(versions.map(|versions| Self::new("Store", versions, "")));
+        rows
     }
+}
+
+/// What the nodes' programs say of their versions: once if all say the same.
+fn versions(nodes: &[NodeRecord]) -> Option<String> {
+    let told = |node: &'_ NodeRecord| Some((node.name.clone(), node.version.clone()?));
+    let told: Vec<(String, String)> = nodes.iter().filter_map(told).collect();
+    let (_, first) = told.first()?;
+    if told.iter().all(|(_, version)| version == first) {
+        return Some(first.clone());
+    }
+    let each: Vec<String> = told.iter().map(|(node, it)| format!("{node} {it}")).collect();
+    Some(each.join(", "))
 }
 
 /// How many faults there were, and how many of them tested nothing.

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::protocol::BoxFuture;
+use super::template::PORT;
 
 /// Speaks to one node as its operator would.
 ///
@@ -74,27 +75,25 @@ pub struct Member {
     pub address: Ipv4Addr,
     /// The address where others reach it.
     pub advertised: Ipv4Addr,
-    /// The port that it listens on for clients.
-    pub client_port: u16,
-    /// The port that it listens on for its peers.
-    pub peer_port: u16,
+    /// The ports that it listens on, by name.
+    pub ports: BTreeMap<String, u16>,
 }
 
 impl Member {
-    /// What placeholders in a request about it may hold.
-    pub const PLACEHOLDERS: [&'static str; 6] =
-        ["node", "id", "ip", "advertised-ip", "client-port", "peer-port"];
+    /// What placeholders in a request about it may hold besides its ports.
+    pub const PLACEHOLDERS: [&'static str; 4] = ["node", "id", "ip", "advertised-ip"];
 
     /// What they stand for.
-    pub fn names(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let own = [
             ("node", self.name.clone()),
             ("id", self.id.to_string()),
             ("ip", self.address.to_string()),
             ("advertised-ip", self.advertised.to_string()),
-            ("client-port", self.client_port.to_string()),
-            ("peer-port", self.peer_port.to_string()),
-        ])
+        ];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let port = |(name, port): (&String, &u16)| (format!("{PORT}{name}"), port.to_string());
+        own.chain(self.ports.iter().map(port)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::task::spawn_blocking;
 
-use super::{DiskFaultError, disk, kill, rng_of, start_again};
+use super::{DiskFaultError, cut_power, disk, rng_of, start_again};
 use crate::disk::{Loss, NameModel, Tear};
 use crate::fault::process::{PROOF_OF_LIFE, milliseconds};
 use crate::fault::site::{Active, Clock, Healed, Later, Site, idle, joined};
@@ -33,7 +33,7 @@ impl<'a> Dark<'a> {
         }
         let since = Instant::now();
         let mut killed = 0.0;
-        for outcome in all(nodes.iter().map(|node| kill(node)).collect()).await {
+        for outcome in all(nodes.iter().map(|node| cut_power(node)).collect()).await {
             killed += f64::from(u8::from(outcome?));
         }
         let mut lost = Loss::default();

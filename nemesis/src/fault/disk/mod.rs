@@ -162,6 +162,15 @@ async fn kill(node: &NodeProcess) -> Result<bool, SignalError> {
     }
 }
 
+/// Ends everything on a node's host; whether the node ran.
+async fn cut_power(node: &NodeProcess) -> Result<bool, SignalError> {
+    match node.cut_power().await {
+        Ok(_) => Ok(true),
+        Err(SignalError::NotRunning { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Starts a node that is down and sees whether it stays up.
 async fn start_again(node: &NodeProcess) -> Result<(), String> {
     if node.is_running() {

@@ -2,8 +2,8 @@
 //!
 //! All nodes of a lab on loopback dial from 127.0.0.1, and a store may tell all its members one
 //! address of each. So a connection's other end is looked up in the kernel's table of sockets, and
-//! the descriptor that stands for it among those of the nodes' processes (proc(5)): first of the
-//! process that each node was started as, then of all that are in its group. That needs no rights
+//! the descriptor that stands for it among those of the nodes' processes (proc(5)): first of those
+//! that each node's programs were started as, then of all that are in their groups. That needs no rights
 //! beyond those over one's own processes. Takes some milliseconds, most of them the kernel's, so it is
 //! done aside from what relays carry. Leaves out processes that left their node's group, and those
 //! that no one may look into (PR_SET_DUMPABLE, prctl(2)).
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::sockets;
 use crate::lab::fabric::Port;
-use crate::lab::host::Occupant;
+use crate::lab::host::Occupants;
 use crate::lab::processes;
 
 /// Whose a connection is.
@@ -30,19 +30,23 @@ pub(super) enum Dialler {
 }
 
 /// Whose the end `own` of a connection with `other` is.
-pub(super) fn find(own: SocketAddrV4, other: SocketAddrV4, occupants: &[Arc<Occupant>]) -> Dialler {
+pub(super) fn find(
+    own: SocketAddrV4,
+    other: SocketAddrV4,
+    occupants: &[Arc<Occupants>],
+) -> Dialler {
     let Some(socket) = sockets::find(own, other).filter(|it| it.inode != 0) else {
         return Dialler::Gone;
     };
     let name = format!("socket:[{}]", socket.inode);
-    let pids: Vec<i32> = occupants.iter().map(|occupant| occupant.pid()).collect();
-    let holds = |pid: &i32| *pid != 0 && holds(*pid, &name);
-    if let Some(node) = pids.iter().position(holds) {
+    let pids: Vec<Vec<i32>> = occupants.iter().map(|occupants| occupants.pids()).collect();
+    let has_it = |pids: &Vec<i32>| pids.iter().any(|pid| holds(*pid, &name));
+    if let Some(node) = pids.iter().position(has_it) {
         return Dialler::Node(node);
     }
     for process in processes::all() {
-        let node = pids.iter().position(|pid| *pid != 0 && *pid == process.group);
-        if let Some(node) = node.filter(|_| holds(&process.pid)) {
+        let node = pids.iter().position(|pids| pids.contains(&process.group));
+        if let Some(node) = node.filter(|_| holds(process.pid, &name)) {
             return Dialler::Node(node);
         }
     }
@@ -75,10 +79,11 @@ mod tests {
         let there = listener.local_addr().expect("an address");
         let stream = TcpStream::connect(there).expect("connects");
         let (accepted, here) = listener.accept().expect("comes");
-        let occupants = [Arc::new(Occupant::default()), Arc::new(Occupant::default())];
-        let look = |occupants: &[Arc<Occupant>]| find(v4(here), v4(there), occupants);
+        let occupants = [Arc::new(Occupants::default()), Arc::new(Occupants::default())];
+        let look = |occupants: &[Arc<Occupants>]| find(v4(here), v4(there), occupants);
         assert_eq!(look(&occupants), Dialler::Stranger);
-        occupants[1].is(std::process::id().cast_signed());
+        occupants[0].note(0, 0);
+        occupants[1].note(1, std::process::id().cast_signed());
         assert_eq!(look(&occupants), Dialler::Node(1));
         drop((stream, accepted));
         assert_eq!(look(&occupants), Dialler::Gone);

@@ -37,9 +37,8 @@ use tokio::sync::{Notify, watch};
 use tracing::debug;
 
 use super::fabric::{Counters, Policy, Port};
-use super::host::{Host, Occupant};
+use super::host::{Host, Occupants};
 use super::links::{Hosts, Link, Series, UnknownLink};
-use super::loopback::Ports;
 use gate::Gate;
 use streams::Streams;
 
@@ -74,7 +73,7 @@ struct Shared {
     /// The hosts' names, for the log.
     names: Vec<String>,
     /// The nodes' processes.
-    occupants: Vec<Arc<Occupant>>,
+    occupants: Vec<Arc<Occupants>>,
     /// From where clients dial.
     clients: Ipv4Addr,
     state: Mutex<State>,
@@ -108,7 +107,7 @@ impl Proxies {
     pub(super) fn start(
         nodes: &[Host],
         clients: &Host,
-        ports: Ports,
+        ports: &[u16],
         seed: u64,
     ) -> Result<Proxies, ProxiesError> {
         let names: Vec<String> =
@@ -120,13 +119,14 @@ impl Proxies {
             changes: watch::Sender::new(0),
             start: Instant::now(),
             names: names.clone(),
-            occupants: nodes.iter().map(|host| Arc::clone(&host.occupant)).collect(),
+            occupants: nodes.iter().map(|host| Arc::clone(&host.occupants)).collect(),
             clients: clients.address,
             state: Mutex::default(),
         });
         let mut gates = Vec::new();
         for (place, host) in nodes.iter().enumerate() {
-            for (port, serves_clients) in [(ports.clients, true), (ports.peers, false)] {
+            for (of_port, port) in ports.iter().copied().enumerate() {
+                let serves_clients = of_port == 0;
                 let relay = SocketAddrV4::new(host.advertised, port);
                 let target = SocketAddrV4::new(host.address, port);
                 gates.push(Gate::new(Arc::clone(&shared), place, relay, target, serves_clients));

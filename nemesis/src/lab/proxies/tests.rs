@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 
-use crate::lab::{CLIENTS, Lab, Link, Policy, Ports, Rate, Tier};
+use crate::lab::{CLIENTS, Lab, Link, Policy, Rate, Tier};
 
-const PORTS: Ports = Ports { clients: 6379, peers: 7000 };
+const PORTS: [u16; 2] = [6379, 7000];
 /// Longer than any wait that should end.
 const LONG: Duration = Duration::from_secs(10);
 /// Long enough for what should not come to have come.
@@ -23,21 +23,21 @@ struct Ground {
 
 impl Ground {
     fn new() -> Ground {
-        let lab = Lab::on_loopback(&["n1"], PORTS, true, 1).expect("a lab");
+        let lab = Lab::on_loopback(&["n1"], &PORTS, true, 1).expect("a lab");
         assert_eq!(lab.tier(), Tier::Proxies);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ground { lab, runtime: runtime.expect("a runtime") }
     }
 
     fn listens(&self) -> TcpListener {
-        let port = self.lab.ports(PORTS).clients;
+        let port = self.lab.ports(&PORTS)[0];
         let listener = TcpListener::bind((self.lab.nodes()[0].address(), port)).expect("listens");
         listener.set_nonblocking(true).expect("an option");
         listener
     }
 
     fn dials(&self) -> std::io::Result<TcpStream> {
-        let port = self.lab.ports(PORTS).clients;
+        let port = self.lab.ports(&PORTS)[0];
         let there = SocketAddrV4::new(self.lab.nodes()[0].advertised(), port);
         let own = self.lab.clients().source().expect("an address to dial from");
         let stream = self.runtime.block_on(async {
@@ -341,7 +341,7 @@ fn a_stranger_is_turned_away() {
     let ground = Ground::new();
     let _listener = ground.listens();
     drop(ground.reaches());
-    let port = ground.lab.ports(PORTS).clients;
+    let port = ground.lab.ports(&PORTS)[0];
     let there = (ground.lab.nodes()[0].advertised(), port);
     let mut stranger = TcpStream::connect(there).expect("accepted");
     assert!(is_reset(&mut stranger));

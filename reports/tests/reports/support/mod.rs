@@ -113,6 +113,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
                 name: format!("n{number}"),
                 address: format!("198.18.0.{number}"),
                 restarts: 0,
+                version: None,
             })
             .collect(),
         phases,

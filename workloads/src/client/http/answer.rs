@@ -30,6 +30,12 @@ impl Answer {
         Self { status, headers, body, document }
     }
 
+    /// A document that is part of an answer, taken for one.
+    pub(super) fn of_document(document: &Json) -> Self {
+        let (headers, body) = (HeaderMap::new(), Bytes::from(document.to_string()));
+        Self { status: StatusCode::OK, headers, body, document: Some(document.clone()) }
+    }
+
     pub(super) fn is_success(&self) -> bool {
         self.status.is_success()
     }
@@ -66,6 +72,11 @@ impl Answer {
             Json::String(digits) => digits.parse().ok(),
             _ => None,
         }
+    }
+
+    /// The list at `path`.
+    pub(super) fn list(&self, path: &Path) -> Option<&[Json]> {
+        self.find(path)?.as_array().map(Vec::as_slice)
     }
 
     /// The text at `path`.

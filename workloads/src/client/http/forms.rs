@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::super::tables::TableError;
 use super::answer::{Answer, Condition, Source};
 use super::path::Path;
-use super::template::{Body, Template};
+use super::template::{Bindings, Body, Template};
 use crate::operation::Kind;
 
 /// A request, with placeholders.
@@ -34,6 +34,39 @@ pub(super) enum Method {
 }
 
 impl Request {
+    /// The request that these words are: a method, a path and if need be a body.
+    ///
+    /// # Errors
+    ///
+    /// What was expected, if they are none.
+    pub(super) fn of_words(words: &[String]) -> Result<Self, String> {
+        let expected = || "expected a method, a path and if need be a body".to_owned();
+        let (method, path, body) = match words {
+            [method, path] => (method, path, None),
+            [method, path, body] => (method, path, Some(body)),
+            _ => return Err(expected()),
+        };
+        let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(method);
+        let method = Method::deserialize(name).map_err(|_| expected())?;
+        let plain = |text: &String| Template::plain(text);
+        let body = body.map(|body| Body::Text(plain(body)));
+        Ok(Self { method, path: plain(path), headers: BTreeMap::new(), body })
+    }
+
+    /// Its method, its path and its body for these values.
+    pub(super) fn in_words(&self, bindings: &Bindings) -> String {
+        let method = format!("{:?}", self.method).to_uppercase();
+        let body = self.body.as_ref().map(|body| format!(" {}", body.fill(bindings)));
+        format!("{method} {}{}", self.path.fill(bindings), body.unwrap_or_default())
+    }
+
+    /// Whether it has a placeholder of that name.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        let in_headers = self.headers.values().any(|header| header.holds(name));
+        let in_body = self.body.as_ref().is_some_and(|body| body.holds(name));
+        self.path.holds(name) || in_headers || in_body
+    }
+
     pub(super) fn problem(&self, known: &[&str]) -> Option<String> {
         let headers = self.headers.values().find_map(|header| header.problem(known));
         let body = || self.body.as_ref().and_then(|body| body.problem(known));

@@ -1,10 +1,12 @@
 //! HTTP/1.1 and JSON, in the forms that a target's description gives: a request for each kind of
 //! operation, where values stand in its answer, and which answers say that nothing happened.
 
+mod admin;
 mod answer;
 mod client;
 mod connection;
 mod forms;
+mod membership;
 mod path;
 mod probe;
 mod replica;
@@ -21,8 +23,10 @@ use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
 use crate::operation::Kind;
 
+use admin::HttpAdmin;
 use client::HttpClient;
 use forms::{Forms, StatusForm};
+use membership::Membership;
 use probe::HttpProbe;
 use replica::Replicas;
 
@@ -38,10 +42,13 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     forms.check()?;
     let status: StatusForm = tables.take("status")?;
     status.check()?;
+    let membership: Membership = tables.take("membership")?;
+    membership.check()?;
     let replicas: Replicas = tables.take("replicas")?;
     replicas.check()?;
     let (forms, status) = (Arc::new(forms), Arc::new(status));
-    Ok(Arc::new(Http { forms, status, replicas: Arc::new(replicas) }))
+    let (membership, replicas) = (Arc::new(membership), Arc::new(replicas));
+    Ok(Arc::new(Http { forms, status, membership, replicas }))
 }
 
 /// HTTP as a target speaks it.
@@ -49,6 +56,7 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
 struct Http {
     forms: Arc<Forms>,
     status: Arc<StatusForm>,
+    membership: Arc<Membership>,
     replicas: Arc<Replicas>,
 }
 
@@ -86,15 +94,17 @@ impl Protocol for Http {
         Replicas::probe((&self.replicas, &self.forms), endpoint, dial, limit)
     }
 
-    fn admin(&self, _endpoint: &Endpoint, _dial: &Dial) -> Option<Box<dyn Admin>> {
-        None
+    fn admin(&self, endpoint: &Endpoint, dial: &Dial) -> Option<Box<dyn Admin>> {
+        Some(Box::new(HttpAdmin {
+            forms: Arc::clone(&self.forms),
+            membership: Arc::clone(&self.membership),
+            endpoint: endpoint.clone(),
+            dial: dial.clone(),
+        }))
     }
 
     fn lacks(&self, change: Change) -> Vec<&'static str> {
-        match change {
-            Change::Transfer => vec!["transfer"],
-            Change::Add | Change::Remove => vec!["add", "remove", "members"],
-        }
+        self.membership.lacks(change)
     }
 }
 

@@ -20,6 +20,11 @@ enum Step {
 }
 
 impl Path {
+    /// The whole document.
+    pub(super) fn root() -> Self {
+        Self { written: "$".to_owned(), steps: Vec::new() }
+    }
+
     /// What stands there; none if nothing does, or null.
     pub(super) fn find<'a>(&self, document: &'a Json) -> Option<&'a Json> {
         let step = |at: &'a Json, step: &Step| match step {

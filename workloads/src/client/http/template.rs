@@ -10,6 +10,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::super::template::{PORT, is_port};
+
 /// What placeholders stand for.
 pub(super) type Bindings = BTreeMap<String, Value>;
 
@@ -23,6 +25,9 @@ enum Part {
     Text(String),
     Hole { name: String, form: String },
 }
+
+/// What stands for every port among the placeholders that are known.
+pub(super) const ANY_PORT: &str = "port.NAME";
 
 /// How the value of a placeholder is written: as it is, or after a colon one of these.
 const FORMS: [&str; 3] = ["base64", "json", "url"];
@@ -61,7 +66,7 @@ fn hole(text: &str) -> Option<(Part, usize)> {
     let (name, form) = inside.split_once(':').unwrap_or((inside, ""));
     let word = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_one = name.starts_with(|first: char| first.is_ascii_lowercase());
-    (is_one && word(name) && word(form))
+    (is_one && name.split('.').all(word) && word(form))
         .then(|| (Part::Hole { name: name.to_owned(), form: form.to_owned() }, end + 1))
 }
 
@@ -69,7 +74,7 @@ impl Template {
     /// What is wrong with a placeholder, if it is none of `known` or has a form that there is not.
     pub(super) fn problem(&self, known: &[&str]) -> Option<String> {
         self.0.iter().find_map(|part| match part {
-            Part::Hole { name, .. } if !known.contains(&&**name) => {
+            Part::Hole { name, .. } if !is_known(name, known) => {
                 let known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
                 let known = known.join(", ");
                 Some(format!("`{self}` holds an unknown placeholder {{{name}}}; expected {known}"))
@@ -80,6 +85,16 @@ impl Template {
             }
             _ => None,
         })
+    }
+
+    /// A text in which nothing is a placeholder.
+    pub(super) fn plain(text: &str) -> Self {
+        Self(vec![Part::Text(text.to_owned())])
+    }
+
+    /// Whether it has a placeholder of that name.
+    pub(super) fn holds(&self, wanted: &str) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Hole { name, .. } if name == wanted))
     }
 
     /// The text for these values. A placeholder without one becomes nothing.
@@ -109,6 +124,12 @@ impl Template {
             _ => Json::String(self.fill(bindings)),
         }
     }
+}
+
+/// Whether `name` is one of `known`, of which `port.NAME` is any port.
+fn is_known(name: &str, known: &[&str]) -> bool {
+    let is_port = || name.strip_prefix(PORT).is_some_and(is_port);
+    known.contains(&name) || (known.contains(&ANY_PORT) && is_port())
 }
 
 /// As it was written.
@@ -193,6 +214,15 @@ impl Document {
         }
     }
 
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::String(template) => template.holds(name),
+            Self::List(items) => items.iter().any(|item| item.holds(name)),
+            Self::Object(members) => members.iter().any(|(_, item)| item.holds(name)),
+            Self::Constant(_) => false,
+        }
+    }
+
     fn fill(&self, bindings: &Bindings) -> Json {
         match self {
             Self::String(template) => template.fill_json(bindings),
@@ -211,6 +241,14 @@ impl Body {
         match self {
             Self::Text(template) => template.problem(known),
             Self::Json(document) => document.problem(known),
+        }
+    }
+
+    /// As [`Template::holds`].
+    pub(super) fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Text(template) => template.holds(name),
+            Self::Json(document) => document.holds(name),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use partita_checker::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+use super::super::admin::{Change, Member};
 use super::super::dial::{BoxStream, Dial};
 use super::super::probe::ProbeError;
 use super::super::protocol::{
@@ -313,6 +314,96 @@ async fn a_status_tells_who_leads() {
     let status = probe.status().await.expect("ready");
     assert!(!status.leads() && status.role.is_some());
     assert!(matches!(probe.status().await, Err(ProbeError::Silent(_))));
+}
+
+const MEMBERSHIP: &str = r#"
+[membership.members]
+request = { method = "POST", path = "/members", body = { by = "{node}" } }
+rows = "$.members"
+member = { path = "$.urls[0]", is = "http://{advertised-ip}:{port.peer}" }
+id = "$.ID"
+learner = { path = "$.isLearner", is = true }
+[membership.transfer]
+request = { method = "POST", path = "/transfer", body = { to = "{member}" } }
+[membership.add]
+request = { method = "POST", path = "/add", body = { urls = ["http://{ip}:{port.peer}"] } }
+"#;
+
+const MEMBERS: &str = r#"{"members": [{"ID": "11", "urls": ["http://10.0.0.1:7"]},
+    {"ID": 22, "urls": ["http://10.0.0.2:7"], "isLearner": true}, {"ID": "9"}]}"#;
+
+fn member(number: u8) -> Member {
+    let address = Ipv4Addr::new(10, 0, 0, number);
+    Member {
+        name: format!("n{number}"),
+        id: number.into(),
+        address,
+        advertised: address,
+        ports: [("peer".to_owned(), 7)].into(),
+    }
+}
+
+#[tokio::test]
+async fn members_are_read_and_leadership_is_handed_over_by_requests() {
+    let acts = [Answer(200, MEMBERS), Answer(200, MEMBERS), Answer(200, "done")];
+    let store = store(acts);
+    let admin = protocol(MEMBERSHIP).admin(&endpoint(), &dial(&store)).expect("an administrator");
+    let limit = Duration::from_secs(5);
+    let known = [member(1), member(2), member(3)];
+    let members = admin.members(&known, limit).await.expect("told");
+    assert!(members.voters.iter().eq(["n1"]) && members.learners.iter().eq(["n2"]), "{members:?}");
+    let exchange = admin.change(Change::Transfer, &known[1], limit).await;
+    assert_eq!(exchange.request, r#"POST /transfer {"to":"22"}"#);
+    assert_eq!(exchange.answer.as_deref(), Ok("HTTP 200: done"));
+    let asked = r#"POST /members {"by":"n2"}"#;
+    let expected = [r#"POST /members {"by":"n1"}"#, asked, r#"POST /transfer {"to":"22"}"#];
+    assert_eq!(store.lock().expect("whole").requests, expected);
+}
+
+#[tokio::test]
+async fn a_member_that_the_store_does_not_know_is_not_asked_about() {
+    let store = store([Answer(200, MEMBERS), Answer(200, MEMBERS), Answer(409, "not now")]);
+    let admin = protocol(MEMBERSHIP).admin(&endpoint(), &dial(&store)).expect("an administrator");
+    let limit = Duration::from_secs(5);
+    let exchange = admin.change(Change::Transfer, &member(3), limit).await;
+    assert_eq!(exchange.answer, Err("n1 knows no member n3".to_owned()));
+    let exchange = admin.change(Change::Add, &member(3), limit).await;
+    assert_eq!(exchange.answer, Err("HTTP 409: not now".to_owned()));
+    let exchange = admin.change(Change::Remove, &member(3), limit).await;
+    assert!(exchange.answer.is_err() && store.lock().expect("whole").requests.len() == 3);
+}
+
+#[tokio::test]
+async fn commands_of_a_schedule_are_requests() {
+    let store = store([Answer(200, "{}")]);
+    let admin = protocol(DESCRIPTION).admin(&endpoint(), &dial(&store)).expect("an administrator");
+    let limit = Duration::from_secs(5);
+    let words = ["PUT", "/x", r#"{"a": {key}}"#].map(str::to_owned);
+    assert!(admin.command(&words, limit).await.answer.is_ok());
+    assert_eq!(store.lock().expect("whole").requests, [r#"PUT /x {"a": {key}}"#]);
+    let refused = admin.command(&["EAT".to_owned(), "/x".to_owned()], limit).await;
+    assert!(refused.answer.is_err_and(|why| why.contains("a method")));
+}
+
+#[test]
+fn a_mistake_in_the_table_of_members_is_answered_with_its_line() {
+    let cases = [
+        ("{port.peer}\" }\nid", "{port.PEER}\" }\nid", "unknown placeholder {port.PEER}", 5),
+        ("id = \"$.ID\"\n", "", "`{member}` needs `id`", 8),
+        ("{node}", "{nod}", "unknown placeholder {nod}", 3),
+        ("\"{member}\"", "\"{mebmer}\"", "unknown placeholder {mebmer}", 9),
+    ];
+    for (right, wrong, problem, line) in cases {
+        let text = MEMBERSHIP.replacen(right, wrong, 1);
+        assert_ne!(text, MEMBERSHIP, "{right}");
+        let error = open(&mut Tables::of(&text).expect("TOML")).expect_err(wrong);
+        assert!(error.to_string().contains(problem), "{wrong}: {error}");
+        assert_eq!(error.line(&text), line, "{wrong}: {error}");
+    }
+    let lacks = |text: &str, change| protocol(text).lacks(change);
+    assert_eq!(lacks(MEMBERSHIP, Change::Transfer), Vec::<&str>::new());
+    assert_eq!(lacks(MEMBERSHIP, Change::Add), ["remove"]);
+    assert_eq!(lacks("", Change::Remove), ["add", "remove", "members"]);
 }
 
 #[test]

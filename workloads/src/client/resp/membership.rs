@@ -146,7 +146,7 @@ mod tests {
     const DESCRIPTION: &str = r#"
         [membership]
         transfer = ["RAFT", "TRANSFER", "{id}"]
-        add = ["RAFT", "ADD", "{id}", "{advertised-ip}:{peer-port}", "{advertised-ip}:{client-port}"]
+        add = ["RAFT", "ADD", "{id}", "{advertised-ip}:{port.peer}", "{advertised-ip}:{port.client}"]
         remove = ["RAFT", "REMOVE", "{id}"]
         members = ["RAFT", "MEMBERS"]
         member = "id={id}"
@@ -163,7 +163,9 @@ mod tests {
     fn member(id: usize) -> Member {
         let name = format!("n{id}");
         let advertised = Ipv4Addr::new(198, 18, 0, u8::try_from(id).expect("small"));
-        Member { name, id, address: advertised, advertised, client_port: 6379, peer_port: 7000 }
+        let ports = [("client", 6379), ("peer", 7000)];
+        let ports = ports.map(|(name, port)| (name.to_owned(), port)).into();
+        Member { name, id, address: advertised, advertised, ports }
     }
 
     fn row(id: usize, part: &str) -> BTreeMap<String, String> {
@@ -180,7 +182,7 @@ mod tests {
             (
                 "voter = \"part={voter}\"",
                 2,
-                "expected {node}, {id}, {ip}, {advertised-ip}, {client-port}, {peer-port}",
+                "expected {node}, {id}, {ip}, {advertised-ip}, {port.NAME}",
             ),
             ("drop = [\"DROP\"]", 2, "unknown field `drop`, expected one of `transfer`, `add`"),
             ("add = \"ADD\"", 2, "expected a sequence"),
