@@ -473,7 +473,7 @@ mod tests {
         let cases = [
             ("[membership]\nadd = []", "mine.toml:8: an empty command"),
             ("[membership]\ndrop = [\"D\"]", "mine.toml:8: unknown field `drop`"),
-            ("[status]\nterm = \"t\"", "mine.toml:7: the protocol has no table [status]"),
+            ("[status]\nleader = \"t\"", "mine.toml:8: \"t\" is no line"),
         ];
         for (table, expected) in cases {
             let text = format!("{PLAIN}{table}\n");
