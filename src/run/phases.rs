@@ -12,6 +12,7 @@ use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::client_programs;
 use super::clients::Load;
 use super::clock::RunClock;
 use super::cluster_setup;
@@ -118,7 +119,7 @@ pub async fn carry_out(
     let logs = NodeLogs::keep(folder, &plan.names(), plan.spec.node_log_limit.0, clock)?;
     let cluster = cluster_setup::build(plan, &schedule, folder)?;
     let traffic = Traffic::begin(&cluster, folder, plan.spec.pcap)?;
-    let (poller, polling) = cluster_setup::poll(plan, &cluster, clock, events);
+    let (poller, polling) = cluster_setup::poll(plan, &cluster, folder, clock, events);
     tokio::select! {
         ready = cluster_setup::await_ready(&cluster, folder, &poller) => ready?,
         () = interrupts.next() => {
@@ -173,7 +174,7 @@ impl<'a> Surroundings<'a> {
             Recorder::create(&history, clock, looks_for_violations.then(|| plan.options()))
                 .or_harness(|| history.display().to_string())?;
         let faults = FaultLog::new(ScheduleFile::create(folder)?);
-        let load = load(plan, schedule, cluster, Arc::clone(&recorder));
+        let load = load(plan, schedule, cluster, folder, Arc::clone(&recorder));
         let (stop_clients, stopped) = watch::channel(false);
         let watch = self.watch(cluster, &faults, &load, stop_clients);
         let monitor = Monitor::start(Watched {
@@ -260,6 +261,7 @@ fn load(
     plan: &Plan,
     schedule: &Schedule,
     cluster: &Arc<partita_nemesis::Cluster>,
+    folder: &RunFolder,
     recorder: Arc<Recorder>,
 ) -> Arc<Load> {
     Arc::new(Load {
@@ -269,7 +271,12 @@ fn load(
         recorder,
         endpoints: cluster_setup::endpoints(plan, cluster),
         protocol: Arc::clone(&plan.target.protocol),
-        dial: cluster_setup::clients_dial(cluster),
+        dial: client_programs::for_clients(
+            plan,
+            cluster,
+            folder,
+            cluster_setup::clients_dial(cluster),
+        ),
         options: ClientOptions {
             limits: Limits { connect: CONNECT_LIMIT, reply: plan.spec.reply_timeout.duration() },
             retry: plan.workload.retry,

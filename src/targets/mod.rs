@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use partita_nemesis::{FaultKind, Ports};
-use partita_reports::spec::{Document, Limit, TargetSpec};
+use partita_reports::spec::{Description as DescribedTarget, Limit, TargetSpec};
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -243,7 +243,8 @@ impl Target {
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
         let toml = std::fs::read_to_string(name).map_err(unreadable)?;
         let name = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
-        Ok(TargetSpec::Described(Document { name, toml }))
+        let files = files_of(&Self::parse(&name, &toml)?, Path::new(&name))?;
+        Ok(TargetSpec::Described(DescribedTarget { name, toml, files }))
     }
 
     /// The target of a specification.
@@ -253,7 +254,7 @@ impl Target {
     /// [`TargetError`], naming what was expected.
     pub fn of(spec: &TargetSpec) -> Result<Self, TargetError> {
         match spec {
-            TargetSpec::Described(Document { name, toml }) => Self::parse(name, toml),
+            TargetSpec::Described(DescribedTarget { name, toml, .. }) => Self::parse(name, toml),
             TargetSpec::BuiltIn(name) => {
                 let (known, text) = BUILT_IN
                     .iter()
@@ -371,6 +372,17 @@ impl Target {
             ("peer-port", launch.ports.peers.to_string()),
         ])
     }
+}
+
+/// The files beside the description at `path` that the program of its clients consists of.
+fn files_of(target: &Target, path: &Path) -> Result<BTreeMap<String, String>, TargetError> {
+    let names = target.protocol.program().map_or(&[][..], |program| &program.files);
+    let read = |name: &String| {
+        let file = path.with_file_name(name);
+        let unreadable = |source| TargetError::Read { path: file.display().to_string(), source };
+        Ok((name.clone(), std::fs::read_to_string(&file).map_err(unreadable)?))
+    };
+    names.iter().map(read).collect()
 }
 
 /// That no target is called `name`.
