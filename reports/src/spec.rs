@@ -11,6 +11,7 @@
 mod limits;
 mod units;
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ pub enum TargetSpec {
     /// One that comes with the program, by its name.
     BuiltIn(String),
     /// One that a file describes.
-    Described(Document),
+    Described(Description),
 }
 
 /// Where the faults of a run come from.
@@ -163,6 +164,19 @@ pub enum FaultsSpec {
     Draw(String),
     /// They are those of a schedule.
     Schedule(Document),
+}
+
+/// A target's description, with what it needs besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// The file that it was read from. It need not exist any more.
+    pub name: String,
+    /// The whole text, in TOML.
+    pub toml: String,
+    /// The files beside it that it names, whole, by their names: those of a program that speaks for clients.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A text that a run needs, with what it is called in messages.
@@ -286,12 +300,15 @@ mod tests {
 
     #[test]
     fn a_specification_is_read_as_it_was_written() {
-        let described = Document { name: "a.toml".to_owned(), toml: "name = \"a\"\n".to_owned() };
+        let (name, toml) = ("a.toml".to_owned(), "name = \"a\"\n".to_owned());
+        let files = BTreeMap::from([("a.py".to_owned(), "print(1)\n".to_owned())]);
+        let target = Description { name: name.clone(), toml: toml.clone(), files };
+        let schedule = Document { name, toml };
         let specs = [
             RunSpec::default(),
             RunSpec {
-                target: TargetSpec::Described(described.clone()),
-                faults: FaultsSpec::Schedule(described),
+                target: TargetSpec::Described(target),
+                faults: FaultsSpec::Schedule(schedule),
                 lab: LabChoice::Proxies,
                 rate: 0.25,
                 seed: u64::MAX,

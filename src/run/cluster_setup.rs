@@ -13,6 +13,7 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::client_programs;
 use super::clock::RunClock;
 use super::events::Events;
 use super::folder::RunFolder;
@@ -139,10 +140,11 @@ pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
 pub fn poll(
     plan: &Plan,
     cluster: &Arc<Cluster>,
+    folder: &RunFolder,
     clock: RunClock,
     events: &Events,
 ) -> (Poller, JoinSet<()>) {
-    let nodes = inside_nodes(plan, cluster);
+    let nodes = client_programs::for_probes(plan, cluster, folder, inside_nodes(plan, cluster));
     Poller::start(plan.target.protocol.as_ref(), nodes, clock, events.clone())
 }
 

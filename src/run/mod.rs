@@ -5,6 +5,7 @@
 
 pub mod admin_client;
 mod aftermath;
+pub mod client_programs;
 pub mod clients;
 pub mod clock;
 pub mod closing;
@@ -79,6 +80,7 @@ pub fn begin(plan: &Plan) -> Result<RunFolder, Failure> {
     // Before anything is started: a run whose controller dies can be judged and played again.
     folder.write_json(folder::SPEC, &plan.spec)?;
     let commands = Script::commands_written(&plan.target.name, &plan.commands());
+    client_programs::install(plan, &folder)?;
     folder.write("schedule.toml", &(schedule.written(&plan.command) + &commands))?;
     Ok(folder)
 }

@@ -12,6 +12,7 @@ use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::client_programs;
 use super::clients::Load;
 use super::clock::RunClock;
 use super::cluster_setup;
@@ -122,7 +123,7 @@ pub async fn carry_out(
         () = interrupts.next() => return Err(interrupted()),
     };
     let traffic = Traffic::begin(&cluster, folder, plan.spec.pcap)?;
-    let (poller, polling) = cluster_setup::poll(plan, &cluster, clock, events);
+    let (poller, polling) = cluster_setup::poll(plan, &cluster, folder, clock, events);
     tokio::select! {
         ready = cluster_setup::await_ready(plan, &cluster, folder, &poller) => ready?,
         () = interrupts.next() => return Err(interrupted()),
@@ -182,7 +183,7 @@ impl<'a> Surroundings<'a> {
             Recorder::create(&history, clock, looks_for_violations.then(|| plan.options()))
                 .or_harness(|| history.display().to_string())?;
         let faults = FaultLog::new(ScheduleFile::create(folder)?);
-        let load = load(plan, schedule, cluster, (Arc::clone(&recorder), poller.clone()));
+        let load = load(plan, schedule, cluster, folder, (Arc::clone(&recorder), poller.clone()));
         let (stop_clients, stopped) = watch::channel(false);
         let watch = self.watch(cluster, &faults, &load, stop_clients);
         let monitor = Monitor::start(Watched {
@@ -269,6 +270,7 @@ fn load(
     plan: &Plan,
     schedule: &Schedule,
     cluster: &Arc<partita_nemesis::Cluster>,
+    folder: &RunFolder,
     (recorder, poller): (Arc<Recorder>, Poller),
 ) -> Arc<Load> {
     Arc::new(Load {
@@ -281,7 +283,12 @@ fn load(
         final_reads: plan.target.final_reads,
         poller,
         protocol: Arc::clone(&plan.target.protocol),
-        dial: cluster_setup::clients_dial(cluster),
+        dial: client_programs::for_clients(
+            plan,
+            cluster,
+            folder,
+            cluster_setup::clients_dial(cluster),
+        ),
         options: ClientOptions {
             limits: Limits { connect: CONNECT_LIMIT, reply: plan.spec.reply_timeout.duration() },
             retry: plan.workload.retry,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partita_nemesis::{FaultKind, FaultSet};
-use partita_reports::spec::{Document, Limit, TargetSpec};
+use partita_reports::spec::{Description as DescribedTarget, Limit, TargetSpec};
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -212,7 +212,8 @@ impl Target {
         let unreadable = |source| TargetError::Read { path: name.to_owned(), source };
         let toml = std::fs::read_to_string(name).map_err(unreadable)?;
         let name = std::fs::canonicalize(name).map_err(unreadable)?.display().to_string();
-        Ok(TargetSpec::Described(Document { name, toml }))
+        let files = files_of(&Self::parse(&name, &toml)?, Path::new(&name))?;
+        Ok(TargetSpec::Described(DescribedTarget { name, toml, files }))
     }
 
     /// The target of a specification.
@@ -222,7 +223,7 @@ impl Target {
     /// [`TargetError`], naming what was expected.
     pub fn of(spec: &TargetSpec) -> Result<Self, TargetError> {
         match spec {
-            TargetSpec::Described(Document { name, toml }) => Self::parse(name, toml),
+            TargetSpec::Described(DescribedTarget { name, toml, .. }) => Self::parse(name, toml),
             TargetSpec::BuiltIn(name) => {
                 let (known, text) = BUILT_IN
                     .iter()
@@ -324,6 +325,17 @@ impl Target {
     }
 }
 
+/// The files beside the description at `path` that the program of its clients consists of.
+fn files_of(target: &Target, path: &Path) -> Result<BTreeMap<String, String>, TargetError> {
+    let names = target.protocol.program().map_or(&[][..], |program| &program.files);
+    let read = |name: &String| {
+        let file = path.with_file_name(name);
+        let unreadable = |source| TargetError::Read { path: file.display().to_string(), source };
+        Ok((name.clone(), std::fs::read_to_string(&file).map_err(unreadable)?))
+    };
+    names.iter().map(read).collect()
+}
+
 /// That no target is called `name`.
 fn unknown(name: &str) -> UnknownName {
     let known: Vec<String> = BUILT_IN.iter().map(|(known, _)| (*known).to_owned()).collect();
@@ -388,7 +400,7 @@ mod tests {
         let cases = [
             ("[membership]\nadd = []", "mine.toml:7: an empty command"),
             ("[membership]\ndrop = [\"D\"]", "mine.toml:7: unknown field `drop`"),
-            ("[status]\nterm = \"t\"", "mine.toml:6: the protocol has no table [status]"),
+            ("[status]\nleader = \"t\"", "mine.toml:7: \"t\" is no line"),
         ];
         for (table, expected) in cases {
             let text = format!("{PLAIN}{table}\n");

@@ -16,6 +16,8 @@ pub(crate) enum Need {
     Etcd,
     /// A file system may be mounted inside a namespace.
     Mount,
+    /// A `python3` on the path.
+    Python,
     /// A `redis-server`.
     Redis,
     /// The tests run as root, who can become another user.
@@ -34,6 +36,7 @@ impl Need {
             Self::Corpus => "corpus",
             Self::Etcd => "etcd",
             Self::Mount => "mount",
+            Self::Python => "python",
             Self::Redis => "redis",
             Self::Root => "root",
             Self::StaticLibrary => "static",

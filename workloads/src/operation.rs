@@ -91,6 +91,35 @@ impl Kind {
         }
     }
 
+    /// What it is called in descriptions of targets and in requests to plug-ins.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Cas => "cas",
+            Self::Delete => "delete",
+            Self::Expire => "expire",
+            Self::Append => "append",
+            Self::Increment => "add",
+            Self::AddElement => "add-element",
+            Self::RemoveElement => "remove-element",
+            Self::HasElement => "has-element",
+            Self::ReadElements => "read-elements",
+            Self::Enqueue => "enqueue",
+            Self::Dequeue => "dequeue",
+            Self::Push => "push",
+            Self::Pop => "pop",
+            Self::Acquire => "acquire",
+            Self::Release => "release",
+            Self::Transaction => "transaction",
+        }
+    }
+
+    /// The kind that is called so in descriptions.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// What it is called in reports and lists.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,9 +1,10 @@
 //! How a client gets a connection: as a stream of bytes, whatever carries it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::protocol::{BoxFuture, Endpoint};
+use super::template::fill;
 
 /// A connected stream of bytes: of TCP, of TLS, of a Unix socket, or of a program's standard input
 /// and output.
@@ -26,6 +28,46 @@ pub type BoxStream = Box<dyn Stream>;
 ///
 /// Which host that is, and by which network, is the caller's matter: a client knows nothing of labs.
 pub type Dial = Arc<dyn Fn(Endpoint) -> BoxFuture<'static, io::Result<BoxStream>> + Send + Sync>;
+
+/// A program that speaks to nodes in the place of a client. What dials for such a client starts the program on
+/// the client's host, and the stream is its standard input and output. The program ends when the stream is
+/// dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientProgram {
+    /// The program and its arguments, word by word, with placeholders.
+    pub command: Vec<String>,
+    /// The files beside the description that it needs, by name: they stand in the folder where it runs.
+    pub files: Vec<String>,
+}
+
+impl ClientProgram {
+    /// What its command may hold: the node that it is to speak to, and where clients reach that node.
+    pub const PLACEHOLDERS: [&'static str; 3] = ["node", "ip", "port"];
+
+    /// The words that start it for the node at `endpoint`.
+    pub fn command_line(&self, endpoint: &Endpoint) -> Vec<String> {
+        let names = BTreeMap::from([
+            ("node", endpoint.node.to_string()),
+            ("ip", endpoint.address.ip().to_string()),
+            ("port", endpoint.address.port().to_string()),
+        ]);
+        self.command.iter().map(|word| fill(word, &names)).collect()
+    }
+}
+
+/// Reads what has arrived, without waiting; none if nothing has.
+pub(super) fn read_now(stream: &mut BoxStream, bytes: &mut [u8]) -> Option<io::Result<usize>> {
+    // The task's budget would make it look as if nothing had arrived.
+    let read = tokio::task::unconstrained(std::future::poll_fn(|context| {
+        let mut buffer = ReadBuf::new(bytes);
+        let read = Pin::new(&mut *stream).poll_read(context, &mut buffer);
+        read.map_ok(|()| buffer.filled().len())
+    }));
+    match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(read) => Some(read),
+        Poll::Pending => None,
+    }
+}
 
 /// Why no connection came about. Nothing was sent, so nothing happened.
 #[derive(Debug, Error)]

@@ -13,6 +13,7 @@ pub mod dial;
 mod encoding;
 pub mod http;
 pub mod probe;
+pub mod program;
 pub mod protocol;
 mod replica;
 pub mod resp;
@@ -21,7 +22,7 @@ pub mod template;
 pub mod violation;
 
 pub use admin::{Admin, Change, Exchange, Member, Members};
-pub use dial::{BoxStream, Dial, OpenError, Stream};
+pub use dial::{BoxStream, ClientProgram, Dial, OpenError, Stream};
 pub use probe::{Probe, ProbeError, Status};
 pub use protocol::{
     BoxFuture, Client, ClientOptions, Endpoint, Limits, Protocol, ProtocolEntry, RetryPolicy,
@@ -31,4 +32,4 @@ pub use tables::{PROTOCOL_TABLES, TableError, Tables};
 pub use violation::ProtocolViolation;
 
 /// Every protocol there is.
-pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY, http::ENTRY];
+pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY, http::ENTRY, program::ENTRY];

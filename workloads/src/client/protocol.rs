@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admin::{Admin, Change};
-use super::dial::Dial;
+use super::dial::{ClientProgram, Dial};
 use super::probe::Probe;
 use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
@@ -51,6 +51,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
 
     /// An administrator that speaks to the node at `endpoint`, if the protocol can change anything.
     fn admin(&self, endpoint: &Endpoint, dial: &Dial) -> Option<Box<dyn Admin>>;
+
+    /// The program that speaks to nodes in a client's place, if there is one: what dials then starts it,
+    /// for clients on their host and for probes on the node's.
+    fn program(&self) -> Option<&ClientProgram> {
+        None
+    }
 
     /// The fields of the description that are missing for a change to be made, and, where members
     /// change, for its outcome to be seen. Empty if it can be made.

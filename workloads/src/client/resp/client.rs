@@ -18,6 +18,7 @@ use super::super::protocol::{BoxFuture, Client, ClientOptions, Endpoint, RetryPo
 use super::super::violation::ProtocolViolation;
 use super::commands::{command, error_text, interpret, unexpected, word};
 use super::connection::{Connection, Idle};
+use super::forms::Forms;
 use super::reply::Reply;
 use super::transaction;
 use crate::operation::{Completion, Invocation};
@@ -37,6 +38,7 @@ struct Session {
 
 /// A client bound to one node. A broken connection is dropped, and the next operation makes another.
 pub(super) struct RespClient {
+    forms: Arc<Forms>,
     dial: Dial,
     endpoint: Endpoint,
     options: ClientOptions,
@@ -59,8 +61,14 @@ impl Client for RespClient {
 
 impl RespClient {
     /// A client of the node at `endpoint`. Connects when first needed.
-    pub(super) fn new(endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Self {
+    pub(super) fn new(
+        forms: &Arc<Forms>,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        options: ClientOptions,
+    ) -> Self {
         Self {
+            forms: Arc::clone(forms),
             dial: dial.clone(),
             endpoint: endpoint.clone(),
             options,
@@ -74,7 +82,7 @@ impl RespClient {
         if let Some(commands) = transaction::commands(invocation) {
             return self.transact(invocation, &commands).await;
         }
-        let Some(command) = command(invocation) else {
+        let Some(command) = command(&self.forms, invocation) else {
             return Completion::Fail("this client cannot express the operation".into());
         };
         if self.options.retry == RetryPolicy::InSession && !invocation.kind.is_read() {
@@ -98,7 +106,7 @@ impl RespClient {
             }
             Err(completion) => return completion,
         };
-        transaction::interpret(invocation, &reply).unwrap_or_else(|unexpected| {
+        transaction::interpret(&self.forms, invocation, &reply).unwrap_or_else(|unexpected| {
             let why = unexpected.what.as_str().into();
             self.distrust(unexpected);
             Completion::Unknown(why)
@@ -190,7 +198,7 @@ impl RespClient {
             Ok(reply) => reply,
             Err(completion) => return completion,
         };
-        interpret(invocation, &reply).unwrap_or_else(|unexpected| {
+        interpret(&self.forms, invocation, &reply).unwrap_or_else(|unexpected| {
             let why = unexpected.what.as_str().into();
             self.distrust(unexpected);
             Completion::Unknown(why)

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use partita_checker::Value;
 
 use super::super::violation::ProtocolViolation;
+use super::forms::Forms;
 use super::reply::Reply;
 use super::values::{decode, elements, encode};
 use crate::operation::{Completion, Invocation, Kind};
@@ -30,7 +31,8 @@ pub struct Definite {
     pub why: &'static str,
 }
 
-/// The errors that are certain. Every other one leaves the outcome of an update open.
+/// The errors that are certain unless a description has a table of its own. Every other one leaves the
+/// outcome of an update open.
 ///
 /// They are those of raft-node, with its reasons (`raft-node/src/core/refusal.rs`), and those that
 /// Redis answers before it looks at a key.
@@ -52,13 +54,14 @@ pub const DEFINITE: &[Definite] = &[
 /// How much of an error's text is recorded, in characters.
 const ERROR_CHARACTERS: usize = 300;
 
-/// Whether this word begins an error that is certain.
-pub(super) fn is_definite(word: &str) -> bool {
-    DEFINITE.iter().any(|row| row.word == word)
+/// The command that performs `invocation`, if it is one command.
+pub(super) fn command(forms: &Forms, invocation: &Invocation) -> Option<Vec<Bytes>> {
+    let usual = usual_command(invocation)?;
+    Some(forms.command(invocation).unwrap_or(usual))
 }
 
-/// The command that performs `invocation`, if it is one command.
-pub(super) fn command(invocation: &Invocation) -> Option<Vec<Bytes>> {
+/// The command where the description has none of its own.
+fn usual_command(invocation: &Invocation) -> Option<Vec<Bytes>> {
     let key = || encode(&invocation.key);
     let value = || encode(&invocation.value);
     let on_key = |name: &'static str| vec![word(name), key()];
@@ -100,11 +103,12 @@ pub(super) const fn word(text: &'static str) -> Bytes {
 
 /// What the store's reply says of the operation, unless there is no such reply to it.
 pub(super) fn interpret(
+    forms: &Forms,
     invocation: &Invocation,
     reply: &Reply,
 ) -> Result<Completion, ProtocolViolation> {
     if let Reply::Error(message) = reply {
-        return Ok(refusal(invocation.kind, message));
+        return Ok(refusal(forms, invocation.kind, message));
     }
     let refused = |why: &str| Completion::Refused(why.into());
     Ok(match (invocation.kind, &invocation.value, reply) {
@@ -134,23 +138,18 @@ pub(super) fn interpret(
             Some(elements) => Completion::Answered(Value::list(elements)),
             None => return Err(no_such_reply(invocation.kind, reply)),
         },
-        (Kind::Cas, Value::List(operands), Reply::Null | Reply::Bulk(_)) => {
-            let saw = decode(reply);
-            if operands.first() == Some(&saw) {
-                Completion::Swapped
-            } else {
-                Completion::Mismatch { saw: Some(saw) }
-            }
+        (Kind::Cas, Value::List(operands), reply) => {
+            let told = operands.first().and_then(|expected| forms.cas(expected, reply));
+            told.ok_or_else(|| no_such_reply(invocation.kind, reply))?
         }
         _ => return Err(no_such_reply(invocation.kind, reply)),
     })
 }
 
 /// What an error says of an operation of this kind.
-pub(super) fn refusal(kind: Kind, message: &[u8]) -> Completion {
+pub(super) fn refusal(forms: &Forms, kind: Kind, message: &[u8]) -> Completion {
     let why = error_text(message);
-    let word = why.split(' ').next().unwrap_or_default();
-    let is_certain = kind.is_read() || is_definite(word);
+    let is_certain = kind.is_read() || forms.is_definite(&why);
     let why = why.as_str().into();
     if is_certain { Completion::Fail(why) } else { Completion::Unknown(why) }
 }

@@ -1,16 +1,14 @@
 //! One connection that speaks RESP2, one request at a time.
 
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::dial::{BoxStream, Dial, OpenError, open};
+use super::super::dial::{BoxStream, Dial, OpenError, open, read_now};
 use super::super::protocol::Endpoint;
 use super::super::violation::ProtocolViolation;
 use super::reply::{FramingError, Reply, ReplyReader, sample};
@@ -135,20 +133,6 @@ impl Connection {
                 return Err(RequestError::Closed);
             }
         }
-    }
-}
-
-/// Reads what has arrived, without waiting; none if nothing has.
-fn read_now(stream: &mut BoxStream, bytes: &mut [u8]) -> Option<io::Result<usize>> {
-    // The task's budget would make it look as if nothing had arrived.
-    let read = tokio::task::unconstrained(std::future::poll_fn(|context| {
-        let mut buffer = ReadBuf::new(bytes);
-        let read = Pin::new(&mut *stream).poll_read(context, &mut buffer);
-        read.map_ok(|()| buffer.filled().len())
-    }));
-    match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(read) => Some(read),
-        Poll::Pending => None,
     }
 }
 

@@ -1,10 +1,11 @@
-//! RESP2, the protocol of Redis, with the commands of raft-node.
+//! RESP2, the protocol of Redis, with the commands of raft-node unless a description has others.
 
 mod admin;
 mod answer;
 mod client;
 mod commands;
 mod connection;
+mod forms;
 mod membership;
 mod probe;
 mod replica;
@@ -25,8 +26,9 @@ use crate::operation::Kind;
 
 use admin::RespAdmin;
 use client::RespClient;
+use forms::Forms;
 use membership::Membership;
-use probe::RespProbe;
+use probe::{RespProbe, StatusForm};
 use replica::Replicas;
 
 pub use commands::{DEFINITE, Definite};
@@ -36,54 +38,49 @@ pub const ENTRY: ProtocolEntry =
     ProtocolEntry { name: "resp", about: "RESP2, the protocol of Redis", open };
 
 fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
+    let forms: Forms = tables.take("client")?;
+    forms.check()?;
+    let status: StatusForm = tables.take("status")?;
+    status.check()?;
     let membership: Membership = tables.take("membership")?;
     membership.check()?;
     let replicas: Replicas = tables.take("replicas")?;
     replicas.check()?;
-    Ok(Arc::new(Resp { membership: Arc::new(membership), replicas: Arc::new(replicas) }))
+    Ok(Arc::new(Resp {
+        forms: Arc::new(forms),
+        status: Arc::new(status),
+        membership: Arc::new(membership),
+        replicas: Arc::new(replicas),
+    }))
 }
 
 /// RESP as a target speaks it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Resp {
+    forms: Arc<Forms>,
+    status: Arc<StatusForm>,
     membership: Arc<Membership>,
     replicas: Arc<Replicas>,
 }
 
 impl Protocol for Resp {
     fn supports(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Read
-            | Kind::Write
-            | Kind::Cas
-            | Kind::Delete
-            | Kind::Expire
-            | Kind::Append
-            | Kind::Increment
-            | Kind::AddElement
-            | Kind::RemoveElement
-            | Kind::HasElement
-            | Kind::ReadElements
-            | Kind::Enqueue
-            | Kind::Dequeue
-            | Kind::Push
-            | Kind::Pop
-            | Kind::Acquire
-            | Kind::Release
-            | Kind::Transaction => true,
-        }
+        self.forms.supports(kind)
     }
 
     fn supports_retry(&self, policy: RetryPolicy) -> bool {
-        matches!(policy, RetryPolicy::Never | RetryPolicy::InSession)
+        match policy {
+            RetryPolicy::Never => true,
+            RetryPolicy::InSession => self.forms.has_sessions(),
+        }
     }
 
     fn client(&self, endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Box<dyn Client> {
-        Box::new(RespClient::new(endpoint, dial, options))
+        Box::new(RespClient::new(&self.forms, endpoint, dial, options))
     }
 
     fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>> {
-        Some(Box::new(RespProbe::new(endpoint, dial, limit)))
+        Some(Box::new(RespProbe::new(&self.status, endpoint, dial, limit)))
     }
 
     fn replica(

@@ -11,6 +11,7 @@ use partita_checker::Value;
 
 use super::super::violation::ProtocolViolation;
 use super::commands::{no_such_reply, refusal, word};
+use super::forms::Forms;
 use super::reply::Reply;
 use super::values::{decode, encode};
 use crate::operation::{Completion, Invocation, Kind};
@@ -55,11 +56,12 @@ pub(super) fn commands(invocation: &Invocation) -> Option<Vec<Vec<Bytes>>> {
 
 /// What the reply to `EXEC` says of the transaction, unless there is no such reply to it.
 pub(super) fn interpret(
+    forms: &Forms,
     invocation: &Invocation,
     reply: &Reply,
 ) -> Result<Completion, ProtocolViolation> {
     if let Reply::Error(message) = reply {
-        return Ok(refusal(invocation.kind, message));
+        return Ok(refusal(forms, invocation.kind, message));
     }
     let wrong = || no_such_reply(invocation.kind, reply);
     let (Reply::Array(answers), Some(steps)) = (reply, steps(invocation)) else {
@@ -117,7 +119,9 @@ mod tests {
 
     #[test]
     fn the_answer_has_what_was_read_in_its_place() {
-        let answered = |read: Reply| interpret(&transaction(), &Reply::Array(vec![read, ok()]));
+        let answered = |read: Reply| {
+            interpret(&Forms::default(), &transaction(), &Reply::Array(vec![read, ok()]))
+        };
         let expected = |read: Value| {
             let read = Value::list(["r".into(), "a".into(), read]);
             let write = Value::list(["w".into(), "b".into(), 7.into()]);
@@ -129,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_refusal_of_all_is_told_from_one_of_a_part() {
-        let of = |reply| interpret(&transaction(), &reply).expect("a reply that there is");
+        let of = |reply| {
+            interpret(&Forms::default(), &transaction(), &reply).expect("a reply that there is")
+        };
         let error = |text: &'static str| Reply::Error(Bytes::from_static(text.as_bytes()));
         assert!(matches!(of(error("EXECABORT no")), Completion::Fail(_)));
         assert!(matches!(of(error("UNCERTAIN perhaps")), Completion::Unknown(_)));
@@ -148,7 +154,8 @@ mod tests {
             Reply::Array(vec![bulk("3"), ok(), ok()]),
         ];
         for reply in replies {
-            let violation = interpret(&transaction(), &reply).expect_err("no such reply");
+            let violation =
+                interpret(&Forms::default(), &transaction(), &reply).expect_err("no such reply");
             assert!(violation.what.contains("a transaction"), "{violation:?}");
         }
     }

@@ -17,6 +17,14 @@ fn simple(text: &'static str) -> Reply {
     Reply::Simple(Bytes::from_static(text.as_bytes()))
 }
 
+fn command(invocation: &Invocation) -> Option<Vec<Bytes>> {
+    super::command(&Forms::default(), invocation)
+}
+
+fn interpret(invocation: &Invocation, reply: &Reply) -> Result<Completion, ProtocolViolation> {
+    super::interpret(&Forms::default(), invocation, reply)
+}
+
 fn completed(invocation: &Invocation, reply: &Reply) -> Completion {
     interpret(invocation, reply).expect("a reply that there is")
 }
