@@ -148,7 +148,7 @@ impl<'a> Night<'a> {
     }
 
     /// What to do now.
-    pub fn next(&mut self) -> Next {
+    pub fn step(&mut self) -> Next {
         match self.choose() {
             Some(job) => {
                 self.under_way.insert(job.clone());
@@ -177,7 +177,7 @@ impl<'a> Night<'a> {
         if may_learn && evidence.is_some() {
             return evidence;
         }
-        let run = if self.no_new_runs { None } else { self.share.next() };
+        let run = if self.no_new_runs { None } else { self.share.take() };
         run.map(|index| Job::Run { index }).or(evidence)
     }
 
@@ -362,7 +362,7 @@ mod tests {
     }
 
     fn start(night: &mut Night<'_>) -> Job {
-        match night.next() {
+        match night.step() {
             Next::Start(job) => job,
             other => panic!("{other:?}"),
         }
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(start(&mut night), Job::Past { bucket: "old".to_owned(), attempt: 1 });
         night.replay_done(&ReplayLine::Canary { attempt: 1, outcome: Replayed::Yes }, 1);
         assert_eq!(start(&mut night), Job::Run { index: 0 });
-        assert_eq!(night.next(), Next::Wait);
+        assert_eq!(night.step(), Next::Wait);
     }
 
     #[test]
@@ -419,7 +419,7 @@ mod tests {
         night.replay_done(&shrunk, 1);
         assert_eq!(start(&mut night), Job::Run { index: 1 });
         night.run_done(&line(&plan, 1, Some("stale read"), true));
-        assert_eq!(night.next(), Next::Done);
+        assert_eq!(night.step(), Next::Done);
     }
 
     #[test]
@@ -458,9 +458,9 @@ mod tests {
             let stop = StopRule::default();
             let mut again = Night::new(&plan, Shard::WHOLE, stop, &[], &lines, &replays);
             // Whatever was under way is forgotten.
-            let _ = again.next();
+            let _ = again.step();
             let mut again = Night::new(&plan, Shard::WHOLE, stop, &[], &lines, &replays);
-            match again.next() {
+            match again.step() {
                 Next::Start(Job::Run { index }) => {
                     lines.push(line(&plan, index, (index == 3).then_some("lost write"), true));
                 }
@@ -504,6 +504,6 @@ mod tests {
         assert!(!night.is_stopped());
         night.run_done(&line(&plan, 2, Some("lost write"), false));
         assert!(night.is_stopped());
-        assert_eq!(night.next(), Next::Done);
+        assert_eq!(night.step(), Next::Done);
     }
 }

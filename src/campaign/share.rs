@@ -66,7 +66,7 @@ impl<'a> Share<'a> {
     }
 
     /// The index of the next run, which is under way from now on; nothing if all are done or under way.
-    pub fn next(&mut self) -> Option<u64> {
+    pub fn take(&mut self) -> Option<u64> {
         let (cpu_ms, runs) =
             self.accounts.iter().fold((0.0, 0), |sum, it| (sum.0 + it.cpu_ms, sum.1 + it.runs));
         let of_all = if runs == 0 { EXPECTED_MS } else { (cpu_ms / runs as f64).max(1.0) };
@@ -122,7 +122,7 @@ mod tests {
         let mut share = Share::new(&plan, Shard::WHOLE);
         let mut spent = [0_u64; 3];
         for _ in 0..700 {
-            let index = share.next().expect("endless");
+            let index = share.take().expect("endless");
             let place = plan.place(index);
             spent[place] += cost[place];
             share.done(index, cost[place]);
@@ -137,7 +137,7 @@ mod tests {
         let plan = plan(4);
         let mut share = Share::new(&plan, Shard::WHOLE);
         let mut places: Vec<usize> =
-            (0..4).map(|_| plan.place(share.next().expect("endless"))).collect();
+            (0..4).map(|_| plan.place(share.take().expect("endless"))).collect();
         places.sort_unstable();
         assert_eq!(places, [0, 1, 2, 3]);
     }
@@ -151,7 +151,7 @@ mod tests {
             let mut all: Vec<u64> = Vec::new();
             for index in 0..of {
                 let mut share = Share::new(&plan, Shard { index, of });
-                while let Some(index) = share.next() {
+                while let Some(index) = share.take() {
                     share.done(index, 100 * (index % 7));
                     all.push(index);
                 }
@@ -168,11 +168,11 @@ mod tests {
         let mut share = Share::new(&plan, Shard::WHOLE);
         share.done(0, 5);
         share.done(3, 5);
-        let mut left: Vec<u64> = std::iter::from_fn(|| share.next()).collect();
+        let mut left: Vec<u64> = std::iter::from_fn(|| share.take()).collect();
         left.sort_unstable();
         assert_eq!(left, [1, 2, 4, 5]);
         share.given_back(2);
-        assert_eq!(share.next(), Some(2));
-        assert_eq!(share.next(), None);
+        assert_eq!(share.take(), Some(2));
+        assert_eq!(share.take(), None);
     }
 }

@@ -211,7 +211,7 @@ impl Work<'_> {
             }
             self.mind_the_time(&mut guard, began);
             let is_busy = guard.running >= self.jobs(&guard);
-            let next = if is_busy { Next::Wait } else { guard.night.next() };
+            let next = if is_busy { Next::Wait } else { guard.night.step() };
             let job = match next {
                 Next::Done => return news.notify_all(),
                 Next::Wait => {
@@ -268,13 +268,7 @@ impl Work<'_> {
         let started_ms = now_ms();
         let played = self.runner.play(&spec, &home, self.stop);
         let outcome = Outcome::of(self.target(job), &spec, &played);
-        Ok(Performed::Run {
-            spec: Box::new(spec),
-            home,
-            played: Box::new(played),
-            outcome,
-            started_ms,
-        })
+        Ok(Performed::Run(Box::new(Over { spec, home, played, outcome, started_ms })))
     }
 
     fn target(&self, job: &Job) -> &str {
@@ -367,19 +361,18 @@ impl Work<'_> {
                 Ok(())
             }
             Ok(Performed::Shrunk { line, wall_ms, .. }) => self.learnt(state, line, wall_ms),
-            Ok(Performed::Run { home, played, .. }) if played.is_interrupted => {
+            Ok(Performed::Run(over)) if over.played.is_interrupted => {
                 state.night.abandoned(job);
-                self.folder.clear(&home);
+                self.folder.clear(&over.home);
                 Ok(())
             }
-            Ok(Performed::Run { spec, home, played, outcome, started_ms }) => {
+            Ok(Performed::Run(over)) => {
+                let home = over.home.clone();
                 let written = match job {
-                    Job::Run { index } => {
-                        self.run_over(state, *index, &spec, &played, outcome, started_ms)
-                    }
+                    Job::Run { index } => self.run_over(state, *index, *over),
                     _ => {
-                        let line = learnt_from(job, &outcome);
-                        line.map_or(Ok(()), |line| self.learnt(state, line, played.wall_ms))
+                        let line = learnt_from(job, &over.outcome);
+                        line.map_or(Ok(()), |line| self.learnt(state, line, over.played.wall_ms))
                     }
                 };
                 self.folder.clear(&home);
@@ -388,15 +381,8 @@ impl Work<'_> {
         }
     }
 
-    fn run_over(
-        &self,
-        state: &mut State<'_>,
-        index: u64,
-        spec: &RunSpec,
-        played: &Played,
-        outcome: Outcome,
-        started_ms: u64,
-    ) -> Result<(), Failure> {
+    fn run_over(&self, state: &mut State<'_>, index: u64, over: Over) -> Result<(), Failure> {
+        let Over { spec, played, outcome, started_ms, .. } = over;
         let configuration = self.plan.configuration(index);
         let told = played.told.as_ref();
         let mut line = RunLine {
@@ -470,15 +456,19 @@ impl Work<'_> {
 /// What came of a job.
 enum Performed {
     /// A run.
-    Run {
-        spec: Box<RunSpec>,
-        home: PathBuf,
-        played: Box<Played>,
-        outcome: Outcome,
-        started_ms: u64,
-    },
+    Run(Box<Over>),
     /// A search for fewer faults.
     Shrunk { line: ReplayLine, wall_ms: u64, is_interrupted: bool },
+}
+
+/// A run that is over.
+struct Over {
+    spec: RunSpec,
+    /// Where its files are.
+    home: PathBuf,
+    played: Played,
+    outcome: Outcome,
+    started_ms: u64,
 }
 
 /// What a run says that is none of the plan's indices.

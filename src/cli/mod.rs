@@ -1,5 +1,6 @@
 //! The command line: one module per command.
 
+pub mod campaign;
 pub mod catalogue;
 pub mod check;
 pub mod command;
@@ -69,6 +70,8 @@ pub enum Command {
     Run(run::Arguments),
     /// Play an earlier run again, with the faults it had.
     Replay(replay::Arguments),
+    /// Run a store again and again, and put what is found into buckets.
+    Campaign(Box<campaign::Arguments>),
     /// Find the fewest and shortest faults that still give a run's violation.
     Shrink(shrink::Arguments),
     /// Print what nodes and the harness wrote in a run, in the order of its clock.
@@ -107,6 +110,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
+        Command::Campaign(arguments) => campaign::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
         Command::Shrink(arguments) => shrink::perform(&arguments),
         Command::Logs(arguments) => logs::perform(&arguments),
