@@ -204,7 +204,8 @@ fn shards_in_any_order_and_one_twice_merge_to_the_same_files() {
     (0..3).for_each(work);
     // Once more: nothing is left to do.
     work(1);
-    let merge = |folders: &str, out: &str| ground.partita(&format!("campaign merge {folders} -o {out}"));
+    let merge =
+        |folders: &str, out: &str| ground.partita(&format!("campaign merge {folders} -o {out}"));
     let whole = merge("s0 s1 s2", "a");
     assert_eq!(whole.status.code(), Some(1), "{}", said(&whole));
     merge("s2 s0 s1 s2", "b");
@@ -316,6 +317,9 @@ fn two_nights_have_the_same_test_cases_and_other_seeds() {
     let ((first, one), (second, two)) = (names(7), names(8));
     assert_eq!(first, second);
     assert_eq!(first.len(), 2);
-    assert!(first[0].contains("name=\"process\" classname=\"partita.raft-node.append\""), "{first:?}");
+    assert!(
+        first[0].contains("name=\"process\" classname=\"partita.raft-node.append\""),
+        "{first:?}"
+    );
     assert_ne!(one, two);
 }

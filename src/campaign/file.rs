@@ -9,7 +9,9 @@ use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{Script, Tier};
 use partita_reports::RunSpec;
 use partita_reports::campaign::record::FORMAT;
-use partita_reports::spec::{self, Document, FaultsSpec, Milliseconds, TargetSpec, defaults};
+use partita_reports::spec::{
+    self, Document, FaultsSpec, Milliseconds, OnFinding, TargetSpec, defaults,
+};
 use partita_workloads::catalogue::WORKLOADS;
 use serde::Deserialize;
 
@@ -158,7 +160,7 @@ impl CampaignFile {
         let canary = RunSpec {
             lab: lab(setting.tier),
             mutations: vec![CANARY.to_owned()],
-            stop_on_violation: true,
+            on_finding: OnFinding::Stop,
             ..RunSpec::default()
         };
         let none = || FaultsSpec::Draw("none".to_owned());
@@ -172,7 +174,7 @@ impl CampaignFile {
             canary: (self.canary && has_bugs && setting.tier == Tier::Namespaces).then_some(canary),
             control: plain.filter(|_| self.control).map(|spec| RunSpec {
                 faults: none(),
-                stop_on_violation: false,
+                on_finding: OnFinding::Continue,
                 ..spec
             }),
             replays: self.replays.unwrap_or(REPLAYS),
