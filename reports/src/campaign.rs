@@ -10,6 +10,8 @@ pub mod overview;
 pub mod record;
 pub mod statistics;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use html::campaign_html;
 pub use junit::campaign_junit;

@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use partita_nemesis::FaultRecord;
-use partita_reports::RunSpec;
+use partita_reports::{Exit, RunSpec};
 use serde::de::DeserializeOwned;
 
 use super::outcome::{Played, Told};
@@ -144,6 +144,19 @@ fn said(home: &Path, status: ExitStatus) -> String {
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// What came of a run, as far as its folder says; nothing if it has no `run.json`.
+pub fn recorded(folder: &Path) -> Option<Played> {
+    let told: Told = read(&folder.join("run.json"))?;
+    let exit = Exit::of_run(&told.findings, told.failure.is_some(), told.verdict?);
+    Some(Played {
+        code: Some(exit.code().into()),
+        faults: faults(&folder.join("schedule.jsonl")),
+        analysis: read(&folder.join("verdict.json")),
+        told: Some(told),
+        ..Played::default()
+    })
 }
 
 /// The faults of a run by number, of each the last line.
