@@ -5,6 +5,7 @@
 //! under test and
 //! [`names`] knows every name that can be given; [`terminal`] prints what there is to say. See `docs/architecture.md`.
 
+pub mod campaign;
 pub mod cli;
 pub mod exit;
 pub mod judge;

@@ -8,6 +8,7 @@
 //! writes the format. The size of a report does not grow with the history: time is summed into at
 //! most some two hundred stretches, and every table ends and says what it leaves out.
 
+pub mod campaign;
 mod chart;
 pub mod checked;
 mod commands;

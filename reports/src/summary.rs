@@ -212,7 +212,7 @@ fn fenced(code: &str) -> String {
 
 /// Foreign text as Markdown that shows just that text. Only what would be markup is escaped, so
 /// that the file can be read as it is, too.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let text = visible(text, usize::MAX);
     let mut escaped = String::new();
     let mut characters = text.chars().peekable();

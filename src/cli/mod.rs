@@ -1,5 +1,7 @@
 //! The command line: one module per command.
 
+pub mod bisect;
+pub mod campaign;
 pub mod catalogue;
 pub mod check;
 pub mod command;
@@ -21,6 +23,7 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod run_result;
+pub mod shell;
 pub mod show;
 pub mod shrink;
 pub mod simulate;
@@ -69,6 +72,10 @@ pub enum Command {
     Run(run::Arguments),
     /// Play an earlier run again, with the faults it had.
     Replay(replay::Arguments),
+    /// Run a store again and again, and put what is found into buckets.
+    Campaign(Box<campaign::Arguments>),
+    /// Find the first version of a store that gives what a run found.
+    Bisect(bisect::Arguments),
     /// Find the fewest and shortest faults that still give a run's violation.
     Shrink(shrink::Arguments),
     /// Print what nodes and the harness wrote in a run, in the order of its clock.
@@ -93,6 +100,10 @@ pub enum Command {
     List(list::Arguments),
     /// Say what this machine can do, and what would allow more.
     Doctor(doctor::Arguments),
+    /// Print a script that completes commands in a shell.
+    Completions(shell::Completions),
+    /// Write manual pages.
+    Man(shell::Man),
 }
 
 /// Performs the command.
@@ -107,6 +118,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Run(arguments) => run::perform(&arguments),
+        Command::Campaign(arguments) => campaign::perform(&arguments),
+        Command::Bisect(arguments) => bisect::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
         Command::Shrink(arguments) => shrink::perform(&arguments),
         Command::Logs(arguments) => logs::perform(&arguments),
@@ -124,6 +137,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::List(arguments) => list::perform(&arguments),
         Command::Doctor(arguments) => doctor::perform(&arguments),
+        Command::Completions(arguments) => Ok(arguments.perform()),
+        Command::Man(arguments) => arguments.perform(),
     }
 }
 

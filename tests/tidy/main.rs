@@ -23,13 +23,18 @@ const IMPORTS: &[(&str, &[&str], &[&str])] = &[
 /// Everything that may stand at the top. Anything else must earn its place.
 const TOP: &[&str] = &[
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
+    "Dockerfile",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "SECURITY.md",
+    "action.yml",
     "checker",
     "clippy.toml",
+    "deny.toml",
     "docs",
     "examples",
     "nemesis",

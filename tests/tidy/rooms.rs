@@ -77,6 +77,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "finding", "exit", "text", "outcomes", "roles", "series", "recovery", "run",
             "evidence", "chart", "checked", "commands", "event", "explore", "groups", "headline",
             "why", "compare", "html", "junit", "logs", "spec", "summary", "trace", "folder",
+            "campaign",
         ],
     ),
     (
@@ -108,6 +109,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "terminal",
             "telemetry",
             "run",
+            "campaign",
             "cli",
         ],
     ),

@@ -1,0 +1,456 @@
+//! `partita campaign`: many runs of a plan, on one machine or on many.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand, ValueEnum};
+use partita_nemesis::doctor::best_tier;
+use partita_reports::campaign::overview::Overview;
+use partita_reports::spec::{Milliseconds, defaults};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::campaign::file::{CampaignFile, Setting};
+use crate::campaign::folder::{Campaign, CampaignFolder, in_json, replace};
+use crate::campaign::history::History;
+use crate::campaign::known::Known;
+use crate::campaign::merge::merge;
+use crate::campaign::night::StopRule;
+use crate::campaign::overview::{Context, FailOn, exit};
+use crate::campaign::work::{CampaignEvent, Ending};
+use crate::campaign::{CampaignPlan, Limits, ProcessRunner, Shard, Work, documents, shards};
+use crate::exit::{Exit, Failure, OrFail};
+use crate::{remark, say, terminal};
+
+/// How long a campaign takes that was told neither a time nor a number of runs.
+const BUDGET: Duration = Duration::from_secs(30 * 60);
+
+/// Runs a store again and again, with everything that fits it or with what a file says, and puts what is
+/// found into buckets, each with a run that shows it again.
+///
+/// Writes a folder with `index.html`, `summary.md` and `junit.xml`. It may be killed at any moment; `--resume`
+/// goes on where it was. Exits with 1 if a bucket is new or back, with 4 if the night could not work: the canary
+/// was not found, or most runs failed for reasons that are not the store's.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  partita campaign --budget 30m\n  \
+                        partita campaign nightly.toml --budget 4h --history history\n  \
+                        partita campaign plan nightly.toml --runs 1000 -o plan.json\n  \
+                        partita campaign work plan.json --shard 3/8 --budget 1h --out shard-3\n  \
+                        partita campaign merge shard-* -o night"
+)]
+pub struct Arguments {
+    /// What is done with a campaign that many machines work on.
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// What is run, and when it ends.
+    #[command(flatten)]
+    whole: Whole,
+}
+
+/// The parts of a campaign on many machines.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Write the plan of a campaign, from which every shard's runs follow.
+    Plan(PlanArguments),
+    /// Do one shard's runs of a plan.
+    Work(WorkArguments),
+    /// Put the folders of shards together, in any order.
+    Merge(MergeArguments),
+}
+
+/// What a campaign tries.
+#[derive(Debug, Args)]
+struct What {
+    /// The campaign's file (docs/campaigns.md); without, everything that fits the target is tried.
+    #[arg(value_name = "FILE.toml")]
+    file: Option<PathBuf>,
+    /// The system under test, if there is no file: a built-in name or a TOML file.
+    #[arg(long, default_value = defaults::TARGET, conflicts_with = "file")]
+    target: String,
+    /// How many runs to do, instead of as many as there is time for.
+    #[arg(long, value_name = "N")]
+    runs: Option<u64>,
+    /// How long clients and faults of each run are at work: 20s, or what the file says. A schedule that needs
+    /// longer has longer.
+    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
+    time: Option<Duration>,
+    /// Which night it is: no seed of one is used in another. Days since 1970 if not given.
+    #[arg(long, value_name = "N")]
+    night: Option<u64>,
+}
+
+/// When a campaign ends, and what it ends with.
+#[derive(Debug, Args)]
+struct How {
+    /// How long to start runs: 30m, or without end if a number of runs is given.
+    #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
+    budget: Option<Duration>,
+    /// How many processes at a time; as many as the machine can take if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    jobs: Option<u16>,
+    /// Go on with the campaign in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// End at the first finding.
+    #[arg(long, conflicts_with = "until_buckets")]
+    stop_on_finding: bool,
+    /// End when there are so many buckets of the store.
+    #[arg(long, value_name = "N")]
+    until_buckets: Option<usize>,
+    /// Earlier nights: their buckets are tried first, and this one is added.
+    #[arg(long, value_name = "FOLDER")]
+    history: Option<PathBuf>,
+    /// Print what happens as lines of JSON.
+    #[arg(long)]
+    json: bool,
+    /// The program that does the runs, for tests: `PROGRAM run --json --spec - --out FOLDER`.
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    run_program: Option<PathBuf>,
+    /// What makes the night fail.
+    #[command(flatten)]
+    judged: Judged,
+}
+
+/// What a night fails by.
+#[derive(Debug, Args)]
+struct Judged {
+    /// Which findings make it exit with 1.
+    #[arg(long, value_name = "WHICH", default_value = "new")]
+    fail_on: Which,
+    /// Buckets that somebody is dealing with (docs/campaigns.md).
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
+}
+
+/// Which findings make a night fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Those that are new, back, or overdue.
+    New,
+    /// All of the store.
+    Any,
+}
+
+/// A campaign on one machine.
+#[derive(Debug, Args)]
+struct Whole {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    how: How,
+    /// The campaign's folder: `partita-campaigns/NAME-NIGHT` if not given.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct PlanArguments {
+    #[command(flatten)]
+    what: What,
+    /// Where the plan is written.
+    #[arg(long, short, value_name = "FILE", default_value = "plan.json")]
+    output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct WorkArguments {
+    /// The plan.
+    #[arg(value_name = "plan.json")]
+    plan: PathBuf,
+    /// Which shard of how many, such as `0/8`. If not given, what Kubernetes, Slurm, GitLab or Buildkite say.
+    #[arg(long, value_name = "I/N", value_parser = shards::parse)]
+    shard: Option<Shard>,
+    #[command(flatten)]
+    how: How,
+    /// The shard's folder: `shard-I` if not given.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct MergeArguments {
+    /// The folders.
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<PathBuf>,
+    /// Where they are put together.
+    #[arg(long, short, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Earlier nights, to which this one is added.
+    #[arg(long, value_name = "FOLDER")]
+    history: Option<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
+}
+
+/// Performs the command.
+///
+/// # Errors
+///
+/// [`Failure`] if the plan or a folder is wrong, or what came of a run cannot be written down.
+pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.part {
+        Some(Part::Plan(part)) => {
+            let plan = part.what.plan()?;
+            replace(&part.output, &in_json(&plan)?)
+                .or_usage(|| part.output.display().to_string())?;
+            say!("{} configurations: {}", plan.configurations.len(), part.output.display());
+            Ok(Exit::Valid)
+        }
+        Some(Part::Work(part)) => part.perform(),
+        Some(Part::Merge(part)) => part.perform(),
+        None => arguments.whole.perform(),
+    }
+}
+
+impl What {
+    fn plan(&self) -> Result<CampaignPlan, Failure> {
+        let file = match &self.file {
+            Some(path) => CampaignFile::read(path)?,
+            None => CampaignFile::of_target(&self.target),
+        };
+        let time = self.time.map(Milliseconds::try_from).transpose();
+        let time = time.or_usage(|| "--time".to_owned())?;
+        let (night, tier) = (self.night.unwrap_or_else(tonight), best_tier().0);
+        file.plan(&self.target, Setting { night, tier, runs: self.runs, time })
+    }
+}
+
+/// Days since 1970, UTC.
+fn tonight() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() / 86_400
+}
+
+impl Whole {
+    fn perform(&self) -> Result<Exit, Failure> {
+        let open = |out: PathBuf| CampaignFolder::at(out);
+        let (folder, campaign) = match (&self.out, self.how.resume) {
+            (Some(out), true) if open(out.clone()).exists() => {
+                let folder = open(out.clone());
+                let campaign = folder.campaign()?;
+                (folder, campaign)
+            }
+            (out, resume) => {
+                let plan = self.what.plan()?;
+                let name = format!("partita-campaigns/{}-{}", plan.name, plan.night);
+                let folder = open(out.clone().unwrap_or_else(|| name.into()));
+                if resume && folder.exists() {
+                    let campaign = folder.campaign()?;
+                    (folder, campaign)
+                } else {
+                    let campaign = Campaign::of(plan, Shard::WHOLE);
+                    folder.create(&campaign)?;
+                    (folder, campaign)
+                }
+            }
+        };
+        self.how.work(&folder, &campaign, Shard::WHOLE)
+    }
+}
+
+impl WorkArguments {
+    fn perform(&self) -> Result<Exit, Failure> {
+        let wrong = |problem: String| Failure::usage(miette::miette!("{problem}"));
+        let shard = match self.shard {
+            Some(shard) => shard,
+            None => shards::of_environment(|name| std::env::var(name).ok())
+                .map_err(wrong)?
+                .ok_or_else(|| wrong("which shard it is must be given: --shard I/N".to_owned()))?,
+        };
+        let text =
+            std::fs::read_to_string(&self.plan).or_usage(|| self.plan.display().to_string())?;
+        let plan = CampaignPlan::parse(&text).or_usage(|| self.plan.display().to_string())?;
+        let out = self.out.clone().unwrap_or_else(|| format!("shard-{}", shard.index).into());
+        let folder = CampaignFolder::at(out);
+        let campaign = Campaign::of(plan, shard);
+        // A shard that is started once more, after its machine was lost, goes on where it was.
+        if folder.exists() {
+            if folder.campaign()? != campaign {
+                let path = folder.path().display();
+                return Err(wrong(format!("{path}: it is of another plan or shard")));
+            }
+        } else {
+            folder.create(&campaign)?;
+        }
+        self.how.work(&folder, &campaign, shard)
+    }
+}
+
+impl MergeArguments {
+    fn perform(&self) -> Result<Exit, Failure> {
+        let merged = merge(&self.folders, &self.output)?;
+        let folder = CampaignFolder::at(&self.output);
+        let history = read_history(self.history.as_ref())?;
+        let known = self.judged.known()?;
+        let context = Context { history: &history, known: &known, today: today() };
+        let (campaign, runs, replays) = (&merged.campaign, &merged.runs, &merged.replays);
+        let overview = documents::write(&folder, campaign, runs, replays, context)?;
+        if let Some(path) = &self.history {
+            history.record(path, &folder, campaign, runs, replays)?;
+        }
+        tell(&folder, &overview);
+        Ok(exit(&overview, self.judged.fail_on()))
+    }
+}
+
+impl Judged {
+    fn known(&self) -> Result<Known, Failure> {
+        self.known.as_ref().map_or_else(|| Ok(Known::default()), |path| Known::read(path))
+    }
+
+    const fn fail_on(&self) -> FailOn {
+        match self.fail_on {
+            Which::New => FailOn::New,
+            Which::Any => FailOn::Any,
+        }
+    }
+}
+
+fn read_history(path: Option<&PathBuf>) -> Result<History, Failure> {
+    path.map_or_else(|| Ok(History::default()), |path| History::read(path))
+}
+
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+impl How {
+    /// Works on a shard and writes what came of it.
+    fn work(
+        &self,
+        folder: &CampaignFolder,
+        campaign: &Campaign,
+        shard: Shard,
+    ) -> Result<Exit, Failure> {
+        let history = read_history(self.history.as_ref())?;
+        let known = self.judged.known()?;
+        let opened = folder.open()?;
+        let stop = stop_at_signals()?;
+        let runner = ProcessRunner { program: self.program()? };
+        let past = history.to_try(&campaign.plan, shard);
+        let budget = self.budget.or(campaign.plan.runs.is_none().then_some(BUDGET));
+        let at = StopRule { at_first: self.stop_on_finding, buckets: self.until_buckets };
+        let work = Work {
+            plan: &campaign.plan,
+            shard,
+            folder,
+            runner: &runner,
+            limits: Limits { budget, jobs: self.jobs.map(usize::from), stop: at },
+            past: &past,
+            stop: &stop,
+            tell: &|event| self.tell(event),
+        };
+        let ending = work.run(opened);
+        // Also of a campaign that could not go on: what is written down counts.
+        let (runs, replays) = folder.lines()?;
+        let context = Context { history: &history, known: &known, today: today() };
+        let written = documents::write(folder, campaign, &runs, &replays, context);
+        let ending = ending?;
+        let overview = written?;
+        if let Some(path) = self.history.as_ref().filter(|_| shard == Shard::WHOLE) {
+            history.record(path, folder, campaign, &runs, &replays)?;
+        }
+        if self.json {
+            terminal::document(&overview)?;
+        } else {
+            tell(folder, &overview);
+        }
+        if ending == Ending::Interrupted {
+            remark!("interrupted; `--resume` goes on");
+        }
+        Ok(exit(&overview, self.judged.fail_on()))
+    }
+
+    fn program(&self) -> Result<PathBuf, Failure> {
+        match &self.run_program {
+            Some(program) => Ok(program.clone()),
+            None => std::env::current_exe().or_harness(|| "finding this program".to_owned()),
+        }
+    }
+
+    fn tell(&self, event: &CampaignEvent) {
+        if self.json {
+            // Nobody listens; the files say the same.
+            let _ = terminal::document(event);
+            return;
+        }
+        match event {
+            CampaignEvent::Started { name, night, configurations, done, .. } => {
+                say!("{name}, night {night}: {configurations} configurations, {done} runs done");
+            }
+            CampaignEvent::NewBucket { bucket, signature, sentence } => {
+                say!(
+                    "new bucket: {}, {}: {}",
+                    signature.target,
+                    signature.workload,
+                    signature.in_words()
+                );
+                say!("  {sentence}");
+                say!("  {bucket}");
+            }
+            CampaignEvent::Run(line) => {
+                let seconds = line.wall_ms as f64 / 1_000.0;
+                remark!(
+                    "run {}: {}, {} ({seconds:.0} s)",
+                    line.index,
+                    line.result,
+                    line.configuration
+                );
+            }
+            CampaignEvent::Learnt(_) => {}
+        }
+    }
+}
+
+/// What there is to say in the end.
+fn tell(folder: &CampaignFolder, overview: &Overview) {
+    say!("{}", overview.title());
+    say!("  {}", overview.lead());
+    for problem in &overview.problems {
+        say!("  note: {problem}");
+    }
+    for row in overview.buckets.iter().filter(|row| row.status.is_open()) {
+        say!(
+            "  {}: {}, in {} runs, played again: {}",
+            row.status.name(),
+            row.id,
+            row.runs,
+            row.replayed
+        );
+        if let Some(command) = &row.command {
+            say!("    again: {command}");
+        }
+    }
+    say!("  page: {}", folder.file("index.html").display());
+}
+
+/// Is set at Ctrl-C, SIGTERM or SIGHUP.
+fn stop_at_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let failed = || "waiting for signals".to_owned();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().build().or_harness(failed)?;
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let stop = Arc::new(AtomicBool::new(false));
+    let signals = {
+        let _inside = runtime.enter();
+        kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>().or_harness(failed)?
+    };
+    let heard = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let mut signals = signals;
+            let [first, second, third] = signals.as_mut_slice() else { return };
+            tokio::select! {
+                _ = first.recv() => {}
+                _ = second.recv() => {}
+                _ = third.recv() => {}
+            }
+            heard.store(true, Ordering::Relaxed);
+        });
+    });
+    Ok(stop)
+}
