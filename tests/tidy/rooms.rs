@@ -76,7 +76,8 @@ const ORDER: &[(&str, &[&str])] = &[
         &[
             "finding", "exit", "text", "outcomes", "roles", "series", "recovery", "run",
             "evidence", "chart", "checked", "commands", "event", "explore", "groups", "headline",
-            "why", "compare", "html", "junit", "logs", "spec", "summary", "trace", "folder",
+            "why", "compare", "site", "html", "junit", "logs", "spec", "summary", "trace",
+            "folder",
         ],
     ),
     (
@@ -108,6 +109,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "terminal",
             "telemetry",
             "run",
+            "serve",
             "cli",
         ],
     ),
