@@ -7,7 +7,7 @@ use clap::Args;
 use partita_reports::RunSpec;
 use partita_reports::campaign::record::Replayed;
 use partita_reports::campaign::statistics::Ratio;
-use partita_reports::spec::{Document, FaultsSpec, TargetSpec};
+use partita_reports::spec::{Description, Document, FaultsSpec, TargetSpec};
 
 use crate::campaign::folder::entries;
 use crate::campaign::outcome::Outcome;
@@ -73,7 +73,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let clean = newest.clean_trials_to_close().unwrap_or(MOST_CLEAN).min(MOST_CLEAN);
     let clean = u32::try_from(clean).unwrap_or(u32::MAX);
-    let mut is_bad = |place: usize| {
+    let is_bad = |place: usize| {
         let seen = bisection.play(versions[place], clean, true)?;
         let word = if seen.k > 0 { "bad" } else { "good" };
         say!("{}: {word}, {seen}", versions[place]);
@@ -93,7 +93,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 /// # Errors
 ///
 /// What `is_bad` fails with.
-fn first_bad<E>(count: usize, mut is_bad: impl FnMut(usize) -> Result<bool, E>) -> Result<usize, E> {
+fn first_bad<E>(
+    count: usize,
+    mut is_bad: impl FnMut(usize) -> Result<bool, E>,
+) -> Result<usize, E> {
     let (mut good, mut bad) = (0, count - 1);
     while bad - good > 1 {
         let middle = good.midpoint(bad);
@@ -198,7 +201,7 @@ fn version_of(target: &TargetSpec, version: &str) -> Result<TargetSpec, Failure>
 }
 
 /// The same description with another program in the first word of its command.
-fn with_program(document: &Document, program: &str) -> Result<TargetSpec, toml::de::Error> {
+fn with_program(document: &Description, program: &str) -> Result<TargetSpec, toml::de::Error> {
     let program = std::fs::canonicalize(program)
         .map_or_else(|_| program.to_owned(), |path| path.display().to_string());
     let mut table: toml::Table = document.toml.parse()?;
@@ -208,11 +211,13 @@ fn with_program(document: &Document, program: &str) -> Result<TargetSpec, toml::
         *first = toml::Value::String(program);
     }
     let toml = toml::to_string(&table).map_err(serde::de::Error::custom)?;
-    Ok(TargetSpec::Described(Document { name: document.name.clone(), toml }))
+    Ok(TargetSpec::Described(Description { toml, ..document.clone() }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -233,7 +238,8 @@ mod tests {
     #[test]
     fn another_program_takes_the_place_of_the_commands_first_word() {
         let toml = "name = \"a\"\ncommand = [\"store\", \"--id={id}\"]\n[client]\nport = 7\n";
-        let document = Document { name: "a.toml".to_owned(), toml: toml.to_owned() };
+        let (name, toml) = ("a.toml".to_owned(), toml.to_owned());
+        let document = Description { name, toml, files: BTreeMap::new() };
         let TargetSpec::Described(other) = with_program(&document, "/none/store-2").expect("TOML")
         else {
             panic!("described");

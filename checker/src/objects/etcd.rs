@@ -51,11 +51,7 @@ pub(super) fn is_request(value: &Value) -> bool {
 
 /// Whether a transaction can do it.
 fn is_operation(value: &Value) -> bool {
-    match named(value) {
-        Some((RANGE, [_, _, Value::Integer(_)]) | (DELETE, [_])) => true,
-        Some((PUT, [_, _, Value::Integer(_)])) => true,
-        _ => false,
-    }
+    matches!(named(value), Some((RANGE | PUT, [_, _, Value::Integer(_)]) | (DELETE, [_])))
 }
 
 /// What a list begins with, and the rest of it.
