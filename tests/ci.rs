@@ -86,7 +86,12 @@ fn the_actions_campaign_takes_its_inputs_and_hands_on_its_code() {
     let script = step("Campaign");
     let of = |variables: &[(&str, &str)], code: i32| {
         let ground = Ground::new(code);
-        let mut all = vec![("PARTITA", "partita"), ("BUDGET", "10m"), ("OUT", "o"), ("GITHUB_OUTPUT", "outputs")];
+        let mut all = vec![
+            ("PARTITA", "partita"),
+            ("BUDGET", "10m"),
+            ("OUT", "o"),
+            ("GITHUB_OUTPUT", "outputs"),
+        ];
         all.extend(["CAMPAIGN", "HISTORY", "KNOWN", "SHARD", "PLAN"].map(|name| (name, "")));
         all.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
         all.extend(variables);
@@ -215,7 +220,8 @@ fn a_kubernetes_index_is_a_shard_and_exit_codes_decide_what_becomes_of_it() {
 #[test]
 fn a_jenkins_stage_runs_a_night_and_keeps_its_junit() {
     let text = read("docs/ci/Jenkinsfile");
-    let braces = |open: char, close: char| text.matches(open).count() == text.matches(close).count();
+    let braces =
+        |open: char, close: char| text.matches(open).count() == text.matches(close).count();
     assert!(braces('{', '}') && braces('(', ')'));
     let script = text.split("'''").nth(1).expect("a script");
     let ground = Ground::new(1);

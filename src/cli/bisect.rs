@@ -73,7 +73,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let clean = newest.clean_trials_to_close().unwrap_or(MOST_CLEAN).min(MOST_CLEAN);
     let clean = u32::try_from(clean).unwrap_or(u32::MAX);
-    let mut is_bad = |place: usize| {
+    let is_bad = |place: usize| {
         let seen = bisection.play(versions[place], clean, true)?;
         let word = if seen.k > 0 { "bad" } else { "good" };
         say!("{}: {word}, {seen}", versions[place]);
@@ -93,7 +93,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 /// # Errors
 ///
 /// What `is_bad` fails with.
-fn first_bad<E>(count: usize, mut is_bad: impl FnMut(usize) -> Result<bool, E>) -> Result<usize, E> {
+fn first_bad<E>(
+    count: usize,
+    mut is_bad: impl FnMut(usize) -> Result<bool, E>,
+) -> Result<usize, E> {
     let (mut good, mut bad) = (0, count - 1);
     while bad - good > 1 {
         let middle = good.midpoint(bad);

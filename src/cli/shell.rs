@@ -11,7 +11,9 @@ use crate::{say, terminal};
 
 /// Prints a script with which a shell completes commands and options.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  partita completions bash >~/.local/share/bash-completion/completions/partita")]
+#[command(
+    after_help = "Example:\n  partita completions bash >~/.local/share/bash-completion/completions/partita"
+)]
 pub struct Completions {
     /// The shell.
     shell: Shell,
