@@ -340,7 +340,7 @@ fn a_node_that_floods_its_output_is_capped_and_the_run_says_so() {
     let kept = fs::read_to_string(run.folder().join("nodes/n1/stderr.log")).expect("text");
     assert!(kept.len() <= 1 << 20, "{} bytes", kept.len());
     assert!(kept.contains("first\n") && kept.contains("bytes are left out here"));
-    assert!(run.json("run.json")["notes"][0].as_str().is_some_and(|it| it.contains("left out")));
+    assert!(run.json("run.json")["notes"].to_string().contains("left out"));
 }
 
 #[test]

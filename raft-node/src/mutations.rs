@@ -233,8 +233,8 @@ mutations! {
         "only the leader applies entries, the others merely count them",
         "none", [WhiteBox], [];
     "elected-without-votes" ElectedWithoutVotes:
-        "a candidate that hears of nobody takes itself for elected",
-        "isolate the leader", [WhiteBox, Clients], [];
+        "a candidate that hears of nobody announces that it was elected",
+        "isolate the leader", [WhiteBox], [];
     "transaction-answered-early" TransactionAnsweredEarly:
         "a transaction is answered when appended, by what it would do to the leader's present state",
         "none, or isolate the leader", [Clients], [];

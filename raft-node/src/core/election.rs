@@ -153,7 +153,6 @@ impl Core {
             self.changed(Change::BecamePreCandidate, out);
         } else if self.mutations.has(Mutation::ElectedWithoutVotes) && self.hears_nobody() {
             self.stand_for_election(Ballot::Vote, out);
-            self.begin_leadership(out);
             self.changed(Change::BecameLeader { votes: [self.config.id].into() }, out);
             return;
         }
