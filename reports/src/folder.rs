@@ -27,7 +27,7 @@ const MOST_LINES: usize = 400;
 
 /// Reads what lies in a run's folder beside its record: what links did, and what nodes wrote around the
 /// finding. What is not there or cannot be read is left out: it explains a verdict and decides none.
-pub fn surroundings(folder: &Path, run: &Run<'_>) -> Surroundings {
+pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> Surroundings {
     let path = folder.join("links.jsonl");
     let is_fair = std::fs::metadata(&path).is_ok_and(|file| file.len() <= LONGEST_LINKS);
     let text = is_fair.then(|| std::fs::read_to_string(&path).ok()).flatten();
@@ -78,7 +78,7 @@ pub fn write_all(folder: &Path, run: &Run<'_>) -> Result<(), WriteReportsError> 
 ///
 /// As for [`write_all`].
 pub fn write_all_to(out: &Path, folder: &Path, run: &Run<'_>) -> Result<(), WriteReportsError> {
-    let page = html_around(run, &surroundings(folder, run));
+    let page = html_around(run, &read_surroundings(folder, run));
     let reports = [("report.html", page), ("junit.xml", junit(run)), ("summary.md", summary(run))];
     for (name, text) in reports {
         let path = out.join(name);

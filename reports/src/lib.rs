@@ -44,7 +44,7 @@ pub use compare::{Comparison, Difference, Row};
 pub use event::{RunEvent, Stamped};
 pub use exit::Exit;
 pub use finding::{Finding, FindingKind, SourcePlace};
-pub use folder::{WriteReportsError, surroundings, write_all, write_all_to};
+pub use folder::{WriteReportsError, read_surroundings, write_all, write_all_to};
 pub use groups::{Group, Groups};
 pub use html::{check_html, html, html_around};
 pub use junit::junit;

@@ -1,3 +1,5 @@
+//! Pages of a folder of runs as texts: lists, comparisons, and what hostile names come to.
+
 use partita_checker::Nanoseconds;
 
 use super::*;
