@@ -132,6 +132,7 @@ impl Plan {
     pub fn of(spec: RunSpec, out: PathBuf, command: String) -> Result<Self, Failure> {
         spec.check().or_usage(|| "the run's specification".to_owned())?;
         let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
+        target.check_secrets().or_usage(|| "the target".to_owned())?;
         target.check_size(spec.nodes).or_usage(|| "the target".to_owned())?;
         check_mutations(&target, &spec.mutations)?;
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;

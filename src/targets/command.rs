@@ -130,6 +130,52 @@ impl Command {
     }
 }
 
+/// What is written to a file: a text, or lines, of which some may be for some nodes only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileText(Command);
+
+impl<'de> Deserialize<'de> for FileText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = FileText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a list of lines")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<FileText, E> {
+                Ok(FileText(Command(vec![Word::Every(text.to_owned())])))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<FileText, A::Error> {
+                let mut lines = Command::deserialize(SeqAccessDeserializer::new(seq))?;
+                for word in &mut lines.0 {
+                    let lines = match word {
+                        Word::Every(line) => std::slice::from_mut(line),
+                        Word::Some(some) => &mut some.words,
+                    };
+                    lines.iter_mut().for_each(|line| line.push('\n'));
+                }
+                Ok(FileText(lines))
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+impl FileText {
+    /// As [`Command::texts`].
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.texts()
+    }
+
+    /// The text for the node that has `own` names; `all` nodes have these.
+    pub(super) fn text(&self, own: &Names, all: &[Names]) -> String {
+        self.0.line(own, all).concat()
+    }
+}
+
 /// A command that is run once, on some nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -44,6 +44,14 @@ pub enum TargetError {
         /// The fields that are missing, joined by commas.
         lacks: String,
     },
+    /// A secret that the environment does not hold.
+    #[error("target `{target}`: {problem}")]
+    Secret {
+        /// The target's name.
+        target: String,
+        /// Which, and why it cannot be had.
+        problem: String,
+    },
     /// The description names a node that a run does not have.
     #[error("target `{target}` needs a node {node}, and the run has {nodes}: --nodes {}", &node[1..])]
     TooFewNodes {

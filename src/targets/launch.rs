@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use partita_workloads::client::secrets::{SECRET, secret};
 use partita_workloads::client::template::PORT;
 
-use super::command::Command;
+use super::command::{Command, FileText};
 use super::words::{Names, expand};
 use super::{Ports, SidecarForm, Target};
 
@@ -103,7 +104,7 @@ impl Target {
     pub fn files_on(&self, index: usize, launch: &Launch<'_>) -> Vec<(String, String)> {
         let (own, all) = names(index, launch);
         let file =
-            |(path, text): (&String, &String)| (expand(path, &own, &all), expand(text, &own, &all));
+            |(path, text): (&String, &FileText)| (expand(path, &own, &all), text.text(&own, &all));
         self.files.iter().map(file).collect()
     }
 
@@ -119,8 +120,14 @@ impl Target {
         let directory = sidecar.map_or(&self.directory, |sidecar| &sidecar.directory);
         let more = sidecar.into_iter().flat_map(|sidecar| &sidecar.environment);
         let environment = self.environment.iter().chain(more);
-        let environment =
-            environment.map(|(name, value)| (name.clone(), expand(value, &own, &all))).collect();
+        // Secrets reach nodes in their environment alone, of which nothing is written down.
+        let mut secret_names = own.clone();
+        for name in &self.secrets {
+            let value = secret(name).unwrap_or_default();
+            secret_names.insert(format!("{SECRET}{name}"), value);
+        }
+        let value = |value: &String| expand(value, &secret_names, &all);
+        let environment = environment.map(|(name, text)| (name.clone(), value(text))).collect();
         let directory = directory.as_ref().map(|directory| expand(directory, &own, &all));
         Launched { words, environment, directory }
     }
@@ -215,10 +222,11 @@ mod tests {
             about = "x"
             protocol = "resp"
             ports = { client = 6380, sentinel = 26379 }
-            environment = { CLUSTER = "{nodes:,:{node}={ip}:{port.client}}" }
+            environment = { A = "x{secret.PATH}", CLUSTER = "{nodes:,:{node}={ip}:{port.client}}" }
             directory = "{data}"
             command = ["redis", { not = ["n1"], words = ["--replicaof", "{n1.ip}"] }]
             [files]
+            "{data}/r.conf" = ["at {ip}", { not = ["n1"], words = ["of {n1.ip}", "x"] }]
             "{data}/s.conf" = "monitor {n1.ip} {port.sentinel} { {\"a\": 1} }"
             [[sidecar]]
             name = "sentinel"
@@ -244,13 +252,17 @@ mod tests {
         assert_eq!(own.words, ["redis", "--replicaof", "10.0.0.1"]);
         assert_eq!(own.directory.as_deref(), Some("/d"));
         let cluster = "n1=10.0.0.1:6380,n2=10.0.0.2:6380";
-        assert_eq!(own.environment, [("CLUSTER".to_owned(), cluster.to_owned())]);
+        assert_eq!(own.environment[1], ("CLUSTER".to_owned(), cluster.to_owned()));
+        let path = std::env::var("PATH").expect("a path");
+        assert_eq!(own.environment[0], ("A".to_owned(), format!("x{path}")));
+        let lines = |index: usize| target.files_on(index, &launch)[0].1.clone();
+        assert_eq!([lines(0), lines(1)], ["at 10.0.0.1\n", "at 10.0.0.2\nof 10.0.0.1\nx\n"]);
         let file = ("/d/s.conf".to_owned(), "monitor 10.0.0.1 26379 { {\"a\": 1} }".to_owned());
-        assert_eq!(target.files_on(0, &launch), [file]);
+        assert_eq!(target.files_on(0, &launch)[1], file);
         assert!(target.sidecars_on(1, &launch).is_empty(), "no words, no sidecar");
         let sidecars = target.sidecars_on(0, &launch);
         assert_eq!(sidecars[0].1.words, ["sentinel", "/d/s.conf"]);
-        assert_eq!(sidecars[0].1.environment[1], ("WHO".to_owned(), "n1".to_owned()));
+        assert_eq!(sidecars[0].1.environment[2], ("WHO".to_owned(), "n1".to_owned()));
         assert_eq!(sidecars[0].1.directory, None);
     }
 }

@@ -22,12 +22,13 @@ use std::time::Duration;
 
 use partita_nemesis::{FaultKind, FaultSet};
 use partita_reports::spec::{Description as DescribedTarget, Limit, TargetSpec};
+use partita_workloads::client::secrets;
 use partita_workloads::client::{Change, PROTOCOLS, Protocol, TableError, Tables};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
-pub use self::command::{Command, Step, When};
+pub use self::command::{Command, FileText, Step, When};
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::upkeep::RestartPolicy;
@@ -43,8 +44,13 @@ use crate::unknown_name::{TOML_FILE, UnknownName};
 use command::Span;
 
 /// The descriptions that come with the program.
-const BUILT_IN: &[(&str, &str)] =
-    &[("raft-node", include_str!("raft-node.toml")), ("etcd", include_str!("etcd.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("raft-node", include_str!("raft-node.toml")),
+    ("etcd", include_str!("etcd.toml")),
+    ("redis", include_str!("redis.toml")),
+    ("redis-sentinel", include_str!("redis-sentinel.toml")),
+    ("valkey", include_str!("valkey.toml")),
+];
 
 /// How to start and reach the nodes of a system under test.
 #[derive(Debug, Clone)]
@@ -69,7 +75,7 @@ pub struct Target {
     /// Where the program runs: in the node's folder without it.
     pub directory: Option<String>,
     /// Files that are written before the first start, by path.
-    pub files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, FileText>,
     /// What is run once, in this order.
     pub prepare: Vec<Step>,
     /// What runs beside it on every host.
@@ -80,6 +86,8 @@ pub struct Target {
     pub version_command: Option<Command>,
     /// How long the nodes may take to be ready, if that is not the usual time.
     pub start_limit: Option<Duration>,
+    /// The names of the secrets that it needs, which the environment holds.
+    pub secrets: Vec<String>,
     /// What it promises to survive.
     pub promises: Promises,
     /// Which node clients talk to.
@@ -138,7 +146,7 @@ struct Description {
     environment: BTreeMap<String, String>,
     directory: Option<String>,
     #[serde(default)]
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, FileText>,
     #[serde(default)]
     prepare: Vec<Step>,
     #[serde(default, rename = "sidecar")]
@@ -265,6 +273,7 @@ impl Target {
             stop_command,
             version_command,
             start_limit: start_limit.map(|limit| limit.0),
+            secrets: programs::secrets(text),
             promises: described.promises,
             talk_to: described.talk_to,
             final_reads: described.final_reads,
@@ -316,6 +325,17 @@ impl Target {
             ));
         }
         sentences
+    }
+
+    /// That the environment holds its secrets.
+    ///
+    /// # Errors
+    ///
+    /// The first that it does not hold.
+    pub fn check_secrets(&self) -> Result<(), TargetError> {
+        let missing = self.secrets.iter().find_map(|name| secrets::secret(name).err());
+        let target = self.name.clone();
+        missing.map_or(Ok(()), |problem| Err(TargetError::Secret { target, problem }))
     }
 
     /// That the description does not say how `fault` is done, and what it lacks.
@@ -423,6 +443,7 @@ mod tests {
             ("files = { \"/etc/x\" = \"\" }", "mine.toml:6: `/etc/x` is not below", "{data}"),
             ("files = { \"{data}/../x\" = \"\" }", "mine.toml:6: `{data}/../x`", "{data}"),
             ("files = { \"{data}/x\" = \"\"\"a\nb {nod}\"\"\" }", "mine.toml:7: ", "`{nod}`"),
+            ("files = { \"{data}/x\" = \"{secret.A}\" }", "mine.toml:6: secrets stand in", ""),
             ("prepare = [[]]", "mine.toml:5: an empty command", ""),
             ("start-limit = \"soon\"", "mine.toml:6: `soon` is no time", "30s"),
             ("[membership]\nadd = [\"A\", \"{port.pear}\"]", "mine.toml:7: `{port.pear}`", ""),
@@ -446,8 +467,20 @@ mod tests {
         assert!(how.contains("transfer-leadership, add-node") && how.contains("how"), "{how}");
         let start = "left out of `all`: power-loss, power-loss-all, disk-error";
         assert!(promise.starts_with(start) && promise.ends_with(": it is a cache"), "{promise}");
-        assert_eq!(left_out("default"), Vec::<String>::new());
+        assert_eq!(left_out("partition,process"), Vec::<String>::new());
         assert_eq!(left_out("power-loss"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn secrets_are_the_environments() {
+        let target = |name: &str| {
+            let text = format!("{PLAIN}environment = {{ A = \"{{secret.{name}}}\" }}\n");
+            Target::parse("mine.toml", &text).expect("a target")
+        };
+        assert_eq!(target("PATH").secrets, ["PATH"]);
+        assert!(target("PATH").check_secrets().is_ok());
+        let missing = target("PARTITA_NO_SUCH").check_secrets().expect_err("none").to_string();
+        assert!(missing.contains("`mine`: the secret PARTITA_NO_SUCH"), "{missing}");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use partita_workloads::client::TableError;
+use partita_workloads::client::secrets::{SECRET, names};
 use partita_workloads::client::template::PORT;
 use serde::Deserialize;
 
-use super::command::{Command, is_node};
+use super::command::{Command, FileText, is_node};
 use super::words::{Braces, unknown};
 use super::{Target, TargetError};
 
@@ -49,7 +50,16 @@ impl Target {
             Err(TableError { span, problem })
         };
         for (word, braces, more) in self.words() {
-            let known = |name: &str| self.knows(name) || more == Some(name);
+            let is_more = |name: &str| match more {
+                Some(SECRET) => name.starts_with(SECRET),
+                more => more == Some(name),
+            };
+            let known = |name: &str| self.knows(name) || is_more(name);
+            if more != Some(SECRET) && !names(word).is_empty() {
+                let problem = "secrets stand in `environment` and in headers of [client] only; whatever \
+                               else is written down somewhere";
+                return mistake(word, problem.to_owned());
+            }
             if let Some(placeholder) = unknown(word, &known, braces) {
                 let ports: Vec<&str> = self.ports.by_name().keys().map(String::as_str).collect();
                 let problem = format!(
@@ -85,13 +95,19 @@ impl Target {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || !name.chars().all(is_plain) {
                 let problem = format!("a sidecar `{name}`; expected letters, digits, - and _");
-                return mistake(name, problem);
+                return mistake(&format!("\"{name}\""), problem);
             }
             if self.sidecars[..place].iter().any(|other| other.name == *name) {
-                return mistake(name, format!("two sidecars are called `{name}`"));
+                return mistake(
+                    &format!("\"{name}\""),
+                    format!("two sidecars are called `{name}`"),
+                );
             }
             if command.texts().next().is_none_or(str::is_empty) {
-                return mistake(name, format!("sidecar `{name}`: an empty command"));
+                return mistake(
+                    &format!("\"{name}\""),
+                    format!("sidecar `{name}`: an empty command"),
+                );
             }
         }
         Ok(())
@@ -113,7 +129,9 @@ impl Target {
         words.extend(self.files.keys().map(String::as_str).map(plain));
         let environments = self.sidecars.iter().map(|sidecar| &sidecar.environment);
         let values = environments.chain([&self.environment]).flat_map(BTreeMap::values);
-        let texts = values.chain(self.files.values()).map(String::as_str);
+        let may_hold_secrets = |text| (text, Braces::Anywhere, Some(SECRET));
+        words.extend(values.map(String::as_str).map(may_hold_secrets));
+        let texts = std::iter::empty().chain(self.files.values().flat_map(FileText::texts));
         words.extend(texts.map(|text| (text, Braces::Anywhere, None)));
         words
     }
@@ -161,6 +179,12 @@ impl Target {
             }),
         }
     }
+}
+
+/// The secrets that a description names, but for those in comments.
+pub(super) fn secrets(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    names(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The node whose address a placeholder of that name stands for.

@@ -28,6 +28,8 @@ pub(crate) enum Need {
     Strace,
     /// User namespaces that may be made without rights.
     UserNamespaces,
+    /// A `valkey-server`.
+    Valkey,
 }
 
 impl Need {
@@ -42,6 +44,7 @@ impl Need {
             Self::StaticLibrary => "static",
             Self::Strace => "strace",
             Self::UserNamespaces => "userns",
+            Self::Valkey => "valkey",
         }
     }
 

@@ -251,7 +251,8 @@ impl HostProcess {
             source,
         };
         let command = self.command()?;
-        debug!(node = self.node, ?command, "starting");
+        // Not its environment, which may hold secrets.
+        debug!(node = self.node, program = ?command.get_program(), arguments = ?command.get_args(), "starting");
         let (started, outcome) = mpsc::sync_channel(1);
         let node = self.node.clone();
         thread::Builder::new()

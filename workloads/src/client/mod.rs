@@ -17,6 +17,7 @@ pub mod program;
 pub mod protocol;
 mod replica;
 pub mod resp;
+pub mod secrets;
 pub mod tables;
 pub mod template;
 pub mod violation;

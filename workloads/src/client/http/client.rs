@@ -182,13 +182,25 @@ impl HttpClient {
     }
 }
 
+/// Why a request cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error(transparent)]
+    Http(#[from] hyper::http::Error),
+    /// A header whose value no header can have; what it is stays here, since it may hold a secret.
+    #[error("the value of the header {0} is none")]
+    Header(String),
+    #[error("{0}")]
+    Secret(String),
+}
+
 /// The request for these values.
 pub(super) fn build(
     request: &Request,
     forms: &Forms,
     endpoint: &Endpoint,
     bindings: &Bindings,
-) -> Result<HttpRequest<Full<Bytes>>, hyper::http::Error> {
+) -> Result<HttpRequest<Full<Bytes>>, BuildError> {
     let method = match request.method {
         Method::Get => hyper::Method::GET,
         Method::Post => hyper::Method::POST,
@@ -206,8 +218,12 @@ pub(super) fn build(
     let body = request.body.as_ref().map_or(String::new(), |body| body.fill(bindings));
     let mut built = builder.body(Full::new(Bytes::from(body)))?;
     for (name, value) in forms.headers.iter().chain(&request.headers) {
-        let value = HeaderValue::from_str(&value.fill(bindings))?;
-        built.headers_mut().insert(HeaderName::from_bytes(name.as_bytes())?, value);
+        let filled = value.fill_with_secrets(bindings).map_err(BuildError::Secret)?;
+        let mut value =
+            HeaderValue::from_str(&filled).map_err(|_| BuildError::Header(name.clone()))?;
+        value.set_sensitive(true);
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(hyper::http::Error::from)?;
+        built.headers_mut().insert(name, value);
     }
     Ok(built)
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::super::tables::TableError;
 use super::answer::{Answer, Condition, Source};
 use super::path::Path;
-use super::template::{Bindings, Body, Template};
+use super::template::{ANY_SECRET, Bindings, Body, Template};
 use crate::operation::Kind;
 
 /// A request, with placeholders.
@@ -68,7 +68,8 @@ impl Request {
     }
 
     pub(super) fn problem(&self, known: &[&str]) -> Option<String> {
-        let headers = self.headers.values().find_map(|header| header.problem(known));
+        let with_secrets = [known, &[ANY_SECRET]].concat();
+        let headers = self.headers.values().find_map(|header| header.problem(&with_secrets));
         let body = || self.body.as_ref().and_then(|body| body.problem(known));
         self.path.problem(known).or(headers).or_else(body)
     }
@@ -235,7 +236,7 @@ impl Forms {
             }
         }
         for header in self.headers.values() {
-            if let Some(problem) = header.problem(&["key"]) {
+            if let Some(problem) = header.problem(&["key", ANY_SECRET]) {
                 return Err(TableError { span: None, problem });
             }
         }

@@ -10,6 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::super::secrets::{SECRET, secret};
 use super::super::template::{PORT, is_port};
 
 /// What placeholders stand for.
@@ -28,6 +29,9 @@ enum Part {
 
 /// What stands for every port among the placeholders that are known.
 pub(super) const ANY_PORT: &str = "port.NAME";
+
+/// What stands for every secret among them.
+pub(super) const ANY_SECRET: &str = "secret.NAME";
 
 /// How the value of a placeholder is written: as it is, or after a colon one of these.
 const FORMS: [&str; 3] = ["base64", "json", "url"];
@@ -64,7 +68,8 @@ fn hole(text: &str) -> Option<(Part, usize)> {
     let end = text.find('}')?;
     let inside = &text[1..end];
     let (name, form) = inside.split_once(':').unwrap_or((inside, ""));
-    let word = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let word = |word: &str| word.bytes().all(fits);
     let is_one = name.starts_with(|first: char| first.is_ascii_lowercase());
     (is_one && name.split('.').all(word) && word(form))
         .then(|| (Part::Hole { name: name.to_owned(), form: form.to_owned() }, end + 1))
@@ -85,6 +90,23 @@ impl Template {
             }
             _ => None,
         })
+    }
+
+    /// With the secrets that it holds, which are in the environment, for the placeholders that name them.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not there.
+    pub(super) fn fill_with_secrets(&self, bindings: &Bindings) -> Result<String, String> {
+        let mut all = bindings.clone();
+        for part in &self.0 {
+            if let Part::Hole { name, .. } = part
+                && let Some(wanted) = name.strip_prefix(SECRET)
+            {
+                all.insert(name.clone(), Value::text(secret(wanted)?));
+            }
+        }
+        Ok(self.fill(&all))
     }
 
     /// A text in which nothing is a placeholder.
@@ -129,7 +151,8 @@ impl Template {
 /// Whether `name` is one of `known`, of which `port.NAME` is any port.
 fn is_known(name: &str, known: &[&str]) -> bool {
     let is_port = || name.strip_prefix(PORT).is_some_and(is_port);
-    known.contains(&name) || (known.contains(&ANY_PORT) && is_port())
+    let is_secret = || name.starts_with(SECRET) && known.contains(&ANY_SECRET);
+    known.contains(&name) || (known.contains(&ANY_PORT) && is_port()) || is_secret()
 }
 
 /// As it was written.
@@ -280,6 +303,18 @@ mod tests {
         assert_eq!(filled("/kv/{key:url}?old={value}"), "/kv/k%201%2F%C3%A9?old=17");
         assert_eq!(filled("{value:base64}"), "MTc=");
         assert_eq!(filled(r#"{"v": {old:json}, "n": {value:json}}"#), r#"{"v": "a\"b", "n": 17}"#);
+    }
+
+    #[test]
+    fn secrets_come_from_the_environment_into_headers_alone() {
+        let template = Template::from("Bearer {secret.PATH} {key:url}".to_owned());
+        assert!(template.problem(&["key"]).is_some(), "not everywhere");
+        assert_eq!(template.problem(&["key", ANY_SECRET]), None);
+        let path = std::env::var("PATH").expect("a path");
+        let filled = template.fill_with_secrets(&bindings());
+        assert_eq!(filled, Ok(format!("Bearer {path} k%201%2F%C3%A9")));
+        let missing = Template::from("{secret.PARTITA_NO_SUCH}".to_owned());
+        assert!(missing.fill_with_secrets(&bindings()).is_err());
     }
 
     #[test]
