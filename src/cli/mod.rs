@@ -12,6 +12,7 @@ pub mod input;
 pub mod list;
 pub mod log_sink;
 pub mod logs;
+pub mod maelstrom_node;
 pub mod pace;
 pub mod progress;
 pub mod read_as;
@@ -26,6 +27,7 @@ pub mod simulate;
 pub mod status;
 pub mod stored;
 pub mod subject;
+pub mod target;
 pub mod trial;
 pub mod verify;
 
@@ -90,6 +92,11 @@ pub enum Command {
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults, planted bugs and other names.
     List(list::Arguments),
+    /// Check how the description of a target reads its store.
+    Target(target::Arguments),
+    /// Run a program that was written for Maelstrom as a node.
+    #[command(hide = true)]
+    MaelstromNode(maelstrom_node::Arguments),
     /// Say what this machine can do, and what would allow more.
     Doctor(doctor::Arguments),
 }
@@ -101,7 +108,7 @@ pub enum Command {
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
     // A node logs in its own way, to its standard error.
-    if !matches!(cli.command, Command::Node(_)) {
+    if !matches!(cli.command, Command::Node(_) | Command::MaelstromNode(_)) {
         telemetry::init(cli.verbosity)?;
     }
     match cli.command {
@@ -122,6 +129,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
             done.or_harness(|| "node".to_owned())
         }
         Command::List(arguments) => list::perform(&arguments),
+        Command::Target(arguments) => target::perform(&arguments),
+        Command::MaelstromNode(arguments) => maelstrom_node::perform(&arguments),
         Command::Doctor(arguments) => doctor::perform(&arguments),
     }
 }
