@@ -13,8 +13,9 @@ use partita::campaign::CampaignPlan;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A run as a campaign sees one: every fifth seed is a stale read, if the file `bug` is there; if `failing`
-/// is, nothing can be started.
+/// A run as a campaign sees one: every fifth seed is a stale read, if the file `bug` is there, and every seed
+/// is if the target's version is not less than what the file `since` says; if `failing` is there, nothing can be
+/// started.
 const RUN: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 [ "$1" = run ] || exit 2
@@ -28,8 +29,15 @@ fi
 mkdir -p "$6/run"
 printf '%s' "$spec" >"$6/run/spec.json"
 echo 'faults = []' >"$6/run/schedule.toml"
-if [ -e "$here/bug" ] && [ $((seed % 5)) = 0 ]; then
-    echo '{"verdict":"violation","folder":"'"$6"'/run","findings":[{"kind":"violation","title":"stale read","sentence":"Seed '"$seed"' read <b>."}]}'
+bug=
+if [ -e "$here/bug" ] && [ $((seed % 5)) = 0 ]; then bug=1; fi
+if [ -s "$here/since" ]; then
+    version=$(printf '%s' "$spec" | sed 's/.*version \([0-9]\).*/\1/')
+    if [ "$version" -ge "$(cat "$here/since")" ]; then bug=1; fi
+fi
+if [ -n "$bug" ]; then
+    echo '{"verdict":"violation","folder":"'"$6"'/run","findings":[{"kind":"violation","title":"stale read","sentence":"Seed '"$seed"' read <b>."}]}' |
+        tee "$6/run/run.json"
     exit 1
 fi
 echo '{"verdict":"valid","folder":"'"$6"'/run","counts":{"invoked":9,"ok":9,"fail":0,"info":0,"ok_during_faults":3}}'
@@ -322,4 +330,37 @@ fn two_nights_have_the_same_test_cases_and_other_seeds() {
         "{first:?}"
     );
     assert_ne!(one, two);
+}
+
+#[test]
+fn bisection_finds_the_first_version_that_gives_what_a_bucket_holds() {
+    let ground = Ground::new(&[]);
+    let described = include_str!("../src/targets/raft-node.toml");
+    let about = described.lines().find(|line| line.starts_with("about")).expect("a line");
+    for version in 1..=9 {
+        let text = described.replace(about, &format!("about = \"version {version}\""));
+        fs::write(ground.path(&format!("v{version}.toml")), text).expect("written");
+    }
+    fs::write(ground.path("since"), "4").expect("written");
+    let file = FILE.replace("[[matrix]]", "[[matrix]]\ntargets = [\"v9.toml\"]");
+    fs::write(ground.path("c.toml"), file).expect("written");
+    ground.campaign("c.toml --night 7 --runs 2 --out night", 1);
+    let overview = ground.overview("night");
+    let bucket = overview["buckets"][0]["id"].as_str().expect("a bucket");
+    assert_eq!(overview["buckets"][0]["versions"][0], "v9");
+    let bisect = |versions: &str| {
+        let line = format!("bisect night/failing/{bucket} {versions} --run-program ./run.sh");
+        let output = ground.partita(&line);
+        (output.status.code(), said(&output))
+    };
+    let (code, text) =
+        bisect("--good v1.toml --bad v9.toml v2.toml v3.toml v4.toml v5.toml v6.toml v7.toml");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("first bad: v4.toml; the last good one is v3.toml"), "{text}");
+    assert!(text.contains("v9.toml: 10 of 10") && text.contains("v3.toml: good, 0 of 3"), "{text}");
+    let (code, text) = bisect("--good v5.toml --bad v9.toml");
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("the oldest version gives it as well"), "{text}");
+    let (code, text) = bisect("--good v1.toml --bad v3.toml");
+    assert_eq!(code, Some(3), "{text}");
 }

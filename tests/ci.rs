@@ -232,3 +232,17 @@ fn a_jenkins_stage_runs_a_night_and_keeps_its_junit() {
     assert_eq!(ground.given(), expected);
     assert!(text.contains("junit testResults: 'night/junit.xml'"));
 }
+
+#[test]
+fn the_projects_own_workflows_use_the_action_with_inputs_that_it_has() {
+    let action = yaml("action.yml");
+    let inputs = action["inputs"].as_object().expect("inputs");
+    for name in [".github/workflows/campaign.yml", ".github/workflows/test.yml"] {
+        let workflow = yaml(name);
+        let steps = workflow["jobs"]["campaign"]["steps"].as_array().expect("steps");
+        let own = steps.iter().find(|step| step["uses"] == "./").expect("it is used");
+        for input in own["with"].as_object().expect("inputs").keys() {
+            assert!(inputs.contains_key(input), "{name}: {input}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod overview;
 pub mod plan;
 pub mod portfolio;
+pub mod retention;
 pub mod runner;
 pub mod shards;
 pub mod share;

@@ -166,10 +166,10 @@ impl<'a> Night<'a> {
         if let Some(job) = self.past.pop() {
             return Some(job);
         }
-        if self.is_stopped() {
-            return None;
-        }
         let evidence = self.evidence();
+        if self.is_stopped() {
+            return evidence.filter(|_| !self.stop.at_first);
+        }
         let [runs_ms, others_ms] = self.spent_ms;
         let others_under_way = self.under_way.iter().filter(|job| !is_run(job)).count();
         // By what was spent, and of what is under way no more than half.

@@ -352,6 +352,12 @@ impl Work<'_> {
         done: Result<Performed, Failure>,
     ) -> Result<(), Failure> {
         match done {
+            // Its folder is gone: somebody made room.
+            Err(failure) if matches!(job, Job::Replay { .. }) => {
+                let why = Replayed::Failed(failure.messages().join(": "));
+                let line = learnt_from(job, why);
+                line.map_or(Ok(()), |line| self.learnt(state, line, 0))
+            }
             Err(failure) => {
                 state.night.abandoned(job);
                 Err(failure)
@@ -371,7 +377,7 @@ impl Work<'_> {
                 let written = match job {
                     Job::Run { index } => self.run_over(state, *index, *over),
                     _ => {
-                        let line = learnt_from(job, &over.outcome);
+                        let line = learnt_from(job, said_of(job, &over.outcome));
                         line.map_or(Ok(()), |line| self.learnt(state, line, over.played.wall_ms))
                     }
                 };
@@ -472,29 +478,31 @@ struct Over {
 }
 
 /// What a run says that is none of the plan's indices.
-fn learnt_from(job: &Job, outcome: &Outcome) -> Option<ReplayLine> {
-    let wanted = |result: RunResult| match outcome.result {
-        seen if seen == result => Replayed::Yes,
+fn said_of(job: &Job, outcome: &Outcome) -> Replayed {
+    let wanted = match job {
+        Job::Canary { .. } => RunResult::Finding,
+        Job::Control { .. } => RunResult::Valid,
+        Job::Past { bucket, .. } | Job::Replay { bucket, .. } | Job::Shrink { bucket, .. } => {
+            return outcome.reproduces(bucket);
+        }
+        Job::Run { .. } => outcome.result,
+    };
+    match outcome.result {
+        seen if seen == wanted => Replayed::Yes,
         RunResult::Harness | RunResult::Starved => {
             Replayed::Failed(outcome.reason.clone().unwrap_or_default())
         }
         seen => Replayed::No(seen.name().to_owned()),
-    };
+    }
+}
+
+/// The line of a job that is no run of the plan's indices.
+fn learnt_from(job: &Job, outcome: Replayed) -> Option<ReplayLine> {
     Some(match job.clone() {
-        Job::Canary { attempt } => {
-            ReplayLine::Canary { attempt, outcome: wanted(RunResult::Finding) }
-        }
-        Job::Control { attempt } => {
-            ReplayLine::Control { attempt, outcome: wanted(RunResult::Valid) }
-        }
-        Job::Past { bucket, attempt } => {
-            let outcome = outcome.reproduces(&bucket);
-            ReplayLine::Past { bucket, attempt, outcome }
-        }
-        Job::Replay { bucket, of, attempt } => {
-            let outcome = outcome.reproduces(&bucket);
-            ReplayLine::Replay { bucket, of, attempt, outcome }
-        }
+        Job::Canary { attempt } => ReplayLine::Canary { attempt, outcome },
+        Job::Control { attempt } => ReplayLine::Control { attempt, outcome },
+        Job::Past { bucket, attempt } => ReplayLine::Past { bucket, attempt, outcome },
+        Job::Replay { bucket, of, attempt } => ReplayLine::Replay { bucket, of, attempt, outcome },
         Job::Run { .. } | Job::Shrink { .. } => return None,
     })
 }

@@ -18,6 +18,7 @@ use crate::campaign::known::Known;
 use crate::campaign::merge::merge;
 use crate::campaign::night::StopRule;
 use crate::campaign::overview::{Context, FailOn, exit};
+use crate::campaign::retention::{self, Retention};
 use crate::campaign::work::{CampaignEvent, Ending};
 use crate::campaign::{CampaignPlan, Limits, ProcessRunner, Shard, Work, documents, shards};
 use crate::exit::{Exit, Failure, OrFail};
@@ -104,6 +105,12 @@ struct How {
     /// Earlier nights: their buckets are tried first, and this one is added.
     #[arg(long, value_name = "FOLDER")]
     history: Option<PathBuf>,
+    /// The most that kept run folders may hold together, besides the first of each bucket.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = super::size)]
+    keep_size: usize,
+    /// How old kept run folders may get, besides the first of each bucket.
+    #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = super::positive_duration)]
+    keep_age: Duration,
     /// Print what happens as lines of JSON.
     #[arg(long)]
     json: bool,
@@ -351,6 +358,8 @@ impl How {
         let written = documents::write(folder, campaign, &runs, &replays, context);
         let ending = ending?;
         let overview = written?;
+        let retention = Retention { bytes: self.keep_size as u64, age: self.keep_age };
+        retention::apply(folder, &runs, retention).or_harness(|| "kept runs".to_owned())?;
         if let Some(path) = self.history.as_ref().filter(|_| shard == Shard::WHOLE) {
             history.record(path, folder, campaign, &runs, &replays)?;
         }
