@@ -27,8 +27,10 @@ use crate::random::stream;
 use crate::recipes::{self, RECIPES};
 use crate::schedule::{PlannedFault, ReadOnlyPhase, Schedule, Script};
 
-/// The name of the fault set that is hunted with.
+/// The name of the fault set that is hunted with, rounds of recipes among the others.
 const NAME: &str = "default";
+/// The name of the same without recipes.
+const PLAIN: &str = "hunt";
 /// The longest healthy lead-in, in milliseconds: an eighth of a run shorter than 12 s.
 const LEAD_IN_MS: u64 = 1_500;
 /// The longest time without faults at the end, in milliseconds: a twentieth of a run shorter than 20 s.
@@ -45,6 +47,11 @@ const SHARES_OF_STORMS: [f64; 3] = [0.1, 0.2, 0.4];
 const BREATHS_MS: [(u64, u64); 4] = [(50, 300), (50, 300), (100, 700), (800, 2_000)];
 /// How much slower a clock may be of what clocks may run apart: others have rates, too.
 const SHARE_OF_DRIFT: f64 = 0.8;
+
+/// Whether the faults of a set of that name are drawn as a hunt.
+pub fn is_hunt(set: &str) -> bool {
+    [NAME, PLAIN].contains(&set)
+}
 
 /// What a hunt is drawn for.
 #[derive(Debug, Clone, Copy)]
@@ -63,10 +70,10 @@ pub struct Ground<'a> {
 }
 
 impl Schedule {
-    /// Draws the faults of a run: those of a hunt if the set is `default`, else one after the other as
+    /// Draws the faults of a run: those of a hunt if the set is `default` or `hunt`, else one after the other as
     /// [`Schedule::draw`] does.
     pub fn for_ground(ground: Ground<'_>) -> Schedule {
-        if ground.set.to_string() == NAME {
+        if is_hunt(&ground.set.to_string()) {
             let hunt = Hunt::new(ground).draw();
             if !hunt.faults.is_empty() {
                 return hunt;
@@ -146,6 +153,7 @@ impl<'a> Hunt<'a> {
             return Some(self.storm());
         }
         if self.rng.random_bool(SHARE_OF_RECIPES)
+            && self.ground.set.to_string() == NAME
             && let Some(round) = self.recipe()
         {
             return Some(round);

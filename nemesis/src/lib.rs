@@ -42,7 +42,7 @@ pub use disk::Disk;
 pub use evidence::Shows;
 pub use fault::set::{FAULT_SETS, FaultSet};
 pub use fault::{FAULTS, Fault, FaultKind, Target};
-pub use hunt::Ground;
+pub use hunt::{Ground, is_hunt};
 pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
 pub use lab::process::{HostProcess, NodeProcess, Program, Sidecar};
 pub use lab::{Lab, Network, Policy, Switch, Tier};

@@ -25,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod run_result;
+pub mod score;
 pub mod serve;
 pub mod shell;
 pub mod show;
@@ -80,6 +81,8 @@ pub enum Command {
     Campaign(Box<campaign::Arguments>),
     /// Find the first version of a store that gives what a run found.
     Bisect(bisect::Arguments),
+    /// Measure which planted bugs, or bugs of your own, default runs find, and how soon.
+    Score(score::Arguments),
     /// Find the fewest and shortest faults that still give a run's violation.
     Shrink(shrink::Arguments),
     /// Print what nodes and the harness wrote in a run, in the order of its clock.
@@ -134,6 +137,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Campaign(arguments) => campaign::perform(&arguments),
         Command::Bisect(arguments) => bisect::perform(&arguments),
         Command::Replay(arguments) => replay::perform(&arguments),
+        Command::Score(arguments) => score::perform(&arguments),
         Command::Shrink(arguments) => shrink::perform(&arguments),
         Command::Logs(arguments) => logs::perform(&arguments),
         Command::Check(arguments) => check::perform(&arguments),

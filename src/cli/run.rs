@@ -230,7 +230,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a duration of whole milliseconds that is longer than nothing.
-fn milliseconds(text: &str) -> Result<Milliseconds, String> {
+pub(super) fn milliseconds(text: &str) -> Result<Milliseconds, String> {
     let time = super::positive_duration(text)?;
     Milliseconds::try_from(time).map_err(|error| error.to_string())
 }

@@ -7,8 +7,9 @@
 //! says himself leaves the other parts as they were. What fits a store follows from its protocol and
 //! from its description ([`Target::variations`]); no choice knows any bug.
 
+use partita_nemesis::is_hunt;
 use partita_reports::RunSpec;
-use partita_reports::spec::{FaultsSpec, defaults};
+use partita_reports::spec::{FaultsSpec, TargetSpec};
 use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue::WORKLOADS;
 use partita_workloads::random::{stream, stream_of_client};
@@ -62,7 +63,7 @@ pub struct Profile {
 impl Profile {
     /// Whether a run with these faults has a profile: its faults were left to chance as well.
     pub fn is_wanted(faults: &FaultsSpec) -> bool {
-        matches!(faults, FaultsSpec::Draw(set) if set == defaults::FAULTS)
+        matches!(faults, FaultsSpec::Draw(set) if is_hunt(set))
     }
 
     /// The profile that `seed` draws for `target`.
@@ -82,6 +83,22 @@ impl Profile {
             clients: chosen("p-client", &CLIENTS),
             rate: *RATES.choose(&mut stream(seed, "p-rate")).expect("a rate"),
             node_arguments,
+        }
+    }
+
+    /// A run of `target` with this profile, whose faults are drawn from `set`, and which has all else as it
+    /// is by default.
+    pub fn spec(self, target: TargetSpec, set: String, seed: u64) -> RunSpec {
+        RunSpec {
+            target,
+            nodes: self.nodes,
+            node_arguments: self.node_arguments,
+            workload: self.workload.name.to_owned(),
+            rate: self.rate,
+            clients: self.clients,
+            faults: FaultsSpec::Draw(set),
+            seed,
+            ..RunSpec::default()
         }
     }
 
@@ -145,6 +162,8 @@ fn workload(target: &Target, seed: u64) -> &'static WorkloadInfo {
 mod tests {
     use std::collections::BTreeSet;
 
+    use partita_reports::spec::defaults;
+
     use super::*;
 
     fn target(name: &str) -> Target {
@@ -152,15 +171,8 @@ mod tests {
     }
 
     fn spec_of(profile: &Profile, seed: u64) -> RunSpec {
-        RunSpec {
-            nodes: profile.nodes,
-            workload: profile.workload.name.to_owned(),
-            clients: profile.clients,
-            rate: profile.rate,
-            node_arguments: profile.node_arguments.clone(),
-            seed,
-            ..RunSpec::default()
-        }
+        let target = TargetSpec::BuiltIn(defaults::TARGET.to_owned());
+        profile.clone().spec(target, defaults::FAULTS.to_owned(), seed)
     }
 
     #[test]

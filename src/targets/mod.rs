@@ -224,6 +224,11 @@ impl Target {
         Ok(TargetSpec::Described(DescribedTarget { name, toml, files }))
     }
 
+    /// The description of a built-in target.
+    pub fn text(name: &str) -> Option<&'static str> {
+        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
     /// The target of a specification.
     ///
     /// # Errors

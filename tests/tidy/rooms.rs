@@ -135,6 +135,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "telemetry",
             "run",
             "campaign",
+            "score",
             "serve",
             "cli",
         ],

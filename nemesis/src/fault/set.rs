@@ -32,14 +32,15 @@ pub struct NamedSet {
 }
 
 /// The sets that are not simply one fault's name, in the order in which they are listed.
-pub const FAULT_SETS: [NamedSet; 9] = [
+pub const FAULT_SETS: [NamedSet; 10] = [
     NamedSet {
         name: "default",
         summary: "a hunt: scenes and storms of short faults of every family; each seed picks some",
     },
+    NamedSet { name: "hunt", summary: "the same without rounds of recipes" },
     NamedSet {
         name: "all",
-        summary: "the same faults, one or two at a time and longer; each seed picks some",
+        summary: "every fault of these, one or two at a time and longer; each seed picks some",
     },
     NamedSet {
         name: "partition",
@@ -172,7 +173,7 @@ impl FromStr for FaultSet {
         for word in words {
             match word {
                 "none" => {}
-                "default" | "all" => optional.extend(legal()),
+                "default" | "hunt" | "all" => optional.extend(legal()),
                 "partition" => meant.extend(of(&[Family::Partition])),
                 "link" => meant.extend(of(&[Family::Link])),
                 "process" => meant.extend(of(&[Family::Process])),
