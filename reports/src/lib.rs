@@ -29,6 +29,7 @@ pub mod recovery;
 mod roles;
 pub mod run;
 mod series;
+pub mod site;
 pub mod spec;
 mod summary;
 pub mod text;

@@ -15,6 +15,7 @@ pub mod left_out;
 pub mod list;
 pub mod log_sink;
 pub mod logs;
+pub mod open;
 pub mod pace;
 pub mod progress;
 pub mod read_as;
@@ -23,6 +24,7 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod run_result;
+pub mod serve;
 pub mod shell;
 pub mod show;
 pub mod shrink;
@@ -88,6 +90,10 @@ pub enum Command {
     Report(report::Arguments),
     /// Put two runs side by side: where do they part?
     Compare(compare::Arguments),
+    /// Show a folder of runs as a site, with those that are going on.
+    Serve(serve::Arguments),
+    /// Open a run's report in a browser.
+    Open(open::Arguments),
     /// Write a history or a run in another format, for other checkers and viewers.
     Export(export::Arguments),
     /// Make a history, linearizable or damaged on purpose.
@@ -127,6 +133,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::perform(&arguments),
         Command::Report(arguments) => report::perform(&arguments),
         Command::Compare(arguments) => compare::perform(&arguments),
+        Command::Serve(arguments) => serve::perform(&arguments),
+        Command::Open(arguments) => open::perform(&arguments),
         Command::Export(arguments) => export::perform(&arguments),
         Command::Generate(arguments) => generate::perform(&arguments),
         Command::Simulate(arguments) => simulate::perform(&arguments),

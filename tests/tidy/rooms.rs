@@ -76,8 +76,8 @@ const ORDER: &[(&str, &[&str])] = &[
         &[
             "finding", "exit", "text", "outcomes", "roles", "series", "recovery", "run",
             "evidence", "chart", "checked", "commands", "event", "explore", "groups", "headline",
-            "why", "compare", "html", "junit", "logs", "spec", "summary", "trace", "folder",
-            "campaign",
+            "why", "compare", "site", "html", "junit", "logs", "spec", "summary", "trace",
+            "folder", "campaign",
         ],
     ),
     (
@@ -110,6 +110,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "telemetry",
             "run",
             "campaign",
+            "serve",
             "cli",
         ],
     ),

@@ -33,6 +33,8 @@ const SANS_IO: &[&str] = &[
     "raft-node/src/mutations.rs",
     "raft-node/src/sim",
     "reports/src",
+    "src/serve/answer.rs",
+    "src/serve/route.rs",
     "workloads/src/append.rs",
     "workloads/src/catalogue.rs",
     "workloads/src/containers.rs",

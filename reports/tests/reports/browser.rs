@@ -1,6 +1,6 @@
 //! The lanes of operations, used in a real browser as a person would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use partita_checker::{Outcome, Value as Data};
 use partita_reports::html;
@@ -30,7 +30,7 @@ impl Page {
 
     fn open(&mut self, fragment: &str) {
         let ready = format!("{LANES} && {LANES}.dataset.ready && {LANES}.dataset.mode");
-        self.browser.open(&self.file, fragment, &ready);
+        self.browser.go(&address(&self.file, fragment), &ready);
         self.settle();
     }
 
@@ -100,6 +100,10 @@ impl Drop for Page {
             assert_eq!(self.browser.complaints, Vec::<String>::new(), "the page complained");
         }
     }
+}
+
+fn address(file: &Path, fragment: &str) -> String {
+    format!("file://{}#{fragment}", file.display())
 }
 
 fn stale() -> Fixture {
@@ -332,7 +336,7 @@ fn without_script_the_page_says_everything_important() {
     let Some(mut page) = Page::of(&stale()) else { return };
     page.browser.ask("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
     let file = page.file.clone();
-    page.browser.open(&file, "", "document.getElementById('again')");
+    page.browser.go(&address(&file, ""), "document.getElementById('again')");
     assert_eq!(page.browser.evaluate("document.getElementById('explore-app').hidden"), json!(true));
     let text = page.browser.evaluate("document.body.innerText");
     let text = text.as_str().expect("a text");

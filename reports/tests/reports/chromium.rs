@@ -1,7 +1,7 @@
 //! A headless Chromium, driven over the pipe of its DevTools protocol.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -116,11 +116,10 @@ impl Browser {
         }
     }
 
-    /// Opens a file, with what follows `#` in its address, and waits until `ready` holds in it.
-    pub(crate) fn open(&mut self, file: &Path, fragment: &str, ready: &str) {
+    /// Goes to an address and waits until `ready` holds there.
+    pub(crate) fn go(&mut self, address: &str, ready: &str) {
         // A change of the fragment alone would load nothing.
         self.ask("Page.navigate", &json!({"url": "about:blank"}));
-        let address = format!("file://{}#{fragment}", file.display());
         self.ask("Page.navigate", &json!({ "url": address }));
         self.wait_for(ready);
     }
