@@ -32,7 +32,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let out = arguments.out.as_ref().unwrap_or(&arguments.run);
     let name = || out.display().to_string();
     std::fs::create_dir_all(out).or_usage(name)?;
-    partita_reports::write_all(out, &stored.run()).or_usage(name)?;
+    partita_reports::write_all_to(out, &arguments.run, &stored.run()).or_usage(name)?;
     say!("{}", out.join("report.html").display());
     Ok(Exit::Valid)
 }

@@ -1,5 +1,7 @@
 //! What an address asks for.
 
+use std::borrow::Cow;
+
 use partita_reports::site::Filter;
 use percent_encoding::percent_decode_str;
 
@@ -88,6 +90,9 @@ pub fn is_plain(name: &str) -> bool {
         && name.bytes().all(is_sound)
 }
 
+/// What is asked for by an address that ends with a path.
+type Make = fn(Inside) -> Route;
+
 /// What the path and the query of an address ask for.
 ///
 /// # Errors
@@ -115,7 +120,7 @@ pub fn route(path: &str, query: &str) -> Result<Route, Refusal> {
     if let Some(route) = whole {
         return Ok(route);
     }
-    let below: [(&str, fn(Inside) -> Route); 4] = [
+    let below: [(&str, Make); 4] = [
         ("/run/", Route::Run),
         ("/live/", Route::Live),
         ("/events/", Route::Events),
@@ -131,7 +136,7 @@ pub fn route(path: &str, query: &str) -> Result<Route, Refusal> {
 /// a name, and refused.
 fn decoded(rest: &str) -> Option<Inside> {
     let names = rest.split('/').map(|name| percent_decode_str(name).decode_utf8().ok());
-    let names = names.map(|name| name.map(|name| name.into_owned()));
+    let names = names.map(|name| name.map(Cow::into_owned));
     let names: Vec<String> = names.collect::<Option<_>>()?;
     (names.len() <= MOST_NAMES && names.iter().all(|name| is_plain(name))).then_some(Inside(names))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use partita_checker::Nanoseconds;
 
 use super::entry::{Entry, State};
 use super::filter::Filter;
@@ -81,8 +82,8 @@ pub fn trends_page(entries: &[Entry], filter: &Filter) -> String {
         outages: amounts(
             &drawn,
             "Longest time without an ok answer, in milliseconds",
-            |entry| entry.longest_outage.map(|length| length.as_milliseconds()),
-            |length| duration(partita_checker::Nanoseconds((length * 1e6) as u64)),
+            |entry| entry.longest_outage.map(Nanoseconds::as_milliseconds),
+            |length| duration(Nanoseconds((length * 1e6) as u64)),
         ),
         groups: groups(&found),
         titles: titles(&found),
