@@ -7,6 +7,8 @@
 pub(crate) mod axis;
 pub(crate) mod faults;
 pub(crate) mod latency;
+pub(crate) mod lines;
+pub(crate) mod links;
 pub(crate) mod nearby;
 pub(crate) mod paint;
 pub(crate) mod pen;

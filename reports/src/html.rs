@@ -6,6 +6,7 @@
 //! operations, tables end after some hundred rows and say what is left out, and of a large history
 //! only some operations are there one by one.
 
+mod around;
 mod check;
 mod explore;
 mod outcomes;
@@ -23,11 +24,12 @@ use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::run::Run;
 use crate::series::{Buckets, latency::Latency, throughput::Throughput};
+use crate::surroundings::Surroundings;
 use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
-use crate::why;
 
+use around::Around;
 use explore::ExplorerView;
 use outcomes::OutcomeTables;
 use recovery::RecoveryRow;
@@ -46,6 +48,15 @@ const MOST_OPEN_ROWS: usize = 12;
 ///
 /// Never: rendering a template into a string cannot go wrong.
 pub fn html(run: &Run<'_>) -> String {
+    html_around(run, &Surroundings::default())
+}
+
+/// The page for one run, with what was recorded beside it.
+///
+/// # Panics
+///
+/// Never: rendering a template into a string cannot go wrong.
+pub fn html_around(run: &Run<'_>, surroundings: &Surroundings) -> String {
     let plot = Plot::of(run);
     let headline = Headline::of(run);
     let shown = headline.finding.map_or(headline.verdict, |_| Verdict::Violation);
@@ -57,7 +68,7 @@ pub fn html(run: &Run<'_>) -> String {
         mark,
         verdict_class,
         facts: Fact::of_run(run),
-        why: evidence.as_ref().map_or_else(Vec::new, |evidence| why::sentences(run, evidence)),
+        around: Around::of(run, evidence.as_ref(), surroundings, &plot),
         proof: evidence.map(|evidence| {
             let command = rows::lines_command(run, &evidence);
             ProofView::of(run.history, &evidence, &plot, "history.jsonl", command)
@@ -74,6 +85,7 @@ pub fn html(run: &Run<'_>) -> String {
         operations: run.history.operations().len(),
         charts: Charts::of(run.history, &plot, has_expirations(run)),
         roles_chart: chart::roles::draw(run, &plot),
+        links_chart: chart::links::draw(&plot, &surroundings.links),
         outcomes: OutcomeTables::of(&run.record.outcomes),
         has_findings: plot.has_findings(),
         next: NextStep::of(run),
@@ -96,7 +108,7 @@ struct Page {
     verdict_class: &'static str,
     headline: Headline,
     facts: Vec<Fact>,
-    why: Vec<String>,
+    around: Option<Around>,
     proof: Option<ProofView>,
     groups: Vec<GroupView>,
     faults: Vec<FaultRow>,
@@ -111,6 +123,7 @@ struct Page {
     operations: usize,
     charts: Charts,
     roles_chart: Option<String>,
+    links_chart: Option<chart::links::Links>,
     outcomes: OutcomeTables,
     has_findings: bool,
     next: Vec<NextStep>,

@@ -3,7 +3,7 @@
 use partita_checker::{Action, History, Nanoseconds, Operation, Outcome};
 
 use super::axis::TimeAxis;
-use super::pen::{Anchor, Area};
+use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
 use super::{Ink, Paint, Pen, Plot};
 use crate::evidence::Evidence;
@@ -70,6 +70,11 @@ pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) 
         let hint = hint(history, operation, evidence.unit);
         pen.bar(*area, 2.0, paint(operation, blamed), &hint);
     }
+    let at = axis.x(last);
+    let mut mark = Path::default();
+    mark.start((at, 0.0));
+    mark.stroke((at, bottom));
+    pen.path(&mark, Paint::Finding, "the proof was complete");
     let caption = caption(placed.len(), total);
     let chart = pen.finish("Operations on the same key around that time", &caption);
     Some(Nearby { chart, caption })

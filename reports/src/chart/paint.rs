@@ -67,7 +67,13 @@ pub(crate) enum Paint {
     AsideFail,
     /// An operation beside the proof with an unknown outcome.
     AsideOpen,
-    /// The moment of a violation.
+    /// What a link carried.
+    Carried,
+    /// Frames of a link, of which some were held back.
+    Held,
+    /// Frames of a link, of which some were kept off.
+    KeptOff,
+    /// The moment of a finding.
     Finding,
     /// A gap in a time axis.
     Gap,
@@ -137,6 +143,9 @@ impl Paint {
             Self::AsideOpen => {
                 r##"class="aside ao" fill="none" stroke="#c4610a" stroke-dasharray="4 3""##
             }
+            Self::Carried => r##"class="carried" fill="#b6c0ca""##,
+            Self::Held => r##"class="held" fill="#c4610a" fill-opacity=".7""##,
+            Self::KeptOff => r##"class="keptoff" fill="#b3141f" fill-opacity=".7""##,
             Self::Finding => {
                 r##"class="found" fill="none" stroke="#b3141f" stroke-dasharray="3 3""##
             }

@@ -32,13 +32,13 @@ pub(crate) struct Plot<'a> {
     pub(crate) axis: TimeAxis,
     /// When faults were in force.
     pub(crate) windows: Windows,
-    faults: &'a [FaultRecord],
-    phases: &'a [Phase],
+    faults: Vec<&'a FaultRecord>,
+    phases: Vec<&'a Phase>,
     findings: Vec<Finding>,
 }
 
 /// Something that was found, as charts mark it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Finding {
     /// When it was seen, or its proof was complete.
     at: Nanoseconds,
@@ -56,6 +56,27 @@ impl<'a> Plot<'a> {
         }));
         plot.findings.sort_by_key(|finding| finding.at);
         plot
+    }
+
+    /// The frame of a part of the run.
+    pub(crate) fn zoomed(&self, begin: Nanoseconds, end: Nanoseconds) -> Self {
+        let end = end.max(Nanoseconds(begin.0 + 1_000));
+        let run_ends = self.axis.end;
+        let is_in = |from: Nanoseconds, to: Nanoseconds| from <= end && to >= begin;
+        let faults = self.faults.iter().copied().filter(|fault| {
+            let (from, to) = windows::span(fault, run_ends);
+            is_in(from, to)
+        });
+        let faults: Vec<_> = faults.collect();
+        let phases = self.phases.iter().copied().filter(|it| is_in(it.began_ns, it.ended_ns));
+        let findings = self.findings.iter().filter(|finding| is_in(finding.at, finding.at));
+        Self {
+            axis: TimeAxis { begin, end, ..self.axis },
+            windows: Windows::of(faults.iter().copied(), run_ends),
+            phases: phases.collect(),
+            findings: findings.cloned().collect(),
+            faults,
+        }
     }
 
     /// The same with the moments of what was found.
@@ -85,8 +106,8 @@ impl<'a> Plot<'a> {
         Self {
             axis: TimeAxis { begin: Nanoseconds(0), end, left: LEFT, right: RIGHT, unit },
             windows: Windows::of(faults, end),
-            faults,
-            phases,
+            faults: faults.iter().collect(),
+            phases: phases.iter().collect(),
             findings: Vec::new(),
         }
     }
@@ -95,7 +116,7 @@ impl<'a> Plot<'a> {
     pub(crate) fn faults(
         &self,
     ) -> impl Iterator<Item = (&'a FaultRecord, Nanoseconds, Nanoseconds)> + '_ {
-        self.faults.iter().map(|fault| {
+        self.faults.iter().copied().map(|fault| {
             let (began, ended) = windows::span(fault, self.axis.end);
             (fault, began, ended)
         })
@@ -176,7 +197,7 @@ impl<'a> Plot<'a> {
 
     /// The phases' names on one line, left out where they do not fit.
     pub(crate) fn phase_names(&self, pen: &mut Pen, baseline: f64) {
-        for phase in self.phases {
+        for phase in &self.phases {
             let (x, right) = (self.axis.x(phase.began_ns), self.axis.x(phase.ended_ns));
             let name = brief(&phase.name, LABEL_CHARACTERS);
             if text_width(&name) <= right - x {

@@ -31,7 +31,9 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
     for node in &run.record.nodes {
         let name = brief(&node.name, NAME_CHARACTERS);
         pen.text((LEFT - 8.0, y + 20.0), Anchor::End, Ink::Text, &name);
-        for stretch in stretches(run, plot, &node.name) {
+        let is_in =
+            |it: &Stretch<'_>| it.ended >= plot.axis.begin && it.change.at_ns <= plot.axis.end;
+        for stretch in stretches(run, plot, &node.name).into_iter().filter(is_in) {
             stretch.draw(&mut pen, y);
         }
         y += LANE;

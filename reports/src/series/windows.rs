@@ -10,9 +10,12 @@ pub(crate) struct Windows(Vec<(Nanoseconds, Nanoseconds)>);
 impl Windows {
     /// The times of `faults`. One without an end lasts until `end`; one that could not be injected
     /// and had no effect was never in force.
-    pub(crate) fn of(faults: &[FaultRecord], end: Nanoseconds) -> Self {
+    pub(crate) fn of<'a>(
+        faults: impl IntoIterator<Item = &'a FaultRecord>,
+        end: Nanoseconds,
+    ) -> Self {
         let mut spans: Vec<_> = faults
-            .iter()
+            .into_iter()
             .filter(|fault| fault.error.is_none() || fault.had_effect())
             .map(|fault| span(fault, end))
             .collect();

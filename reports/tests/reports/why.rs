@@ -2,7 +2,11 @@
 
 use partita_checker::{Nanoseconds, Relation};
 use partita_nemesis::{Effect, Family};
-use partita_reports::{RoleChange, html};
+use partita_reports::logs::Stream;
+use partita_reports::{
+    Finding as Found, FindingKind, LinkPeriod, LoggedLine, RoleChange, Surroundings, html,
+    html_around,
+};
 
 use crate::support::{Finding, Fixture, Plan, fixture};
 
@@ -42,10 +46,14 @@ fn role(fixture: &mut Fixture, before: u64, node: &str, role: &str, term: u64) {
 
 fn section(fixture: &Fixture) -> String {
     let page = html(&fixture.run());
-    let Some((_, rest)) = page.split_once("What is on record of that moment") else {
-        return String::new();
-    };
-    rest.split_once("</ul>").expect("the list ends").0.to_owned()
+    told(&page)
+}
+
+/// The sentences of a page.
+fn told(page: &str) -> String {
+    let (_, rest) = page.split_once("What is on record of that moment").expect("a section");
+    let (section, _) = rest.split_once("</section>").expect("the section ends");
+    section.split_once("</ul>").map_or("", |(sentences, _)| sentences).to_owned()
 }
 
 #[test]
@@ -152,4 +160,131 @@ fn without_a_node_or_a_culprit_nothing_is_said() {
 
 fn fixture_of(finding: Finding) -> Fixture {
     fixture(&Plan { finding, ..Plan::default() })
+}
+
+/// What a link did, so long before the read.
+fn link(
+    fixture: &Fixture,
+    before: u64,
+    ends: (&str, &str),
+    arrived: u64,
+    kept_off: u64,
+) -> LinkPeriod {
+    LinkPeriod {
+        at_ns: Nanoseconds(moment(fixture) - before),
+        from: ends.0.into(),
+        to: ends.1.into(),
+        forwarded: arrived,
+        blocked: kept_off,
+        ..LinkPeriod::default()
+    }
+}
+
+fn section_with(fixture: &Fixture, surroundings: &Surroundings) -> String {
+    told(&html_around(&fixture.run(), surroundings))
+}
+
+#[test]
+fn nodes_that_did_not_reach_the_one_that_answered_are_named_with_what_was_kept_off() {
+    let fixture = stale();
+    let cut = |ends, before| link(&fixture, before, ends, 0, 7);
+    let told = |links: Vec<LinkPeriod>| {
+        section_with(&fixture, &Surroundings { links, ..Surroundings::default() })
+    };
+    let both = told(vec![cut(("n1", "n3"), SECOND), cut(("n2", "n3"), SECOND / 2)]);
+    let wanted = "nothing that was sent by n1 (7 kept off) and n2 (7 kept off) reached n3";
+    assert!(both.contains(wanted), "{both}");
+    let one = told(vec![cut(("n1", "n3"), SECOND), cut(("n3", "n2"), SECOND)]);
+    assert!(one.contains("nothing that was sent by n1 (7 kept off) reached n3"), "{one}");
+    let silent = [
+        Vec::new(),
+        vec![cut(("n3", "n1"), SECOND)],
+        vec![cut(("clients", "n3"), SECOND)],
+        vec![cut(("n1", "n3"), SECOND), link(&fixture, SECOND / 2, ("n1", "n3"), 1, 0)],
+        vec![link(&fixture, SECOND, ("n1", "n3"), 3, 0)],
+    ];
+    for links in silent {
+        let told = told(links);
+        assert!(!told.contains("kept off"), "{told}");
+    }
+}
+
+fn line(fixture: &Fixture, before: i64, node: &str, text: &str) -> LoggedLine {
+    let at = Nanoseconds(moment(fixture).checked_add_signed(-before).expect("a time"));
+    LoggedLine { node: node.into(), at, stream: Stream::Stderr, text: text.into() }
+}
+
+#[test]
+fn the_last_line_of_the_node_that_answered_is_told_and_no_later_one() {
+    let fixture = stale();
+    let lines = vec![
+        line(&fixture, 900_000_000, "n3", "became leader"),
+        line(&fixture, 800_000_000, "n3", "lease is valid <b>"),
+        line(&fixture, 700_000_000, "n3", "  "),
+        line(&fixture, 600_000_000, "n1", "term is 2"),
+        line(&fixture, -200_000_000, "n3", "stepped down"),
+    ];
+    let surroundings = Surroundings { lines, ..Surroundings::default() };
+    let told = section_with(&fixture, &surroundings);
+    assert!(told.contains("The last line that n3 had written before"), "{told}");
+    assert!(told.contains("lease is valid &#60;b&#62;"), "{told}");
+    assert!(!told.contains("stepped down") && !told.contains("term is 2"), "{told}");
+    assert!(!section(&fixture).contains("The last line"), "nothing was written");
+    // All of them stand in the order in which they were written.
+    let page = html_around(&fixture.run(), &surroundings);
+    let (_, table) = page.split_once("in the order in which it happened").expect("a table");
+    let places = ["became leader", "term is 2", "stepped down"].map(|text| table.find(text));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+    assert!(page.contains("partita logs ") && page.contains("--node n3 --from "), "a command");
+}
+
+#[test]
+fn a_node_that_ended_is_named_with_its_last_role_and_last_line() {
+    let mut fixture = fixture_of(Finding::Valid);
+    fixture.record.roles.clear();
+    let at = Nanoseconds(9 * SECOND);
+    let crash = Found::new(FindingKind::Crash, "n2 panicked", "n2 panicked.");
+    fixture.record.findings = vec![Found { at_ns: Some(at), node: Some("n2".into()), ..crash }];
+    let change = |at: u64, role: &str| RoleChange {
+        at_ns: Nanoseconds(at),
+        node: "n2".into(),
+        role: role.into(),
+        term: Some(3),
+    };
+    fixture.record.roles = vec![change(5 * SECOND, "leader"), change(9 * SECOND, "down")];
+    let text = "index out of bounds".to_owned();
+    let written = Nanoseconds(9 * SECOND - 1_000_000);
+    let lines = vec![LoggedLine { node: "n2".into(), at: written, stream: Stream::Stderr, text }];
+    let told = section_with(&fixture, &Surroundings { lines, ..Surroundings::default() });
+    assert!(
+        told.contains("n2 had last said that it was leader of term 3, from 5.00 s on"),
+        "{told}"
+    );
+    assert!(told.contains("index out of bounds"), "{told}");
+    // The moment is marked in every chart over the run.
+    let page = html(&fixture.run());
+    assert!(page.matches("crash: n2 panicked at 9.00 s").count() >= 4, "marks");
+    // Of a finding without a time or a node nothing is said.
+    fixture.record.findings[0].node = None;
+    assert!(!told_or_nothing(&fixture).contains("n2 had last said"));
+    fixture.record.findings[0].at_ns = None;
+    assert_eq!(told_or_nothing(&fixture), "");
+}
+
+/// The sentences, or nothing if there is no such section.
+fn told_or_nothing(fixture: &Fixture) -> String {
+    let page = html(&fixture.run());
+    if page.contains("What is on record of that moment") { told(&page) } else { String::new() }
+}
+
+#[test]
+fn links_are_drawn_over_the_run_and_around_the_moment_where_anything_was_kept_off() {
+    let fixture = stale();
+    let links =
+        vec![link(&fixture, SECOND / 4, ("n1", "n3"), 2, 7), link(&fixture, 0, ("n2", "n1"), 5, 0)];
+    let page = html_around(&fixture.run(), &Surroundings { links, ..Surroundings::default() });
+    assert_eq!(page.matches("n1 → n3").count(), 2, "over the run, and around the moment");
+    assert!(!page.contains("n2 → n1"), "nothing was kept off");
+    assert!(page.contains("7 frames arrived, 7 were kept off, 0 were held"), "the sums");
+    assert!(!html(&fixture.run()).contains("What links kept off"), "nothing is known of links");
 }
