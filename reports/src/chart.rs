@@ -16,6 +16,7 @@ pub(crate) mod plot;
 pub(crate) mod proof;
 pub(crate) mod roles;
 pub(crate) mod throughput;
+pub(crate) mod written;
 
 pub(crate) use paint::{Ink, Paint};
 pub(crate) use pen::Pen;

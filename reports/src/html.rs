@@ -18,12 +18,13 @@ pub use check::check_html;
 use askama::Template;
 use partita_checker::{Action, History, Operation, Outcome, Verdict};
 
+use crate::chart::written::WrittenView;
 use crate::chart::{self, Plot};
 use crate::commands::{Commands, NextStep, folder};
 use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::run::Run;
-use crate::series::{Buckets, latency::Latency, throughput::Throughput};
+use crate::series::{Buckets, latency::Latency, throughput::Throughput, written::Written};
 use crate::surroundings::Surroundings;
 use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
@@ -149,6 +150,7 @@ struct Charts {
     latency: String,
     latency_note: String,
     latencies: Vec<LatencyRow>,
+    written: Option<WrittenView>,
     has_faults: bool,
 }
 
@@ -170,6 +172,7 @@ impl Charts {
                 duration(latency.stretches.width)
             ),
             latencies: LatencyRow::of(&latency),
+            written: Written::of(history, buckets).map(|it| chart::written::draw(plot, &it)),
             has_faults: plot.windows.iter().next().is_some(),
         }
     }

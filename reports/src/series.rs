@@ -4,6 +4,7 @@ pub(crate) mod buckets;
 pub(crate) mod latency;
 pub(crate) mod throughput;
 pub(crate) mod windows;
+pub(crate) mod written;
 
 pub(crate) use buckets::Buckets;
 pub(crate) use windows::Windows;

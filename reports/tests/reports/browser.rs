@@ -344,3 +344,40 @@ fn without_script_the_page_says_everything_important() {
         assert!(text.contains(wanted), "{wanted}");
     }
 }
+
+#[test]
+fn whatever_scrolls_is_reached_by_the_keyboard() {
+    let Some(mut page) = Page::of(&stale()) else { return };
+    let narrow = json!({"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+    page.browser.ask("Emulation.setDeviceMetricsOverride", &narrow);
+    page.open("");
+    let scrolling = "[...document.querySelectorAll('*')].filter(it => it.scrollWidth > it.clientWidth + 1 \
+         && /auto|scroll/.test(getComputedStyle(it).overflowX))";
+    let all = page.browser.evaluate(&format!("{scrolling}.length"));
+    assert!(all.as_u64().expect("a number") > 3, "charts are wider than that: {all}");
+    let out_of_reach = page.browser.evaluate(&format!(
+        "{scrolling}.filter(it => it.tabIndex < 0).map(it => it.className).join()"
+    ));
+    assert_eq!(out_of_reach, json!(""));
+}
+
+/// What a page of a million operations weighs and how long it takes to open; with `PARTITA_SOAK`, since
+/// making such a run up takes a while.
+#[test]
+fn a_million_operations_fit_into_five_megabytes() {
+    if std::env::var_os("PARTITA_SOAK").is_none() {
+        return;
+    }
+    let plan = Plan { seconds: 200, rate: 5_000, clients: 50, ..Plan::default() };
+    let fixture = fixture(&Plan { finding: Finding::StaleRead, ..plan });
+    let text = html(&fixture.run());
+    let operations = fixture.history.operations().len();
+    assert!(operations > 900_000, "{operations}");
+    assert!(text.len() < 5_000_000, "{} bytes", text.len());
+    let Some(mut page) = Page::of(&fixture) else { return };
+    let begun = std::time::Instant::now();
+    page.open("");
+    eprintln!("{operations} operations, {} bytes, open after {:?}", text.len(), begun.elapsed());
+    page.click("#explore-finding");
+    assert!(page.text("explore-detail").contains("part of the proof"));
+}

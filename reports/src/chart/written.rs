@@ -1,0 +1,88 @@
+//! Draws what became of written values by the time at which they were sent, a row for each fate.
+
+use super::pen::{Anchor, Area};
+use super::plot::{FOOT, HEAD, LEFT, WIDTH};
+use super::{Ink, Paint, Pen, Plot};
+use crate::series::written::{Fate, Written};
+use crate::text::number::{count, counted, duration, instant_short};
+
+const ROW: f64 = 24.0;
+
+/// The drawing and its sums in words.
+pub(crate) struct WrittenView {
+    pub(crate) chart: String,
+    pub(crate) note: String,
+}
+
+/// A row for each fate that any value has.
+pub(crate) fn draw(plot: &Plot<'_>, written: &Written) -> WrittenView {
+    let fates: Vec<Fate> = Fate::ALL.into_iter().filter(|it| written.total(*it) > 0).collect();
+    let (top, bottom) = (HEAD, HEAD + ROW * fates.len() as f64 + 2.0);
+    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    plot.ground(&mut pen, top, bottom);
+    plot.fault_names(&mut pen, HEAD - 4.0);
+    let most = written.counts.iter().flatten().copied().max().unwrap_or(0).max(1) as f64;
+    for (row, fate) in fates.iter().enumerate() {
+        let foot = top + ROW * (row + 1) as f64;
+        pen.text((LEFT - 8.0, foot - 4.0), Anchor::End, Ink::Text, name(*fate));
+        for (index, counts) in written.counts.iter().enumerate() {
+            let number = counts[*fate as usize];
+            if number == 0 {
+                continue;
+            }
+            let (begin, end) = (written.buckets.begin(index), written.buckets.begin(index + 1));
+            let x = plot.axis.x(begin);
+            // By area: one value among thousands is still seen.
+            let height = ((number as f64 / most).sqrt() * (ROW - 4.0)).max(2.5);
+            let width = (plot.axis.x(end) - x - 0.6).max(1.2);
+            let hint = format!(
+                "{} sent from {} on: {}",
+                counted(number, "value"),
+                instant_short(begin),
+                in_words(*fate)
+            );
+            pen.bar(Area { x, y: foot - height, width, height }, 0.0, paint(*fate), &hint);
+        }
+    }
+    plot.marks(&mut pen, top, bottom);
+    let sums = fates.iter().map(|it| format!("{} {}", count(written.total(*it)), in_words(*it)));
+    let mut note = sums.collect::<Vec<_>>().join(", ");
+    note.push_str(&format!("; summed per {}, by invocation", duration(written.buckets.width)));
+    if written.left_out > 0 {
+        let left_out = counted(written.left_out, "write");
+        note.push_str(&format!(
+            "; {left_out} of values that were written more than once are left out"
+        ));
+    }
+    let chart = pen.finish("What became of written values", &note);
+    WrittenView { chart, note }
+}
+
+const fn name(fate: Fate) -> &'static str {
+    match fate {
+        Fate::OkRead => "ok, read",
+        Fate::OkUnread => "ok, unread",
+        Fate::OpenRead => "info, read",
+        Fate::OpenUnread => "info, unread",
+        Fate::FailRead => "fail, read",
+    }
+}
+
+const fn in_words(fate: Fate) -> &'static str {
+    match fate {
+        Fate::OkRead => "answered and read",
+        Fate::OkUnread => "answered and never read",
+        Fate::OpenRead => "of unknown outcome and read",
+        Fate::OpenUnread => "of unknown outcome and never read",
+        Fate::FailRead => "certainly failed and read all the same",
+    }
+}
+
+const fn paint(fate: Fate) -> Paint {
+    match fate {
+        Fate::OkRead => Paint::Ok,
+        Fate::OkUnread => Paint::Density(2),
+        Fate::OpenRead | Fate::OpenUnread => Paint::Info,
+        Fate::FailRead => Paint::KeptOff,
+    }
+}
