@@ -7,7 +7,7 @@ use clap::Args;
 use partita_reports::RunSpec;
 use partita_reports::campaign::record::Replayed;
 use partita_reports::campaign::statistics::Ratio;
-use partita_reports::spec::{Description, Document, FaultsSpec, TargetSpec};
+use partita_reports::spec::{Document, FaultsSpec, TargetSpec};
 
 use crate::campaign::folder::entries;
 use crate::campaign::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::campaign::runner::{ProcessRunner, Runner, recorded};
 use crate::campaign::work::replay_of;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::say;
-use crate::targets::Target;
+use crate::targets::{Target, with_program};
 
 /// The most clean replays that are asked of a version before it counts as good.
 const MOST_CLEAN: u64 = 30;
@@ -192,32 +192,11 @@ fn version_of(target: &TargetSpec, version: &str) -> Result<TargetSpec, Failure>
     if is_description || is_built_in {
         return Target::spec(version).or_usage(|| version.to_owned());
     }
-    let TargetSpec::Described(document) = target else {
-        return Err(Failure::usage(miette::miette!(
-            "{version}: a built-in target takes no other program; give a target's TOML file"
-        )));
-    };
-    with_program(document, version).or_usage(|| version.to_owned())
-}
-
-/// The same description with another program in the first word of its command.
-fn with_program(document: &Description, program: &str) -> Result<TargetSpec, toml::de::Error> {
-    let program = std::fs::canonicalize(program)
-        .map_or_else(|_| program.to_owned(), |path| path.display().to_string());
-    let mut table: toml::Table = document.toml.parse()?;
-    if let Some(first) =
-        table.get_mut("command").and_then(toml::Value::as_array_mut).and_then(|it| it.first_mut())
-    {
-        *first = toml::Value::String(program);
-    }
-    let toml = toml::to_string(&table).map_err(serde::de::Error::custom)?;
-    Ok(TargetSpec::Described(Description { toml, ..document.clone() }))
+    with_program(target, Path::new(version)).or_usage(|| version.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -233,20 +212,5 @@ mod tests {
                 assert!(asked <= 6, "{asked} questions for {count}");
             }
         }
-    }
-
-    #[test]
-    fn another_program_takes_the_place_of_the_commands_first_word() {
-        let toml = "name = \"a\"\ncommand = [\"store\", \"--id={id}\"]\n[client]\nport = 7\n";
-        let (name, toml) = ("a.toml".to_owned(), toml.to_owned());
-        let document = Description { name, toml, files: BTreeMap::new() };
-        let TargetSpec::Described(other) = with_program(&document, "/none/store-2").expect("TOML")
-        else {
-            panic!("described");
-        };
-        let table: toml::Table = other.toml.parse().expect("TOML");
-        assert_eq!(table["command"][0].as_str(), Some("/none/store-2"));
-        assert_eq!(table["command"][1].as_str(), Some("--id={id}"));
-        assert_eq!(table["client"]["port"].as_integer(), Some(7));
     }
 }

@@ -11,14 +11,14 @@ use clap::Args;
 use partita_raft_node::mutations::{self, Shows};
 use partita_raft_node::sim::recipes;
 use partita_reports::RunSpec;
-use partita_reports::spec::{Document, Milliseconds, OnFinding, TargetSpec, defaults};
+use partita_reports::spec::{Milliseconds, OnFinding, TargetSpec, defaults};
 
 use super::trial;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
 use crate::run::profile::Profile;
 use crate::score::{self, Attempt, Found, Part, Score};
-use crate::targets::Target;
+use crate::targets::{Target, with_program};
 use crate::{say, terminal};
 
 /// Measures which bugs default runs find, blind: every subject gets the same runs, with seeds that derive
@@ -191,7 +191,7 @@ fn subjects(arguments: &Arguments) -> Result<Vec<Subject>, Failure> {
                 "canary" => Part::Canary,
                 _ => Part::Bug,
             };
-            let target = with_program(&target, path)?;
+            let target = with_program(&target, path).or_usage(|| path.display().to_string())?;
             Ok(Subject { name: name.clone(), part, target, mutations: Vec::new() })
         };
         return arguments.binaries.iter().map(with).collect();
@@ -234,26 +234,6 @@ fn shown() -> Vec<&'static str> {
             || recipes::equivalence(info.mutation).is_some()
     };
     mutations::table().iter().filter(|info| !hidden(info)).map(|info| info.name).collect()
-}
-
-/// The target's description with another program.
-fn with_program(target: &TargetSpec, program: &Path) -> Result<TargetSpec, Failure> {
-    let place = || program.display().to_string();
-    let program = program.canonicalize().or_usage(place)?;
-    let (name, text) = match target {
-        TargetSpec::Described(document) => (document.name.clone(), document.toml.clone()),
-        TargetSpec::BuiltIn(name) => {
-            (format!("{name}.toml"), Target::text(name).unwrap_or_default().to_owned())
-        }
-    };
-    let mut table: toml::Table = text.parse().or_usage(|| name.clone())?;
-    let first =
-        table.get_mut("command").and_then(toml::Value::as_array_mut).and_then(|it| it.first_mut());
-    if let Some(first) = first {
-        *first = toml::Value::String(program.display().to_string());
-    }
-    let toml = toml::to_string(&table).or_usage(|| name.clone())?;
-    Ok(TargetSpec::Described(Document { name, toml }))
 }
 
 impl Campaign<'_> {
@@ -368,16 +348,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn binaries_are_named_and_take_the_place_of_the_commands_program() {
+    fn binaries_are_named() {
         assert_eq!(binary("bug1=/bin/true"), Ok(("bug1".to_owned(), "/bin/true".into())));
         assert!(binary("bug1").is_err() && binary("=x").is_err() && binary("x=").is_err());
-        let target = TargetSpec::BuiltIn(defaults::TARGET.to_owned());
-        let other = with_program(&target, Path::new("/proc/self/exe")).expect("a description");
-        let (other, own) =
-            (Target::of(&other).expect("described"), Target::of(&target).expect("built in"));
-        assert!(Path::new(&other.command[0]).is_absolute());
-        assert_eq!(other.command[1..], own.command[1..]);
-        assert_eq!((&other.name, &other.variations), (&own.name, &own.variations));
     }
 
     #[test]

@@ -157,10 +157,10 @@ impl Stage<'_, '_> {
         let Self { plan, folder, .. } = self;
         client_programs::install(plan, folder)?;
         let schedule = plan.schedule().or_usage(|| "the schedule".to_owned())?;
-        let cluster = cluster_setup::build(plan, &schedule, folder)?;
+        let (cluster, _) = cluster_setup::build(plan, &schedule, folder).await?;
         let (clock, events) = (RunClock::start(), Events::new(RunClock::start(), Vec::new()));
         let (poller, polling) = cluster_setup::poll(plan, &cluster, folder, clock, &events);
-        let ready = cluster_setup::await_ready(&cluster, folder, &poller).await;
+        let ready = cluster_setup::await_ready(plan, &cluster, folder, &poller).await;
         let played = match ready {
             Ok(()) => {
                 self.tell_who_leads(&poller);
