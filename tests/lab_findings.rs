@@ -106,7 +106,8 @@ fn a_node_that_panics_on_a_conflict_names_its_line_and_is_started_again_where_th
     let text = include_str!("../src/targets/raft-node.toml");
     fs::write(&target, format!("restart = \"always\"\n{text}")).expect("written");
     let target = target.to_str().expect("a plain path");
-    let words = format!("--time 5s --seed 1 --mutation panic-on-conflict --target {target}");
+    let words =
+        format!("--time 5s --seed 1 --clients 60 --mutation panic-on-conflict --target {target}");
     let run = Run::scheduled(LEADING_NOBODY, &words);
     assert_eq!(run.kinds(), ["crash"], "{}", run.said());
     let record = run.record();

@@ -12,6 +12,9 @@ use super::events::Events;
 /// Findings that are kept apart; more are counted with the last.
 const MOST: usize = 200;
 
+/// How much later than the end of its node a line may be seen, in nanoseconds.
+const SEEN_LATE: u64 = 500_000_000;
+
 /// The findings so far, in the order in which they were seen first. Clones share them.
 #[derive(Clone)]
 pub struct Findings {
@@ -45,16 +48,19 @@ impl Findings {
         self.events.tell(RunEvent::Found { finding: Box::new(finding) });
     }
 
-    /// Notes that a node has ended: what it wrote just before is told with that.
+    /// Notes that a node has ended on its own: what it wrote just before is told with that.
     pub fn note_end(&self, node: &str, at: Nanoseconds) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.push((node.to_owned(), at));
     }
 
-    /// Whether a node ended about then.
-    pub fn has_ended(&self, node: &str, about: Nanoseconds, within: Duration) -> bool {
+    /// Whether a node ended on its own soon after that, or was seen to end just before.
+    pub fn has_ended(&self, node: &str, after: Nanoseconds, within: Duration) -> bool {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_near = |at: &Nanoseconds| u128::from(at.0.abs_diff(about.0)) <= within.as_nanos();
+        let last = u128::from(after.0) + within.as_nanos();
+        let is_near = |at: &Nanoseconds| {
+            at.0.saturating_add(SEEN_LATE) >= after.0 && u128::from(at.0) <= last
+        };
         ends.iter().any(|(ended, at)| ended == node && is_near(at))
     }
 
@@ -95,6 +101,12 @@ mod tests {
         assert_eq!(all.len(), MOST);
         assert_eq!((all[0].times, all[0].sentence.as_str()), (2, "first"));
         assert_eq!(all[MOST - 1].times, 6);
+        findings.note_end("n1", Nanoseconds(7_000_000_000));
+        let ended = |node, second: u64| {
+            findings.has_ended(node, Nanoseconds(second * 1_000_000_000), Duration::from_secs(5))
+        };
+        assert!(ended("n1", 3) && ended("n1", 7) && !ended("n1", 8) && !ended("n1", 1));
+        assert!(!ended("n2", 3));
         assert!(findings.has(FindingKind::Crash) && !findings.has(FindingKind::TwoLeaders));
     }
 }

@@ -39,7 +39,9 @@ const LOOKS_AT_USAGE: u64 = 5;
 /// may be answered after.
 const FRESH: u64 = 400_000_000;
 /// How long an alarm waits for the end of the node that wrote it, which says the same.
-const ALARM_WAIT: u64 = 1_000_000_000;
+const ALARM_WAIT: u64 = 5_000_000_000;
+/// How long after its end a fault still explains what a node says of it.
+const AFTER_FAULT: u64 = 1_000_000_000;
 /// The longest that a line is repeated, in characters.
 const LONGEST: usize = 300;
 /// How long a cluster may take to recover unless a limit says so, in milliseconds.
@@ -236,7 +238,7 @@ impl State {
                 fault.explains_exit()
                     && fault.nodes.contains(&alarm.node)
                     && fault.began_ns <= alarm.at.0
-                    && fault.ended_ns.is_none_or(|ended| alarm.at.0 <= ended + ALARM_WAIT)
+                    && fault.ended_ns.is_none_or(|ended| alarm.at.0 <= ended + AFTER_FAULT)
             });
             let wait = Duration::from_nanos(ALARM_WAIT);
             let has_ended = self.watched.findings.has_ended(&alarm.node, alarm.at, wait);

@@ -214,7 +214,9 @@ impl Watch {
         }
         drop(told);
         self.supervisor.note_end(node.node(), &self.folder);
-        self.findings.note_end(node.node(), self.clock.now());
+        if explained_by.is_none() {
+            self.findings.note_end(node.node(), self.clock.now());
+        }
         self.events.tell(RunEvent::NodeEnded {
             node: node.node().to_owned(),
             status: last_words::status_in_words(node.status()),
