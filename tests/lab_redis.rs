@@ -71,7 +71,7 @@ fn sentinel_fails_over_and_loses_what_was_acknowledged() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let schedule = "faults = [{ at = \"2s\", for = \"6s\", fault = \"leader-from-followers\", target = \"n1\" }]\n";
+    let schedule = "faults = [{ at = \"2s\", for = \"6s\", fault = \"leader-from-followers\" }]\n";
     std::fs::write(folder.path().join("cut.toml"), schedule).expect("written");
     let words = "--target redis-sentinel --time 12s --seed 1 --schedule cut.toml --rate 200";
     let result = run(folder.path(), words);

@@ -21,7 +21,7 @@ pub fn names(text: &str) -> Vec<String> {
     let holes = text.split(&beginning).skip(1);
     let name = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-        rest[end..].starts_with(['}', ':']).then(|| rest[..end].to_owned())
+        (end > 0 && rest[end..].starts_with(['}', ':'])).then(|| rest[..end].to_owned())
     };
     let mut names: Vec<String> = holes.filter_map(name).collect();
     names.sort();
