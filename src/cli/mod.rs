@@ -15,6 +15,7 @@ pub mod left_out;
 pub mod list;
 pub mod log_sink;
 pub mod logs;
+pub mod maelstrom_node;
 pub mod open;
 pub mod pace;
 pub mod progress;
@@ -32,6 +33,7 @@ pub mod simulate;
 pub mod status;
 pub mod stored;
 pub mod subject;
+pub mod target;
 pub mod trial;
 pub mod verify;
 
@@ -104,6 +106,11 @@ pub enum Command {
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults, planted bugs and other names.
     List(list::Arguments),
+    /// Check how the description of a target reads its store.
+    Target(target::Arguments),
+    /// Run a program that was written for Maelstrom as a node.
+    #[command(hide = true)]
+    MaelstromNode(maelstrom_node::Arguments),
     /// Say what this machine can do, and what would allow more.
     Doctor(doctor::Arguments),
     /// Print a script that completes commands in a shell.
@@ -119,7 +126,7 @@ pub enum Command {
 /// [`Failure`], for `main` to print.
 pub fn perform(cli: Cli) -> Result<Exit, Failure> {
     // A node logs in its own way, to its standard error.
-    if !matches!(cli.command, Command::Node(_)) {
+    if !matches!(cli.command, Command::Node(_) | Command::MaelstromNode(_)) {
         telemetry::init(cli.verbosity)?;
     }
     match cli.command {
@@ -144,6 +151,8 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
             done.or_harness(|| "node".to_owned())
         }
         Command::List(arguments) => list::perform(&arguments),
+        Command::Target(arguments) => target::perform(&arguments),
+        Command::MaelstromNode(arguments) => maelstrom_node::perform(&arguments),
         Command::Doctor(arguments) => doctor::perform(&arguments),
         Command::Completions(arguments) => Ok(arguments.perform()),
         Command::Man(arguments) => arguments.perform(),

@@ -38,6 +38,7 @@ pub mod stalls;
 pub mod stamps;
 pub mod stop_reason;
 pub mod supervisor;
+pub mod target_check;
 pub mod traffic;
 pub mod vacuity;
 

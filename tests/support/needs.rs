@@ -16,6 +16,8 @@ pub(crate) enum Need {
     Etcd,
     /// A file system may be mounted inside a namespace.
     Mount,
+    /// A `nats-server` on the path.
+    Nats,
     /// A `python3` on the path.
     Python,
     /// A `redis-server`.
@@ -36,6 +38,7 @@ impl Need {
             Self::Corpus => "corpus",
             Self::Etcd => "etcd",
             Self::Mount => "mount",
+            Self::Nats => "nats",
             Self::Python => "python",
             Self::Redis => "redis",
             Self::Root => "root",

@@ -32,4 +32,5 @@ pub use tables::{PROTOCOL_TABLES, TableError, Tables};
 pub use violation::ProtocolViolation;
 
 /// Every protocol there is.
-pub const PROTOCOLS: &[ProtocolEntry] = &[resp::ENTRY, http::ENTRY, program::ENTRY];
+pub const PROTOCOLS: &[ProtocolEntry] =
+    &[resp::ENTRY, http::ENTRY, program::ENTRY, program::MAELSTROM];

@@ -79,7 +79,10 @@ impl ProgramClient {
         self.drop_unless_quiet();
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Connection::open(&self.form, &self.dial, &self.endpoint).await,
+            None => {
+                let limit = self.form.start_limit(self.limits.connect);
+                Connection::open(&self.form, &self.dial, &self.endpoint, limit).await
+            }
         }
     }
 

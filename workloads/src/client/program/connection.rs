@@ -32,8 +32,8 @@ pub(super) enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// It said nothing in time.
-    #[error("the program did not say that it is ready within {} ms", START_LIMIT.as_millis())]
-    Silent,
+    #[error("the program did not say that it is ready within {} ms", .0.as_millis())]
+    Silent(Duration),
     /// It ended.
     #[error("the program ended before it said that it is ready")]
     Ended,
@@ -86,11 +86,13 @@ impl Connection {
         form: &Form,
         dial: &Dial,
         endpoint: &Endpoint,
+        limit: Duration,
     ) -> Result<Self, StartError> {
-        let deadline = Instant::now() + START_LIMIT;
-        let stream = open(dial, endpoint, START_LIMIT).await?;
+        let deadline = Instant::now() + limit;
+        let stream = open(dial, endpoint, limit).await?;
         let mut connection = Self { stream, received: BytesMut::new(), searched: 0, last_id: 0 };
-        let line = timeout_at(deadline, connection.line()).await.map_err(|_| StartError::Silent)?;
+        let line =
+            timeout_at(deadline, connection.line()).await.map_err(|_| StartError::Silent(limit))?;
         let line = line.map_err(|error| match error {
             RequestError::Wrong(violation) => StartError::Wrong(violation),
             _ => StartError::Ended,

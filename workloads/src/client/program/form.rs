@@ -1,11 +1,14 @@
 //! The table `[client]` of a description: which program speaks, and which operations it has.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::dial::ClientProgram;
 use super::super::tables::TableError;
 use super::super::template::unknown_placeholder;
+use super::connection::START_LIMIT;
 use crate::operation::Kind;
 
 /// The question for a node's status, which stands among the operations.
@@ -68,6 +71,18 @@ impl Form {
         let words =
             |words: &[Spanned<String>]| words.iter().map(|it| it.get_ref().clone()).collect();
         Ok(ClientProgram { command: words(command.get_ref()), files: words(&self.files) })
+    }
+
+    /// Of nodes that speak these lines themselves and have what Maelstrom calls `lin-kv`.
+    pub(super) fn lin_kv() -> Self {
+        let words = USUAL.map(Kind::word).into_iter().chain([STATUS]);
+        let operations = words.map(|word| Spanned::new(0..0, word.to_owned())).collect();
+        Self { operations: Some(operations), ..Self::default() }
+    }
+
+    /// How long it may take until there is somebody to ask, where a connection may take `connect`.
+    pub(super) fn start_limit(&self, connect: Duration) -> Duration {
+        if self.command.is_some() { START_LIMIT } else { connect }
     }
 
     /// Whether the program has this operation.

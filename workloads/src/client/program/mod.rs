@@ -33,6 +33,14 @@ pub const ENTRY: ProtocolEntry = ProtocolEntry {
     open,
 };
 
+/// The row of programs that were written for Maelstrom. The nodes are adapters of this program's, which speak to clients
+/// as plug-ins do.
+pub const MAELSTROM: ProtocolEntry = ProtocolEntry {
+    name: "maelstrom",
+    about: "lin-kv of a program that was written for Maelstrom",
+    open: |_| Ok(Arc::new(Spoken { form: Arc::new(Form::lin_kv()), program: None })),
+};
+
 fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     let form: Form = tables.take("client")?;
     let program = form.program()?;

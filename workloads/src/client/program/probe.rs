@@ -101,7 +101,7 @@ async fn ask(
 ) -> Asked {
     let opened = match kept {
         Some(connection) => Ok(connection),
-        None => Connection::open(&form, &dial, &endpoint).await,
+        None => Connection::open(&form, &dial, &endpoint, form.start_limit(limit)).await,
     };
     let mut connection = match opened {
         Ok(connection) => connection,
