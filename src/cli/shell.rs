@@ -70,7 +70,7 @@ mod tests {
             let page = folder.path().join(format!("man1/partita-{name}.1"));
             let text = std::fs::read_to_string(&page).expect(name);
             assert!(text.contains(".SH") && text.contains(&format!("partita\\-{name}")), "{text}");
-            assert!(script.contains(&format!("partita__{}", name.replace('-', "__"))), "{name}");
+            assert!(script.contains(&format!("partita,{name})")), "{name}");
         }
     }
 }
