@@ -246,3 +246,17 @@ fn the_projects_own_workflows_use_the_action_with_inputs_that_it_has() {
         }
     }
 }
+
+#[test]
+fn a_job_of_gnu_parallel_works_on_its_shard_and_a_finding_does_not_fail_it() {
+    let page = read("docs/ci/gnu-parallel.md");
+    let line = page.lines().find(|line| line.contains("--shard {}/8")).expect("a command");
+    let script = line.trim().trim_matches('\'').replace("{}", "3");
+    for (code, is_success) in [(0, true), (1, true), (4, false)] {
+        let ground = Ground::new(code);
+        let output = ground.run(&["sh"], &script, &[]);
+        assert_eq!(output.status.success(), is_success, "{code}");
+        let expected = "campaign work plan.json --shard 3/8 --budget 1h --out shard-3\n";
+        assert_eq!(ground.given(), expected);
+    }
+}

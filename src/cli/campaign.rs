@@ -431,7 +431,8 @@ fn tell(folder: &CampaignFolder, overview: &Overview) {
             row.replayed
         );
         if let Some(command) = &row.command {
-            say!("    again: {command}");
+            let here = format!(" {}/failing/", folder.path().display());
+            say!("    again: {}", command.replacen(" failing/", &here, 1));
         }
     }
     say!("  page: {}", folder.file("index.html").display());
