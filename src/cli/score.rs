@@ -1,6 +1,6 @@
 //! `partita score`: which bugs the default campaign finds blind, and how soon.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use clap::Args;
 use partita_raft_node::mutations::{self, Shows};
 use partita_raft_node::sim::recipes;
 use partita_reports::RunSpec;
-use partita_reports::spec::{Document, Milliseconds, OnFinding, TargetSpec, defaults};
+use partita_reports::spec::{Description, Milliseconds, OnFinding, TargetSpec, defaults};
 
 use super::trial;
 use crate::exit::{Exit, Failure, OrFail};
@@ -240,20 +240,26 @@ fn shown() -> Vec<&'static str> {
 fn with_program(target: &TargetSpec, program: &Path) -> Result<TargetSpec, Failure> {
     let place = || program.display().to_string();
     let program = program.canonicalize().or_usage(place)?;
-    let (name, text) = match target {
-        TargetSpec::Described(document) => (document.name.clone(), document.toml.clone()),
-        TargetSpec::BuiltIn(name) => {
-            (format!("{name}.toml"), Target::text(name).unwrap_or_default().to_owned())
+    let (name, text, files) = match target {
+        TargetSpec::Described(described) => {
+            (described.name.clone(), described.toml.clone(), described.files.clone())
         }
+        TargetSpec::BuiltIn(name) => (
+            format!("{name}.toml"),
+            Target::text(name).unwrap_or_default().to_owned(),
+            BTreeMap::default(),
+        ),
     };
     let mut table: toml::Table = text.parse().or_usage(|| name.clone())?;
     let first =
         table.get_mut("command").and_then(toml::Value::as_array_mut).and_then(|it| it.first_mut());
-    if let Some(first) = first {
-        *first = toml::Value::String(program.display().to_string());
-    }
+    let Some(first) = first.filter(|first| first.is_str()) else {
+        let problem = "its command does not begin with a word that every node has";
+        return Err(Failure::usage(miette::miette!("{name}: {problem}")));
+    };
+    *first = toml::Value::String(program.display().to_string());
     let toml = toml::to_string(&table).or_usage(|| name.clone())?;
-    Ok(TargetSpec::Described(Document { name, toml }))
+    Ok(TargetSpec::Described(Description { name, toml, files }))
 }
 
 impl Campaign<'_> {
@@ -375,8 +381,9 @@ mod tests {
         let other = with_program(&target, Path::new("/proc/self/exe")).expect("a description");
         let (other, own) =
             (Target::of(&other).expect("described"), Target::of(&target).expect("built in"));
-        assert!(Path::new(&other.command[0]).is_absolute());
-        assert_eq!(other.command[1..], own.command[1..]);
+        let changed = format!("{:?}", other.command);
+        let program = std::env::current_exe().expect("this program").display().to_string();
+        assert_eq!(changed.replace(&program, "{partita}"), format!("{:?}", own.command));
         assert_eq!((&other.name, &other.variations), (&own.name, &own.variations));
     }
 
