@@ -20,6 +20,7 @@ use super::portfolio;
 use crate::exit::{Failure, OrFail};
 use crate::names::{self, Names};
 use crate::run::plan::lab;
+use crate::run::profile::Profile;
 use crate::run::{Faults, Plan};
 use crate::targets::Target;
 
@@ -263,6 +264,21 @@ impl Subject {
         WORKLOADS.iter().filter(fits).map(|it| it.name)
     }
 
+    /// What is run with the profile that a seed draws, and faults that are drawn for each run.
+    pub fn profile(&self, seed: u64, time: Milliseconds) -> Configuration {
+        let profile = Profile::draw(&self.target, seed);
+        let faults = defaults::FAULTS;
+        let name = format!("{}/{}/{faults}-{seed:02}", self.version, profile.workload.name);
+        Configuration {
+            name,
+            target: self.target.name.clone(),
+            version: self.version.clone(),
+            faults: faults.to_owned(),
+            weight: 1.0,
+            spec: RunSpec { time, ..profile.spec(self.spec.clone(), faults.to_owned(), 0) },
+        }
+    }
+
     /// What is run with these faults and this workload.
     pub fn configuration(&self, choice: &Choice, workload: &str, make: Make) -> Configuration {
         let script = &choice.script;
@@ -443,7 +459,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_what_fits() {
         let plan = plan("canary = false\n").expect("a plan");
-        assert!(names(&plan).contains(&"raft-node/queue/default"), "{:?}", names(&plan));
+        let is_profile = |name: &&&str| name.contains("/default-");
+        assert!(names(&plan).iter().filter(is_profile).count() > 20, "{:?}", names(&plan));
         assert!(plan.canary.is_none() && plan.control.is_some());
         let recipe = self::plan("[[matrix]]\nschedules = [\"retries\"]\n").expect("a plan");
         assert_eq!(names(&recipe), ["raft-node/retry/retries"], "as the schedule says");

@@ -12,7 +12,7 @@ use super::{Target, TargetError};
 ///
 /// # Errors
 ///
-/// [`TargetError`] if the description is no TOML.
+/// [`TargetError`] if the description is no TOML, or its command begins with words for some nodes only.
 pub fn with_program(target: &TargetSpec, program: &Path) -> Result<TargetSpec, TargetError> {
     let description = match target {
         TargetSpec::Described(description) => description.clone(),
@@ -32,9 +32,12 @@ pub fn with_program(target: &TargetSpec, program: &Path) -> Result<TargetSpec, T
         description.toml.parse().map_err(|error: toml::de::Error| refused(error.to_string()))?;
     let first =
         table.get_mut("command").and_then(toml::Value::as_array_mut).and_then(|it| it.first_mut());
-    if let Some(first) = first {
-        *first = toml::Value::String(program.display().to_string());
-    }
+    let Some(first) = first.filter(|first| first.is_str()) else {
+        return Err(refused(
+            "its command does not begin with a word that every node has".to_owned(),
+        ));
+    };
+    *first = toml::Value::String(program.display().to_string());
     let toml = toml::to_string(&table).map_err(|error| refused(error.to_string()))?;
     Ok(TargetSpec::Described(Description { toml, ..description }))
 }
