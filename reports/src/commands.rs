@@ -31,7 +31,7 @@ impl Commands {
     }
 }
 
-/// Something to do after a violation.
+/// Something to do after a finding.
 pub(crate) struct NextStep {
     /// What it does.
     pub(crate) what: String,
@@ -40,9 +40,10 @@ pub(crate) struct NextStep {
 }
 
 impl NextStep {
-    /// What to do next about a violation, the most telling first; nothing if there is none.
+    /// What to do next about what was found, the most telling first; nothing if nothing was.
     pub(crate) fn of(run: &Run<'_>) -> Vec<Self> {
-        if run.verdict() != Verdict::Violation {
+        let is_violation = run.verdict() == Verdict::Violation;
+        if !is_violation && run.record.findings.is_empty() {
             return Vec::new();
         }
         let folder = quoted(&folder(run));
@@ -51,6 +52,10 @@ impl NextStep {
             "Next: does it happen again under the same faults?",
             format!("partita replay --times 5 {folder}"),
         )];
+        // These two are about histories.
+        if !is_violation {
+            return steps;
+        }
         if !run.faults.is_empty() {
             let shrink = format!("partita shrink {folder}");
             let length = Nanoseconds((run.record.duration_s * 1e9) as u64);

@@ -18,7 +18,7 @@ use super::route::Inside;
 /// How long what was seen counts as what is there.
 const FRESH: Duration = Duration::from_secs(1);
 /// How deep a run's folder may lie.
-const DEEPEST: usize = 4;
+const DEEPEST: usize = 5;
 /// The most folders that are looked into, and the most names in each.
 const MOST_FOLDERS: usize = 20_000;
 /// The longest `run.json` that is read, in bytes.
@@ -126,6 +126,13 @@ fn walk(root: &Root, here: Option<&Inside>, rows: &[FileRow], found: &mut Found)
         // What cannot be read is no run of ours.
         let Ok(files) = root.list(Some(&inside), MOST_FOLDERS) else { continue };
         if ["run.json", "events.jsonl", "spec.json"].iter().any(|name| has(&files, name)) {
+            // What was played again lies in the run that it is of.
+            let replays = inside.with("replays");
+            if files.iter().any(|file| file.name == "replays" && file.bytes.is_none())
+                && let Ok(rows) = root.list(Some(&replays), MOST_FOLDERS)
+            {
+                walk(root, Some(&replays), &rows, found);
+            }
             found.runs.push((inside, files));
             continue;
         }
@@ -209,6 +216,7 @@ mod tests {
             "{\"at_ns\":1,\"type\":\"phase\",\"phase\":\"faults\"}\n{\"at_",
         );
         write("broken/run.json", "{");
+        write("broken/replays/20260101T000001Z-d/run.json", r#"{"verdict":"unknown"}"#);
         write("not-a-run/readme", "");
         std::os::unix::fs::symlink("20260101T000000Z-a", home.path().join("latest"))
             .expect("linked");
@@ -220,12 +228,14 @@ mod tests {
             [
                 "nightly/runs/20260103T000000Z-b",
                 "20260102T000000Z-c",
+                "broken/replays/20260101T000001Z-d",
                 "20260101T000000Z-a",
                 "broken"
             ]
         );
         let states: Vec<_> = known.entries.iter().map(|entry| entry.state).collect();
-        let wanted = [State::Finding, State::UnderWay, State::Valid, State::Unreadable];
+        let wanted =
+            [State::Finding, State::UnderWay, State::Unknown, State::Valid, State::Unreadable];
         // Before findings were kept, the verdict stands for them.
         assert_eq!(states, wanted);
         assert_eq!(known.entries[1].title, "faults");

@@ -264,6 +264,8 @@ fn a_node_that_ended_is_named_with_its_last_role_and_last_line() {
     // The moment is marked in every chart over the run.
     let page = html(&fixture.run());
     assert!(page.matches("crash: n2 panicked at 9.00 s").count() >= 4, "marks");
+    assert!(page.contains("partita replay --times 5 "), "what to do next");
+    assert!(!page.contains("partita shrink "), "it is about violations");
     // Of a finding without a time or a node nothing is said.
     fixture.record.findings[0].node = None;
     assert!(!told_or_nothing(&fixture).contains("n2 had last said"));
