@@ -1,6 +1,6 @@
 //! `partita score`: which bugs the default campaign finds blind, and how soon.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
