@@ -63,7 +63,7 @@ fn valkey_is_linearizable_under_partitions_and_kills() {
 }
 
 /// The primary is cut off from its replicas and Sentinels and goes on to acknowledge writes until it is told
-/// that another took its place.
+/// that another took its place. The Sentinels must have asked their replicas once, which they do every 10 s.
 #[test]
 fn sentinel_fails_over_and_loses_what_was_acknowledged() {
     if !Need::Redis.met_by_program("redis-server") || !Need::Redis.met_by_program("redis-sentinel")
@@ -71,9 +71,10 @@ fn sentinel_fails_over_and_loses_what_was_acknowledged() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let schedule = "faults = [{ at = \"2s\", for = \"6s\", fault = \"leader-from-followers\" }]\n";
+    let schedule =
+        "faults = [{ at = \"11s\", for = \"10s\", fault = \"leader-from-followers\" }]\n";
     std::fs::write(folder.path().join("cut.toml"), schedule).expect("written");
-    let words = "--target redis-sentinel --time 12s --seed 1 --schedule cut.toml --rate 200";
+    let words = "--target redis-sentinel --time 24s --seed 1 --schedule cut.toml --rate 200";
     let result = run(folder.path(), words);
     assert_eq!(result["verdict"], "violation", "{result:#}");
     let roles = record(folder.path())["roles"].clone();
