@@ -120,7 +120,7 @@ fn a_value_that_is_decoded_wrongly_is_named() {
 #[test]
 fn a_wrong_port_is_named() {
     if has_python() {
-        let replaced = ["\"--listen\", \"{ip}:{client-port}\"", "\"--listen\", \"{ip}:4017\""];
+        let replaced = ["\"--listen\", \"{ip}:{port.client}\"", "\"--listen\", \"{ip}:4017\""];
         let expected = "wrong port: n1 runs and does not listen on 4000, where clients go; it listens on 4001, 4017";
         assert_named(replaced, expected);
     }
