@@ -136,6 +136,6 @@ fn a_crash_is_a_failure_in_every_report_although_the_history_is_unknown() {
     let page = html(&run);
     assert!(page.contains("Crash: panic at src/log.rs:31"), "a headline");
     assert!(page.contains("✕"), "the mark of a finding");
-    assert!(page.contains("crash: panic at src/log.rs:31 at 3.1 s"), "its place in the charts");
+    assert!(page.contains("crash: panic at src/log.rs:31 at 3.10 s"), "its place in the charts");
     assert_eq!(fixture.record.exit().code(), 1);
 }
