@@ -59,6 +59,21 @@ fn misbehaving(mode: &str) -> tempfile::TempDir {
     folder
 }
 
+/// Without namespaces its connections have no address of the clients' own; they are known by their process.
+#[test]
+fn a_plug_in_is_a_client_of_relays_as_well() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in ["slate.toml", "slate_client.py"] {
+        std::fs::copy(example().join(file), folder.path().join(file)).expect("copied");
+    }
+    let words = "--target slate.toml --lab proxies --time 4s --seed 5 --nemesis isolate --rate 100";
+    let result = run(folder.path(), words);
+    assert_eq!(result["verdict"], "valid", "{result:#}");
+}
+
 /// Copies the example, runs it, and plays the run again after the files of its plug-in are gone.
 #[test]
 fn a_store_is_tested_by_a_plug_in_that_stands_in_the_run_s_folder() {

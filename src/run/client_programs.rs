@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use partita_nemesis::Cluster;
-use partita_nemesis::lab::Host;
+use partita_nemesis::lab::{Guest, Host};
 use partita_reports::spec::TargetSpec;
 use partita_workloads::client::{BoxStream, ClientProgram, Dial, Endpoint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -82,16 +82,20 @@ pub fn for_probes(
     nodes.into_iter().enumerate().map(by_program).collect()
 }
 
-/// Starts it on the host. A process belongs to the network of the thread that started it.
-fn start_on(host: &Host, mut command: Command) -> io::Result<Child> {
-    host.enter(|| command.spawn())?
+/// Starts it on the host. A process belongs to the network of the thread that started it, or is told to be the
+/// host's where hosts have no networks of their own.
+fn start_on(host: &Host, mut command: Command) -> io::Result<(Child, Option<Guest>)> {
+    let child = host.enter(|| command.spawn())??;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let guest = pid.map(|pid| host.guest(pid));
+    Ok((child, guest))
 }
 
 /// Dials by starting `program` by means of `start`.
 fn starting(
     program: ClientProgram,
     folder: &RunFolder,
-    start: impl Fn(Command) -> io::Result<Child> + Send + Sync + 'static,
+    start: impl Fn(Command) -> io::Result<(Child, Option<Guest>)> + Send + Sync + 'static,
 ) -> Dial {
     let home = folder.file(FOLDER);
     let start = Arc::new(start);
@@ -100,7 +104,7 @@ fn starting(
         Box::pin(async move {
             let log = home.join(format!("{}.log", to.node));
             let started = start(command(&words, home));
-            let mut child = started.map_err(|error| {
+            let (mut child, guest) = started.map_err(|error| {
                 io::Error::new(error.kind(), format!("starting {}: {error}", words.join(" ")))
             })?;
             let (Some(input), Some(output), Some(errors)) =
@@ -110,7 +114,7 @@ fn starting(
             };
             let log = OpenOptions::new().create(true).append(true).open(log)?;
             tokio::spawn(keep(errors, log));
-            Ok(Box::new(Running { child, input, output }) as BoxStream)
+            Ok(Box::new(Running { child, input, output, _guest: guest }) as BoxStream)
         })
     })
 }
@@ -149,6 +153,7 @@ struct Running {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
+    _guest: Option<Guest>,
 }
 
 impl Drop for Running {

@@ -44,13 +44,40 @@ impl Occupants {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(program, pid);
     }
 
+    /// Forgets a program that has ended.
+    pub(crate) fn forget(&self, program: u32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&program);
+    }
+
     /// Their numbers.
     pub(crate) fn pids(&self) -> Vec<i32> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 }
 
+/// A process that was started on a host beside its node: as long as this is there, its connections and those
+/// of its group are the host's. Where there are namespaces they are so anyway.
+#[derive(Debug)]
+pub struct Guest {
+    occupants: Arc<Occupants>,
+    number: u32,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.occupants.forget(self.number);
+    }
+}
+
 impl Host {
+    /// Takes the process `pid`, the leader of its group, for one of this host's.
+    pub fn guest(&self, pid: i32) -> Guest {
+        // No number of a node's programs, which are few.
+        let number = pid.unsigned_abs() | 1 << 31;
+        self.occupants.note(number, pid);
+        Guest { occupants: Arc::clone(&self.occupants), number }
+    }
+
     /// Its name: `n1`.
     pub fn name(&self) -> &str {
         &self.name

@@ -33,7 +33,7 @@ use tracing::{debug, info};
 pub use fabric::{
     Corruption, Counters, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder,
 };
-pub use host::Host;
+pub use host::{Guest, Host};
 pub use links::{Link, Sample, Series, UnknownLink};
 pub use network::{Bare, Network};
 pub use proxies::{Proxies, ProxiesError};

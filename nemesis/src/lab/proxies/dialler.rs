@@ -21,8 +21,8 @@ use crate::lab::processes;
 /// Whose a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialler {
-    /// A process of this node.
-    Node(Port),
+    /// A process of this host, a node's or the clients'.
+    Host(Port),
     /// Nobody's any more.
     Gone,
     /// Somebody else's, or a node's that is only just being started.
@@ -42,12 +42,12 @@ pub(super) fn find(
     let pids: Vec<Vec<i32>> = occupants.iter().map(|occupants| occupants.pids()).collect();
     let has_it = |pids: &Vec<i32>| pids.iter().any(|pid| holds(*pid, &name));
     if let Some(node) = pids.iter().position(has_it) {
-        return Dialler::Node(node);
+        return Dialler::Host(node);
     }
     for process in processes::all() {
         let node = pids.iter().position(|pids| pids.contains(&process.group));
         if let Some(node) = node.filter(|_| holds(process.pid, &name)) {
-            return Dialler::Node(node);
+            return Dialler::Host(node);
         }
     }
     Dialler::Stranger
@@ -84,7 +84,9 @@ mod tests {
         assert_eq!(look(&occupants), Dialler::Stranger);
         occupants[0].note(0, 0);
         occupants[1].note(1, std::process::id().cast_signed());
-        assert_eq!(look(&occupants), Dialler::Node(1));
+        assert_eq!(look(&occupants), Dialler::Host(1));
+        occupants[1].forget(1);
+        assert_eq!(look(&occupants), Dialler::Stranger);
         drop((stream, accepted));
         assert_eq!(look(&occupants), Dialler::Gone);
     }

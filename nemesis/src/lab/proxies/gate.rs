@@ -165,7 +165,7 @@ impl Gate {
             let find = move || dialler::find(from, relay, &shared.occupants);
             // Fails only when the lab ends.
             match spawn_blocking(find).await.unwrap_or(Dialler::Gone) {
-                Dialler::Node(node) => return Some(node),
+                Dialler::Host(host) => return Some(host),
                 Dialler::Gone => return None,
                 Dialler::Stranger if begun.elapsed() > LIMIT => {
                     lock(&self.shared.state).strangers += 1;

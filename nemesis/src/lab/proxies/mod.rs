@@ -72,7 +72,7 @@ struct Shared {
     start: Instant,
     /// The hosts' names, for the log.
     names: Vec<String>,
-    /// The nodes' processes.
+    /// The nodes' processes, and those that speak for clients.
     occupants: Vec<Arc<Occupants>>,
     /// From where clients dial.
     clients: Ipv4Addr,
@@ -119,7 +119,11 @@ impl Proxies {
             changes: watch::Sender::new(0),
             start: Instant::now(),
             names: names.clone(),
-            occupants: nodes.iter().map(|host| Arc::clone(&host.occupants)).collect(),
+            occupants: nodes
+                .iter()
+                .chain([clients])
+                .map(|host| Arc::clone(&host.occupants))
+                .collect(),
             clients: clients.address,
             state: Mutex::default(),
         });
