@@ -115,9 +115,6 @@ impl CampaignFile {
         let mut file: Self = toml::from_str(&text).or_usage(|| path.display().to_string())?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         file.name.get_or_insert(stem);
-        if file.matrix.is_empty() {
-            file.matrix.push(Matrix::default());
-        }
         let beside = path.parent().unwrap_or(Path::new(""));
         for matrix in &mut file.matrix {
             for name in matrix.targets.iter_mut().chain(&mut matrix.schedules) {

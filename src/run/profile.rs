@@ -36,8 +36,8 @@ const WEIGHTS: [(&str, u32); 12] = [
     ("delete", 3),
     ("large", 1),
     ("expire", 1),
-    ("set", 1),
     // With the many unknown outcomes of dense faults their histories can cost more than a check may take.
+    ("set", 0),
     ("counter", 0),
     ("transactions", 0),
     ("queue", 0),

@@ -301,7 +301,7 @@ impl Shared {
 
     /// The host from which clients dial, as a port of links.
     fn clients_port(&self) -> Port {
-        self.occupants.len()
+        self.occupants.len() - 1
     }
 
     /// Notes a connection from the link's beginning to its end, until the result is dropped.
