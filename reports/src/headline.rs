@@ -23,15 +23,25 @@ pub(crate) struct Headline {
     pub(crate) lead: String,
     /// What else a reader must know, one sentence each; nothing that the lead says already.
     pub(crate) remarks: Vec<String>,
+    /// How many of the last remarks only say how the run went.
+    notes: usize,
 }
 
 impl Headline {
     pub(crate) fn of(run: &Run<'_>) -> Self {
         let verdict = run.verdict();
         let mut reasons = run.record.remarks.clone();
-        for reason in run.analysis.reasons.iter().chain(&run.record.notes) {
+        let mut notes = 0;
+        for (reason, is_note) in run
+            .analysis
+            .reasons
+            .iter()
+            .map(|reason| (reason, false))
+            .chain(run.record.notes.iter().map(|note| (note, true)))
+        {
             if !reasons.contains(reason) {
                 reasons.push(reason.clone());
+                notes += usize::from(is_note);
             }
         }
         let mut reasons: Vec<_> = reasons.iter().map(|text| sentence(text)).collect();
@@ -44,10 +54,11 @@ impl Headline {
                 let lead = sentence(&finding.sentence);
                 reasons.retain(|reason| *reason != lead);
                 if verdict == Verdict::Valid {
-                    reasons.push(format!(
+                    let proved = format!(
                         "What clients saw is linearizable all the same: certificate.json proves it for {}.",
                         extent(run.analysis)
-                    ));
+                    );
+                    reasons.insert(reasons.len().saturating_sub(notes), proved);
                 }
                 (capital(&finding.in_words()), lead, reasons)
             }
@@ -72,7 +83,14 @@ impl Headline {
             Verdict::Violation => Some(FindingKind::Violation),
             _ => finding.map(|finding| finding.kind),
         };
-        Self { verdict, finding, title, lead, remarks }
+        Self { verdict, finding, title, lead, remarks, notes }
+    }
+
+    /// The remarks that a page begins with, and those that can wait: where something was found, how the
+    /// run went besides.
+    pub(crate) fn by_weight(&self) -> (&[String], &[String]) {
+        let later = self.finding.map_or(0, |_| self.notes.min(self.remarks.len()));
+        self.remarks.split_at(self.remarks.len() - later)
     }
 
     /// The verdict on a history that was checked by itself.
@@ -99,7 +117,7 @@ impl Headline {
         };
         let verdict = analysis.verdict;
         let finding = (verdict == Verdict::Violation).then_some(FindingKind::Violation);
-        Self { verdict, finding, title, lead, remarks }
+        Self { verdict, finding, title, lead, remarks, notes: 0 }
     }
 }
 

@@ -43,7 +43,7 @@ fn unknown_format_is_answered_with_the_known_ones() {
     assert_eq!(
         error.to_string(),
         "h:1: expected a history in one of these formats: jsonl, edn, jepsen-log, porcupine-kv, \
-         fastlin; name the format if it is one of them"
+         fastlin, etcd-operations, s2; name the format if it is one of them"
     );
 }
 

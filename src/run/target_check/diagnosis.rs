@@ -1,6 +1,7 @@
 //! Why a cluster whose processes run is not ready, as far as its description explains it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use partita_nemesis::Cluster;
 use partita_nemesis::lab::Host;
@@ -13,6 +14,9 @@ use super::cluster_setup;
 pub(super) fn of(plan: &Plan, cluster: &Cluster, poller: &Poller) -> Option<String> {
     if cluster.nodes().iter().any(|node| !node.is_running()) {
         return None;
+    }
+    if let Some(missing) = missing_program(plan, cluster) {
+        return Some(missing);
     }
     let told = poller.describe();
     if cluster.names().iter().all(|name| poller.is_up(name)) {
@@ -39,6 +43,20 @@ pub(super) fn of(plan: &Plan, cluster: &Cluster, poller: &Poller) -> Option<Stri
     Some(format!(
         "every node runs and listens, and does not answer as the description says: {told}"
     ))
+}
+
+/// That the program which speaks for clients is not there, if it is not.
+fn missing_program(plan: &Plan, cluster: &Cluster) -> Option<String> {
+    let endpoints = cluster_setup::endpoints(plan, cluster);
+    let words = plan.target.protocol.program()?.command_line(endpoints.first()?);
+    let program = Path::new(words.first()?);
+    // A path is one from the folder in which it runs.
+    let is_looked_up = program.components().count() == 1;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&folders).any(|folder| folder.join(program).is_file());
+    (is_looked_up && !is_there).then(|| {
+        format!("starting {}: there is no such program in PATH; is it installed?", words.join(" "))
+    })
 }
 
 /// The ports of the host on which something listens.
