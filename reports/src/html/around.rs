@@ -87,8 +87,9 @@ fn caption(window: Window, all: usize, shown: usize, lines_left_out: u64) -> Str
 
 /// Opens the logs at that line: of the node that answered, if that is known, or else of all.
 fn command(run: &Run<'_>, evidence: Option<&Evidence<'_>>, window: Window) -> String {
-    let node =
-        why::node(run, evidence).map_or(String::new(), |node| format!(" --node {}", quoted(&node)));
+    let node = why::node(run, evidence).map_or(String::new(), |node| {
+        format!(" --node {}", quoted(&visible(&node, TEXT_CHARACTERS)))
+    });
     let at = window.at.0 / 1_000_000;
     let (from, to) = (at.saturating_sub(NEAR), at.saturating_add(NEAR));
     format!("partita logs {}{node} --from {from}ms --to {to}ms", quoted(&folder(run)))

@@ -177,8 +177,11 @@ impl Entry {
 
     /// The run of a `run.json`.
     pub fn of_record(path: &str, json: &[u8], has_report: bool) -> Self {
+        // A list would be taken for the fields of a record in their order.
+        let is_object = json.trim_ascii_start().first() == Some(&b'{');
         let record: Record = match serde_json::from_slice(json) {
-            Ok(record) => record,
+            Ok(record) if is_object => record,
+            Ok(_) => return Self::unreadable(path, "run.json: expected an object"),
             Err(error) => return Self::unreadable(path, &format!("run.json: {error}")),
         };
         // Of a version that kept no findings, a verdict is all there is.

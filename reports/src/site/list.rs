@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::entry::{Entry, State};
 use super::filter::{Filter, Wanted};
-use super::links::encoded;
+use super::links::{attribute, encoded};
 use crate::text::number::{amount, count, counted};
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
@@ -113,6 +113,7 @@ impl Choices {
 
 /// One run of the list.
 struct ListRow {
+    /// Escaped for an attribute.
     path: String,
     name: String,
     link: String,
@@ -140,7 +141,7 @@ impl ListRow {
             mutation => format!(", planted bug {mutation}"),
         };
         Self {
-            path: entry.path.clone(),
+            path: attribute(&entry.path),
             name: visible(&entry.path, TEXT_CHARACTERS),
             link,
             class: entry.state.name(),

@@ -136,14 +136,16 @@ struct DifferenceRow {
 /// Never: rendering a template into a string cannot go wrong.
 pub fn compare_page(paths: [&str; 2], comparison: &Comparison) -> String {
     let [a, b] = paths.map(encoded);
+    let shown = |text: &String| visible(text, TEXT_CHARACTERS);
     let row = |row: &Row| CompareRow {
         name: row.name,
         differs: row.first != row.second,
-        first: row.first.clone(),
-        second: row.second.clone(),
+        first: shown(&row.first),
+        second: shown(&row.second),
     };
     let differences = comparison.differences.iter().map(|difference| {
         let [first, second] = difference.parting.clone().unwrap_or_default();
+        let [first, second] = [shown(&first), shown(&second)];
         let parts = difference.parting.is_some();
         DifferenceRow {
             of: difference.of,

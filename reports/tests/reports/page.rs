@@ -259,7 +259,7 @@ fn one_moment_has_one_place_in_every_chart_of_the_run() {
             element.split('"').nth(1).expect("a place")
         })
         .collect();
-    assert_eq!(page.matches(">10 s</text>").count(), 4, "faults, rate, latency, roles");
+    assert_eq!(page.matches(">10 s</text>").count(), 5, "faults, rate, latency, values, roles");
     assert_eq!(places.len(), 1);
 }
 
@@ -359,8 +359,9 @@ fn the_moment_of_a_finding_is_marked_in_every_chart_over_the_run() {
         let page = html(&fixture(&plan(finding)).run());
         page.matches("class=\"found\"").count()
     };
-    // Faults, operations per second, latency, roles.
-    assert_eq!(marks(Finding::StaleRead), 4);
+    // Faults, operations per second, latency, written values, roles; and around it faults, roles and the
+    // operations on its key.
+    assert_eq!(marks(Finding::StaleRead), 8);
     assert_eq!(marks(Finding::Valid), 0);
 }
 

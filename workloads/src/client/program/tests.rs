@@ -283,7 +283,11 @@ fn a_description_that_makes_no_sense_is_answered_with_its_line() {
     let cases = [
         ("", 1, "names no program; expected `command`"),
         ("[client]\ncommand = []", 2, "an empty command"),
-        ("[client]\ncommand = [\"x\", \"{addr}\"]", 2, "expected {node}, {ip}, {port} or none"),
+        (
+            "[client]\ncommand = [\"x\", \"{addr}\"]",
+            2,
+            "expected {node}, {ip}, {port}, {port.NAME} or none",
+        ),
         ("[client]\ncommand = [\"x\"]\nfiles = [\"../x\"]", 3, "`../x` is no file beside"),
         ("[client]\ncommand = [\"x\"]\noperations = [\"swap\"]", 3, "no operation `swap`"),
         ("[client]\nprogram = [\"x\"]", 2, "unknown field `program`"),
