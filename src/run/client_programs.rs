@@ -2,7 +2,7 @@
 //! node's own for its probe, so that links are as blocked or open for it as for a connection from there.
 //!
 //! It runs in the run's folder `plug-in/`, which holds the files that the description names. What it writes to its
-//! standard error goes to `plug-in/n1.log`, named after the node that it speaks to, up to [`LOG_LIMIT`].
+//! standard error goes to `plug-in/n1.log`, named after the node that it speaks to, up to 1 MiB.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

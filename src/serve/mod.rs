@@ -3,7 +3,7 @@
 //! Files are the truth: an index in memory is kept current by looking at the folder when somebody asks, and
 //! nothing is ever written. What is asked for ([`route`]), whether it may be ([`access`]) and what is
 //! answered ([`answer`], with the pages of [`partita_reports::site`]) are decided without input and
-//! output; [`files`] opens what lies below the folder, following no symbolic link, and [`http`] speaks to
+//! output; [`files`] opens what lies below the folder, following no symbolic link, and `http` speaks to
 //! clients, of whom none can hold more than a bounded amount of memory, for a bounded time.
 
 pub mod access;
