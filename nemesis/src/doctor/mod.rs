@@ -4,7 +4,7 @@
 //! on loopback, which can do less ([`Tier`]). Every probe does the real thing in a child process, so that
 //! nothing of it remains and the calling process stays where it is: that `unshare` succeeds says little,
 //! since a security module may hand out user namespaces in which nothing is allowed. What is refused comes
-//! with the command that would allow it, where one is known ([`remedy`]). Returns data; prints nothing.
+//! with the command that would allow it, where one is known (`remedy`). Returns data; prints nothing.
 
 #[cfg(target_arch = "x86_64")]
 mod clocks;
