@@ -1,8 +1,8 @@
-//! Who led in which term, as nodes say in their status and in their logs.
+//! Who led in which term, as nodes say in their logs.
 //!
-//! Of statuses, only what a node said twice in a row counts: a store may put its status together from
-//! parts, and be elected or deposed between two of them. They are samples. A log tells of every election
-//! where the target's description says by which line.
+//! Where the target's description says by which line a node tells that it was elected, its log tells of every
+//! election. What nodes say in their status counts for nothing here: a store may put its status together from
+//! parts of two moments, as etcd does, which is seen to name a new leader with the term before for a second.
 
 use std::collections::BTreeMap;
 
@@ -23,19 +23,14 @@ pub struct Leaders {
 struct Claim {
     node: String,
     at: Nanoseconds,
-    /// The line in which it said so; a status if none.
-    line: Option<String>,
+    /// The line in which it said so.
+    line: String,
 }
 
 impl Leaders {
-    /// Takes that `node` said twice in a row that it leads in `term`. A finding if another does.
-    pub fn told(&mut self, node: &str, term: u64, at: Nanoseconds) -> Option<Finding> {
-        self.take(term, Claim { node: node.to_owned(), at, line: None })
-    }
-
     /// Takes the line by which `node` said that it was elected in `term`. A finding if another was.
     pub fn wrote(&mut self, node: &str, term: u64, at: Nanoseconds, line: &str) -> Option<Finding> {
-        self.take(term, Claim { node: node.to_owned(), at, line: Some(line.to_owned()) })
+        self.take(term, Claim { node: node.to_owned(), at, line: line.to_owned() })
     }
 
     fn take(&mut self, term: u64, claim: Claim) -> Option<Finding> {
@@ -43,11 +38,7 @@ impl Leaders {
             self.terms.pop_first();
         }
         let claims = self.terms.entry(term).or_default();
-        if let Some(same) = claims.iter_mut().find(|other| other.node == claim.node) {
-            // A line is the better proof.
-            if same.line.is_none() {
-                same.line = claim.line;
-            }
+        if claims.iter().any(|other| other.node == claim.node) {
             return None;
         }
         let found = claims.first().map(|other| finding(term, other, &claim));
@@ -57,11 +48,8 @@ impl Leaders {
 }
 
 fn finding(term: u64, one: &Claim, other: &Claim) -> Finding {
-    let proof = |claim: &Claim| match &claim.line {
-        Some(line) => format!("{} wrote by {:.2} s: {line}", claim.node, claim.at.as_seconds()),
-        None => {
-            format!("{} said so in its status at {:.2} s", claim.node, claim.at.as_seconds())
-        }
+    let proof = |claim: &Claim| {
+        format!("{} wrote by {:.2} s: {}", claim.node, claim.at.as_seconds(), claim.line)
     };
     let sentence = format!(
         "{} and {} both led in term {term}: {}; {}",
@@ -86,14 +74,13 @@ mod tests {
     #[test]
     fn two_nodes_in_one_term_are_found_once_with_both_proofs() {
         let mut leaders = Leaders::default();
-        assert_eq!(leaders.told("n1", 3, AT), None);
         assert_eq!(leaders.wrote("n1", 3, AT, "n1 became leader"), None);
-        assert_eq!(leaders.told("n2", 4, AT), None, "another term");
+        assert_eq!(leaders.wrote("n2", 4, AT, "n2 leads"), None, "another term");
         let found = leaders.wrote("n2", 3, AT, "n2 became leader").expect("found");
         for part in ["n1 and n2 both led in term 3", "n1 became leader", "n2 wrote by 2.50 s"] {
             assert!(found.sentence.contains(part), "{part}: {}", found.sentence);
         }
         assert_eq!((found.kind, found.at_ns), (FindingKind::TwoLeaders, Some(AT)));
-        assert_eq!(leaders.told("n2", 3, AT), None, "told already");
+        assert_eq!(leaders.wrote("n2", 3, AT, "again"), None, "told already");
     }
 }

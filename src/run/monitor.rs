@@ -176,7 +176,6 @@ impl State {
         self.looks += 1;
         self.read_lines(at);
         self.tell_alarms(at, &faults);
-        self.ask_leaders();
         if self.has_clients {
             self.look_at_answers(at, &faults);
         }
@@ -194,7 +193,6 @@ impl State {
         let at = self.watched.clock.now();
         self.read_lines(at);
         self.tell_alarms(Nanoseconds(at.0 + ALARM_WAIT), &self.watched.faults.all());
-        self.ask_leaders();
         let missed = self.lines.missed();
         if missed > 0 && self.watched.forms.reads_lines() {
             self.notes.push(format!(
@@ -244,14 +242,6 @@ impl State {
             let has_ended = self.watched.findings.has_ended(&alarm.node, alarm.at, wait);
             if !is_explained && !has_ended {
                 self.watched.findings.report(alarm.finding());
-            }
-        }
-    }
-
-    fn ask_leaders(&mut self) {
-        for (node, term, at) in self.watched.poller.leaders_told() {
-            if let Some(found) = self.leaders.told(&node, term, at) {
-                self.watched.findings.report(found);
             }
         }
     }

@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use partita_checker::Nanoseconds;
 use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
@@ -79,8 +78,6 @@ impl NodeState {
 struct Polled {
     latest: Vec<Option<NodeState>>,
     changes: Vec<RoleChange>,
-    /// Nodes that said twice in a row that they lead in a term, and have not been asked for since.
-    leaders: Vec<(String, u64, Nanoseconds)>,
 }
 
 /// What the nodes told. Clones share it.
@@ -160,12 +157,6 @@ impl Poller {
         polled.latest.iter().zip(self.nodes.iter()).map(phrase).collect()
     }
 
-    /// The nodes that said twice in a row that they lead in a term, since this was asked last: who, in
-    /// which, and when.
-    pub fn leaders_told(&self) -> Vec<(String, u64, Nanoseconds)> {
-        std::mem::take(&mut self.lock().leaders)
-    }
-
     /// Whether all nodes are ready.
     pub fn are_all_ready(&self) -> bool {
         let polled = self.lock();
@@ -201,13 +192,6 @@ impl Poller {
                 term: change.term,
             });
             polled.changes.push(change);
-        } else if let Some(status) = state.status().filter(|status| status.leads())
-            && let Some(term) = status.term
-        {
-            let leader = (self.nodes[place].name().to_owned(), term, clock.now());
-            if polled.leaders.last().is_none_or(|last| (&last.0, last.1) != (&leader.0, leader.1)) {
-                polled.leaders.push(leader);
-            }
         }
         polled.latest[place] = Some(state);
     }
