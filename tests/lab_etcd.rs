@@ -1,33 +1,12 @@
 //! A store that is not ours, by its description alone. The tests need an `etcd` on the path.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use serde_json::Value;
-
 use needs::Need;
+use run_json::run_json;
 
 #[path = "support/needs.rs"]
 mod needs;
-
-const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
-
-/// The result of `partita run` with these words.
-fn run(folder: &Path, words: &str) -> Value {
-    let out = folder.join("runs");
-    let output = Command::new(PARTITA)
-        .args(["run", "--json", "--out"])
-        .arg(&out)
-        .args(words.split(' '))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("partita runs");
-    let problem = String::from_utf8_lossy(&output.stderr);
-    let result: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
-    assert!(result["failure"].is_null(), "{result:#} {problem}");
-    result
-}
+#[path = "support/run_json.rs"]
+mod run_json;
 
 #[test]
 fn etcd_is_linearizable_under_partitions_and_kills() {
@@ -35,8 +14,10 @@ fn etcd_is_linearizable_under_partitions_and_kills() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let result =
-        run(folder.path(), "--target etcd --time 8s --seed 1 --nemesis isolate,kill --rate 200");
+    let result = run_json(
+        folder.path(),
+        "--target etcd --time 8s --seed 1 --nemesis isolate,kill --rate 200",
+    );
     assert_eq!(result["verdict"], "valid", "{result:#}");
     let history = folder.path().join("runs/latest/history.jsonl");
     let history = std::fs::read_to_string(history).expect("a history");
@@ -62,6 +43,6 @@ fn reads_of_etcd_that_ask_no_quorum_are_stale() {
     let schedule = r#"faults = [{ at = "1s", for = "6s", fault = "isolate", target = "n3" }]"#;
     std::fs::write(folder.path().join("cut.toml"), schedule).expect("written");
     let words = "--target stale.toml --time 8s --seed 1 --schedule cut.toml --stop-on-finding";
-    let result = run(folder.path(), words);
+    let result = run_json(folder.path(), words);
     assert_eq!(result["verdict"], "violation", "{result:#}");
 }

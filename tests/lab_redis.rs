@@ -1,33 +1,16 @@
 //! Redis, Redis with Sentinel and Valkey, by their descriptions alone. The tests need the programs on the path.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use needs::Need;
+use run_json::run_json;
 
 #[path = "support/needs.rs"]
 mod needs;
-
-const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
-
-/// The result of `partita run` with these words.
-fn run(folder: &Path, words: &str) -> Value {
-    let out = folder.join("runs");
-    let output = Command::new(PARTITA)
-        .args(["run", "--json", "--out"])
-        .arg(&out)
-        .args(words.split(' '))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("partita runs");
-    let problem = String::from_utf8_lossy(&output.stderr);
-    let result: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
-    assert!(result["failure"].is_null(), "{result:#} {problem}");
-    result
-}
+#[path = "support/run_json.rs"]
+mod run_json;
 
 /// What the run's record has.
 fn record(folder: &Path) -> Value {
@@ -41,7 +24,7 @@ const MILD: &str =
 
 fn is_linearizable(target: &str, version: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let result = run(folder.path(), &format!("--target {target} {MILD}"));
+    let result = run_json(folder.path(), &format!("--target {target} {MILD}"));
     assert_eq!(result["verdict"], "valid", "{result:#}");
     let nodes = record(folder.path())["nodes"].clone();
     let told = nodes[2]["version"].as_str().expect("a version");
@@ -75,7 +58,7 @@ fn sentinel_fails_over_and_loses_what_was_acknowledged() {
         "faults = [{ at = \"11s\", for = \"10s\", fault = \"leader-from-followers\" }]\n";
     std::fs::write(folder.path().join("cut.toml"), schedule).expect("written");
     let words = "--target redis-sentinel --time 24s --seed 1 --schedule cut.toml --rate 200";
-    let result = run(folder.path(), words);
+    let result = run_json(folder.path(), words);
     assert_eq!(result["verdict"], "violation", "{result:#}");
     let roles = record(folder.path())["roles"].clone();
     let roles = roles.as_array().expect("roles");
@@ -92,7 +75,7 @@ fn a_set_of_faults_leaves_out_what_sentinel_does_not_promise_to_survive() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let words = "--target redis-sentinel --time 6s --seed 1 --nemesis all --rate 200 --nodes 3 \
                  --workload register";
-    run(folder.path(), words);
+    run_json(folder.path(), words);
     let record = record(folder.path());
     let notes = record["notes"].to_string();
     assert!(notes.contains("isolate") && notes.contains("does not promise to survive"), "{notes}");

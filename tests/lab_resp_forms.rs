@@ -2,16 +2,16 @@
 //! `redis-server` on the path.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use needs::Need;
+use run_json::run_json;
 
 #[path = "support/needs.rs"]
 mod needs;
-
-const PARTITA: &str = env!("CARGO_BIN_EXE_partita");
+#[path = "support/run_json.rs"]
+mod run_json;
 
 /// The example in the documentation.
 const REDIS: &str = include_str!("../docs/examples/redis-alone.toml");
@@ -19,18 +19,7 @@ const REDIS: &str = include_str!("../docs/examples/redis-alone.toml");
 /// The result of `partita run` of the description with these words.
 fn run(folder: &Path, description: &str, words: &str) -> Value {
     std::fs::write(folder.join("mine.toml"), description).expect("written");
-    let output = Command::new(PARTITA)
-        .args(["run", "--json", "--target", "mine.toml", "--nodes", "1", "--out"])
-        .arg(folder.join("runs"))
-        .args(words.split(' '))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("partita runs");
-    let problem = String::from_utf8_lossy(&output.stderr);
-    let result: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
-    assert!(result["failure"].is_null(), "{result:#} {problem}");
-    result
+    run_json(folder, &format!("--target mine.toml --nodes 1 {words}"))
 }
 
 #[test]
