@@ -8,7 +8,7 @@ use partita_reports::campaign::record::{FORMAT, ReplayLine, RunLine};
 use serde::{Deserialize, Serialize};
 
 use super::log::{self, Log};
-use super::plan::{CampaignPlan, PlanError, Shard};
+use super::plan::{CampaignPlan, PlanError, Shard, refuse_newer};
 use crate::exit::{Failure, OrFail};
 
 /// The plan, and which part of it is in the folder.
@@ -48,14 +48,7 @@ impl Campaign {
     ///
     /// [`PlanError`] if it is none, or of a newer format.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
-        #[derive(Deserialize)]
-        struct Header {
-            format: u32,
-        }
-        let Header { format } = serde_json::from_str(text)?;
-        if format > FORMAT {
-            return Err(PlanError::Newer(format));
-        }
+        refuse_newer(text, FORMAT)?;
         let campaign: Self = serde_json::from_str(text)?;
         campaign.plan.check()?;
         Ok(campaign)

@@ -122,6 +122,16 @@ pub enum PlanError {
     },
 }
 
+/// Refuses a document of a newer form than `known`, whatever else is in it.
+pub(super) fn refuse_newer(text: &str, known: u32) -> Result<(), PlanError> {
+    #[derive(Deserialize)]
+    struct Header {
+        format: u32,
+    }
+    let Header { format } = serde_json::from_str(text)?;
+    if format > known { Err(PlanError::Newer(format)) } else { Ok(()) }
+}
+
 impl CampaignPlan {
     /// Reads a plan.
     ///
@@ -129,14 +139,7 @@ impl CampaignPlan {
     ///
     /// [`PlanError`] if it is none, is of a newer format, or cannot be carried out.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
-        #[derive(Deserialize)]
-        struct Header {
-            format: u32,
-        }
-        let Header { format } = serde_json::from_str(text)?;
-        if format > FORMAT {
-            return Err(PlanError::Newer(format));
-        }
+        refuse_newer(text, FORMAT)?;
         let plan: Self = serde_json::from_str(text)?;
         plan.check()?;
         Ok(plan)
