@@ -160,3 +160,30 @@ fn histories_without_anomaly_are_strictly_serializable() {
         }
     }
 }
+
+/// What many clients wrote at once leaves much of the order of versions open; every level is decided
+/// all the same.
+#[test]
+fn many_versions_of_no_certain_order_leave_no_level_undecided() {
+    let planted = PlantedAnomaly::ALL.into_iter().filter(|one| *one != PlantedAnomaly::DirtyWrite);
+    for planted in planted.map(Some).chain([None]) {
+        let plan = TransactionPlan {
+            anomaly: planted,
+            transactions: 10_000,
+            clients: 40,
+            writes_per_key: 100,
+            unknown: 0.01,
+            ..TransactionPlan::new(false)
+        };
+        let history = History::from_events(plan.events()).expect("a history");
+        let analysis = judge(&history, ModelKind::RwRegister, IsolationLevel::StrictSerializable);
+        let expected = if planted.is_some() { Verdict::Violation } else { Verdict::Valid };
+        assert_eq!(analysis.verdict, expected, "{planted:?}: {:?}", analysis.reasons);
+        let levels = analysis.isolation.expect("levels");
+        for level in IsolationLevel::all() {
+            let holds = levels.holds.iter().any(|one| one.implies(level));
+            let violated = levels.violated.iter().any(|one| level.implies(*one));
+            assert!(holds != violated, "{planted:?}: {level} of {levels:?}");
+        }
+    }
+}

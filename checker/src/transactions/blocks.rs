@@ -1,5 +1,7 @@
 //! What is certain of the order of versions of registers.
 
+use rustc_hash::FxHashMap;
+
 use super::data::{INITIAL, NONE, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::registers::Registers;
@@ -41,8 +43,15 @@ pub(crate) fn of_key(read: &Transactions<'_>, registers: &Registers, key: u32) -
         .collect()
 }
 
+/// The most versions of a key of which every pair is listed that is in order. Of more, those pairs are
+/// left out that follow from others.
+const MOST_LISTED: usize = 16;
+
 /// The versions of a key of which the order is certain, if what is kept is kept: those that their
 /// writers replaced, and those that real time or a process has in this order.
+///
+/// What is left out follows from what is there: if a version is older than a second one, and this than a
+/// third, its writer and readers come before the second one's writer, and that before the third one's.
 pub(crate) fn certain(
     read: &Transactions<'_>,
     registers: &Registers,
@@ -56,22 +65,67 @@ pub(crate) fn certain(
             older.push((replaced, block.version));
         }
     }
+    match keeps {
+        Keeps::Nothing => {}
+        Keeps::Sessions => by_process(read, blocks, &mut older),
+        Keeps::RealTime if blocks.len() <= MOST_LISTED => {
+            for one in blocks {
+                let others = blocks.iter().filter(|other| other.version != one.version);
+                let newer = others.filter(|other| one.first_return < other.last_invocation);
+                older.extend(newer.map(|other| (one.version, other.version)));
+            }
+        }
+        Keeps::RealTime => by_time(blocks, &mut older),
+    }
+    older
+}
+
+/// Each version with the next one of the same process.
+fn by_process(read: &Transactions<'_>, blocks: &[Block], older: &mut Vec<Older>) {
+    let process = |block: &Block| {
+        let writer = &read.all[block.writer as usize];
+        (writer.process, writer.invoked, block.version)
+    };
+    let mut all: Vec<_> = blocks.iter().map(process).collect();
+    all.sort_unstable();
+    let next = all.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    older.extend(next.map(|pair| (pair[0].2, pair[1].2)));
+}
+
+/// Each version with those that came after it in time, without any that came after the one of these which
+/// was the first to be there.
+fn by_time(blocks: &[Block], older: &mut Vec<Older>) {
+    let mut all: Vec<&Block> = blocks.iter().collect();
+    all.sort_unstable_by_key(|block| (block.last_invocation, block.version));
+    // Of every end of the list the two blocks that were there first.
+    let mut firsts: Vec<[Option<&Block>; 2]> = vec![[None; 2]; all.len() + 1];
+    for at in (0..all.len()).rev() {
+        let [first, second] = firsts[at + 1];
+        let is_before = |other: Option<&Block>| {
+            other.is_none_or(|other| all[at].first_return < other.first_return)
+        };
+        firsts[at] = if is_before(first) {
+            [Some(all[at]), first]
+        } else if is_before(second) {
+            [first, Some(all[at])]
+        } else {
+            [first, second]
+        };
+    }
     for one in blocks {
-        for other in blocks.iter().filter(|other| other.version != one.version) {
-            let is_older = match keeps {
-                Keeps::Nothing => false,
-                Keeps::Sessions => {
-                    let [a, b] = [one, other].map(|block| &read.all[block.writer as usize]);
-                    a.process == b.process && a.invoked < b.invoked
-                }
-                Keeps::RealTime => one.first_return < other.last_invocation,
-            };
-            if is_older {
+        let begin = all.partition_point(|other| other.last_invocation <= one.first_return);
+        let mut next = firsts[begin].iter().flatten().filter(|next| next.version != one.version);
+        let Some(next) = next.next() else { continue };
+        older.push((one.version, next.version));
+        for other in &all[begin..] {
+            if other.last_invocation > next.first_return {
+                break;
+            }
+            if other.version != one.version && other.version != next.version {
                 older.push((one.version, other.version));
             }
         }
     }
-    older
 }
 
 /// Adds what follows from one version being older than another: its writer and its readers come
@@ -127,7 +181,8 @@ pub(crate) fn graph(
 /// that its writer replaced.
 pub(crate) fn guess(registers: &Registers, blocks: &mut [Block]) -> Vec<u32> {
     blocks.sort_unstable_by_key(|block| (block.first_return, block.last_invocation));
-    let place = |version: u32| blocks.iter().position(|block| block.version == version);
+    let places: FxHashMap<u32, usize> = blocks.iter().map(|one| one.version).zip(0..).collect();
+    let place = |version: u32| places.get(&version).copied();
     let mut next = vec![None; blocks.len()];
     let mut follows = vec![false; blocks.len()];
     for (at, block) in blocks.iter().enumerate() {

@@ -8,6 +8,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::cycles::components;
 use super::data::{NONE, Transactions};
 
 /// The kinds of edges, one bit each.
@@ -24,6 +25,8 @@ pub(crate) mod kind {
     pub(crate) const REAL_TIME: u8 = 16;
     /// A reader of the second has the first in its past, which wrote the same key.
     pub(crate) const COMMIT: u8 = 32;
+    /// What happened before, by processes and by time.
+    pub(crate) const TIMES: u8 = SESSION | REAL_TIME;
     /// What follows from reads and writes alone.
     pub(crate) const DEPENDENCIES: u8 = WW | WR | RW;
 }
@@ -51,7 +54,7 @@ impl Graph {
     }
 
     /// The edges that leave a node: where they lead, and their kinds.
-    pub(crate) fn edges(&self, node: u32) -> impl Iterator<Item = (u32, u8)> + '_ {
+    pub(crate) fn edges(&self, node: u32) -> impl Iterator<Item = (u32, u8)> + Clone + '_ {
         let span = self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize;
         self.targets[span.clone()].iter().copied().zip(self.kinds[span].iter().copied())
     }
@@ -70,6 +73,27 @@ impl Graph {
     pub(crate) fn edge(&self, node: u32, at: usize) -> (u32, u8) {
         let place = self.starts[node as usize] as usize + at;
         (self.targets[place], self.kinds[place])
+    }
+
+    /// This graph's edges of the `kinds`, with those of the `more` kinds of another graph of the same nodes
+    /// that close no cycle with anything. This graph's edges are among the other's, and have no cycle.
+    pub(crate) fn with_all_that_fits(&self, other: &Graph, kinds: u8, more: u8) -> Graph {
+        let component = components(other, more);
+        let mut edges = Edges::of_nodes(self.transactions.clone(), self.len() as u32);
+        for node in 0..self.len() as u32 {
+            for (to, kind) in self.edges(node).filter(|(_, kind)| kind & kinds != 0) {
+                edges.push(node, to, kind);
+            }
+        }
+        for node in 0..other.len() as u32 {
+            for (to, kind) in other.edges(node).filter(|(_, kind)| kind & more != 0) {
+                let ends = [node, to].map(|one| component[one as usize]);
+                if ends[0] == NONE || ends[0] != ends[1] {
+                    edges.push(node, to, kind);
+                }
+            }
+        }
+        edges.graph()
     }
 
     /// An order of all nodes that all edges of those kinds follow, if there is one: Kahn 1962.

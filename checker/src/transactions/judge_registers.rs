@@ -1,8 +1,9 @@
 //! Decides levels of registers, whose versions have no certain order.
 //!
-//! First it is looked whether what is certain has a cycle; then whether one likely order of all versions
-//! has none; and then, of every two versions of a key, either is tried as the older one
-//! ([`polygraph`]).
+//! First it is looked whether one likely order of all versions has no cycle; then whether what is certain
+//! has one; and then pairs of versions of a key are tried either way ([`refine`](super::refine)).
+
+use std::cell::OnceCell;
 
 use super::blocks::{self, Block, Older};
 use super::data::{Lists, NONE, Transactions};
@@ -10,21 +11,12 @@ use super::found::{Found, Proof, named_cycle, transactions_of};
 use super::graph::{Graph, kind};
 use super::judge::Judge;
 use super::order::Order;
-use super::polygraph::{self, Choice, Solved};
+use super::refine::{Refined, Refinement};
 use super::registers::Registers;
 use super::saturate::{Saturated, Saturation};
 use super::{dependencies, snapshot};
-use crate::engines::Stopped;
+use crate::engines::{Patience, Stopped};
 use crate::isolation::{IsolationLevel, Keeps};
-
-/// The most versions of a key of which every two are compared.
-const MOST_VERSIONS: usize = 2_000;
-
-/// The most pairs of versions of which either is tried as the older one.
-const MOST_CHOICES: usize = 2_000_000;
-
-/// How many nodes a search may look at.
-const BUDGET: usize = 400_000_000;
 
 /// What was inferred of registers.
 pub(super) struct KnownRegisters<'a, 'h> {
@@ -33,6 +25,7 @@ pub(super) struct KnownRegisters<'a, 'h> {
     pub(super) blocks: Vec<Vec<Block>>,
     /// A likely order of versions.
     pub(super) guess: Order,
+    timed: OnceCell<Graph>,
 }
 
 impl<'a, 'h> KnownRegisters<'a, 'h> {
@@ -51,55 +44,25 @@ impl<'a, 'h> KnownRegisters<'a, 'h> {
         let observed = Lists::new(read.keys.len(), pairs.iter().copied());
         let effective = registers.effective.clone();
         let unseen = Lists::new(read.keys.len(), std::iter::empty());
-        Self { read, registers, blocks, guess: Order { position, observed, unseen, effective } }
+        let guess = Order { position, observed, unseen, effective };
+        Self { read, registers, blocks, guess, timed: OnceCell::new() }
     }
 
     fn older(&self, keeps: Keeps) -> Vec<Older> {
         let blocks = self.blocks.iter();
         blocks
-            .flat_map(|of_key| {
-                let keeps = if of_key.len() > MOST_VERSIONS { Keeps::Nothing } else { keeps };
-                blocks::certain(self.read, self.registers, of_key, keeps)
-            })
+            .flat_map(|of_key| blocks::certain(self.read, self.registers, of_key, keeps))
             .collect()
     }
 
-    /// Every two versions of a key of which it is not certain which is the older; nothing if there are
-    /// too many.
-    fn uncertain(&self, older: &[Older]) -> Option<Vec<[u32; 2]>> {
-        let known: rustc_hash::FxHashSet<Older> = older.iter().copied().collect();
-        let mut pairs = Vec::new();
-        for of_key in &self.blocks {
-            if of_key.len() > MOST_VERSIONS {
-                return None;
-            }
-            for (at, one) in of_key.iter().enumerate() {
-                for other in &of_key[at + 1..] {
-                    let pair = (one.version, other.version);
-                    if !known.contains(&pair) && !known.contains(&(pair.1, pair.0)) {
-                        pairs.push([pair.0, pair.1]);
-                    }
-                }
-            }
-            if pairs.len() > MOST_CHOICES {
-                return None;
-            }
+    /// What is certain if real time is kept.
+    fn timed(&self, patience: &Patience<'_>) -> Result<&Graph, Stopped> {
+        if let Some(graph) = self.timed.get() {
+            return Ok(graph);
         }
-        Some(pairs)
-    }
-
-    /// The nodes that must have an order if the first version is older: its writer and readers, and
-    /// the other's writer.
-    fn side(&self, graph: &Graph, [first, second]: [u32; 2]) -> Vec<(u32, u32, u8)> {
-        let node = |transaction: u32| {
-            graph.transactions.binary_search(&transaction).ok().map(|node| node as u32)
-        };
-        let writer = |version: u32| node(self.read.versions[version as usize].transaction);
-        let (Some(one), Some(other)) = (writer(first), writer(second)) else { return Vec::new() };
-        let readers = self.registers.readers.of(first).iter().filter_map(|reader| node(*reader));
-        let readers = readers.filter(|reader| *reader != other);
-        let edges = readers.map(|reader| (reader, other, kind::RW));
-        std::iter::once((one, other, kind::WW)).chain(edges).collect()
+        let older = self.older(Keeps::RealTime);
+        let graph = blocks::graph(self.read, self.registers, &older, patience)?;
+        Ok(self.timed.get_or_init(|| graph))
     }
 }
 
@@ -132,8 +95,9 @@ impl<'h> Judge<'_, 'h> {
             let certain = blocks::graph(known.read, known.registers, &older, self.patience)?;
             match certain.sorted(kind::DEPENDENCIES | besides) {
                 None => found.violate(level, named_cycle(&certain, besides).map(Proof::Cycle)),
-                Some(first) => {
-                    self.search(known, (&certain, &first), (level, &older, besides), found)?;
+                Some(_) => {
+                    let kinds = kind::DEPENDENCIES | besides;
+                    self.search(known, (&certain, &likely, kinds), level, found)?;
                 }
             }
         }
@@ -145,64 +109,65 @@ impl<'h> Judge<'_, 'h> {
         self.visible_of_registers(known, found)
     }
 
-    /// Looks for an order of versions, and of transactions or of their starts and commits.
+    /// Looks for an order of versions, and of transactions or of their starts and commits. A level that
+    /// does not keep real time is mostly kept by an order that follows it wherever that can be: so it
+    /// is looked for first.
     fn search(
         &self,
         known: &KnownRegisters<'_, 'h>,
-        (certain, first): (&Graph, &[u32]),
-        (level, older, besides): (IsolationLevel, &[Older], u8),
+        (certain, likely, kinds): (&Graph, &Graph, u8),
+        level: IsolationLevel,
         found: &mut Found,
     ) -> Result<(), Stopped> {
-        let Some(pairs) = known.uncertain(older) else {
-            found.reasons.push(format!(
-                "{level}: one key has more than {MOST_VERSIONS} versions, or so many versions have \
-                 no certain order that they were not compared"
-            ));
-            return Ok(());
-        };
-        let kinds = kind::DEPENDENCIES | besides;
-        let is_snapshots = matches!(
-            level,
-            IsolationLevel::SnapshotIsolation | IsolationLevel::StrongSessionSnapshotIsolation
-        );
-        let place = |node: u32, kind: u8, is_from: bool| match (is_snapshots, kind) {
-            (false, _) => node,
-            (true, kind::RW) => 2 * node + u32::from(!is_from),
-            (true, _) => 2 * node + u32::from(is_from),
-        };
-        let events =
-            if is_snapshots { snapshot::graph(certain, kinds, &[]) } else { Graph::default() };
-        let graph = if is_snapshots { &events } else { certain };
-        let given = if is_snapshots { u8::MAX } else { kinds };
-        let mut edges = Vec::new();
-        for node in 0..graph.len() as u32 {
-            let leaving = graph.edges(node).filter(|(_, kind)| kind & given != 0);
-            edges.extend(leaving.map(|(to, _)| (node, to)));
-        }
-        let side = |pair: [u32; 2]| {
-            let side = known.side(certain, pair).into_iter();
-            side.map(|(from, to, kind)| (place(from, kind, true), place(to, kind, false))).collect()
-        };
-        let choices: Vec<Choice> =
-            pairs.iter().map(|&[a, b]| Choice([side([a, b]), side([b, a])])).collect();
-        match polygraph::solve(first, &edges, &choices, BUDGET, self.patience)? {
-            Solved::Order(order) => {
-                let transaction = |node: u32| graph.transactions.get(node as usize).copied();
-                found.hold(level, order.into_iter().filter_map(transaction).collect());
+        if level.keeps() != Keeps::RealTime {
+            let timed = known.timed(self.patience)?;
+            let assumed = certain.with_all_that_fits(timed, kinds, kinds | kind::TIMES);
+            let graphs = (&assumed, likely, kinds | kind::TIMES);
+            if let Refined::Order(order) = self.refine(known, graphs, level)? {
+                found.hold(level, order);
+                return Ok(());
             }
-            Solved::Impossible => {
+        }
+        match self.refine(known, (certain, likely, kinds), level)? {
+            Refined::Order(order) => found.hold(level, order),
+            Refined::Impossible(pairs) => {
                 found.violate(level, Some(Proof::Tried(self.contested(known, &pairs))));
             }
-            Solved::Undecided { made, of } => {
-                let all = of + older.len();
+            Refined::Undecided(doubtful) => {
+                let pairs = |of_key: &Vec<Block>| of_key.len() * of_key.len().saturating_sub(1) / 2;
+                let all: usize = known.blocks.iter().map(pairs).sum();
                 found.reasons.push(format!(
-                    "{level}: the search used up its budget; of {all} pairs of versions the order of \
-                     {} was recovered",
-                    made + older.len()
+                    "{level}: the search used up its budget; of {all} pairs of versions {doubtful} were \
+                     in doubt"
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Looks for an order with those graphs of what is certain and what is likely, of transactions.
+    fn refine(
+        &self,
+        known: &KnownRegisters<'_, 'h>,
+        (certain, likely, kinds): (&Graph, &Graph, u8),
+        level: IsolationLevel,
+    ) -> Result<Refined, Stopped> {
+        let patience = self.patience;
+        let is_snapshots = matches!(
+            level,
+            IsolationLevel::SnapshotIsolation | IsolationLevel::StrongSessionSnapshotIsolation
+        );
+        let events =
+            is_snapshots.then(|| [certain, likely].map(|graph| snapshot::graph(graph, kinds, &[])));
+        let ([certain, likely], kinds) = match &events {
+            Some([certain, likely]) => ([certain, likely], u8::MAX),
+            None => ([certain, likely], kinds),
+        };
+        let refinement = Refinement { known, certain, likely, kinds, is_snapshots, patience };
+        Ok(match refinement.run()? {
+            Refined::Order(order) => Refined::Order(transactions_of(certain, &order)),
+            other => other,
+        })
     }
 
     /// The transactions that wrote versions of no certain order.
@@ -224,23 +189,21 @@ impl<'h> Judge<'_, 'h> {
     ) -> Result<(), Stopped> {
         let besides = if level.keeps() == Keeps::Sessions { kind::SESSION } else { 0 };
         let kinds = kind::DEPENDENCIES | besides;
-        if let Some(order) = snapshot::graph(likely, kinds, &[]).sorted(u8::MAX) {
-            let events = order
-                .into_iter()
-                .filter_map(|event| likely.transactions.get(event as usize / 2).copied());
-            found.hold(level, events.collect());
+        let events = snapshot::graph(likely, kinds, &[]);
+        if let Some(order) = events.sorted(u8::MAX) {
+            found.hold(level, transactions_of(&events, &order));
             return Ok(());
         }
+        drop(events);
         let older = known.older(level.keeps());
         let certain = blocks::graph(known.read, known.registers, &older, self.patience)?;
         let events = snapshot::graph(&certain, kinds, &[]);
-        match events.sorted(u8::MAX) {
-            None => found.violate(level, snapshot::cycle(&events).map(Proof::Cycle)),
-            Some(first) => {
-                self.search(known, (&certain, &first), (level, &older, besides), found)?;
-            }
+        if events.sorted(u8::MAX).is_none() {
+            found.violate(level, snapshot::cycle(&events).map(Proof::Cycle));
+            return Ok(());
         }
-        Ok(())
+        drop(events);
+        self.search(known, (&certain, likely, kinds), level, found)
     }
 
     /// The levels that say what must be seen.

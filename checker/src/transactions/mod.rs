@@ -30,6 +30,7 @@ mod lists;
 mod order;
 mod polygraph;
 mod read;
+mod refine;
 mod registers;
 mod saturate;
 mod snapshot;

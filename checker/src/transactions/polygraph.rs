@@ -3,9 +3,16 @@
 //! Papadimitriou 1979 calls it a polygraph; to find an order is NP-complete. Edges are put into an
 //! order that is kept up with them, so that one which agrees with it costs nothing and another only
 //! what lies between its ends: Pearce and Kelly, *A Dynamic Topological Sort Algorithm for Directed
-//! Acyclic Graphs* (JEA 2006). Choices that only one side is left of are made first. Then they are
-//! tried one after another; one at which the search fails is tried earlier from then on.
+//! Acyclic Graphs* (JEA 2006). Choices are made one after another, each as the order has it if that
+//! fits. Where neither side fits, the cycles say which earlier choices are in the way, and the search
+//! goes back to the last of those: conflict-directed backjumping, Prosser 1993. It starts again from
+//! time to time, with the choices that were in the way made first.
+//!
+//! Choices can be added to a graph that is in order: it goes on from there.
 
+use rustc_hash::FxHashSet;
+
+use super::data::{Lists, NONE};
 use crate::engines::{Patience, Stopped};
 
 /// Edges of which all must be there.
@@ -16,60 +23,85 @@ pub(crate) type Side = Vec<(u32, u32)>;
 pub(crate) struct Choice(pub(crate) [Side; 2]);
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Solved {
-    /// The nodes in an order.
-    Order(Vec<u32>),
+    /// The nodes are in an order.
+    Ordered,
     /// There is none.
     Impossible,
-    /// So many choices of all were made for good when it was given up.
-    Undecided { made: usize, of: usize },
+    /// The budget was used up.
+    Undecided,
 }
 
-/// How often the search begins anew with the choice at which it failed.
-const RESTARTS: usize = 256;
+/// How many conflicts there are before the search starts again for the first time; twice as many
+/// before the second.
+const CONFLICTS: usize = 32;
+
+/// An edge that can be taken away again.
+#[derive(Debug, Clone, Copy)]
+struct Added {
+    from: u32,
+    to: u32,
+}
 
 /// A graph without cycles, and an order of its nodes that follows its edges.
 struct Ordered {
     /// The place of every node in the order.
     place: Vec<u32>,
-    out: Vec<Vec<u32>>,
-    into: Vec<Vec<u32>>,
-    /// All edges, the last one added at the end.
-    edges: Vec<(u32, u32)>,
-    seen: Vec<u32>,
+    /// The edges that stay, by where they leave and by where they lead.
+    fixed: [Lists; 2],
+    /// Where other edges lead, and the choices that they are of: [`NONE`] for one that is made for good.
+    out: Vec<Vec<(u32, u32)>>,
+    into: Vec<Vec<(u32, u32)>>,
+    /// The edges of `out`, the last one added at the end.
+    edges: Vec<Added>,
+    /// Of every node the round in which it was reached, and over which edge: where it leaves, and its
+    /// choice.
+    reached: Vec<(u32, u32, u32)>,
     round: u32,
     /// How many nodes were looked at.
     work: usize,
 }
 
 impl Ordered {
-    fn new(nodes: usize) -> Self {
+    /// With these edges, all of which lead from left to right in `first`.
+    fn new(first: &[u32], edges: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+        let nodes = first.len();
+        let mut place = vec![0; nodes];
+        for (at, node) in (0..).zip(first) {
+            place[*node as usize] = at;
+        }
+        let leads_right = |(from, to): (u32, u32)| place[from as usize] < place[to as usize];
+        debug_assert!(edges.clone().all(leads_right), "the first order follows the edges");
+        let back = edges.clone().map(|(from, to)| (to, from));
         Self {
-            place: (0..nodes as u32).collect(),
+            place,
+            fixed: [Lists::new(nodes, edges), Lists::new(nodes, back)],
             out: vec![Vec::new(); nodes],
             into: vec![Vec::new(); nodes],
             edges: Vec::new(),
-            seen: vec![0; nodes],
+            reached: vec![(0, NONE, NONE); nodes],
             round: 0,
             work: 0,
         }
     }
 
-    /// Adds an edge unless it closes a cycle.
-    fn add(&mut self, from: u32, to: u32) -> bool {
+    /// Adds an edge of a choice unless it closes a cycle. Then the choices of the cycle's other edges are
+    /// in its way.
+    fn add(&mut self, edge: Added, choice: u32, in_the_way: &mut FxHashSet<u32>) -> bool {
+        let Added { from, to } = edge;
         if from == to {
             return false;
         }
         self.work += 1;
         let (upper, lower) = (self.place[from as usize], self.place[to as usize]);
         if lower < upper {
-            let Some(mut after) = self.reach(to, from, |place| place <= upper, true) else {
+            let mut after = self.reach(to, from, |place| place <= upper, true);
+            if self.reached[from as usize].0 == self.round {
+                self.blame(to, from, in_the_way);
                 return false;
-            };
-            let Some(mut before) = self.reach(from, to, |place| place >= lower, false) else {
-                return false;
-            };
+            }
+            let mut before = self.reach(from, to, |place| place >= lower, false);
             // What comes before takes the first of all their places, what comes after the others.
             before.sort_unstable_by_key(|node| self.place[*node as usize]);
             after.sort_unstable_by_key(|node| self.place[*node as usize]);
@@ -81,48 +113,63 @@ impl Ordered {
                 self.place[node as usize] = place;
             }
         }
-        self.out[from as usize].push(to);
-        self.into[to as usize].push(from);
-        self.edges.push((from, to));
+        self.out[from as usize].push((to, choice));
+        self.into[to as usize].push((from, choice));
+        self.edges.push(edge);
         true
     }
 
-    /// The nodes that can be reached within those places; nothing if the goal is one of them.
+    /// The nodes that can be reached within those places, up to the goal.
     fn reach(
         &mut self,
         start: u32,
         goal: u32,
         within: impl Fn(u32) -> bool,
         forward: bool,
-    ) -> Option<Vec<u32>> {
+    ) -> Vec<u32> {
         self.round += 1;
         let mut found = vec![start];
-        self.seen[start as usize] = self.round;
+        self.reached[start as usize] = (self.round, NONE, NONE);
         let mut next = 0;
         while let Some(&node) = found.get(next) {
             next += 1;
+            let fixed = self.fixed[usize::from(!forward)].of(node).iter();
             let edges = if forward { &self.out } else { &self.into };
-            for &other in &edges[node as usize] {
+            let edges = edges[node as usize].iter().copied();
+            for (other, choice) in fixed.map(|other| (*other, NONE)).chain(edges) {
                 self.work += 1;
-                if other == goal {
-                    return None;
-                }
-                let is_new = self.seen[other as usize] != self.round;
-                if is_new && within(self.place[other as usize]) {
-                    self.seen[other as usize] = self.round;
+                let reached = &mut self.reached[other as usize];
+                if reached.0 != self.round && within(self.place[other as usize]) {
+                    *reached = (self.round, node, choice);
+                    if other == goal {
+                        return found;
+                    }
                     found.push(other);
                 }
             }
         }
-        Some(found)
+        found
     }
 
-    /// Adds all edges or none.
-    fn add_all(&mut self, side: &Side) -> bool {
+    /// Notes the choices of the edges on the way that was found last.
+    fn blame(&self, start: u32, goal: u32, in_the_way: &mut FxHashSet<u32>) {
+        let mut at = goal;
+        while at != start {
+            let (_, before, choice) = self.reached[at as usize];
+            if choice != NONE {
+                in_the_way.insert(choice);
+            }
+            at = before;
+        }
+    }
+
+    /// Adds all edges of a side or none.
+    fn add_all(&mut self, side: &Side, choice: u32, in_the_way: &mut FxHashSet<u32>) -> bool {
         let known = self.edges.len();
-        let fits = side.iter().all(|(from, to)| self.add(*from, *to));
+        let fits = side.iter().all(|&(from, to)| self.add(Added { from, to }, choice, in_the_way));
         if !fits {
             self.back_to(known);
+            in_the_way.remove(&choice);
         }
         fits
     }
@@ -130,7 +177,7 @@ impl Ordered {
     /// Forgets the last edges, until so many are left.
     fn back_to(&mut self, edges: usize) {
         while self.edges.len() > edges {
-            if let Some((from, to)) = self.edges.pop() {
+            if let Some(Added { from, to }) = self.edges.pop() {
                 self.out[from as usize].pop();
                 self.into[to as usize].pop();
             }
@@ -138,34 +185,14 @@ impl Ordered {
     }
 }
 
-/// Looks for an order of nodes, which begins as `first` says where edges leave it open.
-pub(crate) fn solve(
-    first: &[u32],
-    edges: &[(u32, u32)],
-    choices: &[Choice],
-    budget: usize,
-    patience: &Patience<'_>,
-) -> Result<Solved, Stopped> {
-    let mut graph = Ordered::new(first.len());
-    for (place, node) in (0..).zip(first) {
-        graph.place[*node as usize] = place;
-    }
-    for (from, to) in edges {
-        patience.step()?;
-        if !graph.add(*from, *to) {
-            return Ok(Solved::Impossible);
-        }
-    }
-    let mut solver =
-        Solver { graph, choices, open: (0..choices.len()).collect(), budget, patience };
-    solver.run()
-}
-
-struct Solver<'a> {
+/// Looks for an order of nodes.
+pub(crate) struct Polygraph<'a> {
     graph: Ordered,
-    choices: &'a [Choice],
+    choices: Vec<Choice>,
     /// The choices that are not made for good, in the order in which they are tried.
-    open: Vec<usize>,
+    open: Vec<u32>,
+    /// How many edges there are for good.
+    ground: usize,
     budget: usize,
     patience: &'a Patience<'a>,
 }
@@ -174,32 +201,48 @@ struct Solver<'a> {
 enum Ended {
     Order,
     Impossible,
-    /// At the choice in that place of the open ones.
-    Failed(usize),
+    /// After many conflicts, of which these choices had the last.
+    Again(FxHashSet<u32>),
     OutOfBudget,
 }
 
-impl Solver<'_> {
-    fn run(&mut self) -> Result<Solved, Stopped> {
-        for restart in 0..=RESTARTS {
-            if !self.propagate()? {
-                return Ok(Solved::Impossible);
-            }
-            match self.search(restart == RESTARTS)? {
-                Ended::Order => return Ok(Solved::Order(self.order())),
-                Ended::Impossible => return Ok(Solved::Impossible),
-                Ended::OutOfBudget => break,
-                Ended::Failed(at) => {
-                    let failed = self.open.remove(at);
-                    self.open.insert(0, failed);
-                }
-            }
-        }
-        let of = self.choices.len();
-        Ok(Solved::Undecided { made: of - self.open.len(), of })
+/// A choice that is made for now.
+struct Made {
+    choice: u32,
+    /// How many edges there were before.
+    known: usize,
+    /// The side that is left to try.
+    left: Option<usize>,
+    /// The choices that were in the way of the side that was tried first.
+    in_the_way: FxHashSet<u32>,
+}
+
+impl<'a> Polygraph<'a> {
+    /// One without choices, whose nodes are in an order that follows these edges. `budget` is how many
+    /// nodes may be looked at.
+    pub(crate) fn new(
+        first: &[u32],
+        edges: impl Iterator<Item = (u32, u32)> + Clone,
+        budget: usize,
+        patience: &'a Patience<'a>,
+    ) -> Self {
+        let graph = Ordered::new(first, edges);
+        Self { graph, choices: Vec::new(), open: Vec::new(), ground: 0, budget, patience }
     }
 
-    fn order(&self) -> Vec<u32> {
+    /// Adds a choice.
+    pub(crate) fn add(&mut self, choice: Choice) {
+        self.open.push(self.choices.len() as u32);
+        self.choices.push(choice);
+    }
+
+    /// The place of a node in the order.
+    pub(crate) fn place(&self, node: u32) -> u32 {
+        self.graph.place[node as usize]
+    }
+
+    /// The nodes in their order.
+    pub(crate) fn order(&self) -> Vec<u32> {
         let mut order = vec![0; self.graph.place.len()];
         for (node, place) in (0..).zip(&self.graph.place) {
             order[*place as usize] = node;
@@ -207,73 +250,106 @@ impl Solver<'_> {
         order
     }
 
+    /// Puts the nodes into an order that all choices agree with.
+    pub(crate) fn solve(&mut self) -> Result<Solved, Stopped> {
+        let mut conflicts = CONFLICTS;
+        loop {
+            self.graph.back_to(self.ground);
+            match self.search(conflicts)? {
+                Ended::Order => return Ok(Solved::Ordered),
+                Ended::Impossible => return Ok(Solved::Impossible),
+                Ended::OutOfBudget => return Ok(Solved::Undecided),
+                Ended::Again(first) => self.open.sort_by_key(|choice| !first.contains(choice)),
+            }
+            self.graph.back_to(self.ground);
+            if !self.propagate()? {
+                return Ok(Solved::Impossible);
+            }
+            conflicts = conflicts.saturating_mul(2);
+        }
+    }
+
     /// Makes the choices that have one side left, until there is none. False if one has none left.
     fn propagate(&mut self) -> Result<bool, Stopped> {
+        let in_the_way = &mut FxHashSet::default();
         loop {
             let mut made = 0;
             let mut left = Vec::with_capacity(self.open.len());
-            for at in std::mem::take(&mut self.open) {
+            for choice in std::mem::take(&mut self.open) {
                 self.patience.spend(16)?;
                 let known = self.graph.edges.len();
+                let sides = &self.choices[choice as usize].0;
                 let fits = [0, 1].map(|side| {
-                    let fits = self.graph.add_all(&self.choices[at].0[side]);
+                    let fits = self.graph.add_all(&sides[side], NONE, in_the_way);
                     self.graph.back_to(known);
                     fits
                 });
                 match fits {
                     [false, false] => return Ok(false),
-                    [true, true] => left.push(at),
+                    [true, true] => left.push(choice),
                     [first, _] => {
-                        self.graph.add_all(&self.choices[at].0[usize::from(!first)]);
+                        self.graph.add_all(&sides[usize::from(!first)], NONE, in_the_way);
                         made += 1;
                     }
                 }
             }
             self.open = left;
+            self.ground = self.graph.edges.len();
             if made == 0 || self.graph.work > self.budget {
                 return Ok(true);
             }
         }
     }
 
-    /// Tries all open choices, going back from where none fits if it is to be `thorough`.
-    fn search(&mut self, thorough: bool) -> Result<Ended, Stopped> {
-        let ground = self.graph.edges.len();
-        // How many edges there were before each choice, and the side that is left to try.
-        let mut made: Vec<(usize, Option<usize>)> = Vec::with_capacity(self.open.len());
+    /// Makes all open choices, until there were so many conflicts.
+    fn search(&mut self, mut conflicts: usize) -> Result<Ended, Stopped> {
+        let mut made: Vec<Made> = Vec::with_capacity(self.open.len());
         while made.len() < self.open.len() {
             self.patience.step()?;
             if self.graph.work > self.budget {
-                self.graph.back_to(ground);
                 return Ok(Ended::OutOfBudget);
             }
-            let at = made.len();
+            let choice = self.open[made.len()];
             let known = self.graph.edges.len();
-            let [one, other] = self.sides(self.open[at]);
-            let sides = &self.choices[self.open[at]].0;
-            if self.graph.add_all(&sides[one]) {
-                made.push((known, Some(other)));
-            } else if self.graph.add_all(&sides[other]) {
-                made.push((known, None));
-            } else if !thorough {
-                self.graph.back_to(ground);
-                return Ok(if at == 0 { Ended::Impossible } else { Ended::Failed(at) });
-            } else if !self.go_back(&mut made) {
+            let [one, other] = self.sides(choice);
+            let mut in_the_way = FxHashSet::default();
+            if self.make(choice, one, &mut in_the_way) {
+                made.push(Made { choice, known, left: Some(other), in_the_way });
+            } else if self.make(choice, other, &mut in_the_way) {
+                made.push(Made { choice, known, left: None, in_the_way });
+            } else if in_the_way.is_empty() {
                 return Ok(Ended::Impossible);
+            } else if conflicts == 0 {
+                in_the_way.insert(choice);
+                return Ok(Ended::Again(in_the_way));
+            } else if !self.go_back(&mut made, in_the_way) {
+                return Ok(Ended::Impossible);
+            } else {
+                conflicts -= 1;
             }
         }
         Ok(Ended::Order)
     }
 
-    /// Takes the other side of the last choice that has one left. False if none has.
-    fn go_back(&mut self, made: &mut Vec<(usize, Option<usize>)>) -> bool {
-        while let Some((known, left)) = made.pop() {
-            self.graph.back_to(known);
-            let at = made.len();
-            if let Some(side) = left
-                && self.graph.add_all(&self.choices[self.open[at]].0[side])
+    /// Adds a side of a choice if it fits.
+    fn make(&mut self, choice: u32, side: usize, in_the_way: &mut FxHashSet<u32>) -> bool {
+        self.graph.add_all(&self.choices[choice as usize].0[side], choice, in_the_way)
+    }
+
+    /// Takes the other side of the last choice in the way that has one left. False if none has.
+    fn go_back(&mut self, made: &mut Vec<Made>, mut in_the_way: FxHashSet<u32>) -> bool {
+        while let Some(last) = made.pop() {
+            self.graph.back_to(last.known);
+            if !in_the_way.remove(&last.choice) {
+                continue;
+            }
+            // Without this choice, what was in the way of both of its sides is.
+            in_the_way.extend(last.in_the_way);
+            if let Some(side) = last.left
+                && self.make(last.choice, side, &mut in_the_way)
             {
-                made.push((known, None));
+                let Made { choice, known, .. } = last;
+                made.push(Made { choice, known, left: None, in_the_way });
                 return true;
             }
         }
@@ -281,18 +357,17 @@ impl Solver<'_> {
     }
 
     /// The sides of a choice, the one first that agrees with the order.
-    fn sides(&self, choice: usize) -> [usize; 2] {
-        let agrees = |side: &Side| {
-            side.iter()
-                .all(|(from, to)| self.graph.place[*from as usize] < self.graph.place[*to as usize])
-        };
-        if agrees(&self.choices[choice].0[1]) { [1, 0] } else { [0, 1] }
+    fn sides(&self, choice: u32) -> [usize; 2] {
+        let agrees =
+            |side: &Side| side.iter().all(|(from, to)| self.place(*from) < self.place(*to));
+        if agrees(&self.choices[choice as usize].0[1]) { [1, 0] } else { [0, 1] }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transactions::graph::Edges;
     use rand::rngs::ChaCha8Rng;
     use rand::{RngExt, SeedableRng};
 
@@ -301,19 +376,27 @@ mod tests {
         edges.iter().all(|(from, to)| place(*from) < place(*to))
     }
 
+    /// An order that follows the edges, if there is one.
+    fn sorted(nodes: u32, edges: &[(u32, u32)]) -> Option<Vec<u32>> {
+        let mut graph = Edges::of_nodes((0..nodes).collect(), nodes);
+        edges.iter().for_each(|(from, to)| graph.push(*from, *to, 1));
+        graph.graph().sorted(1)
+    }
+
     /// Whether any way to make all choices leaves the graph without a cycle.
-    fn possible(nodes: usize, edges: &[(u32, u32)], choices: &[Choice]) -> bool {
+    fn possible(nodes: u32, edges: &[(u32, u32)], choices: &[Choice]) -> bool {
         (0..1_u32 << choices.len()).any(|sides| {
-            let mut graph = Ordered::new(nodes);
             let chosen = choices.iter().enumerate();
             let chosen = chosen.flat_map(|(at, one)| one.0[(sides >> at & 1) as usize].iter());
-            edges.iter().chain(chosen).all(|(from, to)| graph.add(*from, *to))
+            let all: Vec<_> = edges.iter().chain(chosen).copied().collect();
+            sorted(nodes, &all).is_some()
         })
     }
 
     #[test]
     fn an_order_is_found_exactly_if_there_is_one() {
         let random = &mut ChaCha8Rng::seed_from_u64(7);
+        let patience = Patience::endless();
         let mut impossible = 0;
         for _ in 0..4_000 {
             let nodes = random.random_range(2..8_u32);
@@ -321,19 +404,25 @@ mod tests {
             let edges: Vec<_> = (0..2).map(|_| edge()).filter(|(a, b)| a != b).collect();
             let choices: Vec<Choice> =
                 (0..7).map(|_| Choice([vec![edge(), edge()], vec![edge()]])).collect();
-            let first: Vec<u32> = (0..nodes).rev().collect();
-            let solved = solve(&first, &edges, &choices, usize::MAX, &Patience::endless());
-            match solved.unwrap() {
-                Solved::Order(order) => {
-                    assert!(fits(&order, &edges));
-                    let made = |one: &Choice| one.0.iter().any(|side| fits(&order, side));
-                    assert!(choices.iter().all(made));
+            let Some(first) = sorted(nodes, &edges) else { continue };
+            let mut graph = Polygraph::new(&first, edges.iter().copied(), usize::MAX, &patience);
+            // As they come, some at a time.
+            for (at, choice) in choices.iter().enumerate() {
+                graph.add(choice.clone());
+                if at % 3 != 0 {
+                    continue;
                 }
-                Solved::Impossible => {
+                let given = &choices[..=at];
+                let solved = graph.solve().unwrap();
+                assert_eq!(solved == Solved::Ordered, possible(nodes, &edges, given));
+                if solved != Solved::Ordered {
                     impossible += 1;
-                    assert!(!possible(nodes as usize, &edges, &choices));
+                    break;
                 }
-                Solved::Undecided { .. } => panic!("a small one"),
+                let order = graph.order();
+                assert!(fits(&order, &edges));
+                let made = |one: &Choice| one.0.iter().any(|side| fits(&order, side));
+                assert!(given.iter().all(made));
             }
         }
         assert!((400..3_600).contains(&impossible), "{impossible}");
