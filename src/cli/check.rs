@@ -113,7 +113,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let mut sum = Sum::default();
-    for file in &arguments.files {
+    for (place, file) in (1..).zip(&arguments.files) {
         match arguments.judge(file) {
             Ok(judged) => {
                 sum.count(judged.analysis.verdict);
@@ -121,6 +121,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
                 sum.exit = sum.exit.worse(arguments.write_certificate(&judged));
                 if arguments.report.is_some() {
                     sum.checked.push(judged.for_report(arguments));
+                } else if place == arguments.files.len() {
+                    // To free millions of values one by one takes a fifth of the time that all of this
+                    // does, and the program ends now.
+                    std::mem::forget(judged);
                 }
             }
             Err(failure) => {

@@ -4,6 +4,8 @@
 //! `:client-id` are one. The first name of a list is ours; if an object has it, the others on the
 //! list have no meaning in it.
 
+use std::borrow::Cow;
+
 use crate::event::{EventKind, Function};
 
 /// The name of a field that has a meaning.
@@ -223,9 +225,13 @@ pub(super) fn meant_function(word: &str) -> Option<Function> {
 }
 
 /// The name as it is compared.
-pub(super) fn plain(name: &str) -> String {
-    let name = name.strip_prefix(':').unwrap_or(name).chars();
-    name.filter(|letter| !matches!(letter, '_' | '-')).flat_map(char::to_lowercase).collect()
+pub(super) fn plain(name: &str) -> Cow<'_, str> {
+    let name = name.strip_prefix(':').unwrap_or(name);
+    if name.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Cow::Borrowed(name);
+    }
+    let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-'));
+    Cow::Owned(letters.flat_map(char::to_lowercase).collect())
 }
 
 /// Whether one letter more, less, changed, or two changed over make one word of the other.
