@@ -1,7 +1,7 @@
 //! The command line of Partita, and the runs that it starts.
 //!
 //! [`cli`] turns arguments into a run's specification and results into words and exit codes; [`run`] carries a
-//! run through its phases; [`score`] tells what blind measurements come to; [`judge`] comes from a history to a
+//! run through its phases; [`judge`] comes from a history to a
 //! verdict; [`targets`] describes the systems under test and [`names`] knows every name that can be given; [`serve`]
 //! shows runs as a site; [`terminal`] prints what there is to say. See `docs/architecture.md`.
 
@@ -11,7 +11,6 @@ pub mod exit;
 pub mod judge;
 pub mod names;
 pub mod run;
-pub mod score;
 pub mod serve;
 pub mod targets;
 pub mod telemetry;

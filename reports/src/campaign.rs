@@ -2,12 +2,13 @@
 //!
 //! [`record`] has the lines that a campaign writes down as it goes, [`statistics`] what can be said from
 //! how many runs; an [`Overview`] holds everything that the three documents say, and they are pure
-//! functions of it. `docs/campaigns.md` is the contract.
+//! functions of it. A [`score`] says which bugs campaigns find. `docs/campaigns.md` is the contract.
 
 mod html;
 mod junit;
 pub mod overview;
 pub mod record;
+pub mod score;
 pub mod statistics;
 mod summary;
 #[cfg(test)]

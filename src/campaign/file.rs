@@ -2,7 +2,7 @@
 //!
 //! Every `[[matrix]]` is a product of what stands in it. `docs/campaigns.md` is the contract.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use partita_nemesis::recipes::RECIPES;
@@ -22,7 +22,7 @@ use crate::names::{self, Names};
 use crate::run::plan::lab;
 use crate::run::profile::Profile;
 use crate::run::{Faults, Plan};
-use crate::targets::Target;
+use crate::targets::{Target, with_program};
 
 /// How often a run of a new bucket is played again.
 const REPLAYS: u32 = 10;
@@ -30,6 +30,10 @@ const REPLAYS: u32 = 10;
 const KEEP: u32 = 4;
 /// How long shrinking a bucket may take.
 const SHRINK: Duration = Duration::from_secs(600);
+/// The name of a program that has no bug, where several are given.
+pub const HONEST: &str = "honest";
+/// How long a run of a profile is, if that is not said: long enough for some twenty rounds of faults.
+pub const PROFILE_TIME: Milliseconds = Milliseconds::seconds(60);
 /// The planted bug of the built-in server that every night must find.
 const CANARY: &str = "leader-local-read";
 
@@ -44,6 +48,11 @@ pub struct CampaignFile {
     pub seed: u64,
     /// How long each run's clients and faults are at work.
     pub time: Option<String>,
+    /// How many runs each configuration has, if neither a number of runs nor a budget ends the campaign sooner.
+    pub rounds: Option<u64>,
+    /// What a run does when it finds something: `continue`, or `stop` to end there.
+    #[serde(default)]
+    pub on_finding: OnFinding,
     /// How often a run of a new bucket is played again.
     pub replays: Option<u32>,
     /// How long shrinking a bucket may take; `0s` for not at all.
@@ -77,6 +86,8 @@ pub struct Matrix {
     pub faults: Vec<String>,
     /// Recipes, or files of schedules.
     pub schedules: Vec<String>,
+    /// So many profiles, as default runs draw them: workload, nodes and their arguments, clients and faults.
+    pub profiles: u64,
     /// Numbers of nodes.
     pub nodes: Vec<u32>,
     /// Planted bugs, each switched on alone; `none` for none.
@@ -93,15 +104,20 @@ pub struct Matrix {
 
 /// What is decided outside of the file.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting {
+pub struct Setting<'a> {
     /// Which night it is.
     pub night: u64,
     /// The lab that runs have.
     pub tier: Tier,
     /// How many runs; without, as many as the budget allows.
     pub runs: Option<u64>,
+    /// How many runs each configuration has, whatever the file says.
+    pub rounds: Option<u64>,
     /// How long each run is, whatever the file says.
     pub time: Option<Milliseconds>,
+    /// Programs that take the place of the first word of the target's command, by names: each is a version,
+    /// and all of them have every configuration.
+    pub binaries: &'a [(String, PathBuf)],
 }
 
 impl CampaignFile {
@@ -132,8 +148,21 @@ impl CampaignFile {
         let name = Path::new(target).file_stem().unwrap_or_default();
         let (name, matrix) = (Some(name.to_string_lossy().into_owned()), Vec::new());
         let (canary, control, seed) = (true, true, 0);
-        let (time, replays, shrink, keep) = (None, None, None, None);
-        Self { name, seed, time, replays, shrink, keep, canary, control, matrix }
+        let (time, rounds, replays, shrink, keep) = (None, None, None, None, None);
+        let on_finding = OnFinding::default();
+        Self {
+            name,
+            seed,
+            time,
+            rounds,
+            on_finding,
+            replays,
+            shrink,
+            keep,
+            canary,
+            control,
+            matrix,
+        }
     }
 
     /// The plan of a campaign with what is written, or of all that fits `target` if nothing is.
@@ -141,7 +170,12 @@ impl CampaignFile {
     /// # Errors
     ///
     /// [`Failure`] if a name is unknown, or something was asked for by name that cannot be had.
-    pub fn plan(&self, target: &str, setting: Setting) -> Result<CampaignPlan, Failure> {
+    pub fn plan(&self, target: &str, setting: Setting<'_>) -> Result<CampaignPlan, Failure> {
+        if self.on_finding == OnFinding::Hold {
+            let problem =
+                "on-finding: expected `continue` or `stop`; nobody ends a run that is held";
+            return Err(Failure::usage(miette::miette!("{problem}")));
+        }
         let mut configurations = Vec::new();
         for matrix in &self.matrix {
             configurations.extend(self.product(matrix, setting)?);
@@ -150,7 +184,14 @@ impl CampaignFile {
             let time = self.time(setting, None)?;
             configurations = portfolio::portfolio(target, setting.tier, time)?;
         }
-        let first = configurations.first().map(|it| it.spec.clone());
+        for configuration in &mut configurations {
+            configuration.spec.on_finding = self.on_finding;
+        }
+        if !setting.binaries.is_empty() {
+            configurations = on_binaries(&configurations, setting.binaries)?;
+        }
+        let honest = configurations.iter().find(|it| it.version == HONEST);
+        let first = honest.or(configurations.first()).map(|it| it.spec.clone());
         let plain = first.map(|spec| RunSpec { mutations: Vec::new(), ..spec });
         let has_bugs = plain
             .as_ref()
@@ -161,13 +202,15 @@ impl CampaignFile {
             on_finding: OnFinding::Stop,
             ..RunSpec::default()
         };
+        let rounds = setting.rounds.or(self.rounds);
+        let runs = setting.runs.or(rounds.map(|it| it * configurations.len() as u64));
         let none = || FaultsSpec::Draw("none".to_owned());
         let plan = CampaignPlan {
             format: FORMAT,
             name: self.name.clone().unwrap_or_else(|| target.to_owned()),
             night: setting.night,
             seed: self.seed,
-            runs: setting.runs,
+            runs,
             configurations,
             canary: (self.canary && has_bugs && setting.tier == Tier::Namespaces).then_some(canary),
             control: plain.filter(|_| self.control).map(|spec| RunSpec {
@@ -183,54 +226,107 @@ impl CampaignFile {
         Ok(plan)
     }
 
-    fn time(&self, setting: Setting, own: Option<&str>) -> Result<Option<Milliseconds>, Failure> {
+    fn time(
+        &self,
+        setting: Setting<'_>,
+        own: Option<&str>,
+    ) -> Result<Option<Milliseconds>, Failure> {
         Ok(setting.time.or(milliseconds(own)?).or(milliseconds(self.time.as_deref())?))
     }
 
-    fn product(&self, matrix: &Matrix, setting: Setting) -> Result<Vec<Configuration>, Failure> {
+    fn product(
+        &self,
+        matrix: &Matrix,
+        setting: Setting<'_>,
+    ) -> Result<Vec<Configuration>, Failure> {
         let or = |given: &[String], other: &str| match given {
             [] => vec![other.to_owned()],
             given => given.to_vec(),
         };
         let time = self.time(setting, matrix.time.as_deref())?;
+        let choices = matrix.choices()?;
         let mut made = Vec::new();
-        let faults = match (matrix.faults.as_slice(), matrix.schedules.as_slice()) {
-            ([], []) => vec![defaults::FAULTS.to_owned()],
-            (faults, _) => faults.to_vec(),
-        };
-        let sets = faults.iter().map(|set| Ok(Choice::set(set)));
-        let schedules = matrix.schedules.iter().map(|name| Choice::schedule(name));
-        let choices = sets.chain(schedules).collect::<Result<Vec<_>, Failure>>()?;
-        let nodes: Vec<Option<u32>> = match matrix.nodes.as_slice() {
-            [] => vec![None],
-            given => given.iter().copied().map(Some).collect(),
-        };
         for target in or(&matrix.targets, defaults::TARGET) {
             let subject = Subject::find(&target)?;
             for mutation in or(&matrix.mutations, "none") {
-                for choice in &choices {
-                    for workload in choice.workloads(&matrix.workloads, &subject)? {
-                        for nodes in &nodes {
-                            let make = Make { time, nodes: *nodes, rate: matrix.rate };
-                            let mut one = subject.configuration(choice, &workload, make);
-                            one.spec.node_arguments.extend(matrix.node_arguments.iter().cloned());
-                            if mutation != "none" {
-                                one.spec.mutations.push(mutation.clone());
-                                one.version = format!("{} with {mutation}", one.version);
-                                one.name = format!("{} with {mutation}", one.name);
-                            }
-                            if let Some(nodes) = nodes {
-                                one.name = format!("{} on {nodes} nodes", one.name);
-                            }
-                            one.weight = matrix.weight.unwrap_or(1.0);
-                            made.push(fitted(one, setting.tier)?);
-                        }
+                let mut all = matrix.of_choices(&choices, &subject, time)?;
+                let profiles = 1..=matrix.profiles;
+                all.extend(
+                    profiles.map(|seed| subject.profile(seed, time.unwrap_or(PROFILE_TIME))),
+                );
+                for mut one in all {
+                    one.spec.node_arguments.extend(matrix.node_arguments.iter().cloned());
+                    if mutation != "none" {
+                        one.spec.mutations.push(mutation.clone());
+                        one.version = format!("{} with {mutation}", one.version);
+                        one.name = format!("{} with {mutation}", one.name);
                     }
+                    one.weight = matrix.weight.unwrap_or(1.0);
+                    made.push(fitted(one, setting.tier)?);
                 }
             }
         }
         Ok(made)
     }
+}
+
+impl Matrix {
+    /// The faults that runs have, but for those of profiles.
+    fn choices(&self) -> Result<Vec<Choice>, Failure> {
+        let faults = match (self.faults.as_slice(), self.schedules.as_slice()) {
+            ([], []) if self.profiles == 0 => vec![defaults::FAULTS.to_owned()],
+            (faults, _) => faults.to_vec(),
+        };
+        let sets = faults.iter().map(|set| Ok(Choice::set(set)));
+        let schedules = self.schedules.iter().map(|name| Choice::schedule(name));
+        sets.chain(schedules).collect()
+    }
+
+    /// The product of faults, workloads and numbers of nodes for one target.
+    fn of_choices(
+        &self,
+        choices: &[Choice],
+        subject: &Subject,
+        time: Option<Milliseconds>,
+    ) -> Result<Vec<Configuration>, Failure> {
+        let nodes: Vec<Option<u32>> = match self.nodes.as_slice() {
+            [] => vec![None],
+            given => given.iter().copied().map(Some).collect(),
+        };
+        let mut made = Vec::new();
+        for choice in choices {
+            for workload in choice.workloads(&self.workloads, subject)? {
+                for nodes in &nodes {
+                    let make = Make { time, nodes: *nodes, rate: self.rate };
+                    let mut one = subject.configuration(choice, &workload, make);
+                    if let Some(nodes) = nodes {
+                        one.name = format!("{} on {nodes} nodes", one.name);
+                    }
+                    made.push(one);
+                }
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Every configuration with each of the programs in place of the target's own.
+fn on_binaries(
+    configurations: &[Configuration],
+    binaries: &[(String, PathBuf)],
+) -> Result<Vec<Configuration>, Failure> {
+    let mut made = Vec::new();
+    for one in configurations {
+        for (name, path) in binaries {
+            let mut one = one.clone();
+            let other = with_program(&one.spec.target, path);
+            one.spec.target = other.or_usage(|| path.display().to_string())?;
+            one.name = format!("{} of {name}", one.name);
+            one.version.clone_from(name);
+            made.push(one);
+        }
+    }
+    Ok(made)
 }
 
 /// A target, as configurations have it.
@@ -405,8 +501,14 @@ fn whole(time: Duration) -> Milliseconds {
 mod tests {
     use super::*;
 
-    const SETTING: Setting =
-        Setting { night: 7, tier: Tier::Namespaces, runs: Some(9), time: None };
+    const SETTING: Setting<'static> = Setting {
+        night: 7,
+        tier: Tier::Namespaces,
+        runs: Some(9),
+        rounds: None,
+        time: None,
+        binaries: &[],
+    };
 
     fn plan(text: &str) -> Result<CampaignPlan, String> {
         let folder = tempfile::tempdir().expect("a folder");

@@ -337,6 +337,7 @@ mod tests {
             bucket: signature(what).id(),
             signature: signature(what),
             sentence: "A sentence.".to_owned(),
+            at_ms: None,
         };
         RunLine {
             index,

@@ -9,7 +9,7 @@ use partita_reports::campaign::overview::{
     BucketRow, Check, ConfigurationRow, OVERVIEW_FORMAT, Overview, ShrunkRow, Status, ended,
 };
 use partita_reports::campaign::record::{ReplayLine, Replayed, RunLine, RunResult, Sighting};
-use partita_reports::campaign::statistics::{Ratio, excluded_rate, unseen_rate};
+use partita_reports::campaign::statistics::{Quartiles, Ratio, excluded_rate, unseen_rate};
 use partita_reports::{Exit, quoted};
 
 use super::folder::Campaign;
@@ -353,12 +353,19 @@ fn configurations(campaign: &Campaign, runs: &[RunLine]) -> Vec<ConfigurationRow
             wall_ms: runs.iter().map(|line| line.wall_ms).sum(),
             excluded_rate: excluded_rate(ended(&results, RunResult::Valid)),
             unseen_rate: unseen_rate(shown.iter().map(Vec::as_slice)),
+            time_to_find: Quartiles::of(runs.iter().filter_map(|line| found_at(line))),
             seed: runs.iter().min_by_key(|line| line.index).map(|line| line.seed),
             results,
             buckets,
         }
     };
     campaign.plan.configurations.iter().zip(by_place).map(row).collect()
+}
+
+/// How far into a run the first finding of the store showed; at its end if that is not known.
+fn found_at(line: &RunLine) -> Option<u64> {
+    let of_store = line.sightings.iter().filter(|it| !it.signature.is_harness());
+    of_store.map(|it| it.at_ms.unwrap_or(line.wall_ms)).min()
 }
 
 /// The faults that the plan can have, without those that had an effect.

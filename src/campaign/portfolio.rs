@@ -4,15 +4,12 @@ use partita_nemesis::Tier;
 use partita_nemesis::recipes::RECIPES;
 use partita_reports::spec::{Milliseconds, defaults};
 
-use super::file::{Choice, Make, Subject, fitted};
+use super::file::{Choice, Make, PROFILE_TIME, Subject, fitted};
 use super::plan::Configuration;
 use crate::exit::Failure;
 
 /// How many profiles there are: enough for each workload to meet each size of a cluster and each variation.
 const PROFILES: u64 = 24;
-
-/// How long a run of a profile is, if that is not said: long enough for some twenty rounds of faults.
-const TIME: Milliseconds = Milliseconds::seconds(60);
 
 /// The share of the CPU time that all recipes together have.
 const SHARE_OF_RECIPES: f64 = 0.25;
@@ -32,7 +29,7 @@ pub fn portfolio(
     let subject = Subject::find(target)?;
     let mut made = Vec::new();
     for number in 1..=PROFILES {
-        let configuration = subject.profile(number, time.unwrap_or(TIME));
+        let configuration = subject.profile(number, time.unwrap_or(PROFILE_TIME));
         // What cannot be had here was not asked for by name.
         made.extend(fitted(configuration, tier).ok());
     }

@@ -34,7 +34,9 @@ pub fn of_finding(
         }
         _ => (last_words(finding), Vec::new()),
     };
-    sighting(target, workload, finding.kind.name(), what, shape, &finding.sentence)
+    let at_ms = finding.at_ns.map(|at| at.0 / 1_000_000);
+    let made = sighting(target, workload, finding.kind.name(), what, shape, &finding.sentence);
+    Sighting { at_ms, ..made }
 }
 
 /// The bucket of a run that failed for a reason that is not the store's.
@@ -62,7 +64,7 @@ fn sighting(
         what,
         shape,
     };
-    Sighting { bucket: signature.id(), signature, sentence: sentence.to_owned() }
+    Sighting { bucket: signature.id(), signature, sentence: sentence.to_owned(), at_ms: None }
 }
 
 /// The reasons in a cycle, each once, in an order of their own: how many steps it has, and where it

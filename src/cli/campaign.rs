@@ -75,6 +75,13 @@ struct What {
     /// How many runs to do, instead of as many as there is time for.
     #[arg(long, value_name = "N")]
     runs: Option<u64>,
+    /// How many runs of each configuration to do.
+    #[arg(long, value_name = "N", conflicts_with = "runs", value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+    /// Programs to run everything on, each in the place of the first word of the target's command, by names:
+    /// versions of one target. The control is `honest`, or else the first.
+    #[arg(long, value_name = "NAME=PATH", value_delimiter = ',', value_parser = super::binary)]
+    binaries: Vec<(String, PathBuf)>,
     /// How long clients and faults of each run are at work: 20s, or what the file says. A schedule that needs
     /// longer has longer.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
@@ -222,7 +229,9 @@ impl What {
         let time = self.time.map(Milliseconds::try_from).transpose();
         let time = time.or_usage(|| "--time".to_owned())?;
         let (night, tier) = (self.night.unwrap_or_else(tonight), best_tier().0);
-        file.plan(&self.target, Setting { night, tier, runs: self.runs, time })
+        let binaries = self.binaries.as_slice();
+        let setting = Setting { night, tier, runs: self.runs, rounds: self.rounds, time, binaries };
+        file.plan(&self.target, setting)
     }
 }
 
@@ -439,7 +448,7 @@ fn tell(folder: &CampaignFolder, overview: &Overview) {
 }
 
 /// Is set at Ctrl-C, SIGTERM or SIGHUP.
-fn stop_at_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn stop_at_signals() -> Result<Arc<AtomicBool>, Failure> {
     let failed = || "waiting for signals".to_owned();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().build().or_harness(failed)?;

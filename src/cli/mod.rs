@@ -38,6 +38,7 @@ pub mod target;
 pub mod trial;
 pub mod verify;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -191,6 +192,16 @@ fn size(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "expected a size such as `64MiB` or `2GiB`".to_owned())
 }
 
+/// Reads the name of a program and its path.
+fn binary(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
+        _ => Err("expected NAME=PATH, such as honest=./my-store".to_owned()),
+    }
+}
+
 /// Reads a duration that is longer than nothing.
 fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
@@ -208,6 +219,12 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn binaries_are_named() {
+        assert_eq!(binary("bug1=/bin/true"), Ok(("bug1".to_owned(), "/bin/true".into())));
+        assert!(binary("bug1").is_err() && binary("=x").is_err() && binary("x=").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,22 +12,26 @@ use clap::Args;
 use partita_raft_node::mutations::{self, Shows};
 use partita_raft_node::sim::recipes;
 use partita_reports::RunSpec;
+use partita_reports::campaign::record::RunResult;
+use partita_reports::campaign::score::{self, Attempt, Found, Part, Score};
 use partita_reports::spec::{Milliseconds, OnFinding, TargetSpec, defaults};
 
-use super::trial;
+use super::campaign::stop_at_signals;
+use crate::campaign::file::HONEST;
+use crate::campaign::outcome::Outcome;
+use crate::campaign::{ProcessRunner, Runner};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
 use crate::run::profile::Profile;
-use crate::score::{self, Attempt, Found, Part, Score};
 use crate::targets::{Target, with_program};
-use crate::{say, terminal};
+use crate::{remark, say, terminal};
 
 /// Measures which bugs default runs find, blind: every subject gets the same runs, with seeds that derive
 /// from a commit's hash, until something is found or the budget is used up.
 ///
 /// Subjects are the planted bugs of `raft-node`, or programs of your own, whose bugs nobody here needs to
 /// know. Beside them run a control that has no bug and a canary that has one which every campaign finds.
-/// Writes `score.json` and `score.md` into `--out`; attempts that are there already, of the same
+/// Writes `score.json`, `score.html` and `score.md` into `--out`; attempts that are there already, of the same
 /// measurement, are not made again. Exits with 1 if something was found of the control, with 4 if the
 /// canary was not found.
 #[derive(Debug, Args)]
@@ -42,7 +47,7 @@ pub struct Arguments {
     mutation: Vec<String>,
     /// Programs to look for bugs in, each in the place of the first word of the target's command, by names:
     /// `honest` is the control and `canary` the canary, all others have a bug.
-    #[arg(long, value_name = "NAME=PATH", value_delimiter = ',', value_parser = binary)]
+    #[arg(long, value_name = "NAME=PATH", value_delimiter = ',', value_parser = super::binary)]
     binaries: Vec<(String, PathBuf)>,
     /// Which faults are drawn: `default`, or `hunt` for the same without recipes.
     #[arg(long, value_name = "FAULTS", default_value = defaults::FAULTS)]
@@ -68,15 +73,9 @@ pub struct Arguments {
     /// Print what `score.json` holds, as a line of JSON, instead of words.
     #[arg(long)]
     json: bool,
-}
-
-fn binary(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-            Ok((name.to_owned(), path.into()))
-        }
-        _ => Err("expected NAME=PATH, such as honest=./my-store".to_owned()),
-    }
+    /// The program that does the runs, for tests: `PROGRAM run --json --spec - --out FOLDER`.
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    run_program: Option<PathBuf>,
 }
 
 /// What runs are made on.
@@ -92,6 +91,9 @@ struct Subject {
 struct Campaign<'a> {
     arguments: &'a Arguments,
     from: String,
+    runner: ProcessRunner,
+    /// Set from outside to end it in order.
+    stop: &'a AtomicBool,
     /// Where attempts are noted, one a line.
     notes: Mutex<std::fs::File>,
 }
@@ -110,7 +112,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let done = read(&name)?;
     let notes = std::fs::OpenOptions::new().append(true).create(true).open(&name);
     let notes = Mutex::new(notes.or_harness(|| name.display().to_string())?);
-    let campaign = Campaign { arguments, from, notes };
+    let program = match &arguments.run_program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().or_harness(|| "finding this program".to_owned())?,
+    };
+    let (runner, stop) = (ProcessRunner { program }, stop_at_signals()?);
+    let campaign = Campaign { arguments, from, runner, stop: &stop, notes };
     let attempts = campaign.carry_out(&subjects, done)?;
     let score = Score {
         format: score::FORMAT,
@@ -122,6 +129,9 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         series: arguments.series,
         attempts,
     };
+    if stop.load(Ordering::Relaxed) {
+        remark!("interrupted; the same command goes on");
+    }
     told(&score, arguments)
 }
 
@@ -147,28 +157,22 @@ fn told(score: &Score, arguments: &Arguments) -> Result<Exit, Failure> {
         std::fs::write(&path, text).or_harness(|| path.display().to_string())
     };
     write("score.json", serde_json::to_string(score).or_harness(|| "score.json".to_owned())?)?;
+    write("score.html", score.html())?;
     write("score.md", score.markdown())?;
     if arguments.json {
         terminal::document(score)?;
     } else {
         say!("{}", score.sentence());
-        say!("  table: {}", arguments.out.join("score.md").display());
+        say!("  page: {}", arguments.out.join("score.html").display());
     }
-    for attempt in score.false_alarms() {
-        say_of(attempt, "something was found of the control");
-    }
-    for attempt in score.silent_canaries() {
-        say_of(attempt, "the canary was not found: this score says nothing");
+    for problem in score.problems() {
+        terminal::stderr_line(&problem);
     }
     Ok(match (score.false_alarms().is_empty(), score.silent_canaries().is_empty()) {
         (false, _) => Exit::Finding,
         (true, false) => Exit::Harness,
         (true, true) => Exit::Valid,
     })
-}
-
-fn say_of(attempt: &Attempt, what: &str) {
-    terminal::stderr_line(&format!("{} in series {}: {what}", attempt.subject, attempt.series));
 }
 
 /// The hash of the commit that is checked out.
@@ -187,7 +191,7 @@ fn subjects(arguments: &Arguments) -> Result<Vec<Subject>, Failure> {
     if !arguments.binaries.is_empty() {
         let with = |(name, path): &(String, PathBuf)| {
             let part = match name.as_str() {
-                "honest" => Part::Control,
+                HONEST => Part::Control,
                 "canary" => Part::Canary,
                 _ => Part::Bug,
             };
@@ -213,7 +217,7 @@ fn subjects(arguments: &Arguments) -> Result<Vec<Subject>, Failure> {
         arguments.mutation.clone()
     };
     let mut all = vec![
-        subject("honest", Part::Control, Vec::new()),
+        subject(HONEST, Part::Control, Vec::new()),
         subject(CANARY, Part::Canary, vec![CANARY.to_owned()]),
     ];
     for name in wanted {
@@ -259,7 +263,7 @@ impl Campaign<'_> {
             loop {
                 let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let Some((subject, series)) = next else { return Ok(()) };
-                let attempt = self.attempt(subject, series)?;
+                let Some(attempt) = self.attempt(subject, series)? else { return Ok(()) };
                 made.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
             }
         };
@@ -275,8 +279,8 @@ impl Campaign<'_> {
         Ok(made)
     }
 
-    /// Runs on one subject until something is found, or the budget is used up.
-    fn attempt(&self, subject: &Subject, series: u32) -> Result<Attempt, Failure> {
+    /// Runs on one subject until something is found, or the budget is used up; nothing if it was interrupted.
+    fn attempt(&self, subject: &Subject, series: u32) -> Result<Option<Attempt>, Failure> {
         let began = Instant::now();
         let mut attempt = Attempt {
             subject: subject.name.clone(),
@@ -289,31 +293,50 @@ impl Campaign<'_> {
         };
         // The last run may begin late and end late, as for every subject.
         while attempt.found.is_none() && began.elapsed() < self.arguments.budget {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let seed = score::seed(&self.from, series, attempt.runs);
-            let outcome = trial::play(&self.spec(subject, seed)?, &self.home(subject))?;
-            attempt.runs += 1;
-            attempt.inconclusive += u32::from(!matches!(outcome.exit, Exit::Valid | Exit::Finding));
-            if outcome.exit == Exit::Usage {
-                let why = outcome.failure.unwrap_or_default();
+            let (spec, home) = (self.spec(subject, seed)?, self.home(&attempt)?);
+            let played = self.runner.play(&spec, &home, self.stop);
+            if played.is_interrupted {
+                let _ = std::fs::remove_dir_all(&home);
+                return Ok(None);
+            }
+            let outcome = Outcome::of(&self.arguments.target, &spec, &played);
+            if played.code == Some(Exit::Usage.code().into()) {
+                let why = outcome.reason.unwrap_or_default();
                 return Err(Failure::usage(miette::miette!("{}: {why}", subject.name)));
             }
-            attempt.found = outcome.findings.first().map(|finding| Found {
-                kind: finding.kind.name().to_owned(),
-                title: finding.title.clone(),
+            let is_proof = matches!(outcome.result, RunResult::Valid | RunResult::Finding);
+            attempt.runs += 1;
+            attempt.inconclusive += u32::from(!is_proof);
+            let of_store = outcome.sightings.iter().find(|it| !it.signature.is_harness());
+            attempt.found = of_store.map(|sighting| Found {
+                kind: sighting.signature.kind.clone(),
+                title: sighting.signature.what.clone(),
                 seed,
             });
-            if let Some(folder) = outcome.folder.filter(|_| attempt.found.is_none()) {
+            if attempt.found.is_none() {
                 // Hundreds of runs without a finding would fill the disk.
-                let _ = std::fs::remove_dir_all(folder);
+                let _ = std::fs::remove_dir_all(&home);
             }
         }
         attempt.wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.note(&attempt)?;
-        Ok(attempt)
+        Ok(Some(attempt))
     }
 
-    fn home(&self, subject: &Subject) -> PathBuf {
-        self.arguments.out.join("runs").join(&subject.name)
+    /// An empty folder for the next run of an attempt.
+    fn home(&self, attempt: &Attempt) -> Result<PathBuf, Failure> {
+        let name = format!("{}-{}", attempt.series, attempt.runs);
+        let home = self.arguments.out.join("runs").join(&attempt.subject).join(name);
+        let context = || home.display().to_string();
+        if home.exists() {
+            std::fs::remove_dir_all(&home).or_harness(context)?;
+        }
+        std::fs::create_dir_all(&home).or_harness(context)?;
+        home.canonicalize().or_harness(context)
     }
 
     fn spec(&self, subject: &Subject, seed: u64) -> Result<RunSpec, Failure> {
@@ -346,12 +369,6 @@ impl Campaign<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn binaries_are_named() {
-        assert_eq!(binary("bug1=/bin/true"), Ok(("bug1".to_owned(), "/bin/true".into())));
-        assert!(binary("bug1").is_err() && binary("=x").is_err() && binary("x=").is_err());
-    }
 
     #[test]
     fn every_planted_bug_that_a_run_can_show_is_a_subject() {

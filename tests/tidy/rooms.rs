@@ -135,7 +135,6 @@ const ORDER: &[(&str, &[&str])] = &[
             "telemetry",
             "run",
             "campaign",
-            "score",
             "serve",
             "cli",
         ],

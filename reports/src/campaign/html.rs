@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::overview::{BucketRow, Check, ConfigurationRow, Overview, Status, ended};
 use super::record::RunResult;
-use super::summary::percent;
+use super::summary::{percent, seconds};
 use crate::text::visible::{COMMAND_CHARACTERS, LABEL_CHARACTERS, TEXT_CHARACTERS, visible};
 
 /// Buckets and configurations that the page lists.
@@ -41,7 +41,7 @@ pub fn campaign_html(overview: &Overview) -> String {
         more_buckets: overview.buckets.len().saturating_sub(MOST_ROWS),
         nights: overview.nights.iter().map(u64::to_string).collect(),
         grid: overview.buckets.iter().take(MOST_ROWS).map(|row| grid(overview, row)).collect(),
-        configurations: overview.configurations.iter().take(MOST_ROWS).map(Tried::of).collect(),
+        configurations: tried(overview),
         more_configurations: overview.configurations.len().saturating_sub(MOST_ROWS),
         exercised: overview
             .exercised
@@ -160,6 +160,11 @@ fn grid(overview: &Overview, row: &BucketRow) -> Line {
     Line { id: visible(&row.id, TEXT_CHARACTERS), cells }
 }
 
+fn tried(overview: &Overview) -> Vec<Tried> {
+    let rows = overview.configurations.iter().take(MOST_ROWS);
+    rows.map(|row| Tried::of(row, &overview.found_by(row))).collect()
+}
+
 /// A configuration, in words.
 struct Tried {
     name: String,
@@ -167,13 +172,15 @@ struct Tried {
     valid: u64,
     found: u64,
     other: u64,
+    time_to_find: String,
+    found_as: String,
     excluded: String,
     unseen: String,
     cpu: String,
 }
 
 impl Tried {
-    fn of(row: &ConfigurationRow) -> Self {
+    fn of(row: &ConfigurationRow, found_as: &[String]) -> Self {
         let runs: u64 = row.results.values().sum();
         let count = |result| ended(&row.results, result);
         let (valid, found) = (count(RunResult::Valid), count(RunResult::Finding));
@@ -183,6 +190,8 @@ impl Tried {
             valid,
             found,
             other: runs - valid - found,
+            time_to_find: row.time_to_find.map(|it| seconds(it.median)).unwrap_or_default(),
+            found_as: visible(&found_as.join(", "), TEXT_CHARACTERS),
             excluded: percent(row.excluded_rate),
             unseen: percent(row.unseen_rate),
             cpu: format!("{:.0} s", row.cpu_ms as f64 / 1_000.0),

@@ -1,11 +1,11 @@
 //! Everything that the documents of a campaign say: the content of `buckets.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::record::{FaultLeft, RunResult, Signature};
-use super::statistics::Ratio;
+use super::statistics::{Quartiles, Ratio};
 
 /// A campaign, or a part of one, as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,6 +180,9 @@ pub struct ConfigurationRow {
     pub excluded_rate: f64,
     /// How likely its next run shows what none has shown.
     pub unseen_rate: f64,
+    /// How far into its runs the first finding of the store showed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_find: Option<Quartiles>,
     /// The seed of its first run.
     pub seed: Option<u64>,
     /// The buckets of the store that its runs fall into, each with how many.
@@ -203,6 +206,14 @@ impl Overview {
     /// How many runs ended so.
     pub fn ended(&self, result: RunResult) -> u64 {
         ended(&self.results, result)
+    }
+
+    /// What runs of a configuration found, in words, each once: `violation: stale read`.
+    pub fn found_by(&self, row: &ConfigurationRow) -> Vec<String> {
+        let of = |id: &String| self.buckets.iter().find(|bucket| bucket.id == *id);
+        let words: BTreeSet<String> =
+            row.buckets.keys().filter_map(of).map(|it| it.signature.in_words()).collect();
+        words.into_iter().collect()
     }
 
     /// The buckets of the store with that status.

@@ -99,6 +99,9 @@ pub struct Sighting {
     pub signature: Signature,
     /// What was found, in a sentence.
     pub sentence: String,
+    /// How far into the run it showed, in milliseconds, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<u64>,
 }
 
 /// What findings have in common that are likely to have one cause.
@@ -315,6 +318,7 @@ mod tests {
                 bucket: signature().id(),
                 signature: signature(),
                 sentence: "A sentence.".to_owned(),
+                at_ms: Some(2_500),
             }],
             reason: None,
             operations: 4,

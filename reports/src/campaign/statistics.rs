@@ -58,6 +58,27 @@ impl Ratio {
     }
 }
 
+/// The least, the median and the greatest of the middle half of some times, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Quartiles {
+    /// A quarter is as short or shorter.
+    pub lower: u64,
+    /// Half of them are.
+    pub median: u64,
+    /// Three quarters are.
+    pub upper: u64,
+}
+
+impl Quartiles {
+    /// Of these times; none if there are none. Each is one of them: of an even number the lower.
+    pub fn of(times: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let mut times: Vec<u64> = times.into_iter().collect();
+        times.sort_unstable();
+        let last = times.len().checked_sub(1)?;
+        Some(Self { lower: times[last / 4], median: times[last / 2], upper: times[last * 3 / 4] })
+    }
+}
+
 impl fmt::Display for Ratio {
     /// `8 of 10 (49 % to 94 %)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

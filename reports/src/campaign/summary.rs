@@ -33,15 +33,18 @@ pub fn campaign_summary(overview: &Overview) -> String {
     put(&mut text, &checks(overview), &mut left_out);
     put(
         &mut text,
-        "\n| configuration | runs | valid | excludes a bug above | the next shows something new |\n| --- | ---: | ---: | ---: | ---: |\n",
+        "\n| configuration | runs | valid | found | median time | as | excludes a bug above | the next shows something new |\n| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |\n",
         &mut left_out,
     );
     for row in &overview.configurations {
         let runs: u64 = row.results.values().sum();
-        let valid = super::overview::ended(&row.results, RunResult::Valid);
+        let count = |result| super::overview::ended(&row.results, result);
+        let (valid, found) = (count(RunResult::Valid), count(RunResult::Finding));
+        let time = row.time_to_find.map(|it| seconds(it.median)).unwrap_or_default();
         let line = format!(
-            "| {} | {runs} | {valid} | {} | {} |\n",
+            "| {} | {runs} | {valid} | {found} | {time} | {} | {} | {} |\n",
             bounded(&row.name),
+            bounded(&overview.found_by(row).join(", ")),
             percent(row.excluded_rate),
             percent(row.unseen_rate)
         );
@@ -107,6 +110,11 @@ pub(super) fn percent(rate: f64) -> String {
         percent if percent >= 9.95 => format!("{percent:.0} %"),
         percent => format!("{percent:.1} %"),
     }
+}
+
+/// Milliseconds as people read them.
+pub(super) fn seconds(milliseconds: u64) -> String {
+    format!("{:.1} s", milliseconds as f64 / 1_000.0)
 }
 
 fn bounded(text: &str) -> String {

@@ -59,6 +59,7 @@ fn configuration(number: usize) -> ConfigurationRow {
         wall_ms: 400_000,
         excluded_rate: 0.14,
         unseen_rate: 0.15,
+        time_to_find: None,
         seed: Some(1_000 + number as u64),
         buckets: BTreeMap::new(),
     }

@@ -22,7 +22,12 @@ fn sighting(kind: &str, what: &str) -> Sighting {
         what: what.to_owned(),
         shape: Vec::new(),
     };
-    Sighting { bucket: signature.id(), signature, sentence: format!("A {what}.") }
+    Sighting {
+        bucket: signature.id(),
+        signature,
+        sentence: format!("A {what}."),
+        at_ms: Some(4_000),
+    }
 }
 
 fn run(campaign: &Campaign, index: u64, result: RunResult, found: &[Sighting]) -> RunLine {

@@ -8,7 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use askama::Template;
 use serde::{Deserialize, Serialize};
+
+use super::statistics::Quartiles;
+use super::summary::seconds;
+use crate::summary::plain;
+use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 /// The number of the form of [`Score`].
 pub const FORMAT: u32 = 1;
@@ -85,27 +91,6 @@ pub fn seed(from: &str, series: u32, run: u32) -> u64 {
     (hash >> 32) ^ (hash & 0xffff_ffff)
 }
 
-/// The least, the median and the greatest of the middle half of some times, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quartiles {
-    /// A quarter is as short or shorter.
-    pub lower: u64,
-    /// Half of them are.
-    pub median: u64,
-    /// Three quarters are.
-    pub upper: u64,
-}
-
-impl Quartiles {
-    /// Of these times; none if there are none. Each is one of them: of an even number the lower.
-    pub fn of(times: impl IntoIterator<Item = u64>) -> Option<Self> {
-        let mut times: Vec<u64> = times.into_iter().collect();
-        times.sort_unstable();
-        let last = times.len().checked_sub(1)?;
-        Some(Self { lower: times[last / 4], median: times[last / 2], upper: times[last * 3 / 4] })
-    }
-}
-
 impl Score {
     fn of(&self, part: Part) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter().filter(move |attempt| attempt.part == part)
@@ -173,62 +158,136 @@ impl Score {
         text
     }
 
-    /// A table in Markdown: what was found first, and soonest.
-    pub fn markdown(&self) -> String {
-        let mut text = format!(
-            "{}.\n\nTarget `{}`, faults `{}`, runs of {}, at most {} an attempt, {} series of seeds from `{}`.\n\n\
-             | bug | found | median time | as |\n| --- | --- | --- | --- |\n",
-            self.sentence(),
+    /// How it was measured.
+    fn setting(&self) -> String {
+        format!(
+            "Target {}, faults {}, runs of {}, at most {} an attempt, {} series of seeds from {}.",
             self.target,
             self.faults,
             seconds(self.run_ms),
             seconds(self.budget_ms),
             self.series,
             self.from,
-        );
-        let mut rows: Vec<(Option<u64>, String)> =
-            self.bugs().into_iter().map(|name| self.row(name, Part::Bug)).collect();
-        rows.sort_by_key(|(time, _)| time.unwrap_or(u64::MAX));
-        text.extend(rows.into_iter().map(|(_, row)| row));
-        for part in [Part::Canary, Part::Control] {
-            let names: BTreeSet<&str> = self.of(part).map(|it| it.subject.as_str()).collect();
-            text.extend(names.into_iter().map(|name| self.row(name, part).1));
+        )
+    }
+
+    /// What makes the measurement worth nothing, or less than it seems.
+    pub fn problems(&self) -> Vec<String> {
+        let told = |attempt: &Attempt, what: &str| {
+            format!("{} in series {}: {what}", attempt.subject, attempt.series)
+        };
+        let false_alarms = self.false_alarms().into_iter();
+        let silent = self.silent_canaries().into_iter();
+        let mut problems: Vec<String> =
+            false_alarms.map(|it| told(it, "something was found of the control")).collect();
+        let silent = silent.map(|it| told(it, "the canary was not found: this score says nothing"));
+        problems.extend(silent);
+        problems
+    }
+
+    /// A table in Markdown: what was found first, and soonest. Short enough for a job's summary.
+    pub fn markdown(&self) -> String {
+        let cell = |text: &str| plain(&visible(text, TEXT_CHARACTERS));
+        let mut text = format!("{}.\n\n{}\n", self.sentence(), cell(&self.setting()));
+        for problem in self.problems() {
+            let _ = write!(text, "\n⚠ {}\n", cell(&problem));
+        }
+        text.push_str("\n| bug | found | median time | as |\n| --- | --- | --- | --- |\n");
+        for row in self.rows() {
+            let (name, titles) = (cell(&row.name), cell(&row.found_as));
+            let _ = writeln!(text, "| {name} | {} of {} | {} | {titles} |", row.k, row.n, row.time);
         }
         text
     }
 
-    fn row(&self, name: &str, part: Part) -> (Option<u64>, String) {
+    /// The same as a page: static, without script.
+    ///
+    /// # Panics
+    ///
+    /// Never: rendering a template into a string cannot go wrong.
+    pub fn html(&self) -> String {
+        let text = |text: &String| visible(text, TEXT_CHARACTERS);
+        let rows = self.rows().into_iter().map(|row| Row {
+            name: text(&row.name),
+            found_as: text(&row.found_as),
+            ..row
+        });
+        let problems = self.problems();
+        let (class, mark) = match problems.is_empty() {
+            true => ("valid", "✓ "),
+            false => ("unknown", "? "),
+        };
+        let page = Page {
+            class,
+            mark,
+            title: self.sentence(),
+            lead: text(&self.setting()),
+            problems: problems.iter().map(text).collect(),
+            rows: rows.collect(),
+        };
+        page.render().expect("a string takes everything")
+    }
+
+    /// Bugs, those that were found soonest first, then the canary and the control.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<(Option<u64>, Row)> =
+            self.bugs().into_iter().map(|name| self.row(name, Part::Bug)).collect();
+        rows.sort_by_key(|(time, _)| time.unwrap_or(u64::MAX));
+        for part in [Part::Canary, Part::Control] {
+            let names: BTreeSet<&str> = self.of(part).map(|it| it.subject.as_str()).collect();
+            rows.extend(names.into_iter().map(|name| self.row(name, part)));
+        }
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    fn row(&self, name: &str, part: Part) -> (Option<u64>, Row) {
         let all: Vec<&Attempt> = self.of(part).filter(|attempt| attempt.subject == name).collect();
         let found: Vec<&Attempt> =
             all.iter().copied().filter(|attempt| attempt.found.is_some()).collect();
-        let median = Quartiles::of(found.iter().map(|it| it.wall_ms)).map(|it| it.median);
+        let times = Quartiles::of(found.iter().map(|it| it.wall_ms));
         let titles: BTreeSet<String> = found
             .iter()
             .filter_map(|attempt| attempt.found.as_ref())
             .map(|found| format!("{}: {}", found.kind, found.title))
             .collect();
         let titles: Vec<String> = titles.into_iter().collect();
-        let time = median.map(seconds).unwrap_or_default();
-        let name = match part {
-            Part::Bug => name.to_owned(),
-            Part::Canary => format!("{name} (canary)"),
-            Part::Control => format!("{name} (control)"),
+        let row = Row {
+            name: match part {
+                Part::Bug => name.to_owned(),
+                Part::Canary => format!("{name} (canary)"),
+                Part::Control => format!("{name} (control)"),
+            },
+            k: found.len(),
+            n: all.len(),
+            time: times.map(|it| seconds(it.median)).unwrap_or_default(),
+            quartiles: times
+                .map(|it| format!("{} to {}", seconds(it.lower), seconds(it.upper)))
+                .unwrap_or_default(),
+            found_as: titles.join(", "),
         };
-        let cell = |text: String| text.replace('|', "\\|");
-        let row = format!(
-            "| {} | {} of {} | {time} | {} |\n",
-            cell(name),
-            found.len(),
-            all.len(),
-            cell(titles.join(", "))
-        );
-        (median, row)
+        (times.map(|it| it.median), row)
     }
 }
 
-/// Milliseconds as people read them.
-fn seconds(milliseconds: u64) -> String {
-    format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100)
+/// A subject and what came of its attempts.
+struct Row {
+    name: String,
+    k: usize,
+    n: usize,
+    time: String,
+    quartiles: String,
+    found_as: String,
+}
+
+#[derive(Template)]
+#[template(path = "score.html")]
+struct Page {
+    class: &'static str,
+    mark: &'static str,
+    title: String,
+    lead: String,
+    problems: Vec<String>,
+    rows: Vec<Row>,
 }
 
 #[cfg(test)]
@@ -296,6 +355,8 @@ mod tests {
         let b = at("| b | 0 of 2 |  |  |");
         assert!(c < a && a < b && b < at("| leader (canary) | 1 of 1 |"));
         at("| honest (control) | 0 of 1 |");
+        let page = score.html();
+        assert!(page.contains("2 of 3 bugs found") && page.contains("1.0 s to 1.0 s"), "{page}");
     }
 
     #[test]
@@ -307,6 +368,10 @@ mod tests {
         assert_eq!(score.false_alarms().len(), 1);
         assert_eq!(score.silent_canaries().len(), 1);
         assert_eq!((score.found(), score.times()), ((0, 0), None));
+        for document in [score.markdown(), score.html()] {
+            assert!(document.contains("honest in series 0: something was found"), "{document}");
+            assert!(document.contains("this score says nothing"), "{document}");
+        }
         assert!(score.kinds().is_empty(), "the control's are no bug's");
     }
 }
