@@ -1,140 +1,20 @@
 //! Campaigns from the command line to their files, with a program in place of `partita run` that is done
 //! in no time.
 
-use std::collections::BTreeMap;
+#[path = "support/needs.rs"]
+mod needs;
+#[path = "support/campaign.rs"]
+mod support;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use partita::campaign::CampaignPlan;
+use needs::Need;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A run as a campaign sees one: every fifth seed is a stale read, if the file `bug` is there, and every seed
-/// is if the target's version is not less than what the file `since` says; if `failing` is there, nothing can be
-/// started.
-const RUN: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-[ "$1" = run ] || exit 2
-spec=$(cat)
-seed=$(printf '%s' "$spec" | sed 's/.*"seed":\([0-9]*\).*/\1/')
-sleep "$(cat "$here/sleep" 2>/dev/null || echo 0)"
-if [ -e "$here/failing" ]; then
-    echo '{"format":1,"error":"n1: Address already in use (os error 98)"}'
-    exit 4
-fi
-mkdir -p "$6/run"
-printf '%s' "$spec" >"$6/run/spec.json"
-echo 'faults = []' >"$6/run/schedule.toml"
-bug=
-if [ -e "$here/bug" ] && [ $((seed % 5)) = 0 ]; then bug=1; fi
-if [ -s "$here/since" ]; then
-    version=$(printf '%s' "$spec" | sed 's/.*version \([0-9]\).*/\1/')
-    if [ "$version" -ge "$(cat "$here/since")" ]; then bug=1; fi
-fi
-if [ -n "$bug" ]; then
-    echo '{"verdict":"violation","folder":"'"$6"'/run","findings":[{"kind":"violation","title":"stale read","sentence":"Seed '"$seed"' read <b>."}]}' |
-        tee "$6/run/run.json"
-    exit 1
-fi
-echo '{"verdict":"valid","folder":"'"$6"'/run","counts":{"invoked":9,"ok":9,"fail":0,"info":0,"ok_during_faults":3}}'
-"#;
-
-const FILE: &str = "canary = false\ncontrol = false\nreplays = 2\nshrink = \"0s\"\n[[matrix]]\n\
-                    workloads = [\"register\", \"append\"]\nfaults = [\"process\"]\n";
-
-/// A folder with a program, and a campaign of it.
-struct Ground(TempDir);
-
-impl Ground {
-    fn new(with: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ground = Self(folder);
-        fs::write(ground.path("run.sh"), RUN).expect("written");
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(ground.path("run.sh"), executable).expect("executable");
-        fs::write(ground.path("c.toml"), FILE).expect("written");
-        for name in with {
-            fs::write(ground.path(name), "").expect("written");
-        }
-        ground
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_partita"));
-        command.args(line.split_whitespace()).current_dir(self.0.path());
-        command
-    }
-
-    fn partita(&self, line: &str) -> Output {
-        self.command(line).output().expect("partita runs")
-    }
-
-    /// Does a campaign with the program, which must end with this code.
-    fn campaign(&self, line: &str, code: i32) -> String {
-        let output = self.partita(&format!("campaign {line} --run-program ./run.sh"));
-        assert_eq!(output.status.code(), Some(code), "{line}: {}", said(&output));
-        said(&output)
-    }
-
-    fn start(&self, line: &str) -> Child {
-        let mut command = self.command(&format!("campaign {line} --run-program ./run.sh"));
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("partita runs")
-    }
-
-    /// Index and seed of each run, in order.
-    fn runs(&self, folder: &str) -> Vec<(u64, u64)> {
-        let text = fs::read_to_string(self.path(folder).join("runs.jsonl")).unwrap_or_default();
-        let number = |line: &Value, name: &str| line[name].as_u64().expect("a number");
-        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line"));
-        let mut runs: Vec<_> =
-            lines.map(|line: Value| (number(&line, "index"), number(&line, "seed"))).collect();
-        runs.sort_unstable();
-        runs
-    }
-
-    fn overview(&self, folder: &str) -> Value {
-        let text = fs::read_to_string(self.path(folder).join("buckets.json")).expect("buckets");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    /// Index and seed of the first runs of the plan in a folder.
-    fn planned(&self, folder: &str, runs: u64) -> Vec<(u64, u64)> {
-        let text = fs::read_to_string(self.path(folder).join("campaign.json")).expect("a campaign");
-        let campaign: Value = serde_json::from_str(&text).expect("JSON");
-        let plan = CampaignPlan::parse(&campaign["plan"].to_string()).expect("a plan");
-        (0..runs).map(|index| (index, plan.spec(index).seed)).collect()
-    }
-}
-
-fn said(output: &Output) -> String {
-    [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat()
-}
-
-/// The files of a folder, by name from there on.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).expect("below").to_owned();
-                found.insert(name, fs::read(&path).expect("a file"));
-            }
-        }
-    }
-    found
-}
+use support::{FILE, Ground, files, said};
 
 #[test]
 fn a_campaign_leaves_its_buckets_and_nothing_of_what_was_valid() {
@@ -168,8 +48,7 @@ fn a_campaign_leaves_its_buckets_and_nothing_of_what_was_valid() {
 
 #[test]
 fn a_campaign_that_is_killed_goes_on_with_the_same_runs_once_each() {
-    let moments: u64 =
-        std::env::var("PARTITA_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let moments = support::kills();
     let ground = Ground::new(&["bug"]);
     fs::write(ground.path("sleep"), "0.04").expect("written");
     let runs = 10 * moments;
@@ -197,6 +76,30 @@ fn a_campaign_that_is_killed_goes_on_with_the_same_runs_once_each() {
         rows.map(|row| (row["id"].to_string(), row["runs"].as_u64().expect("runs"))).collect()
     };
     assert_eq!(ids("night"), ids("whole"));
+}
+
+#[test]
+fn shards_that_are_killed_go_on_and_merge_to_the_same_runs() {
+    let ground = Ground::new(&["bug"]);
+    ground.partita("campaign plan c.toml --night 7 --runs 60 -o plan.json");
+    fs::write(ground.path("sleep"), "0.03").expect("written");
+    let line = |shard: u64| format!("work plan.json --shard {shard}/3 --jobs 2 --out s{shard}");
+    for moment in 0..support::kills() {
+        let mut shards: Vec<_> = (0..3).map(|shard| ground.start(&line(shard))).collect();
+        for (place, shard) in shards.iter_mut().enumerate() {
+            sleep(Duration::from_millis(30 + (moment * 61 + place as u64 * 37) % 110));
+            shard.kill().expect("killed");
+            shard.wait().expect("waited for");
+        }
+    }
+    let _ = fs::remove_file(ground.path("sleep"));
+    for shard in 0..3 {
+        let output = ground.start(&line(shard)).wait().expect("waited for");
+        assert!(matches!(output.code(), Some(0 | 1)), "{output}");
+    }
+    let merged = ground.partita("campaign merge s2 s0 s1 -o night");
+    assert_eq!(merged.status.code(), Some(1), "{}", said(&merged));
+    assert_eq!(ground.runs("night"), ground.planned("night", 60));
 }
 
 #[test]
@@ -330,6 +233,115 @@ fn two_nights_have_the_same_test_cases_and_other_seeds() {
         "{first:?}"
     );
     assert_ne!(one, two);
+}
+
+#[test]
+fn the_junit_of_every_kind_of_night_fits_the_schema_of_jenkins() {
+    let schema = std::env::var_os("PARTITA_XUNIT_SCHEMA").map(std::path::PathBuf::from);
+    let is_there = Command::new("xmllint").arg("--version").output().is_ok();
+    let schema = schema.filter(|schema| is_there && schema.is_file());
+    if !Need::XunitSchema.met(schema.is_some()) {
+        return;
+    }
+    let schema = schema.expect("a schema");
+    let fits = |ground: &Ground, night: &str| {
+        let mut command = Command::new("xmllint");
+        command.arg("--noout").arg("--schema").arg(&schema);
+        let output = command.arg(ground.path(night).join("junit.xml")).output().expect("it runs");
+        assert!(output.status.success(), "{night}: {}", said(&output));
+    };
+    let ground = Ground::new(&["bug"]);
+    ground.campaign("c.toml --night 7 --runs 20 --history h --out new", 1);
+    ground.campaign("c.toml --night 8 --runs 20 --history h --out known", 0);
+    fs::remove_file(ground.path("bug")).expect("mended");
+    ground.campaign("c.toml --night 9 --runs 4 --out valid", 0);
+    fs::write(ground.path("failing"), "").expect("written");
+    ground.campaign("c.toml --night 10 --runs 12 --out failed", 4);
+    for night in ["new", "known", "valid", "failed"] {
+        fits(&ground, night);
+    }
+}
+
+#[test]
+fn findings_of_every_kind_are_shrunk_and_their_faults_stand_in_the_buckets_name() {
+    let ground = Ground::new(&["bug"]);
+    fs::write(ground.path("kind"), "crash").expect("written");
+    let file = FILE.replace("shrink = \"0s\"", "shrink = \"1m\"");
+    fs::write(ground.path("c.toml"), file).expect("written");
+    let text = ground.campaign("c.toml --night 7 --runs 20 --jobs 2 --history h --out night", 1);
+    let row = &ground.overview("night")["buckets"][0];
+    assert_eq!(row["shrunk"][0]["faults"][0]["fault"], "kill");
+    assert_eq!(row["shrunk"][0]["reproduced"], serde_json::json!({"k": 4, "n": 5}));
+    let (id, name) = (row["id"].as_str().expect("text"), row["name"].as_str().expect("text"));
+    assert!(name.contains("-after-kill-leader-") && name.ends_with(&id[id.len() - 8..]), "{name}");
+    assert!(text.contains(name), "{text}");
+    let asked = fs::read_to_string(ground.path("shrunk")).expect("asked");
+    assert!(asked.trim().ends_with("--finding crash"), "{asked}");
+    // Somebody deals with it by the name that the page shows; a later night calls it the same.
+    let known = format!(
+        "format = 1\n[[known]]\nbucket = \"{name}\"\nissue = \"issue 7\"\nuntil = \"9999-12-31\"\n"
+    );
+    fs::write(ground.path("known.toml"), known).expect("written");
+    let file = FILE.replace("replays = 2", "replays = 0");
+    fs::write(ground.path("c.toml"), file).expect("written");
+    ground.campaign("c.toml --night 8 --runs 20 --history h --known known.toml --out next", 0);
+    let next = ground.overview("next");
+    let rows = next["buckets"].as_array().expect("buckets");
+    let again = rows.iter().find(|row| row["id"] == id).expect("the same bucket");
+    assert_eq!((again["name"].as_str(), again["issue"].as_str()), (Some(name), Some("issue 7")));
+}
+
+#[test]
+fn a_campaign_runs_on_every_program_that_it_is_given() {
+    let ground = Ground::new(&[]);
+    fs::write(ground.path("only"), "/bad-1").expect("written");
+    let binaries = "--binaries honest=./good,bug1=./bad-1,bug2=./bad-2";
+    let line = format!("c.toml --night 7 --rounds 2 --jobs 2 {binaries} --out night");
+    ground.campaign(&line, 1);
+    // Two workloads on three programs, each twice.
+    assert_eq!(ground.runs("night"), ground.planned("night", 12));
+    let overview = ground.overview("night");
+    let buckets = overview["buckets"].as_array().expect("buckets");
+    assert_eq!(buckets.len(), 2, "{buckets:?}");
+    for bucket in buckets {
+        assert_eq!(bucket["versions"], serde_json::json!(["bug1"]));
+        assert!(!bucket["id"].to_string().contains("bug1"), "no name of a program in a bucket's");
+    }
+    let rows = overview["configurations"].as_array().expect("configurations");
+    let found = rows.iter().filter(|row| !row["time_to_find"].is_null());
+    let found: Vec<&str> = found.filter_map(|row| row["name"].as_str()).collect();
+    let names = ["raft-node/register/process of bug1", "raft-node/append/process of bug1"];
+    assert_eq!(found, names);
+}
+
+#[test]
+fn a_score_tells_programs_with_a_bug_from_the_one_without() {
+    let ground = Ground::new(&[]);
+    let score = |only: &str, out: &str, code: i32| {
+        fs::write(ground.path("only"), only).expect("written");
+        let binaries = "--binaries honest=./good,canary=./bad-0,bug1=./bad-1,bug2=./other";
+        let line =
+            format!("score {binaries} --from x --series 1 --budget 1s --time 1s --out {out}");
+        let output = ground.partita(&format!("{line} --run-program ./run.sh"));
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        let read = |name: &str| fs::read_to_string(ground.path(out).join(name)).expect("written");
+        (read("score.json"), read("score.md"), read("score.html"))
+    };
+    let (json, table, page) = score("/bad-", "a", 0);
+    for text in [&table, &page] {
+        assert!(text.contains("1 of 2 bugs found"), "{text}");
+    }
+    assert!(table.contains("| bug1 | 1 of 1 |") && table.contains("| bug2 | 0 of 1 |"), "{table}");
+    assert!(table.contains("| honest (control) | 0 of 1 |"), "{table}");
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let attempts = json["attempts"].as_array().expect("attempts");
+    assert_eq!(attempts.len(), 4);
+    // The runs of what was found are kept, and no others.
+    let runs = |name: &str| fs::read_dir(ground.path("a/runs").join(name)).expect("kept").count();
+    assert_eq!([runs("honest"), runs("bug1")], [0, 1]);
+    let (_, table, _) = score("/good", "b", 1);
+    assert!(table.contains("honest in series 0: something was found of the control"), "{table}");
+    score("/nothing", "c", 4);
 }
 
 #[test]

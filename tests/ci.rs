@@ -1,11 +1,15 @@
 //! What CI servers are given: parsed, its scripts run in a clean shell, its outputs held against what the
 //! servers take.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use needs::Need;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -218,6 +222,28 @@ fn a_kubernetes_index_is_a_shard_and_exit_codes_decide_what_becomes_of_it() {
 }
 
 #[test]
+fn the_kubernetes_job_fits_the_schema_of_the_api() {
+    if !Need::Kubernetes.met_by_program("kubernetes-validate") {
+        return;
+    }
+    let ground = Ground::new(0);
+    let validate = |version: &str, text: &str| {
+        fs::write(ground.path("job.yaml"), text).expect("written");
+        let mut command = Command::new("kubernetes-validate");
+        command.args(["--strict", "-k", version]).arg(ground.path("job.yaml"));
+        command.output().expect("it runs")
+    };
+    let text = read("docs/ci/campaign-job.yaml");
+    // The first that has it all in general availability, and a later one.
+    for version in ["1.33", "1.36"] {
+        let output = validate(version, &text);
+        assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let wrong = text.replace("maxFailedIndexes", "maxFailedIndices");
+    assert!(!validate("1.33", &wrong).status.success(), "it refuses what it does not know");
+}
+
+#[test]
 fn a_jenkins_stage_runs_a_night_and_keeps_its_junit() {
     let text = read("docs/ci/Jenkinsfile");
     let braces =
@@ -244,6 +270,25 @@ fn the_projects_own_workflows_use_the_action_with_inputs_that_it_has() {
         for input in own["with"].as_object().expect("inputs").keys() {
             assert!(inputs.contains_key(input), "{name}: {input}");
         }
+    }
+}
+
+#[test]
+fn the_nights_score_is_summed_up_and_its_code_handed_on() {
+    let workflow = yaml(".github/workflows/campaign.yml");
+    let steps = workflow["jobs"]["score"]["steps"].as_array().expect("steps");
+    let step = steps.iter().find(|step| step["name"] == "Score").expect("a step");
+    let script = step["run"].as_str().expect("a script");
+    for code in [0, 1, 4] {
+        let ground = Ground::new(code);
+        fs::create_dir(ground.path("score")).expect("made");
+        fs::write(ground.path("score/score.md"), "3 of 4 bugs found.\n").expect("written");
+        let variables = [("PARTITA", "partita"), ("GITHUB_STEP_SUMMARY", "page")];
+        let output = ground.run(GITHUB, script, &variables);
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(ground.given(), "score --series 1 --budget 1m --jobs 4 --out score\n");
+        let page = fs::read_to_string(ground.path("page")).expect("a page");
+        assert_eq!(page, "3 of 4 bugs found.\n");
     }
 }
 

@@ -41,8 +41,8 @@ impl Shrunk {
     }
 }
 
-/// Shrinks `schedule`, which gave a violation that had shown `violation_ms` after its beginning, if
-/// that is known. `reproduces` says whether a candidate still does, and is told in words what was
+/// Shrinks `schedule`, which gave a finding that had shown `found_ms` after its beginning, if that is
+/// known. `reproduces` says whether a candidate still does, and is told in words what was
 /// tried.
 ///
 /// # Errors
@@ -50,15 +50,15 @@ impl Shrunk {
 /// What `reproduces` fails with.
 pub fn shrink<E>(
     schedule: &Schedule,
-    violation_ms: Option<u64>,
+    found_ms: Option<u64>,
     reproduces: impl FnMut(&Schedule, &str) -> Result<bool, E>,
 ) -> Result<Shrunk, E> {
     let steps = vec![schedule.clone()];
     let mut search = Search { reproduces, steps, asked: 0, pauses: true };
-    if let Some(violation_ms) = violation_ms {
+    if let Some(found_ms) = found_ms {
         let mut before = schedule.clone();
-        before.faults.retain(|planned| planned.at_ms < violation_ms);
-        search.offer(before, "without what came after the violation")?;
+        before.faults.retain(|planned| planned.at_ms < found_ms);
+        search.offer(before, "without what came after the finding")?;
     }
     let current = search.current();
     search.pauses = false;
@@ -212,11 +212,11 @@ mod tests {
 
     fn shrunk(
         schedule: &Schedule,
-        violation_ms: Option<u64>,
+        found_ms: Option<u64>,
         reproduces: impl Fn(&Schedule) -> bool,
     ) -> Shrunk {
         let answered: Result<Shrunk, Infallible> =
-            shrink(schedule, violation_ms, |candidate, _| Ok(reproduces(candidate)));
+            shrink(schedule, found_ms, |candidate, _| Ok(reproduces(candidate)));
         answered.unwrap_or_else(|never| match never {})
     }
 

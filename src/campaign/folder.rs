@@ -12,15 +12,17 @@ use super::plan::{CampaignPlan, PlanError, Shard, refuse_newer};
 use crate::exit::{Failure, OrFail};
 
 /// The plan, and which part of it is in the folder.
-const CAMPAIGN: &str = "campaign.json";
+pub(super) const CAMPAIGN: &str = "campaign.json";
 /// A line a finished run.
-const RUNS: &str = "runs.jsonl";
+pub(super) const RUNS: &str = "runs.jsonl";
 /// A line a finished replay, and what else was learnt.
 const REPLAYS: &str = "replays.jsonl";
 /// Run folders that are kept, by bucket.
 pub const FAILING: &str = "failing";
 /// What is under way.
-const WORK: &str = "work";
+pub(super) const WORK: &str = "work";
+/// Locked by the process that works in it.
+pub(super) const LOCK: &str = "lock";
 
 /// What `campaign.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -156,7 +158,7 @@ impl CampaignFolder {
     }
 
     fn lock(&self) -> Result<File, Failure> {
-        let path = self.file("lock");
+        let path = self.file(LOCK);
         let file = File::create(&path).or_harness(|| path.display().to_string())?;
         match file.try_lock() {
             Ok(()) => Ok(file),

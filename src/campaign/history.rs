@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use partita_reports::RunSpec;
 use partita_reports::campaign::overview::Status;
-use partita_reports::campaign::record::{ReplayLine, RunLine, Signature};
+use partita_reports::campaign::record::{FaultLeft, ReplayLine, RunLine, Signature};
 use partita_reports::campaign::statistics::Ratio;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct BucketRecord {
     pub first_night: u64,
     /// How often replays gave it, when it was new.
     pub replayed: Ratio,
+    /// The faults that were left of those of its run, when it was new; empty if that is not known.
+    #[serde(default)]
+    pub faults: Vec<FaultLeft>,
     /// The configuration of the run that is played again.
     configuration: String,
     /// The version that it was seen in.
@@ -89,6 +92,12 @@ impl History {
     /// The buckets of earlier nights.
     pub fn buckets(&self) -> impl Iterator<Item = &BucketRecord> {
         self.buckets.values()
+    }
+
+    /// The faults that a bucket takes, if an earlier night found them out.
+    pub fn faults(&self, bucket: &str) -> Option<&[FaultLeft]> {
+        let record = self.buckets.get(bucket).filter(|record| !record.faults.is_empty());
+        record.map(|record| record.faults.as_slice())
     }
 
     /// Nights on record.
@@ -202,6 +211,16 @@ pub fn replayed(bucket: &str, replays: &[ReplayLine]) -> Ratio {
     }))
 }
 
+/// The faults that are left of the first run of a bucket that was shrunk.
+fn faults(bucket: &str, replays: &[ReplayLine]) -> Vec<FaultLeft> {
+    let left = replays.iter().filter_map(|line| match line {
+        ReplayLine::Shrunk { bucket: it, of, faults, .. } if it == bucket => Some((of, faults)),
+        _ => None,
+    });
+    let first = left.filter(|(_, faults)| !faults.is_empty()).min_by_key(|(of, _)| **of);
+    first.map(|(_, faults)| faults.clone()).unwrap_or_default()
+}
+
 impl BucketRecord {
     fn of(
         bucket: &str,
@@ -223,6 +242,7 @@ impl BucketRecord {
             sentence: sighting.sentence.clone(),
             first_night: plan.night,
             replayed: replayed(bucket, replays),
+            faults: faults(bucket, replays),
             configuration: line.configuration.clone(),
             version: configuration.version.clone(),
             spec: folder.and_then(|folder| replay_of(&folder).ok()),
@@ -302,6 +322,7 @@ mod tests {
             sentence: "A sentence.".to_owned(),
             first_night: 1,
             replayed: Ratio { k, n: 10 },
+            faults: Vec::new(),
             configuration: "raft-node/w0/default".to_owned(),
             version: "raft-node".to_owned(),
             spec: Some(RunSpec { mutations: vec!["no-dedup".to_owned()], ..RunSpec::default() }),

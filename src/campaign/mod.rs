@@ -6,7 +6,8 @@
 //! [`work`] is the shell around them: threads that wait for processes ([`runner`]) and write down what came
 //! of them ([`folder`], [`log`]). What is written down is all the state there is; the [`overview`] follows
 //! from it, from what earlier nights left ([`history`]) and from what somebody is dealing with ([`known`]).
-//! [`shards`] work on parts of a plan, and [`merge`](mod@merge) puts them together. `docs/campaigns.md` is the
+//! [`shards`] work on parts of a plan, [`store`] holds them where many machines can reach it, and
+//! [`merge`](mod@merge) puts them together. `docs/campaigns.md` is the
 //! contract.
 
 pub mod documents;
@@ -26,6 +27,7 @@ pub mod runner;
 pub mod shards;
 pub mod share;
 pub mod signature;
+pub mod store;
 pub mod work;
 
 pub use folder::{Campaign, CampaignFolder};

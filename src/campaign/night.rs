@@ -7,8 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use partita_reports::FindingKind;
-use partita_reports::campaign::record::{ReplayLine, RunLine, RunResult, Signature};
+use partita_reports::campaign::record::{HARNESS, ReplayLine, RunLine, RunResult, Signature};
 use partita_reports::campaign::statistics::Ratio;
 
 use super::plan::{CampaignPlan, Shard};
@@ -210,7 +209,7 @@ impl<'a> Night<'a> {
                 return replay;
             }
             let job = Job::Shrink { bucket: name.clone(), of };
-            let is_wanted = bucket.kind == FindingKind::Violation.name() && self.plan.shrink.0 > 0;
+            let is_wanted = bucket.kind != HARNESS && self.plan.shrink.0 > 0;
             let reproduces = Ratio::of(bucket.replays.values().copied()).k > 0;
             let is_open = !bucket.is_shrunk && !self.under_way.contains(&job);
             (is_wanted && reproduces && is_open).then_some(job)
@@ -219,7 +218,7 @@ impl<'a> Night<'a> {
 
     /// Whether the campaign is to end before its time.
     pub fn is_stopped(&self) -> bool {
-        let found = self.buckets.values().filter(|bucket| bucket.kind != "harness").count();
+        let found = self.buckets.values().filter(|bucket| bucket.kind != HARNESS).count();
         (self.stop.at_first && found > 0) || self.stop.buckets.is_some_and(|most| found >= most)
     }
 
@@ -231,6 +230,11 @@ impl<'a> Night<'a> {
             kept.copied().unwrap_or(0) < self.plan.keep
         };
         signatures.iter().find(has_room).map(|(name, _)| name.clone())
+    }
+
+    /// The kind of finding that a bucket is of; empty if it is not there.
+    pub fn kind_of(&self, bucket: &str) -> &str {
+        self.buckets.get(bucket).map_or("", |bucket| &bucket.kind)
     }
 
     /// Whether a bucket is there already.

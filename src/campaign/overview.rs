@@ -8,7 +8,9 @@ use partita_nemesis::FaultKind;
 use partita_reports::campaign::overview::{
     BucketRow, Check, ConfigurationRow, OVERVIEW_FORMAT, Overview, ShrunkRow, Status, ended,
 };
-use partita_reports::campaign::record::{ReplayLine, Replayed, RunLine, RunResult, Sighting};
+use partita_reports::campaign::record::{
+    FaultLeft, ReplayLine, Replayed, RunLine, RunResult, Sighting,
+};
 use partita_reports::campaign::statistics::{Quartiles, Ratio, excluded_rate, unseen_rate};
 use partita_reports::{Exit, quoted};
 
@@ -194,6 +196,7 @@ fn row(
     let command = kept.as_ref().map(|kept| format!("partita replay {} --times 5", quoted(kept)));
     Some(BucketRow {
         id: id.to_owned(),
+        name: sighting.signature.name(faults_of(&shrunk)),
         signature: sighting.signature.clone(),
         sentence: example
             .and_then(|line| line.sightings.iter().find(|it| it.bucket == id))
@@ -228,6 +231,7 @@ fn is_kept_here(line: &RunLine, bucket: &str) -> bool {
 fn old_row(record: &history::BucketRecord) -> BucketRow {
     BucketRow {
         id: record.bucket.clone(),
+        name: record.signature.name(&record.faults),
         signature: record.signature.clone(),
         sentence: record.sentence.clone(),
         status: Status::New,
@@ -259,6 +263,10 @@ fn placed(
     context: Context<'_>,
 ) -> BucketRow {
     let night = campaign.plan.night;
+    // As it was called when its faults were found out.
+    if let Some(faults) = context.history.faults(&row.id) {
+        row.name = row.signature.name(faults);
+    }
     let tried = past.get(&row.id).copied().unwrap_or_default();
     let is_seen = row.runs > 0 || tried.k > 0;
     row.status = context.history.status(&row.id, night, is_seen, tried.n);
@@ -270,7 +278,7 @@ fn placed(
     if row.replayed.n == 0 {
         row.replayed = tried;
     }
-    if let Some(entry) = context.known.entry(&row.id) {
+    if let Some(entry) = context.known.entry(&row.id).or(context.known.entry(&row.name)) {
         row.issue = Some(entry.issue.clone());
         row.is_overdue = entry.is_overdue(context.today);
         if row.status == Status::New && !row.is_overdue {
@@ -280,6 +288,12 @@ fn placed(
     let is_much = runs >= ENOUGH && row.runs * ENVIRONMENT >= runs;
     row.is_environment = row.signature.is_harness() && row.status == Status::New && is_much;
     row
+}
+
+/// The faults that stand in a bucket's name: those of the first of its runs that was shrunk.
+fn faults_of(shrunk: &[ShrunkRow]) -> &[FaultLeft] {
+    let first = shrunk.iter().find(|it| !it.faults.is_empty());
+    first.map_or(&[], |it| &it.faults)
 }
 
 fn shrunk(bucket: &str, replays: &[ReplayLine]) -> Vec<ShrunkRow> {
@@ -304,7 +318,10 @@ fn shrunk(bucket: &str, replays: &[ReplayLine]) -> Vec<ShrunkRow> {
         }
         _ => None,
     });
-    rows.collect()
+    // The order of lines is chance.
+    let mut rows: Vec<ShrunkRow> = rows.collect();
+    rows.sort_by_key(|row| row.of);
+    rows
 }
 
 /// Why a bucket may hold more than one cause, if it may.

@@ -36,13 +36,20 @@ pub trait Runner: Sync {
     /// [`Played::is_interrupted`], once `stop` is set.
     fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> Played;
 
-    /// Shrinks the faults of the run in `folder` for at most `limit`; gives the shrunk schedule and in how
-    /// many of how many replays it gave the violation.
+    /// Shrinks the faults of the run in `folder` to those that still give a finding of a kind, by its
+    /// [name](partita_reports::FindingKind::name), for at most `limit`; gives the shrunk schedule and in how many
+    /// of how many replays it gave one.
     ///
     /// # Errors
     ///
     /// Why there is no result.
-    fn shrink(&self, folder: &Path, limit: Duration, stop: &AtomicBool) -> Result<Shrunk, String>;
+    fn shrink(
+        &self,
+        folder: &Path,
+        kind: &str,
+        limit: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Shrunk, String>;
 }
 
 /// What shrinking came to.
@@ -50,7 +57,7 @@ pub trait Runner: Sync {
 pub struct Shrunk {
     /// The schedule's file.
     pub schedule: PathBuf,
-    /// In how many of how many replays it gave the violation; nothing if there was no time to find out.
+    /// In how many of how many replays it gave the finding; nothing if there was no time to find out.
     pub reproduced: Option<(u32, u32)>,
 }
 
@@ -72,11 +79,18 @@ impl Runner for ProcessRunner {
         }
     }
 
-    fn shrink(&self, folder: &Path, limit: Duration, stop: &AtomicBool) -> Result<Shrunk, String> {
+    fn shrink(
+        &self,
+        folder: &Path,
+        kind: &str,
+        limit: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Shrunk, String> {
         let said = folder.join("shrink.txt");
         let told = |error: std::io::Error| error.to_string();
         let mut command = Command::new(&self.program);
         command.arg("shrink").arg(folder).args(["--search", "1/2", "--jobs", "1"]);
+        command.args(["--finding", kind]);
         command.stdin(Stdio::null()).stderr(Stdio::null());
         command.stdout(File::create(&said).map_err(told)?);
         let ended = wait(spawn(&mut command).map_err(told)?, limit, stop).map_err(told)?;

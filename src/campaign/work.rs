@@ -17,6 +17,7 @@ use super::night::{Job, Next, Night, StopRule};
 use super::outcome::{Outcome, Played};
 use super::plan::{CampaignPlan, Shard};
 use super::runner::Runner;
+use super::signature::normalised;
 use crate::exit::{Exit, Failure, OrFail};
 
 /// Jobs at a time for each core, until it is known what runs need: most of a run is waiting.
@@ -226,8 +227,9 @@ impl Work<'_> {
                 return news.notify_all();
             }
             guard.running += 1;
+            let kind = guard.night.kind_of(bucket_of(&job)).to_owned();
             drop(guard);
-            let done = self.perform(&job, began);
+            let done = self.perform(&job, &kind, began);
             guard = lock(state);
             guard.running -= 1;
             if let Err(failure) = self.write_down(&mut guard, &job, done) {
@@ -252,13 +254,13 @@ impl Work<'_> {
         self.limits.budget.is_some_and(|budget| began.elapsed() >= budget)
     }
 
-    /// Does a job; nothing shared is held meanwhile.
-    fn perform(&self, job: &Job, began: Instant) -> Result<Performed, Failure> {
+    /// Does a job, for a bucket of that kind if it is about one; nothing shared is held meanwhile.
+    fn perform(&self, job: &Job, kind: &str, began: Instant) -> Result<Performed, Failure> {
         let broken = |error: std::io::Error| {
             Err(error).or_harness(|| self.folder.path().display().to_string())
         };
         if let Job::Shrink { bucket, of } = job {
-            return Ok(self.shrink(bucket, *of, began));
+            return Ok(self.shrink(bucket, *of, kind, began));
         }
         let spec = self.spec(job)?;
         let home = match self.folder.workplace(&workplace(job)) {
@@ -308,12 +310,12 @@ impl Work<'_> {
         self.folder.file(&format!("{}/{bucket}/{index}", super::folder::FAILING))
     }
 
-    fn shrink(&self, bucket: &str, of: u64, began: Instant) -> Performed {
+    fn shrink(&self, bucket: &str, of: u64, kind: &str, began: Instant) -> Performed {
         let left = self.limits.budget.map(|budget| budget.saturating_sub(began.elapsed()));
         let limit = self.plan.shrink.duration().min(left.unwrap_or(Duration::MAX));
         let began = Instant::now();
         let kept = self.kept(bucket, of);
-        let shrunk = self.runner.shrink(&kept, limit, self.stop);
+        let shrunk = self.runner.shrink(&kept, kind, limit, self.stop);
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let is_interrupted = self.is_to_end();
         let (bucket, none) = (bucket.to_owned(), None);
@@ -533,7 +535,10 @@ fn faults_left(schedule: &Path) -> Vec<FaultLeft> {
     let mut left: Vec<FaultLeft> = faults
         .into_iter()
         .flatten()
-        .map(|fault| FaultLeft { fault: word(fault, "fault"), target: word(fault, "target") })
+        .map(|fault| FaultLeft {
+            fault: word(fault, "fault"),
+            target: normalised(&word(fault, "target")),
+        })
         .collect();
     left.sort_unstable();
     left.dedup();
@@ -546,6 +551,16 @@ fn unwritten(error: &LogError) -> Failure {
         false => (Exit::Harness, ""),
     };
     Failure { exit, report: miette::miette!("{error}{hint}") }
+}
+
+/// The bucket that a job is about; empty if it is about none.
+fn bucket_of(job: &Job) -> &str {
+    match job {
+        Job::Past { bucket, .. } | Job::Replay { bucket, .. } | Job::Shrink { bucket, .. } => {
+            bucket
+        }
+        Job::Canary { .. } | Job::Control { .. } | Job::Run { .. } => "",
+    }
 }
 
 fn workplace(job: &Job) -> String {

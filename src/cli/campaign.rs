@@ -1,6 +1,6 @@
 //! `partita campaign`: many runs of a plan, on one machine or on many.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +19,7 @@ use crate::campaign::merge::merge;
 use crate::campaign::night::StopRule;
 use crate::campaign::overview::{Context, FailOn, exit};
 use crate::campaign::retention::{self, Retention};
+use crate::campaign::store::{self, Store};
 use crate::campaign::work::{CampaignEvent, Ending};
 use crate::campaign::{CampaignPlan, Limits, ProcessRunner, Shard, Work, documents, shards};
 use crate::exit::{Exit, Failure, OrFail};
@@ -118,6 +119,10 @@ struct How {
     /// How old kept run folders may get, besides the first of each bucket.
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = super::positive_duration)]
     keep_age: Duration,
+    /// Where the folder goes as well, as a shard that `merge` reads: s3://BUCKET/PREFIX or file:///FOLDER.
+    /// A shard that is there and not here is gone on with.
+    #[arg(long, value_name = "URL")]
+    upload: Option<String>,
     /// Print what happens as lines of JSON.
     #[arg(long)]
     json: bool,
@@ -187,8 +192,8 @@ struct WorkArguments {
 
 #[derive(Debug, Args)]
 struct MergeArguments {
-    /// The folders.
-    #[arg(value_name = "FOLDER", required = true)]
+    /// Folders of shards, and stores with several: s3://BUCKET/PREFIX or file:///FOLDER.
+    #[arg(value_name = "FOLDER|URL", required = true)]
     folders: Vec<PathBuf>,
     /// Where they are put together.
     #[arg(long, short, value_name = "FOLDER")]
@@ -244,6 +249,12 @@ fn tonight() -> u64 {
 impl Whole {
     fn perform(&self) -> Result<Exit, Failure> {
         let open = |out: PathBuf| CampaignFolder::at(out);
+        if let (Some(out), true, Some(store)) = (&self.out, self.how.resume, self.how.store()?) {
+            let folder = open(out.clone());
+            if !folder.exists() {
+                store.fetch(&folder, Shard::WHOLE)?;
+            }
+        }
         let (folder, campaign) = match (&self.out, self.how.resume) {
             (Some(out), true) if open(out.clone()).exists() => {
                 let folder = open(out.clone());
@@ -283,7 +294,11 @@ impl WorkArguments {
         let out = self.out.clone().unwrap_or_else(|| format!("shard-{}", shard.index).into());
         let folder = CampaignFolder::at(out);
         let campaign = Campaign::of(plan, shard);
+        let store = self.how.store()?;
         // A shard that is started once more, after its machine was lost, goes on where it was.
+        if let Some(store) = store.as_ref().filter(|_| !folder.exists()) {
+            store.fetch(&folder, shard)?;
+        }
         if folder.exists() {
             if folder.campaign()? != campaign {
                 let path = folder.path().display();
@@ -298,7 +313,8 @@ impl WorkArguments {
 
 impl MergeArguments {
     fn perform(&self) -> Result<Exit, Failure> {
-        let merged = merge(&self.folders, &self.output)?;
+        let fetched = Fetched::of(&self.folders, &self.output)?;
+        let merged = merge(&fetched.folders, &self.output)?;
         let folder = CampaignFolder::at(&self.output);
         let history = read_history(self.history.as_ref())?;
         let known = self.judged.known()?;
@@ -310,6 +326,40 @@ impl MergeArguments {
         }
         tell(&folder, &overview);
         Ok(exit(&overview, self.judged.fail_on()))
+    }
+}
+
+/// The folders of shards, those of stores fetched to this machine for as long as this is there.
+struct Fetched {
+    folders: Vec<PathBuf>,
+    home: PathBuf,
+}
+
+impl Fetched {
+    fn of(named: &[PathBuf], out: &Path) -> Result<Self, Failure> {
+        let mut home = out.file_name().unwrap_or_default().to_owned();
+        home.push(".fetched");
+        let mut fetched = Self { folders: Vec::new(), home: out.with_file_name(home) };
+        for (place, name) in named.iter().enumerate() {
+            match name.to_str().filter(|name| store::is_url(name)) {
+                Some(url) => {
+                    let home = fetched.home.join(place.to_string());
+                    fetched.folders.extend(Store::open(url)?.fetch_all(&home)?);
+                }
+                None => fetched.folders.push(name.clone()),
+            }
+        }
+        Ok(fetched)
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        if self.home.exists()
+            && let Err(error) = std::fs::remove_dir_all(&self.home)
+        {
+            tracing::warn!(path = %self.home.display(), %error, "not removed");
+        }
     }
 }
 
@@ -342,6 +392,7 @@ impl How {
         campaign: &Campaign,
         shard: Shard,
     ) -> Result<Exit, Failure> {
+        let store = self.store()?;
         let history = read_history(self.history.as_ref())?;
         let known = self.judged.known()?;
         let opened = folder.open()?;
@@ -372,6 +423,9 @@ impl How {
         if let Some(path) = self.history.as_ref().filter(|_| shard == Shard::WHOLE) {
             history.record(path, folder, campaign, &runs, &replays)?;
         }
+        if let Some(store) = store {
+            store.upload(folder, shard)?;
+        }
         if self.json {
             terminal::document(&overview)?;
         } else {
@@ -381,6 +435,10 @@ impl How {
             remark!("interrupted; `--resume` goes on");
         }
         Ok(exit(&overview, self.judged.fail_on()))
+    }
+
+    fn store(&self) -> Result<Option<Store>, Failure> {
+        self.upload.as_deref().map(Store::open).transpose()
     }
 
     fn program(&self) -> Result<PathBuf, Failure> {
@@ -435,7 +493,7 @@ fn tell(folder: &CampaignFolder, overview: &Overview) {
         say!(
             "  {}: {}, in {} runs, played again: {}",
             row.status.name(),
-            row.id,
+            row.name,
             row.runs,
             row.replayed
         );

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use partita_reports::FindingKind;
 use partita_reports::spec::OnFinding;
 
 use super::pace::Pace;
@@ -67,7 +68,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let rounds = arguments.times - time + 1;
         let outcome = pace.play(&what, rounds, || trial::play(&spec, &out))?;
         say!("{time} of {}: {}", arguments.times, describe(&outcome));
-        violations += u32::from(outcome.is_violation());
+        violations += u32::from(outcome.has(FindingKind::Violation));
         worst = worst.worse(outcome.exit);
     }
     if arguments.times > 1 {

@@ -1,4 +1,4 @@
-//! `partita shrink`: the fewest and shortest faults that still give a run's violation.
+//! `partita shrink`: the fewest and shortest faults that still give what a run found.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use partita_nemesis::Schedule;
 use partita_nemesis::shrink::shrink;
-use partita_reports::RunSpec;
 use partita_reports::spec::{Milliseconds, OnFinding, defaults};
+use partita_reports::{FindingKind, RunSpec};
 
 use super::command;
 use super::pace::Pace;
@@ -21,11 +21,15 @@ use crate::say;
 /// through.
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
-/// Finds the fewest and shortest faults that still give the violation of an earlier run.
+/// The same where what is looked for is that something did not happen within a limit.
+const AFTERWARDS_OF_LIMITS: Duration = Duration::from_secs(20);
+
+/// Finds the fewest and shortest faults that still give what an earlier run found.
 ///
 /// Plays ever smaller schedules as runs of their own: a candidate counts if `--search` of its
-/// trials end in a violation. Real processes race, so the result is played five times more, and how
-/// often it gives the violation is said; if that is too seldom, the next larger one is tried. Writes
+/// trials give a finding of the same kind: a violation, if the run found one, or else its first finding.
+/// Real processes race, so the result is played five times more, and how
+/// often it gives the finding is said; if that is too seldom, the next larger one is tried. Writes
 /// `shrunk.toml` into the run's folder after each success, and the trials into `shrink/` there.
 /// Exits with 1 if the result still gives the violation often enough, with 3 if nothing does.
 #[derive(Debug, Args)]
@@ -35,12 +39,15 @@ pub struct Arguments {
     /// The run's folder.
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// In how many of how many trials a candidate must give a violation to be kept.
+    /// In how many of how many trials a candidate must give the finding to be kept.
     #[arg(long, default_value = "2/3", value_name = "K/N", value_parser = quota)]
     search: Quota,
     /// In how many of how many trials the result must.
     #[arg(long, default_value = "4/5", value_name = "K/N", value_parser = quota)]
     confirm: Quota,
+    /// The kind of finding that is looked for, such as `crash`; the gravest of the run if not given.
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    finding: Option<FindingKind>,
     /// How many trials of a candidate are played at a time; as many as there are cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
@@ -51,6 +58,25 @@ pub struct Arguments {
 struct Quota {
     wanted: u32,
     trials: u32,
+}
+
+fn kind(text: &str) -> Result<FindingKind, String> {
+    let found = FindingKind::ALL.into_iter().find(|kind| kind.name() == text);
+    let names = || FindingKind::ALL.map(FindingKind::name).join(", ");
+    found.ok_or_else(|| format!("expected one of {}", names()))
+}
+
+/// A finding of a kind, as it stands in a sentence.
+const fn in_a_sentence(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::Violation => "a violation",
+        FindingKind::Crash => "a crash",
+        FindingKind::NoRecovery => "no recovery",
+        FindingKind::ReplicasDiffer => "replicas that differ",
+        FindingKind::TwoLeaders => "two leaders",
+        FindingKind::LimitBroken => "a broken limit",
+        FindingKind::Unrecognized => "a finding",
+    }
 }
 
 fn quota(text: &str) -> Result<Quota, String> {
@@ -79,12 +105,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let count = schedule.faults.len();
     say!("shrinking {} of: {}", counted(count, "fault"), original.command());
     let mut trials = Trials::new(&original, arguments)?;
-    if !trials.gives_violation(&schedule, arguments.search, "all of them")? {
-        say!("unknown: the run's own schedule does not give the violation often enough");
+    if !trials.gives_finding(&schedule, arguments.search, "all of them")? {
+        say!("unknown: the run's own schedule does not give {} often enough", trials.wanted());
         return Ok(Exit::Unknown);
     }
-    let shrunk = shrink(&schedule, original.violation_ms(), |candidate, what| {
-        let reproduces = trials.gives_violation(candidate, arguments.search, what)?;
+    let shrunk = shrink(&schedule, original.found_ms(trials.kind), |candidate, what| {
+        let reproduces = trials.gives_finding(candidate, arguments.search, what)?;
         if reproduces {
             trials.keep(candidate)?;
         }
@@ -95,21 +121,22 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let (seen, outcomes) = trials.count(candidate, arguments.confirm.trials, &what)?;
         if seen >= arguments.confirm.wanted {
             let path = trials.keep(candidate)?;
-            tell(&original, candidate, &path, seen, &outcomes);
+            tell(&trials, candidate, &path, seen, &outcomes);
             say!("  {} candidates, {} trials", shrunk.asked, trials.played);
             return Ok(Exit::Finding);
         }
         say!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
     }
-    say!("unknown: no schedule gives the violation often enough");
+    say!("unknown: no schedule gives {} often enough", trials.wanted());
     Ok(Exit::Unknown)
 }
 
-fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
+fn tell(trials: &Trials<'_>, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
     let total_ms: u64 = result.faults.iter().map(|planned| planned.duration_ms).sum();
     say!(
-        "shrunk: {}, {total_ms} ms in all; a violation in {seen} of {} replays",
+        "shrunk: {}, {total_ms} ms in all; {} in {seen} of {} replays",
         counted(result.faults.len(), "fault"),
+        trials.wanted(),
         outcomes.len()
     );
     for line in result.written("").lines().filter(|line| line.starts_with("  {")) {
@@ -125,25 +152,32 @@ fn tell(original: &Original, result: &Schedule, path: &Path, seen: u32, outcomes
     if let Some(folder) = outcomes
         .iter()
         .rev()
-        .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.is_violation()))
+        .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.has(trials.kind)))
     {
         say!("  report: {}", folder.join("report.html").display());
     }
     // What it takes to see the last fault through, as a run has it that is told no time.
-    let mut again = original.with_schedule(path, std::fs::read_to_string(path).unwrap_or_default());
-    again.time = end(result).max(defaults::TIME);
+    let mut again =
+        trials.original.with_schedule(path, std::fs::read_to_string(path).unwrap_or_default());
+    again.time = end(result, trials.kind).max(defaults::TIME);
     say!("  again:  {}", command::of(&again));
 }
 
-/// How long clients are at work in a run that sees a schedule through.
-fn end(schedule: &Schedule) -> Milliseconds {
-    let needed = (schedule.end() + AFTERWARDS).as_nanos().div_ceil(1_000_000);
+/// How long clients are at work in a run that sees a schedule through, and then such a finding.
+fn end(schedule: &Schedule, kind: FindingKind) -> Milliseconds {
+    let afterwards = match kind {
+        FindingKind::NoRecovery | FindingKind::LimitBroken => AFTERWARDS_OF_LIMITS,
+        _ => AFTERWARDS,
+    };
+    let needed = (schedule.end() + afterwards).as_nanos().div_ceil(1_000_000);
     Milliseconds(u64::try_from(needed).unwrap_or(u64::MAX))
 }
 
 /// Plays candidates, and keeps what is worth keeping.
 struct Trials<'a> {
     original: &'a Original,
+    /// What is looked for.
+    kind: FindingKind,
     folder: PathBuf,
     /// How many are played at a time.
     jobs: u32,
@@ -169,6 +203,7 @@ impl<'a> Trials<'a> {
         std::fs::create_dir(&folder).or_usage(|| folder.display().to_string())?;
         Ok(Self {
             original,
+            kind: arguments.finding.unwrap_or_else(|| original.gravest()),
             folder,
             jobs: arguments.jobs.unwrap_or_else(cores),
             played: 0,
@@ -178,9 +213,13 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// Whether a candidate gives a violation in as many trials as are wanted; stops when that is
+    fn wanted(&self) -> &'static str {
+        in_a_sentence(self.kind)
+    }
+
+    /// Whether a candidate gives the finding in as many trials as are wanted; stops when that is
     /// decided.
-    fn gives_violation(
+    fn gives_finding(
         &mut self,
         candidate: &Schedule,
         quota: Quota,
@@ -193,7 +232,7 @@ impl<'a> Trials<'a> {
             let open = (quota.wanted - seen).max(quota.trials - quota.wanted + 1 - missed);
             let rounds = self.rounds_left(candidate.faults.len());
             for outcome in self.play(candidate, open.min(self.jobs), &what, rounds)? {
-                *(if outcome.is_violation() { &mut seen } else { &mut missed }) += 1;
+                *(if outcome.has(self.kind) { &mut seen } else { &mut missed }) += 1;
             }
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
@@ -201,7 +240,7 @@ impl<'a> Trials<'a> {
         Ok(seen >= quota.wanted)
     }
 
-    /// In how many of so many trials a candidate gives a violation, and what came of each.
+    /// In how many of so many trials a candidate gives the finding, and what came of each.
     fn count(
         &mut self,
         candidate: &Schedule,
@@ -214,8 +253,8 @@ impl<'a> Trials<'a> {
             let rounds = open.div_ceil(self.jobs);
             outcomes.extend(self.play(candidate, open.min(self.jobs), what, rounds)?);
         }
-        let seen = outcomes.iter().filter(|outcome| outcome.is_violation()).count();
-        say!("{what}: a violation in {seen} of {trials}");
+        let seen = outcomes.iter().filter(|outcome| outcome.has(self.kind)).count();
+        say!("{what}: {} in {seen} of {trials}", self.wanted());
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
 
@@ -273,7 +312,7 @@ impl<'a> Trials<'a> {
         let text = self.original.written(candidate, &about);
         std::fs::write(&path, &text).or_harness(|| path.display().to_string())?;
         let spec = RunSpec {
-            time: end(candidate),
+            time: end(candidate, self.kind),
             on_finding: OnFinding::Stop,
             ..self.original.with_schedule(&path, text)
         };
@@ -298,6 +337,20 @@ impl<'a> Trials<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_of_finding_can_be_looked_for() {
+        for known in FindingKind::ALL {
+            assert_eq!(kind(known.name()), Ok(known));
+        }
+        assert!(kind("crashes").expect_err("none").contains("no-recovery"));
+    }
+
+    #[test]
+    fn what_shows_by_a_limit_has_time_for_it() {
+        let none = Schedule { seed: 0, faults: Vec::new(), read_only: Vec::new() };
+        assert!(end(&none, FindingKind::NoRecovery).0 >= 10_000 + end(&none, FindingKind::Crash).0);
+    }
 
     #[test]
     fn a_quota_is_some_of_some() {

@@ -106,14 +106,27 @@ impl Original {
         commands.fold(schedule.written(about), |text, commands| text + &commands)
     }
 
-    /// When the operations of the violation were over, in milliseconds after the schedule began; if
-    /// the run found one and left behind when.
-    pub fn violation_ms(&self) -> Option<u64> {
+    fn record(&self) -> Option<RunRecord> {
         let text = std::fs::read(self.folder.join("run.json")).ok()?;
-        let record: RunRecord = serde_json::from_slice(&text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The kind of what the run found: a violation if there is one, or if nothing else is known.
+    pub fn gravest(&self) -> FindingKind {
+        let findings = self.record().map(|record| record.findings).unwrap_or_default();
+        let is_violation = |finding: &Finding| finding.kind == FindingKind::Violation;
+        match findings.first() {
+            Some(first) if !findings.iter().any(is_violation) => first.kind,
+            _ => FindingKind::Violation,
+        }
+    }
+
+    /// When the first finding of a kind was seen, in milliseconds after the schedule began; of a violation,
+    /// when its operations were over. Nothing if the run did not leave behind when.
+    pub fn found_ms(&self, kind: FindingKind) -> Option<u64> {
+        let record = self.record()?;
         let lead_in = record.phases.iter().find(|phase| phase.name == "lead-in")?;
-        let is_violation = |finding: &&Finding| finding.kind == FindingKind::Violation;
-        let seen = record.findings.iter().find(is_violation)?.at_ns?;
+        let seen = record.findings.iter().find(|finding| finding.kind == kind)?.at_ns?;
         Some(seen.0.saturating_sub(lead_in.began_ns.0) / 1_000_000)
     }
 }
@@ -165,9 +178,9 @@ enum Told {
 }
 
 impl Outcome {
-    /// Whether a violation was found.
-    pub fn is_violation(&self) -> bool {
-        self.findings.iter().any(|finding| finding.kind == FindingKind::Violation)
+    /// Whether something of a kind was found.
+    pub fn has(&self, kind: FindingKind) -> bool {
+        self.findings.iter().any(|finding| finding.kind == kind)
     }
 
     /// The outcome in a few words.
@@ -206,12 +219,13 @@ mod tests {
         let crash = Finding::new(FindingKind::Crash, "panic at a.rs:3", "a sentence");
         let both = outcome(Exit::Finding, &[stale, crash.clone()], Some("no lab"));
         assert_eq!(
-            (both.in_words().as_str(), both.is_violation()),
+            (both.in_words().as_str(), both.has(FindingKind::Violation)),
             ("violation: stale read", true)
         );
         let crashed = outcome(Exit::Finding, &[crash], None);
         assert_eq!(crashed.in_words(), "crash: panic at a.rs:3");
-        assert!(!crashed.is_violation(), "a crash is another finding");
+        assert!(!crashed.has(FindingKind::Violation), "a crash is another finding");
+        assert!(crashed.has(FindingKind::Crash));
         let failed = outcome(Exit::Harness, &[], Some("no lab"));
         assert_eq!(failed.in_words(), "failed: no lab");
         assert_eq!(outcome(Exit::Unknown, &[], None).in_words(), "unknown");

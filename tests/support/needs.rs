@@ -14,6 +14,8 @@ pub(crate) enum Need {
     Corpus,
     /// An etcd on the path.
     Etcd,
+    /// A `kubernetes-validate` on the path, which has the schemas of the API.
+    Kubernetes,
     /// A file system may be mounted inside a namespace.
     Mount,
     /// A `nats-server` on the path.
@@ -22,6 +24,10 @@ pub(crate) enum Need {
     Python,
     /// A `redis-server`.
     Redis,
+    /// A `moto_server`, which is an S3 server.
+    S3,
+    /// Slurm's daemons and commands, of Debian's packages.
+    Slurm,
     /// The tests run as root, who can become another user.
     Root,
     /// A C library to link programs with statically.
@@ -32,6 +38,9 @@ pub(crate) enum Need {
     UserNamespaces,
     /// A `valkey-server`.
     Valkey,
+    /// An `xmllint` on the path, and the schema of Jenkins' xUnit plugin in the file that `PARTITA_XUNIT_SCHEMA`
+    /// names.
+    XunitSchema,
 }
 
 impl Need {
@@ -39,15 +48,19 @@ impl Need {
         match self {
             Self::Corpus => "corpus",
             Self::Etcd => "etcd",
+            Self::Kubernetes => "kubernetes",
             Self::Mount => "mount",
             Self::Nats => "nats",
             Self::Python => "python",
             Self::Redis => "redis",
             Self::Root => "root",
+            Self::S3 => "s3",
+            Self::Slurm => "slurm",
             Self::StaticLibrary => "static",
             Self::Strace => "strace",
             Self::UserNamespaces => "userns",
             Self::Valkey => "valkey",
+            Self::XunitSchema => "xunit-schema",
         }
     }
 

@@ -80,6 +80,7 @@ struct Page {
 /// A bucket, in words.
 struct Row {
     id: String,
+    name: String,
     status: String,
     class: &'static str,
     title: String,
@@ -124,6 +125,7 @@ impl Row {
         };
         Self {
             id: visible(&row.id, TEXT_CHARACTERS),
+            name: visible(&row.name, TEXT_CHARACTERS),
             status,
             class: row.status.name(),
             title: text(&row.signature.in_words()),
@@ -151,13 +153,13 @@ fn first_seen(row: &BucketRow) -> String {
 
 /// A bucket's row in the grid.
 struct Line {
-    id: String,
+    name: String,
     cells: Vec<bool>,
 }
 
 fn grid(overview: &Overview, row: &BucketRow) -> Line {
     let cells = overview.nights.iter().map(|night| row.seen_in.contains(night)).collect();
-    Line { id: visible(&row.id, TEXT_CHARACTERS), cells }
+    Line { name: visible(&row.name, TEXT_CHARACTERS), cells }
 }
 
 fn tried(overview: &Overview) -> Vec<Tried> {

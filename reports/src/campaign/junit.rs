@@ -150,7 +150,7 @@ fn message(bucket: &BucketRow) -> String {
 fn text(bucket: &BucketRow) -> String {
     let mut lines = vec![
         bucket.sentence.clone(),
-        format!("Bucket: {}, {}, in {} runs", bucket.id, bucket.status.name(), bucket.runs),
+        format!("Bucket: {}, {}, in {} runs", bucket.name, bucket.status.name(), bucket.runs),
         format!("Played again: {}", bucket.replayed),
     ];
     lines.extend(bucket.seed.map(|seed| format!("Seed: {seed}")));

@@ -97,8 +97,11 @@ impl Status {
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BucketRow {
-    /// Its name.
+    /// What it is called everywhere, from its first run on.
     pub id: String,
+    /// Its name: with the faults that are left, once they are known.
+    #[serde(default)]
+    pub name: String,
     /// What its runs have in common.
     pub signature: Signature,
     /// What was found in one of them, in a sentence.

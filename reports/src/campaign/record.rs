@@ -132,8 +132,22 @@ impl Signature {
         }
         let hash: String =
             hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let words = format!("{} {} {}", self.target, self.workload, self.what);
-        format!("{}-{hash}", slug(&words))
+        format!("{}-{hash}", slug(&self.words()))
+    }
+
+    fn words(&self) -> String {
+        format!("{} {} {}", self.target, self.workload, self.what)
+    }
+
+    /// The name of the bucket once it is known which faults it takes: they and the roles that they are aimed
+    /// at stand before the hash, which stays. The same as [`Self::id`] if none is known.
+    pub fn name(&self, left: &[FaultLeft]) -> String {
+        let id = self.id();
+        let Some((_, hash)) = id.rsplit_once('-').filter(|_| !left.is_empty()) else { return id };
+        let left: Vec<String> = left.iter().map(|it| slug(&it.to_string())).collect();
+        let mut left = left.join("-");
+        left.truncate(LONGEST_SLUG);
+        format!("{}-after-{}-{hash}", slug(&self.words()), left.trim_end_matches('-'))
     }
 
     /// Whether it is trouble of the harness or the machine, and not of the store.
@@ -293,6 +307,22 @@ mod tests {
         for other in others {
             assert_ne!(other.id(), id, "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_faults_that_are_left_stand_in_a_buckets_name_and_change_no_hash() {
+        let left = |fault: &str, target: &str| FaultLeft {
+            fault: fault.to_owned(),
+            target: target.to_owned(),
+        };
+        let id = signature().id();
+        assert_eq!(signature().name(&[]), id);
+        let name = signature().name(&[left("isolate", "leader"), left("kill", "a follower")]);
+        let hash = &id[id.len() - 9..];
+        let words = "raft-node-register-stale-read-after-isolate-leader-kill-a-follower";
+        assert_eq!(name, format!("{words}{hash}"));
+        let many: Vec<FaultLeft> = (0..30).map(|_| left("isolate", "leader")).collect();
+        assert!(signature().name(&many).len() < 150);
     }
 
     #[test]

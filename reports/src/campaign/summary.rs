@@ -74,7 +74,7 @@ fn row(bucket: &BucketRow) -> String {
     );
     text.push_str(&format!(
         "- bucket {}, in {} runs of this night\n",
-        bounded(&bucket.id),
+        bounded(&bucket.name),
         bucket.runs
     ));
     if bucket.replayed.n > 0 {

@@ -17,8 +17,10 @@ fn bucket(number: usize, status: Status) -> BucketRow {
         what: format!("stale read {number}"),
         shape: vec!["real-time".to_owned()],
     };
+    let left = vec![FaultLeft { fault: "isolate".to_owned(), target: "leader".to_owned() }];
     BucketRow {
         id: signature.id(),
+        name: signature.name(&left),
         signature,
         sentence: format!("{number}: {HOSTILE} {}", "and so on ".repeat(40)),
         status,
@@ -34,7 +36,7 @@ fn bucket(number: usize, status: Status) -> BucketRow {
         replayed: Ratio { k: 8, n: 10 },
         shrunk: vec![ShrunkRow {
             of: 7,
-            faults: vec![FaultLeft { fault: "isolate".to_owned(), target: "leader".to_owned() }],
+            faults: left,
             reproduced: Some(Ratio { k: 4, n: 5 }),
             schedule: None,
             reason: None,
