@@ -1,18 +1,52 @@
 //! The workloads by name.
 
-use partita_checker::ModelKind;
+use std::fmt;
+
+use partita_checker::objects::ObjectKind;
+use partita_checker::{Function, ModelKind};
 use thiserror::Error;
 
 use crate::append::{Append, AppendOptions};
+use crate::bank::Bank;
 use crate::client::{Protocol, RetryPolicy};
 use crate::containers::{Container, Containers};
 use crate::counter::Counter;
 use crate::generator::Generator;
+use crate::ids::Ids;
 use crate::lock::Lock;
 use crate::operation::Kind;
 use crate::register::{Register, RegisterOptions};
 use crate::set::Set;
 use crate::transactions::Transactions;
+use crate::watch::Watch;
+
+/// What histories of a workload are checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// One of the models with engines of their own.
+    Model(ModelKind),
+    /// Another object.
+    Object(ObjectKind),
+}
+
+impl Judged {
+    /// The operations that it knows.
+    pub fn functions(self) -> &'static [Function] {
+        match self {
+            Self::Model(model) => model.entry().functions,
+            Self::Object(object) => object.entry().functions,
+        }
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(model) => model.fmt(out),
+            Self::Object(object) => object.fmt(out),
+        }
+    }
+}
 
 /// A workload as `partita list workloads` shows it.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +54,7 @@ pub struct WorkloadInfo {
     /// Its name on the command line.
     pub name: &'static str,
     /// The model that its histories are checked against.
-    pub model: ModelKind,
+    pub model: Judged,
     /// The kinds of operations that it asks for.
     pub needs: &'static [Kind],
     /// What its clients do about updates without an answer.
@@ -63,7 +97,7 @@ const SET: &[Kind] = &[Kind::AddElement, Kind::RemoveElement, Kind::HasElement, 
 pub const WORKLOADS: &[WorkloadInfo] = &[
     WorkloadInfo {
         name: "register",
-        model: ModelKind::Register,
+        model: Judged::Model(ModelKind::Register),
         needs: REGISTER,
         retry: RetryPolicy::Never,
         about: "reads, unique-valued writes and compare-and-set on a few keys at a time",
@@ -71,7 +105,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "large",
-        model: ModelKind::Register,
+        model: Judged::Model(ModelKind::Register),
         needs: REGISTER,
         retry: RetryPolicy::Never,
         about: "as register, with values longer than a disk's sector: none may come back in part",
@@ -79,7 +113,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "append",
-        model: ModelKind::Append,
+        model: Judged::Model(ModelKind::Append),
         needs: APPEND,
         retry: RetryPolicy::Never,
         about: "appends of unique texts and reads: each appended once, none lost, one order",
@@ -87,7 +121,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "retry",
-        model: ModelKind::Append,
+        model: Judged::Model(ModelKind::Append),
         needs: APPEND,
         retry: RetryPolicy::InSession,
         about: "as append, in sessions: an append without an answer is sent again, and applied once",
@@ -95,7 +129,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "delete",
-        model: ModelKind::Register,
+        model: Judged::Model(ModelKind::Register),
         needs: DELETE,
         retry: RetryPolicy::Never,
         about: "as register, with deletes: what was deleted must not come back",
@@ -103,7 +137,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "expire",
-        model: ModelKind::Register,
+        model: Judged::Model(ModelKind::Register),
         needs: EXPIRE,
         retry: RetryPolicy::Never,
         about: "as register, on keys that expire: what has expired must not come back",
@@ -111,7 +145,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "counter",
-        model: ModelKind::Counter,
+        model: Judged::Model(ModelKind::Counter),
         needs: &[Kind::Read, Kind::Increment],
         retry: RetryPolicy::Never,
         about: "additions to a few sums at a time, and reads: each added once, none lost",
@@ -119,7 +153,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "set",
-        model: ModelKind::Set,
+        model: Judged::Model(ModelKind::Set),
         needs: SET,
         retry: RetryPolicy::Never,
         about: "elements added once and removed once, lookups, and reads of the whole",
@@ -127,7 +161,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "queue",
-        model: ModelKind::Queue,
+        model: Judged::Model(ModelKind::Queue),
         needs: &[Kind::Enqueue, Kind::Dequeue],
         retry: RetryPolicy::Never,
         about: "enqueues of new items and dequeues, drained in the end: each once, in order",
@@ -135,7 +169,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "stack",
-        model: ModelKind::Stack,
+        model: Judged::Model(ModelKind::Stack),
         needs: &[Kind::Push, Kind::Pop],
         retry: RetryPolicy::Never,
         about: "as queue, with pushes and pops: the last in is the first out",
@@ -143,7 +177,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "lock",
-        model: ModelKind::Lock,
+        model: Judged::Model(ModelKind::Lock),
         needs: &[Kind::Acquire, Kind::Release],
         retry: RetryPolicy::Never,
         about: "acquisitions and releases of a few locks at a time: no lock has two owners",
@@ -151,11 +185,43 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "transactions",
-        model: ModelKind::MultiRegister,
+        model: Judged::Model(ModelKind::MultiRegister),
         needs: &[Kind::Transaction],
         retry: RetryPolicy::Never,
         about: "reads and writes of several registers at one moment: none is seen in part",
         generator: |seed| Box::new(Transactions::new(seed)),
+    },
+    WorkloadInfo {
+        name: "bank",
+        model: Judged::Object(ObjectKind::Bank),
+        needs: &[Kind::Transfer, Kind::Balances],
+        retry: RetryPolicy::Never,
+        about: "transfers between accounts, and reads of all: the sum stays, no balance is negative",
+        generator: |seed| Box::new(Bank::new(seed)),
+    },
+    WorkloadInfo {
+        name: "mixed-reads",
+        model: Judged::Model(ModelKind::Register),
+        needs: &[Kind::Read, Kind::StaleRead, Kind::Write, Kind::Cas],
+        retry: RetryPolicy::Never,
+        about: "as register, with reads that may be stale beside strict ones, each judged as what it is",
+        generator: |seed| Box::new(Register::new(RegisterOptions::mixed_reads(), seed)),
+    },
+    WorkloadInfo {
+        name: "watch",
+        model: Judged::Object(ObjectKind::WatchedRegister),
+        needs: &[Kind::WatchedWrite, Kind::Read, Kind::Watch],
+        retry: RetryPolicy::Never,
+        about: "writes, and watches of them: every change seen once, in order, none before its write",
+        generator: |seed| Box::new(Watch::new(seed)),
+    },
+    WorkloadInfo {
+        name: "ids",
+        model: Judged::Object(ObjectKind::Timestamps),
+        needs: &[Kind::Next],
+        retry: RetryPolicy::Never,
+        about: "numbers of a few sequences at a time: none given out twice, each greater than those before",
+        generator: |seed| Box::new(Ids::new(seed)),
     },
 ];
 
@@ -190,7 +256,7 @@ mod tests {
     fn an_unknown_workload_is_told_the_known_ones() {
         let message = find("regsiter").expect_err("misspelt").to_string();
         let known = "register, large, append, retry, delete, expire, counter, set, queue, stack, lock, \
-                     transactions";
+                     transactions, bank, mixed-reads, watch, ids";
         assert_eq!(message, format!("there is no workload `regsiter`; the workloads are: {known}"));
     }
 
@@ -208,7 +274,7 @@ mod tests {
             assert_eq!(asked, workload.needs.iter().copied().collect(), "{}", workload.name);
             let closing = generator.closing();
             assert!(!closing.is_empty(), "{}", workload.name);
-            let knows = workload.model.entry().functions;
+            let knows = workload.model.functions();
             for kind in asked.into_iter().chain(closing.iter().map(|it| it.invocation.kind)) {
                 assert!(workload.needs.contains(&kind), "{}: {kind}", workload.name);
                 assert!(knows.contains(&kind.function()), "{}: {kind}", workload.name);

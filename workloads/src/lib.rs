@@ -5,11 +5,13 @@
 //! clients to nodes is the controller's part.
 
 pub mod append;
+pub mod bank;
 pub mod catalogue;
 pub mod client;
 pub mod containers;
 pub mod counter;
 pub mod generator;
+pub mod ids;
 mod keys;
 pub mod lock;
 pub mod operation;
@@ -17,9 +19,10 @@ pub mod random;
 pub mod register;
 pub mod set;
 pub mod transactions;
+pub mod watch;
 
 pub use append::{Append, AppendOptions};
-pub use catalogue::{UnknownWorkload, WorkloadInfo};
+pub use catalogue::{Judged, UnknownWorkload, WorkloadInfo};
 pub use generator::{Closing, Generator, Until};
 pub use operation::{Completion, Invocation, Kind};
 pub use register::{Mix, Register, RegisterOptions};

@@ -4,7 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_checker::{Event, EventKind, Function, Nanoseconds, ProcessId, Value};
+use partita_checker::event::Staleness;
+use partita_checker::{Event, EventKind, Function, Level, Nanoseconds, ProcessId, Value};
+
+/// What an account of a bank holds that no transfer has touched: nothing stands there yet, and clients take
+/// that for this much.
+pub const OPENING_BALANCE: i64 = 100;
 
 /// What an operation does, and to what sort of object: as much as a protocol must know to ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,11 +50,23 @@ pub enum Kind {
     Release,
     /// Read and write several registers at one moment.
     Transaction,
+    /// Read a register as it was at some moment, perhaps long ago.
+    StaleRead,
+    /// Ask for the next number of a sequence.
+    Next,
+    /// Overwrite a register whose changes are followed.
+    WatchedWrite,
+    /// Follow the changes of a register, from the first on.
+    Watch,
+    /// Move money from one account of a bank to another.
+    Transfer,
+    /// Read all accounts of a bank at one moment.
+    Balances,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::Read,
         Self::Write,
         Self::Cas,
@@ -68,13 +85,19 @@ impl Kind {
         Self::Acquire,
         Self::Release,
         Self::Transaction,
+        Self::StaleRead,
+        Self::Next,
+        Self::WatchedWrite,
+        Self::Watch,
+        Self::Transfer,
+        Self::Balances,
     ];
 
     /// The function that stands in histories.
     pub const fn function(self) -> Function {
         match self {
-            Self::Read | Self::ReadElements => Function::Read,
-            Self::Write => Function::Write,
+            Self::Read | Self::ReadElements | Self::StaleRead | Self::Balances => Function::Read,
+            Self::Write | Self::WatchedWrite => Function::Write,
             Self::Cas => Function::Cas,
             Self::Delete | Self::Expire => Function::Delete,
             Self::Append => Function::Append,
@@ -88,6 +111,9 @@ impl Kind {
             Self::Acquire => Function::Acquire,
             Self::Release => Function::Release,
             Self::Transaction => Function::Txn,
+            Self::Next => Function::Next,
+            Self::Watch => Function::Watch,
+            Self::Transfer => Function::Transfer,
         }
     }
 
@@ -112,6 +138,12 @@ impl Kind {
             Self::Acquire => "acquire",
             Self::Release => "release",
             Self::Transaction => "transaction",
+            Self::StaleRead => "stale-read",
+            Self::Next => "next",
+            Self::WatchedWrite => "watched-write",
+            Self::Watch => "watch",
+            Self::Transfer => "transfer",
+            Self::Balances => "balances",
         }
     }
 
@@ -141,12 +173,34 @@ impl Kind {
             Self::Acquire => "acquisition",
             Self::Release => "release",
             Self::Transaction => "transaction",
+            Self::StaleRead => "stale read",
+            Self::Next => "request for a number",
+            Self::WatchedWrite => "watched write",
+            Self::Watch => "watch",
+            Self::Transfer => "transfer",
+            Self::Balances => "read of balances",
         }
     }
 
     /// Whether it changes nothing, whatever it finds.
     pub const fn is_read(self) -> bool {
-        matches!(self, Self::Read | Self::HasElement | Self::ReadElements)
+        matches!(
+            self,
+            Self::Read
+                | Self::HasElement
+                | Self::ReadElements
+                | Self::StaleRead
+                | Self::Watch
+                | Self::Balances
+        )
+    }
+
+    /// What it is asked for with, where that is less than what the history is checked for.
+    pub const fn level(self) -> Option<Level> {
+        match self {
+            Self::StaleRead => Some(Level::Stale(Staleness::Any)),
+            _ => None,
+        }
     }
 }
 
@@ -163,8 +217,12 @@ pub struct Invocation {
     pub kind: Kind,
     /// What to do it to; null for a transaction, which names its registers.
     pub key: Value,
-    /// The argument; null where there is none, `[expected, new]` for a compare-and-set.
+    /// The argument; null where there is none, `[expected, new]` for a compare-and-set, the accounts for
+    /// a read of balances.
     pub value: Value,
+    /// Of a transaction: whether it is to be done as programs without transactions do it, where the store
+    /// has checks: by reads, and then writes on the condition that what was read still stands there.
+    pub guarded: bool,
     /// When an expiration happens: after this much time, and no client is told. So its outcome stays
     /// open.
     pub after: Option<Duration>,
@@ -173,7 +231,7 @@ pub struct Invocation {
 impl Invocation {
     /// An operation on `key` with an argument.
     pub const fn of(kind: Kind, key: Value, value: Value) -> Self {
-        Self { kind, key, value, after: None }
+        Self { kind, key, value, guarded: false, after: None }
     }
 
     /// A read of `key`.
@@ -212,6 +270,23 @@ impl Invocation {
         Self::of(Kind::Transaction, Value::Null, Value::list(steps))
     }
 
+    /// The same, done by reads and then writes on conditions.
+    pub fn guarded_transaction(steps: Vec<Value>) -> Self {
+        Self { guarded: true, ..Self::transaction(steps) }
+    }
+
+    /// A transfer of `amount` between two accounts of `bank`.
+    pub fn transfer(bank: Value, from: Value, to: Value, amount: i64) -> Self {
+        let field = |name: &str, value: Value| Value::list([Value::text(name), value]);
+        let fields = [field("from", from), field("to", to), field("amount", amount.into())];
+        Self::of(Kind::Transfer, bank, Value::list(fields))
+    }
+
+    /// A read of all `accounts` of `bank`.
+    pub fn balances(bank: Value, accounts: Vec<Value>) -> Self {
+        Self::of(Kind::Balances, bank, Value::list(accounts))
+    }
+
     /// The event that records this invocation.
     pub fn event(&self, index: u64, time: Nanoseconds, process: ProcessId) -> Event {
         Event {
@@ -221,12 +296,12 @@ impl Invocation {
             kind: EventKind::Invoke,
             function: self.kind.function(),
             key: self.key.clone(),
-            value: self.value.clone(),
+            value: if self.kind == Kind::Balances { Value::Null } else { self.value.clone() },
             swapped: None,
             saw: None,
             node: None,
             error: None,
-            level: None,
+            level: self.kind.level(),
             revision: None,
         }
     }

@@ -14,7 +14,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::generator::{Closing, Generator, reads};
 use crate::keys::Keys;
-use crate::operation::{Completion, Invocation};
+use crate::operation::{Completion, Invocation, Kind};
 use crate::random::stream;
 
 /// The shares of the operations, in any unit.
@@ -30,11 +30,13 @@ pub struct Mix {
     pub delete: u32,
     /// Deletes that happen after a while, as keys expire.
     pub expire: u32,
+    /// Reads that may be stale.
+    pub stale_read: u32,
 }
 
 impl Mix {
     const fn sum(self) -> u32 {
-        self.read + self.write + self.cas + self.delete + self.expire
+        self.read + self.write + self.cas + self.delete + self.expire + self.stale_read
     }
 }
 
@@ -53,7 +55,7 @@ pub struct RegisterOptions {
 
 impl Default for RegisterOptions {
     fn default() -> Self {
-        let mix = Mix { read: 50, write: 30, cas: 20, delete: 0, expire: 0 };
+        let mix = Mix { read: 50, write: 30, cas: 20, delete: 0, expire: 0, stale_read: 0 };
         Self { live_keys: 4, operations_per_key: 400, mix, value_bytes: 0 }
     }
 }
@@ -62,16 +64,22 @@ impl RegisterOptions {
     /// Registers that are deleted now and then. Several deletes leave the same behind, so that a
     /// read of nothing does not name the one it saw, and a check is a search: keys are shorter.
     pub fn deleting() -> Self {
-        let mix = Mix { read: 55, write: 28, cas: 5, delete: 12, expire: 0 };
+        let mix = Mix { read: 55, write: 28, cas: 5, delete: 12, expire: 0, stale_read: 0 };
         Self { live_keys: 6, operations_per_key: 120, mix, value_bytes: 0 }
     }
 
     /// Registers that expire now and then. Each such end stays open for the checker, which must
     /// try it everywhere: keys are shorter still.
     pub fn expiring() -> Self {
-        let mix = Mix { read: 80, write: 14, cas: 0, delete: 0, expire: 6 };
+        let mix = Mix { read: 80, write: 14, cas: 0, delete: 0, expire: 6, stale_read: 0 };
         // Many at a time, so that each is in use when another node has come to lead.
         Self { live_keys: 32, operations_per_key: 60, mix, value_bytes: 0 }
+    }
+
+    /// Registers that are read strictly, and as whatever node is asked has them.
+    pub fn mixed_reads() -> Self {
+        let mix = Mix { read: 25, write: 30, cas: 10, delete: 0, expire: 0, stale_read: 35 };
+        Self { live_keys: 4, operations_per_key: 400, mix, value_bytes: 0 }
     }
 
     /// Registers whose values are longer than a disk's sector, so that a write that was cut short
@@ -119,12 +127,16 @@ impl Register {
 
     /// An operation on a key on which `last_seen` was seen last.
     fn draw(&mut self, key: Value, last_seen: Value) -> Invocation {
-        let Mix { read, write, cas, delete, .. } = self.options.mix;
+        let Mix { read, write, cas, delete, stale_read, .. } = self.options.mix;
         let draw = self.random.random_range(0..self.options.mix.sum());
         if draw < read {
             return Invocation::read(key);
         }
         let draw = draw - read;
+        if draw < stale_read {
+            return Invocation::of(Kind::StaleRead, key, Value::Null);
+        }
+        let draw = draw - stale_read;
         if draw < write + cas {
             let new = self.fresh_value();
             // Redis' SET … IFEQ cannot expect a missing key, so a first write comes before a swap.
@@ -173,7 +185,6 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     use super::*;
-    use crate::operation::Kind;
 
     fn draw(seed: u64, count: usize) -> (Register, Vec<Invocation>) {
         let mut register = Register::new(RegisterOptions::default(), seed);
@@ -253,6 +264,19 @@ mod tests {
         let (deletes, expiries) = count(RegisterOptions::expiring());
         assert!(deletes == 0 && expiries > 60, "{deletes} {expiries}");
         assert_eq!(count(RegisterOptions::default()), (0, 0));
+    }
+
+    #[test]
+    fn stale_reads_are_marked_and_stand_beside_strict_ones() {
+        let mut register = Register::new(RegisterOptions::mixed_reads(), 5);
+        let drawn: Vec<Invocation> = (0..2_000).map(|_| register.next_invocation()).collect();
+        let of = |kind| drawn.iter().filter(|it| it.kind == kind).count();
+        assert!(of(Kind::Read) > 300 && of(Kind::StaleRead) > 500, "{drawn:?}");
+        for invocation in drawn {
+            let event =
+                invocation.event(0, partita_checker::Nanoseconds(0), partita_checker::ProcessId(0));
+            assert_eq!(event.level.is_some(), invocation.kind == Kind::StaleRead);
+        }
     }
 
     #[test]

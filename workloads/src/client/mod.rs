@@ -12,6 +12,7 @@ pub mod admin;
 pub mod dial;
 mod encoding;
 pub mod http;
+mod optimistic;
 pub mod probe;
 pub mod program;
 pub mod protocol;

@@ -26,6 +26,7 @@ use super::answer::Answer;
 use super::connection::{Connection, NoAnswer};
 use super::forms::{Before, Form, Forms, Meaning, Method, Request};
 use super::template::{Bindings, Body};
+use super::watch::Watched;
 use crate::operation::{Completion, Invocation, Kind};
 
 /// A client bound to one node. A broken connection is dropped, and the next operation makes another.
@@ -35,6 +36,7 @@ pub(super) struct HttpClient {
     endpoint: Endpoint,
     options: ClientOptions,
     connection: Option<Connection>,
+    watched: Watched,
     violations: Vec<ProtocolViolation>,
 }
 
@@ -67,6 +69,7 @@ impl HttpClient {
             endpoint: endpoint.clone(),
             options,
             connection: None,
+            watched: Watched::new(),
             violations: Vec::new(),
         }
     }
@@ -74,6 +77,13 @@ impl HttpClient {
     /// What came of the operation; `Err` where it ended before its own request was answered.
     async fn perform(&mut self, invocation: &Invocation) -> Result<Completion, Completion> {
         let forms = Arc::clone(&self.forms);
+        match (invocation.kind, &forms.transaction, &forms.watch) {
+            (Kind::Transaction | Kind::Transfer | Kind::Balances, Some(form), _) => {
+                return self.transact(form.get_ref(), invocation).await;
+            }
+            (Kind::Watch, _, Some(form)) => return self.watch(form, &invocation.key).await,
+            _ => {}
+        }
         let Some(form) = forms.of(invocation.kind) else {
             return Err(Completion::Fail("the description has no such operation".into()));
         };
@@ -81,21 +91,29 @@ impl HttpClient {
         if let Some(before) = &form.before {
             self.read_before(invocation, before, &mut bindings).await?;
         }
-        let answer =
-            self.send(form.request.get_ref(), &bindings).await.map_err(|none| match none {
-                NoAnswer::Unsent(why) => Completion::Fail(why.into()),
-                NoAnswer::Lost(why) => Completion::Unknown(why.into()),
-                NoAnswer::Malformed(why) => {
-                    self.distrust("a response that is no HTTP", &why);
-                    Completion::Unknown(why.into())
-                }
-            })?;
-        interpret(&forms, form, invocation, &answer).map_err(|problem| {
-            let kind = invocation.kind.name();
-            let what = format!("the answer to a {kind} makes no sense: {problem}");
-            self.distrust(&what, &answer.sample());
-            Completion::Unknown(what.into())
-        })
+        let answer = self.send(form.request.get_ref(), &bindings).await;
+        let answer = answer.map_err(|none| self.unanswered(none))?;
+        interpret(&forms, form, invocation, &answer)
+            .map_err(|problem| self.senseless(invocation.kind, &problem, &answer.sample()))
+    }
+
+    /// What came of an operation whose own request has no answer.
+    fn unanswered(&mut self, none: NoAnswer) -> Completion {
+        match none {
+            NoAnswer::Unsent(why) => Completion::Fail(why.into()),
+            NoAnswer::Lost(why) => Completion::Unknown(why.into()),
+            NoAnswer::Malformed(why) => {
+                self.distrust("a response that is no HTTP", &why);
+                Completion::Unknown(why.into())
+            }
+        }
+    }
+
+    /// What came of an operation whose answer makes no sense.
+    fn senseless(&mut self, kind: Kind, problem: &str, sample: &str) -> Completion {
+        let what = format!("the answer to a {} makes no sense: {problem}", kind.name());
+        self.distrust(&what, sample);
+        Completion::Unknown(what.into())
     }
 
     /// Does the read before an update, whose answer the update needs. Whatever goes wrong, the update
@@ -261,7 +279,7 @@ fn interpret(
         Meaning::Mismatch if is_cas => Completion::Mismatch { saw: saw() },
         Meaning::Mismatch => return Err("it says that a compare-and-set did not match".to_owned()),
         Meaning::Nothing => match invocation.kind {
-            Kind::Read => Completion::Answered(Value::Null),
+            Kind::Read | Kind::StaleRead => Completion::Answered(Value::Null),
             Kind::Delete => Completion::Done,
             Kind::Cas => Completion::Mismatch { saw: Some(Value::Null) },
             _ => return Err("it says that the key has no value".to_owned()),
@@ -272,11 +290,26 @@ fn interpret(
             }
             match (&form.swapped, &form.value) {
                 (None, _) if is_cas => Completion::Swapped,
-                (Some(swapped), _) if swapped.get_ref().holds(answer) => Completion::Swapped,
-                (Some(_), _) => Completion::Mismatch { saw: saw() },
-                (None, Some(source)) => Completion::Answered(source.get_ref().value(answer)?),
-                (None, None) => Completion::Done,
+                (Some(swapped), _) if !is_cas && !swapped.get_ref().holds(answer) => {
+                    Completion::Refused(refusal_of(invocation.kind).into())
+                }
+                (Some(swapped), _) if is_cas && swapped.get_ref().holds(answer) => {
+                    Completion::Swapped
+                }
+                (Some(_), _) if is_cas => Completion::Mismatch { saw: saw() },
+                (_, Some(source)) => Completion::Answered(source.get_ref().value(answer)?),
+                (_, None) => Completion::Done,
             }
         }
     })
 }
+
+/// Why a lock refuses.
+const fn refusal_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Acquire => "the lock is held",
+        _ => "the owner does not hold the lock",
+    }
+}
+
+mod several;

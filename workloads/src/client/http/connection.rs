@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -71,20 +72,42 @@ impl Connection {
         timeout(limit, self.exchange(request)).await.map_err(late)?
     }
 
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
-        if let Err(error) = self.sender.ready().await {
-            return Err(NoAnswer::Unsent(in_words(&error)));
-        }
-        let response = self.sender.try_send_request(request).await.map_err(|mut error| {
-            // The request is given back only if no byte of it was sent.
-            let unsent = error.take_message().is_some();
-            let error = error.into_error();
-            match in_words(&error) {
-                why if unsent => NoAnswer::Unsent(why),
-                why if error.is_parse() || error.is_parse_status() => NoAnswer::Malformed(why),
-                why => NoAnswer::Lost(why),
+    /// Sends one request once whose answer goes on, and takes the lines that come within `listens` from its
+    /// beginning on: whole ones, and at least one. The connection is of no more use.
+    pub(super) async fn lines(
+        mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+        listens: Duration,
+    ) -> Result<(StatusCode, Vec<Bytes>), NoAnswer> {
+        let late = |_| NoAnswer::Lost(format!("no answer within {} ms", limit.as_millis()));
+        let response = timeout(limit, self.begin(request)).await.map_err(late)??;
+        let status = response.status();
+        let mut body = Limited::new(response.into_body(), LONGEST_BODY);
+        let mut read = BytesMut::new();
+        let gather = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                if let Ok(data) = frame.into_data() {
+                    read.extend_from_slice(&data);
+                }
             }
-        })?;
+        };
+        // What was heard by then counts, however it ends.
+        let _ = timeout(listens, gather).await;
+        let mut lines = Vec::new();
+        while let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+            let line = read.split_to(end + 1).freeze();
+            lines.push(line.slice(..end));
+        }
+        lines.retain(|line| !line.trim_ascii().is_empty());
+        if lines.is_empty() && status.is_success() {
+            return Err(NoAnswer::Lost("nothing came of it".to_owned()));
+        }
+        Ok((status, lines))
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
+        let response = self.begin(request).await?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_BODY).collect().await;
         let body = body.map_err(|error| {
@@ -93,6 +116,26 @@ impl Connection {
             if longer { NoAnswer::Malformed(why) } else { NoAnswer::Lost(why) }
         })?;
         Ok(Answer::new(parts.status, parts.headers, body.to_bytes()))
+    }
+
+    /// Sends one request once, and waits for the beginning of its answer.
+    async fn begin(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        if let Err(error) = self.sender.ready().await {
+            return Err(NoAnswer::Unsent(in_words(&error)));
+        }
+        self.sender.try_send_request(request).await.map_err(|mut error| {
+            // The request is given back only if no byte of it was sent.
+            let unsent = error.take_message().is_some();
+            let error = error.into_error();
+            match in_words(&error) {
+                why if unsent => NoAnswer::Unsent(why),
+                why if error.is_parse() || error.is_parse_status() => NoAnswer::Malformed(why),
+                why => NoAnswer::Lost(why),
+            }
+        })
     }
 }
 

@@ -9,6 +9,8 @@ use super::super::tables::TableError;
 use super::answer::{Answer, Condition, Source};
 use super::path::Path;
 use super::template::{ANY_SECRET, Bindings, Body, Template};
+use super::transaction::TransactionForm;
+use super::watch::WatchForm;
 use crate::operation::Kind;
 
 /// A request, with placeholders.
@@ -114,8 +116,8 @@ pub(super) struct Form {
     pub(super) expect: Option<Spanned<Condition>>,
     /// The value that was read, or another answer.
     pub(super) value: Option<Spanned<Source>>,
-    /// For a compare-and-set: what holds if it matched; else it did not. Without it, an answer that
-    /// counts as done is one that matched.
+    /// For a compare-and-set: what holds if it matched; else it did not. For a lock: what holds if it was
+    /// taken, or given back. Without it, an answer that counts as done is one that did.
     pub(super) swapped: Option<Spanned<Condition>>,
     /// For a compare-and-set that did not match: what it found.
     pub(super) saw: Option<Spanned<Source>>,
@@ -161,6 +163,13 @@ pub(super) struct Forms {
     delete: Option<Form>,
     append: Option<Form>,
     add: Option<Form>,
+    stale_read: Option<Form>,
+    next: Option<Form>,
+    acquire: Option<Form>,
+    release: Option<Form>,
+    /// What transactions, transfers and reads of several keys are made of.
+    pub(super) transaction: Option<Spanned<TransactionForm>>,
+    pub(super) watch: Option<WatchForm>,
     /// In order; the first that fits says what an answer means.
     #[serde(default)]
     outcome: Vec<Rule>,
@@ -183,12 +192,28 @@ pub(super) struct StatusForm {
 }
 
 /// The kinds that have a table in descriptions.
-const TABLES: [Kind; 6] =
-    [Kind::Read, Kind::Write, Kind::Cas, Kind::Delete, Kind::Append, Kind::Increment];
+const TABLES: [Kind; 12] = [
+    Kind::Read,
+    Kind::Write,
+    Kind::Cas,
+    Kind::Delete,
+    Kind::Append,
+    Kind::Increment,
+    Kind::StaleRead,
+    Kind::Next,
+    Kind::Acquire,
+    Kind::Release,
+    Kind::Transaction,
+    Kind::Watch,
+];
 
 /// The name of a kind's table in descriptions.
 pub(super) const fn table_of(kind: Kind) -> &'static str {
-    kind.function().name()
+    match kind {
+        Kind::Transaction | Kind::Transfer | Kind::Balances => Kind::Transaction.word(),
+        Kind::WatchedWrite => Kind::Write.word(),
+        kind => kind.word(),
+    }
 }
 
 const ARGUMENTS: [&str; 4] = ["key", "value", "old", "new"];
@@ -198,12 +223,27 @@ impl Forms {
     pub(super) fn of(&self, kind: Kind) -> Option<&Form> {
         match kind {
             Kind::Read => self.read.as_ref(),
-            Kind::Write => self.write.as_ref(),
+            Kind::Write | Kind::WatchedWrite => self.write.as_ref(),
             Kind::Cas => self.cas.as_ref(),
             Kind::Delete => self.delete.as_ref(),
             Kind::Append => self.append.as_ref(),
             Kind::Increment => self.add.as_ref(),
+            Kind::StaleRead => self.stale_read.as_ref(),
+            Kind::Next => self.next.as_ref(),
+            Kind::Acquire => self.acquire.as_ref(),
+            Kind::Release => self.release.as_ref(),
             _ => None,
+        }
+    }
+
+    /// Whether the store has operations of this kind.
+    pub(super) fn have(&self, kind: Kind) -> bool {
+        let transaction = self.transaction.as_ref().map(Spanned::get_ref);
+        match kind {
+            Kind::Transaction | Kind::Balances => transaction.is_some(),
+            Kind::Transfer => transaction.is_some_and(TransactionForm::has_checks),
+            Kind::Watch => self.watch.is_some(),
+            kind => self.of(kind).is_some(),
         }
     }
 
@@ -224,6 +264,12 @@ impl Forms {
             if let Some(form) = self.of(kind) {
                 form.check(kind)?;
             }
+        }
+        if let Some(transaction) = &self.transaction {
+            transaction.get_ref().check()?;
+        }
+        if let Some(watch) = &self.watch {
+            watch.check()?;
         }
         for rule in &self.outcome {
             check(&rule.when, Condition::problem)?;
@@ -263,14 +309,15 @@ impl Form {
         let refuse = |span, problem: &str| Err(TableError::at(span, problem));
         match (&self.swapped, &self.saw) {
             _ if kind == Kind::Cas => {}
+            (Some(_), None) if matches!(kind, Kind::Acquire | Kind::Release) => {}
             (Some(wrong), _) => {
-                return refuse(wrong.span(), "only a compare-and-set has `swapped`");
+                return refuse(wrong.span(), "only a compare-and-set or a lock has `swapped`");
             }
             (None, Some(wrong)) => return refuse(wrong.span(), "only a compare-and-set has `saw`"),
             (None, None) => {}
         }
-        if kind == Kind::Read && self.value.is_none() {
-            let problem = "a read needs `value`: where the value stands in the answer";
+        if matches!(kind, Kind::Read | Kind::StaleRead | Kind::Next) && self.value.is_none() {
+            let problem = "it needs `value`: where the value stands in the answer";
             return refuse(self.request.span(), problem);
         }
         Ok(())

@@ -11,6 +11,8 @@ mod path;
 mod probe;
 mod replica;
 mod template;
+mod transaction;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +64,7 @@ struct Http {
 
 impl Protocol for Http {
     fn supports(&self, kind: Kind) -> bool {
-        self.forms.of(kind).is_some()
+        self.forms.have(kind)
     }
 
     fn supports_retry(&self, policy: RetryPolicy) -> bool {

@@ -34,7 +34,7 @@ pub(super) const ANY_PORT: &str = "port.NAME";
 pub(super) const ANY_SECRET: &str = "secret.NAME";
 
 /// How the value of a placeholder is written: as it is, or after a colon one of these.
-const FORMS: [&str; 3] = ["base64", "json", "url"];
+const FORMS: [&str; 4] = ["base64", "json", "list", "url"];
 
 impl From<String> for Template {
     fn from(text: String) -> Self {
@@ -129,6 +129,7 @@ impl Template {
                     "base64" => BASE64_STANDARD.encode(text),
                     "url" => utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string(),
                     "json" => json_of(value).to_string(),
+                    "list" => list_of(value).to_string(),
                     _ => text,
                 }
             }),
@@ -142,6 +143,9 @@ impl Template {
         match &self.0[..] {
             [Part::Hole { name, form }] if form == "json" => {
                 bindings.get(name).map_or(Json::Null, json_of)
+            }
+            [Part::Hole { name, form }] if form == "list" => {
+                bindings.get(name).map_or(Json::Null, list_of)
             }
             _ => Json::String(self.fill(bindings)),
         }
@@ -182,6 +186,13 @@ fn json_of(value: &Value) -> Json {
     }
 }
 
+/// A list whose items are documents, each as a text.
+fn list_of(value: &Value) -> Json {
+    let Value::List(items) = value else { return json_of(value) };
+    let document = |item: &Value| serde_json::from_str(&text_of(item)).unwrap_or(json_of(item));
+    Json::Array(items.iter().map(document).collect())
+}
+
 /// The body of a request: a text, or a document whose strings are templates.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "toml::Value")]
@@ -193,7 +204,8 @@ pub(super) enum Body {
 }
 
 /// A JSON document whose strings are templates.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "toml::Value")]
 pub(super) enum Document {
     String(Template),
     List(Vec<Document>),
@@ -228,7 +240,8 @@ impl From<toml::Value> for Document {
 }
 
 impl Document {
-    fn problem(&self, known: &[&str]) -> Option<String> {
+    /// As [`Template::problem`].
+    pub(super) fn problem(&self, known: &[&str]) -> Option<String> {
         match self {
             Self::String(template) => template.problem(known),
             Self::List(items) => items.iter().find_map(|item| item.problem(known)),
@@ -246,7 +259,8 @@ impl Document {
         }
     }
 
-    fn fill(&self, bindings: &Bindings) -> Json {
+    /// The document for these values.
+    pub(super) fn fill(&self, bindings: &Bindings) -> Json {
         match self {
             Self::String(template) => template.fill_json(bindings),
             Self::List(items) => items.iter().map(|item| item.fill(bindings)).collect(),

@@ -143,28 +143,41 @@ fn done(invocation: &Invocation, answer: &Json) -> Option<Completion> {
         Some(if is_done { completion } else { Completion::Refused(why.into()) })
     };
     match invocation.kind {
-        Kind::Read | Kind::Dequeue | Kind::Pop => {
+        Kind::Read | Kind::StaleRead | Kind::Next | Kind::Dequeue | Kind::Pop => {
             scalar(answer.get("value")?).map(Completion::Answered)
         }
         Kind::AddElement | Kind::RemoveElement | Kind::HasElement => {
             Some(Completion::Answered(Value::Bool(answer.get("value")?.as_bool()?)))
         }
-        Kind::ReadElements => {
+        Kind::ReadElements | Kind::Watch => {
             let elements = answer.get("value")?.as_array()?.iter().map(scalar);
             Some(Completion::Answered(Value::list(elements.collect::<Option<Vec<_>>>()?)))
         }
+        Kind::Balances => balances(answer.get("value")?.as_array()?),
+        Kind::Transfer => refusable(Completion::Done, "the account holds less"),
         Kind::Cas => compared(invocation, answer),
         Kind::Acquire => refusable(Completion::Done, "the lock is held"),
         Kind::Release => refusable(Completion::Done, "the owner does not hold the lock"),
         Kind::Expire => refusable(Completion::Scheduled, "there is no key to expire"),
         Kind::Transaction => transacted(invocation, answer.get("value")?.as_array()?),
         Kind::Write
+        | Kind::WatchedWrite
         | Kind::Delete
         | Kind::Append
         | Kind::Increment
         | Kind::Enqueue
         | Kind::Push => Some(Completion::Done),
     }
+}
+
+/// What accounts hold, each with its name.
+fn balances(answer: &[Json]) -> Option<Completion> {
+    let pair = |pair: &Json| match &pair.as_array()?[..] {
+        [name, balance] => Some(Value::list([scalar(name)?, scalar(balance)?])),
+        _ => None,
+    };
+    let pairs: Option<Vec<Value>> = answer.iter().map(pair).collect();
+    pairs.map(|pairs| Completion::Answered(Value::list(pairs)))
 }
 
 /// What came of a compare-and-set. One that swapped has seen what it expected, if it says what it saw.

@@ -10,18 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use partita_checker::EventKind;
+use partita_checker::{EventKind, Value};
 use tokio::time::sleep;
 
 use super::super::dial::Dial;
+use super::super::optimistic::{CHANGED, Optimistic, balances};
 use super::super::protocol::{BoxFuture, Client, ClientOptions, Endpoint, RetryPolicy};
 use super::super::violation::ProtocolViolation;
 use super::commands::{command, error_text, interpret, unexpected, word};
 use super::connection::{Connection, Idle};
 use super::forms::Forms;
 use super::reply::Reply;
-use super::transaction;
-use crate::operation::{Completion, Invocation};
+use super::{optimistic, transaction, watch};
+use crate::operation::{Completion, Invocation, Kind};
 
 /// How often an update is sent in a session, the first time included.
 const ATTEMPTS: u32 = 5;
@@ -44,6 +45,7 @@ pub(super) struct RespClient {
     options: ClientOptions,
     session: Option<Session>,
     connection: Option<Connection>,
+    watched: watch::Seen,
     violations: Vec<ProtocolViolation>,
 }
 
@@ -74,13 +76,14 @@ impl RespClient {
             options,
             session: None,
             connection: None,
+            watched: watch::Seen::new(),
             violations: Vec::new(),
         }
     }
 
     async fn perform(&mut self, invocation: &Invocation) -> Completion {
-        if let Some(commands) = transaction::commands(invocation) {
-            return self.transact(invocation, &commands).await;
+        if let Some(completion) = self.perform_several(invocation).await {
+            return completion;
         }
         let Some(command) = command(&self.forms, invocation) else {
             return Completion::Fail("this client cannot express the operation".into());
@@ -91,26 +94,93 @@ impl RespClient {
         self.ask_for(invocation, &command).await
     }
 
-    /// Queues `commands` and has them carried out at one moment, all on one connection: on another
-    /// they would be commands of their own.
-    async fn transact(&mut self, invocation: &Invocation, commands: &[Vec<Bytes>]) -> Completion {
-        let connection = match self.queue(commands).await {
-            Ok(connection) => connection,
-            // Nothing is done before `EXEC` is sent.
-            Err(why) => return Completion::Fail(why),
-        };
-        let reply = match self.send(connection, &[word("EXEC")]).await {
-            Ok((connection, reply)) => {
-                self.connection = Some(connection);
-                reply
+    /// Performs an operation that is not one command of its own; none if it is one.
+    async fn perform_several(&mut self, invocation: &Invocation) -> Option<Completion> {
+        if self.forms.has_checks()
+            && let Some(update) = Optimistic::of(invocation)
+        {
+            return Some(self.update(invocation, &update).await.unwrap_or_else(|ended| ended));
+        }
+        if let Some(commands) = transaction::commands(invocation) {
+            let reply = self.exec(&commands).await;
+            return Some(self.understood(reply, |forms, reply| {
+                transaction::interpret(forms, invocation, reply)
+            }));
+        }
+        match (invocation.kind, &invocation.value) {
+            (Kind::WatchedWrite, _) => {
+                let reply = self.exec(&watch::write(invocation)).await;
+                Some(self.understood(reply, watch::written))
             }
-            Err(completion) => return completion,
-        };
-        transaction::interpret(&self.forms, invocation, &reply).unwrap_or_else(|unexpected| {
-            let why = unexpected.what.as_str().into();
-            self.distrust(unexpected);
-            Completion::Unknown(why)
+            (Kind::Watch, _) => {
+                let reply = self.ask(&watch::poll(&invocation.key, &self.watched)).await;
+                let mut seen = std::mem::take(&mut self.watched);
+                let told =
+                    self.understood(reply, |_, it| watch::polled(&invocation.key, &mut seen, it));
+                self.watched = seen;
+                Some(without_effect(told))
+            }
+            (Kind::Balances, Value::List(accounts)) => Some(match self.read_all(accounts).await {
+                Ok(seen) => balances(&invocation.value, &seen),
+                Err(ended) => ended,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Does an update by reads, and then by writes on the condition that nothing has changed.
+    async fn update(
+        &mut self,
+        invocation: &Invocation,
+        update: &Optimistic<'_>,
+    ) -> Result<Completion, Completion> {
+        let keys = update.reads();
+        let seen = self.read_all(&keys).await?;
+        let commands = optimistic::commands(&keys, &seen, &update.writes(&seen)?);
+        let reply = self.exec(&commands).await?;
+        let (kind, queued) = (invocation.kind, commands.len());
+        let is_done = optimistic::interpret(&self.forms, kind, queued, &reply);
+        Ok(match is_done.map_err(|unexpected| self.against_protocol(unexpected))?? {
+            true => update.done(&seen),
+            false => Completion::Refused(CHANGED.into()),
         })
+    }
+
+    /// Reads several keys at one moment, or says why an operation that begins with that did not happen.
+    async fn read_all(&mut self, keys: &[Value]) -> Result<Vec<Value>, Completion> {
+        let reply = self.ask(&optimistic::read(keys)).await.map_err(without_effect)?;
+        let seen = optimistic::seen(keys, &reply);
+        seen.map_err(|unexpected| without_effect(self.against_protocol(unexpected)))?
+    }
+
+    /// Queues `commands` and has them carried out at one moment, all on one connection: on another
+    /// they would be commands of their own. The reply to `EXEC`, or what came of it.
+    async fn exec(&mut self, commands: &[Vec<Bytes>]) -> Result<Reply, Completion> {
+        // Nothing is done before `EXEC` is sent.
+        let connection = self.queue(commands).await.map_err(Completion::Fail)?;
+        let (connection, reply) = self.send(connection, &[word("EXEC")]).await?;
+        self.connection = Some(connection);
+        Ok(reply)
+    }
+
+    /// What a reply says of an operation.
+    fn understood(
+        &mut self,
+        reply: Result<Reply, Completion>,
+        interpret: impl FnOnce(&Forms, &Reply) -> Result<Completion, ProtocolViolation>,
+    ) -> Completion {
+        match reply {
+            Ok(reply) => interpret(&self.forms, &reply)
+                .unwrap_or_else(|unexpected| self.against_protocol(unexpected)),
+            Err(completion) => completion,
+        }
+    }
+
+    /// What came of an operation whose reply is none to it.
+    fn against_protocol(&mut self, unexpected: ProtocolViolation) -> Completion {
+        let why = unexpected.what.as_str().into();
+        self.distrust(unexpected);
+        Completion::Unknown(why)
     }
 
     /// Begins a transaction with `commands`: the connection that has it, or why there is none.
@@ -194,15 +264,8 @@ impl RespClient {
 
     /// Sends the command of `invocation` once and says what came of it.
     async fn ask_for(&mut self, invocation: &Invocation, command: &[Bytes]) -> Completion {
-        let reply = match self.ask(command).await {
-            Ok(reply) => reply,
-            Err(completion) => return completion,
-        };
-        interpret(&self.forms, invocation, &reply).unwrap_or_else(|unexpected| {
-            let why = unexpected.what.as_str().into();
-            self.distrust(unexpected);
-            Completion::Unknown(why)
-        })
+        let reply = self.ask(command).await;
+        self.understood(reply, |forms, reply| interpret(forms, invocation, reply))
     }
 
     /// Sends one command once; what came of it if that is no reply.
@@ -257,5 +320,13 @@ impl RespClient {
             Some(Idle::Closed) => self.connection = None,
             Some(Idle::Surplus(sample)) => self.distrust(ProtocolViolation::surplus(sample)),
         }
+    }
+}
+
+/// What came of an operation that changes nothing, whatever became of it.
+fn without_effect(completion: Completion) -> Completion {
+    match completion {
+        Completion::Unknown(why) => Completion::Fail(why),
+        other => other,
     }
 }

@@ -92,7 +92,17 @@ fn usual_command(invocation: &Invocation) -> Option<Vec<Bytes>> {
         (Kind::Dequeue | Kind::Pop, _) => on_key("LPOP"),
         (Kind::Acquire, _) => vec![word("SET"), key(), value(), word("NX")],
         (Kind::Release, _) => with_value("DELIFEQ"),
-        (Kind::Cas | Kind::Transaction, _) => return None,
+        (Kind::StaleRead, _) => vec![word("STALE"), word("GET"), key()],
+        (Kind::Next, _) => on_key("INCR"),
+        (
+            Kind::Cas
+            | Kind::Transaction
+            | Kind::WatchedWrite
+            | Kind::Watch
+            | Kind::Transfer
+            | Kind::Balances,
+            _,
+        ) => return None,
     })
 }
 
@@ -112,9 +122,11 @@ pub(super) fn interpret(
     }
     let refused = |why: &str| Completion::Refused(why.into());
     Ok(match (invocation.kind, &invocation.value, reply) {
-        (Kind::Read | Kind::Dequeue | Kind::Pop, _, Reply::Null | Reply::Bulk(_)) => {
-            Completion::Answered(decode(reply))
-        }
+        (
+            Kind::Read | Kind::StaleRead | Kind::Dequeue | Kind::Pop,
+            _,
+            Reply::Null | Reply::Bulk(_),
+        ) => Completion::Answered(decode(reply)),
         (Kind::Write | Kind::Acquire, _, Reply::Simple(text)) if &text[..] == b"OK" => {
             Completion::Done
         }
@@ -128,6 +140,7 @@ pub(super) fn interpret(
         (Kind::Expire, _, Reply::Integer(0)) => refused("there is no key to expire"),
         (Kind::Expire, _, Reply::Integer(1)) => Completion::Scheduled,
         (Kind::Increment, _, Reply::Integer(_)) => Completion::Done,
+        (Kind::Next, _, Reply::Integer(number)) => Completion::Answered((*number).into()),
         (Kind::Enqueue | Kind::Push, _, Reply::Integer(1..)) => Completion::Done,
         (
             Kind::AddElement | Kind::RemoveElement | Kind::HasElement,

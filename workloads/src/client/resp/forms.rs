@@ -43,6 +43,8 @@ pub(super) struct Forms {
     operations: Option<Vec<Spanned<String>>>,
     /// Whether it has `SESSION` and `ONCE`.
     sessions: Option<bool>,
+    /// Whether its transactions have `CHECK`.
+    checks: Option<bool>,
     /// What the reply to a compare-and-set tells.
     #[serde(default)]
     cas_answer: CasAnswer,
@@ -70,7 +72,13 @@ impl Forms {
     /// Whether the store has operations of this kind.
     pub(super) fn supports(&self, kind: Kind) -> bool {
         let is_this = |word: &Spanned<String>| word.get_ref() == kind.word();
-        self.operations.as_ref().is_none_or(|words| words.iter().any(is_this))
+        let is_listed = self.operations.as_ref().is_none_or(|words| words.iter().any(is_this));
+        is_listed && (kind != Kind::Transfer || self.has_checks())
+    }
+
+    /// Whether a transaction can be made to depend on what keys hold.
+    pub(super) fn has_checks(&self) -> bool {
+        self.checks.unwrap_or(true)
     }
 
     /// Whether the store has sessions in which an update is applied once.
@@ -141,8 +149,16 @@ const fn needed(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Cas => &["{key}", "{old}", "{new}"],
         Kind::Expire => &["{key}", "{after-ms}"],
-        Kind::Read | Kind::Delete | Kind::ReadElements | Kind::Dequeue | Kind::Pop => &["{key}"],
-        Kind::Transaction => &[],
+        Kind::Read
+        | Kind::StaleRead
+        | Kind::Delete
+        | Kind::ReadElements
+        | Kind::Dequeue
+        | Kind::Pop
+        | Kind::Next => &["{key}"],
+        Kind::Transaction | Kind::WatchedWrite | Kind::Watch | Kind::Transfer | Kind::Balances => {
+            &[]
+        }
         Kind::Write
         | Kind::Append
         | Kind::Increment
@@ -159,8 +175,9 @@ const fn needed(kind: Kind) -> &'static [&'static str] {
 fn check_command(kind: Kind, command: &Command) -> Result<(), TableError> {
     let refuse = |problem: String| Err(TableError::at(command.span(), problem));
     let words = command.get_ref();
-    if kind == Kind::Transaction {
-        return refuse("a transaction is more than one command; it has none of its own".to_owned());
+    if needed(kind).is_empty() {
+        let name = kind.name();
+        return refuse(format!("a {name} is more than one command; it has none of its own"));
     }
     if words.first().is_none_or(|word| word.trim().is_empty()) {
         return refuse("an empty command; expected words such as [\"GET\", \"{key}\"]".to_owned());

@@ -7,11 +7,13 @@ mod commands;
 mod connection;
 mod forms;
 mod membership;
+mod optimistic;
 mod probe;
 mod replica;
 mod reply;
 mod transaction;
 mod values;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
