@@ -238,6 +238,15 @@ mutations! {
     "transaction-answered-early" TransactionAnsweredEarly:
         "a transaction is answered when appended, by what it would do to the leader's present state",
         "none, or isolate the leader", [Clients], [];
+    "transaction-reads-unlogged" TransactionReadsUnlogged:
+        "a transaction's reads show the leader's state when it is appended; only its writes go through the log",
+        "none", [Clients], [];
+    "transaction-in-two-steps" TransactionInTwoSteps:
+        "the last write of a transaction is applied only behind the next entry",
+        "none", [Clients], [];
+    "checks-made-early" ChecksMadeEarly:
+        "the leader makes a transaction's checks when it appends it, not when it is applied",
+        "none", [Clients], [];
     "condition-checked-early" ConditionCheckedEarly:
         "the leader checks a compare-and-set's condition when it appends the write, not when it is applied",
         "none", [Clients], [];
@@ -363,7 +372,8 @@ mod tests {
         uncommitted-config-ignored learner-counted joint-left-early torn-tail-accepted \
         corruption-truncates-then-votes directory-not-synced leader-remembered panic-on-conflict \
         applied-kept followers-skip-apply elected-without-votes \
-        transaction-answered-early \
+        transaction-answered-early transaction-reads-unlogged transaction-in-two-steps \
+        checks-made-early \
         condition-checked-early tail-acknowledged log-applied-on-restart successor-unchecked \
         forward-sent-again follower-local-read joiner-counted sessions-not-installed \
         boots-not-counted";

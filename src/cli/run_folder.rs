@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use partita_checker::ModelKind;
 use partita_nemesis::FaultRecord;
 use partita_reports::RunRecord;
+use partita_workloads::Judged;
 
 use crate::exit::{Failure, OrFail};
 use crate::names;
@@ -50,7 +50,7 @@ pub fn faults(folder: &Path) -> Result<Vec<FaultRecord>, Failure> {
 }
 
 /// What the clients of the run in `folder` worked on, if it says so.
-pub fn model(folder: &Path) -> Option<ModelKind> {
+pub fn judged(folder: &Path) -> Option<Judged> {
     let text = std::fs::read(folder.join("run.json")).ok()?;
     let record: RunRecord = serde_json::from_slice(&text).ok()?;
     names::workload(&record.workload).ok().map(|workload| workload.model)

@@ -4,6 +4,7 @@ use std::fmt;
 
 use partita_checker::objects::{OBJECTS, ObjectKind};
 use partita_checker::{History, IsolationLevel, Level, ModelKind};
+use partita_workloads::Judged;
 
 use crate::names::Names;
 use crate::unknown_name::UnknownName;
@@ -20,6 +21,15 @@ pub enum Subject {
 impl Default for Subject {
     fn default() -> Self {
         Self::Model(ModelKind::default())
+    }
+}
+
+impl From<Judged> for Subject {
+    fn from(judged: Judged) -> Self {
+        match judged {
+            Judged::Model(model) => Self::Model(model),
+            Judged::Object(object) => Self::Object(object),
+        }
     }
 }
 

@@ -160,7 +160,7 @@ fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
         // Folders of others have their histories in other files.
         let history = if own_history.exists() { own_history } else { folder.clone() };
         let own = folder.join("certificate.json");
-        let model = model.or_else(|| run_folder::model(folder).map(Subject::Model));
+        let model = model.or_else(|| run_folder::judged(folder).map(Subject::from));
         if certificate.is_none() && !own.exists() {
             return Err(Failure::usage(miette::miette!(
                 "{}: there is no certificate.json in it, which only a run with a linearizable \

@@ -6,9 +6,11 @@ pub mod unfinished;
 
 use std::time::Instant;
 
+use partita_checker::objects::{self, ObjectKind, ObjectOptions};
 use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, Options, Progress, Verdict, check_watched,
+    Analysis, Certificate, EngineChoice, History, Options, Progress, Value, Verdict, check_watched,
 };
+use partita_workloads::Judged;
 
 /// Checks a history until `deadline`; `progress` tells other threads how far it has come. The checker
 /// verifies its own proofs.
@@ -19,6 +21,41 @@ pub fn judge(
     progress: &Progress,
 ) -> (Analysis, Option<Certificate>) {
     check_watched(history, options, &|| Instant::now() >= deadline, progress)
+}
+
+/// Checks the history of a workload until `deadline`, as [`judge`].
+pub fn judge_workload(
+    history: &History,
+    judged: Judged,
+    deadline: Instant,
+    progress: &Progress,
+) -> (Analysis, Option<Certificate>) {
+    match judged {
+        Judged::Model(model) => judge(history, &Options::of(model), deadline, progress),
+        Judged::Object(kind) => judge_object(history, kind, deadline),
+    }
+}
+
+/// As [`judge_workload`], but starts no thread.
+pub fn judge_workload_alone(
+    history: &History,
+    judged: Judged,
+    deadline: Instant,
+) -> (Analysis, Option<Certificate>) {
+    match judged {
+        Judged::Model(model) => judge_alone(history, &Options::of(model), deadline),
+        Judged::Object(kind) => judge_object(history, kind, deadline),
+    }
+}
+
+fn judge_object(
+    history: &History,
+    kind: ObjectKind,
+    deadline: Instant,
+) -> (Analysis, Option<Certificate>) {
+    let memory = Options::default().memory;
+    let options = ObjectOptions { kind, initial: Value::Null, memory };
+    objects::check(history, &options, &|| Instant::now() >= deadline)
 }
 
 /// Like [`judge`], but starts no thread.

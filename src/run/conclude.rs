@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use partita_checker::formats::ReadHistory;
-use partita_checker::{Analysis, Certificate, History, Options, Progress, Verdict};
+use partita_checker::{Analysis, Certificate, History, Progress, Verdict};
 use partita_nemesis::FaultRecord;
 use partita_reports::event::{CheckProgress, RunEvent};
 use partita_reports::{Finding, HostRecord, Recovery, Run, RunRecord};
+use partita_workloads::Judged;
 
 use super::events::Events;
 use super::folder::RunFolder;
@@ -52,8 +53,8 @@ pub fn conclude(
     lifecycle: &Lifecycle,
     events: &Events,
 ) -> Result<Concluded, Failure> {
-    let judge = |history: &History, options: &Options, deadline| {
-        judge_watched(history, options, deadline, events)
+    let judge = |history: &History, judged: Judged, deadline| {
+        judge_watched(history, judged, deadline, events)
     };
     conclude_by(&judge, plan, folder, lifecycle, events)
 }
@@ -69,13 +70,13 @@ pub fn conclude_alone(
     lifecycle: &Lifecycle,
     events: &Events,
 ) -> Result<Concluded, Failure> {
-    conclude_by(&judge::judge_alone, plan, folder, lifecycle, events)
+    conclude_by(&judge::judge_workload_alone, plan, folder, lifecycle, events)
 }
 
 /// Judges a history, and tells how far that has come if it takes long.
 fn judge_watched(
     history: &History,
-    options: &Options,
+    judged: Judged,
     deadline: Instant,
     events: &Events,
 ) -> (Analysis, Option<Certificate>) {
@@ -95,12 +96,12 @@ fn judge_watched(
             }
         });
         let _over = over;
-        judge::judge(history, options, deadline, progress)
+        judge::judge_workload(history, judged, deadline, progress)
     })
 }
 
 /// Judges a history until a deadline.
-type Judge<'a> = &'a dyn Fn(&History, &Options, Instant) -> (Analysis, Option<Certificate>);
+type Judge<'a> = &'a dyn Fn(&History, Judged, Instant) -> (Analysis, Option<Certificate>);
 
 fn conclude_by(
     judge: Judge<'_>,
@@ -136,7 +137,7 @@ fn judge_and_write(
         Err(_) if is_cut_short => ReadHistory::default(),
         read => read?,
     };
-    let (mut analysis, certificate) = judge(&read.history, &plan.options(), deadline);
+    let (mut analysis, certificate) = judge(&read.history, plan.workload.model, deadline);
     // A disk that is full cuts the history off.
     read.reading.weigh(&mut analysis);
     let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);

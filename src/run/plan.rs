@@ -8,7 +8,7 @@ use partita_nemesis::{
 };
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice, Limit};
-use partita_workloads::WorkloadInfo;
+use partita_workloads::{Judged, WorkloadInfo};
 
 use super::profile::Profile;
 use crate::exit::{Failure, OrFail};
@@ -204,9 +204,12 @@ impl Plan {
         described.chain(asked).cloned().collect()
     }
 
-    /// What its history is checked against.
-    pub fn options(&self) -> Options {
-        Options::of(self.workload.model)
+    /// What its history is checked against while it is made, where that can be done.
+    pub fn streaming(&self) -> Option<Options> {
+        match self.workload.model {
+            Judged::Model(model) => Some(Options::of(model)),
+            Judged::Object(_) => None,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const RATES: [f64; 3] = [500.0, 800.0, 1_200.0];
 
 /// How often a workload is drawn in comparison with others: more often where damage lasts, so that a later
 /// answer shows it.
-const WEIGHTS: [(&str, u32); 12] = [
+const WEIGHTS: [(&str, u32); 16] = [
     ("append", 10),
     ("retry", 10),
     ("register", 2),
@@ -43,6 +43,10 @@ const WEIGHTS: [(&str, u32); 12] = [
     ("queue", 0),
     ("stack", 0),
     ("lock", 0),
+    ("bank", 0),
+    ("mixed-reads", 0),
+    ("watch", 0),
+    ("ids", 0),
 ];
 
 /// What the seed of a default run decides beside its faults.

@@ -80,6 +80,10 @@ fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
             put_u8(out, 0);
             put_query(out, query);
         }
+        Operation::StaleRead(query) => {
+            put_u8(out, 6);
+            put_query(out, query);
+        }
         Operation::Write(write) => {
             put_u8(out, 1);
             put_write(out, write);
@@ -316,6 +320,7 @@ impl Reader<'_> {
                 Operation::Admin(Admin::Transfer { to: (to != 0).then_some(NodeId(to)) })
             }
             5 => Operation::Admin(Admin::Snapshot),
+            6 => Operation::StaleRead(self.query()?),
             tag => return Err(DecodeError::UnknownTag { what: "operation", tag }),
         })
     }
@@ -470,7 +475,9 @@ mod tests {
             Command::RemoveMembers { key: key(), members: words() },
         ];
         let reads = queries().into_iter().map(Step::Read);
-        let steps = commands.iter().cloned().map(Step::Write).chain(reads).collect();
+        let check = |expected| Step::Check { key: key(), expected };
+        let checks = [check(None), check(Some("v".into()))];
+        let steps = commands.iter().cloned().map(Step::Write).chain(reads).chain(checks).collect();
         let transaction = Command::Transaction { steps };
         let (session, sequence) = (SessionId(7), 9);
         let retried = Write::Once { session, sequence, command: transaction.clone() };
@@ -577,8 +584,9 @@ mod tests {
         ];
         let admin = admin.into_iter().map(Operation::Admin);
         let reads = queries();
+        let stale = reads.clone().into_iter().map(Operation::StaleRead);
         let reads = reads.into_iter().map(Operation::Read);
-        for operation in operations.chain(admin).chain(reads) {
+        for operation in operations.chain(admin).chain(reads).chain(stale) {
             bodies.push(Body::Forward { boot, request, operation });
         }
         for result in results() {

@@ -235,6 +235,15 @@ fn put_transaction(out: &mut Vec<u8>, steps: &[Step]) {
                 put_u8(out, 1);
                 put_command(out, command);
             }
+            Step::Check { key, expected: None } => {
+                put_u8(out, 2);
+                put_bytes(out, key);
+            }
+            Step::Check { key, expected: Some(expected) } => {
+                put_u8(out, 3);
+                put_bytes(out, key);
+                put_bytes(out, expected);
+            }
         }
     }
 }
@@ -334,6 +343,8 @@ impl Reader<'_> {
                 let tag = self.u8()?;
                 Step::Write(self.single_command(tag)?)
             }
+            2 => Step::Check { key: self.bytes()?, expected: None },
+            3 => Step::Check { key: self.bytes()?, expected: Some(self.bytes()?) },
             tag => return Err(DecodeError::UnknownTag { what: "step", tag }),
         })
     }

@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) time: Timestamp,
     pub(crate) values: Values,
     pub(crate) sessions: Sessions,
+    /// What a planted bug applies only behind the next entry.
+    pub(crate) held_back: Option<Command>,
 }
 
 impl Machine {
@@ -98,10 +100,15 @@ impl Machine {
         self.time = self.time.max(time);
         self.values.expire(self.time);
         self.sessions.expire(self.time);
-        match &entry.payload {
+        let held_back = self.held_back.take();
+        let reply = match &entry.payload {
             Payload::Noop | Payload::Configuration(_) => Reply::Ok,
             Payload::Write(write) => self.write(entry.index, write, mutations),
+        };
+        if let Some(command) = held_back {
+            self.execute(&command, MAX_READ_BYTES);
         }
+        reply
     }
 
     /// Counts the next entry as applied and does nothing of what it says: only a planted bug does.
@@ -112,7 +119,7 @@ impl Machine {
 
     fn write(&mut self, index: Index, write: &Write, mutations: Mutations) -> Reply {
         match write {
-            Write::Plain(command) => self.execute(command, MAX_READ_BYTES),
+            Write::Plain(command) => self.carry_out(command, mutations),
             Write::OpenSession => {
                 let id = self.sessions.open(index, self.time);
                 Reply::Integer(i64::try_from(id.0).expect("an index fits 63 bits"))
@@ -121,12 +128,19 @@ impl Machine {
                 match self.sessions.judge(index, self.time, *session, *sequence) {
                     Verdict::Answer(reply) if !mutations.has(Mutation::NoDedup) => reply,
                     _ => {
-                        let reply = self.execute(command, MAX_READ_BYTES);
+                        let reply = self.carry_out(command, mutations);
                         self.sessions.store(*session, *sequence, reply.clone());
                         reply
                     }
                 }
             }
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command, mutations: Mutations) -> Reply {
+        match command {
+            Command::Transaction { steps } => self.transact_with(steps, mutations),
+            command => self.execute(command, MAX_READ_BYTES),
         }
     }
 

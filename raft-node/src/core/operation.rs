@@ -20,6 +20,9 @@ const HANDLE_BYTES: usize = 32;
 pub enum Operation {
     /// Reads by way of ReadIndex; never enters the log.
     Read(Query),
+    /// Reads what the server that is asked has applied, which may be old. It asks nobody, and answers at
+    /// once, with or without a leader.
+    StaleRead(Query),
     /// Changes the store by way of the log, which shares it.
     Write(Arc<Write>),
     /// Changes the cluster.
@@ -240,7 +243,8 @@ pub enum Command {
         members: Vec<Bytes>,
     },
     /// Carries out steps one after the other, at one moment. Answers each step's reply; a step that
-    /// fails by its own rules does not keep the others from being carried out.
+    /// fails by its own rules does not keep the others from being carried out. If a check does not hold
+    /// when it begins, it does nothing and answers `Nil`.
     Transaction {
         /// The steps; none of them is a transaction.
         steps: Vec<Step>,
@@ -254,6 +258,14 @@ pub enum Step {
     Read(Query),
     /// Changes keys.
     Write(Command),
+    /// Lets the transaction be carried out only if a key holds exactly this string, or, without one,
+    /// does not exist. Answers `Ok`.
+    Check {
+        /// The key.
+        key: Bytes,
+        /// What it must hold.
+        expected: Option<Bytes>,
+    },
 }
 
 /// What must hold for a key to be set.
@@ -329,6 +341,9 @@ impl Step {
         match self {
             Self::Write(command) => command.size(),
             Self::Read(query) => query.size() + COMMAND_BYTES,
+            Self::Check { key, expected } => {
+                key.len() + expected.as_ref().map_or(0, Bytes::len) + COMMAND_BYTES
+            }
         }
     }
 }

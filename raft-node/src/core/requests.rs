@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::log::{Entry, Payload};
 use super::message::Body;
-use super::operation::{Admin, Command, Condition, Operation, Reply, Write};
+use super::operation::{Admin, Command, Condition, Operation, Reply, Step, Write};
 use super::units::{Boot, Index, NodeId, RequestId, Term};
 use super::{Core, Output, Refusal, Role};
 use crate::mutations::Mutation;
@@ -48,6 +48,8 @@ pub(super) struct Requests {
     active: BTreeMap<RequestId, Active>,
     /// Per server, the life and number of the last forward taken from it.
     taken: BTreeMap<NodeId, (Boot, RequestId)>,
+    /// For a planted bug: which steps of a transaction read, and its answer when it was appended.
+    unlogged: BTreeMap<(Index, Term), (Vec<bool>, Reply)>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,11 @@ impl Core {
             self.snapshot_on_demand(Origin::Client(request), out);
             return;
         }
+        if let Operation::StaleRead(query) = &operation {
+            let result = Ok(self.machine.read(query, self.time()));
+            out.push(Output::Answer { request, result });
+            return;
+        }
         let (arrived, due) = (self.now, self.now + self.config.leader_wait);
         waiting.push_back(Waiting { request, operation, arrived, due });
         self.dispatch_waiting(out);
@@ -135,6 +142,8 @@ impl Core {
     fn carry_out(&mut self, origin: Origin, operation: Operation, out: &mut Vec<Output>) {
         match operation {
             Operation::Read(query) => self.read(origin, query, out),
+            // It is never forwarded: what one server has applied no other can answer.
+            Operation::StaleRead(_) => self.reply(origin, Err(Refusal::ReadFailed), out),
             Operation::Write(write) => self.write(origin, write, out),
             Operation::Admin(admin) => self.administer(origin, &admin, out),
         }
@@ -155,12 +164,18 @@ impl Core {
             return;
         }
         let (term, time) = (self.term, self.time());
+        if self.is_kept_by_early_checks(&write) {
+            self.reply(origin, Ok(Reply::Nil), out);
+            return;
+        }
         let write = self.checked_early(write);
         let answered = self.answered_early(origin, &write, out);
-        self.append_to_log(Entry { index, term, time, payload: Payload::Write(write) }, out);
+        let payload = Payload::Write(Arc::clone(&write));
+        self.append_to_log(Entry { index, term, time, payload }, out);
         if !answered {
             self.writes.insert((index, self.term), origin);
         }
+        self.read_unlogged(index, &write);
         if self.mutations.has(Mutation::ApplyBeforeCommit) {
             self.commit_to(index, out);
         }
@@ -184,13 +199,41 @@ impl Core {
         Arc::new(Write::Plain(Command::Set { key, value, condition, expiry, get }))
     }
 
+    /// Whether a planted bug finds that a check of a transaction does not hold, and does not append it; one
+    /// whose checks hold here is carried out whatever they would say later.
+    fn is_kept_by_early_checks(&self, write: &Write) -> bool {
+        self.mutations.has(Mutation::ChecksMadeEarly)
+            && steps_of(write).is_some_and(|steps| !self.machine.checks_hold(steps))
+    }
+
+    /// Keeps what the reads of a transaction show here and now, to be its answer: a planted bug.
+    fn read_unlogged(&mut self, index: Index, write: &Write) {
+        if !self.mutations.has(Mutation::TransactionReadsUnlogged) {
+            return;
+        }
+        let Some(steps) = steps_of(write) else { return };
+        let reply = self.machine.clone().transact(steps);
+        let reads = steps.iter().map(|step| matches!(step, Step::Read(_))).collect();
+        self.requests.unlogged.insert((index, self.term), (reads, reply));
+    }
+
+    /// The answer to the entry of `term` at `index`, with what a planted bug kept for it.
+    fn with_unlogged(&mut self, index: Index, term: Term, reply: &Reply) -> Reply {
+        let kept = self.requests.unlogged.remove(&(index, term));
+        match (reply, kept) {
+            (Reply::Several(applied), Some((reads, Reply::Several(read)))) => {
+                let choose = |((is_read, read), applied): ((&bool, &Reply), &Reply)| {
+                    if *is_read { read.clone() } else { applied.clone() }
+                };
+                Reply::Several(reads.iter().zip(&read).zip(applied).map(choose).collect())
+            }
+            _ => reply.clone(),
+        }
+    }
+
     /// Answers a transaction that nobody else has yet: a planted bug. Says whether it did.
     fn answered_early(&mut self, origin: Origin, write: &Write, out: &mut Vec<Output>) -> bool {
-        let (Write::Plain(Command::Transaction { steps })
-        | Write::Once { command: Command::Transaction { steps }, .. }) = write
-        else {
-            return false;
-        };
+        let Some(steps) = steps_of(write) else { return false };
         if !self.mutations.has(Mutation::TransactionAnsweredEarly) {
             return false;
         }
@@ -215,7 +258,12 @@ impl Core {
             let origin = first.remove();
             let same_term = waited_term == term || self.mutations.has(Mutation::ReplyByIndexOnly);
             let own = waited_index == index && same_term;
-            self.reply(origin, if own { Ok(reply.clone()) } else { Err(Refusal::Dropped) }, out);
+            let result = if own {
+                Ok(self.with_unlogged(waited_index, waited_term, reply))
+            } else {
+                Err(Refusal::Dropped)
+            };
+            self.reply(origin, result, out);
         }
     }
 
@@ -359,5 +407,14 @@ impl Core {
             let result = Err(Refusal::lost(active.is_write));
             out.push(Output::Answer { request, result });
         }
+    }
+}
+
+/// The steps of a write that is a transaction.
+fn steps_of(write: &Write) -> Option<&[Step]> {
+    match write {
+        Write::Plain(Command::Transaction { steps })
+        | Write::Once { command: Command::Transaction { steps }, .. } => Some(steps),
+        _ => None,
     }
 }

@@ -4,30 +4,71 @@
 //! log's order, and a retry in a session is answered as a whole. As in Redis nothing is rolled back:
 //! a step that fails by its own rules changes nothing and the others are carried out.
 //!
+//! Only checks keep it from being carried out: they are made before its first step, and if one does not
+//! hold, nothing is done at all.
+//!
 //! What all steps answer together is bounded like one read: a step whose answer would not fit fails
 //! with [`Failure::ReadTooLong`] and changes nothing.
 
 use super::MAX_READ_BYTES;
 use super::machine::Machine;
 use super::operation::{Failure, Reply, Step};
+use crate::mutations::{Mutation, Mutations};
 
 impl Machine {
-    /// Carries out the steps of a transaction.
+    /// Carries out the steps of a transaction, if its checks hold.
     pub(super) fn transact(&mut self, steps: &[Step]) -> Reply {
+        self.transact_with(steps, Mutations::default())
+    }
+
+    /// The same, with the planted bugs that there may be.
+    pub(super) fn transact_with(&mut self, steps: &[Step], mutations: Mutations) -> Reply {
+        if !mutations.has(Mutation::ChecksMadeEarly) && !self.checks_hold(steps) {
+            return Reply::Nil;
+        }
+        let held_back = if mutations.has(Mutation::TransactionInTwoSteps) {
+            last_of_several_writes(steps)
+        } else {
+            None
+        };
         let mut room = MAX_READ_BYTES;
-        let step = |step: &Step| {
+        let step = |(place, step): (usize, &Step)| {
             let reply = match step {
+                Step::Write(command) if held_back == Some(place) => {
+                    self.held_back = Some(command.clone());
+                    // As if it were carried out.
+                    self.clone().execute(command, room)
+                }
                 Step::Read(query) => match self.read(query, self.time) {
                     reply if reply.payload() > room => Reply::Failure(Failure::ReadTooLong),
                     reply => reply,
                 },
                 Step::Write(command) => self.execute(command, room),
+                Step::Check { .. } => Reply::Ok,
             };
             room = room.saturating_sub(reply.payload());
             reply
         };
-        Reply::Several(steps.iter().map(step).collect())
+        Reply::Several(steps.iter().enumerate().map(step).collect())
     }
+
+    /// Whether the checks of a transaction hold.
+    pub(super) fn checks_hold(&self, steps: &[Step]) -> bool {
+        steps.iter().all(|step| match step {
+            Step::Check { key, expected: Some(expected) } => {
+                self.value(key) == Reply::Value(expected.clone())
+            }
+            Step::Check { key, expected: None } => self.values.get(key).is_none(),
+            Step::Read(_) | Step::Write(_) => true,
+        })
+    }
+}
+
+/// The place of the last write, if there is another before it.
+fn last_of_several_writes(steps: &[Step]) -> Option<usize> {
+    let is_write = |step: &Step| matches!(step, Step::Write(_));
+    let last = steps.iter().rposition(is_write)?;
+    steps[..last].iter().any(is_write).then_some(last)
 }
 
 #[cfg(test)]
@@ -42,7 +83,6 @@ mod tests {
     use super::super::operation::{Command, Query, Write};
     use super::super::units::{SessionId, Term, Timestamp};
     use super::*;
-    use crate::mutations::Mutations;
 
     fn apply(machine: &mut Machine, write: Write) -> Reply {
         let (index, time) = (machine.applied.next(), Timestamp(5));
@@ -83,6 +123,26 @@ mod tests {
         ];
         assert_eq!(transact(&mut machine, steps), expected);
         assert_eq!(machine.value(&"n".into()), Reply::Value("4".into()), "nothing is rolled back");
+    }
+
+    #[test]
+    fn transaction_whose_checks_do_not_all_hold_does_nothing() {
+        let mut machine = Machine::default();
+        apply(&mut machine, Write::Plain(Command::set("a".into(), "1".into())));
+        let check = |key: &'static str, expected: Option<&'static str>| Step::Check {
+            key: key.into(),
+            expected: expected.map(Bytes::from),
+        };
+        let mut outcome = |first: Step, second: Step| {
+            let steps = vec![first, add("n", 1), second];
+            apply(&mut machine, Write::Plain(Command::Transaction { steps }))
+        };
+        let done = |sum| Reply::Several(vec![Reply::Ok, Reply::Integer(sum), Reply::Ok]);
+        assert_eq!(outcome(check("a", Some("1")), check("b", None)), done(1));
+        assert_eq!(outcome(check("a", Some("1")), check("n", Some("2"))), Reply::Nil);
+        assert_eq!(outcome(check("a", None), check("b", None)), Reply::Nil);
+        // Checks are about what was there before, not about what the transaction itself does.
+        assert_eq!(outcome(check("a", Some("1")), check("n", Some("1"))), done(2));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Understood {
     fn bytes(&self) -> usize {
         match &self.operation {
             Operation::Write(write) => write.size(),
-            Operation::Read(query) => query.size(),
+            Operation::Read(query) | Operation::StaleRead(query) => query.size(),
             Operation::Admin(_) => 0,
         }
     }

@@ -25,7 +25,7 @@ pub(super) struct About {
 impl About {
     pub(super) fn new(operation: &Operation, arrived: Instant) -> Self {
         let (name, key) = match operation {
-            Operation::Read(query) => name_read(query),
+            Operation::Read(query) | Operation::StaleRead(query) => name_read(query),
             Operation::Write(write) => match &**write {
                 Write::Plain(command) | Write::Once { command, .. } => name(command),
                 Write::OpenSession => ("SESSION", None),
@@ -77,6 +77,7 @@ fn first_key(step: &Step) -> Option<&Bytes> {
     match step {
         Step::Read(query) => name_read(query).1,
         Step::Write(command) => name(command).1,
+        Step::Check { key, .. } => Some(key),
     }
 }
 

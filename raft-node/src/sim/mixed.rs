@@ -48,6 +48,8 @@ enum Action {
     Remove(Bytes),
     /// Adds one to both keys and reads them.
     Both,
+    /// The same, if the first still holds what this client has seen.
+    Checked(Bytes),
     Acquire(Bytes),
     Release(Bytes),
 }
@@ -60,10 +62,10 @@ impl Action {
             Self::Pop => Command::Pop { key: LIST, end: End::Front, count: None },
             Self::Add(token) => Command::AddMembers { key: SET, members: vec![token] },
             Self::Remove(token) => Command::RemoveMembers { key: SET, members: vec![token] },
-            Self::Both => {
-                let add = |key| Step::Write(Command::Add { key, amount: 1 });
-                let [a, b] = PAIR;
-                let steps = vec![add(a), Step::Read(Query::Values(PAIR.into())), add(b)];
+            Self::Both => Command::Transaction { steps: both().into() },
+            Self::Checked(seen) => {
+                let check = Step::Check { key: PAIR[0].clone(), expected: Some(seen) };
+                let steps = [check].into_iter().chain(both()).collect();
                 Command::Transaction { steps }
             }
             Self::Acquire(owner) => Command::Set {
@@ -78,6 +80,13 @@ impl Action {
     }
 }
 
+/// The steps that add one to both keys and read them.
+fn both() -> [Step; 3] {
+    let add = |key| Step::Write(Command::Add { key, amount: 1 });
+    let [a, b] = PAIR;
+    [add(a), Step::Read(Query::Values(PAIR.into())), add(b)]
+}
+
 #[derive(Debug, Default)]
 struct Client {
     session: Option<SessionId>,
@@ -89,6 +98,8 @@ struct Client {
     /// The member of the set, and the lock, that are this client's.
     member: Option<Bytes>,
     owns: Option<Bytes>,
+    /// What the first of both keys held when this client last saw it.
+    seen: Option<Bytes>,
 }
 
 /// The clients.
@@ -147,7 +158,10 @@ impl Mixed {
             (1, _) => Action::Pop,
             (2 | 3, Some(member)) => Action::Remove(member),
             (2 | 3, None) => Action::Add(self.token()),
-            (4, _) => Action::Both,
+            (4, _) => match self.clients[client].seen.take() {
+                Some(seen) => Action::Checked(seen),
+                None => Action::Both,
+            },
             _ => Action::Acquire(self.token()),
         }
     }
@@ -169,6 +183,12 @@ impl Mixed {
             (Action::Add(token), _) => state.member = Some(token),
             (Action::Remove(_), _) => state.member = None,
             (Action::Acquire(owner), Some(Reply::Ok)) => state.owns = Some(owner),
+            (Action::Both | Action::Checked(_), Some(Reply::Several(replies))) => {
+                state.seen = match replies.last() {
+                    Some(Reply::Integer(number)) => Some(Bytes::from(number.to_string())),
+                    _ => None,
+                };
+            }
             (Action::Release(_), _) => state.owns = None,
             _ => {}
         }
@@ -361,7 +381,14 @@ impl Ledger {
             (Action::Remove(token), Some(Reply::Integer(1))) => {
                 self.members.insert(token.clone(), Membership::Out);
             }
-            (Action::Both, None) => self.unknown_both += 1,
+            (Action::Both | Action::Checked(_), None) => self.unknown_both += 1,
+            (Action::Checked(_), Some(Reply::Nil)) => {}
+            (Action::Checked(seen), Some(Reply::Several(replies))) => {
+                self.both += 1;
+                if !follows(seen, replies) {
+                    return wrong();
+                }
+            }
             (Action::Both, Some(Reply::Several(replies))) => {
                 self.both += 1;
                 if !rise_together(replies) {
@@ -445,6 +472,14 @@ fn rise_together(replies: &[Reply]) -> bool {
     a == b && *read == [text(*a), text(*b - 1)]
 }
 
+/// Whether they are those of such a transaction that was carried out since the first key held this.
+fn follows(seen: &Bytes, replies: &[Reply]) -> bool {
+    let [Reply::Ok, replies @ ..] = replies else { return false };
+    let number = str::from_utf8(seen).ok().and_then(|text| text.parse::<i64>().ok());
+    let is_next = |reply: &Reply| number.is_some_and(|it| *reply == Reply::Integer(it + 1));
+    rise_together(replies) && replies.first().is_some_and(is_next)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::random::{Stream, stream};
@@ -517,6 +552,16 @@ mod tests {
         assert_eq!(told(&mut ledger, &Action::Both, &both(2, [Some("2"), Some("1")], 2)), Ok(()));
         assert!(told(&mut ledger, &Action::Both, &both(3, [Some("3"), Some("1")], 2)).is_err());
         assert!(told(&mut ledger, &Action::Both, &both(3, [Some("4"), Some("3")], 4)).is_err());
+        let checked = |a, before: &'static str, after: &'static str| {
+            let Reply::Several(replies) = both(a, [Some(after), Some(before)], a) else {
+                panic!("replies")
+            };
+            Reply::Several([vec![Reply::Ok], replies].concat())
+        };
+        let action = Action::Checked("2".into());
+        assert_eq!(told(&mut ledger, &action, &Reply::Nil), Ok(()));
+        assert_eq!(told(&mut ledger, &action, &checked(3, "2", "3")), Ok(()));
+        assert!(told(&mut ledger, &action, &checked(4, "3", "4")).is_err());
     }
 
     #[test]

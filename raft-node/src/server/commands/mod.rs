@@ -6,7 +6,9 @@
 //! * `TTL key`, `PTTL key`: when the key expires, in seconds or milliseconds from now; -1 if never,
 //!   -2 if there is no such key.
 //! * The commands that write are listed in [`writes`], those for lists and sets in [`elements`].
-//! * `MULTI`, `EXEC`, `DISCARD`: transactions, see [`transaction`].
+//! * `MULTI`, `CHECK`, `EXEC`, `DISCARD`: transactions, see [`transaction`].
+//! * `STALE COMMAND …`: as `COMMAND`, one of the reads above, of what this server has applied: it may be
+//!   old, and is answered at once, with or without a leader.
 //! * `SESSION`: the number of a new session.
 //! * `ONCE session sequence COMMAND …`: as `COMMAND`, one of the writes above (not `SESSION`),
 //!   which is applied at most once.
@@ -109,6 +111,8 @@ enum CommandError {
     HelloOption,
     #[error("ERR ONCE takes a session, a sequence and a command that writes keys")]
     Once,
+    #[error("ERR STALE takes a command that reads keys")]
+    Stale,
     #[error("ERR value is not an integer or out of range")]
     NotAnInteger,
     #[error("ERR invalid expire time in '{0}' command")]
@@ -120,7 +124,7 @@ enum CommandError {
     #[error("ERR there are no scripts here: nothing was done")]
     Script,
     #[error(
-        "ERR nothing can be watched here: compare with SET … IFEQ or DELEX … IFEQ what was read before"
+        "ERR nothing can be watched here: compare with CHECK in the transaction what was read before"
     )]
     Watch,
     #[error("ERR WATCH inside MULTI is not allowed")]
@@ -172,6 +176,8 @@ fn parse(words: &[Bytes], caller: &mut Caller) -> Result<Request, CommandError> 
     match (row.name, arguments) {
         ("session", _) => Ok(operation(Write::OpenSession, Shape::Whole)),
         ("once", [session, sequence, command @ ..]) => once(session, sequence, command),
+        ("stale", [name, arguments @ ..]) => stale(name, arguments),
+        ("check", _) => Err(CommandError::NoTransaction("CHECK")),
         ("multi", _) => Ok(transaction::begin(caller)),
         ("exec", _) => Err(CommandError::NoTransaction("EXEC")),
         ("discard", _) => Err(CommandError::NoTransaction("DISCARD")),
@@ -246,6 +252,13 @@ fn once(session: &Bytes, sequence: &Bytes, words: &[Bytes]) -> Result<Request, C
     }
     let (command, shape) = write(row.name, arguments)?.ok_or(CommandError::Once)?;
     once_in(session, sequence, command, shape)
+}
+
+/// A read of what this server has applied.
+fn stale(name: &Bytes, arguments: &[Bytes]) -> Result<Request, CommandError> {
+    let row = table::find(name).ok_or(CommandError::Stale)?;
+    let (query, shape) = query(row.name, arguments)?.ok_or(CommandError::Stale)?;
+    Ok(Request::Operation(Operation::StaleRead(query), shape))
 }
 
 /// A command of a session.
@@ -351,7 +364,7 @@ fn put_reply(out: &mut Vec<u8>, reply: &Reply, shape: &Shape, protocol: Protocol
         (_, Shape::Length) => put::integer(out, 0),
         (Reply::Value(name), Shape::Type) => put::simple(out, &String::from_utf8_lossy(name)),
         (_, Shape::Type) => put::simple(out, "none"),
-        (Reply::Nil, Shape::Elements) => put::nil_array(out, protocol),
+        (Reply::Nil, Shape::Elements | Shape::Transaction(_)) => put::nil_array(out, protocol),
         (Reply::Values(members), Shape::Members) => {
             put::set(out, protocol, members.len());
             put_values(out, members, protocol);
@@ -419,6 +432,16 @@ mod tests {
         assert_eq!(understood("once 4 9 incr k"), operation(write, Shape::Whole));
         for line in ["ONCE 4 9 GET k", "ONCE x 9 INCR k", "ONCE 4 9 ONCE 4 9 INCR k"] {
             assert!(error(line).starts_with("-ERR ONCE"), "{line}");
+        }
+    }
+
+    #[test]
+    fn stale_takes_a_read_and_nothing_else() {
+        let stale = |query, shape| Request::Operation(Operation::StaleRead(query), shape);
+        assert_eq!(understood("stale get k"), stale(Query::Value("k".into()), Shape::Whole));
+        assert_eq!(understood("STALE STRLEN k"), stale(Query::Value("k".into()), Shape::Length));
+        for line in ["STALE INCR k", "STALE STALE GET k", "STALE PING x"] {
+            assert!(error(line).starts_with("-ERR STALE"), "{line}");
         }
     }
 

@@ -35,6 +35,7 @@ const ALL: (i64, i64, i64) = (1, -1, 1);
 const TABLE: &[Description] = &[
     row("append", 3, &["write"], ONE, "Adds to the end of a value"),
     row("auth", -2, &["fast"], NONE, "Refused: there is no password"),
+    row("check", -2, &["readonly", "fast"], ONE, "Lets a transaction depend on what a key holds"),
     row("client", -2, &["fast"], NONE, "Names the connection, or tells its number and name"),
     row("command", -1, &["fast"], NONE, "Tells which commands there are"),
     row("config", -2, &["admin"], NONE, "Tells a few settings of Redis"),
@@ -90,12 +91,13 @@ const TABLE: &[Description] = &[
     ),
     row("smembers", 2, &["readonly"], ONE, "Reads a set, linearizably"),
     row("srem", -3, &["write", "fast"], ONE, "Removes members of a set"),
+    row("stale", -3, &["readonly", "fast"], (2, 2, 1), "Reads what this server has applied"),
     row("strlen", 2, &["readonly", "fast"], ONE, "Measures a value, linearizably"),
     row("ttl", 2, &["readonly", "fast"], ONE, "Tells in how many seconds a key expires"),
     row("type", 2, &["readonly", "fast"], ONE, "Tells the type of a key's value, linearizably"),
     row("unlink", -2, &["write"], ALL, "Removes keys"),
     row("unwatch", 1, &["fast"], NONE, "Refused: nothing is watched"),
-    row("watch", -2, &["fast"], ALL, "Refused: transactions have no conditions"),
+    row("watch", -2, &["fast"], ALL, "Refused: transactions have CHECK"),
 ];
 
 /// The row of a command, whatever the case of its name.
@@ -113,7 +115,7 @@ impl Description {
     /// Whether it reads or writes keys, and nothing else.
     pub(super) fn is_about_keys(&self) -> bool {
         let flag = |flag: &str| self.flags.contains(&flag);
-        self.keys != NONE && self.name != "once" && (flag("write") || flag("readonly"))
+        self.keys != NONE && !["once", "stale"].contains(&self.name) && (flag("write") || flag("readonly"))
     }
 
     fn put(&self, out: &mut Vec<u8>) {

@@ -1,6 +1,8 @@
 //! Gathers the commands between `MULTI` and `EXEC`, which then go through the log as one entry.
 //!
 //! * `MULTI`: `OK`. From then on each command that reads or writes keys answers `QUEUED`.
+//! * `CHECK key value`, `CHECK key`: lets the transaction be carried out only if, when it begins, the key
+//!   holds exactly `value`, or does not exist; otherwise nothing is done, and `EXEC` answers a null array.
 //! * `EXEC`: carries out what was queued, all of it at one moment: an array of the answers. A command
 //!   that fails by its own rules has its error in its place, and the others are carried out.
 //! * `ONCE session sequence EXEC`: the same at most once, however often it is sent; for each attempt
@@ -11,14 +13,15 @@
 //! at once, and `EXEC` then answers `EXECABORT` with nothing done; so it does if the commands together
 //! are longer than [`MAX_BYTES`]. What else is wrong with a command is said in its place by `EXEC`. A
 //! connection that closes before `EXEC`, or `RESET`, leaves nothing done. There is no `WATCH`: what
-//! was read before `MULTI` is compared by `SET … IFEQ` or `DELEX … IFEQ`.
+//! was read before `MULTI` is compared by `CHECK`.
 
 use bytes::Bytes;
 
 use super::super::resp::put;
 use super::table::Description;
 use super::{
-    Caller, CommandError, Request, Shape, answered, ok, once_in, operation, query, writes,
+    Caller, CommandError, Request, Shape, answered, checked_key, checked_value, ok, once_in, operation,
+    query, writes,
 };
 use crate::core::operation::{Command, Step, Write};
 
@@ -85,6 +88,15 @@ fn understand(
 ) -> Result<Option<(Step, Shape)>, CommandError> {
     if let Some((query, shape)) = query(name, arguments)? {
         return Ok(Some((Step::Read(query), shape)));
+    }
+    if let ("check", [key, expected @ ..]) = (name, arguments) {
+        let key = checked_key(key)?;
+        let expected = match expected {
+            [] => None,
+            [expected] => Some(checked_value(expected)?),
+            _ => return Ok(None),
+        };
+        return Ok(Some((Step::Check { key, expected }, Shape::Whole)));
     }
     let write = writes::write(name, arguments)?;
     Ok(write.map(|(command, shape)| (Step::Write(command), shape)))
@@ -187,6 +199,30 @@ mod tests {
     }
 
     #[test]
+    fn checks_are_steps_and_a_transaction_that_they_keep_answers_a_null_array() {
+        let mut caller = Caller::new(7);
+        assert!(told(&mut caller, "CHECK a 1").starts_with("-ERR CHECK without MULTI"));
+        told(&mut caller, "MULTI");
+        for line in ["CHECK a 1", "check b", "INCR a"] {
+            assert_eq!(told(&mut caller, line), "+QUEUED\r\n");
+        }
+        let Request::Operation(operation, shape) = asked(&mut caller, "EXEC") else {
+            panic!("it is carried out")
+        };
+        let steps = vec![
+            Step::Check { key: "a".into(), expected: Some("1".into()) },
+            Step::Check { key: "b".into(), expected: None },
+            Step::Write(Command::Add { key: "a".into(), amount: 1 }),
+        ];
+        assert_eq!(operation, Operation::from(Write::Plain(Command::Transaction { steps })));
+        for (protocol, expected) in [(Protocol::Resp2, "*-1\r\n"), (Protocol::Resp3, "_\r\n")] {
+            let mut out = Vec::new();
+            put_outcome(&mut out, &Ok(Reply::Nil), &shape, protocol);
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+        }
+    }
+
+    #[test]
     fn command_that_cannot_be_queued_aborts_the_transaction() {
         let long = format!("SET k {}", "v".repeat(MAX_BYTES));
         for refused in [
@@ -196,6 +232,7 @@ mod tests {
             "SESSION",
             "ONCE 4 9 INCR a",
             "RAFT STATUS",
+            "STALE GET a",
             "EVAL x 0",
             "EXEC 1",
             &long,

@@ -275,7 +275,8 @@ recipes! {
         ["boots-not-counted" 31];
     "transactions" register_3, requests::transactions,
         "transactions on the same keys, while leaders are cut off",
-        ["transaction-answered-early" 2];
+        ["transaction-answered-early" 2, "transaction-reads-unlogged" 1,
+         "transaction-in-two-steps" 1, "checks-made-early" 1];
     "changing-members" members::spares, members::changing,
         "servers are added and removed while the cluster is divided",
         ["early-membership-change" 5, "uncommitted-config-ignored" 1, "learner-counted" 1,
