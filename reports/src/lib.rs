@@ -49,7 +49,7 @@ pub use groups::{Group, Groups};
 pub use html::{check_html, html, html_around};
 pub use junit::junit;
 pub use logs::lines_between;
-pub use outcomes::{ErrorCount, KindCounts, Outcomes, ProtocolViolationCount};
+pub use outcomes::{Arrivals, ErrorCount, KindCounts, Outcomes, ProtocolViolationCount};
 pub use recovery::Recovery;
 pub use roles::RoleChange;
 pub use run::{Counts, HostRecord, NodeRecord, Phase, Run, RunRecord, Stall};

@@ -21,6 +21,40 @@ pub struct Outcomes {
     pub errors: Vec<ErrorCount>,
     /// What nodes sent against the clients' protocol, the most frequent first.
     pub protocol_violations: Vec<ProtocolViolationCount>,
+    /// How requests came, if they did so whatever became of those before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+}
+
+/// Requests of an open loop, and how long each took from the moment at which it was meant to be sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrivals {
+    /// How many came.
+    pub came: u64,
+    /// How many of them were sent by nobody, since no client of the node was free.
+    pub shed: u64,
+    /// The latency of half of the others, in nanoseconds; at most 7 % more than it was.
+    pub median_ns: u64,
+    /// That of 99 of 100.
+    pub p99_ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+}
+
+impl Arrivals {
+    /// The whole in one sentence.
+    pub fn sentence(&self) -> String {
+        let time = |ns: u64| format!("{:.1} ms", ns as f64 / 1e6);
+        format!(
+            "open loop: {} came, {} were shed while all clients of their node were waiting; from the moment at \
+             which each was to be sent, half took {}, 99 % {} and the longest {}",
+            counted(self.came, "request"),
+            count(self.shed),
+            time(self.median_ns),
+            time(self.p99_ns),
+            time(self.longest_ns),
+        )
+    }
 }
 
 /// What became of the operations of one kind.

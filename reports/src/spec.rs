@@ -64,6 +64,9 @@ pub const NODES: RangeInclusive<u32> = 1..=9;
 /// How many clients a run can have.
 pub const CLIENTS: RangeInclusive<u32> = 1..=2_000;
 
+/// How many clients can share a connection.
+pub const PIPELINE: RangeInclusive<u32> = 1..=64;
+
 /// The least that can be kept of a node's output.
 pub const LEAST_NODE_LOG_LIMIT: Bytes = Bytes(512 << 10);
 
@@ -90,6 +93,12 @@ pub struct RunSpec {
     pub rate: f64,
     /// How many clients: one of [`CLIENTS`].
     pub clients: u32,
+    /// When clients ask.
+    #[serde(default)]
+    pub load: LoadShape,
+    /// How many clients share a connection, each with a request in flight on it: one of [`PIPELINE`].
+    #[serde(default = "alone")]
+    pub pipeline: u32,
     /// Where the faults come from.
     pub faults: FaultsSpec,
     /// How long clients and faults are at work; at least 1 ms.
@@ -120,6 +129,11 @@ pub struct RunSpec {
     pub node_log_limit: Bytes,
 }
 
+/// How many clients a connection has that is not shared.
+const fn alone() -> u32 {
+    1
+}
+
 impl Default for RunSpec {
     fn default() -> Self {
         Self {
@@ -132,6 +146,8 @@ impl Default for RunSpec {
             workload: defaults::WORKLOAD.to_owned(),
             rate: defaults::RATE,
             clients: defaults::clients(defaults::RATE),
+            load: LoadShape::default(),
+            pipeline: alone(),
             faults: FaultsSpec::Draw(defaults::FAULTS.to_owned()),
             time: defaults::TIME,
             seed: 0,
@@ -187,6 +203,29 @@ pub struct Document {
     pub name: String,
     /// The whole text, in TOML.
     pub toml: String,
+}
+
+/// When clients ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadShape {
+    /// Each client asks at its own pace, once it has the reply to what it asked before: a slow store is asked
+    /// less.
+    #[default]
+    Closed,
+    /// Requests come at random at the rate, whatever became of those before: each is given to a client that
+    /// is free, and is shed if none is.
+    Open,
+}
+
+impl LoadShape {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// What to do when something is found while a run is under way.
@@ -277,6 +316,7 @@ impl RunSpec {
             ("format", self.format >= 1, "1 or more".to_owned()),
             ("nodes", NODES.contains(&self.nodes), within(&NODES)),
             ("clients", CLIENTS.contains(&self.clients), within(&CLIENTS)),
+            ("pipeline", PIPELINE.contains(&self.pipeline), within(&PIPELINE)),
             ("rate_per_s", self.rate > 0.0 && self.rate.is_finite(), "more than 0".to_owned()),
             ("time_ms", self.time.0 > 0, "more than 0".to_owned()),
             ("reply_timeout_ms", self.reply_timeout.0 > 0, "more than 0".to_owned()),
@@ -311,6 +351,8 @@ mod tests {
                 faults: FaultsSpec::Schedule(schedule),
                 lab: LabChoice::Proxies,
                 rate: 0.25,
+                load: LoadShape::Open,
+                pipeline: 16,
                 seed: u64::MAX,
                 mutations: vec!["no-log-check".to_owned()],
                 on_finding: OnFinding::Hold,
@@ -344,9 +386,13 @@ mod tests {
         };
         assert!(with("\"pcap\"", "\"pacp\"").contains("`pacp`"));
         assert!(with("\"seed\":0,", "").contains("`seed`"));
+        let older = whole.replace("\"load\":\"closed\",\"pipeline\":1,", "");
+        assert_ne!(older, whole);
+        assert_eq!(RunSpec::parse(&older).expect("of an earlier version"), RunSpec::default());
         assert!(with("\"format\":1", "\"format\":2").contains("format 2"));
         assert!(with("\"nodes\":3", "\"nodes\":10").contains("nodes: expected 1 to 9"));
         assert!(with("\"rate_per_s\":500.0", "\"rate_per_s\":0").contains("rate_per_s"));
+        assert!(with("\"pipeline\":1", "\"pipeline\":0").contains("pipeline: expected 1 to 64"));
         assert!(with("\"time_ms\":20000", "\"time_ms\":0").contains("time_ms"));
         assert!(with("268435456", "1000").contains("at least 524288"));
         assert!(problem("{}").contains("`format`"));

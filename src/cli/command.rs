@@ -50,6 +50,8 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
     option("seed", &spec.seed, &"");
     option("rate", &spec.rate, &left.rate);
     option("clients", &spec.clients, &left.clients(spec.rate));
+    option("load", &spec.load.name(), &left.load.name());
+    option("pipeline", &spec.pipeline, &left.pipeline);
     option("reply-timeout", &spec.reply_timeout, &defaults::REPLY_TIMEOUT);
     option("check-timeout", &spec.check_timeout, &defaults::CHECK_TIMEOUT);
     option("node-log-limit", &spec.node_log_limit, &defaults::NODE_LOG_LIMIT);

@@ -2,7 +2,7 @@
 //! default.
 
 use partita_nemesis::Script;
-use partita_reports::spec::{FaultsSpec, defaults};
+use partita_reports::spec::{FaultsSpec, LoadShape, defaults};
 
 use crate::run::profile::Profile;
 use crate::targets::Target;
@@ -16,6 +16,10 @@ pub struct LeftOut {
     pub workload: String,
     /// Operations a second.
     pub rate: f64,
+    /// When clients ask.
+    pub load: LoadShape,
+    /// How many clients share a connection.
+    pub pipeline: u32,
     clients: Option<u32>,
     arguments: Vec<String>,
     /// Whether words of one's own take the place of these, rather than standing after them.
@@ -31,6 +35,8 @@ impl LeftOut {
                 nodes: profile.nodes,
                 workload: profile.workload.name.to_owned(),
                 rate: profile.rate,
+                load: profile.load,
+                pipeline: profile.pipeline,
                 clients: Some(profile.clients),
                 arguments: profile.node_arguments,
                 are_replaced: true,
@@ -40,6 +46,8 @@ impl LeftOut {
             nodes: script.nodes.unwrap_or(defaults::NODES),
             workload: script.workload.clone().unwrap_or_else(|| defaults::WORKLOAD.to_owned()),
             rate: script.rate.map_or(defaults::RATE, f64::from),
+            load: LoadShape::default(),
+            pipeline: 1,
             clients: script.clients,
             arguments: script.arguments.get(&target.name).cloned().unwrap_or_default(),
             are_replaced: false,

@@ -10,8 +10,8 @@ use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{Entered, LabKind, Script, Tier, enter_tier, inside};
 use partita_reports::RunSpec;
 use partita_reports::spec::{
-    self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Limit, Milliseconds, OnFinding,
-    defaults,
+    self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Limit, LoadShape, Milliseconds,
+    OnFinding, defaults,
 };
 
 use super::left_out::LeftOut;
@@ -80,6 +80,15 @@ pub struct Arguments {
     /// How many clients: as the seed draws, as the schedule says, or enough for the rate.
     #[arg(long, value_parser = clap::value_parser!(u32).range(bounds(&spec::CLIENTS)))]
     clients: Option<u32>,
+    /// When clients ask: in a closed loop each once it has the reply to what it asked before, in an open one
+    /// at random at the rate, as many in flight as there are clients, the rest shed. As the seed draws, or
+    /// closed with faults of one's own choice.
+    #[arg(long, value_name = "SHAPE")]
+    load: Option<LoadChoice>,
+    /// How many clients share a connection, each with a request in flight on it: as the seed draws, or 1
+    /// with faults of one's own choice. RESP only; transactions have connections of their own.
+    #[arg(long, value_name = "CLIENTS", value_parser = clap::value_parser!(u32).range(bounds(&spec::PIPELINE)))]
+    pipeline: Option<u32>,
     /// How long a client waits for a reply before the outcome is unknown.
     #[arg(long, default_value_t = defaults::REPLY_TIMEOUT, value_name = "DURATION",
           value_parser = milliseconds)]
@@ -136,7 +145,7 @@ pub struct Arguments {
 }
 
 /// The arguments that say what the run is.
-const OF_THE_SPECIFICATION: [&str; 20] = [
+const OF_THE_SPECIFICATION: [&str; 22] = [
     "target",
     "lab",
     "nodes",
@@ -148,6 +157,8 @@ const OF_THE_SPECIFICATION: [&str; 20] = [
     "seed",
     "rate",
     "clients",
+    "load",
+    "pipeline",
     "reply_timeout",
     "check_timeout",
     "stop_on_finding",
@@ -176,6 +187,24 @@ impl From<OnFindingChoice> for OnFinding {
             OnFindingChoice::Continue => Self::Continue,
             OnFindingChoice::Stop => Self::Stop,
             OnFindingChoice::Hold => Self::Hold,
+        }
+    }
+}
+
+/// When clients ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LoadChoice {
+    /// Each once it has the reply to what it asked before.
+    Closed,
+    /// At random at the rate, whatever became of earlier requests.
+    Open,
+}
+
+impl From<LoadChoice> for LoadShape {
+    fn from(choice: LoadChoice) -> Self {
+        match choice {
+            LoadChoice::Closed => Self::Closed,
+            LoadChoice::Open => Self::Open,
         }
     }
 }
@@ -366,6 +395,8 @@ impl Arguments {
             workload: workload.to_owned(),
             rate,
             clients: self.clients.unwrap_or_else(|| left.clients(rate)),
+            load: self.load.map_or(left.load, LoadShape::from),
+            pipeline: self.pipeline.unwrap_or(left.pipeline),
             faults,
             time: self.time.unwrap_or_else(|| needed.max(defaults::TIME)),
             seed,
@@ -472,6 +503,8 @@ mod tests {
             "--seed 3 --schedule figure-8 --node-argument=--more --reply-timeout 250ms",
             "--seed 3 --schedule retries --node-log-limit 1MiB --check-timeout 5s",
             "--seed 3 --on-finding=hold",
+            "--seed 3 --load open --pipeline 4",
+            "--seed 3 --nemesis kill --load open --pipeline 16 --clients 64",
         ] {
             let spec = arguments(line).spec().expect("a specification");
             let command = command::of(&spec);

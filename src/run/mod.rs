@@ -5,6 +5,7 @@
 
 pub mod admin_client;
 mod aftermath;
+pub mod arrivals;
 pub mod client_programs;
 pub mod clients;
 pub mod clock;

@@ -125,6 +125,7 @@ impl OutcomeCounter {
             kinds: kinds.collect(),
             errors: errors.collect(),
             protocol_violations: violations.collect(),
+            arrivals: None,
         };
         outcomes.errors.sort_by_key(|error| std::cmp::Reverse(error.count));
         outcomes.protocol_violations.sort_by_key(|violation| std::cmp::Reverse(violation.count));

@@ -7,11 +7,13 @@ use std::time::Duration;
 use partita_checker::Nanoseconds;
 use partita_nemesis::{Cluster, FaultRecord, LabKind, Schedule};
 use partita_reports::event::RunEvent;
-use partita_reports::{Finding, NodeRecord, Outcomes, Phase, RoleChange, Stall};
+use partita_reports::spec::LoadShape;
+use partita_reports::{Arrivals, Finding, NodeRecord, Outcomes, Phase, RoleChange, Stall};
 use partita_workloads::client::{ClientOptions, Endpoint, Limits};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::arrivals::OpenLoop;
 use super::client_programs;
 use super::clients::Load;
 use super::clock::RunClock;
@@ -249,6 +251,8 @@ fn over(stage: Stage<'_>, ended: Ended, kind: LabKind, phases: Phases) -> Lifecy
     let Stage { watch, poller, faults, load, monitor, .. } = stage;
     let unjudged = monitor.finish();
     let restarts = watch.supervisor.counts();
+    let arrivals = load.open.as_ref().map(|open| open.arrivals());
+    let shed = arrivals.iter().map(Arrivals::sentence).collect();
     Lifecycle {
         started_at: String::new(),
         lab: kind.to_string(),
@@ -256,9 +260,9 @@ fn over(stage: Stage<'_>, ended: Ended, kind: LabKind, phases: Phases) -> Lifecy
         phases: phases.finish(),
         faults: faults.all(),
         roles: poller.changes(),
-        outcomes: load.recorder.outcomes().outcomes(),
+        outcomes: Outcomes { arrivals, ..load.recorder.outcomes().outcomes() },
         remarks: ended.remarks,
-        notes: [ended.notes, unjudged, restarted(&restarts)].concat(),
+        notes: [ended.notes, unjudged, restarted(&restarts), shed].concat(),
         stalls: Vec::new(),
         findings: watch.findings.all(),
         stopped: ended.stopped,
@@ -297,6 +301,10 @@ fn load(
         all_processes: plan.spec.clients + plan.spec.nodes,
         rate: plan.spec.rate,
         seed: plan.spec.seed,
+        open: (plan.spec.load == LoadShape::Open)
+            .then(|| OpenLoop::new(plan.spec.nodes.min(plan.spec.clients) as usize)),
+        pipeline: plan.spec.pipeline,
+        shared: Mutex::default(),
     })
 }
 

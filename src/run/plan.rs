@@ -137,6 +137,7 @@ impl Plan {
         check_mutations(&target, &spec.mutations)?;
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
         check_fit(workload, &target)?;
+        check_pipeline(&spec, &target)?;
         let faults = Faults::of(&spec.faults, &target)?;
         for fault in spec.limits.iter().filter_map(|limit| limit.under.as_ref()) {
             let known = FaultKind::named(fault).ok_or_else(|| Names::Faults.unknown(fault));
@@ -234,6 +235,16 @@ fn check_fit(workload: &WorkloadInfo, target: &Target) -> Result<(), Failure> {
             target.name
         ))),
     }
+}
+
+fn check_pipeline(spec: &RunSpec, target: &Target) -> Result<(), Failure> {
+    if spec.pipeline <= 1 || target.protocol.can_pipeline() {
+        return Ok(());
+    }
+    Err(Failure::usage(miette::miette!(
+        "pipeline: the protocol of target `{}` has one request at a time on a connection",
+        target.name
+    )))
 }
 
 fn check_mutations(target: &Target, mutations: &[String]) -> Result<(), Failure> {

@@ -9,7 +9,7 @@
 
 use partita_nemesis::is_hunt;
 use partita_reports::RunSpec;
-use partita_reports::spec::{FaultsSpec, TargetSpec};
+use partita_reports::spec::{FaultsSpec, LoadShape, TargetSpec};
 use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue::WORKLOADS;
 use partita_workloads::random::{stream, stream_of_client};
@@ -26,6 +26,13 @@ const CLIENTS: [u32; 4] = [30, 60, 120, 300];
 
 /// Operations a second of all clients together.
 const RATES: [f64; 3] = [500.0, 800.0, 1_200.0];
+
+/// When clients ask: an open loop goes on asking for what a slow store has not answered.
+const LOADS: [LoadShape; 4] =
+    [LoadShape::Closed, LoadShape::Closed, LoadShape::Closed, LoadShape::Open];
+
+/// How many clients share a connection, where the protocol lets them.
+const PIPELINES: [u32; 6] = [1, 1, 1, 1, 4, 16];
 
 /// How often a workload is drawn in comparison with others: more often where damage lasts, so that a later
 /// answer shows it.
@@ -60,6 +67,10 @@ pub struct Profile {
     pub clients: u32,
     /// Operations a second of all of them together.
     pub rate: f64,
+    /// When clients ask.
+    pub load: LoadShape,
+    /// How many of them share a connection.
+    pub pipeline: u32,
     /// Words that every node's command is given at its end.
     pub node_arguments: Vec<String>,
 }
@@ -81,11 +92,14 @@ impl Profile {
             node_arguments
                 .extend(choices.choose(&mut random).cloned().unwrap_or_default().arguments);
         }
+        let can_pipeline = target.protocol.can_pipeline();
         Self {
             nodes: chosen("p-nodes", &NODES),
             workload: workload(target, seed),
             clients: chosen("p-client", &CLIENTS),
             rate: *RATES.choose(&mut stream(seed, "p-rate")).expect("a rate"),
+            load: *LOADS.choose(&mut stream(seed, "p-load")).expect("a shape"),
+            pipeline: if can_pipeline { chosen("p-pipe", &PIPELINES) } else { 1 },
             node_arguments,
         }
     }
@@ -100,6 +114,8 @@ impl Profile {
             workload: self.workload.name.to_owned(),
             rate: self.rate,
             clients: self.clients,
+            load: self.load,
+            pipeline: self.pipeline,
             faults: FaultsSpec::Draw(set),
             seed,
             ..RunSpec::default()
@@ -111,12 +127,15 @@ impl Profile {
         if !Self::is_wanted(&spec.faults) {
             return None;
         }
-        let Self { nodes, workload, clients, rate, node_arguments } = Self::draw(target, spec.seed);
+        let Self { nodes, workload, clients, rate, load, pipeline, node_arguments } =
+            Self::draw(target, spec.seed);
         let parts = [
             (nodes == spec.nodes, format!("{nodes} nodes")),
             (workload.name == spec.workload, format!("workload {}", workload.name)),
             (clients == spec.clients, format!("{clients} clients")),
             (rate.total_cmp(&spec.rate).is_eq(), format!("{rate} op/s")),
+            (load == spec.load && load == LoadShape::Open, "open loop".to_owned()),
+            (pipeline == spec.pipeline && pipeline > 1, format!("{pipeline} clients a connection")),
             (
                 node_arguments == spec.node_arguments && !node_arguments.is_empty(),
                 format!("nodes with {}", node_arguments.join(" ")),
@@ -182,8 +201,8 @@ mod tests {
     #[test]
     fn a_seed_draws_one_profile_and_seeds_together_draw_all_there_is() {
         let target = target("raft-node");
-        let (mut workloads, mut arguments, mut nodes) =
-            <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
+        let (mut workloads, mut arguments, mut nodes, mut loads) =
+            <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
         for seed in 0..300 {
             let profile = Profile::draw(&target, seed);
             let spec = spec_of(&profile, seed);
@@ -192,10 +211,13 @@ mod tests {
             workloads.insert(profile.workload.name);
             arguments.extend(profile.node_arguments);
             nodes.insert(profile.nodes);
+            loads.insert((profile.load.name(), profile.pipeline));
         }
         let drawn = WEIGHTS.iter().filter(|(_, weight)| *weight > 0).map(|(name, _)| *name);
         assert_eq!(workloads, drawn.collect());
         assert_eq!(nodes, BTreeSet::from([3, 4, 5]));
+        let shapes = ["closed", "open"].into_iter().flat_map(|it| [1, 4, 16].map(|n| (it, n)));
+        assert_eq!(loads, shapes.collect());
         let all = target.variations.values().flatten().flat_map(|it| it.arguments.clone());
         assert_eq!(arguments, all.collect());
     }
@@ -210,6 +232,7 @@ mod tests {
         for seed in 0..100 {
             let profile = Profile::draw(&etcd, seed);
             assert!(profile.workload.lacking(etcd.protocol.as_ref()).is_empty());
+            assert_eq!(profile.pipeline, 1, "a request at a time");
         }
     }
 

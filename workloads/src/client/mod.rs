@@ -1,6 +1,7 @@
 //! Protocols, and what they are made of: clients, probes, administrators, and how they connect.
 //!
-//! A client performs one operation at a time over one bare connection. No pool, no redirect, and no
+//! A client performs one operation at a time over one bare connection, which several may
+//! [share](Pipeline) where the protocol answers in order. No pool, no redirect, and no
 //! retry unless the store promises to recognise one: any of them could send a request twice or hide
 //! that a connection was lost, and then *fail* and *unknown* could no longer be told apart. Each
 //! protocol keeps the table that decides between them (for RESP, [`resp::DEFINITE`]).
@@ -27,7 +28,8 @@ pub use admin::{Admin, Change, Exchange, Member, Members};
 pub use dial::{BoxStream, ClientProgram, Dial, OpenError, Stream};
 pub use probe::{Probe, ProbeError, Status};
 pub use protocol::{
-    BoxFuture, Client, ClientOptions, Endpoint, Limits, Protocol, ProtocolEntry, RetryPolicy,
+    BoxFuture, Client, ClientOptions, Endpoint, Limits, Pipeline, Protocol, ProtocolEntry,
+    RetryPolicy,
 };
 pub use replica::{Replica, ReplicaProbe};
 pub use tables::{PROTOCOL_TABLES, TableError, Tables};

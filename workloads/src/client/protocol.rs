@@ -33,6 +33,21 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     /// A client of the node at `endpoint`. It connects by `dial` when first needed.
     fn client(&self, endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Box<dyn Client>;
 
+    /// Whether a connection can carry several requests at a time.
+    fn can_pipeline(&self) -> bool {
+        false
+    }
+
+    /// One connection to the node at `endpoint` for several clients, if that can be.
+    fn pipeline(
+        &self,
+        _endpoint: &Endpoint,
+        _dial: &Dial,
+        _options: ClientOptions,
+    ) -> Option<Box<dyn Pipeline>> {
+        None
+    }
+
     /// A probe of the node at `endpoint`, which answers within `limit`. None if the protocol has no
     /// question that a node answers at once, whatever its state: then a node that can be
     /// [dialled](super::probe::Dialled) counts as ready.
@@ -75,6 +90,13 @@ pub trait Client: Send {
     ///
     /// Looks at the connection as well, for what came after the last reply.
     fn protocol_violations(&mut self) -> Vec<ProtocolViolation>;
+}
+
+/// A connection that several clients share, each of which performs one operation after the other: so many
+/// requests are in flight on it as there are clients at work.
+pub trait Pipeline: Send + Sync {
+    /// One more client.
+    fn client(&self) -> Box<dyn Client>;
 }
 
 /// A node as clients reach it.

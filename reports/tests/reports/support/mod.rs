@@ -159,6 +159,7 @@ fn outcomes() -> Outcomes {
             error("n1", "info", "no reply within 1000 ms", 5),
         ],
         protocol_violations: Vec::new(),
+        arrivals: None,
     }
 }
 

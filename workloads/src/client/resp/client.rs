@@ -18,8 +18,9 @@ use super::super::optimistic::{CHANGED, Optimistic, balances};
 use super::super::protocol::{BoxFuture, Client, ClientOptions, Endpoint, RetryPolicy};
 use super::super::violation::ProtocolViolation;
 use super::commands::{command, error_text, interpret, unexpected, word};
-use super::connection::{Connection, Idle};
+use super::connection::{Connection, Idle, RequestError};
 use super::forms::Forms;
+use super::pipeline::{NoReply, Shared};
 use super::reply::Reply;
 use super::{optimistic, transaction, watch};
 use crate::operation::{Completion, Invocation, Kind};
@@ -38,6 +39,9 @@ struct Session {
 }
 
 /// A client bound to one node. A broken connection is dropped, and the next operation makes another.
+///
+/// One that shares a connection has another of its own for transactions, whose commands must not be mixed
+/// with those of others.
 pub(super) struct RespClient {
     forms: Arc<Forms>,
     dial: Dial,
@@ -46,6 +50,7 @@ pub(super) struct RespClient {
     session: Option<Session>,
     connection: Option<Connection>,
     watched: watch::Seen,
+    shared: Option<Arc<Shared>>,
     violations: Vec<ProtocolViolation>,
 }
 
@@ -57,7 +62,8 @@ impl Client for RespClient {
 
     fn protocol_violations(&mut self) -> Vec<ProtocolViolation> {
         self.drop_unless_quiet();
-        std::mem::take(&mut self.violations)
+        let shared = self.shared.iter().flat_map(|shared| shared.protocol_violations());
+        self.violations.drain(..).chain(shared).collect()
     }
 }
 
@@ -77,8 +83,14 @@ impl RespClient {
             session: None,
             connection: None,
             watched: watch::Seen::new(),
+            shared: None,
             violations: Vec::new(),
         }
+    }
+
+    /// The same, with a connection that others use as well.
+    pub(super) fn sharing(self, shared: Arc<Shared>) -> Self {
+        Self { shared: Some(shared), ..self }
     }
 
     async fn perform(&mut self, invocation: &Invocation) -> Completion {
@@ -270,6 +282,13 @@ impl RespClient {
 
     /// Sends one command once; what came of it if that is no reply.
     async fn ask(&mut self, command: &[Bytes]) -> Result<Reply, Completion> {
+        if let Some(shared) = &self.shared {
+            let reply = shared.request(command).await;
+            return reply.map_err(|no_reply| match no_reply {
+                NoReply::NotSent(why) => Completion::Fail(why),
+                NoReply::Open(error) => self.unanswered(&error),
+            });
+        }
         let connection = self.connected().await.map_err(Completion::Fail)?;
         let (connection, reply) = self.send(connection, command).await?;
         self.connection = Some(connection);
@@ -295,14 +314,19 @@ impl RespClient {
     ) -> Result<(Connection, Reply), Completion> {
         match connection.request(command, self.options.limits.reply).await {
             Ok(reply) => Ok((connection, reply)),
-            Err(error) => match error.protocol_violation() {
-                Some(violation) => {
-                    let why = violation.what.as_str().into();
-                    self.distrust(violation);
-                    Err(Completion::Unknown(why))
-                }
-                None => Err(Completion::Unknown(error.to_string().into())),
-            },
+            Err(error) => Err(self.unanswered(&error)),
+        }
+    }
+
+    /// What came of a command that may have arrived.
+    fn unanswered(&mut self, error: &RequestError) -> Completion {
+        match error.protocol_violation() {
+            Some(violation) => {
+                let why = violation.what.as_str().into();
+                self.distrust(violation);
+                Completion::Unknown(why)
+            }
+            None => Completion::Unknown(error.to_string().into()),
         }
     }
 
@@ -310,6 +334,7 @@ impl RespClient {
     /// apart from an answer.
     fn distrust(&mut self, violation: ProtocolViolation) {
         self.connection = None;
+        self.shared.iter().for_each(|shared| shared.give_up());
         self.violations.push(violation);
     }
 

@@ -14,7 +14,7 @@ use super::super::violation::ProtocolViolation;
 use super::reply::{FramingError, Reply, ReplyReader, sample};
 
 /// How much is read at a time, in bytes.
-const CHUNK: usize = 16 << 10;
+pub(super) const CHUNK: usize = 16 << 10;
 
 /// Why no reply came. The request may have arrived.
 #[derive(Debug, Error)]
@@ -137,7 +137,7 @@ impl Connection {
 }
 
 /// A command as the protocol writes it: an array of bulk strings.
-fn encoded(command: &[Bytes]) -> BytesMut {
+pub(super) fn encoded(command: &[Bytes]) -> BytesMut {
     let mut request = BytesMut::new();
     request.put_slice(format!("*{}\r\n", command.len()).as_bytes());
     for word in command {

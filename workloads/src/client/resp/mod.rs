@@ -8,6 +8,7 @@ mod connection;
 mod forms;
 mod membership;
 mod optimistic;
+mod pipeline;
 mod probe;
 mod replica;
 mod reply;
@@ -21,7 +22,9 @@ use std::time::Duration;
 use super::admin::{Admin, Change};
 use super::dial::Dial;
 use super::probe::Probe;
-use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
+use super::protocol::{
+    Client, ClientOptions, Endpoint, Pipeline, Protocol, ProtocolEntry, RetryPolicy,
+};
 use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
 use crate::operation::Kind;
@@ -30,6 +33,7 @@ use admin::RespAdmin;
 use client::RespClient;
 use forms::Forms;
 use membership::Membership;
+use pipeline::RespPipeline;
 use probe::{RespProbe, StatusForm};
 use replica::Replicas;
 
@@ -79,6 +83,19 @@ impl Protocol for Resp {
 
     fn client(&self, endpoint: &Endpoint, dial: &Dial, options: ClientOptions) -> Box<dyn Client> {
         Box::new(RespClient::new(&self.forms, endpoint, dial, options))
+    }
+
+    fn can_pipeline(&self) -> bool {
+        true
+    }
+
+    fn pipeline(
+        &self,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        options: ClientOptions,
+    ) -> Option<Box<dyn Pipeline>> {
+        Some(Box::new(RespPipeline::new(&self.forms, endpoint, dial, options)))
     }
 
     fn probe(&self, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Option<Box<dyn Probe>> {
