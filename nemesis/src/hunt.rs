@@ -84,20 +84,23 @@ impl Schedule {
 }
 
 /// A round before it has a place in the run.
-#[derive(Debug, Default)]
-struct Round {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Round {
     /// Times count from the round's beginning.
-    faults: Vec<PlannedFault>,
-    read_only: Vec<ReadOnlyPhase>,
+    pub(crate) faults: Vec<PlannedFault>,
+    /// When clients only read.
+    pub(crate) read_only: Vec<ReadOnlyPhase>,
 }
 
 impl Round {
-    fn ends_ms(&self) -> u64 {
+    /// When its last fault has ended, in milliseconds since its beginning.
+    pub(crate) fn ends_ms(&self) -> u64 {
         self.faults.iter().map(|it| it.at_ms + it.duration_ms).max().unwrap_or(0)
     }
 }
 
-struct Hunt<'a> {
+/// What draws the rounds of one run.
+pub(crate) struct Hunt<'a> {
     ground: Ground<'a>,
     rng: ChaCha8Rng,
     /// The scenes of this seed, those that are still to come before any comes again, and storms.
@@ -109,7 +112,8 @@ struct Hunt<'a> {
 }
 
 impl<'a> Hunt<'a> {
-    fn new(ground: Ground<'a>) -> Self {
+    /// The hunt of that ground's seed.
+    pub(crate) fn new(ground: Ground<'a>) -> Self {
         let mut rng = stream(ground.seed, "hunt");
         let possible = |step: &&Step| ground.can_have(step);
         let all: Vec<&Scene> = SCENES.iter().collect();
@@ -125,7 +129,15 @@ impl<'a> Hunt<'a> {
         Self { ground, rng, scenes, shuffled, storms, share_of_storms, breath_ms }
     }
 
-    fn draw(mut self) -> Schedule {
+    fn draw(self) -> Schedule {
+        self.draw_with(Self::round)
+    }
+
+    /// A schedule of the rounds that `next` gives, as many as fit, until it gives none.
+    pub(crate) fn draw_with(
+        mut self,
+        mut next: impl FnMut(&mut Self) -> Option<Round>,
+    ) -> Schedule {
         let total_ms = u64::try_from(self.ground.time.as_millis()).unwrap_or(u64::MAX);
         let end_ms = total_ms - (total_ms / 20).min(REST_MS);
         let mut at_ms = (total_ms / 8).min(LEAD_IN_MS);
@@ -134,7 +146,7 @@ impl<'a> Hunt<'a> {
         // A round that does not fit gives way to another, which may be shorter.
         let mut refused = 0;
         while refused < 8 && at_ms < end_ms {
-            let Some(round) = self.round() else { break };
+            let Some(round) = next(&mut self) else { break };
             if at_ms + round.ends_ms() > end_ms {
                 refused += 1;
                 continue;
@@ -147,7 +159,7 @@ impl<'a> Hunt<'a> {
     }
 
     /// The next round; none if nothing can happen here.
-    fn round(&mut self) -> Option<Round> {
+    pub(crate) fn round(&mut self) -> Option<Round> {
         let storms = !self.storms.is_empty();
         if storms && (self.scenes.is_empty() || self.rng.random_bool(self.share_of_storms)) {
             return Some(self.storm());
@@ -188,6 +200,14 @@ impl<'a> Hunt<'a> {
             round.faults[from..].iter_mut().for_each(|planned| planned.at_ms += at_ms);
         }
         round
+    }
+
+    /// One short fault, as a storm has them; none if there are no such faults here.
+    pub(crate) fn short_fault(&mut self) -> Option<PlannedFault> {
+        let step = *self.storms.choose(&mut self.rng)?;
+        let mut round = Round::default();
+        self.play(step, &mut round);
+        round.faults.pop()
     }
 
     /// One round of a recipe, as far as it is about faults and about when clients only read.
@@ -267,8 +287,31 @@ impl Step {
 }
 
 impl Schedule {
+    /// Its rounds, each with the time at which it begins: faults that follow each other without a time between
+    /// them in which none is in force are of one.
+    pub(crate) fn rounds(&self) -> Vec<(u64, Round)> {
+        let mut rounds: Vec<(u64, Round)> = Vec::new();
+        for planned in &self.faults {
+            let ended =
+                rounds.last().is_none_or(|(at, round)| planned.at_ms > at + round.ends_ms());
+            if ended {
+                rounds.push((planned.at_ms, Round::default()));
+            }
+            if let Some((at, round)) = rounds.last_mut() {
+                round.faults.push(PlannedFault { at_ms: planned.at_ms - *at, ..planned.clone() });
+            }
+        }
+        for phase in &self.read_only {
+            let of = rounds.iter_mut().rfind(|(at, _)| *at <= phase.at_ms);
+            if let Some((at, round)) = of {
+                round.read_only.push(ReadOnlyPhase { at_ms: phase.at_ms - *at, ..*phase });
+            }
+        }
+        rounds
+    }
+
     /// Adds a round that begins then, under numbers that are not taken.
-    fn add(&mut self, round: Round, begin_ms: u64) {
+    pub(crate) fn add(&mut self, round: Round, begin_ms: u64) {
         for mut planned in round.faults {
             planned.id = u32::try_from(self.faults.len()).unwrap_or(u32::MAX);
             planned.at_ms += begin_ms;

@@ -13,6 +13,7 @@
 pub mod documents;
 pub mod file;
 pub mod folder;
+pub mod guided;
 pub mod history;
 pub mod known;
 pub mod log;
@@ -31,6 +32,7 @@ pub mod store;
 pub mod work;
 
 pub use folder::{Campaign, CampaignFolder};
+pub use guided::{Guidance, GuidedRunner};
 pub use plan::{CampaignPlan, Configuration, Shard};
 pub use runner::{ProcessRunner, Runner};
 pub use work::{Limits, Work};

@@ -21,7 +21,9 @@ use crate::campaign::overview::{Context, FailOn, exit};
 use crate::campaign::retention::{self, Retention};
 use crate::campaign::store::{self, Store};
 use crate::campaign::work::{CampaignEvent, Ending};
-use crate::campaign::{CampaignPlan, Limits, ProcessRunner, Shard, Work, documents, shards};
+use crate::campaign::{
+    CampaignPlan, GuidedRunner, Limits, ProcessRunner, Runner, Shard, Work, documents, shards,
+};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::{remark, say, terminal};
 
@@ -101,6 +103,9 @@ struct How {
     /// How many processes at a time; as many as the machine can take if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     jobs: Option<u16>,
+    /// Where the faults of runs that hunt come from: the seed alone, or what earlier runs came to.
+    #[arg(long, value_name = "STRATEGY", default_value = "random")]
+    strategy: Strategy,
     /// Go on with the campaign in the folder.
     #[arg(long)]
     resume: bool,
@@ -132,6 +137,15 @@ struct How {
     /// What makes the night fail.
     #[command(flatten)]
     judged: Judged,
+}
+
+/// Where the faults of runs that hunt come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Strategy {
+    /// Each run's seed.
+    Random,
+    /// The rounds of faults of earlier runs that led to something new, changed a little.
+    Guided,
 }
 
 /// What a night fails by.
@@ -397,7 +411,12 @@ impl How {
         let known = self.judged.known()?;
         let opened = folder.open()?;
         let stop = stop_at_signals()?;
-        let runner = ProcessRunner { program: self.program()? };
+        let processes = ProcessRunner { program: self.program()? };
+        let guided = GuidedRunner::new(&processes, campaign.plan.seed ^ campaign.plan.night);
+        let runner: &dyn Runner = match self.strategy {
+            Strategy::Random => &processes,
+            Strategy::Guided => &guided,
+        };
         let past = history.to_try(&campaign.plan, shard);
         let budget = self.budget.or(campaign.plan.runs.is_none().then_some(BUDGET));
         let at = StopRule { at_first: self.stop_on_finding, buckets: self.until_buckets };
@@ -405,7 +424,7 @@ impl How {
             plan: &campaign.plan,
             shard,
             folder,
-            runner: &runner,
+            runner,
             limits: Limits { budget, jobs: self.jobs.map(usize::from), stop: at },
             past: &past,
             stop: &stop,

@@ -5,6 +5,7 @@ use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice, OnFinding, TargetSpec, defaults};
 
 use super::left_out::LeftOut;
+use crate::campaign::guided;
 use crate::targets::Target;
 
 /// The command that does the run of `spec` again. What a schedule says for itself is left out, and so
@@ -20,7 +21,10 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
         FaultsSpec::Draw(set) => ("nemesis", set.replace(' ', ""), Script::default()),
         FaultsSpec::Schedule(document) => {
             let script = Script::parse(&document.name, &document.toml).unwrap_or_default();
-            ("schedule", document.name.clone(), script)
+            // What a guide drew has no file but the one in the run's folder.
+            let is_guided = document.name == guided::NAME;
+            let file = if is_guided { "schedule.toml" } else { &document.name };
+            ("schedule", file.to_owned(), script)
         }
     };
     let target = match &spec.target {

@@ -16,10 +16,10 @@ use partita_reports::campaign::record::RunResult;
 use partita_reports::campaign::score::{self, Attempt, Found, Part, Score};
 use partita_reports::spec::{Milliseconds, OnFinding, TargetSpec, defaults};
 
-use super::campaign::stop_at_signals;
+use super::campaign::{Strategy, stop_at_signals};
 use crate::campaign::file::HONEST;
 use crate::campaign::outcome::Outcome;
-use crate::campaign::{ProcessRunner, Runner};
+use crate::campaign::{GuidedRunner, ProcessRunner, Runner};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
 use crate::run::profile::Profile;
@@ -52,6 +52,9 @@ pub struct Arguments {
     /// Which faults are drawn: `default`, or `hunt` for the same without recipes.
     #[arg(long, value_name = "FAULTS", default_value = defaults::FAULTS)]
     nemesis: String,
+    /// Where the faults of a series' runs come from: the seed of each, or what its earlier runs came to.
+    #[arg(long, value_name = "STRATEGY", default_value = "random")]
+    strategy: Strategy,
     /// What the seeds derive from: the hash of the commit that is checked out, if not given.
     #[arg(long, value_name = "TEXT")]
     from: Option<String>,
@@ -123,7 +126,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         format: score::FORMAT,
         from: campaign.from,
         target: arguments.target.clone(),
-        faults: arguments.nemesis.clone(),
+        faults: faults(arguments),
         run_ms: arguments.time.0,
         budget_ms: u64::try_from(arguments.budget.as_millis()).unwrap_or(u64::MAX),
         series: arguments.series,
@@ -135,10 +138,19 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     told(&score, arguments)
 }
 
+/// The fault set, and the strategy if it is not the usual one.
+fn faults(arguments: &Arguments) -> String {
+    match arguments.strategy {
+        Strategy::Random => arguments.nemesis.clone(),
+        Strategy::Guided => format!("{}, guided", arguments.nemesis),
+    }
+}
+
 /// What tells the attempts of one measurement from those of another.
 fn mark(arguments: &Arguments, from: &str) -> String {
-    let Arguments { target, nemesis, budget, time, .. } = arguments;
-    format!("{:x}", score::seed(&format!("{from} {target} {nemesis} {budget:?} {time}"), 0, 0))
+    let Arguments { target, budget, time, .. } = arguments;
+    let faults = faults(arguments);
+    format!("{:x}", score::seed(&format!("{from} {target} {faults} {budget:?} {time}"), 0, 0))
 }
 
 /// The attempts that an earlier call made.
@@ -291,6 +303,11 @@ impl Campaign<'_> {
             wall_ms: 0,
             found: None,
         };
+        let guided = GuidedRunner::new(&self.runner, score::seed(&self.from, series, u32::MAX));
+        let runner: &dyn Runner = match self.arguments.strategy {
+            Strategy::Random => &self.runner,
+            Strategy::Guided => &guided,
+        };
         // The last run may begin late and end late, as for every subject.
         while attempt.found.is_none() && began.elapsed() < self.arguments.budget {
             if self.stop.load(Ordering::Relaxed) {
@@ -298,7 +315,7 @@ impl Campaign<'_> {
             }
             let seed = score::seed(&self.from, series, attempt.runs);
             let (spec, home) = (self.spec(subject, seed)?, self.home(&attempt)?);
-            let played = self.runner.play(&spec, &home, self.stop);
+            let played = runner.play(&spec, &home, self.stop);
             if played.is_interrupted {
                 let _ = std::fs::remove_dir_all(&home);
                 return Ok(None);

@@ -33,6 +33,7 @@ pub mod reach;
 pub mod recorder;
 pub mod recovery;
 pub mod replicas;
+pub mod samples;
 pub mod stacks;
 mod stage;
 pub mod stalls;

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use partita_nemesis::guide::NodeSample;
 use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
@@ -169,6 +170,22 @@ impl Poller {
         let polled = self.lock();
         let statuses = polled.latest.iter().map(|state| state.as_ref()?.status());
         statuses.collect::<Option<Vec<_>>>().is_some_and(|statuses| are_led(&statuses))
+    }
+
+    /// Of every node, in order, what it said of itself last.
+    pub fn sampled(&self) -> Vec<NodeSample> {
+        let polled = self.lock();
+        let sample = |state: &Option<NodeState>| {
+            let status = state.as_ref().and_then(NodeState::status);
+            NodeSample {
+                role: state.as_ref().map_or("silent", NodeState::role).to_owned(),
+                leads: status.is_some_and(Status::leads),
+                term: status.and_then(|status| status.term),
+                applied: status.and_then(|status| status.applied_index),
+                ..NodeSample::default()
+            }
+        };
+        polled.latest.iter().map(sample).collect()
     }
 
     /// Every change of role or term, by time.

@@ -21,6 +21,7 @@ use super::monitor::{Monitor, RECOVERY_MS};
 use super::phases::Phases;
 use super::plan::Plan;
 use super::poller::Poller;
+use super::samples::Sampler;
 use super::stalls::Stalls;
 use super::stop_reason::{Interruption, Interrupts, Watch};
 
@@ -106,7 +107,9 @@ impl Stage<'_> {
     pub(super) async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Ended {
         let early = |interruption| Ended::early(interruption, self.clock, self.events);
         let clients = clients::start(&self.load, &self.stopped);
+        let sampling = tokio::spawn(self.sampler().run(self.load.began));
         let interruption = self.under_load(phases, interrupts).await;
+        sampling.abort();
         self.monitor.clients_ended();
         // The receivers are gone if every client has ended, which is what is wanted.
         let _ = self.watch.stop_clients.send(true);
@@ -120,6 +123,16 @@ impl Stage<'_> {
         };
         self.watch.hold(&interruption, interrupts).await;
         early(interruption)
+    }
+
+    fn sampler(&self) -> Sampler {
+        Sampler {
+            cluster: Arc::clone(&self.watch.cluster),
+            poller: self.poller.clone(),
+            faults: self.faults.clone(),
+            recorder: Arc::clone(&self.load.recorder),
+            folder: self.watch.folder.clone(),
+        }
     }
 
     /// Everything during which clients are at work.

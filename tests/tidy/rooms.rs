@@ -64,6 +64,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "schedule",
             "recipes",
             "hunt",
+            "guide",
             "nemesis",
             "shrink",
             "doctor",

@@ -18,6 +18,8 @@ const SANS_IO: &[&str] = &[
     "nemesis/src/fault/set.rs",
     "nemesis/src/fault/target.rs",
     "nemesis/src/fault/values.rs",
+    "nemesis/src/guide",
+    "nemesis/src/guide.rs",
     "nemesis/src/hunt",
     "nemesis/src/hunt.rs",
     "nemesis/src/names.rs",
