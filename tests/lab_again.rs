@@ -53,6 +53,12 @@ fn replay_repeats_a_run_by_its_plan_or_on_the_very_same_nodes() {
     let before = ground.faults("partita-runs/latest");
     assert_eq!(before.len(), 2);
     assert!(ground.text("partita-runs/latest/links.jsonl").contains("\"forwarded\":"));
+    let nodes = partita_reports::samples::samples(&ground.text("partita-runs/latest/nodes.jsonl"));
+    let of_n2 = || nodes.iter().filter(|sample| sample.node == "n2");
+    assert!(of_n2().count() > 20, "ten a second: {}", of_n2().count());
+    assert!(of_n2().any(|it| it.memory.is_some_and(|bytes| bytes > 1 << 20)), "{nodes:?}");
+    assert!(of_n2().any(|it| it.applied > Some(10)) && of_n2().any(|it| it.cpu_ns > Some(0)));
+    assert!(nodes.iter().all(|it| it.syncs.is_none()), "no fault of disks: nobody hears of syncs");
     let captured = fs::read(ground.0.path().join("partita-runs/latest/pcap/n1-to-n2.pcap"));
     assert!(captured.expect("a capture").len() > 1_000);
 

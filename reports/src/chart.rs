@@ -10,6 +10,7 @@ pub(crate) mod latency;
 pub(crate) mod lines;
 pub(crate) mod links;
 pub(crate) mod nearby;
+pub(crate) mod nodes;
 pub(crate) mod paint;
 pub(crate) mod pen;
 pub(crate) mod plot;

@@ -114,17 +114,24 @@ fn culprit(found: &Counterexample) -> Option<usize> {
     let is_read = |place: &usize| {
         found.operations.get(*place).is_some_and(|witness| witness.function == Function::Read)
     };
+    let only_read = || {
+        let proves = |place: &usize| is_read(place) && !found.operations[*place].context;
+        let mut reads = (0..found.operations.len()).filter(proves);
+        reads.next().filter(|_| reads.next().is_none())
+    };
     match found.anomaly {
         Anomaly::StaleRead | Anomaly::LostWrite => {
             let back = |relation| relation == Relation::OverwrittenBefore;
             let mut reads =
                 found.cycle.iter().filter(|edge| back(edge.relation)).map(|edge| edge.from);
+            if found.cycle.is_empty() {
+                return only_read();
+            }
             let read = reads.next().filter(is_read)?;
             reads.all(|other| other == read).then_some(read)
         }
-        Anomaly::ValueFromNowhere | Anomaly::ReadFromTheFuture => {
-            let mut reads = (0..found.operations.len()).filter(is_read);
-            reads.next().filter(|_| reads.next().is_none())
+        Anomaly::ValueFromNowhere | Anomaly::ReadFromTheFuture | Anomaly::AbortedRead => {
+            only_read()
         }
         _ => None,
     }
@@ -136,6 +143,7 @@ const fn blame(anomaly: Anomaly) -> Option<&'static str> {
         Anomaly::LostWrite => Some("misses the write"),
         Anomaly::ValueFromNowhere => Some("nobody wrote it"),
         Anomaly::ReadFromTheFuture => Some("not yet written"),
+        Anomaly::AbortedRead => Some("saw what had failed"),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::logs::{NodeLines, Stream};
 use crate::run::Run;
+use crate::samples::samples;
 use crate::surroundings::{LoggedLine, Surroundings, Window};
 use crate::traffic::periods;
 use crate::{html_around, junit, summary};
@@ -20,19 +21,17 @@ pub struct WriteReportsError {
     pub source: io::Error,
 }
 
-/// The longest `links.jsonl` that is read, in bytes.
-const LONGEST_LINKS: u64 = 256 << 20;
+/// The longest `links.jsonl` or `nodes.jsonl` that is read, in bytes.
+const LONGEST: u64 = 256 << 20;
 /// The most lines of each stream of a node that are told around a finding.
 const MOST_LINES: usize = 400;
 
-/// Reads what lies in a run's folder beside its record: what links did, and what nodes wrote around the
-/// finding. What is not there or cannot be read is left out: it explains a verdict and decides none.
+/// Reads what lies in a run's folder beside its record: what links did, what nodes used and told, and what they
+/// wrote around the finding. What is not there or cannot be read is left out: it explains a verdict and decides none.
 pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> Surroundings {
-    let path = folder.join("links.jsonl");
-    let is_fair = std::fs::metadata(&path).is_ok_and(|file| file.len() <= LONGEST_LINKS);
-    let text = is_fair.then(|| std::fs::read_to_string(&path).ok()).flatten();
-    let links = text.map_or_else(Vec::new, |text| periods(&text));
-    let mut found = Surroundings { links, ..Surroundings::default() };
+    let links = fair_text(&folder.join("links.jsonl")).map_or_else(Vec::new, |it| periods(&it));
+    let samples = fair_text(&folder.join("nodes.jsonl")).map_or_else(Vec::new, |it| samples(&it));
+    let mut found = Surroundings { links, samples, ..Surroundings::default() };
     let Some(window) = Window::of(run) else { return found };
     for node in &run.record.nodes {
         for stream in Stream::ALL {
@@ -60,6 +59,12 @@ pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> Surroundings {
     }
     found.lines.sort_by_key(|line| line.at);
     found
+}
+
+/// The text of a file, if it is there and not too long.
+fn fair_text(path: &Path) -> Option<String> {
+    let is_fair = std::fs::metadata(path).is_ok_and(|file| file.len() <= LONGEST);
+    is_fair.then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
 /// Writes `report.html`, `junit.xml` and `summary.md` into `folder`, which must exist. Files of

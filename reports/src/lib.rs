@@ -28,6 +28,7 @@ pub mod outcomes;
 pub mod recovery;
 mod roles;
 pub mod run;
+pub mod samples;
 mod series;
 pub mod site;
 pub mod spec;
@@ -53,6 +54,7 @@ pub use outcomes::{Arrivals, ErrorCount, KindCounts, Outcomes, ProtocolViolation
 pub use recovery::Recovery;
 pub use roles::RoleChange;
 pub use run::{Counts, HostRecord, NodeRecord, Phase, Run, RunRecord, Stall};
+pub use samples::NodeSample;
 pub use spec::RunSpec;
 pub use summary::summary;
 pub use surroundings::{LoggedLine, Surroundings, Window};

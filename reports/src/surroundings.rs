@@ -4,6 +4,7 @@ use partita_checker::{Counterexample, Nanoseconds};
 
 use crate::logs::Stream;
 use crate::run::Run;
+use crate::samples::NodeSample;
 use crate::traffic::LinkPeriod;
 
 /// How long before the operation that completes a proof is told of, at least.
@@ -18,6 +19,8 @@ const AFTER: u64 = 300_000_000;
 pub struct Surroundings {
     /// What links did, over the whole run, by time.
     pub links: Vec<LinkPeriod>,
+    /// What nodes used and told, over the whole run, by time.
+    pub samples: Vec<NodeSample>,
     /// What nodes wrote around the finding, by time.
     pub lines: Vec<LoggedLine>,
     /// How many more they wrote then.

@@ -1,27 +1,26 @@
 //! What is on record of the moment of a finding: who answered or ended, what that node said it was, who else
-//! led, which faults it was under, who did not reach it, and what it wrote last.
+//! led, what became of what it missed, which faults it was under, who did not reach it, and what it wrote last.
 //!
 //! Each sentence is one function's, and says nothing that the records do not hold; where they do not
 //! hold it, there is no sentence. Roles are what nodes said when they were asked, some times a second:
 //! a role lasts from the first answer that told it to the first that told another.
 
-use partita_checker::{Nanoseconds, Relation, Verdict};
-use partita_nemesis::{Family, FaultRecord};
+mod faults;
+mod indexes;
+mod roles;
+mod source;
 
-use crate::chart::plot::fault_name;
+use partita_checker::{Nanoseconds, Verdict, Witness};
+
 use crate::evidence::Evidence;
 use crate::finding::FindingKind;
-use crate::roles::RoleChange;
 use crate::run::Run;
 use crate::surroundings::Surroundings;
-use crate::text::fault::effects;
-use crate::text::number::{count, duration, instant_short};
+use crate::text::number::{count, instant_short};
 use crate::text::operation::{name, returned, witness};
 use crate::text::visible::brief;
 use crate::traffic::unheard_since;
-
-/// A fault that ended longer ago than this goes unmentioned.
-const LONG_AGO: u64 = 5_000_000_000;
+use source::Source;
 
 /// How much of a line of a log is told, in characters.
 const LINE_CHARACTERS: usize = 160;
@@ -30,41 +29,66 @@ const LINE_CHARACTERS: usize = 160;
 struct Moment<'a> {
     run: &'a Run<'a>,
     surroundings: &'a Surroundings,
-    /// The proof that has the operation, and its place in there.
-    operation: Option<(&'a Evidence<'a>, usize)>,
+    /// The operation, and the proof that has it.
+    operation: Option<(&'a Evidence<'a>, &'a Witness)>,
+    /// Whether that operation is the one that cannot be explained; or else it is the last of several
+    /// that contradict each other.
+    is_blamed: bool,
     /// The node that answered or ended.
     node: &'a str,
     /// When the operation was invoked.
     invoked: Nanoseconds,
     /// When it came back, or when the node ended.
     returned: Nanoseconds,
+    /// The other operation that it is about, if there is one.
+    source: Option<Source>,
 }
 
-/// A role that a node said it was in.
-struct Stretch<'a> {
-    change: &'a RoleChange,
-    /// When it first said something else; `None` if it never did.
-    until: Option<Nanoseconds>,
+/// What is on record, most telling first.
+#[derive(Default)]
+pub(crate) struct Why {
+    /// What the node that answered said that it was, and who had answered what it missed, if that is known.
+    pub(crate) first: Vec<String>,
+    /// Everything else.
+    pub(crate) others: Vec<String>,
 }
 
-/// What is on record, most telling first. Nothing if no one operation or node is to blame, or it is not
+/// What is on record. Nothing if no one operation or node is at the end of it, or it is not
 /// known which node answered.
 pub(crate) fn sentences(
     run: &Run<'_>,
     evidence: Option<&Evidence<'_>>,
     surroundings: &Surroundings,
-) -> Vec<String> {
-    let Some(moment) = Moment::of(run, evidence, surroundings) else { return Vec::new() };
-    let told = match moment.operation {
-        Some(_) => vec![two_leaders(&moment), not_the_leader(&moment), missed(&moment)],
-        None => vec![last_role(&moment)],
+) -> Why {
+    let Some(moment) = Moment::of(run, evidence, surroundings) else { return Why::default() };
+    let role = match moment.operation {
+        Some(_) => roles::two_leaders(&moment)
+            .or_else(|| roles::not_the_leader(&moment))
+            .or_else(|| roles::own(&moment)),
+        None => roles::last(&moment),
     };
-    let faults = faults_in_force(&moment).into_iter().chain(faults_before(&moment));
+    let first = role.into_iter().chain(source::told(&moment)).collect();
+    let of_operations = match moment.operation {
+        Some(_) => vec![
+            roles::next(&moment),
+            roles::rivals(&moment),
+            roles::new_leaders(&moment),
+            indexes::behind(&moment),
+        ],
+        None => Vec::new(),
+    };
+    let faults = faults::in_force(&moment)
+        .into_iter()
+        .chain(faults::before(&moment))
+        .chain(faults::of_source(&moment))
+        .chain(faults::of_leaders(&moment));
     let beside = [unheard(&moment), last_line(&moment)];
-    told.into_iter().flatten().chain(faults).chain(beside.into_iter().flatten()).collect()
+    let others = of_operations.into_iter().flatten().chain(faults);
+    let others = others.chain(beside.into_iter().flatten()).collect();
+    Why { first, others }
 }
 
-/// The node that answered or ended, if one is to blame.
+/// The node that answered or ended, if it is known.
 pub(crate) fn node(run: &Run<'_>, evidence: Option<&Evidence<'_>>) -> Option<String> {
     Moment::of(run, evidence, &Surroundings::default()).map(|moment| moment.node.to_owned())
 }
@@ -76,12 +100,22 @@ impl<'a> Moment<'a> {
         surroundings: &'a Surroundings,
     ) -> Option<Self> {
         let Some(evidence) = evidence else { return Self::of_finding(run, surroundings) };
-        let place = evidence.operations.iter().position(|exhibit| exhibit.blame.is_some())?;
-        let operation = evidence.operations[place].witness;
+        let blamed = evidence.operations.iter().position(|exhibit| exhibit.blame.is_some());
+        let operation = match blamed {
+            Some(place) => evidence.operations[place].witness,
+            None => last_answered(evidence)?,
+        };
         let (node, returned) = (operation.node.as_deref()?, returned(operation)?);
-        let invoked = operation.invoked;
-        let operation = Some((evidence, place));
-        Some(Self { run, surroundings, operation, node, invoked, returned })
+        Some(Self {
+            run,
+            surroundings,
+            operation: Some((evidence, operation)),
+            is_blamed: blamed.is_some(),
+            node,
+            invoked: operation.invoked,
+            returned,
+            source: Source::of(run.history, evidence, blamed),
+        })
     }
 
     /// The first finding that is of one node and has a time.
@@ -92,155 +126,48 @@ impl<'a> Moment<'a> {
         let findings = run.record.findings.iter().filter(|it| it.kind != FindingKind::Violation);
         let mut known = findings.filter_map(|it| Some((it.node.as_deref()?, it.at_ns?)));
         let (node, at) = known.next()?;
-        Some(Self { run, surroundings, operation: None, node, invoked: at, returned: at })
-    }
-
-    /// The roles that a node was in at some time while the operation was open.
-    fn roles_of<'b>(&'b self, node: &'b str) -> impl Iterator<Item = Stretch<'a>> + 'b {
-        let changes = move || self.run.record.roles.iter().filter(move |it| it.node == node);
-        let stretch = move |change: &'a RoleChange| {
-            let is_other = |it: &&RoleChange| (&it.role, it.term) != (&change.role, change.term);
-            let later = changes().filter(|it| it.at_ns > change.at_ns);
-            Stretch { change, until: later.filter(is_other).map(|it| it.at_ns).min() }
-        };
-        changes().map(stretch).filter(|stretch| {
-            stretch.change.at_ns <= self.returned
-                && stretch.until.is_none_or(|until| until >= self.invoked)
+        Some(Self {
+            run,
+            surroundings,
+            operation: None,
+            is_blamed: false,
+            node,
+            invoked: at,
+            returned: at,
+            source: None,
         })
     }
 
-    /// Who said that it leads while the operation was open.
-    fn leaders(&self) -> Vec<Stretch<'a>> {
-        let nodes = self.run.record.nodes.iter();
-        let roles = nodes.flat_map(|node| self.roles_of(&node.name).collect::<Vec<_>>());
-        roles.filter(|stretch| stretch.change.role == "leader").collect()
+    /// The node that answered, and what, if that is not clear from the finding.
+    fn subject(&self) -> String {
+        let node = name(self.node);
+        match self.operation {
+            Some((evidence, operation)) if !self.is_blamed => {
+                let answered = witness(&evidence.found.key, operation);
+                format!("{node}, which answered “{answered}” last,")
+            }
+            _ => format!("{node}, which answered,"),
+        }
     }
-}
 
-impl Stretch<'_> {
-    /// `leader of term 2 from 6.20 s on`.
-    fn in_words(&self) -> String {
-        let change = self.change;
-        let term = change.term.map_or(String::new(), |term| format!(" of term {term}"));
-        let until = match self.until {
-            Some(until) => format!("to {}", instant_short(until)),
-            None => "on".to_owned(),
+    /// Since when what happened counts: since the other operation came back, or the proof began.
+    fn since(&self) -> Nanoseconds {
+        self.source.as_ref().map_or_else(|| self.begun(), |source| source.returned)
+    }
+
+    /// When the first operation of the proof was invoked.
+    fn begun(&self) -> Nanoseconds {
+        let first = |(evidence, _): (&Evidence<'_>, _)| {
+            evidence.found.proof().map(|operation| operation.invoked).min()
         };
-        format!("{}{term} from {} {until}", name(&change.role), instant_short(change.at_ns))
+        self.operation.and_then(first).unwrap_or(self.invoked)
     }
 }
 
-/// The node that answered led an older term than another node that led meanwhile.
-fn two_leaders(moment: &Moment<'_>) -> Option<String> {
-    let leaders = moment.leaders();
-    let own = leaders.iter().find(|stretch| stretch.change.node == moment.node)?;
-    let newer = leaders
-        .iter()
-        .filter(|other| other.change.node != moment.node && other.change.term > own.change.term);
-    let other = newer.max_by_key(|other| other.change.term)?;
-    Some(format!(
-        "{}, which answered, said that it was {}, while {} said that it was {}.",
-        name(moment.node),
-        own.in_words(),
-        name(&other.change.node),
-        other.in_words()
-    ))
-}
-
-/// The node that answered did not lead at any time meanwhile, and another did.
-fn not_the_leader(moment: &Moment<'_>) -> Option<String> {
-    let leaders = moment.leaders();
-    if leaders.iter().any(|leader| leader.change.node == moment.node) {
-        return None;
-    }
-    let leader = leaders.iter().max_by_key(|leader| leader.change.term)?;
-    let own = moment.roles_of(moment.node).next()?;
-    Some(format!(
-        "{}, which answered, said that it was {}; {} said that it was {}.",
-        name(moment.node),
-        own.in_words(),
-        name(&leader.change.node),
-        leader.in_words()
-    ))
-}
-
-/// What it missed was answered by another node.
-fn missed(moment: &Moment<'_>) -> Option<String> {
-    let (evidence, place) = moment.operation?;
-    let mut steps = evidence.steps.iter();
-    let step =
-        steps.find(|step| step.relation == Relation::OverwrittenBefore && step.from == place)?;
-    let missed = evidence.operations.get(step.to)?.witness;
-    let (node, returned) = (missed.node.as_deref()?, returned(missed)?);
-    (node != moment.node).then(|| {
-        format!(
-            "“{}”, which it missed, had been answered by {} at {}.",
-            witness(&evidence.found.key, missed),
-            name(node),
-            instant_short(returned)
-        )
-    })
-}
-
-/// The faults that the node was under from the invocation to the return.
-fn faults_in_force(moment: &Moment<'_>) -> Vec<String> {
-    let in_force = |fault: &&FaultRecord| {
-        fault.began_ns <= moment.invoked.0
-            && fault.ended_ns.is_none_or(|ended| ended >= moment.returned.0)
-    };
-    let told = |fault: &FaultRecord| {
-        let until = fault
-            .ended_ns
-            .map_or("on".to_owned(), |ended| format!("to {}", instant_short(Nanoseconds(ended))));
-        format!(
-            "{} was under fault {} from {} {until}; {}.",
-            name(moment.node),
-            fault_name(fault),
-            instant_short(Nanoseconds(fault.began_ns)),
-            effects(fault)
-        )
-    };
-    victims_faults(moment).filter(in_force).map(told).collect()
-}
-
-/// The faults of its process or disk that had ended not long before.
-fn faults_before(moment: &Moment<'_>) -> Vec<String> {
-    let invoked = moment.invoked.0;
-    let told = |fault: &FaultRecord| {
-        let ago = fault.ended_ns.and_then(|ended| invoked.checked_sub(ended))?;
-        let counts = ago <= LONG_AGO && matches!(fault.family, Family::Process | Family::Disk);
-        counts.then(|| {
-            format!(
-                "Fault {} of {} had been healed {} before; {}.",
-                fault_name(fault),
-                name(moment.node),
-                duration(Nanoseconds(ago)),
-                effects(fault)
-            )
-        })
-    };
-    victims_faults(moment).filter_map(told).collect()
-}
-
-/// The faults of the node that answered that did something measurable.
-fn victims_faults<'a>(moment: &Moment<'a>) -> impl Iterator<Item = &'a FaultRecord> {
-    let node = moment.node.to_owned();
-    let is_victim = move |fault: &&FaultRecord| fault.nodes.contains(&node) && fault.had_effect();
-    moment.run.faults.iter().filter(is_victim)
-}
-
-/// What the node that ended had last said that it was, while it still had a process.
-fn last_role(moment: &Moment<'_>) -> Option<String> {
-    let changes = moment.run.record.roles.iter().rev();
-    let mut own = changes.filter(|it| it.node == moment.node && it.at_ns <= moment.returned);
-    let change = own.find(|it| !["down", "silent"].contains(&it.role.as_str()))?;
-    let term = change.term.map_or(String::new(), |term| format!(" of term {term}"));
-    Some(format!(
-        "{} had last said that it was {}{term}, from {} on.",
-        name(moment.node),
-        name(&change.role),
-        instant_short(change.at_ns)
-    ))
+/// The operation of the proof that came back last with an answer.
+fn last_answered<'a>(evidence: &Evidence<'a>) -> Option<&'a Witness> {
+    let answered = evidence.found.proof().filter(|it| it.node.is_some() && returned(it).is_some());
+    answered.max_by_key(|it| returned(it))
 }
 
 /// The nodes of which nothing had reached the one that answered for a while, though something was

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod monitor;
 pub mod node_lines;
 pub mod node_logs;
+pub mod node_samples;
 pub mod outcomes;
 pub mod phases;
 pub mod plan;

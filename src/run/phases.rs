@@ -25,6 +25,7 @@ use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
 use super::monitor::{Monitor, Watched};
 use super::node_logs::NodeLogs;
+use super::node_samples::NodeSamples;
 use super::plan::{Faults, Plan};
 use super::poller::Poller;
 use super::reach;
@@ -130,6 +131,7 @@ pub async fn carry_out(
         ready = cluster_setup::await_ready(plan, &cluster, folder, &poller) => ready?,
         () = interrupts.next() => return Err(interrupted()),
     }
+    let samples = NodeSamples::start(&cluster, &poller, clock, folder)?;
     let left_out = Faults::left_out(&plan.spec.faults, &plan.target);
     left_out.iter().for_each(|sentence| events.remark(sentence));
     events.tell(RunEvent::ClusterUp { nodes: plan.spec.nodes, leader: poller.leader() });
@@ -151,6 +153,7 @@ pub async fn carry_out(
     lifecycle.notes.extend(left_out);
     lifecycle.notes.extend(cluster_setup::ended_sidecars(&cluster, folder));
     drop(polling);
+    lifecycle.notes.extend(samples.finish());
     cluster_setup::shut_down(&cluster).await;
     // What cannot be written any more takes nothing from what was.
     let written = traffic.finish(folder, clock, events).map_err(|failure| in_words(&failure));

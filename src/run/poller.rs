@@ -158,6 +158,17 @@ impl Poller {
         polled.latest.iter().zip(self.nodes.iter()).map(phrase).collect()
     }
 
+    /// Of every node, in order: the indexes of its log that it last said it had applied and knew to be
+    /// committed.
+    pub fn indexes(&self) -> Vec<(Option<u64>, Option<u64>)> {
+        let polled = self.lock();
+        let statuses = polled.latest.iter().map(|state| state.as_ref()?.status());
+        let told = |status: Option<&Status>| {
+            status.map(|status| (status.applied_index, status.commit_index)).unwrap_or_default()
+        };
+        statuses.map(told).collect()
+    }
+
     /// Whether all nodes are ready.
     pub fn are_all_ready(&self) -> bool {
         let polled = self.lock();

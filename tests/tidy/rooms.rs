@@ -85,6 +85,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "recovery",
             "run",
             "traffic",
+            "samples",
             "surroundings",
             "evidence",
             "chart",

@@ -39,10 +39,17 @@ impl State {
     /// Notes what a call will do, and decides what becomes of it.
     fn take(&mut self, report: Report<'_>) -> Fate {
         let Some(call) = self.read(report) else { return Fate::Pass };
-        let fate = match (&mut self.armed, deed(&call)) {
+        let deed = deed(&call);
+        let fate = match (&mut self.armed, deed) {
             (Some(armed), Some(deed)) => armed.judge(deed),
             _ => Fate::Pass,
         };
+        if deed == Some(Deed::Sync) {
+            self.syncs.calls += 1;
+            if let Fate::Wait(delay) = fate {
+                self.syncs.added += delay;
+            }
+        }
         if fate == Fate::Pass {
             self.note(call, report);
         }

@@ -27,6 +27,7 @@ mod trouble;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 
@@ -57,8 +58,18 @@ struct Shared {
 struct State {
     image: Image,
     armed: Option<Armed>,
+    syncs: Syncs,
     /// Why it is no longer known what the disk holds.
     problem: Option<String>,
+}
+
+/// What a node asked its disk to make durable. How long the kernel takes for it cannot be seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Syncs {
+    /// How many times.
+    pub calls: u64,
+    /// How much longer the lab let them take, all together.
+    pub added: Duration,
 }
 
 /// Why a disk could not be watched, or could not be broken.
@@ -94,13 +105,19 @@ impl Disk {
         let failed = |source| DiskError::Directory { directory: directory.to_owned(), source };
         let directory = directory.canonicalize().map_err(failed)?;
         let image = Image::adopt(&directory).map_err(failed)?;
-        let state = Mutex::new(State { image, armed: None, problem: None });
+        let state = State { image, armed: None, syncs: Syncs::default(), problem: None };
+        let state = Mutex::new(state);
         Ok(Disk { shared: Arc::new(Shared { directory, state }) })
     }
 
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.shared.directory
+    }
+
+    /// What the node asked to be synced up to now.
+    pub fn syncs(&self) -> Syncs {
+        self.shared.state().syncs
     }
 
     /// Takes back everything that was not synced: names by `model`, bytes but for what `tear` lets survive. Nobody may have

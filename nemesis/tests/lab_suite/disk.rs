@@ -398,6 +398,7 @@ fn slow() {
     ground.start();
     assert!(begun.elapsed() >= delay * 2);
     assert_eq!((troubled.tally().delayed, troubled.tally().added), (2, delay * 2));
+    assert_eq!((ground.disk.syncs().calls, ground.disk.syncs().added), (2, delay * 2));
     drop(troubled);
     ground.lose_power(Tear::Nothing, 1);
     assert!(ground.look().is_empty(), "a delayed sync of a file does not sync its name");

@@ -20,6 +20,8 @@ const NEAR: u64 = 200;
 
 /// The section as the template fills it in.
 pub(super) struct Around {
+    /// The most telling: the head of the page has them.
+    pub(super) first: Vec<String>,
     pub(super) sentences: Vec<String>,
     pub(super) faults: Option<String>,
     pub(super) roles: Option<String>,
@@ -60,8 +62,10 @@ impl Around {
         happened.sort_by_key(|it| it.at.0.abs_diff(window.at.0));
         happened.truncate(MOST_LINES);
         happened.sort_by_key(|it| it.at);
+        let why = why::sentences(run, evidence, surroundings);
         Some(Self {
-            sentences: why::sentences(run, evidence, surroundings),
+            first: why.first,
+            sentences: why.others,
             faults: chart::faults::draw(&near, super::MOST_ROWS),
             roles: chart::roles::draw(run, &near),
             links: chart::links::draw(&near, &surroundings.links),
