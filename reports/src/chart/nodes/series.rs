@@ -13,15 +13,16 @@ pub(super) type Series<'a> = BTreeMap<&'a str, Vec<Option<f64>>>;
 
 /// The CPU time that nodes used, in cores.
 pub(super) fn cpu(samples: &[NodeSample], buckets: Buckets) -> Series<'_> {
-    let mut series = gathered(samples, buckets, sum, |sample| Some(sample.cpu_ns? as f64));
     // Each tells of the time since the one before that has it.
-    let mut before = BTreeMap::new();
-    let covered = gathered(samples, buckets, sum, |sample| {
-        sample.cpu_ns?;
-        let at = sample.at_ns;
-        let known = before.insert(sample.node.clone(), at)?;
-        Some(at.since(known).0 as f64)
-    });
+    let of_each = |take: fn(u64, u64) -> u64| {
+        let mut before = BTreeMap::new();
+        gathered(samples, buckets, sum, move |sample| {
+            let used = sample.cpu_ns?;
+            let known = before.insert(sample.node.clone(), sample.at_ns)?;
+            Some(take(used, sample.at_ns.since(known).0) as f64)
+        })
+    };
+    let (mut series, covered) = (of_each(|used, _| used), of_each(|_, time| time));
     for (node, used) in &mut series {
         let covered = covered.get(node).into_iter().flatten();
         for (used, covered) in used.iter_mut().zip(covered) {
@@ -152,7 +153,7 @@ mod tests {
     fn cpu_time_is_over_the_time_that_samples_tell_of_and_a_stretch_without_a_process_is_unknown() {
         let used = |at, cpu_ns| NodeSample { cpu_ns: Some(cpu_ns), ..sample(at, "n1") };
         let samples = [
-            used(SECOND, 0),
+            used(SECOND, 7 * SECOND),
             used(SECOND + SECOND / 4, SECOND / 8),
             used(SECOND + SECOND / 2, SECOND / 4),
             sample(2 * SECOND, "n1"),
