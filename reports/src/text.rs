@@ -1,7 +1,7 @@
 //! Turns numbers, times, values and operations into the words that every report and the terminal use.
 
-pub(crate) mod fault;
-pub(crate) mod number;
+pub mod fault;
+pub mod number;
 pub mod operation;
 pub(crate) mod unit;
 pub mod visible;

@@ -175,13 +175,7 @@ mod tests {
             Played { told: Some(Told { folder, ..Told::default() }), ..Played::default() }
         }
 
-        fn shrink(
-            &self,
-            _: &Path,
-            _: &str,
-            _: Duration,
-            _: &AtomicBool,
-        ) -> Result<Shrunk, String> {
+        fn shrink(&self, _: &Path, _: &str, _: Duration, _: &AtomicBool) -> Result<Shrunk, String> {
             Err("not asked for".to_owned())
         }
     }

@@ -1,6 +1,5 @@
 //! Verdicts in words, on standard output.
 
-use indicatif::HumanCount;
 use partita_checker::{
     Analysis, Counterexample, Isolation, IsolationLevel, Level, Relation, Value, Verdict, Witness,
 };
@@ -83,8 +82,7 @@ pub fn violations(analysis: &Analysis, faults: &[FaultRecord]) {
 
 /// `1 key`, `2,000 keys`.
 pub fn counted(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", HumanCount(number as u64))
+    partita_reports::text::number::counted(number as u64, thing)
 }
 
 /// Prints the operations that prove a violation.

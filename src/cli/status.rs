@@ -6,8 +6,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use partita_nemesis::{Effect, FaultRecord};
+use partita_nemesis::FaultRecord;
 use partita_reports::event::{CheckProgress, RunEvent, Stamped, Started, Tally};
+use partita_reports::text::fault::effect;
 
 use super::progress;
 use crate::run::events::Sink;
@@ -150,33 +151,8 @@ pub fn sentence(fault: &FaultRecord) -> String {
         (Some(error), _) => format!("{what} went wrong: {error}"),
         (None, None) => format!("{what} begins"),
         (None, Some(_)) => {
-            let effects: Vec<String> = fault.effects.iter().map(in_words).collect();
+            let effects: Vec<String> = fault.effects.iter().map(effect).collect();
             format!("{what} healed; {}", effects.join(", "))
         }
-    }
-}
-
-/// `frames dropped: 115`, `time stopped: 1516 ms`.
-fn in_words(effect: &Effect) -> String {
-    let Effect { what, amount, unit } = effect;
-    if what.contains(unit.as_str()) || unit == "processes" {
-        format!("{what}: {amount:.0}")
-    } else {
-        format!("{what}: {amount:.0} {unit}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_effect_says_its_unit_once() {
-        let effect = |what: &str, amount, unit: &str| {
-            in_words(&Effect { what: what.to_owned(), amount, unit: unit.to_owned() })
-        };
-        assert_eq!(effect("frames dropped", 115.0, "frames"), "frames dropped: 115");
-        assert_eq!(effect("time stopped", 1516.4, "ms"), "time stopped: 1516 ms");
-        assert_eq!(effect("killed by signal 9", 1.0, "processes"), "killed by signal 9: 1");
     }
 }

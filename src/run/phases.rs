@@ -184,9 +184,12 @@ impl<'a> Surroundings<'a> {
         let Self { plan, schedule, folder, clock, events, stalls, .. } = self;
         let history = folder.file(HISTORY);
         let looks_for_violations = plan.spec.on_finding.stops();
-        let (recorder, writer) =
-            Recorder::create(&history, clock, looks_for_violations.then(|| plan.streaming()).flatten())
-                .or_harness(|| history.display().to_string())?;
+        let (recorder, writer) = Recorder::create(
+            &history,
+            clock,
+            looks_for_violations.then(|| plan.streaming()).flatten(),
+        )
+        .or_harness(|| history.display().to_string())?;
         let faults = FaultLog::new(ScheduleFile::create(folder)?);
         let load = load(plan, schedule, cluster, folder, (Arc::clone(&recorder), poller.clone()));
         let (stop_clients, stopped) = watch::channel(false);

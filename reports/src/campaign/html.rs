@@ -8,6 +8,7 @@ use askama::Template;
 use super::overview::{BucketRow, Check, ConfigurationRow, Overview, Status, ended};
 use super::record::RunResult;
 use super::summary::{percent, seconds};
+use crate::text::number::counted;
 use crate::text::visible::{COMMAND_CHARACTERS, LABEL_CHARACTERS, TEXT_CHARACTERS, visible};
 
 /// Buckets and configurations that the page lists.
@@ -119,8 +120,8 @@ impl Row {
             facts.push(("note", why.to_owned()));
         }
         let status = match row.status {
-            Status::Gone(nights) => format!("gone since {}", counted(nights)),
-            Status::Closed(nights) => format!("closed, gone since {}", counted(nights)),
+            Status::Gone(nights) => format!("gone since {}", counted(nights, "night")),
+            Status::Closed(nights) => format!("closed, gone since {}", counted(nights, "night")),
             other => other.name().to_owned(),
         };
         Self {
@@ -136,10 +137,6 @@ impl Row {
             report: row.report.as_ref().map(|it| visible(it, TEXT_CHARACTERS)),
         }
     }
-}
-
-fn counted(nights: u64) -> String {
-    if nights == 1 { "1 night".to_owned() } else { format!("{nights} nights") }
 }
 
 fn first_seen(row: &BucketRow) -> String {

@@ -16,7 +16,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A count with its noun: `1 key`, `12 keys`.
-pub(crate) fn counted(number: u64, singular: &str) -> String {
+pub fn counted(number: u64, singular: &str) -> String {
     let plural = match number {
         1 => "",
         _ if singular.ends_with("sh") => "es",

@@ -115,7 +115,9 @@ impl Description {
     /// Whether it reads or writes keys, and nothing else.
     pub(super) fn is_about_keys(&self) -> bool {
         let flag = |flag: &str| self.flags.contains(&flag);
-        self.keys != NONE && !["once", "stale"].contains(&self.name) && (flag("write") || flag("readonly"))
+        self.keys != NONE
+            && !["once", "stale"].contains(&self.name)
+            && (flag("write") || flag("readonly"))
     }
 
     fn put(&self, out: &mut Vec<u8>) {

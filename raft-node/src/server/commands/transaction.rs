@@ -20,8 +20,8 @@ use bytes::Bytes;
 use super::super::resp::put;
 use super::table::Description;
 use super::{
-    Caller, CommandError, Request, Shape, answered, checked_key, checked_value, ok, once_in, operation,
-    query, writes,
+    Caller, CommandError, Request, Shape, answered, checked_key, checked_value, ok, once_in,
+    operation, query, writes,
 };
 use crate::core::operation::{Command, Step, Write};
 
