@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use partita_checker::objects::{self, ObjectKind, ObjectOptions};
 use partita_checker::{
-    Analysis, Certificate, EngineChoice, History, Options, Progress, Value, Verdict, check_watched,
+    Analysis, Certificate, EngineChoice, History, ModelKind, Options, Progress, Value, Verdict,
+    check_watched,
 };
 use partita_workloads::Judged;
 
@@ -31,6 +32,11 @@ pub fn judge_workload(
     progress: &Progress,
 ) -> (Analysis, Option<Certificate>) {
     match judged {
+        Judged::Model(ModelKind::MultiRegister) => {
+            judge_transactions(history, deadline, &|options| {
+                judge(history, options, deadline, progress)
+            })
+        }
         Judged::Model(model) => judge(history, &Options::of(model), deadline, progress),
         Judged::Object(kind) => judge_object(history, kind, deadline),
     }
@@ -43,9 +49,35 @@ pub fn judge_workload_alone(
     deadline: Instant,
 ) -> (Analysis, Option<Certificate>) {
     match judged {
+        Judged::Model(ModelKind::MultiRegister) => {
+            judge_transactions(history, deadline, &|options| {
+                judge_alone(history, options, deadline)
+            })
+        }
         Judged::Model(model) => judge_alone(history, &Options::of(model), deadline),
         Judged::Object(kind) => judge_object(history, kind, deadline),
     }
+}
+
+/// Decides whether transactions are linearizable, and, if they are not, names it by their isolation: by the
+/// cycle of dependencies that they have, and the levels that hold all the same.
+fn judge_transactions(
+    history: &History,
+    deadline: Instant,
+    judge: &dyn Fn(&Options) -> (Analysis, Option<Certificate>),
+) -> (Analysis, Option<Certificate>) {
+    let judged = judge(&Options::of(ModelKind::MultiRegister));
+    if judged.0.verdict != Verdict::Violation {
+        return judged;
+    }
+    let by_isolation = check_watched(
+        history,
+        &Options::of(ModelKind::RwRegister),
+        &|| Instant::now() >= deadline,
+        &Progress::default(),
+    );
+    // It may have no answer, in the time that is left.
+    if by_isolation.0.verdict == Verdict::Violation { by_isolation } else { judged }
 }
 
 fn judge_object(

@@ -8,6 +8,7 @@
 
 mod bank;
 mod etcd;
+mod guide;
 mod kind;
 mod lease;
 mod prepare;
@@ -51,6 +52,7 @@ pub fn check(
 ) -> (Analysis, Option<Certificate>) {
     let prepared = prepare::prepare(history, options.kind);
     let checked = Thing::new(options.kind, &options.initial, &prepared.values).map(|model| {
+        let model = model.guided_by(&prepared);
         let budget = (options.memory, EngineChoice::Auto);
         check_model(&prepared, &model, options, budget, stop, &Progress::default())
     });

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::guide;
 use super::kind::{ObjectKind, entry, fence, versioned_map};
 use crate::event::Function;
 use crate::history::{Action, History, KeyId, Operation, Outcome, Response};
@@ -19,8 +20,16 @@ pub(super) fn prepare(history: &History, kind: ObjectKind) -> Cow<'_, History> {
         ObjectKind::FencedLock => Cow::Owned(rewritten(history, fenced)),
         ObjectKind::VersionedRegister => Cow::Owned(rewritten(history, versioned)),
         ObjectKind::Log => Cow::Owned(rewritten(history, logged)),
+        ObjectKind::Timestamps => Cow::Owned(changed(history, guide::chain_numbers)),
+        ObjectKind::WatchedRegister => Cow::Owned(changed(history, guide::drop_unseen)),
         _ => Cow::Borrowed(history),
     }
+}
+
+fn changed(history: &History, change: impl Fn(&mut History)) -> History {
+    let mut new = history.clone();
+    change(&mut new);
+    new
 }
 
 /// The history with every operation rewritten.

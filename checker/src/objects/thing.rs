@@ -1,7 +1,10 @@
 //! What the objects do when they are used by one client at a time.
 
+use std::sync::Arc;
+
 use super::bank::{Accounts, Bank};
 use super::etcd::{self, Store};
+use super::guide::{self, Follows};
 use super::kind::ObjectKind;
 use super::prepare::{CAS, READ, WRITE};
 use super::stream::{self, Stream};
@@ -23,6 +26,8 @@ pub(super) struct Thing<'a> {
     /// What a register begins with, and its number if operations name it.
     begins: Value,
     initial: Option<ValueId>,
+    /// What tells a search which orders need not be tried.
+    guide: Option<Arc<Follows>>,
 }
 
 /// What an object holds.
@@ -56,7 +61,7 @@ impl<'a> Thing<'a> {
         values: &'a Values,
     ) -> Result<Self, BadInitial> {
         let begins = initial.clone();
-        let mut thing = Self { kind, values, permits: 1, begins, initial: None };
+        let mut thing = Self { kind, values, permits: 1, begins, initial: None, guide: None };
         match (kind, initial) {
             (ObjectKind::Semaphore, Value::Integer(permits)) if *permits >= 0 => {
                 thing.permits = *permits;
@@ -76,6 +81,22 @@ impl<'a> Thing<'a> {
             _ => "null",
         };
         Err(BadInitial { model: kind.name(), expected, found: initial.clone() })
+    }
+
+    /// The same, for a search that need not try orders that the answers in `history` rule out.
+    pub(super) fn guided_by(self, history: &History) -> Self {
+        let follows = match self.kind {
+            ObjectKind::Timestamps => Follows::default(),
+            ObjectKind::WatchedRegister => guide::follows(history),
+            _ => return self,
+        };
+        Self { guide: Some(Arc::new(follows)), ..self }
+    }
+
+    /// Whether a guide rules out that `before`, the last change, is followed by `after`.
+    fn is_out_of_order(&self, before: Option<ValueId>, after: ValueId) -> bool {
+        let Some(follows) = &self.guide else { return false };
+        before.and_then(|before| follows.get(&before)).is_some_and(|next| *next != after)
     }
 
     /// The bank, if it is one.
@@ -157,6 +178,12 @@ impl<'a> Thing<'a> {
             }
             State::Last(last) => {
                 let number = self.integer(id)?;
+                if let (Some(_), Action::Other(_, told)) = (&self.guide, call.action)
+                    && told != ValueId::NULL
+                    && self.integer(told) != *last
+                {
+                    return None;
+                }
                 last.is_none_or(|last| number > last).then_some(State::Last(Some(number)))
             }
             _ => None,
@@ -331,6 +358,9 @@ impl<'a> Thing<'a> {
         let State::Items(changes) = state else { return None };
         let now = changes.last().copied().or(self.initial);
         let with = |value: ValueId| {
+            if self.is_out_of_order(changes.last().copied(), value) {
+                return None;
+            }
             let mut changes = changes.clone();
             changes.push(value);
             Some(State::Items(changes))
@@ -569,6 +599,11 @@ impl Monitored for Thing<'_> {
     }
 
     fn minimise(&self, spans: &[Span], proven_at: u64, limits: &Limits<'_>) -> Vec<Span> {
+        if self.guide.is_some() {
+            // What is left of the history need not have what the guide rests on.
+            let unguided = Self { guide: None, ..self.clone() };
+            return unguided.minimise(spans, proven_at, limits);
+        }
         // What may be left out is tried out on all states, which are too many where objects grow.
         let tried = match self.initial() {
             State::Given(_) | State::Items(_) | State::Accounts(_) => None,
