@@ -9,6 +9,7 @@ pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod generate;
+pub mod init;
 pub mod initial;
 pub mod input;
 pub mod left_out;
@@ -110,6 +111,8 @@ pub enum Command {
     Node(partita_raft_node::Arguments),
     /// List the targets, workloads, faults, planted bugs and other names.
     List(list::Arguments),
+    /// Write the description of a store of your own, to begin from.
+    Init(init::Arguments),
     /// Check how the description of a target reads its store.
     Target(target::Arguments),
     /// Run a program that was written for Maelstrom as a node.
@@ -156,6 +159,7 @@ pub fn perform(cli: Cli) -> Result<Exit, Failure> {
             done.or_harness(|| "node".to_owned())
         }
         Command::List(arguments) => list::perform(&arguments),
+        Command::Init(arguments) => init::perform(&arguments),
         Command::Target(arguments) => target::perform(&arguments),
         Command::MaelstromNode(arguments) => maelstrom_node::perform(&arguments),
         Command::Doctor(arguments) => doctor::perform(&arguments),

@@ -4,6 +4,7 @@
 //! merely built in. Commands are lists of words, never shell text; a word may hold placeholders in
 //! braces.
 
+mod beginning;
 mod command;
 mod error;
 mod launch;
@@ -30,6 +31,7 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 pub use self::command::{Command, FileText, Step, When};
+pub use self::beginning::{BEGINNINGS, Beginning, Wanted};
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::other_program::with_program;
