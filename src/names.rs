@@ -7,6 +7,7 @@ use partita_checker::formats::Format;
 use partita_checker::generate::{Fault as Damage, PlantedAnomaly, Shape};
 use partita_checker::objects::OBJECTS;
 use partita_checker::{ENGINES, EngineChoice, ISOLATION_LEVELS, Level, MODELS, ModelKind};
+use partita_nemesis::fault::described;
 use partita_nemesis::fault::set::FaultSetError;
 use partita_nemesis::recipes::RECIPES;
 use partita_nemesis::{FAULT_SETS, FAULTS, FaultSet};
@@ -99,7 +100,8 @@ impl Names {
             Self::Engines => owned(ENGINES.iter().map(|it| it.name).collect()),
             Self::Faults => {
                 let sets = FAULT_SETS.iter().map(|it| it.name);
-                owned(sets.chain(FAULTS.iter().map(|it| it.name())).collect())
+                let faults = FAULTS.iter().map(|it| it.name()).chain(described::names());
+                owned(sets.chain(faults).collect())
             }
             Self::Recipes => owned(RECIPES.iter().map(|(name, _)| *name).collect()),
             Self::Mutations => owned(mutations::table().iter().map(|it| it.name).collect()),

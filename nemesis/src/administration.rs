@@ -14,7 +14,7 @@ use std::pin::Pin;
 /// An answer to come.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Whoever can change the members of the system under test. Each request is made once, to whoever
+/// Whoever can change the members of the system under test, and what its description calls faults. Each request is made once, to whoever
 /// leads, and is over within a few seconds; a request that is given up may still be carried out.
 pub trait Administration: fmt::Debug + Send + Sync {
     /// Asks for the leadership to be handed to the node `to`. Ready when the store has answered.
@@ -25,6 +25,21 @@ pub trait Administration: fmt::Debug + Send + Sync {
 
     /// Asks for `node` to be no member any more. Ready when the store has answered.
     fn remove<'a>(&'a self, node: &'a str) -> Pending<'a, Result<(), AdministrationError>>;
+
+    /// Has the description's fault of that name begin on `node`. Ready when it has.
+    fn inject<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>>;
+
+    /// Has the description's fault of that name end on `node`. Ready when it has; nothing is wrong if it
+    /// had ended before.
+    fn heal<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>>;
 
     /// What every node that answers says of the members, past all partitions.
     fn views(&self) -> Pending<'_, Vec<View>>;
@@ -39,6 +54,14 @@ pub enum AdministrationError {
     /// The store's description has no words for it.
     #[error("the target has no words for it: expected {0} in its description")]
     Unspoken(String),
+    /// A command of the description failed.
+    #[error("{node}: {problem}")]
+    Failed {
+        /// The node on whose host it ran.
+        node: String,
+        /// How.
+        problem: String,
+    },
     /// The store said no, or nothing.
     #[error("{node} answered {answer:?}")]
     Refused {

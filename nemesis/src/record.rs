@@ -20,6 +20,8 @@ pub enum Family {
     Disk,
     /// Who is a member of the cluster.
     Membership,
+    /// What the store's description says.
+    Described,
 }
 
 /// One fault as it happened, from injection to heal.

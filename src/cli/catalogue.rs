@@ -13,7 +13,7 @@ use partita_workloads::catalogue::WORKLOADS;
 use serde_json::{Map, Value, json};
 
 use crate::names::Names;
-use crate::targets::Target;
+use crate::targets::{OwnFault, Target};
 
 /// The kinds of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -368,6 +368,32 @@ fn faults() -> Vec<Section> {
     sections
 }
 
+/// The faults, and of each whether `target` can have it and promises to survive it; those of its description first.
+pub fn faults_for(target: &Target) -> Vec<Section> {
+    let own = target.own_faults.iter();
+    let entry = |own: &OwnFault| {
+        let entry = fault_entry(FaultKind::named(&own.name)?);
+        let drawn = if own.in_all { "in `all`" } else { "by its name only" };
+        Some(entry.field("in_all", json!(own.in_all)).note(drawn.to_owned()).detail("drawn", drawn))
+    };
+    let entries: Vec<Entry> = own.filter_map(entry).collect();
+    let mut sections = faults();
+    for entry in sections.iter_mut().skip(1).flat_map(|section| &mut section.entries) {
+        let Some(fault) = FaultKind::named(&entry.name) else { continue };
+        let fit = match (target.can_have(fault), target.promises.hold(fault)) {
+            (false, _) => target.refusal(fault).to_string(),
+            (true, false) => format!("{} does not promise to survive it", target.name),
+            (true, true) => continue,
+        };
+        entry.notes.push(fit);
+    }
+    if !entries.is_empty() {
+        let heading = format!("faults: {}", heading_of(Family::Described));
+        sections.insert(1, Section { key: Kind::Faults.word(), heading, entries });
+    }
+    sections
+}
+
 fn fault_entry(fault: FaultKind) -> Entry {
     let tiers = Tier::ALL.into_iter().filter(|tier| fault.fits(*tier));
     let labs: Vec<&str> = tiers.map(Tier::name).collect();
@@ -406,6 +432,7 @@ const fn heading_of(family: Family) -> &'static str {
         Family::Clock => "clocks (what time it is)",
         Family::Disk => "disks (what is kept)",
         Family::Membership => "membership (who belongs to the cluster)",
+        Family::Described => "the description's own (what it says)",
     }
 }
 

@@ -17,6 +17,8 @@ pub fn of(spec: &RunSpec) -> String {
 
 /// What `partita run` is given to do it.
 fn arguments(spec: &RunSpec) -> Vec<String> {
+    // A schedule may have faults that only the description names.
+    let Ok(described) = Target::of(&spec.target) else { return Vec::new() };
     let (kind, faults, script) = match &spec.faults {
         FaultsSpec::Draw(set) => ("nemesis", set.replace(' ', ""), Script::default()),
         FaultsSpec::Schedule(document) => {
@@ -37,7 +39,6 @@ fn arguments(spec: &RunSpec) -> Vec<String> {
         LabChoice::Proxies => "proxies",
         LabChoice::Signals => "signals",
     };
-    let Ok(described) = Target::of(&spec.target) else { return Vec::new() };
     let left = LeftOut::of(&spec.faults, &script, &described, spec.seed);
     let mut words = Vec::new();
     let mut option = |name: &str, value: &dyn ToString, default: &dyn ToString| {

@@ -12,14 +12,16 @@ use crate::{say, terminal};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  partita list\n  partita list mutations\n  \
                         partita list faults isolate\n  partita list recipes figure-8\n  \
-                        partita list workloads --target my-store.toml\n  partita list --json")]
+                        partita list workloads --target my-store.toml\n  partita list faults --target my-store.toml\n  \
+                        partita list --json")]
 pub struct Arguments {
     /// One kind only.
     kind: Option<Kind>,
     /// One name of that kind, with all there is to say of it.
     #[arg(requires = "kind")]
     name: Option<String>,
-    /// Say of each workload whether it fits this target, and what is missing if it does not.
+    /// Say of each workload whether it fits this target, and what is missing if it does not; of each fault whether the
+    /// target can have it and promises to survive it, those of its description included.
     #[arg(long, value_name = "NAME|FILE")]
     target: Option<String>,
     /// Print a JSON document instead of words: `format`, and a list of entries for each kind.
@@ -40,12 +42,15 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let kinds = kinds.filter(|kind| arguments.kind.is_none_or(|only| only == *kind));
     let mut sections: Vec<Section> = kinds.flat_map(catalogue::sections).collect();
     if let Some(name) = &arguments.target {
-        if arguments.kind != Some(Kind::Workloads) {
-            let problem = miette::miette!("--target says more of workloads only");
-            return Err(Failure::usage(problem));
-        }
         let target = Target::find(name).or_usage(|| "--target".to_owned())?;
-        sections = vec![catalogue::workloads_for(&target)];
+        sections = match arguments.kind {
+            Some(Kind::Workloads) => vec![catalogue::workloads_for(&target)],
+            Some(Kind::Faults) => catalogue::faults_for(&target),
+            _ => {
+                let problem = miette::miette!("--target says more of workloads and of faults only");
+                return Err(Failure::usage(problem));
+            }
+        };
     }
     if let (Some(kind), Some(name)) = (arguments.kind, &arguments.name) {
         for section in &mut sections {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::folder::RunFolder;
+use super::own_faults::{Done, OwnFaults, Turn};
 use super::poller::{InsideNode, Poller};
 
 /// How long a request may take.
@@ -32,6 +33,7 @@ struct Inner {
     nodes: Vec<Administered>,
     members: Vec<Member>,
     poller: Poller,
+    own_faults: OwnFaults,
     log: CommandLog,
 }
 
@@ -48,13 +50,14 @@ impl fmt::Debug for AdminClient {
 }
 
 impl AdminClient {
-    /// Reaches `nodes`, which are `members` in the same order. What is sent is written to `folder`
+    /// Reaches `nodes`, which are `members` in the same order, and knows the description's `own_faults`. What is sent is written to `folder`
     /// when the last clone is dropped.
     pub fn new(
         protocol: &dyn Protocol,
         nodes: Vec<InsideNode>,
         members: Vec<Member>,
         poller: Poller,
+        own_faults: OwnFaults,
         folder: RunFolder,
     ) -> Self {
         let administered = |node: InsideNode| {
@@ -63,7 +66,7 @@ impl AdminClient {
         };
         let nodes = nodes.into_iter().map(administered).collect();
         let log = CommandLog { folder, began: Instant::now(), lines: Mutex::default() };
-        Self(Arc::new(Inner { nodes, members, poller, log }))
+        Self(Arc::new(Inner { nodes, members, poller, own_faults, log }))
     }
 
     /// Sends each of `commands` at its time from now on to the node that leads then, whatever the ones
@@ -121,6 +124,21 @@ impl AdminClient {
         }
     }
 
+    /// Has a fault of the description begin or end on `node`, and logs what was done and what came of it.
+    async fn act(&self, turn: Turn, fault: &str, node: &str) -> Result<(), AdministrationError> {
+        let Inner { own_faults, log, .. } = &*self.0;
+        let at = log.began.elapsed();
+        let Done { what, outcome } = own_faults.act(turn, fault, node).await;
+        let answer = match &outcome {
+            Ok(answer) => answer.clone(),
+            Err(error) => error.to_string(),
+        };
+        if !what.is_empty() {
+            log.note(at, Some(node), &what, &answer);
+        }
+        outcome.map(drop)
+    }
+
     /// What the node in this place says of the members, if it does.
     async fn view(self, place: usize) -> Option<View> {
         let Administered { node, admin } = &self.0.nodes[place];
@@ -157,6 +175,22 @@ impl Administration for AdminClient {
 
     fn remove<'a>(&'a self, node: &'a str) -> Pending<'a, Result<(), AdministrationError>> {
         Box::pin(self.change(Change::Remove, node))
+    }
+
+    fn inject<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>> {
+        Box::pin(self.act(Turn::Inject, fault, node))
+    }
+
+    fn heal<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>> {
+        Box::pin(self.act(Turn::Heal, fault, node))
     }
 
     fn views(&self) -> Pending<'_, Vec<View>> {

@@ -108,7 +108,7 @@ fn dial(make: impl Fn() -> io::Result<TcpSocket> + Send + Sync + 'static) -> Dia
 }
 
 /// The ports on which nodes listen.
-fn ports(plan: &Plan, cluster: &Cluster) -> Ports {
+pub(super) fn ports(plan: &Plan, cluster: &Cluster) -> Ports {
     let wanted = &plan.target.ports;
     wanted.with_numbers(&cluster.lab().ports(&wanted.numbers()))
 }

@@ -25,6 +25,7 @@ pub mod node_lines;
 pub mod node_logs;
 pub mod node_samples;
 pub mod outcomes;
+mod own_faults;
 pub mod phases;
 pub mod plan;
 pub mod poller;

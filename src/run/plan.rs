@@ -55,7 +55,7 @@ impl Faults {
         let cannot = |fault: FaultKind| !target.can_have(fault);
         match spec {
             FaultsSpec::Draw(set) => {
-                let possible = names::faults(set)?.without(cannot);
+                let possible = target.with_own_faults(names::faults(set)?).without(cannot);
                 let possible = possible.map_err(|fault| target.refusal(fault));
                 let possible = possible.or_usage(|| format!("faults {set}"))?;
                 // A red result should be a broken promise.

@@ -18,7 +18,7 @@ use super::folder::RunFolder;
 use super::last_words::status_in_words;
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
-use crate::targets::{Command, Launch, Launched, NodeAddress, Ports, Step, When};
+use crate::targets::{Command, Launch, Launched, NodeAddress, Ports, Step, When, Words};
 
 /// How long a program may take to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
@@ -174,6 +174,13 @@ impl<'a> Grounds<'a> {
         self.made(host, launched, [&log, &log])
     }
 
+    /// What the node on `host` is told.
+    pub fn words(&self, words: &Words, host: &Host) -> Vec<String> {
+        self.with_launch(host.name(), |launch| {
+            self.plan.target.words_for(words, self.place(host), launch)
+        })
+    }
+
     /// The place of a host among the nodes.
     fn place(&self, host: &Host) -> usize {
         let place = self.addresses.iter().position(|node| node.name == host.name());
@@ -210,7 +217,7 @@ impl<'a> Grounds<'a> {
 }
 
 /// Runs a program on `host` to its end; why it did not succeed, if it did not.
-async fn run(host: &Host, program: Program, limit: Duration) -> Result<(), String> {
+pub(super) async fn run(host: &Host, program: Program, limit: Duration) -> Result<(), String> {
     let process = once(host, program);
     process.start().map_err(|error| error.to_string())?;
     // What still runs then is killed when it is dropped.
@@ -228,7 +235,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::write(path, text)
 }
 
-fn in_words(program: &Program) -> String {
+pub(super) fn in_words(program: &Program) -> String {
     let words =
         [program.path.as_os_str()].into_iter().chain(program.arguments.iter().map(|it| &**it));
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

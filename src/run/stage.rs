@@ -18,12 +18,14 @@ use super::cluster_setup;
 use super::events::Events;
 use super::fault_log::FaultLog;
 use super::monitor::{Monitor, RECOVERY_MS};
+use super::own_faults::OwnFaults;
 use super::phases::Phases;
 use super::plan::Plan;
 use super::poller::Poller;
 use super::samples::Sampler;
 use super::stalls::Stalls;
 use super::stop_reason::{Interruption, Interrupts, Watch};
+use crate::exit::Failure;
 
 /// How long clients go on after the last fault was healed: what a fault broke may show only then.
 const AFTER_HEAL: Duration = Duration::from_secs(1);
@@ -186,7 +188,10 @@ impl Stage<'_> {
     ) -> Option<Interruption> {
         let plan = self.plan;
         let until = Instant::now() + plan.spec.time.duration();
-        let admin = self.admin_client();
+        let admin = match self.admin_client() {
+            Ok(admin) => admin,
+            Err(failure) => return Some(Interruption::Failed(failure.messages().join(": "))),
+        };
         let nemesis = Nemesis::new(&self.watch.cluster, &self.poller, || self.clock.now().0)
             .administered_by(&admin);
         let (stop, stopping) = tokio::sync::oneshot::channel();
@@ -214,12 +219,14 @@ impl Stage<'_> {
         }
     }
 
-    fn admin_client(&self) -> AdminClient {
+    fn admin_client(&self) -> Result<AdminClient, Failure> {
         let Self { plan, watch, poller, .. } = self;
         let nodes = cluster_setup::inside_nodes(plan, &watch.cluster);
         let members = cluster_setup::members(plan, &watch.cluster);
         let protocol = plan.target.protocol.as_ref();
-        AdminClient::new(protocol, nodes, members, poller.clone(), watch.folder.clone())
+        let own_faults = OwnFaults::new(plan, &watch.cluster, &watch.folder)?;
+        let folder = watch.folder.clone();
+        Ok(AdminClient::new(protocol, nodes, members, poller.clone(), own_faults, folder))
     }
 
     /// Sleeps, unless it is interrupted first.

@@ -110,6 +110,11 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("limits", "# [limits]\n# memory = \"512MiB\"\n# recovery = \"5s\"\n"),
     (
+        "fault",
+        "# A fault of the store's own: `partita run --nemesis stall`.\n\
+         # [[fault]]\n# name = \"stall\"\n# inject = [\"true\"]\n# heal = [\"true\"]\n",
+    ),
+    (
         "sidecar",
         "# Runs beside every node:\n# [[sidecar]]\n# name = \"proxy\"\n# command = [\"sleep\", \"inf\"]\n",
     ),

@@ -33,8 +33,9 @@ pub enum TargetError {
     },
     /// A fault that the target has no words for.
     #[error(
-        "target `{target}` does not say how it is done to it: {fault} needs {lacks} in the table \
-         [membership] of its description (docs/targets.md)"
+        "target `{target}` does not say how it is done to it: {fault} needs {lacks}{} in its \
+         description (docs/targets.md)",
+        if fault.is_described() { "" } else { " in the table [membership]" }
     )]
     Lacks {
         /// The target's name.

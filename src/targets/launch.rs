@@ -134,7 +134,7 @@ impl Target {
 }
 
 /// What placeholders stand for: for the node in place `index`, and for every node.
-fn names(index: usize, launch: &Launch<'_>) -> (Names, Vec<Names>) {
+pub(super) fn names(index: usize, launch: &Launch<'_>) -> (Names, Vec<Names>) {
     let common = common_names(launch);
     let of = |(place, node): (usize, &NodeAddress)| {
         let NodeAddress { name, ip, advertised } = node;

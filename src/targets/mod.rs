@@ -10,6 +10,7 @@ mod error;
 mod launch;
 mod log;
 mod other_program;
+mod own_faults;
 mod ports;
 mod programs;
 mod promises;
@@ -35,6 +36,7 @@ pub use self::beginning::{BEGINNINGS, Beginning, Wanted};
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::other_program::with_program;
+pub use self::own_faults::{Act, OwnFault, Words};
 pub use self::upkeep::RestartPolicy;
 pub use self::variation::Variation;
 use self::variation::WrittenVariation;
@@ -92,6 +94,8 @@ pub struct Target {
     pub start_limit: Option<Duration>,
     /// The names of the secrets that it needs, which the environment holds.
     pub secrets: Vec<String>,
+    /// Faults of its own.
+    pub own_faults: Vec<OwnFault>,
     /// What it promises to survive.
     pub promises: Promises,
     /// Which node clients talk to.
@@ -158,6 +162,8 @@ struct Description {
     stop_command: Option<Command>,
     version_command: Option<Command>,
     start_limit: Option<Span>,
+    #[serde(default, rename = "fault")]
+    own_faults: Vec<OwnFault>,
     #[serde(default)]
     promises: Promises,
     #[serde(default)]
@@ -254,6 +260,15 @@ impl Target {
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
         let described: Description =
             toml::from_str(text).map_err(|error| TargetError::of(path, text, error.into()))?;
+        Self::parse_with(path, text, None)
+    }
+
+    /// The target that `text` describes, with the `files` beside it unless only their names are to be learned.
+    fn parse_with(
+        path: &str,
+        text: &str,
+        files: Option<&BTreeMap<String, String>>,
+    ) -> Result<Self, TargetError> {
         let protocol = open(&described.protocol, text);
         let protocol = protocol.map_err(|error| TargetError::of(path, text, error))?;
         let mistake = |error: TableError| TargetError::of(path, text, error);
@@ -285,6 +300,7 @@ impl Target {
             secrets: programs::secrets(text),
             promises: described.promises,
             talk_to: described.talk_to,
+            own_faults: described.own_faults,
             final_reads: described.final_reads,
             expected_exits: described.expected_exits,
             restart: described.restart,
@@ -304,10 +320,23 @@ impl Target {
             fault if fault.changes_members() => self.protocol.lacks(Change::Add),
             _ => Vec::new(),
         }
+            fault if fault.is_described() && !self.describes(fault) => vec!["a table [[fault]]"],
     }
 
     /// Whether the description says how `fault` is done, where that is the target's matter.
     pub fn can_have(&self, fault: FaultKind) -> bool {
+    /// Whether `fault` is one of the description's own.
+    fn describes(&self, fault: FaultKind) -> bool {
+        self.own_faults.iter().any(|own| own.name == fault.name())
+    }
+
+    /// The same set with those of the description's own faults that it wants in it.
+    #[must_use]
+    pub fn with_own_faults(&self, set: FaultSet) -> FaultSet {
+        let in_all = self.own_faults.iter().filter(|fault| fault.in_all);
+        set.including(in_all.filter_map(|fault| FaultKind::named(&fault.name)))
+    }
+
         self.lacks(fault).is_empty()
     }
 

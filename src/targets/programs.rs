@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use partita_nemesis::fault::described;
 use partita_workloads::client::TableError;
 use partita_workloads::client::secrets::{SECRET, names};
 use partita_workloads::client::template::PORT;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 use super::command::{Command, FileText, is_node};
 use super::words::{Braces, unknown};
-use super::{Target, TargetError};
+use super::{Act, OwnFault, Target, TargetError};
 
 /// A program that runs on every node's host beside the node's own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -84,7 +85,37 @@ impl Target {
                 return mistake("command", "an empty command; expected a program".to_owned());
             }
         }
+        self.check_own_faults(mistake)?;
         self.check_sidecars(mistake)
+    }
+
+    /// That its own faults make sense; declares them.
+    fn check_own_faults(
+        &self,
+        mistake: impl Fn(&str, String) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        for (place, fault) in self.own_faults.iter().enumerate() {
+            let name = &fault.name;
+            let at_name = |problem: String| mistake(&format!("\"{name}\""), problem);
+            if self.own_faults[..place].iter().any(|other| other.name == *name) {
+                return at_name(format!("two faults are called `{name}`"));
+            }
+            if fault.acts().any(|act| act.words().texts().next().is_none_or(str::is_empty)) {
+                return at_name(format!("fault `{name}`: an empty command"));
+            }
+            let ports = fault.acts().filter_map(|act| match act {
+                Act::Say(words) => words.port.as_ref(),
+                Act::Run(_) => None,
+            });
+            if let Some(port) = ports.into_iter().find(|it| !self.ports.by_name().contains_key(*it))
+            {
+                return at_name(format!("fault `{name}`: no port of `ports` is called `{port}`"));
+            }
+            if let Err(problem) = described::declare(&fault.described()) {
+                return at_name(problem.to_string());
+            }
+        }
+        Ok(())
     }
 
     fn check_sidecars(
@@ -122,6 +153,11 @@ impl Target {
         let commands = [&self.command, &self.each_node].into_iter();
         let commands = commands.chain(&self.stop_command).chain(&self.version_command);
         words.extend(commands.chain(steps).chain(sidecars).flat_map(Command::texts).map(plain));
+        for act in self.own_faults.iter().flat_map(OwnFault::acts) {
+            // A body may be JSON.
+            let braces = if matches!(act, Act::Say(_)) { Braces::Anywhere } else { Braces::Never };
+            words.extend(act.words().texts().map(|word| (word, braces, None)));
+        }
         let mutation = |word| (word, Braces::Never, Some("mutation"));
         words.extend(self.each_mutation.texts().map(mutation));
         let directories = self.sidecars.iter().filter_map(|sidecar| sidecar.directory.as_ref());

@@ -34,8 +34,12 @@ impl TryFrom<Vec<String>> for Faults {
 }
 
 impl Promises {
-    /// Whether the store promises to survive `fault`.
+    /// Whether the store promises to survive `fault`. A fault of its description's own says for itself whether it is
+    /// meant to be survived.
     pub fn hold(&self, fault: FaultKind) -> bool {
+        if fault.is_described() {
+            return true;
+        }
         let has = |faults: &Faults| faults.0.contains(fault);
         self.survives.as_ref().is_none_or(has) && !self.except.as_ref().is_some_and(has)
     }

@@ -5,20 +5,30 @@ use std::fmt;
 
 use rand::rngs::ChaCha8Rng;
 
-use super::{Description, FAULTS, Fault, FaultType, read};
+use super::{Description, FAULTS, Fault, FaultType, described, read};
 use crate::lab::Tier;
 use crate::record::Family;
 
-/// The type of a fault, without parameters: one of [`FAULTS`].
+/// The type of a fault, without parameters: one of [`FAULTS`], or one that a description [declared](super::described).
 #[derive(Clone, Copy)]
 pub struct FaultKind(pub(super) &'static Row);
 
 /// What is known of a type of fault.
 pub(super) struct Row {
-    description: Description,
-    default: fn() -> Fault,
-    pub(super) read: fn(read::Parameters<'_>) -> Result<Fault, toml::de::Error>,
-    draw: fn(&mut ChaCha8Rng, &[String]) -> Fault,
+    pub(super) description: Description,
+    pub(super) make: Make,
+}
+
+/// How a fault of a type is made.
+pub(super) enum Make {
+    /// As the type says.
+    Typed {
+        default: fn() -> Fault,
+        read: fn(read::Parameters<'_>) -> Result<Fault, toml::de::Error>,
+        draw: fn(&mut ChaCha8Rng, &[String]) -> Fault,
+    },
+    /// It is a description's, and has no parameters.
+    Described,
 }
 
 /// Carries a row, since a generic constant must belong to a type.
@@ -27,9 +37,11 @@ struct RowOf<F>(std::marker::PhantomData<F>);
 impl<F: FaultType> RowOf<F> {
     const ROW: &'static Row = &Row {
         description: F::DESCRIPTION,
-        default: || Fault::new(F::default()),
-        read: |parameters| F::deserialize(parameters).map(Fault::new),
-        draw: |rng, nodes| Fault::new(F::draw(rng, nodes)),
+        make: Make::Typed {
+            default: || Fault::new(F::default()),
+            read: |parameters| F::deserialize(parameters).map(Fault::new),
+            draw: |rng, nodes| Fault::new(F::draw(rng, nodes)),
+        },
     };
 }
 
@@ -41,7 +53,7 @@ impl FaultKind {
 
     /// The fault of that name.
     pub fn named(name: &str) -> Option<FaultKind> {
-        FAULTS.into_iter().find(|kind| kind.name() == name)
+        FAULTS.into_iter().find(|kind| kind.name() == name).or_else(|| described::named(name))
     }
 
     /// What it is.
@@ -61,7 +73,23 @@ impl FaultKind {
 
     /// The fault with the default of every parameter.
     pub fn with_defaults(self) -> Fault {
-        (self.0.default)()
+        match self.0.make {
+            Make::Typed { default, .. } => default(),
+            Make::Described => Fault::described(self),
+        }
+    }
+
+    /// The fault with these parameters, all of which it has.
+    pub(super) fn made(self, parameters: read::Parameters<'_>) -> Result<Fault, toml::de::Error> {
+        match self.0.make {
+            Make::Typed { read, .. } => read(parameters),
+            Make::Described => Ok(Fault::described(self)),
+        }
+    }
+
+    /// Whether it is a description's.
+    pub fn is_described(self) -> bool {
+        matches!(self.0.make, Make::Described)
     }
 
     /// Whether a lab of this tier can have it.
@@ -82,15 +110,19 @@ impl FaultKind {
 
     /// Whether the store is asked to hand its leadership over.
     pub fn moves_leadership(self) -> bool {
-        self.0.description.needs.administrator && !self.changes_members()
+        let needs_administrator = self.0.description.needs.administrator;
+        needs_administrator && !self.changes_members() && !self.is_described()
     }
 
     /// Draws its parameters.
     pub(crate) fn draw(self, rng: &mut ChaCha8Rng, nodes: &[String]) -> Fault {
-        (self.0.draw)(rng, nodes)
+        match self.0.make {
+            Make::Typed { draw, .. } => draw(rng, nodes),
+            Make::Described => Fault::described(self),
+        }
     }
 
-    /// Its place in [`FAULTS`].
+    /// Its place in [`FAULTS`]; behind all of them if it is a description's.
     pub(super) fn place(self) -> usize {
         FAULTS.iter().position(|kind| kind.name() == self.name()).unwrap_or(FAULTS.len())
     }
@@ -113,7 +145,8 @@ impl PartialOrd for FaultKind {
 impl Ord for FaultKind {
     /// As they are listed.
     fn cmp(&self, other: &FaultKind) -> Ordering {
-        self.place().cmp(&other.place())
+        let by_name = || self.name().cmp(other.name());
+        self.place().cmp(&other.place()).then_with(by_name)
     }
 }
 

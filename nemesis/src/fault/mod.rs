@@ -4,10 +4,11 @@
 //! it needs of a lab, what it has to itself of its victims, whether it explains that a node ends, how
 //! its effect counts as evidence ([`Description`]); how it is drawn, what it is aimed at, and how it
 //! is injected, measured and healed (`FaultType`). [`Fault`] is any of these values, [`FaultKind`]
-//! any of the types; nothing else knows which there are but the list of each family, from which
+//! any of the types, and of the [faults](described) that a store's description names; nothing else knows which there are but the list of each family, from which
 //! [`FAULTS`] is made.
 
 pub mod clock;
+pub mod described;
 mod description;
 pub mod disk;
 mod kind;

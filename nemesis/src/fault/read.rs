@@ -96,7 +96,7 @@ impl FaultKind {
             }
         }
         let keys = Keys::of(table.get_ref());
-        (self.0.read)(table.into()).map_err(|error| {
+        self.made(table.into()).map_err(|error| {
             let (place, problem) = keys.locate(&error);
             wrong(place, problem)
         })

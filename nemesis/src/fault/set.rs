@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{FAULTS, FaultKind};
+use super::{FAULTS, FaultKind, described};
 use crate::lab::Tier;
 use crate::record::Family;
 
@@ -155,6 +155,19 @@ impl FaultSet {
         (self, left_out)
     }
 
+    /// The same with `more`, which a schedule may do without, if `all` is one of its words.
+    #[must_use]
+    pub fn including(mut self, more: impl IntoIterator<Item = FaultKind>) -> FaultSet {
+        if self.text.split(',').any(|word| word.trim() == "all") {
+            for fault in more {
+                if self.faults.insert(fault) {
+                    self.optional.insert(fault);
+                }
+            }
+        }
+        self
+    }
+
     /// Whether `fault` is on it.
     pub fn contains(&self, fault: FaultKind) -> bool {
         self.faults.contains(&fault)
@@ -209,7 +222,8 @@ fn of(families: &'static [Family]) -> impl Iterator<Item = FaultKind> {
 
 fn unknown(name: &str) -> FaultSetError {
     let sets = FAULT_SETS.iter().map(|set| set.name);
-    let known: Vec<&str> = sets.chain(FAULTS.iter().map(|fault| fault.name())).collect();
+    let known = sets.chain(FAULTS.iter().map(|fault| fault.name())).chain(described::names());
+    let known: Vec<&str> = known.collect();
     FaultSetError::Unknown { name: name.to_owned(), known: known.join(", ") }
 }
 

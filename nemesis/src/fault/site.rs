@@ -8,7 +8,7 @@ use super::clock::MoveError;
 use super::disk::DiskFaultError;
 use super::link::overlay::Overlays;
 use super::membership::Turn;
-use crate::administration::Administration;
+use crate::administration::{Administration, AdministrationError};
 use crate::cluster::Cluster;
 use crate::lab::process::{NodeProcess, SignalError};
 use crate::lab::{Link, UnknownLink};
@@ -66,6 +66,8 @@ pub(crate) enum InjectError {
     Disk(#[from] DiskFaultError),
     #[error("nobody administers the cluster")]
     NoAdministration,
+    #[error(transparent)]
+    Described(AdministrationError),
 }
 
 /// A fault in force. Dropped, it is healed as far as that needs no waiting.

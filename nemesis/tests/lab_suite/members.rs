@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use partita_nemesis::administration::Pending;
+use partita_nemesis::fault::described::DescribedFault;
 use partita_nemesis::{
-    Administration, AdministrationError, Cluster, Configuration, Ending, FaultRecord, Lab, Moment,
-    Nemesis, Program, Roles, Schedule, Script, Stop, View,
+    Administration, AdministrationError, Cluster, Configuration, Ending, Family, FaultRecord, Lab,
+    Moment, Nemesis, Program, Roles, Schedule, Script, Stop, View,
 };
 use tokio::time::sleep;
 
@@ -25,6 +26,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a_shut_down_play_leaves_a_replaced_node_dead", run: shut_down },
     Scenario { name: "three_voters_stay_unless_a_node_is_named", run: too_few },
     Scenario { name: "nobody_administers_nothing", run: no_administrator },
+    Scenario {
+        name: "a_described_fault_is_injected_and_healed_by_whoever_administers",
+        run: described,
+    },
+    Scenario {
+        name: "a_described_fault_that_one_node_refuses_is_healed_on_the_others",
+        run: refused,
+    },
+    Scenario {
+        name: "a_described_fault_is_healed_when_everything_is_shut_down",
+        run: described_shut_down,
+    },
+    Scenario {
+        name: "a_node_that_ended_under_a_described_fault_is_started_again",
+        run: brought_back,
+    },
 ];
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -73,6 +90,27 @@ impl Registrar {
 
     fn voters(&self) -> String {
         self.register().voters.iter().cloned().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Notes what is done about a described fault, unless it refuses; n3 refuses to begin with `picky`.
+    fn note<'a>(
+        &'a self,
+        what: &'a str,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>> {
+        Box::pin(async move {
+            let mut register = self.register();
+            let is_refused =
+                register.refusals > 0 || (what, fault, node) == ("inject", "picky", "n3");
+            if is_refused {
+                register.refusals = register.refusals.saturating_sub(1);
+                let problem = "not now".to_owned();
+                return Err(AdministrationError::Failed { node: node.to_owned(), problem });
+            }
+            register.asked.push(format!("{what} {fault} {node}"));
+            Ok(())
+        })
     }
 
     fn change<'a>(
@@ -125,6 +163,22 @@ impl Administration for Registrar {
 
     fn remove<'a>(&'a self, node: &'a str) -> Pending<'a, Result<(), AdministrationError>> {
         self.change(node, false)
+    }
+
+    fn inject<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>> {
+        self.note("inject", fault, node)
+    }
+
+    fn heal<'a>(
+        &'a self,
+        fault: &'a str,
+        node: &'a str,
+    ) -> Pending<'a, Result<(), AdministrationError>> {
+        self.note("heal", fault, node)
     }
 
     fn views(&self) -> Pending<'_, Vec<View>> {
@@ -319,4 +373,78 @@ fn no_administrator() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let refused = runtime.expect("a runtime").block_on(playing).expect_err("nobody can");
     assert!(refused.to_string().contains("needs an administrator"), "{refused}");
+}
+
+/// Makes a fault of that name known.
+fn declare(name: &str, explains_exit: bool) {
+    let (name, summary) = (name.to_owned(), "as the store has it".to_owned());
+    let fault = DescribedFault { name, summary, target: None, explains_exit };
+    partita_nemesis::fault::described::declare(&fault).expect("a name");
+}
+
+/// A registrar that refuses so many requests.
+fn refusing(refusals: usize) -> Registrar {
+    let registrar = Registrar::new(&NODES);
+    registrar.register().refusals = refusals;
+    registrar
+}
+
+fn described() {
+    declare("slow-log", false);
+    let (cluster, registrar) = (sleepers(), refusing(0));
+    let fault = "for = \"400ms\", fault = \"slow-log\", target = \"n1,n2\"";
+    let look = async {
+        sleep(Duration::from_millis(200)).await;
+        let asked = registrar.register().asked.clone();
+        // The first tries to heal it fail.
+        registrar.register().refusals = 3;
+        asked
+    };
+    let (ending, record, saw) = play(&cluster, &registrar, fault, pending(), look);
+    assert_eq!(saw, ["inject slow-log n1", "inject slow-log n2"]);
+    assert_eq!((ending, record.error.as_deref(), record.unhealed), (Ending::Played, None, false));
+    let mut asked = registrar.register().asked.clone();
+    asked[2..].sort();
+    assert_eq!(asked[2..], ["heal slow-log n1", "heal slow-log n2"]);
+    assert_eq!((record.family, record.nodes.len()), (Family::Described, 2));
+    assert_eq!(effects(&record), ["took it on", "in force"]);
+    assert!(record.had_effect() && !record.explains_exit());
+    assert_eq!(record.in_words(), "n1, n2 were under slow-log");
+}
+
+fn refused() {
+    declare("picky", false);
+    let (cluster, registrar) = (sleepers(), refusing(0));
+    let fault = "for = \"400ms\", fault = \"picky\", target = \"n1,n3\"";
+    let (_, record, ()) = play(&cluster, &registrar, fault, pending(), async {});
+    assert_eq!(record.error.as_deref(), Some("n3: not now"));
+    assert!(!record.had_effect());
+    assert_eq!(registrar.register().asked, ["inject picky n1", "heal picky n1"]);
+}
+
+fn described_shut_down() {
+    declare("slow-log", false);
+    let (cluster, registrar) = (sleepers(), refusing(0));
+    let fault = "for = \"60s\", fault = \"slow-log\", target = \"n4\"";
+    let stop = async {
+        sleep(Duration::from_millis(200)).await;
+        Stop::ShutDown
+    };
+    let (ending, record, ()) = play(&cluster, &registrar, fault, stop, async {});
+    assert_eq!((ending, record.error.as_deref()), (Ending::ShutDown, None));
+    assert_eq!(registrar.register().asked, ["inject slow-log n4", "heal slow-log n4"]);
+}
+
+fn brought_back() {
+    declare("panics", true);
+    let (cluster, registrar) = (sleepers(), refusing(0));
+    let fault = "for = \"400ms\", fault = \"panics\", target = \"n4\"";
+    let node = cluster.node("n4").expect("a node");
+    let look = async {
+        sleep(Duration::from_millis(100)).await;
+        node.kill().await.expect("it ends, as if on its own");
+    };
+    let (_, record, ()) = play(&cluster, &registrar, fault, pending(), look);
+    assert_eq!(record.error, None);
+    assert!(record.explains_exit() && node.is_running());
 }

@@ -163,5 +163,6 @@ pub(crate) const fn family_name(family: Family) -> &'static str {
         Family::Clock => "clock",
         Family::Disk => "disk",
         Family::Membership => "membership",
+        Family::Described => "described",
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-const HOLDS: &[Resource] = &[Resource::Process, Resource::Power];
+pub(super) const HOLDS: &[Resource] = &[Resource::Process, Resource::Power];
 
 const NEEDS: Needs = Needs { lab: Tier::Signals, nodes: 1, running: false, administrator: false };
 

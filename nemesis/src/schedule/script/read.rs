@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 use super::{LONGEST, Script, ScriptedCommand, ScriptedFault, ScriptedPhase, Span};
 use crate::fault::read::Keys;
 use crate::fault::values::{Count, Value, ValueError, text_value};
-use crate::fault::{FAULTS, FaultKind, Target, Victims};
+use crate::fault::{FAULTS, FaultKind, Target, Victims, described};
 use crate::names::or_similar;
 use crate::units;
 
@@ -230,7 +230,8 @@ fn kind(name: &Spanned<DeValue<'_>>) -> Result<FaultKind, Problem> {
         return Err((name.span(), "expected the name of a fault".to_owned()));
     };
     FaultKind::named(text).ok_or_else(|| {
-        let known = FAULTS.map(FaultKind::name);
+        let mut known = FAULTS.map(FaultKind::name).to_vec();
+        known.extend(described::names());
         (name.span(), unknown(text, &known).replacen("unknown", "unknown fault", 1))
     })
 }
