@@ -20,9 +20,15 @@ fn example() -> PathBuf {
 
 /// What the check of `target` prints as JSON, and its exit code.
 fn check(folder: &Path, target: &str) -> (Value, Option<i32>) {
+    check_with(folder, target, &[])
+}
+
+/// The same with more words.
+fn check_with(folder: &Path, target: &str, more: &[&str]) -> (Value, Option<i32>) {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new(PARTITA)
         .args(["target", "check", target, "--json"])
+        .args(more)
         .current_dir(folder)
         .env("PATH", format!("{}:{path}", example().display()))
         .env("TMPDIR", folder)
@@ -90,6 +96,36 @@ fn a_description_that_is_right_contradicts_nothing() {
     assert!(taken("n1, which leads, is paused", "unknown, no answer: timed out"), "{errors:#?}");
     let left = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 0, "nothing is left behind");
+}
+
+#[test]
+fn so_many_nodes_are_started_as_are_asked_for_and_named() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in ["slate.toml", "slate_client.py"] {
+        let text = std::fs::read_to_string(example().join(file)).expect("the example");
+        // A word that is empty where there is no second node could not be filled.
+        let text = text.replace("\"--data\", \"{data}\"", "\"--data\", \"{data}/{n2.ip}\"");
+        let text = text.replace(
+            "[client]\ncommand",
+            "prepare = [[\"mkdir\", \"{data}/{n2.ip}\"]]\n[client]\ncommand",
+        );
+        std::fs::write(folder.path().join(file), text).expect("written");
+    }
+    let (report, code) = check_with(folder.path(), "slate.toml", &["--nodes", "2"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(report["notes"].to_string().contains("not checked with one node"), "{report:#}");
+    let operations = report["operations"].as_array().expect("operations");
+    assert!(operations.iter().all(|it| it["nodes"] == 2), "{report:#}");
+    assert!(operations.iter().any(|it| it["node"] == "n2"), "{report:#}");
+    let (report, code) = check_with(folder.path(), "slate.toml", &["--nodes", "1"]);
+    assert_eq!(code, Some(2), "{report:#}");
+    assert!(
+        report["error"].as_str().is_some_and(|it| it.contains("needs a node n2")),
+        "{report:#}"
+    );
 }
 
 #[test]

@@ -26,18 +26,22 @@ enum TargetCommand {
     Check(CheckArguments),
 }
 
-/// Starts one node, then three; performs every operation against a known state and shows request, reply and what
+/// Starts one node, then several; performs every operation against a known state and shows request, reply and what
 /// it was read as; lets nodes end, be alone and be paused, and shows what each error is taken for.
 ///
 /// Exits with 0 if nothing contradicts itself, with 1 if something does, with 2 if the description has a mistake,
 /// and with 4 if a node cannot be started.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  partita target check my-store.toml\n  partita target check etcd"
+    after_help = "Examples:\n  partita target check my-store.toml\n  partita target check etcd --nodes 5"
 )]
 struct CheckArguments {
     /// A built-in target, or the file of a description.
     target: String,
+    /// How many nodes there are the second time.
+    #[arg(long, value_name = "NUMBER", default_value = "3",
+          value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: u32,
     /// Print a JSON document instead of words: `format`, `operations`, `errors`, `notes`, `contradictions`.
     #[arg(long)]
     json: bool,
@@ -91,7 +95,7 @@ fn check_target(arguments: &CheckArguments) -> Result<Exit, Failure> {
             say!("{line}");
         }
     };
-    let checked = check(&spec, tier, &home, &mut told);
+    let checked = check(&spec, tier, arguments.nodes, &home, &mut told);
     let is_right = checked.as_ref().is_ok_and(|report| report.contradictions.is_empty());
     if is_right {
         // Nothing in it is of use any more.

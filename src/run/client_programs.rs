@@ -51,10 +51,10 @@ pub fn install(plan: &Plan, folder: &RunFolder) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What clients dial by: `plain`, unless the target has a program that speaks for them.
+/// What clients dial by: `plain`, secured as the description says, unless the target has a program that speaks for them.
 pub fn for_clients(plan: &Plan, cluster: &Arc<Cluster>, folder: &RunFolder, plain: Dial) -> Dial {
     match plan.target.protocol.program() {
-        None => plain,
+        None => plan.target.protocol.secured(plain),
         Some(program) => {
             let cluster = Arc::clone(cluster);
             starting(program.clone(), folder, move |command| {

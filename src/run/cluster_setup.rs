@@ -129,6 +129,7 @@ pub fn inside_nodes(plan: &Plan, cluster: &Arc<Cluster>) -> Vec<InsideNode> {
     let inside = |(place, host): (usize, &Host)| {
         let cluster = Arc::clone(cluster);
         let dial = dial(move || cluster.lab().nodes()[place].enter(TcpSocket::new_v4)?);
+        let dial = plan.target.protocol.secured(dial);
         let address = SocketAddr::from((host.address(), port));
         let endpoint = Endpoint { node: host.name().into(), address };
         InsideNode { endpoint, dial, advertised: host.advertised() }

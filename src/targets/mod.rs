@@ -31,8 +31,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
-pub use self::command::{Command, FileText, Step, When};
 pub use self::beginning::{BEGINNINGS, Beginning, Wanted};
+pub use self::command::{Command, FileText, Step, When};
 pub use self::log::LogForms;
 use self::log::LogTable;
 pub use self::other_program::with_program;
@@ -246,7 +246,9 @@ impl Target {
     /// [`TargetError`], naming what was expected.
     pub fn of(spec: &TargetSpec) -> Result<Self, TargetError> {
         match spec {
-            TargetSpec::Described(DescribedTarget { name, toml, .. }) => Self::parse(name, toml),
+            TargetSpec::Described(DescribedTarget { name, toml, files }) => {
+                Self::parse_with(name, toml, Some(files))
+            }
             TargetSpec::BuiltIn(name) => {
                 let (known, text) = BUILT_IN
                     .iter()
@@ -258,8 +260,6 @@ impl Target {
     }
 
     fn parse(path: &str, text: &str) -> Result<Self, TargetError> {
-        let described: Description =
-            toml::from_str(text).map_err(|error| TargetError::of(path, text, error.into()))?;
         Self::parse_with(path, text, None)
     }
 
@@ -269,7 +269,9 @@ impl Target {
         text: &str,
         files: Option<&BTreeMap<String, String>>,
     ) -> Result<Self, TargetError> {
-        let protocol = open(&described.protocol, text);
+        let described: Description =
+            toml::from_str(text).map_err(|error| TargetError::of(path, text, error.into()))?;
+        let protocol = open(&described.protocol, text, files);
         let protocol = protocol.map_err(|error| TargetError::of(path, text, error))?;
         let mistake = |error: TableError| TargetError::of(path, text, error);
         let variations = described.variations.into_iter();
@@ -298,9 +300,9 @@ impl Target {
             version_command,
             start_limit: start_limit.map(|limit| limit.0),
             secrets: programs::secrets(text),
+            own_faults: described.own_faults,
             promises: described.promises,
             talk_to: described.talk_to,
-            own_faults: described.own_faults,
             final_reads: described.final_reads,
             expected_exits: described.expected_exits,
             restart: described.restart,
@@ -318,13 +320,11 @@ impl Target {
         match fault {
             fault if fault.moves_leadership() => self.protocol.lacks(Change::Transfer),
             fault if fault.changes_members() => self.protocol.lacks(Change::Add),
+            fault if fault.is_described() && !self.describes(fault) => vec!["a table [[fault]]"],
             _ => Vec::new(),
         }
-            fault if fault.is_described() && !self.describes(fault) => vec!["a table [[fault]]"],
     }
 
-    /// Whether the description says how `fault` is done, where that is the target's matter.
-    pub fn can_have(&self, fault: FaultKind) -> bool {
     /// Whether `fault` is one of the description's own.
     fn describes(&self, fault: FaultKind) -> bool {
         self.own_faults.iter().any(|own| own.name == fault.name())
@@ -337,6 +337,8 @@ impl Target {
         set.including(in_all.filter_map(|fault| FaultKind::named(&fault.name)))
     }
 
+    /// Whether the description says how `fault` is done, where that is the target's matter.
+    pub fn can_have(&self, fault: FaultKind) -> bool {
         self.lacks(fault).is_empty()
     }
 
@@ -383,15 +385,15 @@ impl Target {
     }
 }
 
-/// The files beside the description at `path` that the program of its clients consists of.
+/// The files beside the description at `path` that its protocol needs: the program of its clients, certificates.
 fn files_of(target: &Target, path: &Path) -> Result<BTreeMap<String, String>, TargetError> {
-    let names = target.protocol.program().map_or(&[][..], |program| &program.files);
-    let read = |name: &String| {
-        let file = path.with_file_name(name);
+    let read = |name: String| {
+        let file = path.with_file_name(&name);
         let unreadable = |source| TargetError::Read { path: file.display().to_string(), source };
-        Ok((name.clone(), std::fs::read_to_string(&file).map_err(unreadable)?))
+        let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+        Ok((name, text))
     };
-    names.iter().map(read).collect()
+    target.protocol.files().into_iter().map(read).collect()
 }
 
 /// That no target is called `name`.
@@ -400,8 +402,13 @@ fn unknown(name: &str) -> UnknownName {
     UnknownName::new("target", name, &known, TOML_FILE)
 }
 
-/// The protocol called `name`, with the tables of the description `text` that are its own.
-fn open(name: &Spanned<String>, text: &str) -> Result<Arc<dyn Protocol>, TableError> {
+/// The protocol called `name`, with the tables of the description `text` that are its own, and the `files` beside it
+/// unless only their names are to be learned.
+fn open(
+    name: &Spanned<String>,
+    text: &str,
+    files: Option<&BTreeMap<String, String>>,
+) -> Result<Arc<dyn Protocol>, TableError> {
     let entry = PROTOCOLS.iter().find(|entry| entry.name == name.get_ref());
     let unknown = || {
         let known: Vec<String> = PROTOCOLS.iter().map(|it| it.name.to_owned()).collect();
@@ -409,6 +416,9 @@ fn open(name: &Spanned<String>, text: &str) -> Result<Arc<dyn Protocol>, TableEr
         TableError::at(name.span(), problem.to_string())
     };
     let mut tables = Tables::of(text)?;
+    if let Some(files) = files {
+        tables = tables.with_files(files);
+    }
     let protocol = (entry.ok_or_else(unknown)?.open)(&mut tables)?;
     tables.finish()?;
     Ok(protocol)

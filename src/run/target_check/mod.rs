@@ -1,4 +1,4 @@
-//! Checks a target's description against the store: starts one node, then three, performs every operation against
+//! Checks a target's description against the store: starts one node, then several, performs every operation against
 //! a known state, and provokes errors to see what each is taken for.
 //!
 //! It proves nothing of the store. It shows how the description reads the store, and names what contradicts itself.
@@ -8,7 +8,7 @@ mod provoke;
 mod steps;
 mod tap;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +101,8 @@ impl TargetReport {
 /// Where a check says what it does, a line at a time.
 pub type Say<'a> = &'a mut dyn FnMut(String);
 
-/// Checks the target in a lab of `tier`, inside of which this process is; what nodes write goes to `home`.
+/// Checks the target in a lab of `tier`, inside of which this process is, with one node and then with so `many`; what
+/// nodes write goes to `home`. One node is left out where the description names others by their addresses.
 ///
 /// # Errors
 ///
@@ -109,6 +110,7 @@ pub type Say<'a> = &'a mut dyn FnMut(String);
 pub fn check(
     spec: &TargetSpec,
     tier: Tier,
+    many: u32,
     home: &std::path::Path,
     say: Say<'_>,
 ) -> Result<TargetReport, Failure> {
@@ -118,7 +120,13 @@ pub fn check(
         .build()
         .or_harness(|| "starting threads".to_owned())?;
     let mut report = TargetReport::default();
-    for nodes in [1, 3] {
+    let target = Target::of(spec).or_usage(|| "the target".to_owned())?;
+    target.check_size(many).or_usage(|| "the target".to_owned())?;
+    for nodes in BTreeSet::from([1, many]) {
+        if let Err(error) = target.check_size(nodes) {
+            report.notes.push(format!("not checked with one node: {error}"));
+            continue;
+        }
         let path = home.join(format!("nodes-{nodes}"));
         std::fs::create_dir_all(&path).or_harness(|| path.display().to_string())?;
         let plan = plan(spec, tier, nodes, path.clone())?;

@@ -1,4 +1,4 @@
-//! Provokes errors on three nodes, shows what each was taken for, and looks whether what was called a failure
+//! Provokes errors on several nodes, shows what each was taken for, and looks whether what was called a failure
 //! happened after all.
 
 use std::sync::Arc;

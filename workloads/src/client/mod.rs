@@ -22,6 +22,7 @@ pub mod resp;
 pub mod secrets;
 pub mod tables;
 pub mod template;
+pub mod tls;
 pub mod violation;
 
 pub use admin::{Admin, Change, Exchange, Member, Members};

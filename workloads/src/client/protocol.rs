@@ -73,6 +73,17 @@ pub trait Protocol: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What dials as `dial` does, with what the protocol has between itself and the bytes that are carried: TLS, if
+    /// the description says so. Clients, probes and administrators are given that.
+    fn secured(&self, dial: Dial) -> Dial {
+        dial
+    }
+
+    /// The names of the files beside the description that it needs.
+    fn files(&self) -> Vec<String> {
+        self.program().map(|program| program.files.clone()).unwrap_or_default()
+    }
+
     /// The fields of the description that are missing for a change to be made, and, where members
     /// change, for its outcome to be seen. Empty if it can be made.
     fn lacks(&self, change: Change) -> Vec<&'static str>;

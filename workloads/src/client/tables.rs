@@ -48,6 +48,7 @@ impl From<toml::de::Error> for TableError {
 #[derive(Debug, Default)]
 pub struct Tables<'a> {
     tables: BTreeMap<String, Spanned<DeValue<'a>>>,
+    files: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Tables<'a> {
@@ -60,7 +61,18 @@ impl<'a> Tables<'a> {
         let all = DeTable::parse(text)?.into_inner();
         let own = all.into_iter().map(|(name, value)| (name.into_inner().into_owned(), value));
         let tables = own.filter(|(name, _)| PROTOCOL_TABLES.contains(&&**name)).collect();
-        Ok(Self { tables })
+        Ok(Self { tables, files: None })
+    }
+
+    /// The same with the texts of the `files` beside the description, by name.
+    #[must_use]
+    pub fn with_files(self, files: &'a BTreeMap<String, String>) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
+    /// The files beside the description; none if only their names are to be learned.
+    pub fn files(&self) -> Option<&'a BTreeMap<String, String>> {
+        self.files
     }
 
     /// Reads the table `name`; what it is by default if it is not there.

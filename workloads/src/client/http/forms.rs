@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::tables::TableError;
+use super::super::tls::TlsTable;
 use super::answer::{Answer, Condition, Source};
 use super::path::Path;
 use super::template::{ANY_SECRET, Bindings, Body, Template};
@@ -157,6 +158,8 @@ pub(super) struct Forms {
     /// Headers of every request.
     #[serde(default)]
     pub(super) headers: BTreeMap<String, Template>,
+    /// How connections are secured; they are not without it.
+    pub(super) tls: Option<TlsTable>,
     read: Option<Form>,
     write: Option<Form>,
     cas: Option<Form>,

@@ -23,6 +23,7 @@ use super::probe::Probe;
 use super::protocol::{Client, ClientOptions, Endpoint, Protocol, ProtocolEntry, RetryPolicy};
 use super::replica::ReplicaProbe;
 use super::tables::{TableError, Tables};
+use super::tls::{Tls, TlsTable};
 use crate::operation::Kind;
 
 use admin::HttpAdmin;
@@ -42,6 +43,10 @@ pub const ENTRY: ProtocolEntry = ProtocolEntry {
 fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     let forms: Forms = tables.take("client")?;
     forms.check()?;
+    let tls = match (&forms.tls, tables.files()) {
+        (Some(table), Some(files)) => Some(table.tls(files)?),
+        _ => None,
+    };
     let status: StatusForm = tables.take("status")?;
     status.check()?;
     let membership: Membership = tables.take("membership")?;
@@ -50,7 +55,7 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
     replicas.check()?;
     let (forms, status) = (Arc::new(forms), Arc::new(status));
     let (membership, replicas) = (Arc::new(membership), Arc::new(replicas));
-    Ok(Arc::new(Http { forms, status, membership, replicas }))
+    Ok(Arc::new(Http { forms, status, membership, replicas, tls }))
 }
 
 /// HTTP as a target speaks it.
@@ -60,6 +65,7 @@ struct Http {
     status: Arc<StatusForm>,
     membership: Arc<Membership>,
     replicas: Arc<Replicas>,
+    tls: Option<Tls>,
 }
 
 impl Protocol for Http {
@@ -105,6 +111,17 @@ impl Protocol for Http {
         }))
     }
 
+    fn secured(&self, dial: Dial) -> Dial {
+        match &self.tls {
+            Some(tls) => tls.over(dial),
+            None => dial,
+        }
+    }
+
+    fn files(&self) -> Vec<String> {
+        self.forms.tls.as_ref().map(TlsTable::files).unwrap_or_default()
+    }
+
     fn lacks(&self, change: Change) -> Vec<&'static str> {
         self.membership.lacks(change)
     }
@@ -112,3 +129,5 @@ impl Protocol for Http {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
