@@ -1,6 +1,6 @@
 //! The `transactions` workload: reads and writes of several registers at one moment.
 //!
-//! Some transactions read registers and write to one that they read. They are done as programs without
+//! Some transactions read a register and write to it. They are done as programs without
 //! transactions of several steps do it: by reads, and then by writes on the condition that what was read
 //! still stands there; where the store has no such conditions, as the others.
 //!
@@ -49,14 +49,12 @@ impl Transactions {
         Self { random, groups, next_value: 1 }
     }
 
-    /// Reads two registers and writes to one of them.
+    /// Reads a register and writes to it.
     fn replace(&mut self, group: &Value) -> Vec<Value> {
-        let mut registers = REGISTERS;
-        registers.shuffle(&mut self.random);
+        let register = REGISTERS[self.random.random_range(0..REGISTERS.len())];
         let value = self.next_value;
         self.next_value += 1;
-        let [first, second, _] = registers;
-        vec![read(group, first), read(group, second), write(group, first, value)]
+        vec![read(group, register), write(group, register, value)]
     }
 
     fn read_and_write(&mut self, group: &Value) -> Vec<Value> {
@@ -150,6 +148,6 @@ mod tests {
             }
             of_several += usize::from(registers.len() > 1);
         }
-        assert!(written.len() > 2_500 && of_several > 3_000, "{} {of_several}", written.len());
+        assert!(written.len() > 2_500 && of_several > 1_000, "{} {of_several}", written.len());
     }
 }

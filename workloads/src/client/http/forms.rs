@@ -246,6 +246,7 @@ impl Forms {
             Kind::Transaction | Kind::Balances => transaction.is_some(),
             Kind::Transfer => transaction.is_some_and(TransactionForm::has_checks),
             Kind::Watch => self.watch.is_some(),
+            Kind::WatchedWrite => self.watch.is_some() && self.write.is_some(),
             kind => self.of(kind).is_some(),
         }
     }
