@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::log::{Entry, Payload};
 use super::message::Body;
 use super::operation::{Admin, Command, Condition, Operation, Reply, Step, Write};
+use super::transactions::checks_are_made_early;
 use super::units::{Boot, Index, NodeId, RequestId, Term};
 use super::{Core, Output, Refusal, Role};
 use crate::mutations::Mutation;
@@ -202,7 +203,7 @@ impl Core {
     /// Whether a planted bug finds that a check of a transaction does not hold, and does not append it; one
     /// whose checks hold here is carried out whatever they would say later.
     fn is_kept_by_early_checks(&self, write: &Write) -> bool {
-        self.mutations.has(Mutation::ChecksMadeEarly)
+        checks_are_made_early(self.mutations)
             && steps_of(write).is_some_and(|steps| !self.machine.checks_hold(steps))
     }
 

@@ -23,7 +23,7 @@ impl Machine {
 
     /// The same, with the planted bugs that there may be.
     pub(super) fn transact_with(&mut self, steps: &[Step], mutations: Mutations) -> Reply {
-        if !mutations.has(Mutation::ChecksMadeEarly) && !self.checks_hold(steps) {
+        if !checks_are_made_early(mutations) && !self.checks_hold(steps) {
             return Reply::Nil;
         }
         let held_back = if mutations.has(Mutation::TransactionInTwoSteps) {
@@ -62,6 +62,11 @@ impl Machine {
             Step::Read(_) | Step::Write(_) => true,
         })
     }
+}
+
+/// Whether the checks of a transaction are made when it is appended, not when it is applied: a planted bug.
+pub(super) fn checks_are_made_early(mutations: Mutations) -> bool {
+    mutations.has(Mutation::ChecksMadeEarly)
 }
 
 /// The place of the last write, if there is another before it.
