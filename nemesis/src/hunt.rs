@@ -25,7 +25,7 @@ use crate::fault::set::FaultSet;
 use crate::fault::{FaultKind, Target};
 use crate::random::stream;
 use crate::recipes::{self, RECIPES};
-use crate::schedule::{PlannedFault, ReadOnlyPhase, Schedule, Script};
+use crate::schedule::{PlannedFault, ReadOnlyPhase, Schedule, Script, Trigger};
 
 /// The name of the fault set that is hunted with, rounds of recipes among the others.
 const NAME: &str = "default";
@@ -45,6 +45,8 @@ const SHARE_OF_READING: f64 = 0.3;
 const SHARES_OF_STORMS: [f64; 3] = [0.1, 0.2, 0.4];
 /// What a run's breaths between rounds can be, in milliseconds: most runs are dense.
 const BREATHS_MS: [(u64, u64); 4] = [(50, 300), (50, 300), (100, 700), (800, 2_000)];
+/// For how long a fault waits that is aimed at a moment, in milliseconds.
+const AIMED_WAIT_MS: (u64, u64) = (600, 1_500);
 /// How much slower a clock may be of what clocks may run apart: others have rates, too.
 const SHARE_OF_DRIFT: f64 = 0.8;
 
@@ -95,7 +97,7 @@ pub(crate) struct Round {
 impl Round {
     /// When its last fault has ended, in milliseconds since its beginning.
     pub(crate) fn ends_ms(&self) -> u64 {
-        self.faults.iter().map(|it| it.at_ms + it.duration_ms).max().unwrap_or(0)
+        self.faults.iter().map(|it| it.at_ms + it.wait_ms() + it.duration_ms).max().unwrap_or(0)
     }
 }
 
@@ -252,11 +254,16 @@ impl<'a> Hunt<'a> {
             Some(word) => vec![word.parse().expect("a scene's targets are well written")],
             None => vec![default.clone()],
         };
+        let trigger = step.when.map(|when| Trigger {
+            when: when.parse().expect("a scene's moments are well written"),
+            wait_ms: self.between(AIMED_WAIT_MS),
+        });
         for target in targets {
             // Numbers are given when the round has its place.
             round.faults.push(PlannedFault {
                 id: 0,
                 at_ms,
+                trigger,
                 duration_ms,
                 fault: fault.clone(),
                 target,

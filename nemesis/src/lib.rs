@@ -52,4 +52,7 @@ pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;
 pub use record::{Effect, Family, FaultRecord};
-pub use schedule::{PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError};
+pub use roles::NodeSeen;
+pub use schedule::{
+    PlannedCommand, PlannedFault, ReadOnlyPhase, Schedule, Script, ScriptError, Trigger, When,
+};

@@ -33,7 +33,8 @@ use crate::fault::site::Ground;
 use crate::fault::{Active, InjectError, Site, Target};
 use crate::lab::process::NodeProcess;
 use crate::record::FaultRecord;
-use crate::schedule::{PlannedFault, Schedule, ScheduleError};
+use crate::record::WAITED;
+use crate::schedule::{Lookout, PlannedFault, Schedule, ScheduleError};
 use crate::together::all;
 
 use resource_locks::ResourceLocks;
@@ -78,6 +79,16 @@ pub struct Nemesis<'a, R, C> {
     roles: &'a R,
     administration: Option<&'a dyn Administration>,
     clock: C,
+}
+
+/// Time between two looks at whether the moment has come that a fault waits for.
+const LOOK_NS: u64 = 5_000_000;
+
+/// How a fault's wait came out.
+#[derive(Debug, Clone, Copy)]
+struct Waited {
+    ms: u64,
+    has_come: bool,
 }
 
 /// What the faults of one play share.
@@ -179,10 +190,12 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
         mut stopping: watch::Receiver<Option<Stop>>,
     ) {
         let at_ns = stage.origin_ns.saturating_add(planned.at_ms * 1_000_000);
-        let until_ns = at_ns.saturating_add(planned.duration_ms * 1_000_000);
         if self.wait(at_ns, &mut stopping).await.is_some() {
             return;
         }
+        let Some(waited) = self.await_moment(planned, at_ns, &mut stopping).await else { return };
+        let begins_ns = if waited.is_some() { (self.clock)() } else { at_ns };
+        let until_ns = begins_ns.saturating_add(planned.duration_ms * 1_000_000);
         let kind = planned.fault.kind();
         let is_free = |node: &str| stage.locks.is_free(kind, node);
         let (names, seed) = (self.cluster.names(), stage.ground.seed);
@@ -197,7 +210,7 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
             family: kind.family(),
             target: victims.how,
             nodes: victims.nodes,
-            parameters: parameters(planned),
+            parameters: parameters(planned, waited),
             began_ns: (self.clock)(),
             ended_ns: None,
             effects: Vec::new(),
@@ -236,6 +249,30 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
         happened.unhealed = healed.unhealed;
         happened.error = healed.error;
         stage.record(Moment::Over, &happened);
+    }
+
+    /// Waits for the moment that the fault waits for, if it waits: how it came out, or nothing if stopped.
+    async fn await_moment(
+        &self,
+        planned: &PlannedFault,
+        at_ns: u64,
+        stopping: &mut watch::Receiver<Option<Stop>>,
+    ) -> Option<Option<Waited>> {
+        let Some(trigger) = planned.trigger else { return Some(None) };
+        let until_ns = at_ns.saturating_add(trigger.wait_ms * 1_000_000);
+        let mut lookout = Lookout::new(trigger.when);
+        loop {
+            let has_come = lookout.has_come(&self.roles.seen());
+            let now_ns = (self.clock)();
+            if has_come || now_ns >= until_ns {
+                let ms = now_ns.saturating_sub(at_ns) / 1_000_000;
+                return Some(Some(Waited { ms, has_come }));
+            }
+            let next_ns = now_ns.saturating_add(LOOK_NS).min(until_ns);
+            if self.wait(next_ns, stopping).await.is_some() {
+                return None;
+            }
+        }
     }
 
     /// Waits until `until_ns` by the clock, or until stopped.
@@ -303,9 +340,14 @@ async fn inject<'a>(
     planned.fault.inject(Site { ground, id: planned.id, nodes, are_named, links }).await
 }
 
-/// What the fault was given, defaults included.
-fn parameters(planned: &PlannedFault) -> BTreeMap<String, String> {
+/// What the fault was given, defaults included, and how it waited.
+fn parameters(planned: &PlannedFault, waited: Option<Waited>) -> BTreeMap<String, String> {
     let mut parameters = planned.fault.parameters();
     parameters.insert("duration".to_owned(), format!("{}ms", planned.duration_ms));
+    if let Some((trigger, waited)) = planned.trigger.zip(waited) {
+        let came = if waited.has_come { "came" } else { "did not come" };
+        parameters.insert("when".to_owned(), format!("{} ({came})", trigger.when));
+        parameters.insert(WAITED.to_owned(), format!("{}ms", waited.ms));
+    }
     parameters
 }

@@ -1,8 +1,11 @@
 //! What happened to the system under test: the lines of `schedule.jsonl`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::units;
 
 /// What part of a machine a fault breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +55,16 @@ pub struct FaultRecord {
     /// member that is not back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unhealed: bool,
+}
+
+/// The parameter of a record that says for how long the fault waited, if it waited for something.
+pub(crate) const WAITED: &str = "waited";
+
+impl FaultRecord {
+    /// For how long it waited for what it was to wait for.
+    pub fn waited(&self) -> Option<Duration> {
+        self.parameters.get(WAITED).and_then(|text| units::duration(text))
+    }
 }
 
 /// One measured consequence of a fault.

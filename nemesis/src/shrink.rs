@@ -199,6 +199,7 @@ mod tests {
         let planned = |id: u32| PlannedFault {
             id,
             at_ms: 2_000 + 4_000 * u64::from(id),
+            trigger: None,
             duration_ms: 2_000,
             fault: Kill::default().into(),
             target: Target::Random,

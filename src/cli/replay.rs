@@ -28,8 +28,8 @@ pub struct Arguments {
     /// How many times to play it.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     times: u32,
-    /// Hit the very nodes that were hit, whatever role they have this time; otherwise the current
-    /// leader is hit where the leader was.
+    /// Hit the very nodes that were hit, whatever role they have this time, at the times at which they were
+    /// hit; otherwise the current leader is hit where the leader was, and what a fault waited for is waited for.
     #[arg(long)]
     exact: bool,
     /// End each replay at its first finding.
@@ -48,9 +48,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let file = if arguments.exact { "schedule-exact.toml" } else { "schedule.toml" };
     let file = original.folder.join(file);
     if arguments.exact {
-        let faults = run_folder::faults(&original.folder)?.into_iter();
-        let victims = faults.map(|fault| (fault.id, fault.nodes)).collect();
-        original.script.name_victims(&victims);
+        let faults = run_folder::faults(&original.folder)?;
+        let waited = faults.iter().filter_map(|fault| Some((fault.id, fault.waited()?))).collect();
+        let victims = faults.into_iter().map(|fault| (fault.id, fault.nodes)).collect();
+        original.script.name_victims(&victims, &waited);
         let text = original.written(&original.schedule()?, &original.command());
         std::fs::write(&file, text).or_harness(|| file.display().to_string())?;
     }

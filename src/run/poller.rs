@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use partita_nemesis::NodeSeen;
 use partita_nemesis::guide::NodeSample;
 use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
@@ -181,6 +182,24 @@ impl Poller {
         let polled = self.lock();
         let statuses = polled.latest.iter().map(|state| state.as_ref()?.status());
         statuses.collect::<Option<Vec<_>>>().is_some_and(|statuses| are_led(&statuses))
+    }
+
+    /// Of every node, in order, what a fault that waits may wait for.
+    pub fn seen(&self) -> Vec<NodeSeen> {
+        let polled = self.lock();
+        let seen = |state: &Option<NodeState>| {
+            let Some(status) = state.as_ref().and_then(NodeState::status) else {
+                return NodeSeen::default();
+            };
+            NodeSeen {
+                is_up: true,
+                leads: status.leads(),
+                stands: status.role.as_deref().is_some_and(|role| role.contains("candidate")),
+                term: status.term,
+                applied: status.applied_index,
+            }
+        };
+        polled.latest.iter().map(seen).collect()
     }
 
     /// Of every node, in order, what it said of itself last.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use partita_nemesis::{Nemesis, Roles, Schedule, Stop};
+use partita_nemesis::{Nemesis, NodeSeen, Roles, Schedule, Stop};
 use partita_reports::FindingKind;
 use partita_reports::event::{RunEvent, Tally};
 use partita_reports::spec::{Limit, Measure};
@@ -101,6 +101,10 @@ pub(super) struct Stage<'a> {
 impl Roles for Poller {
     async fn leader(&self) -> Option<String> {
         Self::leader(self)
+    }
+
+    fn seen(&self) -> Vec<NodeSeen> {
+        Self::seen(self)
     }
 }
 

@@ -111,7 +111,9 @@ fn drop_one(round: &mut Round, rng: &mut ChaCha8Rng) {
 fn settle(round: &mut Round) {
     let first_ms = round.faults.iter().map(|planned| planned.at_ms).min().unwrap_or(0);
     round.faults.iter_mut().for_each(|planned| planned.at_ms -= first_ms);
-    round.faults.retain(|planned| planned.at_ms + planned.duration_ms <= LONGEST_MS);
+    round
+        .faults
+        .retain(|planned| planned.at_ms + planned.wait_ms() + planned.duration_ms <= LONGEST_MS);
     round.faults.sort_by_key(|planned| planned.at_ms);
     let ends_ms = round.ends_ms();
     round.read_only.retain(|phase| phase.at_ms < ends_ms);

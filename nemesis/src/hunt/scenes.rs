@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) at: (u64, u64),
     /// For how long it is in force, between these milliseconds.
     pub(super) lasts: (u64, u64),
+    /// The moment that it waits for from then on, if it waits for one.
+    pub(super) when: Option<&'static str>,
     /// Its name.
     pub(super) fault: &'static str,
     /// What it can be aimed at; [`EACH`] is every node by itself, nothing leaves it to the fault.
@@ -41,13 +43,18 @@ const ONE_DIRECTION: (&str, &[&str]) = ("direction", &["out", "in"]);
 const SLOW_LINK: (&str, &[&str]) = ("delay", &["20ms", "60ms", "100ms"]);
 const SLOW_SYNC: (&str, &[&str]) = ("delay", &["10ms", "30ms", "100ms", "300ms"]);
 
-/// A step: when it begins, how long it lasts, which fault on which targets, and its parameters.
+/// A step: when it begins, how long it lasts, the moment that it waits for, which fault on which targets, and
+/// its parameters.
 macro_rules! steps {
-    ($($at:literal..$at_end:literal for $least:literal..$most:literal $fault:literal $targets:expr
+    (@when) => { None };
+    (@when $when:literal) => { Some($when) };
+    ($($at:literal..$at_end:literal for $least:literal..$most:literal $(when $when:literal)?
+        $fault:literal $targets:expr
         $(, $parameter:expr)*;)+) => {
         Scene { steps: &[$(Step {
             at: ($at, $at_end),
             lasts: ($least, $most),
+            when: steps!(@when $($when)?),
             fault: $fault,
             targets: $targets,
             parameters: &[$($parameter),*],
@@ -137,6 +144,44 @@ pub(super) const SCENES: &[Scene] = &[
     steps! {
         0..100 for 400..700 "kill" LEADER;
         100..250 for 700..900 "restart-voters" &["all"], ("within", &["200ms", "400ms"]), ("times", &["1", "2"]);
+    },
+    // What comes next hits the moment that the first fault brings about.
+    steps! { 0..200 for 400..900 "kill" LEADER; 0..50 for 300..900 when "election" "kill" ANYONE; },
+    steps! {
+        0..100 for 700..1400 "isolate" LEADER;
+        0..50 for 300..800 when "election" "power-loss" ANYONE, TEAR;
+    },
+    steps! {
+        0..100 for 700..1400 "isolate" LEADER;
+        0..50 for 300..800 when "election" "restart-voters" &["all"], ("within", &["100ms", "300ms"]), ("times", &["1", "2"]);
+    },
+    steps! { 0..200 for 600..1200 "pause" LEADER; 0..50 for 200..700 when "new-leader" "isolate" LEADER; },
+    steps! { 0..200 for 500..1200 "isolate" LEADER; 0..50 for 300..900 when "new-leader" "kill" LEADER; },
+    steps! {
+        0..200 for 500..1200 "isolate" LEADER;
+        0..50 for 300..800 when "new-leader" "hold" LEADER, DIRECTIONS;
+    },
+    steps! {
+        0..50 for 900..1500 "disk-slow" &[EACH], ("delay", &["5ms", "30ms"]);
+        50..200 for 500..900 "isolate" LEADER;
+        100..200 for 400..900 when "new-leader" "power-loss" LEADER, TEAR;
+    },
+    steps! { 0..100 for 600..1100 "kill" FOLLOWER; 0..50 for 400..1000 when "restart" "isolate" LEADER; },
+    steps! {
+        0..100 for 600..1100 "power-loss" FOLLOWER, TEAR;
+        0..50 for 300..900 when "restart" "kill" LEADER;
+    },
+    steps! {
+        0..100 for 1200..2200 "isolate" FOLLOWER;
+        400..1200 for 300..900 when "catching-up" "power-loss" ANYONE, TEAR;
+    },
+    steps! {
+        0..100 for 1200..2200 "kill" FOLLOWER;
+        900..2000 for 300..900 when "catching-up" "isolate" LEADER;
+    },
+    steps! {
+        0..50 for 800..1200 "transfer-leadership" FOLLOWER;
+        0..50 for 500..1000 when "new-leader" "isolate" LEADER;
     },
     // Leadership is handed over, and members change.
     steps! { 0..50 for 800..1200 "transfer-leadership" FOLLOWER; 0..300 for 600..1000 "isolate" LEADER; },

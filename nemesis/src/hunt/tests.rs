@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::lab::Tier;
 use crate::record::Family;
+use crate::schedule::When;
 
 fn nodes(number: usize) -> Vec<String> {
     (1..=number).map(|i| format!("n{i}")).collect()
@@ -33,6 +34,7 @@ fn every_scene_can_be_played() {
             let target: Target = word.parse().expect(word);
             assert!(kind.description().victims.accept(&target), "{step:?}");
         }
+        assert!(step.when.is_none_or(|when| when.parse::<When>().is_ok()), "{step:?}");
         assert!(step.at.0 <= step.at.1 && step.lasts.0 <= step.lasts.1, "{step:?}");
     }
 }

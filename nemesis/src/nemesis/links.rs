@@ -107,8 +107,14 @@ mod tests {
 
     fn of(kind: FaultKind, words: &[(&str, &str)], number: usize, nodes: &[&str]) -> Vec<String> {
         let fault = Fault::read(kind, words);
-        let planned =
-            PlannedFault { id: 0, at_ms: 0, duration_ms: 1, fault, target: Target::Random };
+        let planned = PlannedFault {
+            id: 0,
+            at_ms: 0,
+            trigger: None,
+            duration_ms: 1,
+            fault,
+            target: Target::Random,
+        };
         let nodes: Vec<String> = nodes.iter().map(|name| (*name).to_owned()).collect();
         let links = hit(&planned, 1, &names(number), &nodes);
         let distinct: BTreeSet<&Link> = links.iter().collect();

@@ -82,7 +82,8 @@ impl Manual {
     /// If the cluster cannot have it, or it could not be injected; why.
     pub(crate) fn inject(&'static self, fault: Fault, target: Target) -> Result<Held, String> {
         let id = self.count.fetch_add(1, Ordering::Relaxed);
-        let planned = PlannedFault { id, at_ms: 0, duration_ms: LASTING_MS, fault, target };
+        let planned =
+            PlannedFault { id, at_ms: 0, trigger: None, duration_ms: LASTING_MS, fault, target };
         let (stop, stopping) = watch::channel(None);
         let (begun, answer) = mpsc::channel();
         let name = format!("fault {id}");

@@ -231,7 +231,8 @@ mod tests {
     ) -> Victims {
         let target = target.parse().expect("a target");
         let fault = kind.with_defaults();
-        let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target };
+        let planned =
+            PlannedFault { id: 3, at_ms: 0, trigger: None, duration_ms: 1, fault, target };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(choose(&planned, seed, &names(nodes), roles, |_| true))
@@ -281,6 +282,7 @@ mod tests {
             let planned = PlannedFault {
                 id: 1,
                 at_ms: 0,
+                trigger: None,
                 duration_ms: 1,
                 fault: Kill::default().into(),
                 target: target.parse().expect("a target"),
@@ -315,7 +317,8 @@ mod tests {
             let Victims { how, nodes: victims } =
                 chosen(kind, target, seed, nodes, &Led(Some("n2")));
             let (fault, target) = (kind.with_defaults(), target.parse().expect("a target"));
-            let planned = PlannedFault { id: 3, at_ms: 0, duration_ms: 1, fault, target };
+            let planned =
+                PlannedFault { id: 3, at_ms: 0, trigger: None, duration_ms: 1, fault, target };
             let links = hit(&planned, seed, &names(nodes), &victims);
             text.push_str(&format!("{kind} {how} {victims:?}"));
             text.extend(links.iter().map(|link| format!(" {}>{}", link.from, link.to)));

@@ -207,7 +207,7 @@ mod tests {
     fn planned(id: u32, at_ms: u64, kind: FaultKind, target: &str) -> PlannedFault {
         let target = target.parse().expect("a target");
         let fault = kind.with_defaults();
-        PlannedFault { id, at_ms, duration_ms: 1_000, fault, target }
+        PlannedFault { id, at_ms, trigger: None, duration_ms: 1_000, fault, target }
     }
 
     fn check(faults: Vec<PlannedFault>) -> Result<(), ScheduleError> {

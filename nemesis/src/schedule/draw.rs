@@ -71,7 +71,14 @@ impl Schedule {
             }
             let id = u32::try_from(faults.len()).expect("a run holds fewer than 2^32 faults");
             let fault = sampler.parameters(draw.kind);
-            faults.push(PlannedFault { id, at_ms, duration_ms, fault, target: draw.target });
+            faults.push(PlannedFault {
+                id,
+                at_ms,
+                trigger: None,
+                duration_ms,
+                fault,
+                target: draw.target,
+            });
             at_ms += duration_ms + gap_ms;
         }
         Schedule { seed, faults, read_only: Vec::new() }
@@ -267,7 +274,7 @@ mod tests {
 
     /// What a planned fault comes to, defaults included.
     fn in_full(planned: &PlannedFault) -> String {
-        let PlannedFault { id, at_ms, duration_ms, fault, target } = planned;
+        let PlannedFault { id, at_ms, duration_ms, fault, target, .. } = planned;
         let parameters = fault.parameters();
         format!("{id} {at_ms} {duration_ms} {fault} {target} {parameters:?}\n")
     }

@@ -11,6 +11,7 @@ mod check;
 mod draw;
 mod error;
 mod script;
+mod trigger;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::record::Family;
 
 pub use error::ScheduleError;
 pub use script::{PlannedCommand, Script, ScriptError};
+pub use trigger::{Lookout, Trigger, USUAL_WAIT_MS, When};
 
 /// The plan of one run's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +55,10 @@ impl ReadOnlyPhase {
 pub struct PlannedFault {
     /// Its number in the schedule; also names the random stream its victims are drawn from.
     pub id: u32,
-    /// When it begins, in milliseconds since the schedule began.
+    /// When it begins, or begins to wait, in milliseconds since the schedule began.
     pub at_ms: u64,
+    /// What it waits for, if it waits.
+    pub trigger: Option<Trigger>,
     /// For how long it is in force, in milliseconds.
     pub duration_ms: u64,
     /// What it is, with its parameters.
@@ -77,9 +81,14 @@ impl Schedule {
 }
 
 impl PlannedFault {
-    /// When it ends, in milliseconds since the schedule began, unless that overflows.
+    /// For how long it may wait, in milliseconds.
+    pub(crate) fn wait_ms(&self) -> u64 {
+        self.trigger.map_or(0, |trigger| trigger.wait_ms)
+    }
+
+    /// When it ends at the latest, in milliseconds since the schedule began, unless that overflows.
     fn until_ms(&self) -> Option<u64> {
-        let until_ms = self.at_ms.checked_add(self.duration_ms)?;
+        let until_ms = self.at_ms.checked_add(self.wait_ms())?.checked_add(self.duration_ms)?;
         // Played times are nanoseconds.
         until_ms.checked_mul(1_000_000).map(|_| until_ms)
     }

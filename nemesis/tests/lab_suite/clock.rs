@@ -381,7 +381,7 @@ fn schedule(faults: &[Planned<'_>]) -> Schedule {
         let parameters: BTreeMap<String, String> = given.iter().map(owned).collect();
         let (fault, duration_ms, target) = (*fault, *duration_ms, "n1".parse().expect("a target"));
         let fault = fault.with_parameters(&parameters).expect("parameters");
-        let planned = PlannedFault { id, at_ms, duration_ms, fault, target };
+        let planned = PlannedFault { id, at_ms, trigger: None, duration_ms, fault, target };
         at_ms += duration_ms + 1_000;
         planned
     });

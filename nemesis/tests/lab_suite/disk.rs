@@ -449,6 +449,7 @@ fn play(cluster: &Cluster, faults: &[FaultKind]) -> (Ending, Vec<FaultRecord>) {
         let planned = PlannedFault {
             id,
             at_ms,
+            trigger: None,
             duration_ms: 400,
             fault: fault.with_defaults(),
             target: Target::Leader,

@@ -239,7 +239,8 @@ impl Ground {
             words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
         let target = target.parse().expect("a target");
         let fault = fault.with_parameters(&parameters).expect("parameters");
-        let planned = PlannedFault { id: 0, at_ms: 50, duration_ms: ms, fault, target };
+        let planned =
+            PlannedFault { id: 0, at_ms: 50, trigger: None, duration_ms: ms, fault, target };
         let schedule = Schedule { seed: 5, faults: vec![planned], read_only: Vec::new() };
         let nemesis = Nemesis::new(&self.cluster, &LedBy("n2"), now_ns);
         let lives = self.lives_of_both();
@@ -561,7 +562,8 @@ fn linger(fault: FaultKind, words: &[(&str, &str)]) {
         words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
     let fault = fault.with_parameters(&parameters).expect("parameters");
     let target = "n2".parse().expect("a target");
-    let planned = PlannedFault { id: 0, at_ms: 100, duration_ms: 600_000, fault, target };
+    let planned =
+        PlannedFault { id: 0, at_ms: 100, trigger: None, duration_ms: 600_000, fault, target };
     let schedule = Schedule { seed: 5, faults: vec![planned], read_only: Vec::new() };
     let nemesis = Nemesis::new(&cluster, &LedBy("n2"), now_ns);
     let never = std::future::pending::<Stop>();

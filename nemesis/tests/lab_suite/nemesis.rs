@@ -11,8 +11,8 @@ use crate::harness::{Scenario, eventually};
 use partita_nemesis::fault::partition::{Halves, Isolate, OneDirection, OneWay};
 use partita_nemesis::fault::process::{Kill, Pause};
 use partita_nemesis::{
-    Cluster, Ending, FaultKind, FaultRecord, Lab, Moment, Nemesis, PlannedFault, Policy, Program,
-    Roles, Schedule, Stop,
+    Cluster, Ending, FaultKind, FaultRecord, Lab, Moment, Nemesis, NodeSeen, PlannedFault, Policy,
+    Program, Roles, Schedule, Stop, Trigger, When,
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 /// What is tested inside a lab.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "every_fault_has_an_effect_and_is_healed", run: every_fault },
+    Scenario { name: "a_fault_waits_for_its_moment_or_for_as_long_as_it_may", run: moments },
     Scenario { name: "a_stopped_play_leaves_a_whole_cluster", run: stopped },
     Scenario { name: "a_shut_down_play_leaves_killed_nodes_dead", run: shut_down },
     Scenario { name: "a_dropped_play_leaves_no_partition_and_no_pause", run: dropped },
@@ -33,6 +34,22 @@ struct LedBy(&'static str);
 impl Roles for LedBy {
     async fn leader(&self) -> Option<String> {
         Some(self.0.to_owned())
+    }
+}
+
+/// Leads in a new term once somebody else is isolated.
+struct Succeeds<'a>(&'a Cluster);
+
+impl Roles for Succeeds<'_> {
+    async fn leader(&self) -> Option<String> {
+        Some("n2".to_owned())
+    }
+
+    fn seen(&self) -> Vec<NodeSeen> {
+        let policy = self.0.lab().network().policy("n1", "n2").expect("a link");
+        let term = if policy == Policy::default() { 3 } else { 4 };
+        let node = |leads| NodeSeen { is_up: true, leads, term: Some(term), ..NodeSeen::default() };
+        vec![node(false), node(true), node(false)]
     }
 }
 
@@ -125,6 +142,7 @@ fn schedule(faults: &[(FaultKind, &str, u64)]) -> Schedule {
         let planned = PlannedFault {
             id,
             at_ms,
+            trigger: None,
             duration_ms: *duration_ms,
             fault: fault.with_defaults(),
             target: target.parse().expect("a target"),
@@ -161,6 +179,44 @@ async fn play(
     });
     let ending = played.await.expect("the schedule fits");
     (ending, records.into_inner())
+}
+
+fn moments() {
+    let ground = Ground::new();
+    let mut schedule = schedule(&[
+        (Isolate::KIND, "n1", 600),
+        (Pause::KIND, "leader", 100),
+        (Kill::KIND, "n3", 100),
+    ]);
+    let trigger = |when| Some(Trigger { when, wait_ms: 60_000 });
+    schedule.faults[0].at_ms = 300;
+    schedule.faults[1].at_ms = 0;
+    schedule.faults[1].trigger = trigger(When::NewLeader);
+    schedule.faults[2].at_ms = 0;
+    schedule.faults[2].trigger = Some(Trigger { when: When::CatchingUp, wait_ms: 50 });
+    let records = RefCell::new(Vec::new());
+    let roles = Succeeds(&ground.cluster);
+    let nemesis = Nemesis::new(&ground.cluster, &roles, clock());
+    let ending = block_on(nemesis.play(&schedule, pending(), |moment, record| {
+        if moment == Moment::Over {
+            records.borrow_mut().push(record.clone());
+        }
+    }));
+    assert_eq!(ending.expect("the schedule fits"), Ending::Played);
+    let records = records.into_inner();
+    let of = |id| records.iter().find(|record| record.id == id).expect("it was played");
+    let (isolated, paused, killed) = (of(0), of(1), of(2));
+    assert_eq!((&isolated.waited(), isolated.parameters.get("when")), (&None, None));
+    assert_eq!(paused.parameters["when"], "new-leader (came)");
+    assert!(paused.began_ns >= isolated.began_ns && Some(paused.began_ns) < isolated.ended_ns);
+    assert!(paused.waited().expect("it waited") >= Duration::from_millis(290));
+    assert_eq!(paused.nodes, ["n2"]);
+    // It begins all the same.
+    assert_eq!(killed.parameters["when"], "catching-up (did not come)");
+    assert!(killed.waited().expect("it waited") >= Duration::from_millis(50));
+    let lasted = killed.ended_ns.expect("healed") - killed.began_ns;
+    assert!(lasted >= 100_000_000, "its time counts from its beginning: {lasted}");
+    ground.assert_whole();
 }
 
 fn every_fault() {

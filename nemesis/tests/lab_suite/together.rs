@@ -162,6 +162,7 @@ fn every_fault() {
     let planned = |(id, fault): (u32, FaultKind)| PlannedFault {
         id,
         at_ms: 500 + u64::from(id) * 1_200,
+        trigger: None,
         duration_ms: 500,
         fault: fault.with_defaults(),
         target: Target::Nodes(vec!["n1".to_owned()]),

@@ -24,7 +24,7 @@ use std::time::Duration;
 use rand::RngExt;
 use serde::Deserialize;
 
-use super::{PlannedFault, ReadOnlyPhase, Schedule};
+use super::{PlannedFault, ReadOnlyPhase, Schedule, Trigger};
 use crate::fault::values::{Value, text_value};
 use crate::fault::{Fault, FaultKind, Target, Victims};
 use crate::random::stream;
@@ -99,8 +99,10 @@ pub struct ScriptedPhase {
 pub struct ScriptedFault {
     /// Its number, if it has one of its own.
     id: Option<u32>,
-    /// When it begins.
+    /// When it begins, or begins to wait.
     at: Span,
+    /// What it waits for, if it waits.
+    trigger: Option<Trigger>,
     /// For how long it is in force.
     duration: Span,
     fault: Fault,
@@ -169,12 +171,13 @@ impl Script {
                 let mut rng = stream(seed, &format!("times of fault {id} of a script"));
                 let at = base + scripted.at.draw(&mut rng);
                 let lasts = scripted.duration.draw(&mut rng);
-                if at + lasts <= end {
+                let begins = at + scripted.wait();
+                if begins + lasts <= end {
                     faults.push(scripted.planned(id, at, lasts));
                 } else if self.every.is_none() {
-                    return Err(self.too_late(scripted, at + lasts, duration));
-                } else if at < end && lasts.min(end - at) * 2 >= scripted.duration.least {
-                    faults.push(scripted.planned(id, at, end - at));
+                    return Err(self.too_late(scripted, begins + lasts, duration));
+                } else if begins < end && lasts.min(end - begins) * 2 >= scripted.duration.least {
+                    faults.push(scripted.planned(id, at, end - begins));
                 }
             }
             if self.every.is_none() {
@@ -235,9 +238,19 @@ impl Script {
         u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 
-    /// Names the victims of the faults whose numbers `victims` has, in place of how they were chosen.
-    pub fn name_victims(&mut self, victims: &BTreeMap<u32, Vec<String>>) {
+    /// Names the victims of the faults whose numbers `victims` has, in place of how they were chosen, and lets
+    /// those whose numbers `waited` has begin after so long, in place of what they waited for.
+    pub fn name_victims(
+        &mut self,
+        victims: &BTreeMap<u32, Vec<String>>,
+        waited: &BTreeMap<u32, Duration>,
+    ) {
         for scripted in &mut self.faults {
+            if let Some(waited) = scripted.id.and_then(|id| waited.get(&id)) {
+                let Span { least, most } = scripted.at;
+                scripted.at = Span { least: least + *waited, most: most + *waited };
+                scripted.trigger = None;
+            }
             let takes_target =
                 matches!(scripted.fault.kind().description().victims, Victims::Chosen { .. });
             let named = scripted.id.and_then(|id| victims.get(&id));
@@ -254,7 +267,7 @@ impl Script {
 
     /// The least time of a run in which a list that is played once has room.
     pub fn needs(&self) -> Duration {
-        let ends = self.faults.iter().map(|scripted| scripted.at.most + scripted.duration.most);
+        let ends = self.faults.iter().map(|it| it.at.most + it.wait() + it.duration.most);
         let end = ends.max().unwrap_or_default();
         if self.every.is_some() { Duration::ZERO } else { end + 2 * BEFORE_THE_END }
     }
@@ -282,10 +295,16 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 impl ScriptedFault {
+    /// For how long it may wait.
+    fn wait(&self) -> Duration {
+        Duration::from_millis(self.trigger.map_or(0, |trigger| trigger.wait_ms))
+    }
+
     fn planned(&self, id: u32, at: Duration, lasts: Duration) -> PlannedFault {
         PlannedFault {
             id,
             at_ms: milliseconds(at),
+            trigger: self.trigger,
             duration_ms: milliseconds(lasts),
             fault: self.fault.clone(),
             target: self.target.clone(),
@@ -297,6 +316,7 @@ impl ScriptedFault {
 mod tests {
     use super::*;
     use crate::fault::partition::Isolate;
+    use crate::schedule::When;
 
     const EVERY_FOUR: &str = "about = \"rotates\"\nnodes = 5\nevery = \"4s\"\nfaults = [\n  \
         { at = \"1s..2s\", for = \"1s\", fault = \"isolate\", target = \"leader\" },\n  \
@@ -350,6 +370,31 @@ mod tests {
             again.for_run(Duration::from_secs(6), 9).expect("fits").read_only,
             schedule.read_only
         );
+    }
+
+    #[test]
+    fn a_fault_that_waits_is_written_as_it_was_read_and_can_be_settled() {
+        let text = "faults = [\n  { id = 3, at = \"1s\", for = \"2s\", when = \"new-leader\", \
+                    wait = \"700ms\", fault = \"isolate\", target = \"leader\" },\n]";
+        let mut script = script(text);
+        assert_eq!(script.needs(), Duration::from_millis(3_700) + 2 * BEFORE_THE_END);
+        let schedule = script.for_run(Duration::from_secs(20), 7).expect("fits");
+        let trigger = Trigger { when: When::NewLeader, wait_ms: 700 };
+        assert_eq!(schedule.faults[0].trigger, Some(trigger));
+        assert_eq!(schedule.end(), Duration::from_millis(3_700));
+        let again = self::script(&schedule.written("it"));
+        assert_eq!(
+            again.for_run(Duration::from_secs(20), 8).expect("fits").faults,
+            schedule.faults
+        );
+        let waited = BTreeMap::from([(3, Duration::from_millis(250))]);
+        script.name_victims(&BTreeMap::from([(3, vec!["n2".to_owned()])]), &waited);
+        let exact = &script.for_run(Duration::from_secs(20), 7).expect("fits").faults[0];
+        assert_eq!((exact.at_ms, exact.trigger), (1_250, None));
+        assert_eq!(exact.target, Target::Nodes(vec!["n2".to_owned()]));
+        let usual = self::script("faults = [{ fault = \"kill\", when = \"restart\" }]");
+        let usual = usual.faults[0].trigger.expect("it waits");
+        assert_eq!(usual.wait_ms, super::super::USUAL_WAIT_MS);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::fault::read::Keys;
 use crate::fault::values::{Count, Value, ValueError, text_value};
 use crate::fault::{FAULTS, FaultKind, Target, Victims, described};
 use crate::names::or_similar;
+use crate::schedule::{Trigger, USUAL_WAIT_MS, When};
 use crate::units;
 
 /// Why a script cannot be read or played: where, and what was expected.
@@ -56,7 +57,10 @@ const FIELDS: [&str; 10] = [
 ];
 
 /// What a fault can hold beside its parameters.
-const BESIDE: [&str; 4] = ["id", "at", "for", "target"];
+const BESIDE: [&str; 6] = ["id", "at", "for", "when", "wait", "target"];
+
+/// How many of these a fault has whose victims are fixed.
+const WITHOUT_TARGET: usize = 5;
 
 /// Names of earlier versions, and what is called so now.
 const RENAMED: [(&str, &str); 2] = [("lulls", "read-only"), ("stutter", "pause-loop")];
@@ -84,6 +88,8 @@ struct Beside {
     id: Option<u32>,
     at: Option<Span>,
     r#for: Option<Span>,
+    when: Option<When>,
+    wait: Option<Wait>,
     target: Option<Target>,
 }
 
@@ -203,13 +209,13 @@ fn scripted(value: Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Pr
     };
     let kind = kind(&name)?;
     let takes_target = matches!(kind.description().victims, Victims::Chosen { .. });
-    let beside = if takes_target { &BESIDE[..] } else { &BESIDE[..3] };
+    let beside = if takes_target { &BESIDE[..] } else { &BESIDE[..WITHOUT_TARGET] };
     let (taken, parameters): (DeTable<'_>, DeTable<'_>) =
         table.into_iter().partition(|(key, _)| beside.contains(&key.get_ref().as_ref()));
     let target_place = taken.get("target").map(Spanned::span);
     let taken: Beside = deserialize(taken, place.clone())?;
     let fault = kind
-        .read(Spanned::new(place.clone(), parameters), &BESIDE[..3])
+        .read(Spanned::new(place.clone(), parameters), &BESIDE[..WITHOUT_TARGET])
         .map_err(|error| (error.place, error.problem))?;
     let row = kind.description();
     Ok(ScriptedFault {
@@ -220,9 +226,49 @@ fn scripted(value: Spanned<DeValue<'_>>, text: &str) -> Result<ScriptedFault, Pr
             most: Duration::from_millis(row.drawn.longest_ms),
         }),
         fault,
+        trigger: trigger(taken.when, taken.wait, &place)?,
         target: target(kind, taken.target, target_place)?,
         line: line(text, &place),
     })
+}
+
+/// How long a fault waits.
+#[derive(Clone, Copy)]
+struct Wait(Duration);
+
+impl Value for Wait {
+    fn expected() -> String {
+        "a time with a unit, of at least 1ms and at most 10min".to_owned()
+    }
+
+    fn read(text: &str) -> Option<Wait> {
+        let bounds = Duration::from_millis(1)..=Duration::from_secs(600);
+        units::duration(text).filter(|wait| bounds.contains(wait)).map(Wait)
+    }
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&units::written(self.0))
+    }
+}
+
+text_value!(Wait);
+
+fn trigger(
+    when: Option<When>,
+    wait: Option<Wait>,
+    place: &Range<usize>,
+) -> Result<Option<Trigger>, Problem> {
+    let wait_ms = wait.map_or(USUAL_WAIT_MS, |wait| super::milliseconds(wait.0));
+    match (when, wait) {
+        (Some(when), _) => Ok(Some(Trigger { when, wait_ms })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            let problem = format!("`wait` without `when`: expected {}", When::expected());
+            Err((place.clone(), problem))
+        }
+    }
 }
 
 fn kind(name: &Spanned<DeValue<'_>>) -> Result<FaultKind, Problem> {
@@ -251,7 +297,7 @@ fn target(
             Err((place.unwrap_or_default(), format!("target: {error}")))
         }
         (Some(_), Victims::Fixed(_)) => {
-            Err((place.unwrap_or_default(), kind.unknown("target", &BESIDE[..3])))
+            Err((place.unwrap_or_default(), kind.unknown("target", &BESIDE[..WITHOUT_TARGET])))
         }
     }
 }
@@ -281,10 +327,14 @@ mod tests {
             ("faults = [\n  { fault = \"kil\" }]".to_owned(), "did you mean `kill`"),
             (fault("at = \"2s..1s\""), "mine.toml:2: at: \"2s..1s\" is not it"),
             (fault("for = 3"), "for: \"3\" is not it: expected a time"),
+            (fault("when = \"lunch\""), "expected election, new-leader, restart or catching-up"),
+            (fault("wait = \"1s\""), "mine.toml:2: `wait` without `when`: expected election"),
+            (fault("when = \"restart\", wait = \"0s\""), "at least 1ms and at most 10min"),
             (fault("id = -1"), "mine.toml:2: id: "),
             (
                 fault("direktion = \"in\""),
-                "mine.toml:2: unknown `direktion`; one-way takes id, at, for, target, direction, \
+                "mine.toml:2: unknown `direktion`; one-way takes id, at, for, when, wait, \
+                 target, direction, \
                  clients; did you mean `direction`?",
             ),
             (fault("direction = \"up\""), ":2: direction: \"up\" is not it: expected in or out"),
@@ -299,7 +349,7 @@ mod tests {
             ),
             (
                 "faults = [{ fault = \"kill-all\", target = \"n1\" }]".to_owned(),
-                "unknown `target`; kill-all takes id, at, for, down",
+                "unknown `target`; kill-all takes id, at, for, when, wait, down",
             ),
             (every, ":4: "),
             ("arguments = [\"x\"]\nfaults = []".to_owned(), "arguments: invalid type: sequence"),

@@ -17,6 +17,10 @@ struct WrittenFault<'a> {
     at: String,
     #[serde(rename = "for")]
     duration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<String>,
     fault: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a Target>,
@@ -35,6 +39,8 @@ impl<'a> WrittenFault<'a> {
             id: planned.id,
             at: milliseconds(planned.at_ms),
             duration: milliseconds(planned.duration_ms),
+            when: planned.trigger.map(|trigger| trigger.when.to_string()),
+            wait: planned.trigger.map(|trigger| milliseconds(trigger.wait_ms)),
             fault: kind.name(),
             target: takes_target.then_some(&planned.target),
             parameters,
