@@ -1,8 +1,10 @@
 //! What a cluster looked like from outside: the lines of `samples.jsonl`, and the states that they come to.
 //!
-//! A state is a number that forgets what nodes are called, what time it is and how large terms and indexes
-//! are, so that two moments which mean the same are the same. Two states that differ may still have one
-//! number, about once in 2^64.
+//! A state is a number that forgets what nodes are called and how many are alike, what time it is and how large
+//! terms and indexes are, so that two moments which mean the same are the same. It is coarse on purpose: where
+//! each sample is new, novelty says nothing. Of the samples of a default run on three to five nodes about six in
+//! ten were new in the first run of a row, and two in ten in the eighth; with the names of all faults in it and
+//! nodes told apart by number, it was seven in ten still.
 
 use std::collections::BTreeSet;
 
@@ -75,37 +77,31 @@ impl Waypoint {
 const FAR: u64 = 200;
 
 impl Sample {
-    /// The state that the cluster was in, `before` being the sample before, if there is one.
+    /// The state that the cluster was in, `before` being the sample before, if there is one: what kinds of nodes
+    /// there were, how many led, and whether clients got answers and lost some.
     pub fn state(&self, before: Option<&Self>) -> u64 {
-        let own: Vec<u64> = (0..self.nodes.len()).map(|place| self.color(place, before)).collect();
-        // Who does not hear whom, by what those are: enough to tell apart what clusters this small come to.
-        let seen = |place: usize| {
-            let deaf = &self.nodes[place].unheard_by;
-            let mut others: Vec<u64> = deaf.iter().filter_map(|it| own.get(*it).copied()).collect();
-            others.sort_unstable();
-            hash(std::iter::once(own[place]).chain(others))
-        };
-        let mut nodes: Vec<u64> = (0..self.nodes.len()).map(seen).collect();
-        nodes.sort_unstable();
-        let outcomes = [share(self.ok), share(self.fail), share(self.info)];
-        hash(nodes.into_iter().chain(outcomes))
+        let kinds: BTreeSet<u64> =
+            (0..self.nodes.len()).map(|place| self.kind(place, before)).collect();
+        let leads = self.nodes.iter().filter(|node| node.leads).count() as u64;
+        let outcomes = [leads, u64::from(self.ok > 0), u64::from(self.info > 0)];
+        hash(kinds.into_iter().chain(outcomes))
     }
 
-    /// What one node is, without its links.
-    fn color(&self, place: usize, before: Option<&Self>) -> u64 {
+    /// What kind of node one is. Of the faults on it only those count that its role and links do not show.
+    fn kind(&self, place: usize, before: Option<&Self>) -> u64 {
         let node = &self.nodes[place];
         let moved = before.and_then(|before| before.nodes.get(place)).is_some_and(|before| {
             before.term.is_some() && node.term.is_some() && before.term != node.term
         });
-        let lag = self.lag(place).map_or(9, |lag| match lag {
-            0..=20 => 0,
-            21..=FAR => 1,
+        let lag = self.lag(place).map_or(2, |lag| u64::from(lag > FAR));
+        let unheard = match node.unheard_by.len() {
+            0 => 0,
+            few if few * 2 < self.nodes.len() => 1,
             _ => 2,
-        });
-        let faults: BTreeSet<&str> = node.faults.iter().map(String::as_str).collect();
-        let faults = faults.into_iter().map(|fault| fnv1a(fault.as_bytes()));
-        let own = [fnv1a(node.role.as_bytes()), u64::from(moved), lag];
-        hash(own.into_iter().chain(faults))
+        };
+        let has = |word: &str| u64::from(node.faults.iter().any(|fault| fault.starts_with(word)));
+        let role = fnv1a(node.role.as_bytes());
+        hash([role, u64::from(moved), lag, unheard, has("disk"), has("clock")])
     }
 
     /// How far a node is behind the one that has applied most.
@@ -152,16 +148,6 @@ impl Sample {
     }
 }
 
-/// None, few, or many: by powers of sixteen.
-fn share(count: u64) -> u64 {
-    match count {
-        0 => 0,
-        1..=15 => 1,
-        16..=255 => 2,
-        _ => 3,
-    }
-}
-
 fn hash(numbers: impl IntoIterator<Item = u64>) -> u64 {
     let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
     fnv1a(&bytes)
@@ -195,16 +181,9 @@ mod tests {
         renamed.nodes.rotate_left(1);
         renamed.nodes[2].unheard_by = vec![0, 1];
         assert_eq!(renamed.state(None), isolated.state(None));
-        let later = Sample {
-            at_ms: 9_000,
-            ok: 290,
-            nodes: isolated
-                .nodes
-                .iter()
-                .map(|it| NodeSample { term: Some(8), ..it.clone() })
-                .collect(),
-            ..isolated.clone()
-        };
+        let in_term = |term| move |it: &NodeSample| NodeSample { term: Some(term), ..it.clone() };
+        let nodes = isolated.nodes.iter().map(in_term(8)).collect();
+        let later = Sample { at_ms: 9_000, ok: 290, nodes, ..isolated.clone() };
         assert_eq!(later.state(None), isolated.state(None));
         assert_ne!(later.state(Some(&isolated)), isolated.state(None), "the term moved");
         let mut others = vec![sample(), isolated.clone()];
@@ -215,10 +194,12 @@ mod tests {
         };
         change(&|it| it.nodes[0].unheard_by = vec![1]);
         change(&|it| it.nodes[1].role = "down".to_owned());
-        change(&|it| it.nodes[1].applied = Some(10));
-        change(&|it| it.nodes[1].faults = vec!["kill".to_owned()]);
-        change(&|it| it.nodes[0].faults = vec!["kill".to_owned()]);
+        change(&|it| it.nodes[1].leads = true);
+        change(&|it| it.nodes[0].applied = Some(1_000));
+        change(&|it| it.nodes[1].faults = vec!["disk-slow".to_owned()]);
+        change(&|it| it.nodes[0].faults = vec!["clock-step".to_owned()]);
         change(&|it| it.ok = 0);
+        change(&|it| it.info = 3);
         let states: BTreeSet<u64> = others.iter().map(|it| it.state(None)).collect();
         assert_eq!(states.len(), others.len());
     }

@@ -12,8 +12,7 @@ fn nodes(number: usize) -> Vec<String> {
     (1..=number).map(|i| format!("n{i}")).collect()
 }
 
-/// A toy of a cluster: each fault that begins shows in the state half a second later, and two of the same name
-/// at a time show as a place of their own.
+/// A toy of a cluster: each fault in force shows as a node with a role of its own.
 fn toy(schedule: &Schedule, seconds: u64) -> Vec<Sample> {
     (1..=seconds * 2)
         .map(|step| {
@@ -22,9 +21,9 @@ fn toy(schedule: &Schedule, seconds: u64) -> Vec<Sample> {
                 it.at_ms <= at_ms && at_ms < it.at_ms + it.duration_ms
             };
             let faults = schedule.faults.iter().filter(is_on);
-            let faults = faults.map(|it| format!("{} {}", it.fault, it.target)).collect();
-            let node = NodeSample { role: "leader".to_owned(), faults, ..NodeSample::default() };
-            Sample { at_ms, nodes: vec![node], ..Sample::default() }
+            let roles = faults.map(|it| format!("{} {}", it.fault, it.target));
+            let node = |role| NodeSample { role, ..NodeSample::default() };
+            Sample { at_ms, nodes: roles.map(node).collect(), ..Sample::default() }
         })
         .collect()
 }
