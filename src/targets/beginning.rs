@@ -285,17 +285,17 @@ mod tests {
 
     #[test]
     fn what_stands_in_comments_is_right_once_it_is_none() {
-        let has_field = |line: &str| {
+        fn field(line: &str) -> Option<&str> {
             line.strip_prefix("# ").filter(|line| {
                 line.starts_with('[')
                     || line.split_once(" = ").is_some_and(|(field, _)| !field.contains(' '))
             })
-        };
+        }
         for beginning in BEGINNINGS {
             let files = text(beginning, &WANTED);
             let parts = FIELDS.iter().chain(TABLES).map(|(field, _)| *field);
             let uncommented: Vec<&str> =
-                files["mine.toml"].lines().map(|line| has_field(line).unwrap_or(line)).collect();
+                files["mine.toml"].lines().map(|line| field(line).unwrap_or(line)).collect();
             let uncommented = uncommented.join("\n");
             Target::parse("mine.toml", &uncommented).unwrap_or_else(|it| panic!("{it}"));
             let table: toml::Table = uncommented.parse().expect("TOML");
