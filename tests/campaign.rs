@@ -12,6 +12,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use needs::Need;
+use partita::campaign::{CampaignPlan, Configuration};
+use partita_reports::RunSpec;
+use partita_reports::spec::OnFinding;
 use serde_json::Value;
 
 use support::{FILE, Ground, files, said};
@@ -312,6 +315,31 @@ fn a_campaign_runs_on_every_program_that_it_is_given() {
     let found: Vec<&str> = found.filter_map(|row| row["name"].as_str()).collect();
     let names = ["raft-node/register/process of bug1", "raft-node/append/process of bug1"];
     assert_eq!(found, names);
+}
+
+#[test]
+fn the_campaign_of_effectiveness_has_each_bug_beside_the_honest_store() {
+    let ground = Ground::new(&[]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/effectiveness.toml");
+    let output = ground.partita(&format!("campaign plan {file} --night 7 --rounds 3 -o plan.json"));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let text = fs::read_to_string(ground.path("plan.json")).expect("a plan");
+    let plan = CampaignPlan::parse(&text).expect("a plan");
+    assert_eq!(plan.runs, Some(3 * plan.width()));
+    let same_runs = |a: &Configuration, b: &Configuration| {
+        let plain = |one: &Configuration| RunSpec { mutations: Vec::new(), ..one.spec.clone() };
+        plain(a) == plain(b)
+    };
+    let (bugs, honest): (Vec<_>, Vec<_>) =
+        plan.configurations.iter().partition(|it| !it.spec.mutations.is_empty());
+    for one in &bugs {
+        let controls = honest.iter().filter(|it| same_runs(it, one)).count();
+        assert_eq!(controls, 1, "{}", one.name);
+    }
+    // One for each schedule, and each bug by itself.
+    assert!((30..40).contains(&honest.len()), "{}", honest.len());
+    assert!(bugs.iter().all(|it| it.spec.mutations.len() == 1) && bugs.len() > 37);
+    assert!(plan.configurations.iter().all(|it| it.spec.on_finding == OnFinding::Stop));
 }
 
 #[test]

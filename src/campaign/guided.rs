@@ -132,7 +132,8 @@ impl Runner for GuidedRunner<'_> {
         if let Some(folder) = folder.filter(|_| guided != *spec) {
             self.guidance.learn(spec, Path::new(folder));
         }
-        played
+        let spec = (guided != *spec).then(|| Box::new(guided));
+        Played { spec, ..played }
     }
 
     fn shrink(
@@ -187,8 +188,9 @@ mod tests {
         let spec = |seed| RunSpec { lab: LabChoice::Signals, seed, ..RunSpec::default() };
         let other = RunSpec { faults: FaultsSpec::Draw("none".to_owned()), ..spec(3) };
         let bug = RunSpec { mutations: vec!["no-dedup".to_owned()], ..spec(5) };
+        let mut told = Vec::new();
         for spec in [spec(5), spec(5), other.clone(), bug] {
-            guided.play(&spec, home.path(), &AtomicBool::new(false));
+            told.push(guided.play(&spec, home.path(), &AtomicBool::new(false)).spec);
         }
         let played = fake.0.into_inner().expect("no panic");
         let toml = |spec: &RunSpec| match &spec.faults {
@@ -196,6 +198,8 @@ mod tests {
             FaultsSpec::Draw(set) => set.clone(),
         };
         assert_eq!(played[2], other);
+        let all = [Some(&played[0]), Some(&played[1]), None, Some(&played[3])];
+        assert_eq!(told.iter().map(Option::as_deref).collect::<Vec<_>>(), all);
         assert_ne!(toml(&played[0]), toml(&played[1]), "it learnt from the first");
         assert_eq!(toml(&played[3]), toml(&played[0]), "of another subject nothing is known");
         let expected = RunSpec { faults: played[1].faults.clone(), ..spec(5) };

@@ -61,6 +61,8 @@ pub struct Played {
     pub cpu_ms: u64,
     /// The faults as they happened.
     pub faults: Vec<FaultRecord>,
+    /// The specification, if it was another one than was asked for: that of a guided run.
+    pub spec: Option<Box<RunSpec>>,
     /// What the checker found.
     pub analysis: Option<Analysis>,
     /// Whether it was ended because the campaign ends: it says nothing.

@@ -143,6 +143,7 @@ impl ProcessRunner {
             faults: file("schedule.jsonl").map(|path| faults(&path)).unwrap_or_default(),
             analysis: file("verdict.json").and_then(|path| read(&path)),
             told,
+            spec: None,
             is_interrupted: ended.is_interrupted,
         })
     }

@@ -406,7 +406,7 @@ impl Work<'_> {
             operations: told.map_or(0, |told| told.counts.invoked),
             exercised: outcome.exercised,
             kept: None,
-            spec: None,
+            spec: played.spec.clone(),
         };
         line.kept = self.keep(
             state,
