@@ -126,7 +126,7 @@ impl Tls {
             Box::pin(async move {
                 let config = config.map_err(io::Error::other)?;
                 let stream = TlsConnector::from(config).connect(name, stream.await?).await;
-                Ok(Box::new(stream.map_err(in_words)?) as BoxStream)
+                Ok(Box::new(stream.map_err(|error| in_words(&error))?) as BoxStream)
             })
         })
     }
@@ -153,6 +153,6 @@ impl Tls {
 }
 
 /// A handshake that failed.
-fn in_words(error: io::Error) -> io::Error {
+fn in_words(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("TLS: {error}"))
 }
