@@ -63,7 +63,7 @@ const LIMIT: u64 = 256 << 20;
 /// How much is kept of what was logged before there was a file, in bytes.
 const EARLY: usize = 64 << 10;
 
-/// How much is told on the terminal of what goes on.
+/// Verbosity of the log on the terminal.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Verbosity {
     /// Log more to standard error: steps of the lab and the run; `-vv`, each connection; `-vvv`, each

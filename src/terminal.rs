@@ -20,24 +20,24 @@ use crate::exit::{Failure, OrFail};
 
 /// Prints a line on standard output, as `println!` does.
 #[macro_export]
-macro_rules! say {
-    ($($part:tt)*) => { $crate::terminal::say(format_args!($($part)*)) };
+macro_rules! outln {
+    ($($part:tt)*) => { $crate::terminal::outln(format_args!($($part)*)) };
 }
 
 /// Prints a line on standard error, as `eprintln!` does: what is not part of the result.
 #[macro_export]
-macro_rules! remark {
-    ($($part:tt)*) => { $crate::terminal::remark(format_args!($($part)*)) };
+macro_rules! errln {
+    ($($part:tt)*) => { $crate::terminal::errln(format_args!($($part)*)) };
 }
 
 /// Prints a line on standard output. What would end the line is shown as an escape.
-pub fn say(text: Arguments<'_>) {
+pub fn outln(text: Arguments<'_>) {
     let text = text.to_string();
     to_stdout(&(shown(&text) + "\n"));
 }
 
 /// Prints a line on standard error, unless only results and errors are wanted.
-pub fn remark(text: Arguments<'_>) {
+pub fn errln(text: Arguments<'_>) {
     progress(&text.to_string());
 }
 

@@ -17,11 +17,11 @@ use partita_reports::RunSpec;
 use partita_reports::spec::OnFinding;
 use serde_json::Value;
 
-use support::{FILE, Ground, files, said};
+use support::{FILE, TestBed, files, said};
 
 #[test]
 fn a_campaign_leaves_its_buckets_and_nothing_of_what_was_valid() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let text = ground.campaign("c.toml --night 7 --runs 20 --jobs 2 --out night", 1);
     assert!(text.contains("new bucket: raft-node, "), "{text}");
     assert_eq!(ground.runs("night"), ground.planned("night", 20));
@@ -52,7 +52,7 @@ fn a_campaign_leaves_its_buckets_and_nothing_of_what_was_valid() {
 #[test]
 fn a_campaign_that_is_killed_goes_on_with_the_same_runs_once_each() {
     let moments = support::kills();
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     fs::write(ground.path("sleep"), "0.04").expect("written");
     let runs = 10 * moments;
     for moment in 0..moments {
@@ -83,7 +83,7 @@ fn a_campaign_that_is_killed_goes_on_with_the_same_runs_once_each() {
 
 #[test]
 fn shards_that_are_killed_go_on_and_merge_to_the_same_runs() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     ground.partita("campaign plan c.toml --night 7 --runs 60 -o plan.json");
     fs::write(ground.path("sleep"), "0.03").expect("written");
     let line = |shard: u64| format!("work plan.json --shard {shard}/3 --jobs 2 --out s{shard}");
@@ -107,7 +107,7 @@ fn shards_that_are_killed_go_on_and_merge_to_the_same_runs() {
 
 #[test]
 fn shards_in_any_order_and_one_twice_merge_to_the_same_files() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let plan = ground.partita("campaign plan c.toml --night 7 --runs 21 -o plan.json");
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
     let work = |shard: u64| {
@@ -141,7 +141,7 @@ fn shards_in_any_order_and_one_twice_merge_to_the_same_files() {
 
 #[test]
 fn the_engine_says_which_shard_a_process_is() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     ground.partita("campaign plan c.toml --night 7 --runs 8 -o plan.json");
     let mut command = ground.command("campaign work plan.json --out s --run-program ./run.sh");
     command.env("SLURM_ARRAY_TASK_ID", "3").env("SLURM_ARRAY_TASK_COUNT", "4");
@@ -153,7 +153,7 @@ fn the_engine_says_which_shard_a_process_is() {
 
 #[test]
 fn a_second_night_knows_the_buckets_and_a_mended_one_is_gone_then_closed() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let night = |number: u64, code| {
         let line = format!("c.toml --night {number} --runs 20 --jobs 2 --history history");
         ground.campaign(&format!("{line} --out night-{number}"), code);
@@ -174,7 +174,7 @@ fn a_second_night_knows_the_buckets_and_a_mended_one_is_gone_then_closed() {
 
 #[test]
 fn a_bucket_that_somebody_deals_with_fails_no_night_until_it_is_overdue() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     ground.campaign("c.toml --night 7 --runs 20 --out a", 1);
     let overview = ground.overview("a");
     let list = |until: &str| {
@@ -195,7 +195,7 @@ fn a_bucket_that_somebody_deals_with_fails_no_night_until_it_is_overdue() {
 
 #[test]
 fn a_night_in_which_nothing_could_be_started_is_a_failed_one() {
-    let ground = Ground::new(&["failing"]);
+    let ground = TestBed::new(&["failing"]);
     let text = ground.campaign("c.toml --night 7 --runs 12 --jobs 2 --out night", 4);
     assert!(text.contains("12 of 12 runs failed alike: port taken"), "{text}");
     let overview = ground.overview("night");
@@ -206,7 +206,7 @@ fn a_night_in_which_nothing_could_be_started_is_a_failed_one() {
 
 #[test]
 fn a_campaign_of_a_newer_format_is_refused_and_left_alone() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     ground.campaign("c.toml --night 7 --runs 4 --out night", 0);
     let path = ground.path("night/campaign.json");
     let text = fs::read_to_string(&path).expect("a campaign");
@@ -219,7 +219,7 @@ fn a_campaign_of_a_newer_format_is_refused_and_left_alone() {
 
 #[test]
 fn two_nights_have_the_same_test_cases_and_other_seeds() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let names = |night: u64| {
         ground.campaign(&format!("c.toml --night {night} --runs 20 --out n{night}"), 1);
         let text = fs::read_to_string(ground.path(&format!("n{night}/junit.xml"))).expect("XML");
@@ -247,13 +247,13 @@ fn the_junit_of_every_kind_of_night_fits_the_schema_of_jenkins() {
         return;
     }
     let schema = schema.expect("a schema");
-    let fits = |ground: &Ground, night: &str| {
+    let fits = |ground: &TestBed, night: &str| {
         let mut command = Command::new("xmllint");
         command.arg("--noout").arg("--schema").arg(&schema);
         let output = command.arg(ground.path(night).join("junit.xml")).output().expect("it runs");
         assert!(output.status.success(), "{night}: {}", said(&output));
     };
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     ground.campaign("c.toml --night 7 --runs 20 --history h --out new", 1);
     ground.campaign("c.toml --night 8 --runs 20 --history h --out known", 0);
     fs::remove_file(ground.path("bug")).expect("mended");
@@ -267,7 +267,7 @@ fn the_junit_of_every_kind_of_night_fits_the_schema_of_jenkins() {
 
 #[test]
 fn findings_of_every_kind_are_shrunk_and_their_faults_stand_in_the_buckets_name() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     fs::write(ground.path("kind"), "crash").expect("written");
     let file = FILE.replace("shrink = \"0s\"", "shrink = \"1m\"");
     fs::write(ground.path("c.toml"), file).expect("written");
@@ -296,7 +296,7 @@ fn findings_of_every_kind_are_shrunk_and_their_faults_stand_in_the_buckets_name(
 
 #[test]
 fn a_campaign_runs_on_every_program_that_it_is_given() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     fs::write(ground.path("only"), "/bad-1").expect("written");
     let binaries = "--binaries honest=./good,bug1=./bad-1,bug2=./bad-2";
     let line = format!("c.toml --night 7 --rounds 2 --jobs 2 {binaries} --out night");
@@ -319,7 +319,7 @@ fn a_campaign_runs_on_every_program_that_it_is_given() {
 
 #[test]
 fn the_campaign_of_effectiveness_has_each_bug_beside_the_honest_store() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/effectiveness.toml");
     let output = ground.partita(&format!("campaign plan {file} --night 7 --rounds 3 -o plan.json"));
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -344,7 +344,7 @@ fn the_campaign_of_effectiveness_has_each_bug_beside_the_honest_store() {
 
 #[test]
 fn a_score_tells_programs_with_a_bug_from_the_one_without() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     let score = |only: &str, out: &str, code: i32| {
         fs::write(ground.path("only"), only).expect("written");
         let binaries = "--binaries honest=./good,canary=./bad-0,bug1=./bad-1,bug2=./other";
@@ -374,7 +374,7 @@ fn a_score_tells_programs_with_a_bug_from_the_one_without() {
 
 #[test]
 fn bisection_finds_the_first_version_that_gives_what_a_bucket_holds() {
-    let ground = Ground::new(&[]);
+    let ground = TestBed::new(&[]);
     let described = include_str!("../src/targets/raft-node.toml");
     let about = described.lines().find(|line| line.starts_with("about")).expect("a line");
     for version in 1..=9 {

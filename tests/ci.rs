@@ -23,9 +23,9 @@ fn yaml(name: &str) -> Value {
 }
 
 /// A place with a program in place of `partita` that says what it was given and ends with a code.
-struct Ground(TempDir);
+struct TestBed(TempDir);
 
-impl Ground {
+impl TestBed {
     fn new(code: i32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("bin")).expect("made");
@@ -89,7 +89,7 @@ fn the_action_is_composite_and_every_input_is_used_and_documented() {
 fn the_actions_campaign_takes_its_inputs_and_hands_on_its_code() {
     let script = step("Campaign");
     let of = |variables: &[(&str, &str)], code: i32| {
-        let ground = Ground::new(code);
+        let ground = TestBed::new(code);
         let mut all = vec![
             ("PARTITA", "partita"),
             ("BUDGET", "10m"),
@@ -114,10 +114,10 @@ fn the_actions_campaign_takes_its_inputs_and_hands_on_its_code() {
         of(&[("SHARD", "3/8"), ("PLAN", "plan.json"), ("HISTORY", "h")], 4),
         "campaign work plan.json --shard 3/8 --budget 10m --out o\n"
     );
-    let result = Ground::new(0).run(GITHUB, &step("Result"), &[("CODE", "1")]);
+    let result = TestBed::new(0).run(GITHUB, &step("Result"), &[("CODE", "1")]);
     assert_eq!(result.status.code(), Some(1));
     // The campaign's step did not come so far as to say its code.
-    let result = Ground::new(0).run(GITHUB, &step("Result"), &[("CODE", "")]);
+    let result = TestBed::new(0).run(GITHUB, &step("Result"), &[("CODE", "")]);
     assert_eq!(result.status.code(), Some(4));
 }
 
@@ -127,7 +127,7 @@ fn the_action_marks_eight_new_buckets_and_appends_the_summary() {
         println!("skipped: there is no jq");
         return;
     }
-    let ground = Ground::new(0);
+    let ground = TestBed::new(0);
     let bucket = |number: u32| {
         let is = if number < 2 { "known" } else { "new" };
         serde_json::json!({"is": is, "sentence": format!("100 % of {number}\nlines"),
@@ -146,7 +146,7 @@ fn the_action_marks_eight_new_buckets_and_appends_the_summary() {
     assert_eq!(lines[0], "::error title=violation%3A stale%2C read%3A 2::100 %25 of 2\\nlines");
     assert_eq!(fs::read_to_string(ground.path("page")).expect("a page"), "### a summary\n");
     // Nothing was written: the machine had failed before.
-    let empty = Ground::new(0).run(GITHUB, &step("Summary"), &variables);
+    let empty = TestBed::new(0).run(GITHUB, &step("Summary"), &variables);
     assert!(empty.status.success() && empty.stdout.is_empty());
 }
 
@@ -156,7 +156,7 @@ fn a_slurm_task_works_on_its_shard_and_a_finding_does_not_fail_it() {
     let variables =
         [("SLURM_ARRAY_TASK_ID", "5"), ("SLURM_CPUS_PER_TASK", "4"), ("PARTITA_BUDGET", "1h")];
     for (code, ends) in [(0, 0), (1, 0), (2, 2), (4, 4)] {
-        let ground = Ground::new(code);
+        let ground = TestBed::new(code);
         let output = ground.run(&["sh"], &script, &variables);
         assert_eq!(output.status.code(), Some(ends), "{}", String::from_utf8_lossy(&output.stderr));
         let expected = "campaign work plan.json --budget 1h --jobs 8 --out shard-5\n";
@@ -174,17 +174,17 @@ fn gitlab_shards_do_not_fail_by_a_finding_and_the_merge_hands_on_its_junit() {
     let shell: &[&str] = &["bash", "-eo", "pipefail"];
     let variables = [("CI_NODE_INDEX", "2"), ("PARTITA_BUDGET", "30m"), ("CI_PIPELINE_IID", "77")];
     for (code, ends) in [(0, 0), (1, 0), (4, 1)] {
-        let ground = Ground::new(code);
+        let ground = TestBed::new(code);
         let output = ground.run(shell, &script("partita-work"), &variables);
         assert_eq!(output.status.code(), Some(ends), "{code}");
         assert_eq!(ground.given(), "campaign work plan.json --budget 30m --out shard-2\n");
     }
-    let ground = Ground::new(0);
+    let ground = TestBed::new(0);
     ground.run(shell, &script("partita-plan"), &variables);
     assert_eq!(ground.given(), "campaign plan --night 77 -o plan.json\n");
     assert_eq!(jobs["partita-work"]["parallel"], 4);
     assert_eq!(jobs["partita-merge"]["artifacts"]["reports"]["junit"], "night/junit.xml");
-    assert_eq!(Ground::new(1).run(shell, &script("partita-merge"), &[]).status.code(), Some(1));
+    assert_eq!(TestBed::new(1).run(shell, &script("partita-merge"), &[]).status.code(), Some(1));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_kubernetes_index_is_a_shard_and_exit_codes_decide_what_becomes_of_it() {
     let shards = shards.iter().find(|it| it["name"] == "PARTITA_SHARDS").expect("how many");
     assert_eq!(shards["value"].as_str(), Some(spec["completions"].to_string().as_str()));
     let script = container["args"][0].as_str().expect("a script");
-    let ground = Ground::new(4);
+    let ground = TestBed::new(4);
     let variables = [("JOB_COMPLETION_INDEX", "6"), ("PARTITA_BUDGET", "1h")];
     let output = ground.run(&["sh"], script, &variables);
     assert_eq!(output.status.code(), Some(4), "as it is");
@@ -226,7 +226,7 @@ fn the_kubernetes_job_fits_the_schema_of_the_api() {
     if !Need::Kubernetes.met_by_program("kubernetes-validate") {
         return;
     }
-    let ground = Ground::new(0);
+    let ground = TestBed::new(0);
     let validate = |version: &str, text: &str| {
         fs::write(ground.path("job.yaml"), text).expect("written");
         let mut command = Command::new("kubernetes-validate");
@@ -250,7 +250,7 @@ fn a_jenkins_stage_runs_a_night_and_keeps_its_junit() {
         |open: char, close: char| text.matches(open).count() == text.matches(close).count();
     assert!(braces('{', '}') && braces('(', ')'));
     let script = text.split("'''").nth(1).expect("a script");
-    let ground = Ground::new(1);
+    let ground = TestBed::new(1);
     let variables = [("PARTITA_CAMPAIGN", ""), ("PARTITA_BUDGET", "2h"), ("BUILD_NUMBER", "9")];
     let output = ground.run(&["sh", "-xe"], script, &variables);
     assert_eq!(output.status.code(), Some(1), "a finding fails the build");
@@ -280,7 +280,7 @@ fn the_nights_score_is_summed_up_and_its_code_handed_on() {
     let step = steps.iter().find(|step| step["name"] == "Score").expect("a step");
     let script = step["run"].as_str().expect("a script");
     for code in [0, 1, 4] {
-        let ground = Ground::new(code);
+        let ground = TestBed::new(code);
         fs::create_dir(ground.path("score")).expect("made");
         fs::write(ground.path("score/score.md"), "3 of 4 bugs found.\n").expect("written");
         let variables = [("PARTITA", "partita"), ("GITHUB_STEP_SUMMARY", "page")];
@@ -298,7 +298,7 @@ fn a_job_of_gnu_parallel_works_on_its_shard_and_a_finding_does_not_fail_it() {
     let line = page.lines().find(|line| line.contains("--shard {}/8")).expect("a command");
     let script = line.trim().trim_matches('\'').replace("{}", "3");
     for (code, is_success) in [(0, true), (1, true), (4, false)] {
-        let ground = Ground::new(code);
+        let ground = TestBed::new(code);
         let output = ground.run(&["sh"], &script, &[]);
         assert_eq!(output.status.success(), is_success, "{code}");
         let expected = "campaign work plan.json --shard 3/8 --budget 1h --out shard-3\n";

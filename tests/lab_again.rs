@@ -8,9 +8,9 @@ use partita_nemesis::FaultRecord;
 use tempfile::TempDir;
 
 /// A folder with a schedule in it, where commands run.
-struct Ground(TempDir);
+struct TestBed(TempDir);
 
-impl Ground {
+impl TestBed {
     fn new(schedule: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("mine.toml"), schedule).expect("written");
@@ -47,7 +47,7 @@ const TWO_FAULTS: &str = "about = \"two\"\nfaults = [\n  \
 
 #[test]
 fn replay_repeats_a_run_by_its_plan_or_on_the_very_same_nodes() {
-    let ground = Ground::new(TWO_FAULTS);
+    let ground = TestBed::new(TWO_FAULTS);
     let run = ground.partita("run --schedule mine.toml --time 4s --seed 5 --pcap");
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
     let before = ground.faults("partita-runs/latest");
@@ -89,7 +89,7 @@ fn replay_repeats_a_run_by_its_plan_or_on_the_very_same_nodes() {
 
 #[test]
 fn a_run_is_the_same_whether_it_is_asked_for_by_arguments_or_by_its_specification() {
-    let ground = Ground::new(TWO_FAULTS);
+    let ground = TestBed::new(TWO_FAULTS);
     let arguments = "--schedule mine.toml --time 3s --seed 5 --rate 200 --nodes 3";
     let printed = ground.partita(&format!("run {arguments} --print-spec"));
     assert_eq!(printed.status.code(), Some(0), "{}", said(&printed));
@@ -118,7 +118,7 @@ fn a_run_is_the_same_whether_it_is_asked_for_by_arguments_or_by_its_specificatio
 
 #[test]
 fn a_specification_that_is_not_understood_is_refused() {
-    let ground = Ground::new(TWO_FAULTS);
+    let ground = TestBed::new(TWO_FAULTS);
     let spec = ground.partita("run --seed 1 --print-spec");
     let spec = String::from_utf8_lossy(&spec.stdout).into_owned();
     let refused = |text: &str, words: &str| {
@@ -139,7 +139,7 @@ fn a_specification_that_is_not_understood_is_refused() {
 
 #[test]
 fn a_folder_that_was_copied_is_played_again_without_the_original_and_the_target_file() {
-    let ground = Ground::new(TWO_FAULTS);
+    let ground = TestBed::new(TWO_FAULTS);
     let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/src/targets/raft-node.toml");
     let target = fs::read_to_string(built_in).expect("the built-in target");
     let target = target.replace("name = \"raft-node\"", "name = \"my-store\"");
@@ -147,7 +147,7 @@ fn a_folder_that_was_copied_is_played_again_without_the_original_and_the_target_
     let run = ground.partita("run --target store.toml --schedule mine.toml --time 3s --seed 5");
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
 
-    let elsewhere = Ground::new("");
+    let elsewhere = TestBed::new("");
     let original = fs::canonicalize(ground.0.path().join("partita-runs/latest")).expect("a run");
     let copy = elsewhere.0.path().join("copy");
     let copied = Command::new("cp").arg("-r").arg(&original).arg(&copy).status();
@@ -165,7 +165,7 @@ fn a_folder_that_was_copied_is_played_again_without_the_original_and_the_target_
 
 #[test]
 fn what_is_no_run_cannot_be_played_again() {
-    let ground = Ground::new(TWO_FAULTS);
+    let ground = TestBed::new(TWO_FAULTS);
     for command in ["replay nowhere", "shrink nowhere", "replay ."] {
         let output = ground.partita(command);
         assert_eq!(output.status.code(), Some(2), "{command}: {}", said(&output));
@@ -176,7 +176,7 @@ fn what_is_no_run_cannot_be_played_again() {
 
 #[test]
 fn a_schedule_with_a_mistake_is_refused_with_its_line() {
-    let ground = Ground::new("faults = [\n  { at = \"1s\", fault = \"pauze\" },\n]\n");
+    let ground = TestBed::new("faults = [\n  { at = \"1s\", fault = \"pauze\" },\n]\n");
     let output = ground.partita("run --schedule mine.toml");
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("mine.toml:2: unknown fault `pauze`"), "{}", said(&output));
@@ -187,7 +187,7 @@ fn a_schedule_with_a_mistake_is_refused_with_its_line() {
 
 #[test]
 fn shrinking_leaves_the_fault_that_matters() {
-    let ground = Ground::new(
+    let ground = TestBed::new(
         "about = \"one that matters among four\"\nfaults = [\n  \
          { at = \"500ms\", for = \"200ms\", fault = \"pause\", target = \"follower\" },\n  \
          { at = \"1s\", for = \"2500ms\", fault = \"isolate\", target = \"leader\" },\n  \

@@ -34,12 +34,12 @@ fn protocol() -> Arc<dyn Protocol> {
 }
 
 /// Three nodes with relays before them, in this very process.
-struct Ground {
+struct TestBed {
     cluster: Arc<Cluster>,
     folder: TempDir,
 }
 
-impl Ground {
+impl TestBed {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let lab = Lab::on_loopback(&["n1", "n2", "n3"], &PORTS, true, 1).expect("a lab");
@@ -155,12 +155,12 @@ impl Ground {
 
 #[tokio::test]
 async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let (term, old) = ground.await_leader(&["n1", "n2", "n3"]).await;
     let set = ["SET", "k", "before"];
     assert!(ground.say(&old, &set).await.is_some_and(|it| it.contains("OK")));
-    let others = Ground::others(&old);
-    let links = Ground::links(&old, &others);
+    let others = TestBed::others(&old);
+    let links = TestBed::links(&old, &others);
     ground.network().change(&links, |policy| policy.block = true).expect("links");
 
     let (new_term, new) = ground.await_leader(&others).await;
@@ -186,7 +186,7 @@ async fn an_isolated_leader_commits_nothing_and_the_others_elect_another() {
 
 #[tokio::test]
 async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let (_, leader) = ground.await_leader(&["n1", "n2", "n3"]).await;
     let write = |value: &'static str| {
         let (ground, leader) = (&ground, leader.clone());
@@ -199,7 +199,7 @@ async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
     };
     write("undelayed").await;
     let delay = Duration::from_millis(60);
-    let links = Ground::links(&leader, &Ground::others(&leader));
+    let links = TestBed::links(&leader, &TestBed::others(&leader));
     ground.network().change(&links, |policy| policy.delay = delay).expect("links");
     let took = write("delayed").await;
     assert!(took >= delay * 2, "there and back: {took:?}");
@@ -215,7 +215,7 @@ async fn a_delay_between_peers_is_in_every_write_and_in_no_clients_way() {
 
 #[tokio::test]
 async fn a_reset_is_seen_by_both_ends_and_by_nobody_else() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     ground.await_leader(&["n1", "n2", "n3"]).await;
     let lost = |node: &str, peer: u8| {
         let log = ground.folder.path().join(node).join("stderr.log");
@@ -239,7 +239,7 @@ async fn a_reset_is_seen_by_both_ends_and_by_nobody_else() {
 
 #[tokio::test]
 async fn a_node_that_is_down_refuses_through_its_relay_and_is_reached_when_it_is_back() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     ground.await_leader(&["n1", "n2", "n3"]).await;
     let node = ground.cluster.node("n3").expect("a node");
     assert!(ground.say("n3", &["PING"]).await.is_some());

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use campaign::{Ground, files, said};
+use campaign::{TestBed, files, said};
 use needs::Need;
 
 /// How long the server may take until it answers: it is an interpreter that loads much.
@@ -68,7 +68,7 @@ impl Drop for Server {
 }
 
 /// A command that knows the server, if there is one.
-fn partita(ground: &Ground, server: Option<&Server>, line: &str) -> Output {
+fn partita(ground: &TestBed, server: Option<&Server>, line: &str) -> Output {
     let mut command = ground.command(line);
     if let Some(server) = server {
         command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", server.port));
@@ -79,7 +79,7 @@ fn partita(ground: &Ground, server: Option<&Server>, line: &str) -> Output {
 }
 
 /// Three shards to a store and back.
-fn there_and_back(server: Option<&Server>, url: &str, ground: &Ground) {
+fn there_and_back(server: Option<&Server>, url: &str, ground: &TestBed) {
     ground.partita("campaign plan c.toml --night 7 --runs 21 -o plan.json");
     let work = |shard: u64| {
         let line = format!("campaign work plan.json --shard {shard}/3 --jobs 2 --out s{shard}");
@@ -108,7 +108,7 @@ fn there_and_back(server: Option<&Server>, url: &str, ground: &Ground) {
 #[test]
 fn shards_go_to_an_s3_server_and_are_merged_from_there() {
     let Some(server) = Server::start() else { return };
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     there_and_back(Some(&server), "s3://results/nights/7", &ground);
     let line = "campaign merge s3://results/nights/8 -o none";
     let empty = partita(&ground, Some(&server), line);
@@ -122,7 +122,7 @@ fn shards_go_to_an_s3_server_and_are_merged_from_there() {
 
 #[test]
 fn a_folder_is_a_store_as_well() {
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let url = format!("file://{}", ground.path("store").display());
     there_and_back(None, &url, &ground);
     let refused = partita(&ground, None, "campaign merge gs://results/7 -o none");

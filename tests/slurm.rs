@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-use campaign::{Ground, said};
+use campaign::{TestBed, said};
 use needs::Need;
 
 /// How long a daemon may take until it answers.
@@ -143,7 +143,7 @@ fn an_array_of_eight_shards_has_the_runs_of_one_machines_campaign() {
         return;
     }
     let cluster = Cluster::start(programs.expect("found"));
-    let ground = Ground::new(&["bug"]);
+    let ground = TestBed::new(&["bug"]);
     let plan = ground.partita("campaign plan c.toml --night 7 --runs 41 -o plan.json");
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
     // As `partita` is found on a node, with a program that plays the runs.

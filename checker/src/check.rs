@@ -18,7 +18,7 @@ use crate::engines::auto::{self, Found};
 use crate::engines::parts::{self, InParts};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{
-    Decision, EngineChoice, Monitored, Patience, Span, Stopped, frontier, spans_until, witness,
+    Cancellation, Decision, EngineChoice, Monitored, Span, Stopped, frontier, spans_until, witness,
 };
 use crate::event::Level;
 use crate::history::{History, OperationCounts, Outcome};
@@ -207,13 +207,13 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
 
     /// Says of all objects where their operations are.
     fn place(&self, objects: &mut [Object]) -> Result<(), Stopped> {
-        let patience = Patience::new(self.stop);
+        let cancellation = Cancellation::new(self.stop);
         let by_key = self.subject.splits_by_key();
         for object in &mut *objects {
             object.places.reserve_exact(object.counts.invoked);
         }
         for (place, operation) in self.history.operations.iter().enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             let number = if by_key { operation.key.0 as usize } else { 0 };
             let place = u32::try_from(place).expect("at most 2^32 operations");
             objects[number].places.push(place);
@@ -234,10 +234,10 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
     }
 
     fn check_object(&self, object: &Object, scratch: &mut M::Scratch) -> Finding {
-        let patience = Patience::new(self.stop);
-        let begun = patience.ask().and_then(|()| {
-            let spans = spans_until(self.history, &object.places, self.model, &patience)?;
-            let unknown = patience.count(&spans, |span| !self.model.knows(span.call))?;
+        let cancellation = Cancellation::new(self.stop);
+        let begun = cancellation.ask().and_then(|()| {
+            let spans = spans_until(self.history, &object.places, self.model, &cancellation)?;
+            let unknown = cancellation.count(&spans, |span| !self.model.knows(span.call))?;
             Ok((spans, unknown))
         });
         let Ok((spans, unknown)) = begun else { return self.out_of_time(object, "none") };
@@ -254,7 +254,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             let model = words::a(self.model.name());
             return self.unknown(object, choice.name(), format!("{model} has no zones"));
         }
-        match self.model.monitor(self.history, &spans, scratch, &patience) {
+        match self.model.monitor(self.history, &spans, scratch, &cancellation) {
             Decision::Valid(order) => self.valid(object, M::ENGINE, &spans, &order),
             Decision::Stopped => self.out_of_time(object, M::ENGINE),
             Decision::Violation(found) => self.violation(object, M::ENGINE, *found),
@@ -292,8 +292,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
                 let limits = Limits { stop: &stop, ..limits };
                 let part = self.model.minimise(spans, proven_at, &limits);
                 // A part this small often has each value once, which allows to say what is wrong.
-                let patience = Patience::new(&stop);
-                let found = self.model.monitor(self.history, &part, scratch, &patience);
+                let cancellation = Cancellation::new(&stop);
+                let found = self.model.monitor(self.history, &part, scratch, &cancellation);
                 let counterexample = match found {
                     Decision::Violation(found) => *found,
                     _ => self.unnamed(object, &part),
@@ -395,7 +395,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
             let operation = spans[span as usize].operation as usize;
             self.history.operations[operation].invoked.position
         };
-        let Ok(order) = Patience::new(self.stop).collect(order.iter().map(position)) else {
+        let Ok(order) = Cancellation::new(self.stop).collect(order.iter().map(position)) else {
             let completed = object.counts.ok;
             return self.unknown(
                 object,

@@ -12,7 +12,7 @@
 //! Where that finds no cycle, takes away real-time edges as long as the rest is contradictory. All
 //! orders that keep the rest without one edge then have its ends the other way round: this edge and
 //! that inference are a cycle. If the answers are impossible even regardless of time there is none,
-//! and an [`Impasse`] says how far any order gets.
+//! and an [`LongestPrefix`] says how far any order gets.
 //!
 //! Goes through sets of operations that can come first, with the state that they leave: for a
 //! handful of operations as a counterexample has. Leaves out larger ones.
@@ -28,7 +28,7 @@ use petgraph::visit::EdgeRef;
 
 use crate::engines::Span;
 use crate::model::Model;
-use crate::verdict::{Edge, Impasse, Relation};
+use crate::verdict::{Edge, LongestPrefix, Relation};
 use orders::{Common, Orders};
 
 /// Why some operations have no order.
@@ -37,7 +37,7 @@ pub(crate) struct Explanation {
     /// The plainest cycle of what must come before what; empty if there is none.
     pub cycle: Vec<Edge>,
     /// How far any order gets, if the answers are impossible regardless of time.
-    pub impasse: Option<Impasse>,
+    pub impasse: Option<LongestPrefix>,
 }
 
 /// Why one operation must come before another.

@@ -11,7 +11,7 @@ pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::value::{Value, ValueId, Values};
-use crate::verdict::Witness;
+use crate::verdict::CounterexampleOperation;
 
 /// A key's place in [`History::keys`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -327,7 +327,7 @@ impl History {
     }
 
     /// The operation with everything that is known of it, for people and files.
-    pub fn witness(&self, operation: &Operation) -> Witness {
+    pub fn witness(&self, operation: &Operation) -> CounterexampleOperation {
         let value = |id| self.values.get(id).clone();
         let asked = self.argument(operation.action);
         let (shown, argument) = match (operation.action, operation.response()) {
@@ -356,7 +356,7 @@ impl History {
             Outcome::Fail(moment) => (EventKind::Fail, Some(moment)),
             Outcome::Info(moment) => (EventKind::Info, moment),
         };
-        Witness {
+        CounterexampleOperation {
             index: operation.invoked.position,
             process: operation.process,
             node: operation.node.map(|node| self.nodes[usize::from(node.0)].to_string()),

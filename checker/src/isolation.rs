@@ -39,7 +39,7 @@ pub enum IsolationLevel {
 
 /// Which order of transactions a level has to keep besides what they read and wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Keeps {
+pub enum OrderGuarantee {
     /// None.
     Nothing,
     /// That of each process.
@@ -159,13 +159,13 @@ impl IsolationLevel {
     }
 
     /// What order it keeps.
-    pub const fn keeps(self) -> Keeps {
+    pub const fn keeps(self) -> OrderGuarantee {
         match self {
-            Self::StrictSerializable => Keeps::RealTime,
+            Self::StrictSerializable => OrderGuarantee::RealTime,
             Self::Causal
             | Self::StrongSessionSnapshotIsolation
-            | Self::StrongSessionSerializable => Keeps::Sessions,
-            _ => Keeps::Nothing,
+            | Self::StrongSessionSerializable => OrderGuarantee::Sessions,
+            _ => OrderGuarantee::Nothing,
         }
     }
 }

@@ -121,7 +121,7 @@ pub use history::{
 };
 pub use initial::KeyInitials;
 pub use isolation::{
-    ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, Keeps, UnknownLevel,
+    ISOLATION_LEVELS, Isolation, IsolationEntry, IsolationLevel, OrderGuarantee, UnknownLevel,
 };
 pub use model::{BadInitial, MODELS, ModelEntry, ModelKind, UnknownModel};
 pub use options::Options;
@@ -130,8 +130,8 @@ pub use recorder::{Budget, CheckError, Pending, Recorder, Report, Streaming};
 pub use spec::Spec;
 pub use value::{Value, ValueId};
 pub use verdict::{
-    Analysis, Anomaly, Certificate, Counterexample, Edge, Impasse, KeyAnalysis, KeyOrder, Relation,
-    Verdict, Witness,
+    Analysis, Anomaly, Certificate, Counterexample, CounterexampleOperation, Edge, KeyAnalysis,
+    KeyOrder, LongestPrefix, Relation, Verdict,
 };
 pub use verify::{Expected, verify, verify_begun, verify_until};
 pub use verify_error::VerifyError;

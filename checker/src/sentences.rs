@@ -2,11 +2,11 @@
 
 use crate::event::{EventKind, Function};
 use crate::value::Value;
-use crate::verdict::Witness;
+use crate::verdict::CounterexampleOperation;
 use crate::words::{brief, instant, key, shortened};
 
 /// What is left to say of operations that have no order, where no anomaly has a name.
-pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
+pub(crate) fn unexplained(object: &Value, operations: &[CounterexampleOperation]) -> String {
     // What never came back, or came back without an answer, has none that could not fit.
     let answered = operations.iter().filter(|witness| witness.outcome == EventKind::Ok);
     let last = answered.max_by_key(|witness| witness.completed_index);
@@ -27,7 +27,7 @@ pub(crate) fn unexplained(object: &Value, operations: &[Witness]) -> String {
 }
 
 /// "process 3 (via n1)"
-pub(crate) fn who(witness: &Witness) -> String {
+pub(crate) fn who(witness: &CounterexampleOperation) -> String {
     match &witness.node {
         Some(node) => format!("process {} (via {node})", witness.process),
         None => format!("process {}", witness.process),
@@ -35,7 +35,7 @@ pub(crate) fn who(witness: &Witness) -> String {
 }
 
 /// What was done, after "process 3": "read 17", "written 17", as it fits after "had" too.
-pub(crate) fn did(witness: &Witness) -> String {
+pub(crate) fn did(witness: &CounterexampleOperation) -> String {
     let value = brief(&witness.value);
     match (witness.function, witness.swapped) {
         (Function::Read, _) => format!("read {value}"),
@@ -63,8 +63,8 @@ fn an(function: Function) -> &'static str {
     if function.name().starts_with(['a', 'e']) { "an" } else { "a" }
 }
 
-fn answer(witness: &Witness) -> String {
-    let Witness { function, .. } = witness;
+fn answer(witness: &CounterexampleOperation) -> String {
+    let CounterexampleOperation { function, .. } = witness;
     let value = brief(&witness.value);
     match (function, witness.swapped) {
         (Function::Read, _) => format!("a read of {value}"),

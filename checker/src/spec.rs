@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 use crate::check::{Subject, check_model, confirm_model, tighten_model};
 use crate::constraints::Explanation;
 use crate::engines::wgl::{self, Limits};
-use crate::engines::{Decision, EngineChoice, Monitored, Patience, Span};
+use crate::engines::{Cancellation, Decision, EngineChoice, Monitored, Span};
 use crate::event::Function;
 use crate::history::{Action, History, Response};
 use crate::initial::Begins;
@@ -339,7 +339,7 @@ impl<S: Spec> Monitored for SpecModel<'_, S> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Cancellation<'_>) -> Decision {
         Decision::Inexact("there is no monitor for such objects")
     }
 

@@ -146,12 +146,12 @@ pub struct Certificate {
     pub keys: Vec<KeyOrder>,
     /// What operations saw, where their answers do not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub saw: Vec<Sight>,
+    pub saw: Vec<ReadsFrom>,
 }
 
 /// What an operation saw, by the indexes of invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
+pub struct ReadsFrom {
     /// The operation.
     pub read: u64,
     /// The write that it saw; nothing for what was there in the beginning.
@@ -187,15 +187,15 @@ pub struct Counterexample {
     /// acknowledged or seen, when the read was invoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_by_versions: Option<u64>,
-    /// The operations, by invocation. Those that are not there for [context](Witness::context) are
+    /// The operations, by invocation. Those that are not there for [context](CounterexampleOperation::context) are
     /// not linearizable on their own, and leaving the others out was sound. A compare-and-set at the end of a long chain of them, whose
     /// expectation plays no part in the proof, stands here as the plain write that it also is.
-    pub operations: Vec<Witness>,
+    pub operations: Vec<CounterexampleOperation>,
     /// Why each must come before which other; a cycle. Empty if there is none, or none was found.
     pub cycle: Vec<Edge>,
     /// Where the answers are impossible in any order, regardless of time: how far orders get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub impasse: Option<Impasse>,
+    pub impasse: Option<LongestPrefix>,
     /// What may explain it better than a fault of the store, and the option to give then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -204,7 +204,7 @@ pub struct Counterexample {
 /// How far an order of a counterexample's operations gets in which the answers are possible,
 /// without regard to time. There is none that holds more of the completed operations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Impasse {
+pub struct LongestPrefix {
     /// The order, as indexes into [`Counterexample::operations`].
     pub order: Vec<usize>,
     /// The completed operations that are left, none of which can follow.
@@ -213,7 +213,7 @@ pub struct Impasse {
 
 impl Counterexample {
     /// The operations that prove it: all but those shown for context.
-    pub fn proof(&self) -> impl Iterator<Item = &Witness> {
+    pub fn proof(&self) -> impl Iterator<Item = &CounterexampleOperation> {
         self.operations.iter().filter(|witness| !witness.context)
     }
 
@@ -226,7 +226,7 @@ impl Counterexample {
     }
 
     /// Shows an operation besides, for context.
-    pub(crate) fn add_context(&mut self, witness: Witness) {
+    pub(crate) fn add_context(&mut self, witness: CounterexampleOperation) {
         let place = self.operations.partition_point(|other| other.index < witness.index);
         if self.operations.get(place).is_some_and(|other| other.index == witness.index) {
             return;
@@ -240,7 +240,7 @@ impl Counterexample {
         if let Some(impasse) = &mut self.impasse {
             impasse.order.iter_mut().chain(&mut impasse.refused).for_each(moved);
         }
-        self.operations.insert(place, Witness { context: true, ..witness });
+        self.operations.insert(place, CounterexampleOperation { context: true, ..witness });
     }
 
     /// How stale, in words: `748 ms and 3 versions`. Nothing if it is not about staleness.
@@ -258,14 +258,15 @@ impl Counterexample {
 
     /// The index of the event with which the proof is complete.
     pub fn proven_at(&self) -> u64 {
-        let end = |witness: &Witness| match (witness.outcome, witness.completed_index) {
-            (EventKind::Ok, Some(index)) => index,
-            _ => witness.index,
-        };
+        let end =
+            |witness: &CounterexampleOperation| match (witness.outcome, witness.completed_index) {
+                (EventKind::Ok, Some(index)) => index,
+                _ => witness.index,
+            };
         self.proof().map(end).max().unwrap_or(u64::MAX)
     }
 
-    fn pair(&self, witness: &Witness) -> impl Iterator<Item = Event> {
+    fn pair(&self, witness: &CounterexampleOperation) -> impl Iterator<Item = Event> {
         let invocation = Event {
             index: witness.index,
             time: witness.invoked,
@@ -479,7 +480,7 @@ impl Anomaly {
 
 /// One operation of a counterexample, whole, so that a report needs nothing else to draw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Witness {
+pub struct CounterexampleOperation {
     /// The index of the invocation in the history.
     pub index: u64,
     /// Who invoked it.
@@ -520,7 +521,7 @@ pub struct Witness {
     pub revision: Option<u64>,
 }
 
-impl Witness {
+impl CounterexampleOperation {
     /// Whether its times are those of a clock, not [numbers of events](crate::History::has_clock).
     pub fn has_clock(&self) -> bool {
         let completed = self.completed.zip(self.completed_index);

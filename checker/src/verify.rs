@@ -11,7 +11,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::Level;
 use crate::history::{History, KeyId, Operation, Outcome};
 use crate::initial::{Begins, KeyInitials};
@@ -118,10 +118,10 @@ fn replay<'a, M: Model + Begins<'a>>(
     (model, beginnings, by_key): (&M, &Beginnings<'_>, bool),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), VerifyError> {
-    let patience = Patience::new(stop);
+    let cancellation = Cancellation::new(stop);
     let stopped = |replayed| VerifyError::Stopped { replayed, listed: listed(certificate) };
     let verifier =
-        Verifier::new(history, certificate, by_key, &patience).map_err(|Stopped| stopped(0))?;
+        Verifier::new(history, certificate, by_key, &cancellation).map_err(|Stopped| stopped(0))?;
     verifier.run(model, beginnings)
 }
 
@@ -160,7 +160,7 @@ fn listed(certificate: &Certificate) -> usize {
 }
 
 struct Verifier<'p, 'a> {
-    patience: &'p Patience<'p>,
+    cancellation: &'p Cancellation<'p>,
     /// How many operations were found in their places.
     replayed: usize,
     history: &'a History,
@@ -178,7 +178,7 @@ impl<'p, 'a> Verifier<'p, 'a> {
         history: &'a History,
         certificate: &'a Certificate,
         by_key: bool,
-        patience: &'p Patience<'p>,
+        cancellation: &'p Cancellation<'p>,
     ) -> Result<Self, Stopped> {
         let (objects, object_of): (FxHashMap<_, _>, Vec<u32>) = if by_key {
             let numbers = 0..history.keys.len() as u32;
@@ -186,9 +186,9 @@ impl<'p, 'a> Verifier<'p, 'a> {
         } else {
             ([(&Value::Null, 0)].into_iter().collect(), vec![0; history.keys.len()])
         };
-        let places = Places::of(&history.operations, patience)?;
+        let places = Places::of(&history.operations, cancellation)?;
         Ok(Self {
-            patience,
+            cancellation,
             replayed: 0,
             history,
             certificate,
@@ -243,7 +243,7 @@ impl<'p, 'a> Verifier<'p, 'a> {
 
     /// Takes a step, if there is time.
     fn keep_on(&self) -> Result<(), VerifyError> {
-        self.patience.step().map_err(|Stopped| {
+        self.cancellation.step().map_err(|Stopped| {
             let (replayed, listed) = (self.replayed, listed(self.certificate));
             VerifyError::Stopped { replayed, listed }
         })
@@ -325,7 +325,7 @@ impl Places {
     /// How many indices of a table there may be for each operation. Two is usual.
     const SPREAD: u64 = 4;
 
-    fn of(operations: &[Operation], patience: &Patience<'_>) -> Result<Self, Stopped> {
+    fn of(operations: &[Operation], cancellation: &Cancellation<'_>) -> Result<Self, Stopped> {
         let indices = operations.iter().map(|operation| operation.invoked.position);
         let length = indices.clone().max().map_or(0, |last| last.saturating_add(1));
         let many = operations.len() as u64;
@@ -333,14 +333,14 @@ impl Places {
             let mut map = FxHashMap::default();
             map.reserve(operations.len());
             for (place, index) in indices.enumerate() {
-                patience.step()?;
+                cancellation.step()?;
                 map.insert(index, place);
             }
             return Ok(Self::Map(map));
         }
         let mut table = vec![NOWHERE; length as usize];
         for (place, index) in (0..NOWHERE).zip(indices) {
-            patience.step()?;
+            cancellation.step()?;
             table[index as usize] = place;
         }
         Ok(Self::Table(table))

@@ -21,7 +21,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::fault::FaultKind;
 use crate::fault::clock::ClockRate;
-use crate::hunt::{Ground, Hunt, Round, is_hunt};
+use crate::hunt::{Hunt, HuntContext, Round, is_hunt};
 use crate::random::stream;
 use crate::schedule::Schedule;
 
@@ -80,9 +80,9 @@ impl Guide {
 
     /// The faults of the next run: those that its seed draws as long as nothing is known, or where the set is no
     /// hunt.
-    pub fn propose(&mut self, ground: Ground<'_>) -> Schedule {
+    pub fn propose(&mut self, ground: HuntContext<'_>) -> Schedule {
         if self.kept.is_empty() || !is_hunt(&ground.set.to_string()) {
-            return Schedule::for_ground(ground);
+            return Schedule::for_hunt(ground);
         }
         let schedule = Hunt::new(ground).draw_with(|hunt| {
             let varied = self.rng.random_bool(SHARE_OF_KEPT).then(|| self.varied(hunt, ground));
@@ -90,7 +90,7 @@ impl Guide {
         });
         // Rounds that can be played may not be playable together, as where several destroy data.
         let can_be_played = !schedule.faults.is_empty() && schedule.check(ground.nodes).is_ok();
-        if can_be_played { schedule } else { Schedule::for_ground(ground) }
+        if can_be_played { schedule } else { Schedule::for_hunt(ground) }
     }
 
     /// Learns what a run with these faults was like.
@@ -149,7 +149,7 @@ impl Guide {
     }
 
     /// A kept round with changes; none if those that were tried cannot be played here.
-    fn varied(&mut self, hunt: &mut Hunt<'_>, ground: Ground<'_>) -> Option<Round> {
+    fn varied(&mut self, hunt: &mut Hunt<'_>, ground: HuntContext<'_>) -> Option<Round> {
         for _ in 0..TRIES {
             let place = self.choose()?;
             self.kept[place].chosen += 1;
@@ -187,7 +187,7 @@ fn without_rates(mut round: Round) -> Round {
     round
 }
 
-fn can_be_played(round: &Round, ground: Ground<'_>) -> bool {
+fn can_be_played(round: &Round, ground: HuntContext<'_>) -> bool {
     let may_happen = |kind: FaultKind| {
         ground.set.contains(kind) && ground.nodes.len() >= kind.description().needs.nodes
     };

@@ -57,7 +57,7 @@ pub fn is_hunt(set: &str) -> bool {
 
 /// What a hunt is drawn for.
 #[derive(Debug, Clone, Copy)]
-pub struct Ground<'a> {
+pub struct HuntContext<'a> {
     /// What may happen.
     pub set: &'a FaultSet,
     /// The nodes.
@@ -74,7 +74,7 @@ pub struct Ground<'a> {
 impl Schedule {
     /// Draws the faults of a run: those of a hunt if the set is `default` or `hunt`, else one after the other as
     /// [`Schedule::draw`] does.
-    pub fn for_ground(ground: Ground<'_>) -> Schedule {
+    pub fn for_hunt(ground: HuntContext<'_>) -> Schedule {
         if is_hunt(&ground.set.to_string()) {
             let hunt = Hunt::new(ground).draw();
             if !hunt.faults.is_empty() {
@@ -103,7 +103,7 @@ impl Round {
 
 /// What draws the rounds of one run.
 pub(crate) struct Hunt<'a> {
-    ground: Ground<'a>,
+    ground: HuntContext<'a>,
     rng: ChaCha8Rng,
     /// The scenes of this seed, those that are still to come before any comes again, and storms.
     scenes: Vec<&'static Scene>,
@@ -115,7 +115,7 @@ pub(crate) struct Hunt<'a> {
 
 impl<'a> Hunt<'a> {
     /// The hunt of that ground's seed.
-    pub(crate) fn new(ground: Ground<'a>) -> Self {
+    pub(crate) fn new(ground: HuntContext<'a>) -> Self {
         let mut rng = stream(ground.seed, "hunt");
         let possible = |step: &&Step| ground.can_have(step);
         let all: Vec<&Scene> = SCENES.iter().collect();
@@ -276,7 +276,7 @@ impl<'a> Hunt<'a> {
     }
 }
 
-impl Ground<'_> {
+impl HuntContext<'_> {
     /// Whether the step's fault can be had.
     fn can_have(&self, step: &Step) -> bool {
         let Some(kind) = step.kind() else { return false };

@@ -44,10 +44,10 @@ pub use evidence::Shows;
 pub use fault::set::{FAULT_SETS, FaultSet};
 pub use fault::{FAULTS, Fault, FaultKind, Target};
 pub use guide::{Guide, Learnt};
-pub use hunt::{Ground, is_hunt};
-pub use lab::namespaces::{Entered, LabKind, enter, enter_tier, inside};
+pub use hunt::{HuntContext, is_hunt};
+pub use lab::namespaces::{Entered, LabKind, enter, enter_backend, inside};
 pub use lab::process::{HostProcess, NodeProcess, Program, Sidecar};
-pub use lab::{Lab, Network, Policy, Switch, Tier};
+pub use lab::{Lab, LabBackend, Network, Policy, Switch};
 pub use nemesis::{Ending, Moment, Nemesis, Roles, Stop};
 #[cfg(feature = "testing")]
 pub use partita_nemesis_macros::test;

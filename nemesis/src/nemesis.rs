@@ -29,7 +29,7 @@ use crate::administration::Administration;
 use crate::cluster::Cluster;
 use crate::fault::link::overlay::Overlays;
 use crate::fault::membership::Turn;
-use crate::fault::site::Ground;
+use crate::fault::site::InjectContext;
 use crate::fault::{Active, InjectError, Site, Target};
 use crate::lab::process::NodeProcess;
 use crate::record::FaultRecord;
@@ -94,7 +94,7 @@ struct Waited {
 /// What the faults of one play share.
 struct Stage<'a, F> {
     origin_ns: u64,
-    ground: Ground<'a>,
+    ground: InjectContext<'a>,
     locks: &'a ResourceLocks,
     record: Mutex<F>,
 }
@@ -133,13 +133,13 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
         record: impl FnMut(Moment, &FaultRecord),
     ) -> Result<Ending, ScheduleError> {
         schedule.check(self.cluster.names())?;
-        schedule.check_tier(self.cluster.lab().tier())?;
+        schedule.check_tier(self.cluster.lab().backend())?;
         self.check_administration(schedule)?;
         let overlays = Overlays::new(self.cluster.lab().network());
         let turn = Turn::default();
         let stage = Stage {
             origin_ns: (self.clock)(),
-            ground: Ground {
+            ground: InjectContext {
                 cluster: self.cluster,
                 overlays: &overlays,
                 roles: self.roles,
@@ -325,7 +325,7 @@ fn log(moment: Moment, FaultRecord { nodes, parameters, effects, error, .. }: &F
 /// Injects `planned` into `nodes`.
 async fn inject<'a>(
     planned: &'a PlannedFault,
-    ground: Ground<'a>,
+    ground: InjectContext<'a>,
     nodes: &[String],
 ) -> Result<Box<dyn Active + 'a>, InjectError> {
     let cluster = ground.cluster;

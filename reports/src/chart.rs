@@ -19,6 +19,6 @@ pub(crate) mod roles;
 pub(crate) mod throughput;
 pub(crate) mod written;
 
-pub(crate) use paint::{Ink, Paint};
-pub(crate) use pen::Pen;
+pub(crate) use paint::{MarkStyle, TextStyle};
+pub(crate) use pen::SvgBuilder;
 pub(crate) use plot::Plot;

@@ -4,7 +4,8 @@
 //! anomaly leaves no choice: the one read that a stale read or a lost write is about.
 
 use partita_checker::{
-    Analysis, Anomaly, Counterexample, Function, History, Nanoseconds, Relation, Witness,
+    Analysis, Anomaly, Counterexample, CounterexampleOperation, Function, History, Nanoseconds,
+    Relation,
 };
 
 use crate::text::operation::{returned, witness};
@@ -30,7 +31,7 @@ pub(crate) struct Evidence<'a> {
 /// One operation of the proof.
 pub(crate) struct Exhibit<'a> {
     /// The operation.
-    pub(crate) witness: &'a Witness,
+    pub(crate) witness: &'a CounterexampleOperation,
     /// `write k1 = 17`.
     pub(crate) label: String,
     /// Why it cannot be explained, in a few words, where it is the one to blame.
@@ -94,7 +95,7 @@ impl<'a> Evidence<'a> {
 }
 
 /// An operation's end in words.
-pub(crate) fn ending(witness: &Witness, unit: TimeUnit) -> String {
+pub(crate) fn ending(witness: &CounterexampleOperation, unit: TimeUnit) -> String {
     match (returned(witness), witness.completed) {
         (Some(completed), _) => unit.instant(completed),
         (None, Some(gave_up)) => format!("never; gave up at {}", unit.instant(gave_up)),
@@ -102,7 +103,7 @@ pub(crate) fn ending(witness: &Witness, unit: TimeUnit) -> String {
     }
 }
 
-fn lines(history: &History, witness: &Witness) -> (u64, Option<u64>) {
+fn lines(history: &History, witness: &CounterexampleOperation) -> (u64, Option<u64>) {
     let operations = history.operations();
     let place = operations.binary_search_by_key(&witness.index, |other| other.invoked.position);
     let completed = place.ok().and_then(|place| operations[place].completed());
@@ -148,14 +149,14 @@ const fn blame(anomaly: Anomaly) -> Option<&'static str> {
     }
 }
 
-fn label(found: &Counterexample, operation: &Witness) -> String {
+fn label(found: &Counterexample, operation: &CounterexampleOperation) -> String {
     let label = witness(&found.key, operation);
     if operation.context { format!("{label} (for context)") } else { label }
 }
 
 fn step(
     found: &Counterexample,
-    [from, to]: [&Witness; 2],
+    [from, to]: [&CounterexampleOperation; 2],
     relation: Relation,
     unit: TimeUnit,
 ) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::logs::{NodeLines, Stream};
 use crate::run::Run;
 use crate::samples::samples;
-use crate::surroundings::{LoggedLine, Surroundings, Window};
+use crate::surroundings::{LoggedLine, RunArtifacts, Window};
 use crate::traffic::periods;
 use crate::{html_around, junit, summary};
 
@@ -28,10 +28,10 @@ const MOST_LINES: usize = 400;
 
 /// Reads what lies in a run's folder beside its record: what links did, what nodes used and told, and what they
 /// wrote around the finding. What is not there or cannot be read is left out: it explains a verdict and decides none.
-pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> Surroundings {
+pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> RunArtifacts {
     let links = fair_text(&folder.join("links.jsonl")).map_or_else(Vec::new, |it| periods(&it));
     let samples = fair_text(&folder.join("nodes.jsonl")).map_or_else(Vec::new, |it| samples(&it));
-    let mut found = Surroundings { links, samples, ..Surroundings::default() };
+    let mut found = RunArtifacts { links, samples, ..RunArtifacts::default() };
     let Some(window) = Window::of(run) else { return found };
     for node in &run.record.nodes {
         for stream in Stream::ALL {

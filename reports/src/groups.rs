@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 
 use partita_checker::{
-    Analysis, Anomaly, Counterexample, EventKind, KeyAnalysis, Nanoseconds, Value, Verdict, Witness,
+    Analysis, Anomaly, Counterexample, CounterexampleOperation, EventKind, KeyAnalysis,
+    Nanoseconds, Value, Verdict,
 };
 use partita_nemesis::FaultRecord;
 use serde::Serialize;
@@ -180,7 +181,7 @@ fn found<'a>(analysis: &'a Analysis, key: &'a KeyAnalysis) -> Option<&'a Counter
 
 /// What was done to the cluster while the operation ran that completes the proof.
 fn in_force(found: &Counterexample, faults: &[FaultRecord]) -> BTreeSet<String> {
-    let end = |witness: &&Witness| match witness.outcome {
+    let end = |witness: &&CounterexampleOperation| match witness.outcome {
         EventKind::Ok => witness.completed_index.unwrap_or(witness.index),
         _ => witness.index,
     };

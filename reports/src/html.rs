@@ -25,7 +25,7 @@ use crate::evidence::Evidence;
 use crate::headline::Headline;
 use crate::run::Run;
 use crate::series::{Buckets, latency::Latency, throughput::Throughput, written::Written};
-use crate::surroundings::Surroundings;
+use crate::surroundings::RunArtifacts;
 use crate::text::number::{counted, duration};
 use crate::text::unit::TimeUnit;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
@@ -49,7 +49,7 @@ const MOST_OPEN_ROWS: usize = 12;
 ///
 /// Never: rendering a template into a string cannot go wrong.
 pub fn html(run: &Run<'_>) -> String {
-    html_around(run, &Surroundings::default())
+    html_around(run, &RunArtifacts::default())
 }
 
 /// The page for one run, with what was recorded beside it.
@@ -57,7 +57,7 @@ pub fn html(run: &Run<'_>) -> String {
 /// # Panics
 ///
 /// Never: rendering a template into a string cannot go wrong.
-pub fn html_around(run: &Run<'_>, surroundings: &Surroundings) -> String {
+pub fn html_around(run: &Run<'_>, surroundings: &RunArtifacts) -> String {
     let plot = Plot::of(run);
     let headline = Headline::of(run);
     let shown = headline.finding.map_or(headline.verdict, |_| Verdict::Violation);

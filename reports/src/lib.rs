@@ -57,6 +57,6 @@ pub use run::{Counts, HostRecord, NodeRecord, Phase, Run, RunRecord, Stall};
 pub use samples::NodeSample;
 pub use spec::RunSpec;
 pub use summary::summary;
-pub use surroundings::{LoggedLine, Surroundings, Window};
+pub use surroundings::{LoggedLine, RunArtifacts, Window};
 pub use trace::Trace;
 pub use traffic::LinkPeriod;

@@ -16,7 +16,7 @@ const AFTER: u64 = 300_000_000;
 
 /// What was recorded beside the run's own record. Empty where nothing was, or where it is not known.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct RunArtifacts {
     /// What links did, over the whole run, by time.
     pub links: Vec<LinkPeriod>,
     /// What nodes used and told, over the whole run, by time.

@@ -10,12 +10,12 @@ mod indexes;
 mod roles;
 mod source;
 
-use partita_checker::{Nanoseconds, Verdict, Witness};
+use partita_checker::{CounterexampleOperation, Nanoseconds, Verdict};
 
 use crate::evidence::Evidence;
 use crate::finding::FindingKind;
 use crate::run::Run;
-use crate::surroundings::Surroundings;
+use crate::surroundings::RunArtifacts;
 use crate::text::number::{count, instant_short};
 use crate::text::operation::{name, returned, witness};
 use crate::text::visible::brief;
@@ -28,9 +28,9 @@ const LINE_CHARACTERS: usize = 160;
 /// The operation that cannot be explained or the end of a node, with what is known around it.
 struct Moment<'a> {
     run: &'a Run<'a>,
-    surroundings: &'a Surroundings,
+    surroundings: &'a RunArtifacts,
     /// The operation, and the proof that has it.
-    operation: Option<(&'a Evidence<'a>, &'a Witness)>,
+    operation: Option<(&'a Evidence<'a>, &'a CounterexampleOperation)>,
     /// Whether that operation is the one that cannot be explained; or else it is the last of several
     /// that contradict each other.
     is_blamed: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Why {
 pub(crate) fn sentences(
     run: &Run<'_>,
     evidence: Option<&Evidence<'_>>,
-    surroundings: &Surroundings,
+    surroundings: &RunArtifacts,
 ) -> Why {
     let Some(moment) = Moment::of(run, evidence, surroundings) else { return Why::default() };
     let role = match moment.operation {
@@ -90,14 +90,14 @@ pub(crate) fn sentences(
 
 /// The node that answered or ended, if it is known.
 pub(crate) fn node(run: &Run<'_>, evidence: Option<&Evidence<'_>>) -> Option<String> {
-    Moment::of(run, evidence, &Surroundings::default()).map(|moment| moment.node.to_owned())
+    Moment::of(run, evidence, &RunArtifacts::default()).map(|moment| moment.node.to_owned())
 }
 
 impl<'a> Moment<'a> {
     fn of(
         run: &'a Run<'a>,
         evidence: Option<&'a Evidence<'a>>,
-        surroundings: &'a Surroundings,
+        surroundings: &'a RunArtifacts,
     ) -> Option<Self> {
         let Some(evidence) = evidence else { return Self::of_finding(run, surroundings) };
         let blamed = evidence.operations.iter().position(|exhibit| exhibit.blame.is_some());
@@ -119,7 +119,7 @@ impl<'a> Moment<'a> {
     }
 
     /// The first finding that is of one node and has a time.
-    fn of_finding(run: &'a Run<'a>, surroundings: &'a Surroundings) -> Option<Self> {
+    fn of_finding(run: &'a Run<'a>, surroundings: &'a RunArtifacts) -> Option<Self> {
         if run.verdict() == Verdict::Violation {
             return None;
         }
@@ -165,7 +165,7 @@ impl<'a> Moment<'a> {
 }
 
 /// The operation of the proof that came back last with an answer.
-fn last_answered<'a>(evidence: &Evidence<'a>) -> Option<&'a Witness> {
+fn last_answered<'a>(evidence: &Evidence<'a>) -> Option<&'a CounterexampleOperation> {
     let answered = evidence.found.proof().filter(|it| it.node.is_some() && returned(it).is_some());
     answered.max_by_key(|it| returned(it))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use partita_nemesis::recipes::RECIPES;
-use partita_nemesis::{Script, Tier};
+use partita_nemesis::{LabBackend, Script};
 use partita_reports::RunSpec;
 use partita_reports::campaign::record::FORMAT;
 use partita_reports::spec::{
@@ -108,7 +108,7 @@ pub struct Setting<'a> {
     /// Which night it is.
     pub night: u64,
     /// The lab that runs have.
-    pub tier: Tier,
+    pub backend: LabBackend,
     /// How many runs; without, as many as the budget allows.
     pub runs: Option<u64>,
     /// How many runs each configuration has, whatever the file says.
@@ -182,7 +182,7 @@ impl CampaignFile {
         }
         if self.matrix.is_empty() {
             let time = self.time(setting, None)?;
-            configurations = portfolio::portfolio(target, setting.tier, time)?;
+            configurations = portfolio::portfolio(target, setting.backend, time)?;
         }
         for configuration in &mut configurations {
             configuration.spec.on_finding = self.on_finding;
@@ -197,7 +197,7 @@ impl CampaignFile {
             .as_ref()
             .is_some_and(|it| it.target == TargetSpec::BuiltIn(defaults::TARGET.to_owned()));
         let canary = RunSpec {
-            lab: lab(setting.tier),
+            lab: lab(setting.backend),
             mutations: vec![CANARY.to_owned()],
             on_finding: OnFinding::Stop,
             ..RunSpec::default()
@@ -212,7 +212,8 @@ impl CampaignFile {
             seed: self.seed,
             runs,
             configurations,
-            canary: (self.canary && has_bugs && setting.tier == Tier::Namespaces).then_some(canary),
+            canary: (self.canary && has_bugs && setting.backend == LabBackend::Namespaces)
+                .then_some(canary),
             control: plain.filter(|_| self.control).map(|spec| RunSpec {
                 faults: none(),
                 on_finding: OnFinding::Continue,
@@ -262,7 +263,7 @@ impl CampaignFile {
                         one.name = format!("{} with {mutation}", one.name);
                     }
                     one.weight = matrix.weight.unwrap_or(1.0);
-                    made.push(fitted(one, setting.tier)?);
+                    made.push(fitted(one, setting.backend)?);
                 }
             }
         }
@@ -471,9 +472,12 @@ impl Choice {
 /// # Errors
 ///
 /// [`Failure`] if something in it is wrong, or cannot be had there.
-pub fn fitted(mut configuration: Configuration, tier: Tier) -> Result<Configuration, Failure> {
+pub fn fitted(
+    mut configuration: Configuration,
+    backend: LabBackend,
+) -> Result<Configuration, Failure> {
     let plan = Plan::of(configuration.spec.clone(), Default::default(), String::new())?;
-    let plan = plan.fitted(tier)?;
+    let plan = plan.fitted(backend)?;
     if let Faults::Drawn(set) = &plan.faults {
         let empty = set.faults().next().is_none() && set.to_string() != "none";
         if empty {
@@ -481,7 +485,7 @@ pub fn fitted(mut configuration: Configuration, tier: Tier) -> Result<Configurat
             return Err(Failure::usage(miette::miette!("{name}: no such fault can be had here")));
         }
     }
-    configuration.spec.lab = lab(tier);
+    configuration.spec.lab = lab(backend);
     Ok(configuration)
 }
 
@@ -503,7 +507,7 @@ mod tests {
 
     const SETTING: Setting<'static> = Setting {
         night: 7,
-        tier: Tier::Namespaces,
+        backend: LabBackend::Namespaces,
         runs: Some(9),
         rounds: None,
         time: None,

@@ -11,8 +11,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use partita_nemesis::doctor::best_tier;
-use partita_nemesis::{Ground, Guide, Schedule, Script, Tier, is_hunt};
+use partita_nemesis::doctor::best_backend;
+use partita_nemesis::{Guide, HuntContext, LabBackend, Schedule, Script, is_hunt};
 use partita_reports::RunSpec;
 use partita_reports::spec::{Document, FaultsSpec, LabChoice};
 
@@ -30,14 +30,14 @@ pub const NAME: &str = "guided";
 #[derive(Debug)]
 pub struct Guidance {
     seed: u64,
-    tier: OnceLock<Tier>,
+    backend: OnceLock<LabBackend>,
     guides: Mutex<BTreeMap<String, Guide>>,
 }
 
 impl Guidance {
     /// Nothing yet.
     pub fn new(seed: u64) -> Self {
-        Self { seed, tier: OnceLock::new(), guides: Mutex::default() }
+        Self { seed, backend: OnceLock::new(), guides: Mutex::default() }
     }
 
     /// The run with faults by what is known of its subject; as it is, if they are no hunt.
@@ -58,9 +58,9 @@ impl Guidance {
         }
         let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
         let Faults::Drawn(set) = Faults::of(&spec.faults, &target)? else { return Ok(None) };
-        let set = set.fitted(self.tier(spec)).or_usage(|| "the faults".to_owned())?;
+        let set = set.fitted(self.backend(spec)).or_usage(|| "the faults".to_owned())?;
         let nodes: Vec<String> = (1..=spec.nodes).map(|number| format!("n{number}")).collect();
-        let ground = Ground {
+        let ground = HuntContext {
             set: &set,
             nodes: &nodes,
             time: spec.time.duration(),
@@ -79,12 +79,12 @@ impl Guidance {
         Ok(Some(RunSpec { faults, ..spec.clone() }))
     }
 
-    fn tier(&self, spec: &RunSpec) -> Tier {
+    fn backend(&self, spec: &RunSpec) -> LabBackend {
         match spec.lab {
-            LabChoice::Namespaces => Tier::Namespaces,
-            LabChoice::Proxies => Tier::Proxies,
-            LabChoice::Signals => Tier::Signals,
-            LabChoice::Auto => *self.tier.get_or_init(|| best_tier().0),
+            LabChoice::Namespaces => LabBackend::Namespaces,
+            LabChoice::Proxies => LabBackend::Proxies,
+            LabChoice::Signals => LabBackend::Signals,
+            LabChoice::Auto => *self.backend.get_or_init(|| best_backend().0),
         }
     }
 
@@ -151,7 +151,7 @@ impl Runner for GuidedRunner<'_> {
 mod tests {
     use partita_nemesis::guide::{NodeSample, Sample};
 
-    use super::super::outcome::Told;
+    use super::super::outcome::RunSummary;
     use super::*;
 
     /// Notes what it is to play, and leaves behind what a run does.
@@ -173,7 +173,10 @@ mod tests {
             let lines = (1..40).map(|at| serde_json::to_string(&sample(at)).expect("JSON") + "\n");
             std::fs::write(home.join(samples::FILE), lines.collect::<String>()).expect("written");
             let folder = Some(home.display().to_string());
-            Played { told: Some(Told { folder, ..Told::default() }), ..Played::default() }
+            Played {
+                told: Some(RunSummary { folder, ..RunSummary::default() }),
+                ..Played::default()
+            }
         }
 
         fn shrink(&self, _: &Path, _: &str, _: Duration, _: &AtomicBool) -> Result<Shrunk, String> {

@@ -16,7 +16,7 @@ const STARVED: f64 = 0.1;
 
 /// What `partita run --json` prints, as far as a campaign reads it.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Told {
+pub struct RunSummary {
     /// The run's folder.
     #[serde(default)]
     pub folder: Option<String>,
@@ -50,7 +50,7 @@ pub struct Told {
 #[derive(Debug, Clone, Default)]
 pub struct Played {
     /// What it told; nothing if it came to no result.
-    pub told: Option<Told>,
+    pub told: Option<RunSummary>,
     /// Its exit code; nothing if a signal ended it.
     pub code: Option<i32>,
     /// Why it came to no result, if it did not.
@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    fn played(code: i32, told: Told) -> Played {
+    fn played(code: i32, told: RunSummary) -> Played {
         Played { told: Some(told), code: Some(code), ..Played::default() }
     }
 
@@ -198,13 +198,16 @@ mod tests {
         Outcome::of("store", &RunSpec::default(), played)
     }
 
-    fn starved(told: Told) -> Told {
+    fn starved(told: RunSummary) -> RunSummary {
         let stall = Stall { began_ns: Nanoseconds(0), length_ns: Nanoseconds(5_000_000_000) };
-        Told { stalls: vec![stall], ..told }
+        RunSummary { stalls: vec![stall], ..told }
     }
 
-    fn with(kind: FindingKind) -> Told {
-        Told { findings: vec![Finding::new(kind, "a title", "A sentence.")], ..Told::default() }
+    fn with(kind: FindingKind) -> RunSummary {
+        RunSummary {
+            findings: vec![Finding::new(kind, "a title", "A sentence.")],
+            ..RunSummary::default()
+        }
     }
 
     #[test]
@@ -216,9 +219,9 @@ mod tests {
         for kind in [FindingKind::Violation, FindingKind::Crash, FindingKind::ReplicasDiffer] {
             assert_eq!(of(1, starved(with(kind))), RunResult::Finding, "{kind}");
         }
-        assert_eq!(of(3, Told::default()), RunResult::Unknown);
-        assert_eq!(of(3, starved(Told::default())), RunResult::Starved);
-        assert_eq!(of(0, starved(Told::default())), RunResult::Valid);
+        assert_eq!(of(3, RunSummary::default()), RunResult::Unknown);
+        assert_eq!(of(3, starved(RunSummary::default())), RunResult::Starved);
+        assert_eq!(of(0, starved(RunSummary::default())), RunResult::Valid);
         // Both at once: the violation stands.
         let mut both = starved(with(FindingKind::NoRecovery));
         both.findings.extend(with(FindingKind::Violation).findings);
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_finding_is_never_lost_by_the_way_it_is_told() {
-        let silent = outcome(&played(1, Told::default()));
+        let silent = outcome(&played(1, RunSummary::default()));
         assert_eq!((silent.result, silent.sightings.len()), (RunResult::Finding, 1));
     }
 
@@ -239,7 +242,10 @@ mod tests {
         let killed = outcome(&killed);
         assert_eq!(killed.result, RunResult::Harness);
         assert_eq!(killed.sightings[0].signature.what, "out of memory");
-        let told = Told { error: Some("--target: no such file".to_owned()), ..Told::default() };
+        let told = RunSummary {
+            error: Some("--target: no such file".to_owned()),
+            ..RunSummary::default()
+        };
         let wrong = outcome(&played(2, told));
         assert_eq!(wrong.result, RunResult::Harness);
         assert!(wrong.sightings[0].signature.is_harness());
@@ -253,10 +259,12 @@ mod tests {
         assert_eq!(found.reproduces(&bucket), Replayed::Yes);
         let crashed = outcome(&played(1, with(FindingKind::Crash)));
         assert_eq!(crashed.reproduces(&bucket), Replayed::No("crash: a title".to_owned()));
-        let valid = outcome(&played(0, Told::default()));
+        let valid = outcome(&played(0, RunSummary::default()));
         assert_eq!(valid.reproduces(&bucket), Replayed::No("valid".to_owned()));
-        let failed =
-            outcome(&played(4, Told { failure: Some("no".to_owned()), ..Told::default() }));
+        let failed = outcome(&played(
+            4,
+            RunSummary { failure: Some("no".to_owned()), ..RunSummary::default() },
+        ));
         assert_eq!(failed.reproduces(&bucket), Replayed::Failed("no".to_owned()));
     }
 }

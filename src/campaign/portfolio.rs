@@ -1,6 +1,6 @@
 //! What a campaign tries that was told nothing but its target.
 
-use partita_nemesis::Tier;
+use partita_nemesis::LabBackend;
 use partita_nemesis::recipes::RECIPES;
 use partita_reports::spec::{Milliseconds, defaults};
 
@@ -23,7 +23,7 @@ const SHARE_OF_RECIPES: f64 = 0.25;
 /// [`Failure`] if there is no such target.
 pub fn portfolio(
     target: &str,
-    tier: Tier,
+    backend: LabBackend,
     time: Option<Milliseconds>,
 ) -> Result<Vec<Configuration>, Failure> {
     let subject = Subject::find(target)?;
@@ -31,13 +31,13 @@ pub fn portfolio(
     for number in 1..=PROFILES {
         let configuration = subject.profile(number, time.unwrap_or(PROFILE_TIME));
         // What cannot be had here was not asked for by name.
-        made.extend(fitted(configuration, tier).ok());
+        made.extend(fitted(configuration, backend).ok());
     }
     let (profiles, make) = (made.len() as f64, Make { time, ..Make::default() });
     for (recipe, _) in RECIPES {
         let choice = Choice::schedule(recipe)?;
         let workload = choice.workload().unwrap_or(defaults::WORKLOAD).to_owned();
-        made.extend(fitted(subject.configuration(&choice, &workload, make), tier).ok());
+        made.extend(fitted(subject.configuration(&choice, &workload, make), backend).ok());
     }
     let recipes = made.len() as f64 - profiles;
     let share = SHARE_OF_RECIPES / (1.0 - SHARE_OF_RECIPES);
@@ -53,13 +53,13 @@ mod tests {
 
     use super::*;
 
-    fn made(target: &str, tier: Tier) -> Vec<Configuration> {
-        portfolio(target, tier, None).expect("a portfolio")
+    fn made(target: &str, backend: LabBackend) -> Vec<Configuration> {
+        portfolio(target, backend, None).expect("a portfolio")
     }
 
     #[test]
     fn a_portfolio_has_profiles_of_many_kinds_and_recipes_that_fit_the_lab() {
-        let all = made("raft-node", Tier::Namespaces);
+        let all = made("raft-node", LabBackend::Namespaces);
         let names: BTreeSet<&str> = all.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names.len(), all.len(), "no two have the same name");
         assert!(names.contains("raft-node/retry/retries"), "{names:?}");
@@ -72,17 +72,17 @@ mod tests {
         assert!(differ(|it| it.spec.workload.clone()) >= 4);
         assert_eq!(differ(|it| it.spec.nodes.to_string()), 3);
         assert!(differ(|it| it.spec.node_arguments.join(" ")) >= 8);
-        let few = made("raft-node", Tier::Signals);
+        let few = made("raft-node", LabBackend::Signals);
         assert!(!few.iter().any(|it| it.name.ends_with("/figure-8")) && few.len() < all.len());
     }
 
     #[test]
     fn profiles_fit_the_target_and_recipes_have_their_share() {
-        for configuration in made("etcd", Tier::Namespaces) {
+        for configuration in made("etcd", LabBackend::Namespaces) {
             assert!(configuration.name.starts_with("etcd/"), "{}", configuration.name);
             assert!(configuration.spec.node_arguments.is_empty(), "it says no variations");
         }
-        let all = made("raft-node", Tier::Namespaces);
+        let all = made("raft-node", LabBackend::Namespaces);
         let weight = |is_recipe: bool| -> f64 {
             let those = all.iter().filter(|it| (it.faults != "default") == is_recipe);
             those.map(|it| it.weight).sum()

@@ -19,7 +19,7 @@ use partita_nemesis::FaultRecord;
 use partita_reports::{Exit, RunSpec};
 use serde::de::DeserializeOwned;
 
-use super::outcome::{Played, Told};
+use super::outcome::{Played, RunSummary};
 
 /// Time between two looks at a process.
 const STEP: Duration = Duration::from_millis(20);
@@ -127,7 +127,7 @@ impl ProcessRunner {
         command.stderr(File::create(home.join("said.txt"))?);
         let limit = spec.time.duration() + spec.check_timeout.duration() + AROUND;
         let ended = wait(spawn(&mut command)?, limit, stop)?;
-        let told: Option<Told> = read(&answer);
+        let told: Option<RunSummary> = read(&answer);
         let folder = told.as_ref().and_then(|told| told.folder.clone()).map(PathBuf::from);
         let file = |name: &str| folder.as_ref().map(|folder| folder.join(name));
         let failure = match (&told, ended.why) {
@@ -163,7 +163,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 /// What came of a run, as far as its folder says; nothing if it has no `run.json`.
 pub fn recorded(folder: &Path) -> Option<Played> {
-    let told: Told = read(&folder.join("run.json"))?;
+    let told: RunSummary = read(&folder.join("run.json"))?;
     let exit = Exit::of_run(&told.findings, told.failure.is_some(), told.verdict?);
     Some(Played {
         code: Some(exit.code().into()),

@@ -32,7 +32,7 @@ pub fn of_finding(
             let cycle = counterexample.map(|found| found.cycle.as_slice()).unwrap_or_default();
             (finding.title.clone(), shape(cycle.iter().map(|edge| edge.relation)))
         }
-        _ => (last_words(finding), Vec::new()),
+        _ => (exit_excerpt(finding), Vec::new()),
     };
     let at_ms = finding.at_ns.map(|at| at.0 / 1_000_000);
     let made = sighting(target, workload, finding.kind.name(), what, shape, &finding.sentence);
@@ -88,7 +88,7 @@ const fn name(relation: Relation) -> &'static str {
 }
 
 /// What a store said last, without what differs: the file of its source and the message.
-fn last_words(finding: &Finding) -> String {
+fn exit_excerpt(finding: &Finding) -> String {
     let title = normalised(&finding.title);
     match &finding.place {
         Some(place) => {

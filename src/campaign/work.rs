@@ -123,7 +123,7 @@ pub struct Work<'a> {
     pub past: &'a [PastBucket],
     /// Set from outside to end it in order.
     pub stop: &'a AtomicBool,
-    /// Told of what happens.
+    /// RunSummary of what happens.
     pub tell: &'a (dyn Fn(&CampaignEvent) + Sync),
 }
 

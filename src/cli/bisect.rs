@@ -14,7 +14,7 @@ use crate::campaign::outcome::Outcome;
 use crate::campaign::runner::{ProcessRunner, Runner, recorded};
 use crate::campaign::work::replay_of;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 use crate::targets::{Target, with_program};
 
 /// The most clean replays that are asked of a version before it counts as good.
@@ -34,17 +34,17 @@ pub struct Arguments {
     /// The bucket's folder in a campaign, or a run's folder.
     #[arg(value_name = "BUCKET|RUN")]
     run: PathBuf,
-    /// A version that does not give it: a target's TOML file, or a program to take the place of the first
+    /// A version without the finding: a target's TOML file, or a program to take the place of the first
     /// word of the target's command.
     #[arg(long, value_name = "VERSION")]
     good: String,
-    /// A later version that gives it.
+    /// A later version with the finding.
     #[arg(long, value_name = "VERSION")]
     bad: String,
     /// The versions between, the oldest first.
     #[arg(value_name = "VERSION")]
     between: Vec<String>,
-    /// How often the newest version is tried, to learn how often it gives it.
+    /// Replays of the newest version, to estimate its failure rate.
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     times: u32,
@@ -64,11 +64,11 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         .chain(&arguments.between)
         .chain(std::iter::once(&arguments.bad))
         .collect();
-    say!("looking for: {}", bisection.bucket);
+    outln!("looking for: {}", bisection.bucket);
     let newest = bisection.play(&arguments.bad, arguments.times, false)?;
-    say!("{}: {newest}", arguments.bad);
+    outln!("{}: {newest}", arguments.bad);
     if newest.k == 0 {
-        say!("unknown: the newest version does not give it");
+        outln!("unknown: the newest version does not give it");
         return Ok(Exit::Unknown);
     }
     let clean = newest.clean_trials_to_close().unwrap_or(MOST_CLEAN).min(MOST_CLEAN);
@@ -76,15 +76,15 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let is_bad = |place: usize| {
         let seen = bisection.play(versions[place], clean, true)?;
         let word = if seen.k > 0 { "bad" } else { "good" };
-        say!("{}: {word}, {seen}", versions[place]);
+        outln!("{}: {word}, {seen}", versions[place]);
         Ok::<bool, Failure>(seen.k > 0)
     };
     if is_bad(0)? {
-        say!("unknown: the oldest version gives it as well");
+        outln!("unknown: the oldest version gives it as well");
         return Ok(Exit::Unknown);
     }
     let first = first_bad(versions.len(), is_bad)?;
-    say!("first bad: {}; the last good one is {}", versions[first], versions[first - 1]);
+    outln!("first bad: {}; the last good one is {}", versions[first], versions[first - 1]);
     Ok(Exit::Finding)
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
-use partita_nemesis::doctor::best_tier;
+use partita_nemesis::doctor::best_backend;
 use partita_reports::campaign::overview::Overview;
 use partita_reports::spec::{Milliseconds, defaults};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ use crate::campaign::{
     CampaignPlan, GuidedRunner, Limits, ProcessRunner, Runner, Shard, Work, documents, shards,
 };
 use crate::exit::{Exit, Failure, OrFail};
-use crate::{remark, say, terminal};
+use crate::{errln, outln, terminal};
 
 /// How long a campaign takes that was told neither a time nor a number of runs.
 const BUDGET: Duration = Duration::from_secs(30 * 60);
@@ -34,7 +34,7 @@ const BUDGET: Duration = Duration::from_secs(30 * 60);
 /// found into buckets, each with a run that shows it again.
 ///
 /// Writes a folder with `index.html`, `summary.md` and `junit.xml`. It may be killed at any moment; `--resume`
-/// goes on where it was. Exits with 1 if a bucket is new or back, with 4 if the night could not work: the canary
+/// goes on where it was. Exits with 1 if a bucket is new or back, with 4 if the campaign was invalid: the canary
 /// was not found, or most runs failed for reasons that are not the store's.
 #[derive(Debug, Args)]
 #[command(
@@ -68,7 +68,7 @@ enum Part {
 
 /// What a campaign tries.
 #[derive(Debug, Args)]
-struct What {
+struct PlanOptions {
     /// The campaign's file (docs/campaigns.md); without, everything that fits the target is tried.
     #[arg(value_name = "FILE.toml")]
     file: Option<PathBuf>,
@@ -89,14 +89,14 @@ struct What {
     /// longer has longer.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
     time: Option<Duration>,
-    /// Which night it is: no seed of one is used in another. Days since 1970 if not given.
+    /// Number of the night: no seed is used in two of them. Days since 1970 if not given.
     #[arg(long, value_name = "N")]
     night: Option<u64>,
 }
 
 /// When a campaign ends, and what it ends with.
 #[derive(Debug, Args)]
-struct How {
+struct RunOptions {
     /// How long to start runs: 30m, or without end if a number of runs is given.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
     budget: Option<Duration>,
@@ -134,7 +134,7 @@ struct How {
     /// The program that does the runs, for tests: `PROGRAM run --json --spec - --out FOLDER`.
     #[arg(long, value_name = "PROGRAM", hide = true)]
     run_program: Option<PathBuf>,
-    /// What makes the night fail.
+    /// When the campaign fails.
     #[command(flatten)]
     judged: Judged,
 }
@@ -154,7 +154,7 @@ struct Judged {
     /// Which findings make it exit with 1.
     #[arg(long, value_name = "WHICH", default_value = "new")]
     fail_on: Which,
-    /// Buckets that somebody is dealing with (docs/campaigns.md).
+    /// Known issues (docs/campaigns.md).
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
 }
@@ -172,9 +172,9 @@ enum Which {
 #[derive(Debug, Args)]
 struct Whole {
     #[command(flatten)]
-    what: What,
+    what: PlanOptions,
     #[command(flatten)]
-    how: How,
+    how: RunOptions,
     /// The campaign's folder: `partita-campaigns/NAME-NIGHT` if not given.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -183,7 +183,7 @@ struct Whole {
 #[derive(Debug, Args)]
 struct PlanArguments {
     #[command(flatten)]
-    what: What,
+    what: PlanOptions,
     /// Where the plan is written.
     #[arg(long, short, value_name = "FILE", default_value = "plan.json")]
     output: PathBuf,
@@ -198,7 +198,7 @@ struct WorkArguments {
     #[arg(long, value_name = "I/N", value_parser = shards::parse)]
     shard: Option<Shard>,
     #[command(flatten)]
-    how: How,
+    how: RunOptions,
     /// The shard's folder: `shard-I` if not given.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -230,7 +230,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             let plan = part.what.plan()?;
             replace(&part.output, &in_json(&plan)?)
                 .or_usage(|| part.output.display().to_string())?;
-            say!("{} configurations: {}", plan.configurations.len(), part.output.display());
+            outln!("{} configurations: {}", plan.configurations.len(), part.output.display());
             Ok(Exit::Valid)
         }
         Some(Part::Work(part)) => part.perform(),
@@ -239,7 +239,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
 }
 
-impl What {
+impl PlanOptions {
     fn plan(&self) -> Result<CampaignPlan, Failure> {
         let file = match &self.file {
             Some(path) => CampaignFile::read(path)?,
@@ -247,9 +247,10 @@ impl What {
         };
         let time = self.time.map(Milliseconds::try_from).transpose();
         let time = time.or_usage(|| "--time".to_owned())?;
-        let (night, tier) = (self.night.unwrap_or_else(tonight), best_tier().0);
+        let (night, backend) = (self.night.unwrap_or_else(tonight), best_backend().0);
         let binaries = self.binaries.as_slice();
-        let setting = Setting { night, tier, runs: self.runs, rounds: self.rounds, time, binaries };
+        let setting =
+            Setting { night, backend, runs: self.runs, rounds: self.rounds, time, binaries };
         file.plan(&self.target, setting)
     }
 }
@@ -398,7 +399,7 @@ fn today() -> jiff::civil::Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
-impl How {
+impl RunOptions {
     /// Works on a shard and writes what came of it.
     fn work(
         &self,
@@ -451,7 +452,7 @@ impl How {
             tell(folder, &overview);
         }
         if ending == Ending::Interrupted {
-            remark!("interrupted; `--resume` goes on");
+            errln!("interrupted; `--resume` goes on");
         }
         Ok(exit(&overview, self.judged.fail_on()))
     }
@@ -475,21 +476,21 @@ impl How {
         }
         match event {
             CampaignEvent::Started { name, night, configurations, done, .. } => {
-                say!("{name}, night {night}: {configurations} configurations, {done} runs done");
+                outln!("{name}, night {night}: {configurations} configurations, {done} runs done");
             }
             CampaignEvent::NewBucket { bucket, signature, sentence } => {
-                say!(
+                outln!(
                     "new bucket: {}, {}: {}",
                     signature.target,
                     signature.workload,
                     signature.in_words()
                 );
-                say!("  {sentence}");
-                say!("  {bucket}");
+                outln!("  {sentence}");
+                outln!("  {bucket}");
             }
             CampaignEvent::Run(line) => {
                 let seconds = line.wall_ms as f64 / 1_000.0;
-                remark!(
+                errln!(
                     "run {}: {}, {} ({seconds:.0} s)",
                     line.index,
                     line.result,
@@ -503,13 +504,13 @@ impl How {
 
 /// What there is to say in the end.
 fn tell(folder: &CampaignFolder, overview: &Overview) {
-    say!("{}", overview.title());
-    say!("  {}", overview.lead());
+    outln!("{}", overview.title());
+    outln!("  {}", overview.lead());
     for problem in &overview.problems {
-        say!("  note: {problem}");
+        outln!("  note: {problem}");
     }
     for row in overview.buckets.iter().filter(|row| row.status.is_open()) {
-        say!(
+        outln!(
             "  {}: {}, in {} runs, played again: {}",
             row.status.name(),
             row.name,
@@ -518,10 +519,10 @@ fn tell(folder: &CampaignFolder, overview: &Overview) {
         );
         if let Some(command) = &row.command {
             let here = format!(" {}/failing/", folder.path().display());
-            say!("    again: {}", command.replacen(" failing/", &here, 1));
+            outln!("    again: {}", command.replacen(" failing/", &here, 1));
         }
     }
-    say!("  page: {}", folder.file("index.html").display());
+    outln!("  page: {}", folder.file("index.html").display());
 }
 
 /// Is set at Ctrl-C, SIGTERM or SIGHUP.

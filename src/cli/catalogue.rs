@@ -5,7 +5,7 @@ use partita_checker::formats::Format;
 use partita_checker::objects::{OBJECTS, ObjectEntry};
 use partita_checker::{ENGINES, ISOLATION_LEVELS, Level, MODELS};
 use partita_nemesis::recipes::{self, RECIPES};
-use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, Tier};
+use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, LabBackend};
 use partita_raft_node::mutations::{self, MutationInfo, Shows};
 use partita_raft_node::sim::scenarios::scenarios;
 use partita_workloads::WorkloadInfo;
@@ -395,8 +395,8 @@ pub fn faults_for(target: &Target) -> Vec<Section> {
 }
 
 fn fault_entry(fault: FaultKind) -> Entry {
-    let tiers = Tier::ALL.into_iter().filter(|tier| fault.fits(*tier));
-    let labs: Vec<&str> = tiers.map(Tier::name).collect();
+    let backends = LabBackend::ALL.into_iter().filter(|backend| fault.fits(*backend));
+    let labs: Vec<&str> = backends.map(LabBackend::name).collect();
     let listed = fault.parameters();
     let parameters: Vec<Value> = listed
         .iter()

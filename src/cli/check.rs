@@ -23,13 +23,12 @@ use super::subject::{Promise, Subject};
 use super::{progress, run_folder, show};
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::judge::{self, unfinished};
-use crate::{names, remark, say, terminal};
+use crate::{errln, names, outln, terminal};
 
 /// Decides whether recorded histories are linearizable, and shows the evidence.
 ///
 /// Reads JSON lines, EDN as Jepsen and Knossos write it, Jepsen's log lines, Porcupine's key/value
-/// logs and fastlin's intervals, told apart by their content. Every file is checked, whatever became
-/// of the others. Exits with 1 if one holds a violation, else with 2 if one cannot be read or the
+/// logs and fastlin's intervals, told apart by their content. Every file is checked, even if others fail. Exits with 1 if one holds a violation, else with 2 if one cannot be read or the
 /// certificate or report cannot be written, else with 3 if one stays unknown, and with 0 if all are
 /// valid.
 #[derive(Debug, Args)]
@@ -46,7 +45,7 @@ pub struct Arguments {
     /// operations if not given.
     #[arg(long, value_name = "NAME", value_parser = super::subject::subject)]
     model: Option<Subject>,
-    /// How long a key of a register stays at least after it was written: after that it may be gone.
+    /// Minimum lifetime (TTL) of a register key after a write; it may expire after that.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
     lease: Option<Duration>,
     /// By how much the end of a lease may come early, since the store's clock is fast.
@@ -85,7 +84,7 @@ pub struct Arguments {
     /// Print the verdict on every key.
     #[arg(long)]
     keys: bool,
-    /// Print the analyses as JSON, one document a line, instead of words.
+    /// Print the analyses as JSON, one document a line, instead of text.
     #[arg(long)]
     json: bool,
     /// Where to write the certificate of a valid history; needs a single file.
@@ -141,7 +140,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     if arguments.files.len() > 1 {
         let line = sum.in_words();
-        if arguments.json { remark!("{line}") } else { say!("{line}") }
+        if arguments.json { errln!("{line}") } else { outln!("{line}") }
     }
     let exit = sum.exit;
     Ok(exit.worse(arguments.write_report(sum)))

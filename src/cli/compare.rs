@@ -7,7 +7,7 @@ use partita_reports::{Comparison, Difference};
 
 use super::stored::StoredRun;
 use crate::exit::{Exit, Failure};
-use crate::say;
+use crate::outln;
 
 /// Puts two runs side by side and says where they part first, in faults, leaders and answers.
 ///
@@ -33,10 +33,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let comparison = Comparison::of(&first.run(), &second.run());
     for row in &comparison.rows {
         if row.first == row.second {
-            say!("{:<12}  both  {}", row.name, row.first);
+            outln!("{:<12}  both  {}", row.name, row.first);
         } else {
-            say!("{:<12}  A     {}", row.name, row.first);
-            say!("{:<12}  B     {}", "", row.second);
+            outln!("{:<12}  A     {}", row.name, row.first);
+            outln!("{:<12}  B     {}", "", row.second);
         }
     }
     for difference in &comparison.differences {
@@ -48,11 +48,11 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 fn tell(difference: &Difference) {
     let Difference { of, alike, parting } = difference;
     match parting {
-        None => say!("{of:<12}  both  the same, {alike} of them"),
+        None => outln!("{of:<12}  both  the same, {alike} of them"),
         Some([first, second]) => {
-            say!("{of:<12}        {alike} alike, then");
-            say!("{:<12}  A     {first}", "");
-            say!("{:<12}  B     {second}", "");
+            outln!("{of:<12}        {alike} alike, then");
+            outln!("{:<12}  A     {first}", "");
+            outln!("{:<12}  B     {second}", "");
         }
     }
 }

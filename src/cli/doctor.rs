@@ -1,12 +1,12 @@
 //! `partita doctor`: what this machine can do.
 
 use clap::Args;
-use partita_nemesis::Tier;
+use partita_nemesis::LabBackend;
 use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, probe};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
-use crate::{say, terminal};
+use crate::{outln, terminal};
 
 /// The kinds of namespaces, either of which carries a lab, best first.
 const KINDS: [&str; 2] = ["user namespaces", "root namespaces"];
@@ -18,21 +18,21 @@ const SPECIAL: [(&str, &str); 2] = [(CLOCKS, "clock faults"), (DISKS, "disk faul
 struct Lab {
     /// What its hosts are made of.
     name: &'static str,
-    tier: Tier,
+    backend: LabBackend,
     /// What it can do.
     about: &'static str,
 }
 
 /// Every kind of lab, best first.
 const LABS: [Lab; 4] = [
-    Lab { name: KINDS[0], tier: Tier::Namespaces, about: "every fault" },
-    Lab { name: KINDS[1], tier: Tier::Namespaces, about: "every fault, for root" },
+    Lab { name: KINDS[0], backend: LabBackend::Namespaces, about: "every fault" },
+    Lab { name: KINDS[1], backend: LabBackend::Namespaces, about: "every fault, for root" },
     Lab {
         name: PROXIES,
-        tier: Tier::Proxies,
+        backend: LabBackend::Proxies,
         about: "partitions, delay, rate, hold and reset by link; processes, clocks, disks",
     },
-    Lab { name: SIGNALS, tier: Tier::Signals, about: "processes, clocks, disks" },
+    Lab { name: SIGNALS, backend: LabBackend::Signals, about: "processes, clocks, disks" },
 ];
 
 /// Tries, in child processes that leave nothing behind, every kernel mechanism that a lab needs, and
@@ -41,7 +41,7 @@ const LABS: [Lab; 4] = [
 /// Exits with 0 if any lab can be had, else with 4.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Print a JSON document instead of words: `format`, the `probes`, the `labs` and the `best` of
+    /// Print a JSON document instead of text: `format`, the `probes`, the `labs` and the `best` of
     /// them.
     #[arg(long)]
     json: bool,
@@ -81,7 +81,7 @@ fn document(probes: &[Probe]) -> Value {
     let of_lab = |lab: &Lab| {
         let obstacle = obstacle(lab, probes).map(|probe| probe.name);
         json!({
-            "name": lab.name, "lab": lab.tier.name(), "about": lab.about,
+            "name": lab.name, "lab": lab.backend.name(), "about": lab.about,
             "works": obstacle.is_none(), "fails_at": obstacle,
         })
     };
@@ -98,27 +98,27 @@ fn document(probes: &[Probe]) -> Value {
 fn tell(probes: &[Probe]) {
     for probe in probes {
         match &probe.outcome {
-            Outcome::Works => say!("✓ {}: {}", probe.name, probe.tried),
+            Outcome::Works => outln!("✓ {}: {}", probe.name, probe.tried),
             Outcome::Refused(why) if is_spare(probe, probes) => {
-                say!("– {}: not needed ({why})", probe.name);
+                outln!("– {}: not needed ({why})", probe.name);
             }
             Outcome::Refused(why) => {
-                say!("✗ {}: {why}", probe.name);
+                outln!("✗ {}: {why}", probe.name);
                 if let Some(remedy) = &probe.remedy {
-                    say!("    to allow it: {remedy}");
+                    outln!("    to allow it: {remedy}");
                 }
             }
         }
     }
-    say!("");
-    say!("Labs, best first:");
+    outln!("");
+    outln!("Labs, best first:");
     for lab in &LABS {
         let obstacle = obstacle(lab, probes);
         let (mark, more) = obstacle
             .map_or(("✓", String::new()), |probe| ("✗", format!(" (fails at: {})", probe.name)));
-        say!("  {mark} {:<17}{}{more}", lab.name, lab.about);
+        outln!("  {mark} {:<17}{}{more}", lab.name, lab.about);
     }
-    say!("");
+    outln!("");
     conclude(probes);
 }
 
@@ -131,7 +131,7 @@ fn missing(probes: &[Probe]) -> Vec<&'static str> {
 /// Says which lab a run has here, and how to get the next better one.
 fn conclude(probes: &[Probe]) {
     let Some(place) = LABS.iter().position(|lab| obstacle(lab, probes).is_none()) else {
-        say!("This machine cannot have a lab as it is; the lines marked ✗ say why.");
+        outln!("This machine cannot have a lab as it is; the lines marked ✗ say why.");
         return;
     };
     let best = &LABS[place];
@@ -140,26 +140,27 @@ fn conclude(probes: &[Probe]) {
         true => String::new(),
         false => format!(", but for {}", missing.join(" and ")),
     };
-    if best.tier == Tier::Namespaces {
-        say!("This machine can have the full lab{without}: `partita run` works here.");
+    if best.backend == LabBackend::Namespaces {
+        outln!("This machine can have the full lab{without}: `partita run` works here.");
         return;
     }
-    say!("`partita run` has a lab of {} here{without}.", best.name);
-    if best.tier == Tier::Proxies {
-        say!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
+    outln!("`partita run` has a lab of {} here{without}.", best.name);
+    if best.backend == LabBackend::Proxies {
+        outln!("A target whose description has no {{advertised-ip}} has one of {SIGNALS}.");
     }
     match next(best, probes) {
-        Some((lab, Some(remedy))) => say!("To have one of {}: {remedy}", lab.name),
-        Some((lab, None)) => say!("How to have one of {} is not known.", lab.name),
+        Some((lab, Some(remedy))) => outln!("To have one of {}: {remedy}", lab.name),
+        Some((lab, None)) => outln!("How to have one of {} is not known.", lab.name),
         None => {}
     }
 }
 
-/// The least of the labs that are better than `best` and of another tier, and the command that allows
-/// it, if one is known. Of labs of one tier, one with a command.
+/// The least of the labs that are better than `best` and of another backend, and the command that allows
+/// it, if one is known. Of labs of one backend, one with a command.
 fn next<'a>(best: &Lab, probes: &'a [Probe]) -> Option<(&'static Lab, Option<&'a String>)> {
-    let tier = LABS.iter().map(|lab| lab.tier).filter(|tier| *tier < best.tier).max()?;
-    let labs = LABS.iter().filter(|lab| lab.tier == tier);
+    let backend =
+        LABS.iter().map(|lab| lab.backend).filter(|backend| *backend < best.backend).max()?;
+    let labs = LABS.iter().filter(|lab| lab.backend == backend);
     let mut ways =
         labs.map(|lab| (lab, obstacle(lab, probes).and_then(|probe| probe.remedy.as_ref())));
     let first = ways.next()?;
@@ -172,15 +173,15 @@ fn works(probe: &Probe) -> bool {
 
 /// The first of the probes that keeps this machine from having a lab.
 fn obstacle<'a>(lab: &Lab, probes: &'a [Probe]) -> Option<&'a Probe> {
-    let needs = |probe: &&Probe| match lab.tier {
-        Tier::Namespaces => {
+    let needs = |probe: &&Probe| match lab.backend {
+        LabBackend::Namespaces => {
             let is_other = KINDS.contains(&probe.name) && probe.name != lab.name;
             let is_lesser = [PROXIES, SIGNALS].contains(&probe.name);
             !is_other && !is_lesser && !is_special(probe)
         }
         // What signals need, every lab needs.
-        Tier::Proxies => [PROXIES, SIGNALS].contains(&probe.name),
-        Tier::Signals => probe.name == SIGNALS,
+        LabBackend::Proxies => [PROXIES, SIGNALS].contains(&probe.name),
+        LabBackend::Signals => probe.name == SIGNALS,
     };
     probes.iter().filter(needs).find(|probe| !works(probe))
 }

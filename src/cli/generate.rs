@@ -75,7 +75,7 @@ pub struct Arguments {
     /// forgotten-write.
     #[arg(long, value_name = "ANOMALY", value_parser = names::planted)]
     anomaly: Option<PlantedAnomaly>,
-    /// Where everything random comes from.
+    /// Random seed.
     #[arg(long, value_name = "NUMBER", default_value = "0")]
     seed: u64,
     /// The format to write.

@@ -10,7 +10,7 @@ use partita_workloads::client::PROTOCOLS;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::targets::{BEGINNINGS, Beginning, Wanted};
 use crate::unknown_name::UnknownName;
-use crate::{remark, say};
+use crate::{errln, outln};
 
 /// Writes the description of a store of your own, with comments, to begin from.
 ///
@@ -82,10 +82,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     write(&out, &files)?;
     let out = out.display().to_string();
     let out = partita_reports::quoted(&out);
-    say!("it begins as {}: {}", beginning.store, beginning.about);
-    say!("change what differs, then");
-    say!("  partita target check {out}");
-    say!("  partita run --target {out}");
+    outln!("it begins as {}: {}", beginning.store, beginning.about);
+    outln!("change what differs, then");
+    outln!("  partita target check {out}");
+    outln!("  partita run --target {out}");
     Ok(Exit::Valid)
 }
 
@@ -132,8 +132,8 @@ impl Person<'_> {
             return Ok(None);
         }
         match usual {
-            "" => remark!("{what}?"),
-            usual => remark!("{what}? [{usual}]"),
+            "" => errln!("{what}?"),
+            usual => errln!("{what}? [{usual}]"),
         }
         let mut line = String::new();
         self.input.read_line(&mut line).or_harness(|| "reading an answer".to_owned())?;
@@ -144,9 +144,9 @@ impl Person<'_> {
 
     /// The beginning that is chosen by its number or its store's name; none if it is none of them.
     fn chosen(&mut self) -> Result<Option<Beginning>, Failure> {
-        remark!("What does the store speak?");
+        errln!("What does the store speak?");
         for (number, it) in (1..).zip(BEGINNINGS) {
-            remark!("  {number}  {:<10}{:<16}{}", it.protocol(), it.store, it.about);
+            errln!("  {number}  {:<10}{:<16}{}", it.protocol(), it.store, it.about);
         }
         let answer = self.asked("number or name", "1")?.unwrap_or_default();
         let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -196,7 +196,7 @@ fn write(out: &Path, files: &BTreeMap<String, String>) -> Result<(), Failure> {
     for (path, text) in files {
         let mut file = std::fs::File::create_new(&path).or_usage(|| path.display().to_string())?;
         file.write_all(text.as_bytes()).or_usage(|| path.display().to_string())?;
-        say!("wrote {}", path.display());
+        outln!("wrote {}", path.display());
     }
     Ok(())
 }

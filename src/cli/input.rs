@@ -22,7 +22,7 @@ pub struct ReadingOptions {
     /// The format of the histories; told by the content if not given.
     #[arg(long, value_name = "FORMAT", value_parser = names::format)]
     format: Option<Format>,
-    /// What a compare-and-set means that is recorded as failed and names no error; as usual in the
+    /// How to interpret a compare-and-set that is recorded as failed and names no error; as usual in the
     /// format if not given.
     #[arg(long, value_name = "MEANING")]
     failed_cas: Option<FailedCas>,
@@ -57,7 +57,7 @@ enum Answer {
 enum NilRead {
     /// There was no value, which is an answer.
     Value,
-    /// Nobody knows what it answered: the read is left out.
+    /// The result is unknown: the read is left out.
     Unknown,
 }
 

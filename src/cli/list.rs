@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::catalogue::{self, Entry, Kind, Section};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::targets::Target;
-use crate::{say, terminal};
+use crate::{outln, terminal};
 
 /// Lists the names that other commands take, and says more of one.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub struct Arguments {
     /// target can have it and promises to survive it, those of its description included.
     #[arg(long, value_name = "NAME|FILE")]
     target: Option<String>,
-    /// Print a JSON document instead of words: `format`, and a list of entries for each kind.
+    /// Print a JSON document instead of text: `format`, and a list of entries for each kind.
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +68,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let is_one = arguments.name.is_some();
     for section in &sections {
         if !is_one {
-            say!("{}", section.heading);
+            outln!("{}", section.heading);
         }
         for entry in &section.entries {
             if is_one { in_full(entry) } else { in_short(entry) }
@@ -90,18 +90,18 @@ fn document(sections: Vec<Section>) -> Value {
 }
 
 fn in_short(entry: &Entry) {
-    say!("  {:<33}{}", entry.name, entry.about);
+    outln!("  {:<33}{}", entry.name, entry.about);
     for note in &entry.notes {
-        say!("  {:<33}  {note}", "");
+        outln!("  {:<33}  {note}", "");
     }
 }
 
 fn in_full(entry: &Entry) {
-    say!("{}: {}", entry.name, entry.about);
+    outln!("{}: {}", entry.name, entry.about);
     for (what, text) in &entry.details {
         for (number, line) in text.lines().enumerate() {
             let what = if number == 0 { format!("{what}:") } else { String::new() };
-            say!("  {what:<14}{line}");
+            outln!("  {what:<14}{line}");
         }
     }
 }

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::errln;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::remark;
 
 /// Messages to one node that wait for its connection; of more, each is lost.
 const WAITING: usize = 10_000;
@@ -148,7 +148,7 @@ impl Node {
     /// Takes a message of the program to where it is for.
     fn dispatch(&self, line: &str) {
         let Ok(message) = serde_json::from_str::<Value>(line) else {
-            remark!("no message in JSON: {line}");
+            errln!("no message in JSON: {line}");
             return;
         };
         let to = message["dest"].as_str().unwrap_or_default();
@@ -156,7 +156,7 @@ impl Node {
             self.tell(line);
         } else if let Some(peer) = self.peers.get(to) {
             if let Err(TrySendError::Full(_)) = peer.try_send(line.to_owned()) {
-                remark!("a message to {to} is lost: too many wait");
+                errln!("a message to {to} is lost: too many wait");
             }
         } else if let Some(answered) = message["body"]["in_reply_to"].as_u64() {
             if let Some(waiting) = locked(&self.waiting).remove(&answered) {
@@ -164,7 +164,7 @@ impl Node {
                 let _ = waiting.send(message["body"].clone());
             }
         } else {
-            remark!("a message to {to}, which is none of the nodes, is lost: {line}");
+            errln!("a message to {to}, which is none of the nodes, is lost: {line}");
         }
     }
 

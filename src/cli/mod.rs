@@ -55,7 +55,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// How much to tell of what goes on.
+    /// Verbosity.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
@@ -81,7 +81,7 @@ pub enum Command {
     Replay(replay::Arguments),
     /// Run a store again and again, and put what is found into buckets.
     Campaign(Box<campaign::Arguments>),
-    /// Find the first version of a store that gives what a run found.
+    /// Find the first version of a store that reproduces what a run found.
     Bisect(bisect::Arguments),
     /// Measure which planted bugs, or bugs of your own, default runs find, and how soon.
     Score(score::Arguments),
@@ -95,7 +95,7 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Make the reports of a run again, from its folder.
     Report(report::Arguments),
-    /// Put two runs side by side: where do they part?
+    /// Compare two runs and show where they first diverge
     Compare(compare::Arguments),
     /// Show a folder of runs as a site, with those that are going on.
     Serve(serve::Arguments),
@@ -118,7 +118,7 @@ pub enum Command {
     /// Run a program that was written for Maelstrom as a node.
     #[command(hide = true)]
     MaelstromNode(maelstrom_node::Arguments),
-    /// Say what this machine can do, and what would allow more.
+    /// Check which labs this machine supports, and how to enable more
     Doctor(doctor::Arguments),
     /// Print a script that completes commands in a shell.
     Completions(shell::Completions),

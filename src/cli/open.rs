@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 
 /// Opens the report of a run in a browser: what the variable BROWSER names, or else `xdg-open`.
 ///
@@ -38,7 +38,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{name}: {hint}")));
     };
     let page = page.canonicalize().or_usage(|| name.to_string())?;
-    say!("{}", page.display());
+    outln!("{}", page.display());
     if arguments.print {
         return Ok(Exit::Valid);
     }

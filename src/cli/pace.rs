@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{remark, terminal};
+use crate::{errln, terminal};
 
 /// How often a terminal's line changes.
 const TERMINAL_STEP: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ impl Pace {
             ProgressStyle::with_template("{spinner} {elapsed}  {msg}").expect("a template"),
         );
         if bar.is_hidden() {
-            remark!("{line}");
+            errln!("{line}");
         } else {
             bar.set_message(terminal::shown(&line));
             bar.enable_steady_tick(TERMINAL_STEP);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{remark, terminal};
+use crate::{errln, terminal};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use partita_checker::Progress;
 use partita_reports::event::CheckProgress;
@@ -38,7 +38,7 @@ pub fn watch<T>(name: &str, progress: &Progress, deadline: Instant, work: impl F
                 let now = CheckProgress::of(progress.report(), began.elapsed(), budget);
                 let line = line(name, &now);
                 if bar.is_hidden() {
-                    remark!("{line}");
+                    errln!("{line}");
                 } else {
                     bar.set_message(terminal::shown(&line));
                     bar.tick();

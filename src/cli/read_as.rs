@@ -5,7 +5,7 @@ use partita_checker::formats::{DecidedBy, Format, Reading, Severity};
 use partita_reports::text::visible::{TEXT_CHARACTERS, visible};
 use serde::Serialize;
 
-use crate::say;
+use crate::outln;
 
 /// What a verdict assumes besides what was read.
 #[derive(Debug, Clone, Serialize)]
@@ -22,7 +22,7 @@ pub struct Assumed {
 /// Prints how a history was read: the choices on one line, then what was skipped or filled in.
 pub fn print(reading: &Reading, assumed: &Assumed) {
     for line in read_as(reading, assumed) {
-        say!("  {}", visible(&line, TEXT_CHARACTERS));
+        outln!("  {}", visible(&line, TEXT_CHARACTERS));
     }
 }
 

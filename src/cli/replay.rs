@@ -10,7 +10,7 @@ use super::pace::Pace;
 use super::run_folder;
 use super::trial::{self, Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 
 /// Plays an earlier run again: the same store, clients, seed and schedule. Processes race as they do
 /// in life, so that a replay need not end as the run did: `--times` says how often it does.
@@ -60,7 +60,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.stop_on_finding {
         spec.on_finding = OnFinding::Stop;
     }
-    say!("replaying: {}", original.command());
+    outln!("replaying: {}", original.command());
     let mut worst = Exit::Valid;
     let mut violations = 0;
     let mut pace = Pace::new(original.expected_time());
@@ -68,12 +68,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let what = format!("{time} of {} is played", arguments.times);
         let rounds = arguments.times - time + 1;
         let outcome = pace.play(&what, rounds, || trial::play(&spec, &out))?;
-        say!("{time} of {}: {}", arguments.times, describe(&outcome));
+        outln!("{time} of {}: {}", arguments.times, describe(&outcome));
         violations += u32::from(outcome.has(FindingKind::Violation));
         worst = worst.worse(outcome.exit);
     }
     if arguments.times > 1 {
-        say!("violations in {violations} of {} replays", arguments.times);
+        outln!("violations in {violations} of {} replays", arguments.times);
     }
     Ok(worst)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::stored::StoredRun;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 
 /// Makes report.html, junit.xml and summary.md of a run again, from the files in its folder.
 ///
@@ -33,6 +33,6 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let name = || out.display().to_string();
     std::fs::create_dir_all(out).or_usage(name)?;
     partita_reports::write_all_to(out, &arguments.run, &stored.run()).or_usage(name)?;
-    say!("{}", out.join("report.html").display());
+    outln!("{}", out.join("report.html").display());
     Ok(Exit::Valid)
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use partita_nemesis::doctor::best_tier;
+use partita_nemesis::doctor::best_backend;
 use partita_nemesis::recipes::RECIPES;
-use partita_nemesis::{Entered, LabKind, Script, Tier, enter_tier, inside};
+use partita_nemesis::{Entered, LabBackend, LabKind, Script, enter_backend, inside};
 use partita_reports::RunSpec;
 use partita_reports::spec::{
     self, Bytes, Document, FaultsSpec, LEAST_NODE_LOG_LIMIT, Limit, LoadShape, Milliseconds,
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// The system under test: a built-in name or a TOML file.
     #[arg(long, default_value = defaults::TARGET)]
     target: String,
-    /// What the nodes' hosts are made of: the best that this machine allows (`partita doctor`), of
+    /// What hosts are made of: the best lab that this machine supports (`partita doctor`), of
     /// namespaces, of loopback addresses with proxies between them, or of loopback addresses alone,
     /// with faults of processes, clocks and disks.
     #[arg(long, default_value = "auto", value_name = "LAB")]
@@ -70,7 +70,7 @@ pub struct Arguments {
           help = format!("How long clients and faults are at work: {}, or as long as the schedule \
                           needs", defaults::TIME))]
     time: Option<Milliseconds>,
-    /// Where everything random comes from; drawn from the time of day if not given.
+    /// Random seed; drawn from the time of day if not given.
     #[arg(long)]
     seed: Option<u64>,
     #[arg(long, value_name = "RATE", value_parser = rate,
@@ -109,7 +109,7 @@ pub struct Arguments {
         conflicts_with = "stop_on_finding"
     )]
     on_finding: OnFindingChoice,
-    /// What the store is to keep, such as `recovery < 5s`, `unavailable < 2s under isolate`, `memory <
+    /// Limits that the store must keep, such as `recovery < 5s`, `unavailable < 2s under isolate`, `memory <
     /// 512MiB`, `open-files < 1000`, `log-size < 1GiB`, `latency < 200ms`; may be repeated.
     #[arg(long, value_name = "LIMIT")]
     limit: Vec<Limit>,
@@ -126,7 +126,7 @@ pub struct Arguments {
     /// Keep the nodes' data even if nothing went wrong.
     #[arg(long)]
     keep_data: bool,
-    /// Print what `run.json` holds, as a line of JSON, instead of words; what happens meanwhile is told
+    /// Print what `run.json` holds, as a line of JSON, instead of text; what happens meanwhile is told
     /// on standard error.
     #[arg(long)]
     json: bool,
@@ -235,13 +235,13 @@ impl From<LabChoice> for spec::LabChoice {
 
 /// The lab for a run: what is asked for, or the best that works here. Tries real operations in child
 /// processes if that must be found out.
-fn tier(spec: &RunSpec, target: &Target) -> Tier {
+fn backend(spec: &RunSpec, target: &Target) -> LabBackend {
     match spec.lab {
-        spec::LabChoice::Namespaces => Tier::Namespaces,
-        spec::LabChoice::Proxies => Tier::Proxies,
-        spec::LabChoice::Signals => Tier::Signals,
-        spec::LabChoice::Auto => match best_tier().0 {
-            Tier::Proxies if !target.can_be_relayed() => Tier::Signals,
+        spec::LabChoice::Namespaces => LabBackend::Namespaces,
+        spec::LabChoice::Proxies => LabBackend::Proxies,
+        spec::LabChoice::Signals => LabBackend::Signals,
+        spec::LabChoice::Auto => match best_backend().0 {
+            LabBackend::Proxies if !target.can_be_relayed() => LabBackend::Signals,
             best => best,
         },
     }
@@ -307,7 +307,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     telemetry::write_to(folder.path())?;
     tracing::info!(lab = %plan.lab, "entering the lab");
     // Nothing above starts a thread: entering a lab needs a process that has only one.
-    let entered = enter_tier(plan.lab)
+    let entered = enter_backend(plan.lab)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned());
     let concluded = match entered {
         Ok(Entered::Inside(kind)) => {
@@ -337,10 +337,10 @@ fn told(concluded: &Concluded, arguments: &Arguments) -> Result<Exit, Failure> {
 /// The plan of a specification, for the lab that it has here.
 fn plan(mut spec: RunSpec, out: PathBuf) -> Result<Plan, Failure> {
     let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
-    let tier = inside().map_or_else(|| tier(&spec, &target), LabKind::tier);
-    spec.lab = run::plan::lab(tier);
+    let backend = inside().map_or_else(|| backend(&spec, &target), LabKind::backend);
+    spec.lab = run::plan::lab(backend);
     let command = command::of(&spec);
-    Plan::of(spec, out, command)?.fitted(tier)
+    Plan::of(spec, out, command)?.fitted(backend)
 }
 
 /// Where the run's folder is, for the controller, and a mark of everything that the run starts.

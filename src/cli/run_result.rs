@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::show;
 use crate::exit::Failure;
 use crate::run::Concluded;
-use crate::{say, terminal};
+use crate::{outln, terminal};
 
 /// How many notes are printed of what does not touch the verdict; the others are in `run.json`.
 const NOTES_SHOWN: usize = 4;
@@ -53,38 +53,38 @@ fn print_words(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) 
     let others = record.findings.iter().filter(|it| it.kind != FindingKind::Violation);
     let has_violation = record.verdict == Verdict::Violation;
     if !has_violation && let Some(finding) = others.clone().next() {
-        say!("{}", finding.in_words());
-        say!("  {}", visible(&finding.sentence, TEXT_CHARACTERS));
+        outln!("{}", finding.in_words());
+        outln!("  {}", visible(&finding.sentence, TEXT_CHARACTERS));
         print_findings(others.clone().skip(1));
     }
     match record.verdict {
-        Verdict::Valid if record.findings.is_empty() => say!(
+        Verdict::Valid if record.findings.is_empty() => outln!(
             "valid: {}, linearizable, and the certificate proves it",
             show::counted(analysis.keys.len(), "key")
         ),
-        Verdict::Valid => say!(
+        Verdict::Valid => outln!(
             "  what clients saw is linearizable all the same: {}, and the certificate proves it",
             show::counted(analysis.keys.len(), "key")
         ),
         Verdict::Violation => {
             let found = analysis.counterexample.as_ref();
-            say!("violation: {}", found.map_or("", |found| found.anomaly.title()));
+            outln!("violation: {}", found.map_or("", |found| found.anomaly.title()));
             show::violations(analysis, faults);
             print_findings(others);
         }
         Verdict::Unknown => match record.findings.first() {
             Some(_) => {}
-            None if record.failure.is_some() => say!("unknown: the run failed before its end"),
-            None => say!("unknown: the run proved nothing"),
+            None if record.failure.is_some() => outln!("unknown: the run failed before its end"),
+            None => outln!("unknown: the run proved nothing"),
         },
     }
     for remark in record.remarks.iter().chain(record.notes.iter().take(NOTES_SHOWN)) {
-        say!("  note: {remark}");
+        outln!("  note: {remark}");
     }
     if record.notes.len() > NOTES_SHOWN {
-        say!("  note: {} more of this kind, see run.json", record.notes.len() - NOTES_SHOWN);
+        outln!("  note: {} more of this kind, see run.json", record.notes.len() - NOTES_SHOWN);
     }
-    say!(
+    outln!(
         "  {} operations: {} ok ({} under faults), {} fail, {} unknown",
         HumanCount(counts.invoked),
         HumanCount(counts.ok),
@@ -93,30 +93,30 @@ fn print_words(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) 
         HumanCount(counts.info)
     );
     print_outcomes(record);
-    say!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
-    say!("  again:  {}", record.command);
+    outln!("  report: {}", std::path::Path::new(&record.folder).join("report.html").display());
+    outln!("  again:  {}", record.command);
 }
 
 /// The sentence of each finding.
 fn print_findings<'a>(findings: impl Iterator<Item = &'a Finding>) {
     for finding in findings.take(FINDINGS_SHOWN) {
-        say!("  {}: {}", finding.in_words(), visible(&finding.sentence, TEXT_CHARACTERS));
+        outln!("  {}: {}", finding.in_words(), visible(&finding.sentence, TEXT_CHARACTERS));
     }
 }
 
 /// What was reached of the rate asked for, and the errors that were met most.
 fn print_outcomes(record: &RunRecord) {
     if let Some(reached) = record.rate_reached {
-        say!("  rate: {reached:.0} op/s of {} asked for", record.rate);
+        outln!("  rate: {reached:.0} op/s of {} asked for", record.rate);
     }
     let (if_valid, otherwise) = ERRORS_SHOWN;
     let at_most = if record.verdict == Verdict::Valid { if_valid } else { otherwise };
     let errors = &record.outcomes.errors;
     for error in errors.iter().take(at_most) {
-        say!("  errors: {}", error.sentence());
+        outln!("  errors: {}", error.sentence());
     }
     if errors.len() > at_most {
         let more = errors[at_most..].iter().map(|error| error.count).sum();
-        say!("  errors: {} more operations, see run.json", HumanCount(more));
+        outln!("  errors: {} more operations, see run.json", HumanCount(more));
     }
 }

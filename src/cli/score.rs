@@ -24,13 +24,12 @@ use crate::exit::{Exit, Failure, OrFail};
 use crate::names;
 use crate::run::profile::Profile;
 use crate::targets::{Target, with_program};
-use crate::{remark, say, terminal};
+use crate::{errln, outln, terminal};
 
 /// Measures which bugs default runs find, blind: every subject gets the same runs, with seeds that derive
 /// from a commit's hash, until something is found or the budget is used up.
 ///
-/// Subjects are the planted bugs of `raft-node`, or programs of your own, whose bugs nobody here needs to
-/// know. Beside them run a control that has no bug and a canary that has one which every campaign finds.
+/// Subjects are the planted bugs of `raft-node`, or programs of your own, whose bugs need not be known. Beside them run a control that has no bug and a canary that has one which every campaign finds.
 /// Writes `score.json`, `score.html` and `score.md` into `--out`; attempts that are there already, of the same
 /// measurement, are not made again. Exits with 1 if something was found of the control, with 4 if the
 /// canary was not found.
@@ -42,7 +41,7 @@ pub struct Arguments {
     /// The system under test: a built-in name or a TOML file.
     #[arg(long, default_value = defaults::TARGET)]
     target: String,
-    /// A planted bug to look for; may be repeated. All that a run can show, if none is given.
+    /// A planted bug to look for; may be repeated. All that a run can show if none is given.
     #[arg(long, value_name = "NAME", conflicts_with = "binaries")]
     mutation: Vec<String>,
     /// Programs to look for bugs in, each in the place of the first word of the target's command, by names:
@@ -73,7 +72,7 @@ pub struct Arguments {
     /// The folder that the score and the runs with findings go into.
     #[arg(long, value_name = "FOLDER", default_value = "partita-runs/score")]
     out: PathBuf,
-    /// Print what `score.json` holds, as a line of JSON, instead of words.
+    /// Print what `score.json` holds, as a line of JSON, instead of text.
     #[arg(long)]
     json: bool,
     /// The program that does the runs, for tests: `PROGRAM run --json --spec - --out FOLDER`.
@@ -133,7 +132,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         attempts,
     };
     if stop.load(Ordering::Relaxed) {
-        remark!("interrupted; the same command goes on");
+        errln!("interrupted; the same command goes on");
     }
     told(&score, arguments)
 }
@@ -174,8 +173,8 @@ fn told(score: &Score, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.json {
         terminal::document(score)?;
     } else {
-        say!("{}", score.sentence());
-        say!("  page: {}", arguments.out.join("score.html").display());
+        outln!("{}", score.sentence());
+        outln!("  page: {}", arguments.out.join("score.html").display());
     }
     for problem in score.problems() {
         terminal::stderr_line(&problem);
@@ -269,7 +268,7 @@ impl Campaign<'_> {
                 it.series < self.arguments.series && subjects.iter().any(|s| s.name == it.subject)
             })
             .collect();
-        say!("{} attempts to make, {} are there", left.len(), kept.len());
+        outln!("{} attempts to make, {} are there", left.len(), kept.len());
         let (left, made) = (Mutex::new(left), Mutex::new(kept));
         let worker = || -> Result<(), Failure> {
             loop {
@@ -378,7 +377,7 @@ impl Campaign<'_> {
             |found| format!("{}: {} with seed {}", found.kind, found.title, found.seed),
         );
         let (seconds, runs) = (attempt.wall_ms / 1_000, attempt.runs);
-        say!("{}, series {}: {what} ({seconds} s, {runs} runs)", attempt.subject, attempt.series);
+        outln!("{}, series {}: {what} ({seconds} s, {runs} runs)", attempt.subject, attempt.series);
         Ok(())
     }
 }

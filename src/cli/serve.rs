@@ -9,14 +9,13 @@ use tokio::runtime::Builder;
 
 use super::stored::StoredRun;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 use crate::serve::{Settings, serve};
 
 /// Shows a folder of runs as a site: a list with filters, trends, two runs side by side, runs that are
 /// going on, reports and files.
 ///
-/// Nothing is written, and nothing outside of the folder is shown. On loopback everybody on this machine
-/// may look; elsewhere the address that is printed ends with a token, which is needed. There is no
+/// Nothing is written, and nothing outside of the folder is shown. On loopback every local user may view it; elsewhere the address that is printed ends with a token, which is needed. There is no
 /// encryption. It ends with Ctrl-C.
 #[derive(Debug, Args)]
 #[command(
@@ -56,7 +55,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let end = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    let served = runtime.block_on(serve(settings, |address| say!("{address}"), end));
+    let served = runtime.block_on(serve(settings, |address| outln!("{address}"), end));
     // What streams still send ends with the process.
     runtime.shutdown_background();
     served.or_usage(|| format!("cannot serve {folder} at {}", arguments.listen))?;

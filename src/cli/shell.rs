@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::Cli;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::{say, terminal};
+use crate::{outln, terminal};
 
 /// Prints a script with which a shell completes commands and options.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ impl Man {
         let context = || self.folder.display().to_string();
         std::fs::create_dir_all(&self.folder).or_usage(context)?;
         clap_mangen::generate_to(Cli::command(), &self.folder).or_usage(context)?;
-        say!("{}", self.folder.join("partita.1").display());
+        outln!("{}", self.folder.join("partita.1").display());
         Ok(Exit::Valid)
     }
 }

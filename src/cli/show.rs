@@ -1,14 +1,15 @@
 //! Verdicts in words, on standard output.
 
 use partita_checker::{
-    Analysis, Counterexample, Isolation, IsolationLevel, Level, Relation, Value, Verdict, Witness,
+    Analysis, Counterexample, CounterexampleOperation, Isolation, IsolationLevel, Level, Relation,
+    Value, Verdict,
 };
 use partita_nemesis::FaultRecord;
 use partita_reports::Groups;
 use partita_reports::text::operation;
 use partita_reports::text::visible::{TEXT_CHARACTERS, visible};
 
-use crate::say;
+use crate::outln;
 
 /// How many groups of violations are shown with their operations; the others are counted.
 const MOST_GROUPS: usize = 6;
@@ -29,17 +30,17 @@ pub fn analysis(
                 .isolation
                 .as_ref()
                 .map_or_else(|| level.to_string(), |it| it.asked.name().to_owned());
-            say!("{name}: valid: {extent}, {promise}");
+            outln!("{name}: valid: {extent}, {promise}");
         }
         Verdict::Unknown => {
-            say!("{name}: unknown: {extent}");
+            outln!("{name}: unknown: {extent}");
             for reason in &analysis.reasons {
-                say!("  {}", visible(reason, TEXT_CHARACTERS));
+                outln!("  {}", visible(reason, TEXT_CHARACTERS));
             }
         }
         Verdict::Violation => {
             let title = analysis.counterexample.as_ref().map_or("", |found| found.anomaly.title());
-            say!("{name}: violation: {title} ({extent})");
+            outln!("{name}: violation: {title} ({extent})");
         }
     }
     violations(analysis, faults);
@@ -56,7 +57,7 @@ fn isolation(found: &Isolation) {
     let rows =
         [("holds", &found.holds), ("violated", &found.violated), ("not decided", &found.undecided)];
     for (what, levels) in rows.iter().filter(|(_, levels)| !levels.is_empty()) {
-        say!("  {what}: {}", names(levels));
+        outln!("  {what}: {}", names(levels));
     }
 }
 
@@ -64,7 +65,7 @@ fn isolation(found: &Isolation) {
 pub fn violations(analysis: &Analysis, faults: &[FaultRecord]) {
     let groups = Groups::of(analysis, faults);
     if let Some(groups) = groups.as_ref().filter(|_| analysis.keys.len() > 1) {
-        say!("  {}", groups.in_words());
+        outln!("  {}", groups.in_words());
     }
     if let Some(found) = &analysis.counterexample {
         counterexample(found);
@@ -72,11 +73,11 @@ pub fn violations(analysis: &Analysis, faults: &[FaultRecord]) {
     let Some(groups) = groups else { return };
     let others: Vec<_> = groups.others(analysis).collect();
     for (group, found) in others.iter().take(MOST_GROUPS) {
-        say!("  {}:", group.in_words());
+        outln!("  {}:", group.in_words());
         counterexample(found);
     }
     if others.len() > MOST_GROUPS {
-        say!("  and {} more", counted(others.len() - MOST_GROUPS, "group"));
+        outln!("  and {} more", counted(others.len() - MOST_GROUPS, "group"));
     }
 }
 
@@ -87,17 +88,17 @@ pub fn counted(number: usize, thing: &str) -> String {
 
 /// Prints the operations that prove a violation.
 fn counterexample(found: &Counterexample) {
-    say!("  {}", visible(&found.sentence, TEXT_CHARACTERS));
+    outln!("  {}", visible(&found.sentence, TEXT_CHARACTERS));
     if let Some(staleness) = found.staleness() {
-        say!("  stale by {staleness}");
+        outln!("  stale by {staleness}");
     }
     if let Some(hint) = &found.hint {
-        say!("  {}", visible(hint, TEXT_CHARACTERS));
+        outln!("  {}", visible(hint, TEXT_CHARACTERS));
     }
     // A history without a clock counts events instead; those are in the indexes already.
-    let is_timed = found.operations.iter().any(Witness::has_clock);
+    let is_timed = found.operations.iter().any(CounterexampleOperation::has_clock);
     for witness in &found.operations {
-        say!("    {}", line(&found.key, witness, is_timed));
+        outln!("    {}", line(&found.key, witness, is_timed));
     }
 }
 
@@ -108,18 +109,20 @@ pub fn cycle(found: &Counterexample) {
         let list = |places: &[usize]| places.iter().map(index).collect::<Vec<_>>().join(", ");
         let refused = list(&impasse.refused);
         if impasse.order.is_empty() {
-            say!("  whatever the times, the answers are impossible: {refused} cannot come first");
+            outln!("  whatever the times, the answers are impossible: {refused} cannot come first");
         } else {
-            say!("  whatever the times, the answers do not fit together: of all orders, none gets");
-            say!("  further than {}; none of {refused} can follow", list(&impasse.order));
+            outln!(
+                "  whatever the times, the answers do not fit together: of all orders, none gets"
+            );
+            outln!("  further than {}; none of {refused} can follow", list(&impasse.order));
         }
         return;
     }
     if found.cycle.is_empty() {
-        say!("  every order of these operations was tried; no shorter reason is known");
+        outln!("  every order of these operations was tried; no shorter reason is known");
         return;
     }
-    say!("  no order exists, because each step demands that one came before the other:");
+    outln!("  no order exists, because each step demands that one came before the other:");
     for edge in &found.cycle {
         let [from, to] = [edge.from, edge.to].map(|place| found.operations[place].index);
         let why = match edge.relation {
@@ -130,7 +133,7 @@ pub fn cycle(found: &Counterexample) {
             Relation::Session => "one process did it before the other",
             Relation::Inferred => "all orders that explain the answers have it so",
         };
-        say!("    #{from} before #{to}: {why}");
+        outln!("    #{from} before #{to}: {why}");
     }
 }
 
@@ -146,12 +149,12 @@ pub fn keys(analysis: &Analysis) {
             Value::Null => "the object".to_owned(),
             key => operation::value(key),
         };
-        say!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
+        outln!("  {name}: {} ({operations}, {}){reason}", key.verdict, key.engine);
     }
 }
 
 /// One operation on one line: `#42 process 3 via n1: read k1 = 17, from 1.2042 s to 1.2070 s`.
-fn line(key: &Value, witness: &Witness, is_timed: bool) -> String {
+fn line(key: &Value, witness: &CounterexampleOperation, is_timed: bool) -> String {
     let node = witness.node.as_ref();
     let node = node.map_or_else(String::new, |node| format!(" via {}", operation::name(node)));
     let what = operation::witness(key, witness);

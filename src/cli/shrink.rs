@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::show::counted;
 use super::trial::{self, Original, Outcome};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::say;
+use crate::outln;
 
 /// How long clients go on without faults in a trial: as long as a run needs to see its last fault
 /// through.
@@ -103,10 +103,10 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(miette::miette!("{problem}")));
     }
     let count = schedule.faults.len();
-    say!("shrinking {} of: {}", counted(count, "fault"), original.command());
+    outln!("shrinking {} of: {}", counted(count, "fault"), original.command());
     let mut trials = Trials::new(&original, arguments)?;
     if !trials.gives_finding(&schedule, arguments.search, "all of them")? {
-        say!("unknown: the run's own schedule does not give {} often enough", trials.wanted());
+        outln!("unknown: the run's own schedule does not give {} often enough", trials.wanted());
         return Ok(Exit::Unknown);
     }
     let shrunk = shrink(&schedule, original.found_ms(trials.kind), |candidate, what| {
@@ -122,45 +122,45 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         if seen >= arguments.confirm.wanted {
             let path = trials.keep(candidate)?;
             tell(&trials, candidate, &path, seen, &outcomes);
-            say!("  {} candidates, {} trials", shrunk.asked, trials.played);
+            outln!("  {} candidates, {} trials", shrunk.asked, trials.played);
             return Ok(Exit::Finding);
         }
-        say!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
+        outln!("too seldom: in {seen} of {}; back to a larger one", arguments.confirm.trials);
     }
-    say!("unknown: no schedule gives {} often enough", trials.wanted());
+    outln!("unknown: no schedule gives {} often enough", trials.wanted());
     Ok(Exit::Unknown)
 }
 
 fn tell(trials: &Trials<'_>, result: &Schedule, path: &Path, seen: u32, outcomes: &[Outcome]) {
     let total_ms: u64 = result.faults.iter().map(|planned| planned.duration_ms).sum();
-    say!(
+    outln!(
         "shrunk: {}, {total_ms} ms in all; {} in {seen} of {} replays",
         counted(result.faults.len(), "fault"),
         trials.wanted(),
         outcomes.len()
     );
     for line in result.written("").lines().filter(|line| line.starts_with("  {")) {
-        say!("{line}");
+        outln!("{line}");
     }
     let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
     for outcome in outcomes {
         *kinds.entry(outcome.in_words()).or_default() += 1;
     }
     for (kind, times) in kinds {
-        say!("  {times} × {kind}");
+        outln!("  {times} × {kind}");
     }
     if let Some(folder) = outcomes
         .iter()
         .rev()
         .find_map(|outcome| outcome.folder.as_ref().filter(|_| outcome.has(trials.kind)))
     {
-        say!("  report: {}", folder.join("report.html").display());
+        outln!("  report: {}", folder.join("report.html").display());
     }
     // What it takes to see the last fault through, as a run has it that is told no time.
     let mut again =
         trials.original.with_schedule(path, std::fs::read_to_string(path).unwrap_or_default());
     again.time = end(result, trials.kind).max(defaults::TIME);
-    say!("  again:  {}", command::of(&again));
+    outln!("  again:  {}", command::of(&again));
 }
 
 /// How long clients are at work in a run that sees a schedule through, and then such a finding.
@@ -236,7 +236,7 @@ impl<'a> Trials<'a> {
             }
         }
         let decided = if seen >= quota.wanted { "still" } else { "not" };
-        say!("{what}: {decided} ({seen} of {})", seen + missed);
+        outln!("{what}: {decided} ({seen} of {})", seen + missed);
         Ok(seen >= quota.wanted)
     }
 
@@ -254,7 +254,7 @@ impl<'a> Trials<'a> {
             outcomes.extend(self.play(candidate, open.min(self.jobs), what, rounds)?);
         }
         let seen = outcomes.iter().filter(|outcome| outcome.has(self.kind)).count();
-        say!("{what}: {} in {seen} of {trials}", self.wanted());
+        outln!("{what}: {} in {seen} of {trials}", self.wanted());
         Ok((u32::try_from(seen).unwrap_or(u32::MAX), outcomes))
     }
 

@@ -18,13 +18,12 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failure, OrFail};
 use crate::names::{self, Names};
-use crate::{remark, say, terminal};
+use crate::{errln, outln, terminal};
 
 /// Runs clusters of the built-in Raft server in simulated time and checks every step of them.
 ///
 /// Each run is drawn from a seed and happens the same way every time: `--seed S` replays it. A run
-/// fails if an invariant of Raft breaks, if a healed cluster makes no progress, if a limit of the
-/// scenario is passed, or if what the clients saw is not linearizable. The trace and the history
+/// fails if an invariant of Raft breaks, if a healed cluster makes no progress, if a limit of the scenario is exceeded, or if what the clients saw is not linearizable. The trace and the history
 /// of a failing run are kept below `--out`. Exits with 0 if every run passed, with 1 if one
 /// failed, with 3 if a history stayed undecided.
 #[derive(Debug, Args)]
@@ -59,7 +58,7 @@ pub struct Arguments {
     /// The folder that keeps what failing runs leave.
     #[arg(long, default_value = "partita-runs/simulate", value_name = "FOLDER")]
     out: PathBuf,
-    /// Print what came of the runs as a line of JSON, instead of words; progress and failures are
+    /// Print what came of the runs as a line of JSON, instead of text; progress and failures are
     /// told on standard error.
     #[arg(long)]
     json: bool,
@@ -79,7 +78,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let batch = Batch::new(arguments)?;
     if let Some(why) = arguments.mutation.and_then(sim::recipes::equivalence) {
         let note = format!("note: no run can fail by this planted bug: {why}");
-        if arguments.json { remark!("{note}") } else { say!("{note}") }
+        if arguments.json { errln!("{note}") } else { outln!("{note}") }
     }
     if arguments.trace.is_some() && batch.total != 1 {
         let problem = "--trace needs a single run: give one scenario, and --count 1";
@@ -95,7 +94,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         let run = sim::run(scenario, seed, batch.mutations, Wanted::Lines);
         write(path, run.lines.unwrap_or_default().as_bytes())?;
         let note = format!("trace in {}, hash {:016x}", path.display(), run.trace_hash);
-        if arguments.json { remark!("{note}") } else { say!("{note}") }
+        if arguments.json { errln!("{note}") } else { outln!("{note}") }
     }
     Ok(found)
 }
@@ -261,7 +260,7 @@ impl Batch {
             });
         }
         let took = took.as_secs_f64();
-        say!(
+        outln!(
             "{} runs, {} failed, {} undecided; {} operations, {} events in {:.0} s of simulated \
              time; {took:.1} s, {:.0} events a second",
             count(&tally.runs),
@@ -424,8 +423,8 @@ impl Progress {
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(terminal::shown(line)),
-            None if self.is_aside => remark!("{line}"),
-            None => say!("{line}"),
+            None if self.is_aside => errln!("{line}"),
+            None => outln!("{line}"),
         }
     }
 

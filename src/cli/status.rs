@@ -12,7 +12,7 @@ use partita_reports::text::fault::effect;
 
 use super::progress;
 use crate::run::events::Sink;
-use crate::{remark, terminal};
+use crate::{errln, terminal};
 
 /// How often a log is told how far a check has come.
 const LOG_STEP: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ impl StatusLine {
 
     /// Says that something happened, with the time since the run began.
     fn say(&self, at_s: f64, text: &str) {
-        remark!("[{at_s:6.2} s] {text}");
+        errln!("[{at_s:6.2} s] {text}");
     }
 
     /// Refreshes the live line.
@@ -60,7 +60,7 @@ impl StatusLine {
             self.bar.tick();
         } else if self.told_at.is_none_or(|told| told.elapsed() >= LOG_STEP) {
             self.told_at = Some(Instant::now());
-            remark!("{line}");
+            errln!("{line}");
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use partita_nemesis::doctor::best_tier;
-use partita_nemesis::{Entered, Tier, enter_tier, inside};
+use partita_nemesis::doctor::best_backend;
+use partita_nemesis::{Entered, LabBackend, enter_backend, inside};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, FailureDocument, OrFail};
 use crate::run::target_check::{TargetReport, check};
 use crate::targets::Target;
-use crate::{say, terminal};
+use crate::{outln, terminal};
 
 /// Works on the descriptions of targets.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ struct CheckArguments {
     #[arg(long, value_name = "NUMBER", default_value = "3",
           value_parser = clap::value_parser!(u32).range(1..=9))]
     nodes: u32,
-    /// Print a JSON document instead of words: `format`, `operations`, `errors`, `notes`, `contradictions`.
+    /// Print a JSON document instead of text: `format`, `operations`, `errors`, `notes`, `contradictions`.
     #[arg(long)]
     json: bool,
 }
@@ -75,15 +75,15 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 fn check_target(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let spec = Target::spec(&arguments.target).or_usage(|| "target".to_owned())?;
     let target = Target::of(&spec).or_usage(|| "target".to_owned())?;
-    let tier = match inside() {
-        Some(kind) => kind.tier(),
-        None => match best_tier().0 {
-            Tier::Proxies if !target.can_be_relayed() => Tier::Signals,
+    let backend = match inside() {
+        Some(kind) => kind.backend(),
+        None => match best_backend().0 {
+            LabBackend::Proxies if !target.can_be_relayed() => LabBackend::Signals,
             best => best,
         },
     };
     // Nothing above starts a thread: entering a lab needs a process that has only one.
-    match enter_tier(tier)
+    match enter_backend(backend)
         .or_harness(|| "no lab can be built here; `partita doctor` says why".to_owned())?
     {
         Entered::Finished(code) => return Ok(Exit::of_code(code.into())),
@@ -92,10 +92,10 @@ fn check_target(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let home = home(&target.name)?;
     let mut told = |line: String| {
         if !arguments.json {
-            say!("{line}");
+            outln!("{line}");
         }
     };
-    let checked = check(&spec, tier, arguments.nodes, &home, &mut told);
+    let checked = check(&spec, backend, arguments.nodes, &home, &mut told);
     let is_right = checked.as_ref().is_ok_and(|report| report.contradictions.is_empty());
     if is_right {
         // Nothing in it is of use any more.
@@ -120,13 +120,13 @@ fn home(name: &str) -> Result<PathBuf, Failure> {
 
 fn conclude(report: &TargetReport, home: &std::path::Path) {
     for note in &report.notes {
-        say!("note: {note}");
+        outln!("note: {note}");
     }
     for contradiction in &report.contradictions {
-        say!("contradiction: {contradiction}");
+        outln!("contradiction: {contradiction}");
     }
     match report.contradictions.len() {
-        0 => say!("nothing contradicts itself in {} operations", report.operations.len()),
-        count => say!("{count} contradictions; what nodes wrote is in {}", home.display()),
+        0 => outln!("nothing contradicts itself in {} operations", report.operations.len()),
+        count => outln!("{count} contradictions; what nodes wrote is in {}", home.display()),
     }
 }

@@ -19,7 +19,7 @@ use super::show::counted;
 use super::subject::{Promise, Subject};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::judge::unfinished;
-use crate::say;
+use crate::outln;
 
 /// Re-checks that a certificate is a linearization of a history: every completed operation once,
 /// the model accepts each step, and nothing is placed after what was invoked after its return.
@@ -107,12 +107,12 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     match verified {
         Ok(()) if let Some(reason) = &withheld => {
-            say!("not accepted: {reason}");
+            outln!("not accepted: {reason}");
             Ok(Exit::Unknown)
         }
         Ok(()) => {
             let operations: usize = certificate.keys.iter().map(|key| key.order.len()).sum();
-            say!(
+            outln!(
                 "accepted: an order of {} on {} explains the history{}",
                 counted(operations, "operation"),
                 counted(history.keys().len().min(certificate.keys.len()), "key"),
@@ -121,7 +121,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
             Ok(Exit::Valid)
         }
         Err(error) => {
-            say!("rejected: {error}");
+            outln!("rejected: {error}");
             Ok(Exit::Unknown)
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partita_nemesis::lab::Host;
 use partita_nemesis::units::written;
-use partita_nemesis::{Cluster, Family, Lab, NodeProcess, Schedule, Tier};
+use partita_nemesis::{Cluster, Family, Lab, LabBackend, NodeProcess, Schedule};
 use partita_workloads::client::{BoxStream, Dial, Endpoint, Member};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -16,11 +16,11 @@ use tokio::time::sleep;
 use super::client_programs;
 use super::clock::RunClock;
 use super::events::Events;
+use super::exit_excerpt::{self, describe_end};
 use super::folder::RunFolder;
-use super::last_words::{self, describe_end};
 use super::plan::Plan;
 use super::poller::{InsideNode, Poller};
-use super::preparation::Grounds;
+use super::preparation::HostSetup;
 use crate::exit::{Failure, OrFail};
 use crate::targets::{Ports, When};
 
@@ -46,16 +46,16 @@ pub async fn build(
     folder: &RunFolder,
 ) -> Result<(Arc<Cluster>, Vec<Option<String>>), Failure> {
     let wanted = plan.target.ports.numbers();
-    let relays = plan.lab == Tier::Proxies;
+    let relays = plan.lab == LabBackend::Proxies;
     let lab = match plan.lab {
-        Tier::Namespaces => Lab::build_with_seed(&plan.names(), plan.spec.seed),
-        Tier::Proxies | Tier::Signals => {
+        LabBackend::Namespaces => Lab::build_with_seed(&plan.names(), plan.spec.seed),
+        LabBackend::Proxies | LabBackend::Signals => {
             Lab::on_loopback(&plan.names(), &wanted, relays, plan.spec.seed)
         }
     };
     let lab = lab.or_harness(|| "the lab".to_owned())?;
     let ports = plan.target.ports.with_numbers(&lab.ports(&wanted));
-    let grounds = Grounds::new(plan, folder, &lab, ports)?;
+    let grounds = HostSetup::new(plan, folder, &lab, ports)?;
     grounds.write_files()?;
     let versions = grounds.versions(lab.nodes()).await;
     grounds.prepare(lab.nodes(), When::BeforeStart).await?;
@@ -187,7 +187,7 @@ pub async fn await_ready(
         if begun.elapsed() > limit {
             let nodes = cluster.nodes().iter().map(NodeProcess::node);
             let words: Vec<String> =
-                nodes.map(|node| format!("{node}: {}", last_words(node, folder))).collect();
+                nodes.map(|node| format!("{node}: {}", exit_excerpt(node, folder))).collect();
             return Err(Failure::harness(miette::miette!(
                 "no leader that every node follows within {} of the start: {}; {}",
                 written(limit),
@@ -212,7 +212,7 @@ pub fn first_ended(cluster: &Cluster, folder: &RunFolder) -> Option<String> {
 pub fn ended_sidecars(cluster: &Cluster, folder: &RunFolder) -> Vec<String> {
     let of_node = |node: &NodeProcess| {
         let sentence = |(name, status): (&str, _)| {
-            let (node, how) = (node.node(), last_words::status_in_words(Some(status)));
+            let (node, how) = (node.node(), exit_excerpt::status_in_words(Some(status)));
             let path = folder.node(node).join(format!("{name}.stderr.log"));
             format!("{name} of {node} ended on its own ({how}), see {}", path.display())
         };
@@ -222,8 +222,8 @@ pub fn ended_sidecars(cluster: &Cluster, folder: &RunFolder) -> Vec<String> {
 }
 
 /// What a node wrote last, and where.
-fn last_words(node: &str, folder: &RunFolder) -> String {
-    let (words, path) = last_words::of_node(node, folder, [0; 2]);
+fn exit_excerpt(node: &str, folder: &RunFolder) -> String {
+    let (words, path) = exit_excerpt::of_node(node, folder, [0; 2]);
     format!("{} (in {})", words.in_words(), path.display())
 }
 

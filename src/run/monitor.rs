@@ -17,16 +17,16 @@ use partita_reports::spec::{Limit, Measure};
 use partita_reports::{Finding, FindingKind};
 
 use super::clock::RunClock;
+use super::exit_excerpt;
 use super::fault_log::FaultLog;
 use super::findings::Findings;
 use super::folder::RunFolder;
-use super::last_words;
 use super::leaders::Leaders;
 use super::limits::{Answers, LimitWatch, Usage};
 use super::node_lines::NodeLines;
 use super::poller::Poller;
 use super::recorder::Recorder;
-use super::recovery::{Bond, NodeNow, Now, RecoveryWatch};
+use super::recovery::{Connectivity, NodeNow, Now, RecoveryWatch};
 use super::stacks;
 use super::stalls::StallLog;
 use crate::targets::LogForms;
@@ -303,14 +303,14 @@ impl State {
             let was_ready = self.was_ready(name, process, is_ready, at);
             let excused = excused(name, faults).or((!was_ready).then_some("nodes were not ready"));
             let bond = |other: &String| {
-                if other == name { Bond::Linked } else { bond(&cluster, name, other) }
+                if other == name { Connectivity::Linked } else { bond(&cluster, name, other) }
             };
             NodeNow {
                 name: name.clone(),
                 process,
                 excused,
                 bonds: names.iter().map(bond).collect(),
-                has_clients: bond(&CLIENTS.to_owned()) == Bond::Linked
+                has_clients: bond(&CLIENTS.to_owned()) == Connectivity::Linked
                     && place < self.watched.clients as usize,
                 says,
             }
@@ -361,20 +361,20 @@ fn excused(node: &str, faults: &[FaultRecord]) -> Option<&'static str> {
     })
 }
 
-fn bond(cluster: &Cluster, one: &str, other: &str) -> Bond {
+fn bond(cluster: &Cluster, one: &str, other: &str) -> Connectivity {
     let network = cluster.lab().network();
     match (network.policy(one, other), network.policy(other, one)) {
-        (Ok(Policy::OPEN), Ok(Policy::OPEN)) => Bond::Linked,
-        (Ok(there), Ok(back)) if there.block && back.block => Bond::Cut,
+        (Ok(Policy::OPEN), Ok(Policy::OPEN)) => Connectivity::Linked,
+        (Ok(there), Ok(back)) if there.block && back.block => Connectivity::Cut,
         // A lab without links has none that could be cut.
-        (Err(_), Err(_)) => Bond::Linked,
-        _ => Bond::Impaired,
+        (Err(_), Err(_)) => Connectivity::Linked,
+        _ => Connectivity::Impaired,
     }
 }
 
 impl Alarm {
     fn finding(&self) -> Finding {
-        let place = last_words::source_place(&self.line);
+        let place = exit_excerpt::source_place(&self.line);
         let title = match &place {
             Some(place) => format!("alarm `{}` at {place}", self.word),
             None => format!("alarm `{}`", self.word),

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::exit_excerpt;
 use super::folder::RunFolder;
-use super::last_words;
 
 /// The most that is read of one file in one look, in bytes.
 const MOST: u64 = 8 << 20;
@@ -33,7 +33,7 @@ impl NodeLines {
     /// Of these nodes, from the beginning of their files.
     pub fn of(folder: &RunFolder, nodes: &[String]) -> Self {
         let followed = |node: &String| {
-            last_words::files(node, folder).map(|path| Followed {
+            exit_excerpt::files(node, folder).map(|path| Followed {
                 node: node.clone(),
                 path,
                 read: 0,
@@ -105,7 +105,7 @@ mod tests {
         std::fs::create_dir_all(folder.node("n1")).expect("made");
         let mut lines = NodeLines::of(&folder, &["n1".to_owned()]);
         let mut seen = Vec::new();
-        let [stderr, _] = last_words::files("n1", &folder);
+        let [stderr, _] = exit_excerpt::files("n1", &folder);
         let open = || std::fs::OpenOptions::new().create(true).append(true).open(&stderr);
         let mut file = open().expect("opened");
         for part in ["one\ntw", "o\n", "", "three\n"] {

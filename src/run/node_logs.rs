@@ -24,8 +24,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use partita_reports::logs::Stream;
 
 use super::clock::RunClock;
+use super::exit_excerpt;
 use super::folder::RunFolder;
-use super::last_words;
 use super::stamps::{Gap, Stamps};
 use crate::exit::{Failure, OrFail};
 
@@ -263,7 +263,7 @@ impl Capped {
         let mut line = Vec::new();
         while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
             let text = String::from_utf8_lossy(&line);
-            if last_words::weight(&text) > 1 {
+            if exit_excerpt::weight(&text) > 1 {
                 self.telling = Some(text.trim().chars().take(300).collect());
             }
             line.clear();

@@ -11,7 +11,7 @@ use partita_workloads::client::Admin;
 use super::cluster_setup;
 use super::folder::RunFolder;
 use super::plan::Plan;
-use super::preparation::{self, Grounds, in_words};
+use super::preparation::{self, HostSetup, in_words};
 use crate::exit::Failure;
 use crate::targets::Act;
 
@@ -62,7 +62,7 @@ impl OwnFaults {
     pub fn new(plan: &Plan, cluster: &Arc<Cluster>, folder: &RunFolder) -> Result<Self, Failure> {
         let mut acts = BTreeMap::new();
         let ports = cluster_setup::ports(plan, cluster);
-        let grounds = Grounds::new(plan, folder, cluster.lab(), ports.clone())?;
+        let grounds = HostSetup::new(plan, folder, cluster.lab(), ports.clone())?;
         let nodes = cluster_setup::inside_nodes(plan, cluster);
         for fault in &plan.target.own_faults {
             for (place, (node, host)) in nodes.iter().zip(cluster.lab().nodes()).enumerate() {

@@ -136,7 +136,7 @@ pub async fn carry_out(
     left_out.iter().for_each(|sentence| events.remark(sentence));
     events.tell(RunEvent::ClusterUp { nodes: plan.spec.nodes, leader: poller.leader() });
     let surroundings =
-        Surroundings { plan, schedule: &schedule, folder, kind, clock, events, stalls };
+        StageContext { plan, schedule: &schedule, folder, kind, clock, events, stalls };
     let (stage, writer) = surroundings.stage(&cluster, poller)?;
     let ended = stage.play(&mut phases, &mut interrupts).await;
 
@@ -168,7 +168,7 @@ pub async fn carry_out(
 }
 
 /// What a stage is set up from.
-struct Surroundings<'a> {
+struct StageContext<'a> {
     plan: &'a Plan,
     schedule: &'a Schedule,
     folder: &'a RunFolder,
@@ -178,7 +178,7 @@ struct Surroundings<'a> {
     stalls: &'a Stalls,
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> StageContext<'a> {
     /// Everything that plays on `cluster` while clients are at work, and the writer of what they do.
     fn stage(self, cluster: &Arc<Cluster>, poller: Poller) -> Result<(Stage<'a>, Writer), Failure> {
         let Self { plan, schedule, folder, clock, events, stalls, .. } = self;

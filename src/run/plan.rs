@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use partita_checker::Options;
 use partita_nemesis::{
-    FaultKind, FaultSet, Ground, PlannedCommand, Schedule, Script, ScriptError, Tier,
+    FaultKind, FaultSet, HuntContext, LabBackend, PlannedCommand, Schedule, Script, ScriptError,
 };
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, LabChoice, Limit};
@@ -23,7 +23,7 @@ pub struct Plan {
     /// The system under test.
     pub target: Target,
     /// How its hosts are made.
-    pub lab: Tier,
+    pub lab: LabBackend,
     /// What clients do.
     pub workload: &'static WorkloadInfo,
     /// Where its faults come from.
@@ -89,7 +89,7 @@ impl Faults {
         match self {
             Self::Drawn(set) => {
                 let clock_drift = Profile::clock_drift(target, &spec.node_arguments);
-                Ok(Schedule::for_ground(Ground { set, nodes, time, seed, clock_drift }))
+                Ok(Schedule::for_hunt(HuntContext { set, nodes, time, seed, clock_drift }))
             }
             Self::Written(script) => script.for_run(time, seed),
         }
@@ -143,22 +143,22 @@ impl Plan {
             let known = FaultKind::named(fault).ok_or_else(|| Names::Faults.unknown(fault));
             known.or_usage(|| "the limits".to_owned())?;
         }
-        Ok(Self { spec, target, lab: Tier::Namespaces, workload, faults, out, command })
+        Ok(Self { spec, target, lab: LabBackend::Namespaces, workload, faults, out, command })
     }
 
-    /// The plan for a lab of this tier, without the faults that it cannot have.
+    /// The plan for a lab of this backend, without the faults that it cannot have.
     ///
     /// # Errors
     ///
     /// [`Failure`] if something was asked for by name that cannot be had there.
-    pub fn fitted(mut self, tier: Tier) -> Result<Self, Failure> {
-        self.lab = tier;
-        self.spec.lab = lab(tier);
-        if self.spec.pcap && tier != Tier::Namespaces {
+    pub fn fitted(mut self, backend: LabBackend) -> Result<Self, Failure> {
+        self.lab = backend;
+        self.spec.lab = lab(backend);
+        if self.spec.pcap && backend != LabBackend::Namespaces {
             let problem = "pcap: only a lab of namespaces has frames that can be captured";
             return Err(Failure::usage(miette::miette!("{problem}")));
         }
-        if tier == Tier::Proxies && !self.target.can_be_relayed() {
+        if backend == LabBackend::Proxies && !self.target.can_be_relayed() {
             return Err(Failure::usage(miette::miette!(
                 "a lab of proxies: target `{}` tells its nodes where they listen, but not apart from \
                  that where others are reached: its description needs {{advertised-ip}}",
@@ -166,11 +166,11 @@ impl Plan {
             )));
         }
         if let Faults::Drawn(set) = self.faults {
-            let set = set.fitted(tier).or_usage(|| "the faults".to_owned())?;
+            let set = set.fitted(backend).or_usage(|| "the faults".to_owned())?;
             self.faults = Faults::Drawn(set);
         }
         let schedule = self.schedule().or_usage(|| "the schedule".to_owned())?;
-        schedule.check_tier(tier).or_usage(|| self.faults.name())?;
+        schedule.check_tier(backend).or_usage(|| self.faults.name())?;
         Ok(self)
     }
 
@@ -214,12 +214,12 @@ impl Plan {
     }
 }
 
-/// The choice that always comes to a lab of this tier.
-pub const fn lab(tier: Tier) -> LabChoice {
-    match tier {
-        Tier::Namespaces => LabChoice::Namespaces,
-        Tier::Proxies => LabChoice::Proxies,
-        Tier::Signals => LabChoice::Signals,
+/// The choice that always comes to a lab of this backend.
+pub const fn lab(backend: LabBackend) -> LabChoice {
+    match backend {
+        LabBackend::Namespaces => LabChoice::Namespaces,
+        LabBackend::Proxies => LabChoice::Proxies,
+        LabBackend::Signals => LabChoice::Signals,
     }
 }
 

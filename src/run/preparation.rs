@@ -14,8 +14,8 @@ use partita_nemesis::{Lab, Program, Sidecar};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
+use super::exit_excerpt::status_in_words;
 use super::folder::RunFolder;
-use super::last_words::status_in_words;
 use super::plan::Plan;
 use crate::exit::{Failure, OrFail};
 use crate::targets::{Command, Launch, Launched, NodeAddress, Ports, Step, When, Words};
@@ -33,7 +33,7 @@ const TOLD: usize = 400;
 const PREPARE: &str = "prepare.log";
 
 /// What programs on the hosts of one run are made of.
-pub struct Grounds<'a> {
+pub struct HostSetup<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
     partita: PathBuf,
@@ -41,7 +41,7 @@ pub struct Grounds<'a> {
     ports: Ports,
 }
 
-impl<'a> Grounds<'a> {
+impl<'a> HostSetup<'a> {
     /// Of a lab in which nodes listen on these ports. Makes the nodes' folders.
     ///
     /// # Errors

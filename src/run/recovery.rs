@@ -16,7 +16,7 @@ const STOOD_STILL: u64 = 4;
 
 /// How two nodes are linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bond {
+pub enum Connectivity {
     /// Both ways, with nothing done to what passes.
     Linked,
     /// Nothing passes either way.
@@ -35,7 +35,7 @@ pub struct NodeNow {
     /// Why nothing can be asked of it, if so.
     pub excused: Option<&'static str>,
     /// How it is linked with each node, in order, itself included.
-    pub bonds: Vec<Bond>,
+    pub bonds: Vec<Connectivity>,
     /// Whether it is linked with clients both ways.
     pub has_clients: bool,
     /// What it says of itself, in words.
@@ -90,7 +90,7 @@ struct State {
     /// The places of the majority.
     majority: Vec<usize>,
     /// What can be seen of all nodes.
-    nodes: Vec<(Option<i32>, bool, Vec<Bond>)>,
+    nodes: Vec<(Option<i32>, bool, Vec<Connectivity>)>,
 }
 
 impl RecoveryWatch {
@@ -213,7 +213,8 @@ fn largest(fit: &[usize], now: &Now) -> Option<Vec<usize>> {
             set.iter().all(|&other| other == place || now.nodes[place].bonds[other] == bond)
         };
         (0..now.nodes.len()).all(|place| {
-            all(place, Bond::Linked) || (!set.contains(&place) && all(place, Bond::Cut))
+            all(place, Connectivity::Linked)
+                || (!set.contains(&place) && all(place, Connectivity::Cut))
         })
     };
     sets.filter(works).max_by_key(Vec::len)
@@ -264,7 +265,7 @@ mod tests {
             name: format!("n{number}"),
             process: Some(100),
             excused: None,
-            bonds: vec![Bond::Linked; 3],
+            bonds: vec![Connectivity::Linked; 3],
             has_clients: true,
             says: format!("n{number} follower in term 7"),
         }
@@ -294,7 +295,7 @@ mod tests {
         (found.into_iter().next(), watch.finish(Nanoseconds(31_000_000_000)))
     }
 
-    fn cut(now: &mut Now, one: usize, other: usize, bond: Bond) {
+    fn cut(now: &mut Now, one: usize, other: usize, bond: Connectivity) {
         now.nodes[one].bonds[other] = bond;
         now.nodes[other].bonds[one] = bond;
     }
@@ -315,8 +316,8 @@ mod tests {
         let dead = watched(|_, now| now.nodes[0].process = None).0.expect("found");
         assert!(dead.sentence.contains("n2, n3 were up"), "{}", dead.sentence);
         let cut_off = watched(|_, now| {
-            cut(now, 0, 1, Bond::Cut);
-            cut(now, 0, 2, Bond::Cut);
+            cut(now, 0, 1, Connectivity::Cut);
+            cut(now, 0, 2, Connectivity::Cut);
         });
         assert!(cut_off.0.is_some());
     }
@@ -333,11 +334,11 @@ mod tests {
                 now.nodes[1].excused = Some("frozen");
             }),
             ("no majority", &|_, now| {
-                cut(now, 0, 1, Bond::Cut);
-                cut(now, 0, 2, Bond::Cut);
-                cut(now, 1, 2, Bond::Cut);
+                cut(now, 0, 1, Connectivity::Cut);
+                cut(now, 0, 2, Connectivity::Cut);
+                cut(now, 1, 2, Connectivity::Cut);
             }),
-            ("no majority", &|_, now| cut(now, 0, 1, Bond::Impaired)),
+            ("no majority", &|_, now| cut(now, 0, 1, Connectivity::Impaired)),
             ("no majority", &|_, now| {
                 now.nodes[0].has_clients = false;
                 now.nodes[1].has_clients = false;
@@ -361,7 +362,7 @@ mod tests {
     #[test]
     fn a_bridge_between_two_nodes_is_not_judged_unless_they_are_cut_off_from_all_or_none() {
         // n1 hears n2 alone: whoever of these leads may be deposed by the third again and again.
-        let (found, _) = watched(|_, now| cut(now, 0, 2, Bond::Cut));
+        let (found, _) = watched(|_, now| cut(now, 0, 2, Connectivity::Cut));
         assert_eq!(found, None);
     }
 

@@ -15,10 +15,10 @@ use tokio::time::sleep;
 
 use super::clock::RunClock;
 use super::events::Events;
+use super::exit_excerpt;
 use super::fault_log::FaultLog;
 use super::findings::Findings;
 use super::folder::RunFolder;
-use super::last_words;
 use super::recorder::Recorder;
 use super::supervisor::Supervisor;
 use crate::exit::{Failure, OrFail};
@@ -219,7 +219,7 @@ impl Watch {
         }
         self.events.tell(RunEvent::NodeEnded {
             node: node.node().to_owned(),
-            status: last_words::status_in_words(node.status()),
+            status: exit_excerpt::status_in_words(node.status()),
             explained_by,
             expected,
         });
@@ -235,8 +235,8 @@ fn crash(
     clock: RunClock,
 ) -> Finding {
     let now = clock.now();
-    let how = last_words::status_in_words(status);
-    let (words, path) = last_words::of_node(node, folder, since);
+    let how = exit_excerpt::status_in_words(status);
+    let (words, path) = exit_excerpt::of_node(node, folder, since);
     let title = match &words.place {
         Some(place) => format!("panic at {place}"),
         None => format!("node ended ({how})"),

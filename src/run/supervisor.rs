@@ -9,8 +9,8 @@ use partita_nemesis::lab::process::StartError;
 use partita_reports::event::RunEvent;
 
 use super::events::Events;
+use super::exit_excerpt;
 use super::folder::RunFolder;
-use super::last_words;
 use crate::targets::RestartPolicy;
 
 /// The pause before the first start; each one after another end doubles it.
@@ -57,7 +57,7 @@ impl Supervisor {
 
     /// Notes that the node's process has ended: what is in its files now is of no later one.
     pub fn note_end(&self, node: &str, folder: &RunFolder) {
-        let lengths = last_words::files(node, folder)
+        let lengths = exit_excerpt::files(node, folder)
             .map(|path| std::fs::metadata(path).map_or(0, |data| data.len()));
         self.lock().entry(node.to_owned()).or_default().since = lengths;
     }

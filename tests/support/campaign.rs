@@ -56,9 +56,9 @@ pub(crate) const FILE: &str = "canary = false\ncontrol = false\nreplays = 2\nshr
                     workloads = [\"register\", \"append\"]\nfaults = [\"process\"]\n";
 
 /// A folder with a program, and a campaign of it.
-pub(crate) struct Ground(TempDir);
+pub(crate) struct TestBed(TempDir);
 
-impl Ground {
+impl TestBed {
     pub(crate) fn new(with: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ground = Self(folder);

@@ -1,7 +1,7 @@
 //! Objects that begin with values of their own.
 
 use super::{BuiltIn, Checker, Finding, Object};
-use crate::engines::{Monitored, Patience, spans_until};
+use crate::engines::{Cancellation, Monitored, spans_until};
 use crate::initial::{Begins, KeyInitials, candidates};
 use crate::model::ModelKind;
 use crate::options::Options;
@@ -64,8 +64,8 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         object: &Object,
         scratch: &mut M::Scratch,
     ) -> Finding {
-        let patience = Patience::new(self.stop);
-        let Ok(spans) = spans_until(self.history, &object.places, self.model, &patience) else {
+        let cancellation = Cancellation::new(self.stop);
+        let Ok(spans) = spans_until(self.history, &object.places, self.model, &cancellation) else {
             return self.out_of_time(object, "none");
         };
         let mut worst: Option<Finding> = None;

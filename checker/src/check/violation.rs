@@ -6,7 +6,7 @@ use super::{Checker, Finding, Object, Options, Proof};
 use crate::constraints::{self, Explanation};
 use crate::diagnosis::{self, Diagnosis};
 use crate::engines::wgl::Limits;
-use crate::engines::{Monitored, Patience};
+use crate::engines::{Cancellation, Monitored};
 use crate::history::History;
 use crate::initial::Begins;
 use crate::verdict::{Anomaly, Counterexample, Verdict};
@@ -85,14 +85,14 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let Some(Options { model, initial, .. }) = self.subject.options() else { return };
         let (grace, polls) = (self.grace(object.places.len()), AtomicUsize::new(0));
         let stop = || (self.stop)() && polls.fetch_add(1, Ordering::Relaxed) >= grace;
-        let patience = Patience::new(&stop);
+        let cancellation = Cancellation::new(&stop);
         let of_place = |&place: &u32| &self.history.operations[place as usize];
         let key = diagnosis::Key {
             history: self.history,
             operations: object.places.iter().map(of_place).collect(),
             initial,
             model: *model,
-            patience: &patience,
+            cancellation: &cancellation,
         };
         if let Some(fewer) = diagnosis::fewer(&key, found) {
             let mut shown = Counterexample { operations: Vec::new(), ..found.clone() };

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::engines::Span;
 use crate::model::Model;
-use crate::verdict::Impasse;
+use crate::verdict::LongestPrefix;
 
 /// How many pairs all questions together may visit.
 const PAIRS: usize = 200_000;
@@ -63,7 +63,7 @@ impl<'a, M: Model> Orders<'a, M> {
 
     /// What all orders have in common that have the first of each pair before the second; or how
     /// far any gets, if there is none. Nothing if that takes too long to find out.
-    pub(super) fn common(&self, keep: &[[usize; 2]]) -> Option<Result<Common, Impasse>> {
+    pub(super) fn common(&self, keep: &[[usize; 2]]) -> Option<Result<Common, LongestPrefix>> {
         let pairs = self.reach(keep)?;
         let is_whole = |pair: &Pair<M::State>| pair.set & self.required == self.required;
         let mut pending: Vec<usize> =
@@ -124,7 +124,7 @@ impl<'a, M: Model> Orders<'a, M> {
     }
 
     /// The order that holds the most completed operations.
-    fn impasse(&self, pairs: &[Pair<M::State>]) -> Impasse {
+    fn impasse(&self, pairs: &[Pair<M::State>]) -> LongestPrefix {
         let held = |number: &usize| (pairs[*number].set & self.required).count_ones();
         let best = (0..pairs.len()).rev().max_by_key(held).unwrap_or(0);
         let mut order = Vec::new();
@@ -136,6 +136,6 @@ impl<'a, M: Model> Orders<'a, M> {
         order.reverse();
         let missing = self.required & !pairs[best].set;
         let refused = (0..self.spans.len()).filter(|&place| missing & 1 << place != 0).collect();
-        Impasse { order, refused }
+        LongestPrefix { order, refused }
     }
 }

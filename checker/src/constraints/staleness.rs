@@ -9,7 +9,7 @@ use crate::event::{Function, Nanoseconds};
 use crate::history::{Action, History, Outcome, Response};
 use crate::sentences;
 use crate::value::Value;
-use crate::verdict::{Counterexample, Relation, Witness};
+use crate::verdict::{Counterexample, CounterexampleOperation, Relation};
 use crate::words;
 
 /// What is stale in a counterexample.
@@ -41,7 +41,7 @@ pub(crate) fn stale(history: &History, found: &Counterexample) -> Option<Stale> 
     Some(Stale { duration, versions, sentence })
 }
 
-fn is_read(witness: &Witness) -> bool {
+fn is_read(witness: &CounterexampleOperation) -> bool {
     matches!(witness.function, Function::Read | Function::Contains)
         // One that does not tell what it found may have found anything, not just something old.
         || witness.swapped == Some(false) && witness.saw.is_some()
@@ -56,7 +56,12 @@ fn reads_only(steps: &Value) -> bool {
     })
 }
 
-fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanoseconds) -> String {
+fn sentence(
+    key: &Value,
+    reader: &CounterexampleOperation,
+    newer: &CounterexampleOperation,
+    duration: Nanoseconds,
+) -> String {
     let place = if key.is_null() { String::new() } else { format!(" on {}", words::key(key)) };
     let newer = if is_read(newer) {
         format!("{} had {}, which is newer", sentences::who(newer), sentences::did(newer))
@@ -73,7 +78,7 @@ fn sentence(key: &Value, reader: &Witness, newer: &Witness, duration: Nanosecond
 }
 
 /// How many changes on the key were surely newer than what the reader shows.
-fn versions(history: &History, key: &Value, reader: &Witness) -> Option<u64> {
+fn versions(history: &History, key: &Value, reader: &CounterexampleOperation) -> Option<u64> {
     let key = history.keys.iter().position(|other| other == key)?;
     let operations = || history.operations.iter().filter(move |it| it.key.0 as usize == key);
     let seen = match reader.swapped {

@@ -86,7 +86,7 @@ fn answer_that_is_impossible_at_any_time_leaves_no_cycle() {
     let found = explained(ModelKind::Register, &[write(0, 1, 1), read(2, 3, 1), read(4, 5, 7)]);
     assert!(found.cycle.is_empty());
     let impasse = found.impasse.unwrap();
-    assert_eq!(impasse, Impasse { order: vec![0, 1], refused: vec![2] });
+    assert_eq!(impasse, LongestPrefix { order: vec![0, 1], refused: vec![2] });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a growing string or list did.
 
-use super::sightings::{Fate, Sight, fate};
+use super::sightings::{MissedWrite, Observation, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::event::Function;
@@ -51,7 +51,7 @@ pub(super) fn diagnose(
 fn changes(key: &Key<'_>) -> Result<Vec<(usize, ValueId, bool)>, Stopped> {
     let mut changes = Vec::new();
     for (place, operation) in key.operations.iter().enumerate() {
-        key.patience.step()?;
+        key.cancellation.step()?;
         match operation.action {
             _ if operation.is_failed() => {}
             Action::Other(Function::Append, token) => changes.push((place, token, false)),
@@ -271,21 +271,21 @@ impl<'a> Append<'a> {
         let sight = |place: usize| {
             let shown = self.content(place)?;
             Some(if count(shown, value) > 0 {
-                Sight::Shows
+                Observation::Shows
             } else if newer_put(shown) {
-                Sight::Replaced
+                Observation::Replaced
             } else {
-                Sight::Misses
+                Observation::Misses
             })
         };
         let since = returned(self.key.get(evidence));
         let shown = brief(value);
         let (anomaly, context, moral) = match fate(self.key, read, Some(change), since, sight) {
-            Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
-            Fate::NeverSeen => {
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
+            MissedWrite::NeverSeen => {
                 (Anomaly::LostWrite, None, format!("; nobody ever saw {shown}: a lost write"))
             }
-            Fate::Gone => (
+            MissedWrite::Gone => (
                 Anomaly::LostWrite,
                 None,
                 format!("; {shown} had been seen, and was never seen again: a lost write"),

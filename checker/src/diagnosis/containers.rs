@@ -23,7 +23,7 @@ pub(super) fn diagnose(
         };
         let mut put = None;
         for (place, operation) in key.operations.iter().enumerate() {
-            key.patience.step()?;
+            key.cancellation.step()?;
             if put.is_none() && !operation.is_failed() && is_put(operation.action, item) {
                 put = Some(place);
             }
@@ -79,7 +79,7 @@ fn given_out_too_often(
             _ => 0,
         };
         for operation in &key.operations {
-            key.patience.step()?;
+            key.cancellation.step()?;
             // One that is recorded as failed may be the one too many.
             puts += usize::from(is_put(operation.action, item));
         }
@@ -117,7 +117,7 @@ fn never_popped(key: &Key<'_>, proof: &[usize]) -> Result<Option<Diagnosis>, Sto
     });
     let Some((push, item)) = above else { return Ok(None) };
     for (place, operation) in key.operations.iter().enumerate() {
-        key.patience.step()?;
+        key.cancellation.step()?;
         let is_pop = operation.action.function() == Function::Pop && !operation.is_failed();
         if is_pop && (!operation.is_ok() || taken_by(key, place) == Some(item)) {
             return Ok(None);
@@ -155,7 +155,7 @@ fn taken_after_all(
         return Ok(None);
     };
     for place in 0..key.operations.len() {
-        key.patience.step()?;
+        key.cancellation.step()?;
         if taken_by(key, place) != Some(item) {
             continue;
         }

@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::sightings::{Fate, Sight, fate};
+use super::sightings::{MissedWrite, Observation, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::event::Function;
@@ -87,7 +87,7 @@ impl Counter<'_> {
             last: [None; 2],
         };
         for (place, operation) in self.key.operations.iter().enumerate() {
-            self.key.patience.step()?;
+            self.key.cancellation.step()?;
             let added = self.added(operation);
             if added == 0 || operation.invoked.position > returned(read) {
                 continue;
@@ -194,7 +194,7 @@ impl Counter<'_> {
             let falls = read < shown;
             let (mut changed, mut made) = (false, None);
             for (place, other) in self.key.operations.iter().enumerate() {
-                self.key.patience.step()?;
+                self.key.cancellation.step()?;
                 let added = self.added(other);
                 if added == 0 || other.invoked.position > returned(operation) {
                     continue;
@@ -217,10 +217,10 @@ impl Counter<'_> {
             let sight = |place: usize| {
                 let sum = self.read(place)?;
                 if returned(self.key.get(place)) > opposed {
-                    return Some(Sight::Replaced);
+                    return Some(Observation::Replaced);
                 }
                 let shows = if falls { sum >= shown } else { sum <= shown };
-                Some(if shows { Sight::Shows } else { Sight::Misses })
+                Some(if shows { Observation::Shows } else { Observation::Misses })
             };
             return Ok(Some(self.missed(reader, earlier, made, sight)));
         }
@@ -233,13 +233,13 @@ impl Counter<'_> {
         reader: usize,
         earlier: usize,
         made: Option<usize>,
-        sight: impl Fn(usize) -> Option<Sight>,
+        sight: impl Fn(usize) -> Option<Observation>,
     ) -> Diagnosis {
         let [operation, before] = [reader, earlier].map(|place| self.key.get(place));
         let [read, shown] = [reader, earlier].map(|place| self.read(place).unwrap_or(0));
         let (anomaly, context, moral) = match fate(self.key, reader, made, returned(before), sight)
         {
-            Fate::There(later) => (Anomaly::StaleRead, later, "a stale read"),
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, "a stale read"),
             _ if read < shown => (Anomaly::LostWrite, None, "a lost addition"),
             _ => (Anomaly::LostWrite, None, "a lost subtraction"),
         };
@@ -283,9 +283,9 @@ impl Counter<'_> {
                 Some(read) if returned(self.key.get(place)) > operation.invoked.position => {
                     let bounds = self.bounds(self.key.get(place))?;
                     Some(if (bounds.least..=bounds.most).contains(&read) {
-                        Sight::Shows
+                        Observation::Shows
                     } else {
-                        Sight::Misses
+                        Observation::Misses
                     })
                 }
                 _ => None,
@@ -296,7 +296,7 @@ impl Counter<'_> {
         let made = bounds.last[usize::from(rises)];
         let since = made.map_or(0, |place| returned(self.key.get(place)));
         let (anomaly, context, moral) = match fate(self.key, reader, made, since, |it| fits[it]) {
-            Fate::There(later) => (Anomaly::StaleRead, later, "a stale read"),
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, "a stale read"),
             _ if rises => (Anomaly::LostWrite, None, "a lost addition"),
             _ => (Anomaly::LostWrite, None, "a lost subtraction"),
         };

@@ -126,7 +126,7 @@ impl Lock<'_> {
     /// if the time is up.
     fn pair(&self, end: usize, many: Function, few: &Between) -> Option<Option<Vec<usize>>> {
         for other in self.before(end, many).skip(1) {
-            self.key.patience.step().ok()?;
+            self.key.cancellation.step().ok()?;
             if !self.can_follow(other, end, many, few) && !self.can_follow(end, other, many, few) {
                 return Some(Some(vec![other, end]));
             }
@@ -150,7 +150,7 @@ impl Lock<'_> {
         let until = returned(self.key.get(end));
         let (mut inside, mut owners) = (Vec::new(), Vec::new());
         for from in self.before(end, many) {
-            self.key.patience.step().ok()?;
+            self.key.cancellation.step().ok()?;
             inside.push(from);
             owners.push(owner(self.key.get(from)));
             let since = self.key.get(from).invoked.position;
@@ -180,7 +180,7 @@ impl Between {
         let mut this = Self { completed: Vec::new(), unknown: Vec::new() };
         let mut latest = 0;
         for (place, operation) in lock.key.operations.iter().enumerate() {
-            lock.key.patience.step().ok()?;
+            lock.key.cancellation.step().ok()?;
             if operation.is_failed() || !lock.is(place, few) {
                 continue;
             }

@@ -22,7 +22,7 @@ mod sets;
 mod sightings;
 mod transactions;
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::Nanoseconds;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::model::ModelKind;
@@ -39,7 +39,7 @@ pub(crate) struct Key<'a> {
     pub initial: &'a Value,
     pub model: ModelKind,
     /// What ends the work.
-    pub patience: &'a Patience<'a>,
+    pub cancellation: &'a Cancellation<'a>,
 }
 
 /// What a violation is.

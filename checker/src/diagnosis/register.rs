@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::sightings::{Fate, Sight, fate};
+use super::sightings::{MissedWrite, Observation, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::history::{Action, Operation, Response};
@@ -99,7 +99,7 @@ impl<'a> Register<'a> {
         let this = |facts| Self { key, initial, facts };
         let empty = this(FxHashMap::default());
         for (place, operation) in key.operations.iter().enumerate() {
-            key.patience.step()?;
+            key.cancellation.step()?;
             if let Some(written) = empty.written(operation) {
                 let fact = facts.entry(written).or_insert(Facts::NONE);
                 fact.writes += 1;
@@ -244,7 +244,7 @@ impl<'a> Register<'a> {
         let mut after = After { register: self, seen, since, known: FxHashMap::default() };
         let mut missed = Missed { writes: Vec::new(), since: u64::MAX };
         for (place, other) in self.key.operations.iter().enumerate() {
-            self.key.patience.step()?;
+            self.key.cancellation.step()?;
             if other.invoked.position > operation.invoked.position {
                 break;
             }
@@ -329,25 +329,25 @@ impl<'a> Register<'a> {
             let wrote =
                 |&(write, _): &(usize, u64)| self.written(self.key.get(write)) == Some(shown);
             if Some(shown) != seen && missed.writes.iter().any(wrote) {
-                return Some(Sight::Shows);
+                return Some(Observation::Shows);
             }
             let until = returned(self.key.get(place));
             let follows = newer.get(&shown).is_some_and(|&invoked| invoked < until);
-            Some(if follows { Sight::Replaced } else { Sight::Misses })
+            Some(if follows { Observation::Replaced } else { Observation::Misses })
         };
         let value = self.written(self.key.get(write)).map_or_else(String::new, |it| self.show(it));
         let is_delete = self.key.get(write).action == Action::Delete;
         match fate(self.key, reader, Some(write), missed.since, sight) {
             // Of a deletion nothing is left to see: what was deleted is read too late.
-            Fate::NeverSeen | Fate::Gone if is_delete => {
+            MissedWrite::NeverSeen | MissedWrite::Gone if is_delete => {
                 (Anomaly::StaleRead, None, ": a stale read".to_owned())
             }
-            Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
-            Fate::NeverSeen => {
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, ": a stale read".to_owned()),
+            MissedWrite::NeverSeen => {
                 let moral = format!("; nobody ever saw {value}: a lost write");
                 (Anomaly::LostWrite, None, moral)
             }
-            Fate::Gone => {
+            MissedWrite::Gone => {
                 let moral =
                     format!("; {value} had been seen, and was never seen again: a lost write");
                 (Anomaly::LostWrite, None, moral)

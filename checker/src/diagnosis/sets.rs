@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::sightings::{Fate, Sight, fate};
+use super::sightings::{MissedWrite, Observation, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::event::Function;
@@ -106,7 +106,7 @@ impl<'a> Sets<'a> {
         let initial = matches!(self.key.initial, Value::List(items) if items.contains(value));
         let mut element = Element { added: initial, ..Element::default() };
         for (place, operation) in self.key.operations.iter().enumerate() {
-            self.key.patience.step()?;
+            self.key.cancellation.step()?;
             if operation.is_failed() || self.argument(place) != Some(value) {
                 continue;
             }
@@ -188,10 +188,10 @@ impl<'a> Sets<'a> {
         let gone = returned(self.key.get(remove));
         let sight = |place: usize| {
             let there = self.shows(place, value)?;
-            Some(if there { Sight::Misses } else { Sight::Shows })
+            Some(if there { Observation::Misses } else { Observation::Shows })
         };
         let (anomaly, context, moral) = match fate(self.key, reader, Some(remove), gone, sight) {
-            Fate::There(later) => (Anomaly::StaleRead, later, "a stale read"),
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, "a stale read"),
             _ => (Anomaly::ResurrectedElement, None, "a removed element came back"),
         };
         let sentence = format!(
@@ -227,13 +227,15 @@ impl<'a> Sets<'a> {
         }
         let sight = |place: usize| {
             let there = self.shows(place, value)?;
-            Some(if there { Sight::Shows } else { Sight::Misses })
+            Some(if there { Observation::Shows } else { Observation::Misses })
         };
         let made = element.adds.first().copied();
         let (anomaly, context, moral) = match fate(self.key, reader, made, returned(since), sight) {
-            Fate::There(later) => (Anomaly::StaleRead, later, ": a stale read"),
-            Fate::NeverSeen => (Anomaly::LostElement, None, "; nobody ever saw it: a lost element"),
-            Fate::Gone => (
+            MissedWrite::There(later) => (Anomaly::StaleRead, later, ": a stale read"),
+            MissedWrite::NeverSeen => {
+                (Anomaly::LostElement, None, "; nobody ever saw it: a lost element")
+            }
+            MissedWrite::Gone => (
                 Anomaly::LostElement,
                 None,
                 "; it had been seen, and was never seen again: a lost element",

@@ -7,7 +7,7 @@ use super::{Key, returned};
 /// Whether an operation that observes the object shows what was missed, or what can only have come
 /// after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Observation {
     /// It shows what was missed.
     Shows,
     /// It shows what can have replaced it.
@@ -18,7 +18,7 @@ pub(super) enum Sight {
 
 /// What became of what was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum MissedWrite {
     /// It is there after all; the place of the operation that shows it, if one does later.
     There(Option<usize>),
     /// It is gone, and was never observed.
@@ -40,8 +40,8 @@ pub(super) fn fate(
     reader: usize,
     made: Option<usize>,
     since: u64,
-    sight: impl Fn(usize) -> Option<Sight>,
-) -> Fate {
+    sight: impl Fn(usize) -> Option<Observation>,
+) -> MissedWrite {
     let began = key.get(reader).invoked.position;
     let (mut seen_before, mut last_seen) = (false, since);
     let mut misses = Vec::new();
@@ -52,13 +52,15 @@ pub(super) fn fate(
         let Some(shown) = sight(place) else { continue };
         let is_later = place != reader && returned(operation) > began;
         match shown {
-            Sight::Shows | Sight::Replaced if is_later => return Fate::There(Some(place)),
-            Sight::Shows => {
+            Observation::Shows | Observation::Replaced if is_later => {
+                return MissedWrite::There(Some(place));
+            }
+            Observation::Shows => {
                 seen_before = true;
                 last_seen = last_seen.max(returned(operation));
             }
-            Sight::Replaced => {}
-            Sight::Misses => misses.push(place),
+            Observation::Replaced => {}
+            Observation::Misses => misses.push(place),
         }
     }
     misses.retain(|&place| place == reader || key.get(place).invoked.position > last_seen);
@@ -68,9 +70,13 @@ pub(super) fn fate(
     let processes: FxHashSet<_> = misses.iter().map(|&place| key.get(place).process).collect();
     let witnesses = if is_known { nodes.len() } else { processes.len() };
     if seen_before {
-        return if witnesses > 1 { Fate::Gone } else { Fate::There(None) };
+        return if witnesses > 1 { MissedWrite::Gone } else { MissedWrite::There(None) };
     }
     let maker = made.and_then(|place| key.get(place).node);
     let is_elsewhere = maker.is_some_and(|maker| !nodes.contains(&maker));
-    if is_known && nodes.len() == 1 && is_elsewhere { Fate::There(None) } else { Fate::NeverSeen }
+    if is_known && nodes.len() == 1 && is_elsewhere {
+        MissedWrite::There(None)
+    } else {
+        MissedWrite::NeverSeen
+    }
 }

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::sightings::{Fate, Sight, fate};
+use super::sightings::{MissedWrite, Observation, fate};
 use super::{Diagnosis, Key, ended, returned};
 use crate::engines::Stopped;
 use crate::history::{Action, Operation, Response};
@@ -26,7 +26,7 @@ pub(super) fn diagnose(
     let mut late = None;
     for &reader in proof {
         for &(register, seen) in &registers.effects[reader].reads {
-            key.patience.step()?;
+            key.cancellation.step()?;
             match registers.late(proof, reader, register, seen) {
                 Some(found) if found.anomaly == Anomaly::StaleRead => {
                     late.get_or_insert(found);
@@ -122,7 +122,7 @@ impl<'a> Registers<'a> {
         let mut effects = Vec::with_capacity(key.operations.len());
         let mut facts: FxHashMap<(&Value, &Value), Facts> = FxHashMap::default();
         for operation in &key.operations {
-            key.patience.step()?;
+            key.cancellation.step()?;
             let those = Effects::of(key, operation);
             for write in those.writes.iter().chain(&those.replaced) {
                 let fact = facts.entry(*write).or_insert(Facts::NONE);
@@ -253,27 +253,29 @@ impl<'a> Registers<'a> {
             let shown = self.effects[place].read(register)?;
             let until = returned(self.key.get(place));
             Some(if missed.iter().any(|it| it.1 == shown) {
-                Sight::Shows
+                Observation::Shows
             } else if since.get(shown).is_some_and(|&invoked| invoked < until) {
-                Sight::Replaced
+                Observation::Replaced
             } else {
-                Sight::Misses
+                Observation::Misses
             })
         };
         let (anomaly, context, moral) = if self.effects[reader].written(register).is_some() {
             (Anomaly::LostUpdate, None, "a lost update, for it wrote to that register, too".into())
         } else {
             match fate(self.key, reader, Some(write), there, sight) {
-                Fate::There(later) => (Anomaly::StaleRead, later, "a stale read".to_owned()),
-                Fate::NeverSeen | Fate::Gone if self.shows_newer(reader, register, there) => {
+                MissedWrite::There(later) => (Anomaly::StaleRead, later, "a stale read".to_owned()),
+                MissedWrite::NeverSeen | MissedWrite::Gone
+                    if self.shows_newer(reader, register, there) =>
+                {
                     let moral = "beside what was written later: a stale read".to_owned();
                     (Anomaly::StaleRead, None, moral)
                 }
-                Fate::NeverSeen => {
+                MissedWrite::NeverSeen => {
                     let moral = format!("nobody ever saw {}: a lost write", brief(newer));
                     (Anomaly::LostWrite, None, moral)
                 }
-                Fate::Gone => {
+                MissedWrite::Gone => {
                     let moral = format!(
                         "{} had been seen, and was never seen again: a lost write",
                         brief(newer)

@@ -5,6 +5,7 @@
 
 mod append;
 pub(crate) mod auto;
+mod cancellation;
 mod choice;
 mod containers;
 mod counterexample;
@@ -13,7 +14,6 @@ mod memory;
 pub(crate) mod monitor;
 mod named;
 pub(crate) mod parts;
-mod patience;
 mod phrases;
 pub(crate) mod reduction;
 mod sets;
@@ -22,15 +22,15 @@ mod sorting;
 pub(crate) mod wgl;
 pub(crate) mod zones;
 
+pub(crate) use cancellation::{Cancellation, Stopped};
 pub use choice::{ENGINES, EngineChoice, EngineEntry, UnknownEngine};
 pub(crate) use monitor::{Decision, Monitored};
-pub(crate) use patience::{Patience, Stopped};
 pub(crate) use slots::Slots;
 
 use crate::event::Function;
 use crate::history::{Action, History, Outcome};
 use crate::model::{Call, Model};
-use crate::verdict::Witness;
+use crate::verdict::CounterexampleOperation;
 
 /// The end of a span whose operation may take effect at any later time, or never.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -58,7 +58,7 @@ impl Span {
 /// The spans of the operations at `places` of the history, by invocation. Leaves out the failed
 /// ones, and those of unknown outcome that change nothing: whether they happened cannot be seen.
 pub(crate) fn spans<M: Model>(history: &History, places: &[u32], model: &M) -> Vec<Span> {
-    spans_until(history, places, model, &Patience::endless()).expect("nothing tells it to stop")
+    spans_until(history, places, model, &Cancellation::never()).expect("nothing tells it to stop")
 }
 
 /// As [`spans`].
@@ -70,11 +70,11 @@ pub(crate) fn spans_until<M: Model>(
     history: &History,
     places: &[u32],
     model: &M,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Span>, Stopped> {
     let mut spans = Vec::with_capacity(places.len());
     for &place in places {
-        patience.step()?;
+        cancellation.step()?;
         let operation = &history.operations[place as usize];
         let (response, returned) = match operation.outcome {
             Outcome::Ok(moment, response) => (Some(response), moment.position + 1),
@@ -92,7 +92,7 @@ pub(crate) fn spans_until<M: Model>(
 
 /// The operation of `span` as a counterexample shows it: a compare-and-set of which only what it
 /// wrote matters, by its span or by `as_write`, as a write.
-pub(crate) fn witness(history: &History, span: &Span, as_write: bool) -> Witness {
+pub(crate) fn witness(history: &History, span: &Span, as_write: bool) -> CounterexampleOperation {
     let operation = &history.operations[span.operation as usize];
     let mut witness = history.witness(operation);
     let as_write = as_write || matches!(span.call.action, Action::Write(_));

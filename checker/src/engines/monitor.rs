@@ -6,7 +6,7 @@
 use rustc_hash::FxHashMap;
 
 use super::wgl::{self, Limits};
-use super::{Patience, Span, named, zones};
+use super::{Cancellation, Span, named, zones};
 use crate::history::History;
 use crate::model::{Counter, Lock, Model, MultiRegister, Register};
 use crate::verdict::{Anomaly, Counterexample};
@@ -36,13 +36,13 @@ pub(crate) trait Monitored: Model + Sync {
     fn scratch(&self, history: &History) -> Self::Scratch;
 
     /// Decides on the spans of one object, by invocation, all of which the model
-    /// [knows](Model::knows). Ends when `patience` does.
+    /// [knows](Model::knows). Ends when `cancellation` does.
     fn monitor(
         &self,
         history: &History,
         spans: &[Span],
         scratch: &mut Self::Scratch,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision;
 
     /// The parts of the object that have nothing to do with each other: places in `spans`, in order.
@@ -90,9 +90,9 @@ impl Monitored for Register {
         history: &History,
         spans: &[Span],
         slots: &mut zones::Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
-        match zones::decide(spans, *self, slots, patience) {
+        match zones::decide(spans, *self, slots, cancellation) {
             zones::Decision::Stopped => Decision::Stopped,
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
             zones::Decision::Valid(order) => Decision::Valid(order),
@@ -113,7 +113,7 @@ impl Monitored for Counter<'_> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Cancellation<'_>) -> Decision {
         NO_MONITOR
     }
 
@@ -129,7 +129,7 @@ impl Monitored for Lock<'_> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Cancellation<'_>) -> Decision {
         NO_MONITOR
     }
 
@@ -145,7 +145,7 @@ impl Monitored for MultiRegister {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Cancellation<'_>) -> Decision {
         NO_MONITOR
     }
 

@@ -5,9 +5,9 @@
 //! in which everything is near its place, as most of the histories' are, cost little more than the
 //! runs. Equal items may change places. Needs memory for half of the row.
 
-use super::patience::{Patience, STEPS_PER_POLL, Stopped};
+use super::cancellation::{Cancellation, STEPS_PER_POLL, Stopped};
 
-impl Patience<'_> {
+impl Cancellation<'_> {
     /// Sorts the items. What was stopped leaves them as good as lost.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ mod tests {
             for mut row in [random.clone(), near, back, vec![3; count]] {
                 let mut expected = row.clone();
                 expected.sort_unstable();
-                Patience::endless().sort(&mut row).unwrap();
+                Cancellation::never().sort(&mut row).unwrap();
                 assert!(row == expected, "{count} numbers");
             }
         }
@@ -110,13 +110,13 @@ mod tests {
             most.fetch_max(looks.swap(0, Ordering::Relaxed), Ordering::Relaxed);
             false
         };
-        let patience = Patience::new(&stop);
+        let cancellation = Cancellation::new(&stop);
         let mut row = numbers(20 * STEPS_PER_POLL, u64::MAX);
         let key = |item: &u64| {
             looks.fetch_add(1, Ordering::Relaxed);
             *item
         };
-        patience.sort_by_key(&mut row, key).unwrap();
+        cancellation.sort_by_key(&mut row, key).unwrap();
         let most = most.into_inner();
         // A run is compared in about n log n steps.
         assert!(most <= 4 * 14 * STEPS_PER_POLL, "{most} looks");
@@ -128,7 +128,7 @@ mod tests {
         for enough in 0..40 {
             let told = AtomicUsize::new(0);
             let stop = || told.fetch_add(1, Ordering::Relaxed) >= enough;
-            let found = Patience::new(&stop).sort(&mut row.clone());
+            let found = Cancellation::new(&stop).sort(&mut row.clone());
             let told = told.into_inner();
             assert!(told <= enough + 1, "told {told} times");
             assert_eq!(found.is_err(), told > enough);

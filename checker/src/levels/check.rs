@@ -8,21 +8,21 @@ use super::stretches::{Refusal, Relaxed, relax};
 use super::trace::{Obstacle, Source, Trace};
 use super::{Level, Staleness, sequential, session, stale, verify};
 use crate::engines::wgl::Limits;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{Action, History, Operation, OperationCounts};
 use crate::initial::{Begins, KeyInitials};
 use crate::model::{Model, ModelKind, with_model};
 use crate::options::Options;
 use crate::value::Value;
 use crate::verdict::{
-    Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, Sight, Verdict,
+    Analysis, Certificate, Counterexample, KeyAnalysis, KeyOrder, ReadsFrom, Verdict,
 };
 use crate::verify::Expected;
 
 /// What was found.
 pub(super) enum Found {
     /// Orders, by index of invocation, and what was seen where values do not tell.
-    Valid(Vec<KeyOrder>, Vec<Sight>),
+    Valid(Vec<KeyOrder>, Vec<ReadsFrom>),
     /// Operations that break the level among themselves, by their places.
     Violation(Suspects),
     Unknown(String),
@@ -42,20 +42,20 @@ impl<'a> Task<'a> {
         Limits { memory: self.options.memory, stop: self.stop }
     }
 
-    fn facts(&self, patience: &Patience<'_>) -> Result<Result<Facts<'a>, Found>, Stopped> {
+    fn facts(&self, cancellation: &Cancellation<'_>) -> Result<Result<Facts<'a>, Found>, Stopped> {
         let Options { model, initial, initial_by_key, .. } = self.options;
-        let facts = Facts::of(self.history, (*model, initial, initial_by_key), patience)?;
+        let facts = Facts::of(self.history, (*model, initial, initial_by_key), cancellation)?;
         Ok(facts.map_err(|wrong| Found::Unknown(self.without_meaning(wrong.0))))
     }
 
     fn trace(
         &self,
         facts: &Facts<'_>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Trace, Obstacle>, Stopped> {
         match self.options.model {
-            ModelKind::Append => Trace::of_append(facts, patience),
-            _ => Trace::of_register(facts, patience),
+            ModelKind::Append => Trace::of_append(facts, cancellation),
+            _ => Trace::of_register(facts, cancellation),
         }
     }
 
@@ -88,17 +88,17 @@ pub(crate) fn check(
     linearizable: &Linearizable<'_>,
 ) -> (Analysis, Option<Certificate>) {
     let task = Task { history, options, level, stop };
-    let patience = Patience::new(stop);
+    let cancellation = Cancellation::new(stop);
     if let Some(reason) = refusal(&task) {
         return conclude(&task, Found::Unknown(reason));
     }
     let found = match level {
         Level::Linearizable | Level::Stale(_) => match strict_part(&task, linearizable) {
             Err(done) => return *done,
-            Ok(()) => late(&task, &patience),
+            Ok(()) => late(&task, &cancellation),
         },
-        Level::Sequential => one_order(&task, &patience),
-        _ => guarantee(&task, &patience),
+        Level::Sequential => one_order(&task, &cancellation),
+        _ => guarantee(&task, &cancellation),
     };
     let found = found.unwrap_or_else(|Stopped| Found::Unknown("the time ran out".to_owned()));
     conclude(&task, found)
@@ -149,8 +149,8 @@ fn strict_part(
 }
 
 /// Reads that may be late beside changes that are not, key by key.
-fn late(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped> {
-    let relaxed = match relax(task.history, task.level, patience)? {
+fn late(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, Stopped> {
+    let relaxed = match relax(task.history, task.level, cancellation)? {
         Ok(relaxed) => relaxed,
         Err(Refusal::Whole(level)) => {
             let reason = "is a property of a whole history, not of single operations";
@@ -162,15 +162,15 @@ fn late(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped> {
         }
     };
     if !task.is_traced() || relaxed.lagging {
-        return late_by_search(task, &relaxed, patience);
+        return late_by_search(task, &relaxed, cancellation);
     }
-    let facts = match task.facts(patience)? {
+    let facts = match task.facts(cancellation)? {
         Ok(facts) => facts,
         Err(found) => return Ok(found),
     };
-    let trace = match task.trace(&facts, patience)? {
+    let trace = match task.trace(&facts, cancellation)? {
         Ok(trace) => trace,
-        Err(Obstacle::Ambiguous(_)) => return late_by_search(task, &relaxed, patience),
+        Err(Obstacle::Ambiguous(_)) => return late_by_search(task, &relaxed, cancellation),
         Err(obstacle) => return Ok(impossible(&facts, &obstacle)),
     };
     let stretches: Vec<_> =
@@ -194,7 +194,7 @@ fn late(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped> {
     for (key, ops) in of_key.iter().enumerate() {
         let asked =
             stale::Key { trace: &trace, ops, stretches: &stretches, promises: &promises[key] };
-        match stale::decide(&asked, &mut places, patience)? {
+        match stale::decide(&asked, &mut places, cancellation)? {
             stale::Found::Order(order) => {
                 orders.push(key_order(
                     task.history,
@@ -238,11 +238,11 @@ fn impossible(facts: &Facts<'_>, obstacle: &Obstacle) -> Found {
 fn late_by_search(
     task: &Task<'_>,
     relaxed: &Relaxed,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
     let Options { model, initial, .. } = task.options;
     let searched = with_model!(model, initial, &task.history.values, model => {
-        search_late(task, &model, relaxed, patience)
+        search_late(task, &model, relaxed, cancellation)
     });
     searched.unwrap_or_else(|error| Ok(Found::Unknown(error.to_string())))
 }
@@ -254,7 +254,7 @@ fn search_late<'a, M: Model + Begins<'a>>(
     task: &Task<'a>,
     _model: &M,
     relaxed: &Relaxed,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
     let history = task.history;
     let mut of_key: Vec<Vec<u32>> = vec![Vec::new(); history.keys.len()];
@@ -263,7 +263,7 @@ fn search_late<'a, M: Model + Begins<'a>>(
     }
     let mut orders = Vec::new();
     for (key, places) in history.keys.iter().zip(&of_key) {
-        patience.spend(places.len())?;
+        cancellation.spend(places.len())?;
         if places.len() > MOST_SEARCHED {
             let reason = "values that were read were written more than once, or versions are to be \
                           counted, and the search takes";
@@ -329,17 +329,17 @@ pub(super) fn begin<'a, M: Begins<'a>>(task: &Task<'a>, key: &Value) -> Result<M
 }
 
 /// Sequential consistency.
-fn one_order(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped> {
+fn one_order(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, Stopped> {
     let valid = |places: Vec<u32>| {
         Found::Valid(vec![key_order(task.history, &Value::Null, places)], Vec::new())
     };
     if task.is_traced() {
-        let facts = match task.facts(patience)? {
+        let facts = match task.facts(cancellation)? {
             Ok(facts) => facts,
             Err(found) => return Ok(found),
         };
-        match task.trace(&facts, patience)? {
-            Ok(trace) => match sequential::decide(task.history, &trace, patience)? {
+        match task.trace(&facts, cancellation)? {
+            Ok(trace) => match sequential::decide(task.history, &trace, cancellation)? {
                 sequential::Found::Order(order) => return Ok(valid(places_of(&trace, &order))),
                 sequential::Found::Circle(circle) => {
                     return Ok(suspects(&facts, places_of(&trace, &circle)));
@@ -382,14 +382,14 @@ fn search_sessions<'a, M: Model + Begins<'a>>(task: &Task<'a>, model: &M) -> Opt
 const MOST_TRIED: usize = 600;
 
 /// A session guarantee.
-fn guarantee(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped> {
+fn guarantee(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, Stopped> {
     if !task.is_traced() {
         let (model, level) = (task.options.model, task.level);
         let reason =
             format!("the level {level} is defined for registers and lists, not for a {model}");
         return Ok(Found::Unknown(reason));
     }
-    let facts = match task.facts(patience)? {
+    let facts = match task.facts(cancellation)? {
         Ok(facts) => facts,
         Err(found) => return Ok(found),
     };
@@ -397,14 +397,14 @@ fn guarantee(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped>
         let places = order.iter().map(|&it| facts.all[it as usize].place).collect();
         Found::Valid(vec![key_order(task.history, &Value::Null, places)], sights)
     };
-    let trace = match task.trace(&facts, patience)? {
+    let trace = match task.trace(&facts, cancellation)? {
         Ok(trace) => trace,
         Err(Obstacle::Ambiguous(reason)) => {
             let size = facts.all.len();
             if task.options.model != ModelKind::Register || size > MOST_TRIED {
                 return Ok(Found::Unknown(reason));
             }
-            return Ok(match exact::session(&facts, task.level, patience) {
+            return Ok(match exact::session(&facts, task.level, cancellation) {
                 Tried::Order(sources, order) => valid(&facts, &order, sights(&facts, &sources)),
                 Tried::None => {
                     let places = facts.all.iter().map(|fact| fact.place).collect();
@@ -416,7 +416,7 @@ fn guarantee(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped>
         Err(obstacle) => return Ok(impossible(&facts, &obstacle)),
     };
     let time = sequential::first_returns(task.history, &trace, &trace.readers());
-    Ok(match session::decide(&trace, task.level, &time, task.options.memory, patience)? {
+    Ok(match session::decide(&trace, task.level, &time, task.options.memory, cancellation)? {
         session::Found::Order(order) => valid(&facts, &order, Vec::new()),
         session::Found::Circle(circle) => suspects(&facts, places_of(&trace, &circle)),
         session::Found::TooMuch => Found::Unknown(format!(
@@ -428,15 +428,15 @@ fn guarantee(task: &Task<'_>, patience: &Patience<'_>) -> Result<Found, Stopped>
 }
 
 /// What every read saw.
-fn sights(facts: &Facts<'_>, sources: &[Source]) -> Vec<Sight> {
+fn sights(facts: &Facts<'_>, sources: &[Source]) -> Vec<ReadsFrom> {
     let index = |number: u32| facts.operation(number).invoked.position;
     // What need not have happened saw nothing.
     let trace = Trace::new(facts, sources);
     let sight = |(number, source): (u32, &Source)| match source {
         _ if !trace.op(number).kept => None,
         Source::Nothing => None,
-        Source::Initial => Some(Sight { read: index(number), write: None }),
-        Source::Write(write) => Some(Sight { read: index(number), write: Some(index(*write)) }),
+        Source::Initial => Some(ReadsFrom { read: index(number), write: None }),
+        Source::Write(write) => Some(ReadsFrom { read: index(number), write: Some(index(*write)) }),
     };
     (0..).zip(sources).filter_map(sight).collect()
 }

@@ -9,7 +9,7 @@ use super::search::{Answer, Machine, Problem, search};
 use super::stretches::Relaxed;
 use super::trace::{Source, Trace};
 use crate::engines::wgl::Limits;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Outcome};
 use crate::model::{Call, Model};
 
@@ -176,7 +176,7 @@ pub(super) enum Tried {
 }
 
 /// Tries all that reads of a register may have seen, for a session guarantee.
-pub(super) fn session(facts: &Facts<'_>, level: Level, patience: &Patience<'_>) -> Tried {
+pub(super) fn session(facts: &Facts<'_>, level: Level, cancellation: &Cancellation<'_>) -> Tried {
     let candidates: Vec<Vec<Source>> =
         (0..facts.all.len() as u32).map(|number| candidates(facts, number)).collect();
     let required = |number: usize| facts.all[number].completed;
@@ -188,7 +188,7 @@ pub(super) fn session(facts: &Facts<'_>, level: Level, patience: &Patience<'_>) 
     // One choice of each, counted through like the digits of a number.
     let mut digits = vec![0_usize; candidates.len()];
     loop {
-        if patience.spend(facts.all.len() * facts.all.len()).is_err() {
+        if cancellation.spend(facts.all.len() * facts.all.len()).is_err() {
             return Tried::Unknown;
         }
         let choose = |(number, &digit): (usize, &usize)| {
@@ -200,7 +200,7 @@ pub(super) fn session(facts: &Facts<'_>, level: Level, patience: &Patience<'_>) 
             trace.ops[number].kept && is_read(number) && sources[number] == Source::Nothing
         };
         if !(0..sources.len()).any(lost) {
-            match holds(&trace, level, patience) {
+            match holds(&trace, level, cancellation) {
                 Ok(Some(order)) => return Tried::Order(sources, order),
                 Ok(None) => {}
                 Err(Stopped) => return Tried::Unknown,
@@ -237,7 +237,7 @@ fn candidates(facts: &Facts<'_>, number: u32) -> Vec<Source> {
 pub(super) fn holds(
     trace: &Trace,
     level: Level,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Option<Vec<u32>>, Stopped> {
     let kept: Vec<u32> = trace.kept().collect();
     let precedes = |one: u32, other: u32| {
@@ -255,7 +255,7 @@ pub(super) fn holds(
             first.insert((before, write));
         }
     }
-    let causal = causal(&kept, &precedes, &source, patience)?;
+    let causal = causal(&kept, &precedes, &source, cancellation)?;
     if level == Level::Session {
         if kept.iter().any(|&it| causal.contains(&(it, it))) {
             return Ok(None);
@@ -264,7 +264,7 @@ pub(super) fn holds(
     }
     for second in writes() {
         for &one in &kept {
-            patience.step()?;
+            cancellation.step()?;
             if !precedes(one, second) {
                 continue;
             }
@@ -288,7 +288,7 @@ pub(super) fn holds(
         if trace.op(read).source == Source::Nothing {
             continue;
         }
-        for must in musts(trace, level, read, (&kept, &precedes, &source), &causal, patience)? {
+        for must in musts(trace, level, read, (&kept, &precedes, &source), &causal, cancellation)? {
             if trace.op(must).key != trace.op(read).key || must == read {
                 continue;
             }
@@ -303,7 +303,7 @@ pub(super) fn holds(
     let mut left: Vec<u32> = writes().collect();
     let mut order = Vec::new();
     while !left.is_empty() {
-        patience.spend(left.len() * left.len())?;
+        cancellation.spend(left.len() * left.len())?;
         let free = |&it: &u32| !left.iter().any(|&other| first.contains(&(other, it)));
         let Some(next) = left.iter().position(free) else { return Ok(None) };
         order.push(left.remove(next));
@@ -318,7 +318,7 @@ fn causal(
     kept: &[u32],
     precedes: &dyn Fn(u32, u32) -> bool,
     source: &dyn Fn(u32) -> Option<u32>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Pairs, Stopped> {
     let mut pairs = Pairs::default();
     for &one in kept {
@@ -330,7 +330,7 @@ fn causal(
     }
     for &middle in kept {
         for &one in kept {
-            patience.spend(1 + kept.len() / 8)?;
+            cancellation.spend(1 + kept.len() / 8)?;
             if pairs.contains(&(one, middle)) {
                 let beyond = kept.iter().filter(|it| pairs.contains(&(middle, **it)));
                 let beyond: Vec<u32> = beyond.copied().collect();
@@ -350,11 +350,11 @@ fn musts(
     read: u32,
     (kept, precedes, source): Relations<'_>,
     causal: &Pairs,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<FxHashSet<u32>, Stopped> {
     let before = || kept.iter().copied().filter(|&it| precedes(it, read));
     let writes = |it: &u32| trace.op(*it).writes;
-    patience.spend(kept.len())?;
+    cancellation.spend(kept.len())?;
     Ok(match level {
         Level::ReadYourWrites => before().filter(writes).collect(),
         Level::MonotonicReads => before().filter_map(source).collect(),
@@ -367,7 +367,7 @@ fn musts(
             let mut open: Vec<u32> = before().chain([read]).filter_map(source).collect();
             let mut found = FxHashSet::default();
             while let Some(write) = open.pop() {
-                patience.spend(kept.len())?;
+                cancellation.spend(kept.len())?;
                 let read_before = kept.iter().copied().filter(|&it| precedes(it, write));
                 open.extend(read_before.filter_map(source).filter(|it| found.insert(*it)));
             }

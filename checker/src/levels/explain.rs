@@ -9,14 +9,14 @@ use super::facts::{Fact, Facts, Observed};
 use super::search::Answer;
 use super::stretches::relax;
 use super::trace::Trace;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::Function;
 use crate::history::{Action, History};
 use crate::initial::Begins;
 use crate::model::{Call, Model, ModelKind, with_model};
 use crate::options::Options;
 use crate::value::{Value, ValueId};
-use crate::verdict::{Anomaly, Counterexample, Witness};
+use crate::verdict::{Anomaly, Counterexample, CounterexampleOperation};
 
 /// Operations that break a level among themselves.
 pub(super) struct Suspects {
@@ -176,7 +176,11 @@ pub(super) fn explain(task: &Task<'_>, suspects: &Suspects) -> Result<Counterexa
 }
 
 /// The operations at these places, some as the writes that they also are.
-fn witnesses(history: &History, places: &[u32], as_writes: &FxHashSet<u32>) -> Vec<Witness> {
+fn witnesses(
+    history: &History,
+    places: &[u32],
+    as_writes: &FxHashSet<u32>,
+) -> Vec<CounterexampleOperation> {
     let witness = |&place: &u32| {
         let operation = &history.operations[place as usize];
         let mut witness = history.witness(operation);
@@ -192,7 +196,7 @@ fn witnesses(history: &History, places: &[u32], as_writes: &FxHashSet<u32>) -> V
     places.iter().filter(happened).map(witness).collect()
 }
 
-fn history_of(shown: &[Witness]) -> Option<History> {
+fn history_of(shown: &[CounterexampleOperation]) -> Option<History> {
     let found = Counterexample {
         key: Value::Null,
         anomaly: Anomaly::NotLinearizable,
@@ -208,42 +212,43 @@ fn history_of(shown: &[Witness]) -> Option<History> {
 }
 
 /// Whether these operations alone break the level, by its definition; nothing if that is not known.
-fn broken(task: &Task<'_>, shown: &[Witness]) -> Option<bool> {
+fn broken(task: &Task<'_>, shown: &[CounterexampleOperation]) -> Option<bool> {
     let history = history_of(shown)?;
     let task = Task { history: &history, ..*task };
-    let patience = Patience::new(task.stop);
+    let cancellation = Cancellation::new(task.stop);
     match task.level {
-        Level::Linearizable | Level::Stale(_) => late(&task, &patience),
+        Level::Linearizable | Level::Stale(_) => late(&task, &cancellation),
         Level::Sequential => match search_one_order(&task)? {
             Answer::Order(_) => Some(false),
             Answer::None => Some(true),
             Answer::Unknown(_) => None,
         },
-        level => session(&task, level, &patience),
+        level => session(&task, level, &cancellation),
     }
 }
 
-fn session(task: &Task<'_>, level: Level, patience: &Patience<'_>) -> Option<bool> {
+fn session(task: &Task<'_>, level: Level, cancellation: &Cancellation<'_>) -> Option<bool> {
     let Options { model, initial, initial_by_key, .. } = task.options;
-    let facts = Facts::of(task.history, (*model, initial, initial_by_key), patience).ok()?.ok()?;
+    let facts =
+        Facts::of(task.history, (*model, initial, initial_by_key), cancellation).ok()?.ok()?;
     if *model != ModelKind::Append {
-        return match exact::session(&facts, level, patience) {
+        return match exact::session(&facts, level, cancellation) {
             Tried::Order(..) => Some(false),
             Tried::None => Some(true),
             Tried::Unknown => None,
         };
     }
-    match Trace::of_append(&facts, patience).ok()? {
-        Ok(trace) => exact::holds(&trace, level, patience).ok().map(|order| order.is_none()),
+    match Trace::of_append(&facts, cancellation).ok()? {
+        Ok(trace) => exact::holds(&trace, level, cancellation).ok().map(|order| order.is_none()),
         Err(super::trace::Obstacle::Ambiguous(_)) => None,
         Err(_) => Some(true),
     }
 }
 
-fn late(task: &Task<'_>, patience: &Patience<'_>) -> Option<bool> {
+fn late(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Option<bool> {
     let Options { model, initial, .. } = task.options;
     let found = with_model!(model, initial, &task.history.values, model => {
-        late_on(task, &model, patience)
+        late_on(task, &model, cancellation)
     });
     found.ok()?
 }
@@ -251,10 +256,10 @@ fn late(task: &Task<'_>, patience: &Patience<'_>) -> Option<bool> {
 fn late_on<'a, M: Model + Begins<'a>>(
     task: &Task<'a>,
     _model: &M,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Option<bool> {
     let history = task.history;
-    let relaxed = relax(history, task.level, patience).ok()?.ok()?;
+    let relaxed = relax(history, task.level, cancellation).ok()?.ok()?;
     // A counterexample is about one key.
     let own: Result<M, Stopped> = begin(task, history.keys.first()?);
     let own = own.ok()?;
@@ -266,12 +271,15 @@ fn late_on<'a, M: Model + Begins<'a>>(
 }
 
 /// The operations without those that are not needed. What relies on one that is left out, goes too.
-fn tighten(task: &Task<'_>, mut shown: Vec<Witness>) -> Vec<Witness> {
+fn tighten(
+    task: &Task<'_>,
+    mut shown: Vec<CounterexampleOperation>,
+) -> Vec<CounterexampleOperation> {
     let mut at = 0;
     while at < shown.len() {
         let Some(unit) = unit(task, &shown, at) else { return shown };
-        let is_out = |(place, _): &(usize, &Witness)| !unit.contains(place);
-        let fewer: Vec<Witness> =
+        let is_out = |(place, _): &(usize, &CounterexampleOperation)| !unit.contains(place);
+        let fewer: Vec<CounterexampleOperation> =
             shown.iter().enumerate().filter(is_out).map(|(_, it)| it.clone()).collect();
         if !fewer.is_empty() && broken(task, &fewer) == Some(true) {
             shown = fewer;
@@ -284,7 +292,11 @@ fn tighten(task: &Task<'_>, mut shown: Vec<Witness>) -> Vec<Witness> {
 }
 
 /// The operation at a place, and all whose answers rest on it.
-fn unit(task: &Task<'_>, shown: &[Witness], place: usize) -> Option<FxHashSet<usize>> {
+fn unit(
+    task: &Task<'_>,
+    shown: &[CounterexampleOperation],
+    place: usize,
+) -> Option<FxHashSet<usize>> {
     let history = history_of(shown)?;
     let Options { model, initial, .. } = task.options;
     let calls: Vec<Call> = history

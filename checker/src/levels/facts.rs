@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::{Function, ProcessId};
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::initial::KeyInitials;
@@ -59,7 +59,7 @@ impl<'a> Facts<'a> {
     pub(super) fn of(
         history: &'a History,
         (model, initial, by_key): (ModelKind, &Value, &KeyInitials),
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Self, NoMeaning>, Stopped> {
         let unnamed = ValueId(UNNAMED);
         let number = |value: &Value| history.values.find(value).unwrap_or(unnamed);
@@ -72,7 +72,7 @@ impl<'a> Facts<'a> {
         let mut sessions: FxHashMap<ProcessId, u32> = FxHashMap::default();
         let mut all = Vec::with_capacity(history.operations.len());
         for (place, operation) in history.operations.iter().enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             let place = place as u32;
             let completed = match operation.outcome {
                 Outcome::Fail(_) => continue,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// Something that must come before another, and a tag that says why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,12 @@ impl<W: Copy> Graph<W> {
     /// numbers that are in a circle or behind one.
     pub(super) fn sort(
         &self,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Vec<u32>, Vec<u32>>, Stopped> {
         let size = self.out.len();
         let mut waits = vec![0_u32; size];
         for edges in &self.out {
-            patience.spend(1 + edges.len())?;
+            cancellation.spend(1 + edges.len())?;
             for edge in edges {
                 waits[edge.to as usize] += 1;
             }
@@ -44,7 +44,7 @@ impl<W: Copy> Graph<W> {
         let mut at = 0;
         while at < order.len() {
             let edges = &self.out[order[at] as usize];
-            patience.spend(1 + edges.len())?;
+            cancellation.spend(1 + edges.len())?;
             for edge in edges {
                 waits[edge.to as usize] -= 1;
                 if waits[edge.to as usize] == 0 {
@@ -65,13 +65,13 @@ impl<W: Copy> Graph<W> {
         &self,
         from: u32,
         to: u32,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Option<Vec<(u32, W)>>, Stopped> {
         let mut came: Vec<Option<(u32, W)>> = vec![None; self.out.len()];
         let mut queue = VecDeque::from([from]);
         while let Some(at) = queue.pop_front() {
             let edges = &self.out[at as usize];
-            patience.spend(1 + edges.len())?;
+            cancellation.spend(1 + edges.len())?;
             for edge in edges {
                 if came[edge.to as usize].is_some() {
                     continue;
@@ -101,7 +101,7 @@ impl<W: Copy> Graph<W> {
     pub(super) fn circle(
         &self,
         left: &[u32],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Vec<(u32, W)>, Stopped> {
         // Everything that is left has something left before it, so going back ends in a circle.
         let mut before = vec![u32::MAX; self.out.len()];
@@ -110,21 +110,21 @@ impl<W: Copy> Graph<W> {
             is_left[one as usize] = true;
         }
         for &one in left {
-            patience.spend(1 + self.out[one as usize].len())?;
+            cancellation.spend(1 + self.out[one as usize].len())?;
             for edge in self.out[one as usize].iter().filter(|edge| is_left[edge.to as usize]) {
                 before[edge.to as usize] = one;
             }
         }
         let mut at = left[0];
         for _ in 0..left.len() {
-            patience.step()?;
+            cancellation.step()?;
             at = before[at as usize];
         }
         // On the circle, a few starts are tried for a shorter one.
         let mut best: Option<Vec<(u32, W)>> = None;
         let mut start = at;
         for _ in 0..STARTS {
-            let found = self.way(start, start, patience)?.expect("it is on a circle");
+            let found = self.way(start, start, cancellation)?.expect("it is on a circle");
             if best.as_ref().is_none_or(|best| found.len() < best.len()) {
                 best = Some(found);
             }

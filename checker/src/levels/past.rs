@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Level;
 use super::trace::{NONE, Source, Trace};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What sessions knew does not fit into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Pasts<'a> {
     pub level: Level,
     /// How many bytes clocks may take.
     pub memory: usize,
-    pub patience: &'a Patience<'a>,
+    pub cancellation: &'a Cancellation<'a>,
 }
 
 /// Takes a write that a read must not miss, what the read saw instead, if that is not the beginning,
@@ -46,7 +46,7 @@ impl Pasts<'_> {
     fn own(&self, order: &[u32], reads: bool, emit: Emit<'_>) -> Result<(), Stopped> {
         let mut last: Vec<(u32, u32)> = vec![(NONE, NONE); self.trace.keys];
         for &number in order {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let op = self.trace.op(number);
             let slot = &mut last[op.key as usize];
             let must = (slot.0 == op.session).then_some(slot.1);
@@ -87,13 +87,13 @@ impl Pasts<'_> {
             if !op.kept {
                 continue;
             }
-            self.patience.spend(1 + of_key[op.key as usize].len())?;
+            self.cancellation.spend(1 + of_key[op.key as usize].len())?;
             let own = op.session as usize;
             if let Source::Write(write) = op.source {
                 let writer = trace.op(write);
                 let theirs = writer.session as usize;
                 if let Some(Some(known)) = at_write.get(write as usize) {
-                    self.patience.spend(count / 8)?;
+                    self.cancellation.spend(count / 8)?;
                     for (mine, known) in clocks[own].iter_mut().zip(known) {
                         *mine = (*mine).max(*known);
                     }
@@ -131,7 +131,7 @@ impl Pasts<'_> {
                 Level::WritesFollowReads => 0,
                 _ => known.saturating_sub(1),
             };
-            self.patience.spend(known - from)?;
+            self.cancellation.spend(known - from)?;
             for &(_, must) in &entries[from..known] {
                 match op.source {
                     Source::Write(seen) if seen == must => {}
@@ -220,7 +220,7 @@ impl Pasts<'_> {
         let mut reached: Vec<u32> = self.trace.sessions.iter().map(|it| it.len() as u32).collect();
         let mut queue = VecDeque::from([write]);
         while let Some(at) = queue.pop_front() {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let op = self.trace.op(at);
             let saw = op.source == Source::Write(came[at as usize]);
             let counts = at != write && (!follows || (saw && came[at as usize] != write));

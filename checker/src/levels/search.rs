@@ -12,7 +12,7 @@ use std::hash::Hash;
 use rustc_hash::FxHashSet;
 
 use crate::engines::wgl::Limits;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What operations do, by their numbers.
 pub(super) trait Machine {
@@ -91,8 +91,8 @@ pub(super) fn search<M: Machine>(
         problem,
         machine,
     };
-    let patience = Patience::new(limits.stop);
-    match search.run(limits.memory, &patience) {
+    let cancellation = Cancellation::new(limits.stop);
+    match search.run(limits.memory, &cancellation) {
         Ok(true) => Answer::Order(search.trail.iter().map(|(item, _)| *item).collect()),
         Ok(false) => Answer::None,
         Err(Stopped) => Answer::Unknown(search.best),
@@ -128,11 +128,11 @@ struct Search<'a, M: Machine> {
 }
 
 impl<M: Machine> Search<'_, M> {
-    fn run(&mut self, memory: usize, patience: &Patience<'_>) -> Result<bool, Stopped> {
+    fn run(&mut self, memory: usize, cancellation: &Cancellation<'_>) -> Result<bool, Stopped> {
         let required = self.left;
         loop {
-            patience.step()?;
-            self.take_pure(patience)?;
+            cancellation.step()?;
+            self.take_pure(cancellation)?;
             if self.left == 0 {
                 return Ok(true);
             }
@@ -160,9 +160,9 @@ impl<M: Machine> Search<'_, M> {
     }
 
     /// Takes all that changes nothing and is possible now.
-    fn take_pure(&mut self, patience: &Patience<'_>) -> Result<(), Stopped> {
+    fn take_pure(&mut self, cancellation: &Cancellation<'_>) -> Result<(), Stopped> {
         loop {
-            patience.spend(self.ready.len())?;
+            cancellation.spend(self.ready.len())?;
             let possible = |&&item: &&u32| {
                 let state = &self.states[self.problem.object[item as usize] as usize];
                 self.machine.is_pure(item) && self.machine.step(state, item).is_some()

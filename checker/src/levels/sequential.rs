@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use super::graph::Graph;
 use super::trace::{NONE, Op, Readers, Source, Trace};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Outcome};
 
 /// What came of it.
@@ -37,31 +37,31 @@ const ROUNDS: usize = 400;
 pub(super) fn decide(
     history: &History,
     trace: &Trace,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
     let readers = trace.readers();
     let time = first_returns(history, trace, &readers);
-    let mut orders = by_time(trace, &time, patience)?;
-    if follow_sessions(trace, &orders, patience)?
-        && let Some(order) = try_orders(trace, &readers, &orders, patience)?
+    let mut orders = by_time(trace, &time, cancellation)?;
+    if follow_sessions(trace, &orders, cancellation)?
+        && let Some(order) = try_orders(trace, &readers, &orders, cancellation)?
     {
         return Ok(Found::Order(order));
     }
-    let mut known = Known::of(trace, patience)?;
+    let mut known = Known::of(trace, cancellation)?;
     for _ in 0..ROUNDS {
         let certain = known.graph(trace, &readers);
-        if let Err(left) = certain.sort(patience)? {
-            let circle = certain.circle(&left, patience)?;
+        if let Err(left) = certain.sort(cancellation)? {
+            let circle = certain.circle(&left, cancellation)?;
             return Ok(Found::Circle(known.reasons(trace, &circle)));
         }
-        match known.orders(trace, &time, patience)? {
+        match known.orders(trace, &time, cancellation)? {
             Ok(ordered) => orders = ordered,
             Err(()) => return Ok(Found::Open),
         }
-        if let Some(order) = try_orders(trace, &readers, &orders, patience)? {
+        if let Some(order) = try_orders(trace, &readers, &orders, cancellation)? {
             return Ok(Found::Order(order));
         }
-        if !known.learn(trace, &readers, &orders, patience)? {
+        if !known.learn(trace, &readers, &orders, cancellation)? {
             return Ok(Found::Open);
         }
     }
@@ -113,9 +113,13 @@ pub(super) fn first_returns(history: &History, trace: &Trace, readers: &Readers)
     (0..trace.ops.len() as u32).map(|op| if trace.op(op).writes { of(op) } else { 0 }).collect()
 }
 
-fn by_time(trace: &Trace, time: &[u64], patience: &Patience<'_>) -> Result<Orders, Stopped> {
+fn by_time(
+    trace: &Trace,
+    time: &[u64],
+    cancellation: &Cancellation<'_>,
+) -> Result<Orders, Stopped> {
     let mut writes: Vec<u32> = trace.kept().filter(|&op| trace.op(op).writes).collect();
-    patience.spend(writes.len())?;
+    cancellation.spend(writes.len())?;
     writes.sort_unstable_by_key(|&write| (time[write as usize], write));
     let mut of_key = vec![Vec::new(); trace.keys];
     for write in writes {
@@ -128,14 +132,14 @@ fn by_time(trace: &Trace, time: &[u64], patience: &Patience<'_>) -> Result<Order
 /// operations that saw them; the first is absent where the key was as in the beginning.
 fn for_each_sight(
     trace: &Trace,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
     mut each: impl FnMut(Option<u32>, Option<u32>, [u32; 2]),
 ) -> Result<(), Stopped> {
     // By key: the session that saw it last, what it saw, and where.
     let mut last: Vec<(u32, Option<u32>, u32)> = vec![(NONE, None, NONE); trace.keys];
     for (number, session) in (0..).zip(&trace.sessions) {
         for &place in session {
-            patience.step()?;
+            cancellation.step()?;
             let op = trace.op(place);
             let mut see = |seen: Option<u32>, slot: &mut (u32, Option<u32>, u32)| {
                 if slot.0 == number && slot.1 != seen {
@@ -162,10 +166,10 @@ fn for_each_sight(
 fn follow_sessions(
     trace: &Trace,
     orders: &Orders,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<bool, Stopped> {
     let mut follow = true;
-    for_each_sight(trace, patience, |first, second, _| {
+    for_each_sight(trace, cancellation, |first, second, _| {
         follow &= match (first, second) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -189,7 +193,7 @@ fn try_orders(
     trace: &Trace,
     readers: &Readers,
     orders: &Orders,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Option<Vec<u32>>, Stopped> {
     let size = trace.ops.len();
     let mut waits = vec![0_u32; size];
@@ -210,14 +214,14 @@ fn try_orders(
         }
     };
     for number in trace.kept() {
-        patience.step()?;
+        cancellation.step()?;
         each(number, &mut |next| waits[next as usize] += 1);
     }
     let mut order = Vec::with_capacity(kept);
     order.extend(trace.kept().filter(|&number| waits[number as usize] == 0));
     let mut at = 0;
     while at < order.len() {
-        patience.step()?;
+        cancellation.step()?;
         let number = order[at];
         each(number, &mut |next| {
             waits[next as usize] -= 1;
@@ -249,9 +253,9 @@ struct Known {
 }
 
 impl Known {
-    fn of(trace: &Trace, patience: &Patience<'_>) -> Result<Self, Stopped> {
+    fn of(trace: &Trace, cancellation: &Cancellation<'_>) -> Result<Self, Stopped> {
         let mut known = Self { pairs: Vec::new(), by_pair: FxHashMap::default() };
-        for_each_sight(trace, patience, |first, second, sights| {
+        for_each_sight(trace, cancellation, |first, second, sights| {
             if let (Some(first), Some(second)) = (first, second) {
                 known.add(first, second, sights.to_vec());
             }
@@ -349,14 +353,14 @@ impl Known {
         &self,
         trace: &Trace,
         time: &[u64],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Orders, ()>, Stopped> {
         let size = trace.ops.len();
         // What replaces something follows it at once, so a chain of those is ordered as one.
         let mut follower = vec![NONE; size];
         let mut head: Vec<u32> = (0..size as u32).collect();
         for number in trace.kept() {
-            patience.step()?;
+            cancellation.step()?;
             if let Source::Write(before) = trace.op(number).replaced {
                 if follower[before as usize] != NONE {
                     return Ok(Err(()));
@@ -371,7 +375,7 @@ impl Known {
         for start in (0..size as u32).filter(|&number| starts(number)) {
             let mut at = start;
             while follower[at as usize] != NONE {
-                patience.step()?;
+                cancellation.step()?;
                 at = follower[at as usize];
                 head[at as usize] = start;
             }
@@ -396,7 +400,7 @@ impl Known {
         let mut of_key = vec![Vec::new(); trace.keys];
         let mut placed = 0;
         while let Some(Reverse((_, _, start))) = heap.pop() {
-            patience.step()?;
+            cancellation.step()?;
             placed += 1;
             let mut at = start;
             while at != NONE {
@@ -423,7 +427,7 @@ impl Known {
         trace: &Trace,
         readers: &Readers,
         orders: &Orders,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<bool, Stopped> {
         let certain = self.graph(trace, readers);
         let mut whole = self.graph(trace, readers);
@@ -438,9 +442,9 @@ impl Known {
                 whole.add(number, next, Why::Assumed);
             }
         }
-        let Err(left) = whole.sort(patience)? else { return Ok(false) };
+        let Err(left) = whole.sort(cancellation)? else { return Ok(false) };
         let mut tried = 0;
-        let circle = whole.circle(&left, patience)?;
+        let circle = whole.circle(&left, cancellation)?;
         let on_circle = circle.iter().map(|(number, _)| *number).chain(left.iter().copied());
         let on_circle = on_circle.filter(|number| (*number as usize) < trace.ops.len());
         let mut learned = false;
@@ -452,7 +456,7 @@ impl Known {
             }
             // From each later write of the key back to what this one is or saw.
             for second in later.iter().copied().take(TRIES) {
-                let Some(way) = certain.way(second, number, patience)? else { continue };
+                let Some(way) = certain.way(second, number, cancellation)? else { continue };
                 let first = match trace.op(number) {
                     Op { writes: true, .. } => number,
                     Op { source: Source::Write(write), .. } => *write,

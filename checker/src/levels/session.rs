@@ -19,7 +19,7 @@ use super::Level;
 use super::graph::Graph;
 use super::past::{Pasts, TooMuch};
 use super::trace::{NONE, Source, Trace};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What came of it.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) fn decide(
     level: Level,
     time: &[u64],
     memory: usize,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
     if let Some(own) = reads_own_future(trace) {
         return Ok(Found::Circle(own));
@@ -58,22 +58,22 @@ pub(super) fn decide(
     let order = match level {
         Level::Session | Level::WritesFollowReads => {
             let causal = causal(trace);
-            match causal.sort(patience)? {
+            match causal.sort(cancellation)? {
                 Ok(order) => order,
-                Err(left) => return circle_of(trace, &causal, &left, patience),
+                Err(left) => return circle_of(trace, &causal, &left, cancellation),
             }
         }
         _ => trace.sessions.iter().flatten().copied().collect(),
     };
     // By time, most histories are as they should be.
-    let by_time = by_time(trace, time, patience)?;
+    let by_time = by_time(trace, time, cancellation)?;
     let mut rank = vec![NONE; trace.ops.len()];
     for (place, &write) in (0..).zip(&by_time) {
         rank[write as usize] = place;
     }
     let mut fits = is_causal(trace, &rank);
     let mut missed = None;
-    let pasts = Pasts { trace, level, memory, patience };
+    let pasts = Pasts { trace, level, memory, cancellation };
     let walked = pasts.walk(&order, &mut |first, second, read| match second {
         Some(second) => fits &= rank[first as usize] < rank[second as usize],
         None => missed = missed.or(Some((first, read))),
@@ -94,11 +94,11 @@ pub(super) fn decide(
         }
     })?;
     debug_assert!(walked.is_ok(), "it went well before");
-    match graph.sort(patience)? {
+    match graph.sort(cancellation)? {
         Ok(order) => Ok(Found::Order(writes(trace, order))),
         Err(left) => {
             let mut all = Vec::new();
-            let circle = graph.circle(&left, patience)?;
+            let circle = graph.circle(&left, cancellation)?;
             for (number, why) in circle {
                 all.push(trace.half(number));
                 if let Why::Read(read) = why {
@@ -114,9 +114,9 @@ fn circle_of(
     trace: &Trace,
     graph: &Graph<Why>,
     left: &[u32],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
-    let circle = graph.circle(left, patience)?;
+    let circle = graph.circle(left, cancellation)?;
     Ok(Found::Circle(circle.into_iter().map(|(number, _)| trace.half(number)).collect()))
 }
 
@@ -141,9 +141,13 @@ fn writes(trace: &Trace, order: Vec<u32>) -> Vec<u32> {
     order.into_iter().filter(is_op).filter(|&it| trace.op(it).kept && trace.op(it).writes).collect()
 }
 
-fn by_time(trace: &Trace, time: &[u64], patience: &Patience<'_>) -> Result<Vec<u32>, Stopped> {
+fn by_time(
+    trace: &Trace,
+    time: &[u64],
+    cancellation: &Cancellation<'_>,
+) -> Result<Vec<u32>, Stopped> {
     let mut order: Vec<u32> = trace.kept().filter(|&it| trace.op(it).writes).collect();
-    patience.spend(order.len())?;
+    cancellation.spend(order.len())?;
     order.sort_unstable_by_key(|&write| (time[write as usize], write));
     Ok(order)
 }

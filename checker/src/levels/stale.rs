@@ -15,7 +15,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 
 use super::trace::{NONE, Source, Trace};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// The stretch of the history in which an operation must take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +81,14 @@ impl Places {
 pub(super) fn decide(
     key: &Key<'_>,
     places: &mut Places,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Found, Stopped> {
-    let mut chains = match chains(key, places, patience)? {
+    let mut chains = match chains(key, places, cancellation)? {
         Ok(chains) => chains,
         Err(circle) => return Ok(Found::Circle(circle)),
     };
     for chain in &mut chains {
-        if let Some(circle) = walk(key, chain, patience)? {
+        if let Some(circle) = walk(key, chain, cancellation)? {
             return Ok(Found::Circle(circle));
         }
     }
@@ -107,7 +107,7 @@ pub(super) fn decide(
             waits[other as usize] += 1;
         }
     }
-    let sorted = sort(&chains, &after, waits, patience)?;
+    let sorted = sort(&chains, &after, waits, cancellation)?;
     Ok(match sorted {
         Ok(order) => Found::Order(lay_out(key, &chains, &order)),
         Err(left) => Found::Circle(circle(key, &chains, &after, &left)),
@@ -138,13 +138,13 @@ fn place_in_chain(trace: &Trace, places: &[(u32, u32)], op: u32) -> u32 {
 fn chains(
     key: &Key<'_>,
     places: &mut Places,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Result<Vec<Chain>, Vec<u32>>, Stopped> {
     let trace = key.trace;
     let mut chains = vec![Chain::new()];
     let mut links = Vec::new();
     for &number in key.ops {
-        patience.step()?;
+        cancellation.step()?;
         let op = trace.op(number);
         match op.replaced {
             _ if !op.writes => {}
@@ -155,14 +155,14 @@ fn chains(
             _ => links.push(number),
         }
     }
-    if let Err(circle) = link(trace, &links, &mut chains, places, patience)? {
+    if let Err(circle) = link(trace, &links, &mut chains, places, cancellation)? {
         return Ok(Err(circle));
     }
     for chain in &mut chains {
         chain.readers = vec![Vec::new(); chain.writes.len() + 1];
     }
     for &number in key.ops {
-        patience.step()?;
+        cancellation.step()?;
         let op = trace.op(number);
         if !op.writes && op.source != Source::Nothing {
             let chain = chain_of(trace, &places.of, number) as usize;
@@ -179,13 +179,13 @@ fn link(
     links: &[u32],
     chains: &mut [Chain],
     places: &mut Places,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Result<(), Vec<u32>>, Stopped> {
     // What replaced what: at most one each.
     let mut first = None;
     let mut followers: FxHashMap<u32, u32> = FxHashMap::default();
     for &number in links {
-        patience.step()?;
+        cancellation.step()?;
         match trace.op(number).replaced {
             Source::Initial => {
                 if let Some(other) = first.replace(number) {
@@ -207,7 +207,7 @@ fn link(
             None => first,
         };
         while let Some(next) = at {
-            patience.step()?;
+            cancellation.step()?;
             places.of[next as usize] = (number, chain.writes.len() as u32);
             chain.writes.push(next);
             placed += 1;
@@ -239,7 +239,7 @@ fn link(
 fn walk(
     key: &Key<'_>,
     chain: &mut Chain,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Option<Vec<u32>>, Stopped> {
     let steps = (0..chain.readers.len()).flat_map(|place| {
         let write = place.checked_sub(1).map(|before| chain.writes[before]);
@@ -253,7 +253,7 @@ fn walk(
     let mut pending = (0, NONE);
     let (mut first, mut last) = (chain.first, chain.last);
     for (number, is_write) in steps {
-        patience.step()?;
+        cancellation.step()?;
         let stretch = key.stretches[number as usize];
         if is_write {
             latest = latest.max(pending);
@@ -290,10 +290,10 @@ fn sort(
     chains: &[Chain],
     after: &[Vec<(u32, u32)>],
     mut waits: Vec<u32>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Result<Vec<u32>, Vec<u32>>, Stopped> {
     let mut by_first: Vec<u32> = (1..chains.len() as u32).collect();
-    patience.spend(chains.len())?;
+    cancellation.spend(chains.len())?;
     by_first.sort_unstable_by_key(|&it| chains[it as usize].first);
     let mut done = vec![false; chains.len()];
     let mut at = 0;
@@ -313,7 +313,7 @@ fn sort(
         }
     }
     loop {
-        patience.step()?;
+        cancellation.step()?;
         let Some(taken) = next else { break };
         done[taken as usize] = true;
         order.push(taken);

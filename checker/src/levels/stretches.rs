@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::stale::Stretch;
 use super::{Level, Staleness};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::Nanoseconds;
 use crate::history::{Action, History, Outcome, Response};
 
@@ -34,7 +34,7 @@ pub(super) enum Refusal {
 pub(super) fn relax(
     history: &History,
     level: Level,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Result<Relaxed, Refusal>, Stopped> {
     let count = history.operations.len();
     let mut relaxed = Relaxed { lags: vec![0; count], ..Relaxed::default() };
@@ -45,7 +45,7 @@ pub(super) fn relax(
     let promised = |level| matches!(level, Level::MonotonicReads | Level::ReadYourWrites);
     let promises = history.levels.iter().any(|(_, level)| promised(*level));
     for (place, operation) in (0_u32..).zip(&history.operations) {
-        patience.step()?;
+        cancellation.step()?;
         let own = marks.next_if(|(marked, _)| *marked == place).map_or(level, |(_, mark)| *mark);
         let until = match operation.outcome {
             Outcome::Ok(moment, _) => moment.position,

@@ -6,7 +6,7 @@
 use rustc_hash::FxHashMap;
 
 use super::facts::{Facts, Observed};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::value::{Value, ValueId};
 
 /// No operation.
@@ -69,12 +69,12 @@ impl Trace {
     /// Tells who saw what, in a history of registers.
     pub(super) fn of_register(
         facts: &Facts<'_>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Self, Obstacle>, Stopped> {
         let mut writers: FxHashMap<u64, u32> = FxHashMap::default();
         writers.reserve(facts.all.len() / 2);
         for (number, fact) in facts.all.iter().enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             if let Some(written) = fact.written {
                 let writer = writers.entry(name(fact.key, written)).or_insert(number as u32);
                 if *writer != number as u32 {
@@ -85,7 +85,7 @@ impl Trace {
         let mut sources = Vec::with_capacity(facts.all.len());
         let mut doubtful = Vec::new();
         for (number, fact) in (0_u32..).zip(&facts.all) {
-            patience.step()?;
+            cancellation.step()?;
             let seen = match fact.observed {
                 Observed::Nothing => {
                     sources.push(Source::Nothing);
@@ -150,7 +150,7 @@ impl Trace {
         trace
     }
 
-    /// Keeps what somebody saw whose operation happened.
+    /// OrderGuarantee what somebody saw whose operation happened.
     fn keep_seen(&mut self) {
         for number in 0..self.ops.len() {
             let mut at = number;
@@ -244,7 +244,7 @@ impl Trace {
     /// read has all others as its beginnings, and what stands in none of them comes after all that do.
     pub(super) fn of_append(
         facts: &Facts<'_>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Result<Self, Obstacle>, Stopped> {
         let values = &facts.history.values;
         let items = |seen: ValueId| match values.get(seen) {
@@ -259,7 +259,7 @@ impl Trace {
         let mut longest: Vec<Option<u32>> = vec![None; facts.history.keys.len()];
         let mut appends: FxHashMap<(u32, ValueId), u32> = FxHashMap::default();
         for (number, fact) in facts.all.iter().enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             let number = number as u32;
             if let Some(token) = fact.written
                 && appends.insert((fact.key, token), number).is_some()
@@ -280,7 +280,7 @@ impl Trace {
             let Observed::Is(seen) = facts.all[best as usize].observed else { continue };
             let key = facts.all[best as usize].key;
             for item in items(seen).unwrap_or_default() {
-                patience.step()?;
+                cancellation.step()?;
                 let token = values.find(item);
                 let append = token.and_then(|token| appends.get(&(key, token)).copied());
                 let Some(append) = append else { return Ok(Err(Obstacle::Nowhere(best))) };
@@ -300,7 +300,7 @@ impl Trace {
                 continue;
             };
             let list = items(seen).unwrap_or_default();
-            patience.spend(list.len())?;
+            cancellation.spend(list.len())?;
             let best = longest[fact.key as usize].expect("one was read");
             let Observed::Is(whole) = facts.all[best as usize].observed else { continue };
             if !items(whole).unwrap_or_default().starts_with(list) {

@@ -5,7 +5,7 @@ use super::{Level, Staleness};
 use crate::event::{EventKind, Function, Nanoseconds};
 use crate::history::Outcome;
 use crate::value::Value;
-use crate::verdict::{Anomaly, Counterexample, Witness};
+use crate::verdict::{Anomaly, Counterexample, CounterexampleOperation};
 use crate::words;
 
 /// Names the counterexample and tells it in a sentence.
@@ -62,11 +62,11 @@ fn unexplained(level: Level, found: &Counterexample) -> String {
 
 type Told = (Anomaly, String);
 
-fn key<'a>(found: &'a Counterexample, witness: &'a Witness) -> &'a Value {
+fn key<'a>(found: &'a Counterexample, witness: &'a CounterexampleOperation) -> &'a Value {
     witness.key.as_ref().unwrap_or(&found.key)
 }
 
-fn wrote(witness: &Witness) -> Option<Value> {
+fn wrote(witness: &CounterexampleOperation) -> Option<Value> {
     match (witness.function, &witness.value) {
         (Function::Write | Function::Append, value) => Some(value.clone()),
         (Function::Cas, Value::List(pair)) if witness.swapped != Some(false) => {
@@ -77,7 +77,7 @@ fn wrote(witness: &Witness) -> Option<Value> {
 }
 
 /// What an operation saw.
-fn saw(witness: &Witness) -> Option<Value> {
+fn saw(witness: &CounterexampleOperation) -> Option<Value> {
     match (witness.function, &witness.value) {
         (Function::Read, value) if witness.outcome == EventKind::Ok => Some(value.clone()),
         (Function::Cas, _) if witness.swapped == Some(false) => witness.saw.clone(),
@@ -87,7 +87,10 @@ fn saw(witness: &Witness) -> Option<Value> {
 }
 
 /// The writer of what `reader` saw, of a list the last item.
-fn source<'a>(found: &'a Counterexample, reader: &Witness) -> Option<&'a Witness> {
+fn source<'a>(
+    found: &'a Counterexample,
+    reader: &CounterexampleOperation,
+) -> Option<&'a CounterexampleOperation> {
     let seen = saw(reader)?;
     let own = key(found, reader);
     let newest = match &seen {
@@ -102,11 +105,11 @@ fn source<'a>(found: &'a Counterexample, reader: &Witness) -> Option<&'a Witness
 }
 
 fn at(found: &Counterexample, time: Nanoseconds) -> String {
-    let has_clock = found.operations.iter().any(Witness::has_clock);
+    let has_clock = found.operations.iter().any(CounterexampleOperation::has_clock);
     words::instant(time, has_clock)
 }
 
-fn named(found: &Counterexample, witness: &Witness) -> String {
+fn named(found: &Counterexample, witness: &CounterexampleOperation) -> String {
     words::key(key(found, witness))
 }
 
@@ -184,7 +187,9 @@ fn own_write(found: &Counterexample) -> Option<Told> {
 }
 
 /// Operations of one process on one key, each with those that come later.
-fn pairs(found: &Counterexample) -> impl Iterator<Item = (&Witness, &Witness)> {
+fn pairs(
+    found: &Counterexample,
+) -> impl Iterator<Item = (&CounterexampleOperation, &CounterexampleOperation)> {
     let all = || found.operations.iter();
     all().flat_map(move |one| {
         let later = all().filter(move |other| {
@@ -198,7 +203,7 @@ fn pairs(found: &Counterexample) -> impl Iterator<Item = (&Witness, &Witness)> {
 
 /// A process read something and then something older.
 fn went_back(found: &Counterexample) -> Option<Told> {
-    let backward = |(one, other): &(&Witness, &Witness)| {
+    let backward = |(one, other): &(&CounterexampleOperation, &CounterexampleOperation)| {
         let (first, second) = (saw(one), saw(other));
         first.is_some() && second.is_some() && first != second && one.function == Function::Read
     };
@@ -255,7 +260,7 @@ fn missed(level: Level, found: &Counterexample) -> Option<Told> {
 
 /// A read that was later than it may be.
 fn late(task: &Task<'_>, found: &mut Counterexample) -> Option<Told> {
-    let level = |witness: &Witness| witness.level.unwrap_or(task.level);
+    let level = |witness: &CounterexampleOperation| witness.level.unwrap_or(task.level);
     let mut reads = found.operations.iter().filter(|it| it.function == Function::Read);
     let read = reads
         .clone()

@@ -27,7 +27,7 @@ use crate::history::History;
 use crate::model::BadInitial;
 use crate::progress::Progress;
 use crate::value::Value;
-use crate::verdict::{Analysis, Certificate, KeyOrder, Witness};
+use crate::verdict::{Analysis, Certificate, CounterexampleOperation, KeyOrder};
 use crate::verify::verify_model;
 use crate::verify_error::VerifyError;
 use thing::Thing;
@@ -75,7 +75,7 @@ fn show_original(analysis: &mut Analysis, history: &History) {
         let place = history.operations.partition_point(|it| it.invoked.position < index);
         if let Some(operation) = history.operations.get(place) {
             let context = witness.context;
-            *witness = Witness { context, ..history.witness(operation) };
+            *witness = CounterexampleOperation { context, ..history.witness(operation) };
         }
     }
 }

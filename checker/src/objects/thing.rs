@@ -9,7 +9,7 @@ use super::kind::ObjectKind;
 use super::prepare::{CAS, READ, WRITE};
 use super::stream::{self, Stream};
 use crate::engines::wgl::{self, Limits};
-use crate::engines::{Decision, Monitored, Patience, Span};
+use crate::engines::{Cancellation, Decision, Monitored, Span};
 use crate::event::Function;
 use crate::history::{Action, History, Response};
 use crate::initial::Begins;
@@ -594,7 +594,7 @@ impl Monitored for Thing<'_> {
 
     fn scratch(&self, _: &History) {}
 
-    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Patience<'_>) -> Decision {
+    fn monitor(&self, _: &History, _: &[Span], (): &mut (), _: &Cancellation<'_>) -> Decision {
         Decision::Inexact("there is no monitor for such objects")
     }
 

@@ -4,7 +4,7 @@ use super::bank::balances;
 use super::kind::{ObjectKind, fence};
 use crate::event::{EventKind, Function};
 use crate::value::Value;
-use crate::verdict::{Analysis, Anomaly, Counterexample, Witness};
+use crate::verdict::{Analysis, Anomaly, Counterexample, CounterexampleOperation};
 use crate::words;
 
 /// Names the violations of an analysis.
@@ -35,22 +35,24 @@ fn told(found: &Counterexample, kind: ObjectKind) -> Option<Told> {
     }
 }
 
-fn at(found: &Counterexample, witness: &Witness) -> String {
-    let has_clock = found.operations.iter().any(Witness::has_clock);
+fn at(found: &Counterexample, witness: &CounterexampleOperation) -> String {
+    let has_clock = found.operations.iter().any(CounterexampleOperation::has_clock);
     words::instant(witness.completed.unwrap_or(witness.invoked), has_clock)
 }
 
 /// Every two operations that came back, the earlier invoked first.
-fn pairs(found: &Counterexample) -> impl Iterator<Item = (&Witness, &Witness)> {
+fn pairs(
+    found: &Counterexample,
+) -> impl Iterator<Item = (&CounterexampleOperation, &CounterexampleOperation)> {
     let answered = || found.proof().filter(|it| it.outcome == EventKind::Ok);
-    let later = move |one: &Witness| {
+    let later = move |one: &CounterexampleOperation| {
         let index = one.index;
         answered().filter(move |other| other.index > index)
     };
     answered().flat_map(move |one| later(one).map(move |other| (one, other)))
 }
 
-fn came_back_before(one: &Witness, other: &Witness) -> bool {
+fn came_back_before(one: &CounterexampleOperation, other: &CounterexampleOperation) -> bool {
     one.completed_index.is_some_and(|index| index < other.index)
 }
 
@@ -90,8 +92,10 @@ const fn integer(value: &Value) -> Option<i64> {
 }
 
 fn fences(found: &Counterexample) -> Option<Told> {
-    let token = |witness: &Witness| integer(&witness.value).or_else(|| fence(&witness.value));
-    let acquires = |witness: &Witness| witness.function == Function::Acquire;
+    let token = |witness: &CounterexampleOperation| {
+        integer(&witness.value).or_else(|| fence(&witness.value))
+    };
+    let acquires = |witness: &CounterexampleOperation| witness.function == Function::Acquire;
     let fell = pairs(found).find(|(one, other)| {
         let both = acquires(one) && acquires(other) && came_back_before(one, other);
         both && token(one).zip(token(other)).is_some_and(|(one, other)| other <= one)
@@ -113,7 +117,7 @@ fn fences(found: &Counterexample) -> Option<Told> {
 
 /// Somebody got a lock before somebody else had given it back.
 fn owners(found: &Counterexample) -> Option<Told> {
-    let acquires: Vec<&Witness> = found
+    let acquires: Vec<&CounterexampleOperation> = found
         .proof()
         .filter(|it| it.function == Function::Acquire && it.outcome == EventKind::Ok)
         .collect();
@@ -131,7 +135,7 @@ fn owners(found: &Counterexample) -> Option<Told> {
 
 fn permits(found: &Counterexample) -> Option<Told> {
     let took = found.proof().filter(|it| it.function == Function::Acquire);
-    let all: Vec<&Witness> = took.collect();
+    let all: Vec<&CounterexampleOperation> = took.collect();
     if all.len() < found.proof().count() || all.is_empty() {
         return None;
     }
@@ -158,7 +162,7 @@ fn versions(found: &Counterexample) -> Option<Told> {
 fn watched(found: &Counterexample) -> Option<Told> {
     let watch = found.proof().find(|it| it.function == Function::Watch)?;
     let Value::List(seen) = &watch.value else { return None };
-    let changes: Vec<&Witness> = found
+    let changes: Vec<&CounterexampleOperation> = found
         .proof()
         .filter(|it| matches!(it.function, Function::Write | Function::Cas | Function::Delete))
         .collect();
@@ -176,8 +180,10 @@ fn watched(found: &Counterexample) -> Option<Told> {
 }
 
 fn offsets(found: &Counterexample) -> Option<Told> {
-    let offset = |witness: &Witness| integer(&witness.value).filter(|_| witness.argument.is_some());
-    let appended = |witness: &Witness| witness.function == Function::Append;
+    let offset = |witness: &CounterexampleOperation| {
+        integer(&witness.value).filter(|_| witness.argument.is_some())
+    };
+    let appended = |witness: &CounterexampleOperation| witness.function == Function::Append;
     let twice = pairs(found).find(|(one, other)| {
         appended(one) && appended(other) && offset(one).is_some() && offset(one) == offset(other)
     });
@@ -201,7 +207,7 @@ fn offsets(found: &Counterexample) -> Option<Told> {
 
 /// Reads of a bank show another sum than before, or a negative balance.
 fn totals(found: &Counterexample, kind: ObjectKind) -> Option<Told> {
-    let reads: Vec<(&Witness, Vec<(Value, i128)>)> = found
+    let reads: Vec<(&CounterexampleOperation, Vec<(Value, i128)>)> = found
         .proof()
         .filter(|it| it.function == Function::Read && it.outcome == EventKind::Ok)
         .filter_map(|it| Some((it, balances(&it.value)?)))

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::event::EventKind;
 use crate::history::History;
 use crate::sentences;
-use crate::verdict::{Analysis, Certificate, Counterexample, Verdict, Witness};
+use crate::verdict::{Analysis, Certificate, Counterexample, CounterexampleOperation, Verdict};
 use crate::words;
 
 /// A checked history with what was found: all that a page or a file needs.
@@ -65,7 +65,7 @@ fn tell(found: &Counterexample, has_clock: bool, out: &mut fmt::Formatter<'_>) -
 }
 
 /// "#4 process 3 (via n1): reserve → true, from 0.000102 s to 0.000131 s"
-fn line(operation: &Witness, has_clock: bool) -> String {
+fn line(operation: &CounterexampleOperation, has_clock: bool) -> String {
     let (index, who, asked) = (operation.index, sentences::who(operation), operation.asked());
     let moment = |time: crate::Nanoseconds| {
         if has_clock { format!("{:.6} s", time.as_seconds()) } else { words::instant(time, false) }

@@ -2,7 +2,7 @@
 //! everything that can judge it.
 
 use crate::engines::wgl::{self, Limits, Search};
-use crate::engines::{NEVER, Patience, Span, auto, frontier, spans, zones};
+use crate::engines::{Cancellation, NEVER, Span, auto, frontier, spans, zones};
 use crate::model::Register;
 use crate::{
     Action, Certificate, Counterexample, EventKind, Expected, History, KeyId, KeyOrder, Operation,
@@ -80,7 +80,7 @@ pub(crate) fn examine(history: &History, initial: &Value, truth: Option<bool>) -
     assert_eq!(found, truth, "the search is wrong about {history:#?}");
 
     let mut slots = zones::Slots::new(history.values.len());
-    match zones::decide(&spans, register, &mut slots, &Patience::endless()) {
+    match zones::decide(&spans, register, &mut slots, &Cancellation::never()) {
         zones::Decision::Inexact(_) => {}
         zones::Decision::Stopped => panic!("nothing stops them"),
         zones::Decision::Valid(order) => {
@@ -209,7 +209,7 @@ fn refute(history: &History, initial: &Value, counterexample: &Counterexample) {
         assert!(matches!(found, Search::Violation { .. }), "a search accepts {}", context());
     }
     let mut slots = zones::Slots::new(alone.values.len());
-    let found = zones::decide(&spans, register, &mut slots, &Patience::endless());
+    let found = zones::decide(&spans, register, &mut slots, &Cancellation::never());
     assert!(!matches!(found, zones::Decision::Valid(_)), "zones accept {}", context());
 
     let cycle = &counterexample.cycle;

@@ -2,7 +2,7 @@
 //! that can judge it.
 
 use crate::engines::wgl::{self, Limits, Search};
-use crate::engines::{Decision, Monitored, Patience, Span, auto, frontier, spans};
+use crate::engines::{Cancellation, Decision, Monitored, Span, auto, frontier, spans};
 use crate::{
     Certificate, Counterexample, Expected, Function, History, KeyOrder, ModelKind, Operation,
     Outcome, Relation, Response, Value, verify,
@@ -253,7 +253,7 @@ impl<M: Monitored> Object<'_, M> {
     pub(crate) fn examine_by_monitor(&self, truth: bool) -> bool {
         let (history, spans) = (self.history, self.spans());
         let mut scratch = self.model.scratch(history);
-        match self.model.monitor(history, &spans, &mut scratch, &Patience::endless()) {
+        match self.model.monitor(history, &spans, &mut scratch, &Cancellation::never()) {
             Decision::Inexact(_) => return false,
             Decision::Stopped => panic!("nothing stops it"),
             Decision::Valid(order) => {

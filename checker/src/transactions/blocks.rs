@@ -5,8 +5,8 @@ use rustc_hash::FxHashMap;
 use super::data::{INITIAL, NONE, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::registers::Registers;
-use crate::engines::{Patience, Stopped};
-use crate::isolation::Keeps;
+use crate::engines::{Cancellation, Stopped};
+use crate::isolation::OrderGuarantee;
 
 /// A version with its reads: when the first of them came back and the last was invoked.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ pub(crate) fn certain(
     read: &Transactions<'_>,
     registers: &Registers,
     blocks: &[Block],
-    keeps: Keeps,
+    keeps: OrderGuarantee,
 ) -> Vec<Older> {
     let mut older = Vec::new();
     for block in blocks {
@@ -66,16 +66,16 @@ pub(crate) fn certain(
         }
     }
     match keeps {
-        Keeps::Nothing => {}
-        Keeps::Sessions => by_process(read, blocks, &mut older),
-        Keeps::RealTime if blocks.len() <= MOST_LISTED => {
+        OrderGuarantee::Nothing => {}
+        OrderGuarantee::Sessions => by_process(read, blocks, &mut older),
+        OrderGuarantee::RealTime if blocks.len() <= MOST_LISTED => {
             for one in blocks {
                 let others = blocks.iter().filter(|other| other.version != one.version);
                 let newer = others.filter(|other| one.first_return < other.last_invocation);
                 older.extend(newer.map(|other| (one.version, other.version)));
             }
         }
-        Keeps::RealTime => by_time(blocks, &mut older),
+        OrderGuarantee::RealTime => by_time(blocks, &mut older),
     }
     older
 }
@@ -149,18 +149,18 @@ pub(crate) fn graph(
     read: &Transactions<'_>,
     registers: &Registers,
     older: &[Older],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Graph, Stopped> {
     let mut edges = Edges::new(&registers.effective, 2 * read.micro.len() + 4 * read.all.len());
     for version in 0..read.versions.len() as u32 {
-        patience.step()?;
+        cancellation.step()?;
         let writer = read.versions[version as usize].transaction;
         for &reader in registers.readers.of(version) {
             edges.add(writer, reader, kind::WR);
         }
     }
     for key in 0..read.keys.len() as u32 {
-        patience.step()?;
+        cancellation.step()?;
         let writers: Vec<u32> = registers
             .writers
             .of(key)
@@ -170,7 +170,7 @@ pub(crate) fn graph(
         edges.add_all(registers.first_readers.of(key), &writers, kind::RW);
     }
     for &pair in older {
-        patience.step()?;
+        cancellation.step()?;
         add_older(read, registers, pair, &mut edges);
     }
     edges.add_times(read);

@@ -11,7 +11,7 @@ use super::cycles::Link;
 use super::data::{Act, INITIAL, NONE, Transactions};
 use super::graph::{Graph, kind};
 use super::order::Order;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What came of it.
 pub(crate) enum Causality {
@@ -29,7 +29,7 @@ pub(crate) fn examine(
     (read, order, graph): (&Transactions<'_>, &Order, &Graph),
     sorted: &[u32],
     memory: usize,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Causality, Stopped> {
     let nodes = graph.transactions.len();
     let sessions = Sessions::new(read, graph);
@@ -40,7 +40,7 @@ pub(crate) fn examine(
     let written = Written::new(read, order, graph, &sessions);
     let mut clocks = vec![0_u32; nodes * width];
     for &node in sorted.iter().filter(|node| graph.is_transaction(**node)) {
-        patience.spend(width)?;
+        cancellation.spend(width)?;
         let own = node as usize * width..(node as usize + 1) * width;
         let reader = graph.transactions[node as usize];
         let clock: Vec<u32> = clocks[own.clone()].to_vec();
@@ -52,7 +52,7 @@ pub(crate) fn examine(
                 INITIAL => 0,
                 version => order.position[version as usize] + 1,
             };
-            patience.spend(width)?;
+            cancellation.spend(width)?;
             if let Some(writer) = written.newer(one.key, age, &clock) {
                 let writer_node = graph.transactions.binary_search(&writer).unwrap_or(0);
                 let mut links = path(graph, writer_node as u32, node);
@@ -68,7 +68,7 @@ pub(crate) fn examine(
             if kind & (kind::WR | kind::SESSION) == 0 {
                 continue;
             }
-            patience.spend(width)?;
+            cancellation.spend(width)?;
             let later = &mut clocks[to as usize * width..(to as usize + 1) * width];
             for (mine, other) in later.iter_mut().zip(&known) {
                 *mine = (*mine).max(*other);

@@ -10,7 +10,7 @@ use super::graph::kind;
 use super::kind::TransactionKind;
 use super::saturate::Inferred;
 use crate::history::{Action, History, Operation, Outcome, Response};
-use crate::isolation::Keeps;
+use crate::isolation::OrderGuarantee;
 use crate::value::{Value, ValueId};
 
 /// What a transaction did: the name's first letter, the key, and the argument or answer.
@@ -70,7 +70,7 @@ pub(crate) struct Confirm<'a, 'h> {
     pub(crate) kind: TransactionKind,
     pub(crate) initial: &'a Value,
     /// What order the level keeps that does not hold.
-    pub(crate) keeps: Keeps,
+    pub(crate) keeps: OrderGuarantee,
 }
 
 impl<'h> Confirm<'_, 'h> {
@@ -179,13 +179,13 @@ impl<'h> Confirm<'_, 'h> {
         };
         let happened = || history.operations.iter().filter(|one| !one.is_failed());
         match self.keeps {
-            Keeps::Nothing => false,
-            Keeps::Sessions => happened().any(|one| {
+            OrderGuarantee::Nothing => false,
+            OrderGuarantee::Sessions => happened().any(|one| {
                 about(one, first, false)
                     && one.process == writer.process
                     && one.invoked.position < writer.invoked.position
             }),
-            Keeps::RealTime => {
+            OrderGuarantee::RealTime => {
                 let back = happened().filter(|one| about(one, first, true));
                 let back = back.filter_map(|one| match one.outcome {
                     Outcome::Ok(moment, _) => Some(moment.position),
@@ -214,7 +214,7 @@ impl<'h> Confirm<'_, 'h> {
             let mut reads = self.reads(reader);
             reads.any(|(key, seen)| self.writes(writer, key).contains(&seen))
         };
-        if self.keeps == Keeps::Nothing {
+        if self.keeps == OrderGuarantee::Nothing {
             return reads_from(reader, writer);
         }
         let all = 0..self.read.all.len() as u32;

@@ -14,7 +14,7 @@ pub(crate) const INITIAL: u32 = u32::MAX - 1;
 
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum TransactionStatus {
     /// It certainly took effect.
     Committed,
     /// It certainly did not, and never will.
@@ -31,7 +31,7 @@ pub(crate) struct Transaction {
     pub(crate) process: u32,
     /// Where its micro-operations begin; they end where those of the next begin.
     pub(crate) first: u32,
-    pub(crate) fate: Fate,
+    pub(crate) fate: TransactionStatus,
     /// The position of its invocation.
     pub(crate) invoked: u64,
     /// The position of its return; the greatest number if it may take effect any time later.

@@ -3,19 +3,19 @@
 use super::data::{Act, INITIAL, Lists, NONE, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::order::Order;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// The graph of all dependencies, sessions and real time.
 pub(crate) fn graph(
     read: &Transactions<'_>,
     order: &Order,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Graph, Stopped> {
     let mut edges = Edges::new(&order.effective, 3 * read.micro.len() + 4 * read.all.len());
     let unseen = unseen_writers(read, order);
     let writer = |version: u32| read.versions[version as usize].transaction;
     for key in 0..read.keys.len() as u32 {
-        patience.spend(1 + order.observed.of(key).len())?;
+        cancellation.spend(1 + order.observed.of(key).len())?;
         for pair in order.observed.of(key).windows(2) {
             edges.add(writer(pair[0]), writer(pair[1]), kind::WW);
         }
@@ -27,7 +27,7 @@ pub(crate) fn graph(
     let mut last_readers: Vec<(u32, u32)> = Vec::new();
     for reader in (0..read.all.len() as u32).filter(|one| order.effective[*one as usize]) {
         for one in read.of(reader) {
-            patience.step()?;
+            cancellation.step()?;
             if one.act != Act::Read || one.version == NONE {
                 continue;
             }

@@ -4,7 +4,7 @@ use super::data::{Act, INITIAL, NONE, Transactions};
 use super::finding::Finding;
 use super::kind::TransactionKind;
 use super::order::Order;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What a transaction has done so far to a key.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ pub(crate) fn examine(
     order: &Order,
     kind: TransactionKind,
     findings: &mut Vec<Finding>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
     let nothing = Past { transaction: NONE, own: NONE, writes: 0, in_a_row: true, seen: None };
     let mut pasts = vec![nothing; read.keys.len()];
@@ -38,7 +38,7 @@ pub(crate) fn examine(
             continue;
         }
         for micro in read.span(transaction) {
-            patience.step()?;
+            cancellation.step()?;
             let one = read.micro[micro];
             let past = &mut pasts[one.key as usize];
             if past.transaction != transaction {
@@ -66,7 +66,7 @@ pub(crate) fn examine(
             }
         }
     }
-    intermediate(read, (&replaced, &order.effective), findings, patience)
+    intermediate(read, (&replaced, &order.effective), findings, cancellation)
 }
 
 struct Step<'a> {
@@ -139,11 +139,11 @@ fn intermediate(
     read: &Transactions<'_>,
     (replaced, effective): (&[bool], &[bool]),
     findings: &mut Vec<Finding>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
     for reader in (0..read.all.len() as u32).filter(|one| effective[*one as usize]) {
         for one in read.of(reader) {
-            patience.step()?;
+            cancellation.step()?;
             let version = one.version;
             let is_seen = one.act == Act::Read && version != NONE && version != INITIAL;
             if is_seen

@@ -1,7 +1,7 @@
 //! Decides levels, and puts verdicts together.
 
 use super::confirm::Confirm;
-use super::data::{Fate, Transactions};
+use super::data::{TransactionStatus, Transactions};
 use super::evidence::Evidence;
 use super::found::{Found, Proof};
 use super::judge_lists::Known;
@@ -12,7 +12,7 @@ use super::read::{ByValue, Unreadable, transactions};
 use super::registers::{self, Registers};
 use super::verify::{Claim, verify};
 use super::{dependencies, explain, internal, lists};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::History;
 use crate::isolation::{IsolationLevel, Ladder};
 use crate::model::ModelKind;
@@ -31,8 +31,8 @@ pub(crate) fn check(
     stop: &(dyn Fn() -> bool + Sync),
     search: &Search<'_>,
 ) -> (Analysis, Option<Certificate>) {
-    let patience = Patience::new(stop);
-    Judge { history, kind, options, patience: &patience, search }.check()
+    let cancellation = Cancellation::new(stop);
+    Judge { history, kind, options, cancellation: &cancellation, search }.check()
 }
 
 /// Decides levels.
@@ -40,13 +40,13 @@ pub(super) struct Judge<'a, 'h> {
     history: &'h History,
     kind: TransactionKind,
     pub(super) options: &'a Options,
-    pub(super) patience: &'a Patience<'a>,
+    pub(super) cancellation: &'a Cancellation<'a>,
     search: &'a Search<'a>,
 }
 
 impl<'h> Judge<'_, 'h> {
     fn check(&self) -> (Analysis, Option<Certificate>) {
-        let mut read = match transactions(self.history, self.kind, self.patience) {
+        let mut read = match transactions(self.history, self.kind, self.cancellation) {
             Ok(read) => read,
             Err(Unreadable::Stopped) => return self.stopped(),
             Err(Unreadable::NoMeaning(place, why)) => {
@@ -54,7 +54,7 @@ impl<'h> Judge<'_, 'h> {
                 return self.undecided(format!("operation #{index}: {why}"));
             }
         };
-        if !read.0.all.iter().any(|one| one.fate == Fate::Committed) {
+        if !read.0.all.iter().any(|one| one.fate == TransactionStatus::Committed) {
             return self.undecided("no operation completed: nothing was tested".to_owned());
         }
         if let Some(reason) = self.ambiguous(&read.0) {
@@ -78,7 +78,7 @@ impl<'h> Judge<'_, 'h> {
         let initial = &self.options.initial;
         let again = read.versions.iter().find(|one| {
             let writer = read.all[one.transaction as usize];
-            writer.fate != Fate::Aborted && one.value == initial
+            writer.fate != TransactionStatus::Aborted && one.value == initial
         })?;
         Some(format!(
             "#{} writes the initial value {} to {}: which of them a read saw cannot be told",
@@ -93,14 +93,14 @@ impl<'h> Judge<'_, 'h> {
         (read, made): &mut (Transactions<'h>, ByValue<'h>),
     ) -> Result<(Analysis, Option<Certificate>), Stopped> {
         let mut findings = Vec::new();
-        let order = lists::order(read, made, &mut findings, self.patience)?;
+        let order = lists::order(read, made, &mut findings, self.cancellation)?;
         *made = ByValue::default();
         if findings.is_empty() {
-            internal::examine(read, &order, self.kind, &mut findings, self.patience)?;
+            internal::examine(read, &order, self.kind, &mut findings, self.cancellation)?;
         }
         let mut found = Found::of(findings);
         if found.ladder.of(IsolationLevel::ReadCommitted).is_none() {
-            let graph = dependencies::graph(read, &order, self.patience)?;
+            let graph = dependencies::graph(read, &order, self.cancellation)?;
             let unseen = dependencies::unseen_nodes(read, &order, &graph);
             let known = Known { read, order: &order, graph: &graph, unseen: &unseen };
             self.decide_lists(&known, &mut found)?;
@@ -115,18 +115,18 @@ impl<'h> Judge<'_, 'h> {
     ) -> Result<(Analysis, Option<Certificate>), Stopped> {
         let mut findings = Vec::new();
         let initial = &self.options.initial;
-        let effective = registers::resolve(read, made, initial, &mut findings, self.patience)?;
+        let effective = registers::resolve(read, made, initial, &mut findings, self.cancellation)?;
         *made = ByValue::default();
         let nothing = Order::of_nothing(read, effective);
         if findings.is_empty() {
-            internal::examine(read, &nothing, self.kind, &mut findings, self.patience)?;
+            internal::examine(read, &nothing, self.kind, &mut findings, self.cancellation)?;
         }
         let mut found = Found::of(findings);
         if found.ladder.of(IsolationLevel::ReadCommitted).is_some() {
             let evidence = Evidence { read, order: &nothing, registers: None, kind: self.kind };
             return self.conclude(&evidence, &found);
         }
-        let registers = Registers::new(read, nothing.effective, self.patience)?;
+        let registers = Registers::new(read, nothing.effective, self.cancellation)?;
         let known = KnownRegisters::new(read, &registers);
         self.decide_registers(&known, &mut found)?;
         let strict = IsolationLevel::StrictSerializable;
@@ -213,7 +213,7 @@ impl<'h> Judge<'_, 'h> {
         let order: Vec<u64> = order.iter().map(|one| evidence.read.index(*one)).collect();
         let initial = &self.options.initial;
         let claim = Claim { kind: self.kind, level, initial };
-        if let Err(error) = verify(self.history, &order, claim, self.patience) {
+        if let Err(error) = verify(self.history, &order, claim, self.cancellation) {
             let what = match error {
                 crate::verify_error::VerifyError::Stopped { .. } => {
                     "the order found was not verified"

@@ -48,7 +48,7 @@ impl<'h> Judge<'_, 'h> {
             (IsolationLevel::Serializable, 0),
         ];
         for (level, besides) in tries {
-            self.patience.ask()?;
+            self.cancellation.ask()?;
             if found.ladder.of(level) == Some(false) {
                 continue;
             }
@@ -68,7 +68,7 @@ impl<'h> Judge<'_, 'h> {
         (level, kinds): (IsolationLevel, u8),
         found: &mut Found,
     ) -> Result<(), Stopped> {
-        match snapshot::examine(known.graph, known.unseen, kinds, self.patience)? {
+        match snapshot::examine(known.graph, known.unseen, kinds, self.cancellation)? {
             Snapshots::Kept(order) => {
                 let count = known.graph.transactions.len() as u32;
                 let events = order.into_iter().filter(|event| *event < 2 * count);
@@ -103,7 +103,7 @@ impl<'h> Judge<'_, 'h> {
             (IsolationLevel::ReadAtomic, visible::Past::AllReads),
         ] {
             if wants(found, level) {
-                match visibility.missed(past, self.patience)? {
+                match visibility.missed(past, self.cancellation)? {
                     Some(links) => found.violate(level, Some(Proof::Cycle(links))),
                     None => found.hold(level, transactions_of(graph, &order)),
                 }
@@ -117,7 +117,7 @@ impl<'h> Judge<'_, 'h> {
             return Ok(());
         };
         let all = (known.read, known.order, graph);
-        match causal::examine(all, &order, self.options.memory, self.patience)? {
+        match causal::examine(all, &order, self.options.memory, self.cancellation)? {
             Causality::Kept => found.hold(causal, transactions_of(graph, &order)),
             Causality::Missed(links) => found.violate(causal, Some(Proof::Cycle(links))),
             Causality::TooLarge => found.reasons.push(format!(
@@ -136,7 +136,7 @@ impl<'h> Judge<'_, 'h> {
         besides: u8,
         found: &mut Found,
     ) -> Result<Option<Vec<u32>>, Stopped> {
-        self.patience.ask()?;
+        self.cancellation.ask()?;
         let kinds = kind::WW | kind::WR | besides;
         let order = known.graph.sorted(kinds);
         match &order {

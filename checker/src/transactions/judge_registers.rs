@@ -15,8 +15,8 @@ use super::refine::{Refined, Refinement};
 use super::registers::Registers;
 use super::saturate::{Saturated, Saturation};
 use super::{dependencies, snapshot};
-use crate::engines::{Patience, Stopped};
-use crate::isolation::{IsolationLevel, Keeps};
+use crate::engines::{Cancellation, Stopped};
+use crate::isolation::{IsolationLevel, OrderGuarantee};
 
 /// What was inferred of registers.
 pub(super) struct KnownRegisters<'a, 'h> {
@@ -48,7 +48,7 @@ impl<'a, 'h> KnownRegisters<'a, 'h> {
         Self { read, registers, blocks, guess, timed: OnceCell::new() }
     }
 
-    fn older(&self, keeps: Keeps) -> Vec<Older> {
+    fn older(&self, keeps: OrderGuarantee) -> Vec<Older> {
         let blocks = self.blocks.iter();
         blocks
             .flat_map(|of_key| blocks::certain(self.read, self.registers, of_key, keeps))
@@ -56,12 +56,12 @@ impl<'a, 'h> KnownRegisters<'a, 'h> {
     }
 
     /// What is certain if real time is kept.
-    fn timed(&self, patience: &Patience<'_>) -> Result<&Graph, Stopped> {
+    fn timed(&self, cancellation: &Cancellation<'_>) -> Result<&Graph, Stopped> {
         if let Some(graph) = self.timed.get() {
             return Ok(graph);
         }
-        let older = self.older(Keeps::RealTime);
-        let graph = blocks::graph(self.read, self.registers, &older, patience)?;
+        let older = self.older(OrderGuarantee::RealTime);
+        let graph = blocks::graph(self.read, self.registers, &older, cancellation)?;
         Ok(self.timed.get_or_init(|| graph))
     }
 }
@@ -77,13 +77,13 @@ impl<'h> Judge<'_, 'h> {
             Serializable, SnapshotIsolation, StrictSerializable, StrongSessionSerializable,
             StrongSessionSnapshotIsolation,
         };
-        let likely = dependencies::graph(known.read, &known.guess, self.patience)?;
+        let likely = dependencies::graph(known.read, &known.guess, self.cancellation)?;
         for (level, besides) in [
             (StrictSerializable, kind::REAL_TIME),
             (StrongSessionSerializable, kind::SESSION),
             (Serializable, 0),
         ] {
-            self.patience.ask()?;
+            self.cancellation.ask()?;
             if found.ladder.of(level).is_some() {
                 continue;
             }
@@ -92,7 +92,7 @@ impl<'h> Judge<'_, 'h> {
                 continue;
             }
             let older = known.older(level.keeps());
-            let certain = blocks::graph(known.read, known.registers, &older, self.patience)?;
+            let certain = blocks::graph(known.read, known.registers, &older, self.cancellation)?;
             match certain.sorted(kind::DEPENDENCIES | besides) {
                 None => found.violate(level, named_cycle(&certain, besides).map(Proof::Cycle)),
                 Some(_) => {
@@ -119,8 +119,8 @@ impl<'h> Judge<'_, 'h> {
         level: IsolationLevel,
         found: &mut Found,
     ) -> Result<(), Stopped> {
-        if level.keeps() != Keeps::RealTime {
-            let timed = known.timed(self.patience)?;
+        if level.keeps() != OrderGuarantee::RealTime {
+            let timed = known.timed(self.cancellation)?;
             let assumed = certain.with_all_that_fits(timed, kinds, kinds | kind::TIMES);
             let graphs = (&assumed, likely, kinds | kind::TIMES);
             if let Refined::Order(order) = self.refine(known, graphs, level)? {
@@ -152,7 +152,7 @@ impl<'h> Judge<'_, 'h> {
         (certain, likely, kinds): (&Graph, &Graph, u8),
         level: IsolationLevel,
     ) -> Result<Refined, Stopped> {
-        let patience = self.patience;
+        let cancellation = self.cancellation;
         let is_snapshots = matches!(
             level,
             IsolationLevel::SnapshotIsolation | IsolationLevel::StrongSessionSnapshotIsolation
@@ -163,7 +163,7 @@ impl<'h> Judge<'_, 'h> {
             Some([certain, likely]) => ([certain, likely], u8::MAX),
             None => ([certain, likely], kinds),
         };
-        let refinement = Refinement { known, certain, likely, kinds, is_snapshots, patience };
+        let refinement = Refinement { known, certain, likely, kinds, is_snapshots, cancellation };
         Ok(match refinement.run()? {
             Refined::Order(order) => Refined::Order(transactions_of(certain, &order)),
             other => other,
@@ -187,7 +187,7 @@ impl<'h> Judge<'_, 'h> {
         level: IsolationLevel,
         found: &mut Found,
     ) -> Result<(), Stopped> {
-        let besides = if level.keeps() == Keeps::Sessions { kind::SESSION } else { 0 };
+        let besides = if level.keeps() == OrderGuarantee::Sessions { kind::SESSION } else { 0 };
         let kinds = kind::DEPENDENCIES | besides;
         let events = snapshot::graph(likely, kinds, &[]);
         if let Some(order) = events.sorted(u8::MAX) {
@@ -196,7 +196,7 @@ impl<'h> Judge<'_, 'h> {
         }
         drop(events);
         let older = known.older(level.keeps());
-        let certain = blocks::graph(known.read, known.registers, &older, self.patience)?;
+        let certain = blocks::graph(known.read, known.registers, &older, self.cancellation)?;
         let events = snapshot::graph(&certain, kinds, &[]);
         if events.sorted(u8::MAX).is_none() {
             found.violate(level, snapshot::cycle(&events).map(Proof::Cycle));
@@ -221,9 +221,10 @@ impl<'h> Judge<'_, 'h> {
         if levels.iter().all(|level| found.ladder.of(*level).is_some()) {
             return Ok(());
         }
-        let certain = blocks::graph(known.read, known.registers, &[], self.patience)?;
+        let certain = blocks::graph(known.read, known.registers, &[], self.cancellation)?;
         let (read, registers) = (known.read, known.registers);
-        let saturation = Saturation { read, registers, graph: &certain, patience: self.patience };
+        let saturation =
+            Saturation { read, registers, graph: &certain, cancellation: self.cancellation };
         for level in levels {
             if found.ladder.of(level).is_some() {
                 continue;

@@ -4,11 +4,11 @@
 //! the longest list that was read of a key has the order of all versions that any read saw; every
 //! other must be a beginning of it. What was appended and never seen comes after all that was.
 
-use super::data::{Act, Fate, INITIAL, Lists, NONE, Transactions};
+use super::data::{Act, INITIAL, Lists, NONE, TransactionStatus, Transactions};
 use super::finding::Finding;
 use super::order::Order;
 use super::read::ByValue;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::value::Value;
 
 /// The longest list that was read of a key.
@@ -23,15 +23,15 @@ pub(crate) fn order<'h>(
     read: &mut Transactions<'h>,
     made: &ByValue<'h>,
     findings: &mut Vec<Finding>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Order, Stopped> {
-    let longest = longest(read, made, findings, patience)?;
+    let longest = longest(read, made, findings, cancellation)?;
     let mut position = vec![NONE; read.versions.len()];
     let mut pairs = Vec::new();
     for (key, one) in (0..).zip(&longest) {
         let Some(one) = one else { continue };
         for (place, value) in (0..).zip(one.items) {
-            patience.step()?;
+            cancellation.step()?;
             let Some(version) = seen(read, made, one.reader, (key, value), findings) else {
                 break;
             };
@@ -46,7 +46,7 @@ pub(crate) fn order<'h>(
     }
     let observed = Lists::new(read.keys.len(), pairs.iter().copied());
     if findings.is_empty() {
-        match_reads(read, &observed, patience)?;
+        match_reads(read, &observed, cancellation)?;
     }
     Ok(Order::new(read, position, observed))
 }
@@ -63,16 +63,16 @@ fn longest<'h>(
     read: &Transactions<'h>,
     made: &ByValue<'h>,
     findings: &mut Vec<Finding>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Option<Longest<'h>>>, Stopped> {
     let mut longest: Vec<Option<Longest<'h>>> = vec![None; read.keys.len()];
     for reader in 0..read.all.len() as u32 {
-        if read.all[reader as usize].fate != Fate::Committed {
+        if read.all[reader as usize].fate != TransactionStatus::Committed {
             continue;
         }
         for one in read.of(reader).iter().filter(|one| one.act == Act::Read) {
             let items = items(read.answers[one.version as usize]);
-            patience.spend(1 + items.len() / 8)?;
+            cancellation.spend(1 + items.len() / 8)?;
             let Some(known) = &mut longest[one.key as usize] else {
                 longest[one.key as usize] = Some(Longest { reader, items });
                 continue;
@@ -127,7 +127,7 @@ fn seen<'h>(
         return None;
     };
     let writer = read.versions[version as usize].transaction;
-    if read.all[writer as usize].fate == Fate::Aborted {
+    if read.all[writer as usize].fate == TransactionStatus::Aborted {
         findings.push(Finding::Aborted { reader, version });
         return None;
     }
@@ -138,10 +138,10 @@ fn seen<'h>(
 fn match_reads(
     read: &mut Transactions<'_>,
     observed: &Lists,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
     for one in read.micro.iter_mut().filter(|one| one.act == Act::Read) {
-        patience.step()?;
+        cancellation.step()?;
         let length = items(read.answers[one.version as usize]).len();
         one.version = match length.checked_sub(1) {
             None => INITIAL,

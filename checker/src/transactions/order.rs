@@ -1,6 +1,6 @@
 //! What is known of the order of versions, and of which transactions took effect.
 
-use super::data::{Fate, Lists, NONE, Transactions};
+use super::data::{Lists, NONE, TransactionStatus, Transactions};
 
 /// The versions of all keys in their order, as far as it is known.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Order {
     }
 
     pub(crate) fn new(read: &Transactions<'_>, position: Vec<u32>, observed: Lists) -> Self {
-        let committed = |one: &super::data::Transaction| one.fate == Fate::Committed;
+        let committed = |one: &super::data::Transaction| one.fate == TransactionStatus::Committed;
         let mut effective: Vec<bool> = read.all.iter().map(committed).collect();
         for (version, place) in read.versions.iter().zip(&position) {
             if *place != NONE {

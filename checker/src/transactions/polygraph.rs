@@ -13,7 +13,7 @@
 use rustc_hash::FxHashSet;
 
 use super::data::{Lists, NONE};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// Edges of which all must be there.
 pub(crate) type Side = Vec<(u32, u32)>;
@@ -194,7 +194,7 @@ pub(crate) struct Polygraph<'a> {
     /// How many edges there are for good.
     ground: usize,
     budget: usize,
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
 }
 
 /// How a search ended.
@@ -224,10 +224,10 @@ impl<'a> Polygraph<'a> {
         first: &[u32],
         edges: impl Iterator<Item = (u32, u32)> + Clone,
         budget: usize,
-        patience: &'a Patience<'a>,
+        cancellation: &'a Cancellation<'a>,
     ) -> Self {
         let graph = Ordered::new(first, edges);
-        Self { graph, choices: Vec::new(), open: Vec::new(), ground: 0, budget, patience }
+        Self { graph, choices: Vec::new(), open: Vec::new(), ground: 0, budget, cancellation }
     }
 
     /// Adds a choice.
@@ -276,7 +276,7 @@ impl<'a> Polygraph<'a> {
             let mut made = 0;
             let mut left = Vec::with_capacity(self.open.len());
             for choice in std::mem::take(&mut self.open) {
-                self.patience.spend(16)?;
+                self.cancellation.spend(16)?;
                 let known = self.graph.edges.len();
                 let sides = &self.choices[choice as usize].0;
                 let fits = [0, 1].map(|side| {
@@ -305,7 +305,7 @@ impl<'a> Polygraph<'a> {
     fn search(&mut self, mut conflicts: usize) -> Result<Ended, Stopped> {
         let mut made: Vec<Made> = Vec::with_capacity(self.open.len());
         while made.len() < self.open.len() {
-            self.patience.step()?;
+            self.cancellation.step()?;
             if self.graph.work > self.budget {
                 return Ok(Ended::OutOfBudget);
             }
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn an_order_is_found_exactly_if_there_is_one() {
         let random = &mut ChaCha8Rng::seed_from_u64(7);
-        let patience = Patience::endless();
+        let cancellation = Cancellation::never();
         let mut impossible = 0;
         for _ in 0..4_000 {
             let nodes = random.random_range(2..8_u32);
@@ -405,7 +405,8 @@ mod tests {
             let choices: Vec<Choice> =
                 (0..7).map(|_| Choice([vec![edge(), edge()], vec![edge()]])).collect();
             let Some(first) = sorted(nodes, &edges) else { continue };
-            let mut graph = Polygraph::new(&first, edges.iter().copied(), usize::MAX, &patience);
+            let mut graph =
+                Polygraph::new(&first, edges.iter().copied(), usize::MAX, &cancellation);
             // As they come, some at a time.
             for (at, choice) in choices.iter().enumerate() {
                 graph.add(choice.clone());

@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::data::{Act, Fate, MicroOp, NONE, Transaction, Transactions, Version};
+use super::data::{Act, MicroOp, NONE, Transaction, TransactionStatus, Transactions, Version};
 use super::kind::TransactionKind;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::event::Function;
 use crate::history::{Action, History, Operation, Outcome, Response};
 use crate::model::micro_operation::{Name, Parts, parts};
@@ -28,7 +28,7 @@ impl From<Stopped> for Unreadable {
 pub(crate) fn transactions<'h>(
     history: &'h History,
     kind: TransactionKind,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(Transactions<'h>, ByValue<'h>), Unreadable> {
     let count = history.operations.len();
     let read = Transactions {
@@ -42,7 +42,7 @@ pub(crate) fn transactions<'h>(
     };
     let mut reader = Reader { kind, read, keys: FxHashMap::default(), made: FxHashMap::default() };
     for (place, operation) in history.operations.iter().enumerate() {
-        patience.step()?;
+        cancellation.step()?;
         reader.take(place, operation).map_err(|why| Unreadable::NoMeaning(place, why))?;
     }
     let Reader { read, made, .. } = reader;
@@ -62,9 +62,9 @@ struct Reader<'h> {
 impl<'h> Reader<'h> {
     fn take(&mut self, place: usize, operation: &'h Operation) -> Result<(), String> {
         let (fate, completed) = match operation.outcome {
-            Outcome::Ok(moment, _) => (Fate::Committed, moment.position),
-            Outcome::Fail(moment) => (Fate::Aborted, moment.position),
-            Outcome::Info(_) => (Fate::Unknown, u64::MAX),
+            Outcome::Ok(moment, _) => (TransactionStatus::Committed, moment.position),
+            Outcome::Fail(moment) => (TransactionStatus::Aborted, moment.position),
+            Outcome::Info(_) => (TransactionStatus::Unknown, u64::MAX),
         };
         self.read.all.push(Transaction {
             operation: place as u32,
@@ -104,7 +104,7 @@ impl<'h> Reader<'h> {
     fn transaction(
         &mut self,
         asked: &'h Value,
-        answer: Option<(Response, Fate)>,
+        answer: Option<(Response, TransactionStatus)>,
     ) -> Result<(), String> {
         let Value::List(asked) = asked else { return Err(no_list(asked)) };
         let answer = match answer {
@@ -198,7 +198,7 @@ impl<'h> Reader<'h> {
         self.read.micro.push(MicroOp { key, act: Act::Write, version });
         let aborted = |version: u32| {
             let transaction = self.read.versions[version as usize].transaction;
-            self.read.all[transaction as usize].fate == Fate::Aborted
+            self.read.all[transaction as usize].fate == TransactionStatus::Aborted
         };
         let known = self.made.entry((key, value)).or_insert(NONE);
         match *known {

@@ -16,7 +16,7 @@ use super::data::NONE;
 use super::graph::Graph;
 use super::judge_registers::KnownRegisters;
 use super::polygraph::{Choice, Polygraph, Side, Solved};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// The most pairs of versions of which either is tried as the older one.
 const MOST_CHOICES: usize = 2_000_000;
@@ -44,7 +44,7 @@ pub(super) struct Refinement<'a, 'h> {
     /// The kinds of edges that count.
     pub(super) kinds: u8,
     pub(super) is_snapshots: bool,
-    pub(super) patience: &'a Patience<'a>,
+    pub(super) cancellation: &'a Cancellation<'a>,
 }
 
 impl Refinement<'_, '_> {
@@ -56,7 +56,7 @@ impl Refinement<'_, '_> {
             let leaving = self.certain.edges(node).filter(|(_, kind)| kind & self.kinds != 0);
             leaving.map(move |(to, _)| (node, to))
         });
-        let mut graph = Polygraph::new(&first, edges, BUDGET, self.patience);
+        let mut graph = Polygraph::new(&first, edges, BUDGET, self.cancellation);
         let (mut pairs, mut known) = (Vec::new(), FxHashSet::default());
         loop {
             let doubtful = self.in_doubt(&graph, &nodes, &known)?;
@@ -166,7 +166,7 @@ impl Refinement<'_, '_> {
             versions.sort_unstable();
             for (at, &(_, older)) in versions.iter().enumerate() {
                 for &(_, newer) in &versions[at + 1..] {
-                    self.patience.step()?;
+                    self.cancellation.step()?;
                     let side = self.side(nodes, [older, newer]);
                     let fits = |(from, to): &(u32, u32)| graph.place(*from) < graph.place(*to);
                     if side.iter().all(fits) {

@@ -7,10 +7,10 @@
 //! was invoked, the first version is the older (Gibbons and Korach 1997), and the same holds of the
 //! order of processes.
 
-use super::data::{Act, Fate, INITIAL, Lists, NONE, Transactions};
+use super::data::{Act, INITIAL, Lists, NONE, TransactionStatus, Transactions};
 use super::finding::Finding;
 use super::read::ByValue;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::value::Value;
 
 /// What was read from whom.
@@ -35,14 +35,15 @@ pub(crate) fn resolve<'h>(
     made: &ByValue<'h>,
     initial: &Value,
     findings: &mut Vec<Finding>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<bool>, Stopped> {
-    let mut effective: Vec<bool> = read.all.iter().map(|one| one.fate == Fate::Committed).collect();
+    let mut effective: Vec<bool> =
+        read.all.iter().map(|one| one.fate == TransactionStatus::Committed).collect();
     let answers = std::mem::take(&mut read.answers);
     let mut unwritten = vec![None; read.all.len()];
     for (transaction, unwritten) in unwritten.iter_mut().enumerate() {
         for micro in read.span(transaction as u32) {
-            patience.step()?;
+            cancellation.step()?;
             let one = &mut read.micro[micro];
             if one.act != Act::Read {
                 continue;
@@ -58,7 +59,7 @@ pub(crate) fn resolve<'h>(
             };
         }
     }
-    spread(read, &mut effective, patience)?;
+    spread(read, &mut effective, cancellation)?;
     for reader in (0..read.all.len() as u32).filter(|one| effective[*one as usize]) {
         if let Some((key, value)) = unwritten[reader as usize] {
             findings.push(Finding::Unwritten { reader, key, value: value.clone() });
@@ -66,7 +67,7 @@ pub(crate) fn resolve<'h>(
         for one in read.of(reader).iter().filter(|one| one.act == Act::Read) {
             let is_aborted = one.version < INITIAL && {
                 let writer = read.versions[one.version as usize].transaction;
-                read.all[writer as usize].fate == Fate::Aborted
+                read.all[writer as usize].fate == TransactionStatus::Aborted
             };
             if is_aborted {
                 findings.push(Finding::Aborted { reader, version: one.version });
@@ -80,18 +81,18 @@ pub(crate) fn resolve<'h>(
 fn spread(
     read: &Transactions<'_>,
     effective: &mut [bool],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
     let mut pending: Vec<u32> =
         (0..read.all.len() as u32).filter(|one| effective[*one as usize]).collect();
     while let Some(reader) = pending.pop() {
         for one in read.of(reader) {
-            patience.step()?;
+            cancellation.step()?;
             if one.act != Act::Read || one.version >= INITIAL {
                 continue;
             }
             let writer = read.versions[one.version as usize].transaction;
-            let is_unknown = read.all[writer as usize].fate == Fate::Unknown;
+            let is_unknown = read.all[writer as usize].fate == TransactionStatus::Unknown;
             if is_unknown && !effective[writer as usize] {
                 effective[writer as usize] = true;
                 pending.push(writer);
@@ -106,7 +107,7 @@ impl Registers {
     pub(crate) fn new(
         read: &Transactions<'_>,
         effective: Vec<bool>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         let mut replaced = vec![NONE; read.versions.len()];
         let (mut writers, mut readers, mut first) = (Vec::new(), Vec::new(), Vec::new());
@@ -114,7 +115,7 @@ impl Registers {
         let mut here = vec![(NONE, NONE, NONE); read.keys.len()];
         for transaction in (0..read.all.len() as u32).filter(|one| effective[*one as usize]) {
             for one in read.of(transaction) {
-                patience.step()?;
+                cancellation.step()?;
                 let past = &mut here[one.key as usize];
                 if past.0 != transaction {
                     *past = (transaction, NONE, NONE);

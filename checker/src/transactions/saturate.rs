@@ -13,7 +13,7 @@ use super::cycles::{self, Link, Pattern};
 use super::data::{Act, INITIAL, NONE, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::registers::Registers;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::isolation::IsolationLevel;
 
 /// Why a transaction must have committed before another: a reader of the other has it in its past.
@@ -44,7 +44,7 @@ pub(crate) struct Saturation<'a, 'h> {
     pub(crate) registers: &'a Registers,
     /// What is certain.
     pub(crate) graph: &'a Graph,
-    pub(crate) patience: &'a Patience<'a>,
+    pub(crate) cancellation: &'a Cancellation<'a>,
 }
 
 impl Saturation<'_, '_> {
@@ -138,7 +138,7 @@ impl Saturation<'_, '_> {
             }
             for (key, version) in self.reads(reader) {
                 for &before in seen.get(&key).into_iter().flatten() {
-                    self.patience.step()?;
+                    self.cancellation.step()?;
                     if version == INITIAL {
                         return Ok(Some(vec![
                             Link { from: before, to: reader, kind: kind::WR },
@@ -168,7 +168,7 @@ impl Saturation<'_, '_> {
         }
         let writer = self.writer(version);
         for one in self.read.of(writer).iter().filter(|one| one.act == Act::Write) {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let of_key = seen.entry(one.key).or_default();
             if !of_key.contains(&writer) {
                 of_key.push(writer);
@@ -192,10 +192,10 @@ impl Saturation<'_, '_> {
             let span = node as usize * width..(node as usize + 1) * width;
             let reader = transactions[node as usize];
             let mut clock = clocks[span].to_vec();
-            self.patience.spend(width)?;
+            self.cancellation.spend(width)?;
             for (key, version) in self.reads(reader) {
                 for (session, writes) in written.get(&key).into_iter().flatten() {
-                    self.patience.step()?;
+                    self.cancellation.step()?;
                     let known = writes.partition_point(|one| one.0 < clock[*session as usize]);
                     let Some(last) = known.checked_sub(1) else { continue };
                     let before = writes[last].1;
@@ -214,7 +214,7 @@ impl Saturation<'_, '_> {
             clock[sessions.of[node as usize] as usize] = sessions.place[node as usize] + 1;
             for (to, kind) in self.graph.edges(node) {
                 if kind & (kind::WR | kind::SESSION) != 0 {
-                    self.patience.spend(width)?;
+                    self.cancellation.spend(width)?;
                     let later = &mut clocks[to as usize * width..(to as usize + 1) * width];
                     for (mine, other) in later.iter_mut().zip(&clock) {
                         *mine = (*mine).max(*other);

@@ -9,7 +9,7 @@
 use super::cycles::{self, Link, Pattern};
 use super::data::Lists;
 use super::graph::{Edges, Graph, kind};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// From the start of a transaction to its commit.
 const WITHIN: u8 = 128;
@@ -66,10 +66,10 @@ pub(crate) fn examine(
     graph: &Graph,
     unseen: &Lists,
     kinds: u8,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Snapshots, Stopped> {
     let tries = TRIES / (1 + graph.edges_count() / 100_000);
-    let mut search = Search { graph, unseen, kinds, patience, tries, tried: 0 };
+    let mut search = Search { graph, unseen, kinds, cancellation, tries, tried: 0 };
     let events = self::graph(graph, kinds, &[]);
     let Some(sorted) = events.sorted(u8::MAX) else {
         return Ok(Snapshots::Broken(cycle(&events)));
@@ -93,7 +93,7 @@ struct Search<'a> {
     graph: &'a Graph,
     unseen: &'a Lists,
     kinds: u8,
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
     tries: usize,
     tried: usize,
 }
@@ -101,7 +101,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// An order in which no two write a key at once, given those pairs of which the first is first.
     fn go(&mut self, more: &mut Vec<(u32, u32)>) -> Result<Option<Vec<u32>>, Stopped> {
-        self.patience.ask()?;
+        self.cancellation.ask()?;
         self.tried += 1;
         if self.tried > self.tries {
             return Ok(None);

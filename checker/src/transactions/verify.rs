@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation, Outcome};
-use crate::isolation::{IsolationLevel, Keeps};
+use crate::isolation::{IsolationLevel, OrderGuarantee};
 use crate::value::Value;
 use crate::verdict::Certificate;
 use crate::verify_error::VerifyError;
@@ -30,7 +30,7 @@ pub(crate) fn verify(
     history: &History,
     order: &[u64],
     claim: Claim<'_>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), VerifyError> {
     let is_snapshots = matches!(
         claim.level,
@@ -40,9 +40,9 @@ pub(crate) fn verify(
     let done = match claim.level {
         IsolationLevel::Serializable
         | IsolationLevel::StrongSessionSerializable
-        | IsolationLevel::StrictSerializable => serial(history, &listed, claim, patience),
-        _ if is_snapshots => super::verify_snapshots::verify(history, &listed, claim, patience),
-        _ => super::verify_commits::verify(history, &listed, claim, patience),
+        | IsolationLevel::StrictSerializable => serial(history, &listed, claim, cancellation),
+        _ if is_snapshots => super::verify_snapshots::verify(history, &listed, claim, cancellation),
+        _ => super::verify_commits::verify(history, &listed, claim, cancellation),
     };
     done.map_err(|problem| match problem {
         Problem::Stopped(replayed) => VerifyError::Stopped { replayed, listed: order.len() },
@@ -68,17 +68,17 @@ fn serial(
     history: &History,
     listed: &[&Operation],
     claim: Claim<'_>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     match claim.level.keeps() {
-        Keeps::Nothing => {}
-        Keeps::Sessions => sessions(listed)?,
-        Keeps::RealTime => real_time(listed)?,
+        OrderGuarantee::Nothing => {}
+        OrderGuarantee::Sessions => sessions(listed)?,
+        OrderGuarantee::RealTime => real_time(listed)?,
     }
     let mut store = Store::new(claim);
     for (replayed, operation) in listed.iter().enumerate() {
         for (name, key, value) in said(history, operation) {
-            patience.step().map_err(|Stopped| Problem::Stopped(replayed))?;
+            cancellation.step().map_err(|Stopped| Problem::Stopped(replayed))?;
             if name != 'r' {
                 store.write(key, value);
             } else if !store.holds(key, value) {
@@ -233,5 +233,5 @@ pub(crate) fn verify_certificate(
         [one, ..] => return Err(VerifyError::UnknownKey(one.key.clone())),
     };
     let claim = Claim { level: level.unwrap_or(claim.level), ..claim };
-    verify(history, order, claim, &Patience::new(stop))
+    verify(history, order, claim, &Cancellation::new(stop))
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::confirm::said;
 use super::kind::TransactionKind;
 use super::verify::{Claim, Problem, sessions, wrong};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation};
 use crate::isolation::IsolationLevel;
 use crate::value::Value;
@@ -34,11 +34,11 @@ pub(super) fn verify(
     history: &History,
     listed: &[&Operation],
     claim: Claim<'_>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     let mut commits = Commits { listed, versions: FxHashMap::default(), claim };
     for (at, operation) in listed.iter().enumerate() {
-        patience.step().map_err(|Stopped| Problem::Stopped(at))?;
+        cancellation.step().map_err(|Stopped| Problem::Stopped(at))?;
         for (_, key, value) in said(history, operation).into_iter().filter(|one| one.0 != 'r') {
             let versions = commits.versions.entry(key).or_default();
             versions.places.insert(value, versions.written.len());
@@ -47,16 +47,16 @@ pub(super) fn verify(
     }
     let mut reads: Vec<Vec<Seen<'_>>> = Vec::with_capacity(listed.len());
     for (at, operation) in listed.iter().enumerate() {
-        patience.step().map_err(|Stopped| Problem::Stopped(at))?;
+        cancellation.step().map_err(|Stopped| Problem::Stopped(at))?;
         reads.push(commits.reads(history, at, operation)?);
     }
     match claim.level {
         IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic => {
-            commits.atomic(history, &reads, patience)
+            commits.atomic(history, &reads, cancellation)
         }
         IsolationLevel::Causal => {
             sessions(listed)?;
-            commits.causal(history, &reads, patience)
+            commits.causal(history, &reads, cancellation)
         }
         _ => Ok(()),
     }
@@ -150,14 +150,14 @@ impl<'h> Commits<'h> {
         &self,
         history: &'h History,
         reads: &[Vec<Seen<'h>>],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Problem> {
         for (at, seen) in reads.iter().enumerate() {
             let mut newest: FxHashMap<&Value, usize> = FxHashMap::default();
             let all = self.claim.level == IsolationLevel::ReadAtomic;
             let see = |writer: usize, newest: &mut FxHashMap<&'h Value, usize>| {
                 let said = said(history, self.listed[writer]);
-                patience.spend(said.len()).map_err(|Stopped| Problem::Stopped(at))?;
+                cancellation.spend(said.len()).map_err(|Stopped| Problem::Stopped(at))?;
                 for (_, key, _) in said.into_iter().filter(|one| one.0 != 'r') {
                     let known = newest.entry(key).or_default();
                     *known = writer.max(*known);
@@ -188,7 +188,7 @@ impl<'h> Commits<'h> {
         &self,
         history: &'h History,
         reads: &[Vec<Seen<'h>>],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Problem> {
         let mut processes: FxHashMap<u32, usize> = FxHashMap::default();
         for operation in self.listed {
@@ -200,7 +200,7 @@ impl<'h> Commits<'h> {
         let mut last: Vec<Option<usize>> = vec![None; processes.len()];
         let mut writers: FxHashMap<&Value, Vec<Vec<usize>>> = FxHashMap::default();
         for (at, seen) in reads.iter().enumerate() {
-            patience.spend(processes.len()).map_err(|Stopped| Problem::Stopped(at))?;
+            cancellation.spend(processes.len()).map_err(|Stopped| Problem::Stopped(at))?;
             let process = processes[&self.listed[at].process.0];
             let mut clock = vec![0; processes.len()];
             for before in seen.iter().filter_map(|one| one.1).chain(last[process]) {
@@ -210,7 +210,7 @@ impl<'h> Commits<'h> {
             }
             for (key, read) in seen {
                 let of_key = writers.get(key).map_or(&[][..], |of_key| of_key);
-                patience.spend(of_key.len()).map_err(|Stopped| Problem::Stopped(at))?;
+                cancellation.spend(of_key.len()).map_err(|Stopped| Problem::Stopped(at))?;
                 let newest = of_key.iter().zip(&clock).filter_map(|(commits, until)| {
                     let count = commits.partition_point(|commit| commit < until);
                     count.checked_sub(1).map(|last| commits[last])

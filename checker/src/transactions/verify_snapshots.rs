@@ -6,9 +6,9 @@ use rustc_hash::FxHashMap;
 use super::confirm::said;
 use super::kind::TransactionKind;
 use super::verify::{Claim, Problem, Store, sessions, wrong};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation};
-use crate::isolation::Keeps;
+use crate::isolation::OrderGuarantee;
 use crate::value::Value;
 use crate::verify_error::VerifyError;
 
@@ -17,7 +17,7 @@ pub(super) fn verify(
     history: &History,
     listed: &[&Operation],
     claim: Claim<'_>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     let mut store = Store::new(claim);
     let mut started: FxHashMap<u64, usize> = FxHashMap::default();
@@ -27,13 +27,13 @@ pub(super) fn verify(
     let mut commits = Vec::with_capacity(listed.len() / 2);
     for (at, operation) in listed.iter().enumerate() {
         let index = operation.invoked.position;
-        patience.step().map_err(|Stopped| Problem::Stopped(at))?;
+        cancellation.step().map_err(|Stopped| Problem::Stopped(at))?;
         let Some(start) = started.remove(&index) else {
             started.insert(index, at);
             read(history, operation, &store, claim.kind)?;
             continue;
         };
-        if claim.level.keeps() == Keeps::Sessions
+        if claim.level.keeps() == OrderGuarantee::Sessions
             && let Some((commit, before)) = last_commit.insert(operation.process, (at, index))
             && commit > start
         {
@@ -53,7 +53,7 @@ pub(super) fn verify(
         }
         commits.push(*operation);
     }
-    if claim.level.keeps() == Keeps::Sessions {
+    if claim.level.keeps() == OrderGuarantee::Sessions {
         sessions(&commits)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::cycles::Link;
 use super::data::{Act, INITIAL, NONE, Transactions};
 use super::graph::{Graph, kind};
 use super::order::Order;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// What is in the past of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,18 +62,18 @@ impl Visibility<'_, '_> {
     pub(crate) fn missed(
         &self,
         past: Past,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Option<Vec<Link>>, Stopped> {
         let mut newest =
             vec![Newest { reader: NONE, versions: 0, writer: NONE }; self.read.keys.len()];
         for &reader in &self.graph.transactions {
             if past == Past::AllReads {
                 for (_, version) in self.reads(reader).filter(|(_, version)| *version != INITIAL) {
-                    self.see(self.writer(version), reader, &mut newest, patience)?;
+                    self.see(self.writer(version), reader, &mut newest, cancellation)?;
                 }
             }
             for (key, version) in self.reads(reader) {
-                patience.step()?;
+                cancellation.step()?;
                 let known = newest[key as usize];
                 if known.reader == reader && known.versions > self.age(version) {
                     return Ok(Some(vec![
@@ -82,7 +82,7 @@ impl Visibility<'_, '_> {
                     ]));
                 }
                 if version != INITIAL {
-                    self.see(self.writer(version), reader, &mut newest, patience)?;
+                    self.see(self.writer(version), reader, &mut newest, cancellation)?;
                 }
             }
         }
@@ -95,13 +95,13 @@ impl Visibility<'_, '_> {
         writer: u32,
         reader: u32,
         newest: &mut [Newest],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped> {
         if writer == reader {
             return Ok(());
         }
         for one in self.read.of(writer).iter().filter(|one| one.act == Act::Write) {
-            patience.step()?;
+            cancellation.step()?;
             let known = &mut newest[one.key as usize];
             let versions = self.age(one.version);
             if known.reader != reader || known.versions < versions {

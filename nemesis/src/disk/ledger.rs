@@ -10,14 +10,14 @@ use std::path::Path;
 use super::call::{self, Call, Write};
 use super::contents::Contents;
 use super::identity::Identity;
-use super::trouble::{Deed, Fate};
+use super::trouble::{CallOutcome, Deed};
 use super::{Disk, State};
 use crate::seccomp::listener::Report;
 
 impl Disk {
     /// Notes what a call will do. What becomes of it, `answer` is told before anything else is
     /// noted.
-    pub(crate) fn take(&self, report: Report<'_>, answer: impl FnOnce(Fate)) {
+    pub(crate) fn take(&self, report: Report<'_>, answer: impl FnOnce(CallOutcome)) {
         let mut state = self.shared.state();
         answer(state.take(report));
     }
@@ -37,20 +37,20 @@ impl Disk {
 
 impl State {
     /// Notes what a call will do, and decides what becomes of it.
-    fn take(&mut self, report: Report<'_>) -> Fate {
-        let Some(call) = self.read(report) else { return Fate::Pass };
+    fn take(&mut self, report: Report<'_>) -> CallOutcome {
+        let Some(call) = self.read(report) else { return CallOutcome::Pass };
         let deed = deed(&call);
         let fate = match (&mut self.armed, deed) {
             (Some(armed), Some(deed)) => armed.judge(deed),
-            _ => Fate::Pass,
+            _ => CallOutcome::Pass,
         };
         if deed == Some(Deed::Sync) {
             self.syncs.calls += 1;
-            if let Fate::Wait(delay) = fate {
+            if let CallOutcome::Wait(delay) = fate {
                 self.syncs.added += delay;
             }
         }
-        if fate == Fate::Pass {
+        if fate == CallOutcome::Pass {
             self.note(call, report);
         }
         fate

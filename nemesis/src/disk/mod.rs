@@ -34,13 +34,13 @@ use rand::rngs::ChaCha8Rng;
 use image::Image;
 use trouble::Armed;
 
-pub(crate) use trouble::Fate;
+pub(crate) use trouble::CallOutcome;
 
 pub use contents::Tear;
 pub use damage::Spot;
 pub use image::NameModel;
 pub use restore::Loss;
-pub use trouble::{Operations, Tally, Trouble, Writes};
+pub use trouble::{DiskFault, Operations, Tally, Writes};
 
 /// A node's disk: a directory whose node is watched. Clones are the same disk.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Disk {
     }
 
     /// Breaks the disk until the result is dropped. Only the latest trouble is in force.
-    pub fn trouble(&self, trouble: Trouble, rng: ChaCha8Rng) -> Troubled {
+    pub fn trouble(&self, trouble: DiskFault, rng: ChaCha8Rng) -> Troubled {
         self.shared.state().armed = Some(Armed::new(trouble, rng));
         Troubled { disk: self.clone() }
     }

@@ -8,7 +8,7 @@ use rand::rngs::ChaCha8Rng;
 
 /// What is wrong with a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DiskFault {
     /// Calls fail with EIO.
     Error {
         /// Which calls.
@@ -75,7 +75,7 @@ pub(super) enum Deed {
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum CallOutcome {
     /// It goes on.
     Pass,
     /// It fails.
@@ -84,56 +84,56 @@ pub(crate) enum Fate {
     Wait(Duration),
 }
 
-/// Trouble in force.
+/// DiskFault in force.
 #[derive(Debug)]
 pub(super) struct Armed {
-    trouble: Trouble,
+    trouble: DiskFault,
     rng: ChaCha8Rng,
     pub(super) tally: Tally,
 }
 
 impl Armed {
-    pub(super) fn new(trouble: Trouble, rng: ChaCha8Rng) -> Armed {
+    pub(super) fn new(trouble: DiskFault, rng: ChaCha8Rng) -> Armed {
         Armed { trouble, rng, tally: Tally::default() }
     }
 
     /// What becomes of a call that does `deed`; counts it.
-    pub(super) fn judge(&mut self, deed: Deed) -> Fate {
+    pub(super) fn judge(&mut self, deed: Deed) -> CallOutcome {
         match (&mut self.trouble, deed) {
-            (Trouble::Error { on, share_percent }, deed) => {
+            (DiskFault::Error { on, share_percent }, deed) => {
                 let meant = match deed {
                     Deed::Write { .. } => *on != Operations::Sync,
                     Deed::Sync => *on != Operations::Write,
                     Deed::Make => false,
                 };
                 if !meant || self.rng.random_range(0..100) >= *share_percent {
-                    return Fate::Pass;
+                    return CallOutcome::Pass;
                 }
                 self.fail(Errno::EIO)
             }
-            (Trouble::Full { .. }, Deed::Make) => self.fail(Errno::ENOSPC),
-            (Trouble::Full { room, writes }, Deed::Write { bytes, growth }) => {
+            (DiskFault::Full { .. }, Deed::Make) => self.fail(Errno::ENOSPC),
+            (DiskFault::Full { room, writes }, Deed::Write { bytes, growth }) => {
                 let needed = if *writes == Writes::InPlace { growth } else { bytes };
                 match room.checked_sub(needed) {
                     Some(left) => {
                         *room = left;
-                        Fate::Pass
+                        CallOutcome::Pass
                     }
                     None => self.fail(Errno::ENOSPC),
                 }
             }
-            (Trouble::Slow { delay }, Deed::Sync) => {
+            (DiskFault::Slow { delay }, Deed::Sync) => {
                 self.tally.delayed += 1;
                 self.tally.added += *delay;
-                Fate::Wait(*delay)
+                CallOutcome::Wait(*delay)
             }
-            (Trouble::Full { .. }, Deed::Sync) | (Trouble::Slow { .. }, _) => Fate::Pass,
+            (DiskFault::Full { .. }, Deed::Sync) | (DiskFault::Slow { .. }, _) => CallOutcome::Pass,
         }
     }
 
-    fn fail(&mut self, errno: Errno) -> Fate {
+    fn fail(&mut self, errno: Errno) -> CallOutcome {
         self.tally.failed += 1;
-        Fate::Fail(errno)
+        CallOutcome::Fail(errno)
     }
 }
 
@@ -142,39 +142,39 @@ mod tests {
     use super::*;
     use crate::random::stream;
 
-    fn armed(trouble: Trouble) -> Armed {
+    fn armed(trouble: DiskFault) -> Armed {
         Armed::new(trouble, stream(1, "a disk"))
     }
 
     #[test]
     fn a_full_disk_takes_what_fits_and_what_needs_no_room() {
-        let mut full = armed(Trouble::Full { room: 10, writes: Writes::InPlace });
+        let mut full = armed(DiskFault::Full { room: 10, writes: Writes::InPlace });
         let write = |growth| Deed::Write { bytes: 50, growth };
-        assert_eq!(full.judge(write(8)), Fate::Pass);
-        assert_eq!(full.judge(write(3)), Fate::Fail(Errno::ENOSPC));
-        assert_eq!(full.judge(write(2)), Fate::Pass);
-        assert_eq!(full.judge(write(0)), Fate::Pass);
-        assert_eq!(full.judge(Deed::Sync), Fate::Pass);
-        assert_eq!(full.judge(Deed::Make), Fate::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(write(8)), CallOutcome::Pass);
+        assert_eq!(full.judge(write(3)), CallOutcome::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(write(2)), CallOutcome::Pass);
+        assert_eq!(full.judge(write(0)), CallOutcome::Pass);
+        assert_eq!(full.judge(Deed::Sync), CallOutcome::Pass);
+        assert_eq!(full.judge(Deed::Make), CallOutcome::Fail(Errno::ENOSPC));
         assert_eq!(full.tally.failed, 2);
     }
 
     #[test]
     fn where_nothing_is_written_in_place_a_full_disk_takes_no_overwriting_either() {
-        let mut full = armed(Trouble::Full { room: 10, writes: Writes::CopyOnWrite });
+        let mut full = armed(DiskFault::Full { room: 10, writes: Writes::CopyOnWrite });
         let write = |bytes| Deed::Write { bytes, growth: 0 };
-        assert_eq!(full.judge(write(8)), Fate::Pass);
-        assert_eq!(full.judge(write(3)), Fate::Fail(Errno::ENOSPC));
-        assert_eq!(full.judge(write(2)), Fate::Pass);
+        assert_eq!(full.judge(write(8)), CallOutcome::Pass);
+        assert_eq!(full.judge(write(3)), CallOutcome::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(write(2)), CallOutcome::Pass);
         assert_eq!(full.tally.failed, 1);
     }
 
     #[test]
     fn an_error_hits_its_share_of_the_calls_it_is_meant_for() {
-        let mut broken = armed(Trouble::Error { on: Operations::Sync, share_percent: 30 });
+        let mut broken = armed(DiskFault::Error { on: Operations::Sync, share_percent: 30 });
         for _ in 0..1_000 {
             broken.judge(Deed::Sync);
-            assert_eq!(broken.judge(Deed::Write { bytes: 1, growth: 1 }), Fate::Pass);
+            assert_eq!(broken.judge(Deed::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
         }
         assert!((200..400).contains(&broken.tally.failed), "{:?}", broken.tally);
     }
@@ -182,9 +182,9 @@ mod tests {
     #[test]
     fn a_slow_disk_delays_syncs_only() {
         let delay = Duration::from_millis(5);
-        let mut slow = armed(Trouble::Slow { delay });
-        assert_eq!(slow.judge(Deed::Write { bytes: 1, growth: 1 }), Fate::Pass);
-        assert_eq!(slow.judge(Deed::Sync), Fate::Wait(delay));
+        let mut slow = armed(DiskFault::Slow { delay });
+        assert_eq!(slow.judge(Deed::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
+        assert_eq!(slow.judge(Deed::Sync), CallOutcome::Wait(delay));
         assert_eq!(slow.tally, Tally { failed: 0, delayed: 1, added: delay });
     }
 }

@@ -1,7 +1,7 @@
 //! Finds out what kind of lab this machine can have, by trying.
 //!
 //! A lab of namespaces needs one of two kinds of them, and more; where that is refused, there are labs
-//! on loopback, which can do less ([`Tier`]). Every probe does the real thing in a child process, so that
+//! on loopback, which can do less ([`LabBackend`]). Every probe does the real thing in a child process, so that
 //! nothing of it remains and the calling process stays where it is: that `unshare` succeeds says little,
 //! since a security module may hand out user namespaces in which nothing is allowed. What is refused comes
 //! with the command that would allow it, where one is known (`remedy`). Returns data; prints nothing.
@@ -17,9 +17,9 @@ use nix::unistd::{geteuid, getpid};
 
 use crate::attempt::in_child;
 use crate::lab::namespaces::{become_root, mount_proc, separate, separate_network};
-use crate::lab::{Lab, Tier};
+use crate::lab::{Lab, LabBackend};
 use loopback::{loopback_proxies, signals_only};
-use remedy::{Surroundings, remedy};
+use remedy::{SystemInfo, remedy};
 
 /// One thing that a lab needs, and whether this machine has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub fn probe() -> Vec<Probe> {
         let span = tracing::error_span!("probe", name);
         let (outcome, remedy) = match span.in_scope(|| in_child(attempt)) {
             Ok(()) => (Outcome::Works, None),
-            Err(refusal) => (Outcome::Refused(refusal), remedy(&Surroundings::look(), name)),
+            Err(refusal) => (Outcome::Refused(refusal), remedy(&SystemInfo::look(), name)),
         };
         Probe { name, tried, outcome, remedy }
     });
@@ -105,20 +105,21 @@ pub fn probe() -> Vec<Probe> {
 
 /// The best lab that this machine can have, and why no better one: what was refused of each. Takes some
 /// tens of milliseconds; call it as [`probe`].
-pub fn best_tier() -> (Tier, Vec<(Tier, String)>) {
+pub fn best_backend() -> (LabBackend, Vec<(LabBackend, String)>) {
     let mut refused = Vec::new();
-    for (tier, attempt) in
-        [(Tier::Namespaces, hosts_and_switch as Attempt), (Tier::Proxies, loopback_proxies)]
-    {
+    for (backend, attempt) in [
+        (LabBackend::Namespaces, hosts_and_switch as Attempt),
+        (LabBackend::Proxies, loopback_proxies),
+    ] {
         match in_child(attempt) {
-            Ok(()) => return (tier, refused),
+            Ok(()) => return (backend, refused),
             Err(why) => {
-                tracing::info!(lab = %tier, why, "cannot be had");
-                refused.push((tier, why));
+                tracing::info!(lab = %backend, why, "cannot be had");
+                refused.push((backend, why));
             }
         }
     }
-    (Tier::Signals, refused)
+    (LabBackend::Signals, refused)
 }
 
 fn user_namespaces() -> Result<(), String> {

@@ -20,7 +20,7 @@ const ALLOW_NAMESPACES: &str = "docker run --security-opt seccomp=unconfined \
 
 /// What the machine says about itself that may explain a refusal.
 #[derive(Debug, Default)]
-pub(super) struct Surroundings {
+pub(super) struct SystemInfo {
     is_root: bool,
     is_container: bool,
     /// Whether the kernel lets nobody trace another process, not even root.
@@ -41,16 +41,16 @@ const SETTINGS: [(&str, &str, &str); 6] = [
     ("user.max_pid_namespaces", "0", "65536"),
 ];
 
-impl Surroundings {
+impl SystemInfo {
     /// Looks at this machine.
-    pub(super) fn look() -> Surroundings {
+    pub(super) fn look() -> SystemInfo {
         let forbids = |(setting, value, _): &(&str, &str, &str)| {
             let path = format!("/proc/sys/{}", setting.replace('.', "/"));
             fs::read_to_string(path).is_ok_and(|text| text.trim() == *value)
         };
         let forbidding = SETTINGS.into_iter().filter(forbids);
         let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-        Surroundings {
+        SystemInfo {
             is_root: geteuid().is_root(),
             is_container: ["/.dockerenv", "/run/.containerenv"]
                 .iter()
@@ -70,7 +70,7 @@ fn is_loopback_off() -> bool {
 }
 
 /// The command that would allow what the probe of that name was refused.
-pub(super) fn remedy(surroundings: &Surroundings, probe: &str) -> Option<String> {
+pub(super) fn remedy(surroundings: &SystemInfo, probe: &str) -> Option<String> {
     let for_root = probe == "root namespaces";
     if probe == CLOCKS && !cfg!(target_arch = "x86_64") {
         return None;
@@ -117,36 +117,36 @@ mod tests {
 
     #[test]
     fn a_remedy_is_the_command_that_lifts_what_is_in_the_way() {
-        let restricted = Surroundings { forbidding: vec![APPARMOR], ..Surroundings::default() };
+        let restricted = SystemInfo { forbidding: vec![APPARMOR], ..SystemInfo::default() };
         let sysctl = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
         assert_eq!(remedy(&restricted, "user namespaces").as_deref(), Some(sysctl));
         let sudo = Some("sudo partita doctor".to_owned());
         assert_eq!(remedy(&restricted, "root namespaces"), sudo);
-        assert_eq!(remedy(&Surroundings::default(), "a fresh /proc"), sudo);
+        assert_eq!(remedy(&SystemInfo::default(), "a fresh /proc"), sudo);
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn forbidden_tracing_stands_in_the_way_of_clocks_alone() {
-        let root = Surroundings { is_root: true, ..Surroundings::default() };
-        let untraceable = Surroundings { forbids_tracing: true, ..root };
+        let root = SystemInfo { is_root: true, ..SystemInfo::default() };
+        let untraceable = SystemInfo { forbids_tracing: true, ..root };
         assert_eq!(remedy(&untraceable, CLOCKS).as_deref(), Some(ALLOW_TRACING));
         assert_eq!(remedy(&untraceable, "hosts and switch"), None);
     }
 
     #[test]
     fn lesser_labs_need_no_namespaces_to_be_allowed() {
-        let restricted = Surroundings { forbidding: vec![APPARMOR], ..Surroundings::default() };
+        let restricted = SystemInfo { forbidding: vec![APPARMOR], ..SystemInfo::default() };
         for probe in [PROXIES, SIGNALS, CLOCKS, DISKS] {
             assert_eq!(remedy(&restricted, probe), None, "{probe}");
         }
-        let cut_off = Surroundings { is_cut_off: true, ..restricted };
+        let cut_off = SystemInfo { is_cut_off: true, ..restricted };
         assert_eq!(remedy(&cut_off, PROXIES).as_deref(), Some("sudo ip link set lo up"));
     }
 
     #[test]
     fn a_user_in_a_container_is_told_what_its_profile_must_allow() {
-        let container = Surroundings { is_container: true, ..Surroundings::default() };
+        let container = SystemInfo { is_container: true, ..SystemInfo::default() };
         let words = |probe| remedy(&container, probe).expect("a command");
         assert!(words("user namespaces").contains("seccomp=unconfined"));
         assert!(words(CLOCKS).contains("SYS_PTRACE"));
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn root_in_a_container_needs_a_privileged_one() {
-        let container = Surroundings { is_container: true, ..Surroundings::default() };
-        let mut container = Surroundings { is_root: true, ..container };
+        let container = SystemInfo { is_container: true, ..SystemInfo::default() };
+        let mut container = SystemInfo { is_root: true, ..container };
         let privileged = remedy(&container, "root namespaces").expect("a command");
         assert!(privileged.contains("--privileged"), "{privileged}");
         container.forbidding.push(("user.max_net_namespaces", "65536"));
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn nothing_is_promised_where_nothing_is_known() {
-        let root = Surroundings { is_root: true, ..Surroundings::default() };
+        let root = SystemInfo { is_root: true, ..SystemInfo::default() };
         assert_eq!(remedy(&root, "hosts and switch"), None);
     }
 }

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::description::{Description, Drawn, Evidence, Keeps, Needs, ShownBy, Victims};
+use super::description::{Description, Drawn, Evidence, ExcludedNodes, Needs, ShownBy, Victims};
 use super::kind::{Make, Row};
 use super::process::{HOLDS, milliseconds, prove_life};
 use super::set::FAULT_SETS;
 use super::site::{Active, Clock, Healed, InjectError, Later, idle, joined};
 use super::{Aim, AnyFault, Fault, FaultKind, Injecting, Reach, Site, Target};
 use crate::administration::Administration;
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::lab::process::NodeProcess;
 use crate::record::{Effect, Family};
 use crate::together::all;
@@ -114,13 +114,13 @@ fn row(fault: &DescribedFault) -> Row {
             is_drawn: target.is_none(),
         },
         parameters: &[],
-        needs: Needs { lab: Tier::Signals, nodes: 1, running: false, administrator: true },
+        needs: Needs { lab: LabBackend::Signals, nodes: 1, running: false, administrator: true },
         // It is in the process that it is in: one that is ended by something else cannot be healed.
         holds: HOLDS,
         explains_exit: *explains_exit,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: Keeps::Victims },
+        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: ExcludedNodes::Victims },
         evidence: Evidence {
             felt: |it| it.unit == "nodes",
             or_else: "no node took it on",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Target;
 use super::values::Value;
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::{Effect, Family};
 
 /// What a fault is, for people and for the code that draws, checks, plays and judges schedules.
@@ -156,8 +156,8 @@ impl Parameter {
 /// What a fault needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
-    /// The least tier of a lab that can have it.
-    pub(crate) lab: Tier,
+    /// The least backend of a lab that can have it.
+    pub(crate) lab: LabBackend,
     /// The fewest nodes that it makes sense for, its parameters being the defaults.
     pub(crate) nodes: usize,
     /// Whether its victims must run and keep running.
@@ -174,12 +174,12 @@ pub struct Drawn {
     /// The longest time it is drawn for, in milliseconds.
     pub longest_ms: u64,
     /// How many nodes it keeps from the others, which decides what may overlap it.
-    pub(crate) keeps: Keeps,
+    pub(crate) keeps: ExcludedNodes,
 }
 
 /// How many nodes a fault may keep from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeps {
+pub(crate) enum ExcludedNodes {
     /// None: all take part, if more slowly.
     Nobody,
     /// One node.

@@ -6,7 +6,7 @@ use std::fmt;
 use rand::rngs::ChaCha8Rng;
 
 use super::{Description, FAULTS, Fault, FaultType, described, read};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::Family;
 
 /// The type of a fault, without parameters: one of [`FAULTS`], or one that a description [declared](super::described).
@@ -92,14 +92,14 @@ impl FaultKind {
         matches!(self.0.make, Make::Described)
     }
 
-    /// Whether a lab of this tier can have it.
-    pub fn fits(self, tier: Tier) -> bool {
-        // The best tier comes first.
-        tier <= self.0.description.needs.lab
+    /// Whether a lab of this backend can have it.
+    pub fn fits(self, backend: LabBackend) -> bool {
+        // The best backend comes first.
+        backend <= self.0.description.needs.lab
     }
 
-    /// The least tier of a lab that can have it.
-    pub fn needed_tier(self) -> Tier {
+    /// The least backend of a lab that can have it.
+    pub fn needed_tier(self) -> LabBackend {
         self.0.description.needs.lab
     }
 

@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use crate::lab::Link;
 
 pub use description::{Description, Drawn, Parameter, Reach, Resource, Shows};
-pub(crate) use description::{Keeps, ShownBy, Victims};
+pub(crate) use description::{ExcludedNodes, ShownBy, Victims};
 pub use kind::FaultKind;
 pub use links::{Clients, Direction, Links, NamedLinks};
 pub use read::{ListedParameter, ParameterError};
@@ -264,7 +264,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::lab::Tier;
+    use crate::lab::LabBackend;
 
     #[test]
     fn every_fault_has_a_name_of_its_own() {
@@ -304,18 +304,18 @@ mod tests {
 
     #[test]
     fn a_lesser_lab_has_some_faults_less() {
-        let count = |tier| FAULTS.iter().filter(|kind| kind.fits(tier)).count();
-        let counts = Tier::ALL.map(count);
+        let count = |backend| FAULTS.iter().filter(|kind| kind.fits(backend)).count();
+        let counts = LabBackend::ALL.map(count);
         assert_eq!(counts[0], FAULTS.len());
         assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
         for kind in FAULTS {
             assert!(kind.fits(kind.needed_tier()), "{kind}");
-            assert!(kind.fits(Tier::Signals) <= kind.fits(Tier::Proxies), "{kind}");
+            assert!(kind.fits(LabBackend::Signals) <= kind.fits(LabBackend::Proxies), "{kind}");
         }
         for kind in [link::Loss::KIND, link::BurstLoss::KIND, link::Corrupt::KIND] {
-            assert_eq!(kind.needed_tier(), Tier::Namespaces, "only frames suffer that");
+            assert_eq!(kind.needed_tier(), LabBackend::Namespaces, "only frames suffer that");
         }
-        assert_eq!(partition::Isolate::KIND.needed_tier(), Tier::Proxies);
-        assert_eq!(process::Kill::KIND.needed_tier(), Tier::Signals);
+        assert_eq!(partition::Isolate::KIND.needed_tier(), LabBackend::Proxies);
+        assert_eq!(process::Kill::KIND.needed_tier(), LabBackend::Signals);
     }
 }

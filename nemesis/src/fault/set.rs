@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{FAULTS, FaultKind, described};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::Family;
 
 /// The faults a schedule may be drawn from.
@@ -70,16 +70,16 @@ pub enum FaultSetError {
     },
     /// A fault that was asked for by name, but cannot be had.
     #[error(
-        "{fault} needs a lab of {needed}, and this one is of {tier}; `partita doctor` says how to get \
+        "{fault} needs a lab of {needed}, and this one is of {backend}; `partita doctor` says how to get \
          one"
     )]
     NeedsLab {
         /// The fault.
         fault: FaultKind,
         /// The least that has it.
-        needed: Tier,
+        needed: LabBackend,
         /// What there is.
-        tier: Tier,
+        backend: LabBackend,
     },
     /// `none` together with something else.
     #[error("`none` stands alone, but was combined: {0:?}")]
@@ -97,24 +97,24 @@ impl FaultSet {
         self.faults.iter().any(|fault| fault.family() == family)
     }
 
-    /// The set without the faults that a lab of this tier does not have.
+    /// The set without the faults that a lab of this backend does not have.
     ///
     /// # Errors
     ///
     /// If one of these was asked for by its own name, or nothing is left of what was asked for.
-    pub fn fitted(mut self, tier: Tier) -> Result<FaultSet, FaultSetError> {
+    pub fn fitted(mut self, backend: LabBackend) -> Result<FaultSet, FaultSetError> {
         let named = self.text.split(',').filter_map(|word| FaultKind::named(word.trim()));
         // A set that held something and holds nothing any more would test nothing.
-        let lone = if self.faults.iter().any(|fault| fault.fits(tier)) {
+        let lone = if self.faults.iter().any(|fault| fault.fits(backend)) {
             None
         } else {
             self.faults.first().copied()
         };
-        if let Some(fault) = named.chain(lone).find(|fault| !fault.fits(tier)) {
-            return Err(FaultSetError::NeedsLab { fault, needed: fault.needed_tier(), tier });
+        if let Some(fault) = named.chain(lone).find(|fault| !fault.fits(backend)) {
+            return Err(FaultSetError::NeedsLab { fault, needed: fault.needed_tier(), backend });
         }
-        self.faults.retain(|fault| fault.fits(tier));
-        self.optional.retain(|fault| fault.fits(tier));
+        self.faults.retain(|fault| fault.fits(backend));
+        self.optional.retain(|fault| fault.fits(backend));
         Ok(self)
     }
 
@@ -292,26 +292,29 @@ mod tests {
 
     #[test]
     fn a_lesser_lab_leaves_out_what_it_cannot_have() {
-        let fitted = |text: &str, tier| {
+        let fitted = |text: &str, backend| {
             let set: FaultSet = text.parse().expect(text);
-            set.fitted(tier).map(|set| set.faults().map(FaultKind::name).collect::<Vec<_>>())
+            set.fitted(backend).map(|set| set.faults().map(FaultKind::name).collect::<Vec<_>>())
         };
-        assert_eq!(fitted("link", Tier::Proxies), Ok(vec!["delay", "rate", "hold", "reset"]));
-        assert_eq!(fitted("partition", Tier::Proxies), Ok(faults("partition")));
-        assert_eq!(fitted("default", Tier::Signals), Ok(faults("process,clock,disk,membership")));
-        assert_eq!(fitted("none", Tier::Signals), Ok(Vec::new()));
-        assert_eq!(fitted("all", Tier::Namespaces), Ok(faults("all")));
+        assert_eq!(fitted("link", LabBackend::Proxies), Ok(vec!["delay", "rate", "hold", "reset"]));
+        assert_eq!(fitted("partition", LabBackend::Proxies), Ok(faults("partition")));
+        assert_eq!(
+            fitted("default", LabBackend::Signals),
+            Ok(faults("process,clock,disk,membership"))
+        );
+        assert_eq!(fitted("none", LabBackend::Signals), Ok(Vec::new()));
+        assert_eq!(fitted("all", LabBackend::Namespaces), Ok(faults("all")));
     }
 
     #[test]
     fn what_was_asked_for_by_name_is_refused_and_not_left_out() {
-        let refused = |text: &str, tier| {
+        let refused = |text: &str, backend| {
             let set: FaultSet = text.parse().expect(text);
-            set.fitted(tier).expect_err(text).to_string()
+            set.fitted(backend).expect_err(text).to_string()
         };
-        let error = refused("kill,loss", Tier::Proxies);
+        let error = refused("kill,loss", LabBackend::Proxies);
         assert!(error.starts_with("loss needs a lab of namespaces"), "{error}");
-        let error = refused("partition", Tier::Signals);
+        let error = refused("partition", LabBackend::Signals);
         assert!(error.contains("isolate needs a lab of proxies"), "{error}");
     }
 

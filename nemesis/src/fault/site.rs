@@ -24,7 +24,7 @@ pub(crate) type Clock<'a> = &'a (dyn Fn() -> u64 + Send + Sync);
 
 /// What all faults of a play are injected into.
 #[derive(Clone, Copy)]
-pub(crate) struct Ground<'a> {
+pub(crate) struct InjectContext<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) overlays: &'a Overlays<'a>,
     pub(crate) roles: &'a dyn AnyRoles,
@@ -36,7 +36,7 @@ pub(crate) struct Ground<'a> {
 
 /// What one fault is injected into.
 pub(crate) struct Site<'a> {
-    pub(crate) ground: Ground<'a>,
+    pub(crate) ground: InjectContext<'a>,
     /// The fault's number.
     pub(crate) id: u32,
     /// The victims, at least one.

@@ -28,8 +28,8 @@ fn toy(schedule: &Schedule, seconds: u64) -> Vec<Sample> {
         .collect()
 }
 
-fn ground<'a>(set: &'a FaultSet, nodes: &'a [String], seed: u64) -> Ground<'a> {
-    Ground { set, nodes, time: Duration::from_secs(20), seed, clock_drift: Some(0.5) }
+fn ground<'a>(set: &'a FaultSet, nodes: &'a [String], seed: u64) -> HuntContext<'a> {
+    HuntContext { set, nodes, time: Duration::from_secs(20), seed, clock_drift: Some(0.5) }
 }
 
 /// How many states a row of runs comes to.
@@ -39,7 +39,7 @@ fn states(guided: bool, seed: u64, runs: u64) -> usize {
     let mut states = 0;
     for run in 0..runs {
         let ground = ground(&set, &nodes, seed * 1_000 + run);
-        let schedule = if guided { guide.propose(ground) } else { Schedule::for_ground(ground) };
+        let schedule = if guided { guide.propose(ground) } else { Schedule::for_hunt(ground) };
         states = guide.learn(&schedule, &toy(&schedule, 20)).states;
     }
     states
@@ -49,7 +49,7 @@ fn states(guided: bool, seed: u64, runs: u64) -> usize {
 fn a_guide_that_knows_nothing_draws_what_the_seed_does() {
     let (set, nodes) = ("default".parse().expect("a set"), nodes(3));
     let ground = ground(&set, &nodes, 7);
-    assert_eq!(Guide::new(1).propose(ground), Schedule::for_ground(ground));
+    assert_eq!(Guide::new(1).propose(ground), Schedule::for_hunt(ground));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn guided_runs_reach_more_states_than_as_many_random_ones() {
 #[test]
 fn what_led_to_nothing_new_is_not_kept() {
     let (set, nodes) = ("default".parse().expect("a set"), nodes(3));
-    let schedule = Schedule::for_ground(ground(&set, &nodes, 7));
+    let schedule = Schedule::for_hunt(ground(&set, &nodes, 7));
     let mut guide = Guide::new(1);
     let first = guide.learn(&schedule, &toy(&schedule, 20));
     assert!(
@@ -102,7 +102,7 @@ proptest! {
                 guide.learn(&schedule, &toy(&schedule, 20));
             }
             // Without a drift that is declared, clocks keep their rates.
-            guide.propose(Ground { clock_drift: None, ..ground(&set, &after, seed) })
+            guide.propose(HuntContext { clock_drift: None, ..ground(&set, &after, seed) })
         };
         let schedule = propose();
         prop_assert_eq!(schedule.check(&after), Ok(()));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::Family;
 use crate::schedule::When;
 
@@ -16,7 +16,7 @@ fn nodes(number: usize) -> Vec<String> {
 fn draw(number: usize, seconds: f64, seed: u64) -> Schedule {
     let (set, nodes) = (NAME.parse().expect("a set"), nodes(number));
     let time = Duration::from_secs_f64(seconds);
-    Schedule::for_ground(Ground { set: &set, nodes: &nodes, time, seed, clock_drift: Some(0.5) })
+    Schedule::for_hunt(HuntContext { set: &set, nodes: &nodes, time, seed, clock_drift: Some(0.5) })
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn rates_of_clocks_are_left_alone_where_the_store_does_not_say_how_far_they_run_
     let (set, nodes) = (NAME.parse().expect("a set"), nodes(3));
     let time = Duration::from_secs(90);
     for seed in 0..40 {
-        let ground = Ground { set: &set, nodes: &nodes, time, seed, clock_drift: None };
-        let faults = Schedule::for_ground(ground).faults;
+        let ground = HuntContext { set: &set, nodes: &nodes, time, seed, clock_drift: None };
+        let faults = Schedule::for_hunt(ground).faults;
         assert!(faults.iter().all(|planned| planned.fault.kind() != ClockRate::KIND));
     }
 }
@@ -116,14 +116,15 @@ fn faults_overlap_past_the_majority_in_some_runs() {
 #[test]
 fn a_lesser_lab_is_hunted_in_with_what_it_has() {
     let nodes = nodes(3);
-    for tier in [Tier::Proxies, Tier::Signals] {
-        let set = NAME.parse::<FaultSet>().expect("a set").fitted(tier).expect("something is left");
+    for backend in [LabBackend::Proxies, LabBackend::Signals] {
+        let set =
+            NAME.parse::<FaultSet>().expect("a set").fitted(backend).expect("something is left");
         for seed in 0..20 {
             let time = Duration::from_secs(60);
-            let ground = Ground { set: &set, nodes: &nodes, time, seed, clock_drift: None };
-            let schedule = Schedule::for_ground(ground);
-            assert_eq!(schedule.check_tier(tier), Ok(()));
-            assert!(schedule.faults.len() > 15, "{tier}: {}", schedule.faults.len());
+            let ground = HuntContext { set: &set, nodes: &nodes, time, seed, clock_drift: None };
+            let schedule = Schedule::for_hunt(ground);
+            assert_eq!(schedule.check_tier(backend), Ok(()));
+            assert!(schedule.faults.len() > 15, "{backend}: {}", schedule.faults.len());
         }
     }
 }
@@ -132,6 +133,6 @@ fn a_lesser_lab_is_hunted_in_with_what_it_has() {
 fn other_sets_are_drawn_one_after_the_other() {
     let (set, nodes) = ("kill".parse().expect("a set"), nodes(3));
     let time = Duration::from_secs(60);
-    let ground = Ground { set: &set, nodes: &nodes, time, seed: 5, clock_drift: None };
-    assert_eq!(Schedule::for_ground(ground), Schedule::draw(&set, &nodes, time, 5));
+    let ground = HuntContext { set: &set, nodes: &nodes, time, seed: 5, clock_drift: None };
+    assert_eq!(Schedule::for_hunt(ground), Schedule::draw(&set, &nodes, time, 5));
 }

@@ -3,9 +3,10 @@
 //! Inside the namespaces that [`namespaces::enter`] made, [`Lab::build`] gives every node, and the
 //! clients together, a host: a network namespace with an address on 198.18.0.0/24 (RFC 2544) and a
 //! cable to the [`Switch`]. Where namespaces are forbidden, [`Lab::on_loopback`] makes hosts of
-//! addresses on 127.0.0.0/8, with [`Proxies`] between them or nothing ([`Tier`]). Everything ends with
+//! addresses on 127.0.0.0/8, with [`Proxies`] between them or nothing ([`LabBackend`]). Everything ends with
 //! the processes that hold it; there is nothing to clean up.
 
+mod backend;
 mod cables;
 pub(crate) mod fabric;
 mod frame;
@@ -24,21 +25,20 @@ pub(crate) mod processes;
 mod proxies;
 mod segment;
 pub mod switch;
-mod tier;
 
 use std::io;
 
 use tracing::{debug, info};
 
+pub use backend::{InvalidBackend, LabBackend};
 pub use fabric::{
-    Corruption, Counters, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder,
+    Corruption, Counters, InvalidProbability, Jitter, Loss, Policy, Probability, Rate, Reorder,
 };
 pub use host::{Guest, Host};
 pub use links::{Link, Sample, Series, UnknownLink};
 pub use network::{Bare, Network};
 pub use proxies::{Proxies, ProxiesError};
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
-pub use tier::{NoTier, Tier};
 
 use crate::roles::is_role;
 use cables::{Cable, CableError};
@@ -64,12 +64,12 @@ pub struct Lab {
     hosts: Vec<Host>,
     // Ends before its cables are taken away.
     network: Network,
-    ground: Ground,
+    ground: LabResources,
 }
 
 /// What a lab holds as long as it lasts.
 #[derive(Debug)]
-enum Ground {
+enum LabResources {
     Cables { _held: Vec<Cable> },
     Loopback(Claim),
 }
@@ -139,7 +139,7 @@ impl Lab {
             ports.push((host.name.clone(), own.mac, socket));
         }
         let network = Network::Switch(Switch::start(ports, seed)?);
-        Ok(Lab { hosts, network, ground: Ground::Cables { _held: cables } }.told())
+        Ok(Lab { hosts, network, ground: LabResources::Cables { _held: cables } }.told())
     }
 
     /// Builds a lab of addresses on this machine's loopback, with a host for every name and one for
@@ -180,7 +180,7 @@ impl Lab {
             }
             _ => Network::Bare(Bare::start()),
         };
-        Ok(Lab { hosts, network, ground: Ground::Loopback(claim) }.told())
+        Ok(Lab { hosts, network, ground: LabResources::Loopback(claim) }.told())
     }
 
     /// The lab, which is now in the log.
@@ -188,16 +188,16 @@ impl Lab {
         for Host { name, address, advertised, .. } in &self.hosts {
             debug!(host = name, %address, %advertised, "has a host");
         }
-        info!(hosts = self.hosts.len(), lab = %self.tier(), "the lab is built");
+        info!(hosts = self.hosts.len(), lab = %self.backend(), "the lab is built");
         self
     }
 
     /// What it can do.
-    pub fn tier(&self) -> Tier {
+    pub fn backend(&self) -> LabBackend {
         match &self.network {
-            Network::Switch(_) => Tier::Namespaces,
-            Network::Proxies(_) => Tier::Proxies,
-            Network::Bare(_) => Tier::Signals,
+            Network::Switch(_) => LabBackend::Namespaces,
+            Network::Proxies(_) => LabBackend::Proxies,
+            Network::Bare(_) => LabBackend::Signals,
         }
     }
 
@@ -205,8 +205,8 @@ impl Lab {
     /// machine has these, where hosts share its network.
     pub fn ports(&self, wanted: &[u16]) -> Vec<u16> {
         match &self.ground {
-            Ground::Cables { .. } => wanted.to_vec(),
-            Ground::Loopback(claim) => claim.ports.clone(),
+            LabResources::Cables { .. } => wanted.to_vec(),
+            LabResources::Loopback(claim) => claim.ports.clone(),
         }
     }
 

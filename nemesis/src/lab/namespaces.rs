@@ -10,7 +10,7 @@
 //! covers an outer process that died before the former was set. The outer process ends when init
 //! does.
 //!
-//! A lesser lab ([`enter_tier`]) has a PID namespace as well where the kernel allows one, and then ends
+//! A lesser lab ([`enter_backend`]) has a PID namespace as well where the kernel allows one, and then ends
 //! the same way. Where it does not, a *guardian* takes init's place. Orphans come to it
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)), and before it ends, for whichever reason, it kills everything
 //! that comes from it; the outer process does the same should the guardian be killed. Leaves out what
@@ -39,10 +39,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, getppid, pipe2};
 use tracing::{debug, info};
 
+use super::backend::LabBackend;
 use super::init;
 use super::netlink::Netlink;
 use super::processes;
-use super::tier::Tier;
 use crate::attempt::in_child;
 
 /// Tells the controller that it is the controller, and in what kind of lab.
@@ -70,11 +70,11 @@ impl LabKind {
         [LabKind::UserNamespaces, LabKind::RootNamespaces, LabKind::Proxies, LabKind::Signals];
 
     /// What such a lab can do.
-    pub fn tier(self) -> Tier {
+    pub fn backend(self) -> LabBackend {
         match self {
-            LabKind::UserNamespaces | LabKind::RootNamespaces => Tier::Namespaces,
-            LabKind::Proxies => Tier::Proxies,
-            LabKind::Signals => Tier::Signals,
+            LabKind::UserNamespaces | LabKind::RootNamespaces => LabBackend::Namespaces,
+            LabKind::Proxies => LabBackend::Proxies,
+            LabKind::Signals => LabBackend::Signals,
         }
     }
 
@@ -225,7 +225,7 @@ fn at<T>(step: Step, result: Result<T, impl Into<io::Error>>) -> Result<T, Enter
 ///
 /// Which step the machine refused. The process may then be half inside: report it and end.
 pub fn enter() -> Result<Entered, EnterError> {
-    enter_tier(Tier::Namespaces)
+    enter_backend(LabBackend::Namespaces)
 }
 
 /// As [`enter`], with a lab of a lesser kind if so asked: one without namespaces, whose processes
@@ -234,14 +234,14 @@ pub fn enter() -> Result<Entered, EnterError> {
 /// # Errors
 ///
 /// As [`enter`].
-pub fn enter_tier(tier: Tier) -> Result<Entered, EnterError> {
+pub fn enter_backend(backend: LabBackend) -> Result<Entered, EnterError> {
     if let Some(kind) = inside() {
         return Ok(Entered::Inside(kind));
     }
-    let (kind, is_contained) = match tier {
-        Tier::Namespaces => (separate()?, true),
-        Tier::Proxies => (LabKind::Proxies, contain()),
-        Tier::Signals => (LabKind::Signals, contain()),
+    let (kind, is_contained) = match backend {
+        LabBackend::Namespaces => (separate()?, true),
+        LabBackend::Proxies => (LabKind::Proxies, contain()),
+        LabBackend::Signals => (LabKind::Signals, contain()),
     };
     info!(%kind, pid_namespace = is_contained, "this process is ready for a lab");
     supervise(kind, is_contained)

@@ -17,7 +17,7 @@ use super::{Moment, Nemesis, Roles, Stage, Stop};
 use crate::cluster::Cluster;
 use crate::fault::link::overlay::Overlays;
 use crate::fault::membership::Turn;
-use crate::fault::site::Ground;
+use crate::fault::site::InjectContext;
 use crate::fault::{Fault, Target};
 use crate::record::FaultRecord;
 use crate::schedule::{PlannedFault, Schedule};
@@ -113,7 +113,7 @@ impl Manual {
         let schedule = Schedule { seed: 0, faults: vec![planned], read_only: Vec::new() };
         let refused = schedule
             .check(self.cluster.names())
-            .and_then(|()| schedule.check_tier(self.cluster.lab().tier()))
+            .and_then(|()| schedule.check_tier(self.cluster.lab().backend()))
             .and_then(|()| nemesis.check_administration(&schedule));
         if let Err(error) = refused {
             let _ = begun.send(Some(error.to_string()));
@@ -122,7 +122,7 @@ impl Manual {
         let mut last = None;
         let stage = Stage {
             origin_ns: clock(),
-            ground: Ground {
+            ground: InjectContext {
                 cluster: self.cluster,
                 overlays: &self.overlays,
                 roles: &Leaderless,

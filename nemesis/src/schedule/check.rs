@@ -6,7 +6,7 @@ use super::{PlannedFault, Schedule, ScheduleError};
 use crate::fault::disk::destructible;
 use crate::fault::target::minority;
 use crate::fault::{Aim, Clients, LinkChoice, Reach, SplitSize, Target};
-use crate::lab::{CLIENTS, Tier};
+use crate::lab::{CLIENTS, LabBackend};
 
 impl Schedule {
     /// Checks that the schedule can be played on a cluster of these nodes.
@@ -43,16 +43,16 @@ impl Schedule {
         Ok(())
     }
 
-    /// Checks that a lab of this tier has every fault.
+    /// Checks that a lab of this backend has every fault.
     ///
     /// # Errors
     ///
     /// The first that it does not have.
-    pub fn check_tier(&self, tier: Tier) -> Result<(), ScheduleError> {
-        match self.faults.iter().find(|planned| !planned.fault.kind().fits(tier)) {
+    pub fn check_tier(&self, backend: LabBackend) -> Result<(), ScheduleError> {
+        match self.faults.iter().find(|planned| !planned.fault.kind().fits(backend)) {
             Some(PlannedFault { id, fault, .. }) => {
                 let (id, fault) = (*id, fault.kind());
-                Err(ScheduleError::NeedsLab { id, fault, needed: fault.needed_tier(), tier })
+                Err(ScheduleError::NeedsLab { id, fault, needed: fault.needed_tier(), backend })
             }
             None => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! Why a schedule cannot be played on a cluster.
 
 use crate::fault::{FaultKind, Resource, Target};
-use crate::lab::{CLIENTS, Tier};
+use crate::lab::{CLIENTS, LabBackend};
 
 /// Why a schedule cannot be played.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub enum ScheduleError {
     },
     /// A fault that this lab cannot have.
     #[error(
-        "fault {id} ({fault}) needs a lab of {needed}, and this one is of {tier}; `partita doctor` \
+        "fault {id} ({fault}) needs a lab of {needed}, and this one is of {backend}; `partita doctor` \
          says how to get one"
     )]
     NeedsLab {
@@ -140,9 +140,9 @@ pub enum ScheduleError {
         /// Its name.
         fault: FaultKind,
         /// The least that has it.
-        needed: Tier,
+        needed: LabBackend,
         /// What there is.
-        tier: Tier,
+        backend: LabBackend,
     },
     /// Damage that would make clients report what no node has sent.
     #[error(

@@ -1,6 +1,6 @@
 //! Lists the faults of one run with their times: the plan that the nemesis plays.
 //!
-//! A schedule is drawn from a seed ([`Schedule::for_ground`]) or comes from a [`Script`] that a person
+//! A schedule is drawn from a seed ([`Schedule::for_hunt`]) or comes from a [`Script`] that a person
 //! wrote; either way it is written beside the run as a script without anything open but the victims
 //! ([`Schedule::written`]), and can be edited and played again. Which node leads and which are random
 //! is settled by the cluster and by one random stream *per fault*, so that leaving one fault out does

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock::NodeClock;
-use crate::disk::{Disk, Fate};
+use crate::disk::{CallOutcome, Disk};
 use crate::seccomp::listener::{Heard, Listener, Notice, Report};
 
 /// Watches until the node ends.
@@ -67,9 +67,9 @@ fn answer_all(
         }
         let mut answer = |fate| {
             let failure = match fate {
-                Fate::Pass => None,
-                Fate::Fail(errno) => Some(errno),
-                Fate::Wait(delay) => {
+                CallOutcome::Pass => None,
+                CallOutcome::Fail(errno) => Some(errno),
+                CallOutcome::Wait(delay) => {
                     return waiting.push((now + delay.max(Duration::from_millis(1)), notice));
                 }
             };
@@ -78,7 +78,7 @@ fn answer_all(
         };
         match disk {
             Some(disk) => disk.take(Report { listener, notice: &notice }, answer),
-            None => answer(Fate::Pass),
+            None => answer(CallOutcome::Pass),
         }
     }
 }

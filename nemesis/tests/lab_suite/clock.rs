@@ -62,7 +62,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A lab of one node with a clock, and a directory of its own.
-struct Ground {
+struct TestBed {
     lab: Lab,
     clock: Arc<NodeClock>,
     directory: TempDir,
@@ -77,11 +77,11 @@ struct Reading {
     back: i64,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl TestBed {
+    fn new() -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(NodeClock::new("n1").expect("a clock"));
-        Ground { lab: Lab::build(&["n1"]).expect("a lab"), clock, directory }
+        TestBed { lab: Lab::build(&["n1"]).expect("a lab"), clock, directory }
     }
 
     fn program(&self, path: &str, arguments: &[&str]) -> NodeProcess {
@@ -161,7 +161,7 @@ fn machine_ns() -> i64 {
     read(nix::time::ClockId::CLOCK_REALTIME) - read(nix::time::ClockId::CLOCK_MONOTONIC)
 }
 
-fn assert_steps(ground: &Ground, node: &NodeProcess) {
+fn assert_steps(ground: &TestBed, node: &NodeProcess) {
     let machine = machine_ns();
     node.start().expect("starts");
     ground.await_reading(|reading| is_at(reading.realtime, 0) && is_at(reading.monotonic, 0));
@@ -178,7 +178,7 @@ fn assert_steps(ground: &Ground, node: &NodeProcess) {
 }
 
 fn step() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.reader();
     assert_steps(&ground, &node);
     assert_eq!(ground.clock.installed(), 1);
@@ -187,14 +187,14 @@ fn step() {
 
 fn given_program() {
     let path = std::env::var(PROGRAM).expect("a program");
-    let ground = Ground::new();
+    let ground = TestBed::new();
     assert_steps(&ground, &ground.program(&path, &[]));
     // In a shell, too.
     assert_steps(&ground, &ground.shell(&format!("{path}; true")));
 }
 
 fn rate() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.reader();
     node.start().expect("starts");
     ground.await_reading(|reading| is_at(reading.monotonic, 0));
@@ -220,7 +220,7 @@ fn rate() {
 }
 
 fn restart() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.reader();
     ground.clock.set_realtime(-HOUR);
     for number in 1..=3 {
@@ -243,7 +243,7 @@ fn assert_ahead(text: &str, lines: usize) {
 }
 
 fn wrappers() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     ground.clock.set_realtime(HOUR);
     // Searched in PATH, forked, in a subshell, behind another program, execed; left behind by its
     // parent in a session of its own.
@@ -260,7 +260,7 @@ fn wrappers() {
 }
 
 fn exec_by_thread() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     ground.clock.set_realtime(HOUR);
     for lines in 1..=20 {
         let node = ground.program("/proc/self/exe", &["become-date"]);
@@ -272,7 +272,7 @@ fn exec_by_thread() {
 }
 
 fn failed_exec() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell(
         "PATH=/nowhere:/nor/here:$PATH; /no/such/program; env /no/such/program; \
          ls -l /proc/$$/fd /proc/self/fd; exec date +%s",
@@ -289,7 +289,7 @@ fn failed_exec() {
 }
 
 fn traceable() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.reader();
     let pid = node.start().expect("starts");
     ground.await_reading(|_| true);
@@ -334,7 +334,7 @@ fn escaped() {
 }
 
 fn harassed() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("while :; do date +%s >/dev/null; done");
     block_on(async {
         for step in 0..60 {
@@ -485,7 +485,7 @@ fn etcd() {
     if !Need::Etcd.met_by_program("etcd") {
         return;
     }
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.program("etcd", &["--data-dir", "etcd"]);
     ground.clock.set_realtime(24 * HOUR);
     let today = || {
@@ -531,7 +531,7 @@ fn static_program(account: Account) {
 
 /// A lab in which a clock is wrong, and everything that could be left of it.
 fn linger() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let readers = [ground.reader(), ground.shell("while :; do date >/dev/null; done")];
     for node in &readers {
         node.start().expect("starts");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use partita_nemesis::disk::{Loss, NameModel, Operations, Tear, Trouble, Writes};
+use partita_nemesis::disk::{DiskFault, Loss, NameModel, Operations, Tear, Writes};
 use partita_nemesis::fault::disk::{DiskError, DiskFull, PowerLoss, PowerLossAll};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, FaultKind, FaultRecord, Lab, Moment, Nemesis,
@@ -49,15 +49,15 @@ impl Roles for LedBy {
 }
 
 /// A node with a disk that is watched.
-struct Ground {
+struct TestBed {
     node: NodeProcess,
     disk: Disk,
     directory: TempDir,
     _lab: Lab,
 }
 
-impl Ground {
-    fn new(script: &str) -> Ground {
+impl TestBed {
+    fn new(script: &str) -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
         fs::create_dir(&data).expect("made");
@@ -73,7 +73,7 @@ impl Ground {
         let disk = Disk::new(&data).expect("a disk");
         let mut node = NodeProcess::new(&lab.nodes()[0], program);
         node.watch_disk(disk.clone());
-        Ground { node, disk, directory, _lab: lab }
+        TestBed { node, disk, directory, _lab: lab }
     }
 
     fn said(&self) -> String {
@@ -134,7 +134,7 @@ fn left(script: &str) -> (String, Loss) {
 }
 
 fn left_by(model: NameModel, script: &str) -> (String, Loss) {
-    let ground = Ground::new(script);
+    let ground = TestBed::new(script);
     ground.start();
     assert!(!ground.said().contains("os error"), "{}", ground.said());
     let loss = ground.lose_power_by(model, Tear::Nothing, 1);
@@ -273,7 +273,7 @@ fn reused() {
 
 fn torn() {
     let mut lengths = Vec::new();
-    let ground = Ground::new("append a abcdef; fsync a; fsync .; fill a 3000");
+    let ground = TestBed::new("append a abcdef; fsync a; fsync .; fill a 3000");
     ground.start();
     for seed in 0..8 {
         let loss = ground.lose_power(Tear::Byte, seed);
@@ -298,7 +298,7 @@ fn torn() {
 
 fn torn_sectors() {
     for seed in 0..4 {
-        let ground = Ground::new("fill a 5000; fsync a; fsync .; paint a 4100");
+        let ground = TestBed::new("fill a 5000; fsync a; fsync .; paint a 4100");
         ground.start();
         let loss = ground.lose_power(Tear::Byte, seed);
         let contents = fs::read(ground.file("a")).expect("readable");
@@ -311,7 +311,7 @@ fn torn_sectors() {
 }
 
 fn killed() {
-    let ground = Ground::new("append a abc; fsync a; fsync .; append a def; append b x");
+    let ground = TestBed::new("append a abc; fsync a; fsync .; append a def; append b x");
     ground.start();
     ground.kill();
     let seen = ground.look();
@@ -322,7 +322,7 @@ fn killed() {
 }
 
 fn twice() {
-    let ground = Ground::new("append a abc; fsync a; fsync .; append a def; append b x");
+    let ground = TestBed::new("append a abc; fsync a; fsync .; append a def; append b x");
     ground.start();
     assert_eq!(ground.lose_power(Tear::Nothing, 1), Loss { bytes: 3, survived: 0, names: 1 });
     fs::remove_file(ground.directory.path().join("ran")).expect("removed");
@@ -337,9 +337,9 @@ fn errors() {
         (Operations::Sync, vec!["fsync a: os error 5", "fdatasync a: os error 5"]),
         (Operations::Write, vec!["append a x: os error 5", "put a 0 y: os error 5"]),
     ] {
-        let ground = Ground::new(orders);
+        let ground = TestBed::new(orders);
         let rng = ChaCha8Rng::seed_from_u64(1);
-        let troubled = ground.disk.trouble(Trouble::Error { on, share_percent: 100 }, rng);
+        let troubled = ground.disk.trouble(DiskFault::Error { on, share_percent: 100 }, rng);
         ground.start();
         let said = ground.said();
         let errors: Vec<&str> = said.lines().filter(|line| line.contains("os error")).collect();
@@ -354,12 +354,12 @@ fn errors() {
 }
 
 fn full() {
-    let ground = Ground::new(
+    let ground = TestBed::new(
         "append a 12345; put a 0 abc; append a 6; fsync a; mkdir d; append b x; reserve a 64",
     );
     let rng = ChaCha8Rng::seed_from_u64(1);
     fs::write(ground.file("a"), "").expect("written");
-    let troubled = ground.disk.trouble(Trouble::Full { room: 5, writes: Writes::InPlace }, rng);
+    let troubled = ground.disk.trouble(DiskFault::Full { room: 5, writes: Writes::InPlace }, rng);
     ground.start();
     let said = ground.said();
     let errors: Vec<&str> =
@@ -370,10 +370,10 @@ fn full() {
 }
 
 fn copied() {
-    let ground = Ground::new("append a 12345; put a 0 abc; fsync a; put a 3 xy; append a 6");
+    let ground = TestBed::new("append a 12345; put a 0 abc; fsync a; put a 3 xy; append a 6");
     let rng = ChaCha8Rng::seed_from_u64(1);
     fs::write(ground.file("a"), "").expect("written");
-    let full = Trouble::Full { room: 7, writes: Writes::CopyOnWrite };
+    let full = DiskFault::Full { room: 7, writes: Writes::CopyOnWrite };
     let troubled = ground.disk.trouble(full, rng);
     ground.start();
     let said = ground.said();
@@ -390,10 +390,10 @@ fn copied() {
 }
 
 fn slow() {
-    let ground = Ground::new("append a x; fsync a; fsync a");
+    let ground = TestBed::new("append a x; fsync a; fsync a");
     let delay = Duration::from_millis(150);
     let rng = ChaCha8Rng::seed_from_u64(1);
-    let troubled = ground.disk.trouble(Trouble::Slow { delay }, rng);
+    let troubled = ground.disk.trouble(DiskFault::Slow { delay }, rng);
     let begun = Instant::now();
     ground.start();
     assert!(begun.elapsed() >= delay * 2);
@@ -405,13 +405,13 @@ fn slow() {
 }
 
 fn denied() {
-    let ground = Ground::new("uring");
+    let ground = TestBed::new("uring");
     ground.start();
     assert!(ground.said().contains(&format!("uring: os error {}", libc::ENOSYS)));
 }
 
 fn busy() {
-    let ground = Ground::new("append log x; fsync .; forever log");
+    let ground = TestBed::new("append log x; fsync .; forever log");
     ground.node.start().expect("starts");
     for seed in 0..3 {
         let grown = || fs::metadata(ground.file("log")).ok().filter(|log| log.len() > 2_000);

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use partita_nemesis::doctor::{CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, best_tier, probe};
-use partita_nemesis::{Entered, LabKind, Tier, enter};
+use partita_nemesis::doctor::{
+    CLOCKS, DISKS, Outcome, PROXIES, Probe, SIGNALS, best_backend, probe,
+};
+use partita_nemesis::{Entered, LabBackend, LabKind, enter};
 
 use crate::harness::Scenario;
 
@@ -32,7 +34,7 @@ fn able() {
     let before = surroundings();
     let probes = probe();
     assert_eq!(probes.len(), 9);
-    assert_eq!(best_tier(), (Tier::Namespaces, Vec::new()));
+    assert_eq!(best_backend(), (LabBackend::Namespaces, Vec::new()));
     for Probe { name, outcome, remedy, .. } in &probes {
         assert_eq!((outcome, remedy), (&Outcome::Works, &None), "{name}");
     }
@@ -52,7 +54,7 @@ fn refused() {
         let expected = "sudo sysctl -w user.max_net_namespaces=65536";
         assert_eq!(remedy.as_deref(), Some(expected), "{name}");
     }
-    let (tier, refused) = best_tier();
-    assert_eq!(tier, Tier::Proxies, "the next best");
+    let (backend, refused) = best_backend();
+    assert_eq!(backend, LabBackend::Proxies, "the next best");
     assert!(refused[0].1.starts_with("making a network namespace: "), "{refused:?}");
 }

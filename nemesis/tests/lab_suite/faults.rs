@@ -92,7 +92,7 @@ impl Roles for LedBy {
 }
 
 /// A cluster of probes, and one among the clients.
-struct Ground {
+struct TestBed {
     cluster: Cluster,
     directory: TempDir,
     clients: Arc<Mutex<String>>,
@@ -123,8 +123,8 @@ impl Played {
     }
 }
 
-impl Ground {
-    fn new(nodes: usize) -> Ground {
+impl TestBed {
+    fn new(nodes: usize) -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let names: Vec<String> = (1..=nodes).map(|number| format!("n{number}")).collect();
         let lab = Lab::build_with_seed(&names, 3).expect("a lab");
@@ -155,7 +155,7 @@ impl Ground {
         for node in cluster.nodes() {
             node.start().expect("starts");
         }
-        let ground = Ground { cluster, directory, clients };
+        let ground = TestBed { cluster, directory, clients };
         ground.await_all(0);
         ground
     }
@@ -333,7 +333,7 @@ fn latency_ms(it: &Heard) -> u64 {
 }
 
 fn bad_links() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     let hit = |fault, words: &[(&str, &str)]| {
         let played = ground.play(fault, "n2", words, 1_200);
         let spared = ground.heard("n1", "n3", &played);
@@ -385,7 +385,7 @@ fn bad_links() {
 }
 
 fn named_links() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     let delay = [("delay", "80ms"), ("jitter", "0")];
     let by = |more: &[(&str, &str)]| {
         let words: Vec<_> = delay.iter().chain(more).copied().collect();
@@ -410,7 +410,7 @@ fn named_links() {
 }
 
 fn partitions() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     let cut = |fault, target, words: &[(&str, &str)]| {
         let played = ground.play(fault, target, words, 700);
         (ground.silent(&played), played)
@@ -446,7 +446,7 @@ fn partitions() {
 }
 
 fn five() {
-    let ground = Ground::new(5);
+    let ground = TestBed::new(5);
     let heard_by = |played: &Played, node: &str| -> BTreeSet<String> {
         let names = ground.cluster.names().iter().filter(|name| *name != node);
         names.filter(|from| ground.hears(from, node, played)).cloned().collect()
@@ -477,7 +477,7 @@ fn five() {
 }
 
 fn processes() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     for (fault, words) in
         [(Kill::KIND, &[][..]), (Terminate::KIND, &[("limit", "5s")]), (Pause::KIND, &[])]
     {
@@ -504,7 +504,7 @@ fn processes() {
 }
 
 fn restarts() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     let played = ground.play(KillAll::KIND, "all", &[("down", "200ms")], 600);
     assert_eq!(played.effect("started again"), 3.0);
     assert_eq!(ground.lives_of_both(), played.lives.map(|count| count + 1));
@@ -526,7 +526,7 @@ fn restarts() {
 }
 
 fn mid_restart() {
-    let ground = Ground::new(3);
+    let ground = TestBed::new(3);
     // Whatever moment the heal comes at.
     for ms in [200, 310, 420] {
         ground.play(RollingRestart::KIND, "all", &[("between", "0s")], ms);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::unistd::geteuid;
-use partita_nemesis::lab::Tier;
-use partita_nemesis::lab::namespaces::{Entered, enter_tier};
+use partita_nemesis::lab::LabBackend;
+use partita_nemesis::lab::namespaces::{Entered, enter_backend};
 
 /// Names the scenario that a process shall run.
 const SCENARIO: &str = "PARTITA_TEST_SCENARIO";
@@ -84,9 +84,9 @@ pub(crate) fn main(parts: &'static [Part]) {
         let of_part = |part: &'static Part| part.loopback.iter().chain(part.loopback_helpers);
         let mut lesser = parts.iter().flat_map(of_part);
         if let Some(scenario) = lesser.find(|scenario| scenario.name == name) {
-            run_inside(scenario, Tier::Proxies);
+            run_inside(scenario, LabBackend::Proxies);
         }
-        run_inside(known.next().expect("a scenario of this program"), Tier::Namespaces);
+        run_inside(known.next().expect("a scenario of this program"), LabBackend::Namespaces);
     }
     let mut trials = Vec::new();
     for (account, part) in Account::all().iter().flat_map(|a| parts.iter().map(move |p| (*a, p))) {
@@ -106,8 +106,8 @@ pub(crate) fn main(parts: &'static [Part]) {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn run_inside(scenario: &Scenario, tier: Tier) -> ! {
-    match enter_tier(tier) {
+fn run_inside(scenario: &Scenario, backend: LabBackend) -> ! {
+    match enter_backend(backend) {
         Ok(Entered::Inside(_)) => {
             (scenario.run)();
             exit(0)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::harness::{Account, Scenario, Test, command, eventually, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use partita_nemesis::disk::Trouble;
+use partita_nemesis::disk::DiskFault;
 use partita_nemesis::lab::namespaces::{Entered, LabKind, enter};
 use partita_nemesis::{Disk, Lab, NodeProcess, Program};
 use rand::SeedableRng;
@@ -225,7 +225,7 @@ fn linger_in_sync() {
         stderr: "/dev/null".into(),
     };
     let disk = Disk::new(&data).expect("a disk");
-    let trouble = Trouble::Slow { delay: crate::harness::LIMIT * 10 };
+    let trouble = DiskFault::Slow { delay: crate::harness::LIMIT * 10 };
     let troubled = disk.trouble(trouble, ChaCha8Rng::seed_from_u64(1));
     let mut node = NodeProcess::new(&lab.nodes()[0], program);
     node.watch_disk(disk);

@@ -54,14 +54,14 @@ impl Roles for Succeeds<'_> {
 }
 
 /// A cluster of three sleepers whose program is a file that can be taken away.
-struct Ground {
+struct TestBed {
     cluster: Cluster,
     program: PathBuf,
     _directory: TempDir,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl TestBed {
+    fn new() -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let program = directory.path().join("sleeper");
         fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").expect("written");
@@ -81,7 +81,7 @@ impl Ground {
         }
         // The shells have read their file and are what they shall be.
         assert!(eventually(|| (sleepers() == 3).then_some(())).is_some());
-        Ground { cluster, program, _directory: directory }
+        TestBed { cluster, program, _directory: directory }
     }
 
     /// Everything is as it was before any fault.
@@ -165,7 +165,7 @@ fn clock() -> impl Fn() -> u64 {
 
 /// Plays until `stop`; the ending and all records in order.
 async fn play(
-    ground: &Ground,
+    ground: &TestBed,
     schedule: &Schedule,
     stop: impl Future<Output = Stop>,
 ) -> (Ending, Vec<FaultRecord>) {
@@ -182,7 +182,7 @@ async fn play(
 }
 
 fn moments() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let mut schedule = schedule(&[
         (Isolate::KIND, "n1", 600),
         (Pause::KIND, "leader", 100),
@@ -220,7 +220,7 @@ fn moments() {
 }
 
 fn every_fault() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let mut schedule = schedule(&[
         (Isolate::KIND, "leader", 200),
         (Halves::KIND, "random", 200),
@@ -260,7 +260,7 @@ fn every_fault() {
 
 fn stopped() {
     for fault in [Isolate::KIND, Pause::KIND, Kill::KIND] {
-        let ground = Ground::new();
+        let ground = TestBed::new();
         let schedule = schedule(&[(fault, "leader", 600_000), (fault, "leader", 1)]);
         let stop = async {
             sleep(Duration::from_millis(200)).await;
@@ -277,7 +277,7 @@ fn stopped() {
 
 fn shut_down() {
     for fault in [Isolate::KIND, Pause::KIND, Kill::KIND] {
-        let ground = Ground::new();
+        let ground = TestBed::new();
         let schedule = schedule(&[(fault, "leader", 600_000)]);
         let stop = async {
             sleep(Duration::from_millis(200)).await;
@@ -294,7 +294,7 @@ fn shut_down() {
 
 fn dropped() {
     for fault in [Halves::KIND, Pause::KIND] {
-        let ground = Ground::new();
+        let ground = TestBed::new();
         let schedule = schedule(&[(fault, "leader", 600_000)]);
         block_on(async {
             let given_up = timeout(Duration::from_millis(200), play(&ground, &schedule, pending()));
@@ -305,7 +305,7 @@ fn dropped() {
 }
 
 fn no_restart() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let schedule = schedule(&[(Kill::KIND, "leader", 100)]);
     fs::remove_file(&ground.program).expect("removed");
     let (_, records) = block_on(play(&ground, &schedule, pending()));
@@ -323,7 +323,7 @@ fn no_restart() {
 }
 
 fn dead_node() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     block_on(ground.cluster.node("n2").expect("a node").kill()).expect("dies");
     let schedule = schedule(&[(Pause::KIND, "leader", 10), (Kill::KIND, "leader", 10)]);
     let (ending, records) = block_on(play(&ground, &schedule, pending()));
@@ -335,7 +335,7 @@ fn dead_node() {
 }
 
 fn misfit() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let schedule = schedule(&[(Kill::KIND, "n9", 10)]);
     let nemesis = Nemesis::new(&ground.cluster, &LedBy("n2"), clock());
     let playing = nemesis.play(&schedule, pending(), |_, _| panic!("nothing happens"));

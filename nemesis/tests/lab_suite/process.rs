@@ -25,15 +25,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A lab of one node, with a directory of its own.
-struct Ground {
+struct TestBed {
     lab: Lab,
     directory: TempDir,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl TestBed {
+    fn new() -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
-        Ground { lab: Lab::build(&["n1"]).expect("a lab"), directory }
+        TestBed { lab: Lab::build(&["n1"]).expect("a lab"), directory }
     }
 
     fn shell(&self, script: &str) -> NodeProcess {
@@ -77,7 +77,7 @@ fn sleepers(seconds: &str) -> usize {
 }
 
 fn surroundings() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node =
         ground.shell("readlink /proc/self/ns/net; pwd; echo $GREETING $PARTITA_LAB; echo no >&2");
     node.start().expect("starts");
@@ -94,7 +94,7 @@ fn surroundings() {
 }
 
 fn pause() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("while :; do echo tick; sleep 0.01; done");
     node.start().expect("starts");
     ground.await_stdout("tick");
@@ -110,7 +110,7 @@ fn pause() {
 }
 
 fn kill() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("sleep 987654 & sleep 987654 & echo up; wait");
     node.start().expect("starts");
     ground.await_stdout("up");
@@ -124,7 +124,7 @@ fn kill() {
 }
 
 fn end() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("sleep 987653 & exit 3");
     node.start().expect("starts");
     assert_eq!(block_on(node.ended()).and_then(|status| status.code()), Some(3));
@@ -132,7 +132,7 @@ fn end() {
 }
 
 fn restart() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("echo started; exec sleep 987652");
     let first = node.start().expect("starts");
     ground.await_stdout("started");
@@ -146,7 +146,7 @@ fn restart() {
 }
 
 fn stop() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let polite =
         ground.shell("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.01; done");
     polite.start().expect("starts");
@@ -163,7 +163,7 @@ fn stop() {
 }
 
 fn paused_end() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.program("sleep", &["987651"]);
     for signal in [9, 15] {
         node.start().expect("starts");
@@ -178,7 +178,7 @@ fn paused_end() {
 }
 
 fn outlive() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.program("sleep", &["987650"]);
     std::thread::scope(|scope| {
         scope.spawn(|| node.start().expect("starts"));
@@ -191,7 +191,7 @@ fn outlive() {
 }
 
 fn reap() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let node = ground.shell("exit 0");
     let pid = node.start().expect("starts");
     block_on(node.ended()).expect("ends");
@@ -199,7 +199,7 @@ fn reap() {
 }
 
 fn fail() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let missing = ground.program("/no/such/program", &[]);
     let error = missing.start().expect_err("there is none");
     assert!(matches!(error, StartError::Program { .. }), "{error}");

@@ -22,15 +22,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A lab of one node that runs a script, with a sidecar that says `tick` every 10 ms.
-struct Ground {
+struct TestBed {
     cluster: Cluster,
     directory: TempDir,
 }
 
 const TICKER: &str = "while :; do echo tick; sleep 0.01; done";
 
-impl Ground {
-    fn new(script: &str, sidecar: &str, shares_faults: bool) -> Ground {
+impl TestBed {
+    fn new(script: &str, sidecar: &str, shares_faults: bool) -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let lab = Lab::build(&["n1"]).expect("a lab");
         let mut cluster = Cluster::new(lab, |_| shell(&directory, "node", script));
@@ -38,7 +38,7 @@ impl Ground {
         cluster.add_sidecars(|_| {
             vec![Sidecar { name: "ticker".into(), program: program.clone(), shares_faults }]
         });
-        Ground { cluster, directory }
+        TestBed { cluster, directory }
     }
 
     fn node(&self) -> &NodeProcess {
@@ -86,7 +86,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn apart() {
-    let ground = Ground::new("sleep 100", TICKER, false);
+    let ground = TestBed::new("sleep 100", TICKER, false);
     ground.node().start().expect("starts");
     assert!(ground.is_ticking());
     block_on(ground.node().pause()).expect("pauses");
@@ -100,7 +100,7 @@ fn apart() {
 }
 
 fn shared() {
-    let ground = Ground::new("sleep 100", TICKER, true);
+    let ground = TestBed::new("sleep 100", TICKER, true);
     ground.node().start().expect("starts");
     assert!(ground.is_ticking());
     block_on(ground.node().pause()).expect("pauses");
@@ -116,7 +116,7 @@ fn shared() {
 }
 
 fn power() {
-    let ground = Ground::new("sleep 100", TICKER, false);
+    let ground = TestBed::new("sleep 100", TICKER, false);
     ground.node().start().expect("starts");
     assert!(ground.is_ticking());
     block_on(ground.node().cut_power()).expect("dies");
@@ -130,7 +130,7 @@ fn unsynced() {
     use partita_nemesis::disk::{NameModel, Tear};
     use rand::SeedableRng;
     let script = "echo text > data/f; echo done; sleep 100";
-    let mut ground = Ground::new("sleep 100", script, false);
+    let mut ground = TestBed::new("sleep 100", script, false);
     fs::create_dir(ground.path("data")).expect("made");
     let data = ground.path("data");
     ground.cluster.watch_disks(|_| data.clone()).expect("watched");
@@ -145,7 +145,7 @@ fn unsynced() {
 }
 
 fn ended() {
-    let ground = Ground::new("sleep 100", "exit 3", false);
+    let ground = TestBed::new("sleep 100", "exit 3", false);
     ground.node().start().expect("starts");
     let ended = eventually(|| ground.node().ended_sidecars().first().map(|it| it.1.code()));
     assert_eq!(ended, Some(Some(3)));
@@ -154,7 +154,7 @@ fn ended() {
 
 fn stop_command() {
     let node = "trap 'echo term' TERM; while ! [ -e asked ]; do sleep 0.01; done; exit 7";
-    let mut ground = Ground::new(node, TICKER, true);
+    let mut ground = TestBed::new(node, TICKER, true);
     let command = shell(&ground.directory, "stop", "echo > asked");
     ground.cluster.stop_by(|_| command.clone());
     ground.node().start().expect("starts");

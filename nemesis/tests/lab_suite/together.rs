@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use partita_nemesis::disk::{NameModel, Tear, Trouble};
+use partita_nemesis::disk::{DiskFault, NameModel, Tear};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, FaultKind, Lab, Moment, Nemesis, NodeClock, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
@@ -37,7 +37,7 @@ impl Roles for LedByFirst {
 }
 
 /// A node that runs a shell script, with a clock and a watched disk.
-struct Ground {
+struct TestBed {
     node: NodeProcess,
     clock: Arc<NodeClock>,
     disk: Disk,
@@ -45,8 +45,8 @@ struct Ground {
     _lab: Lab,
 }
 
-impl Ground {
-    fn new(script: &str) -> Ground {
+impl TestBed {
+    fn new(script: &str) -> TestBed {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
         fs::create_dir(&data).expect("made");
@@ -58,7 +58,7 @@ impl Ground {
         let disk = Disk::new(&data).expect("a disk");
         node.give_clock(Arc::clone(&clock));
         node.watch_disk(disk.clone());
-        Ground { node, clock, disk, directory, _lab: lab }
+        TestBed { node, clock, disk, directory, _lab: lab }
     }
 
     /// Waits until the script has said so.
@@ -83,7 +83,7 @@ fn shell(script: &str, directory: PathBuf, stdout: PathBuf, stderr: PathBuf) -> 
 
 fn step_and_power() {
     let ground =
-        Ground::new("date +%s > log; sync log .; date +%s >> log; echo written; sleep 999");
+        TestBed::new("date +%s > log; sync log .; date +%s >> log; echo written; sleep 999");
     ground.clock.set_realtime(HOUR_NS);
     ground.node.start().expect("starts");
     ground.await_word("written");
@@ -103,12 +103,12 @@ fn step_and_power() {
 }
 
 fn slow_execs() {
-    let ground = Ground::new(
+    let ground = TestBed::new(
         "echo x > log; sync log & while [ ! -e stop ]; do date +%s > now; echo turn; done; \
          sleep 999",
     );
     let delay = crate::harness::LIMIT * 10;
-    let troubled = ground.disk.trouble(Trouble::Slow { delay }, ChaCha8Rng::seed_from_u64(1));
+    let troubled = ground.disk.trouble(DiskFault::Slow { delay }, ChaCha8Rng::seed_from_u64(1));
     ground.node.start().expect("starts");
     assert!(eventually(|| (troubled.tally().delayed > 0).then_some(())).is_some());
     let installed = ground.clock.installed();
@@ -118,7 +118,7 @@ fn slow_execs() {
 }
 
 fn harassed() {
-    let ground = Ground::new("while :; do date +%s > log; sync log; done");
+    let ground = TestBed::new("while :; do date +%s > log; sync log; done");
     for turn in 0..60 {
         ground.node.start().expect("starts");
         std::thread::sleep(Duration::from_micros(700 * turn));

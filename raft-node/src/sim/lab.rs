@@ -322,7 +322,7 @@ impl World {
     /// Heals everything and starts all servers.
     pub(super) fn mend(&mut self) -> Done {
         self.heal();
-        self.network.weather = super::network::Weather::fair();
+        self.network.conditions = super::network::NetworkConditions::fair();
         self.load.plan_mut().loss = 0.0;
         self.load.plan_mut().duplication = 0.0;
         for at in 0..self.size() {

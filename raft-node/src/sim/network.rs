@@ -17,7 +17,7 @@ use crate::core::message::Body;
 
 /// How the network treats messages that are neither blocked nor held.
 #[derive(Clone, Debug)]
-pub(super) struct Weather {
+pub(super) struct NetworkConditions {
     /// How long most messages take.
     pub(super) delay: RangeInclusive<Duration>,
     /// The share of requests that get lost.
@@ -32,7 +32,7 @@ pub(super) struct Weather {
     pub(super) long_delay: RangeInclusive<Duration>,
 }
 
-impl Weather {
+impl NetworkConditions {
     /// A local network on a good day.
     pub(super) fn fair() -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Weather {
 /// The links between servers, by position.
 #[derive(Debug)]
 pub(super) struct Network {
-    pub(super) weather: Weather,
+    pub(super) conditions: NetworkConditions,
     /// For each sender, the set of receivers that its messages do not reach.
     blocked: Vec<u32>,
     held: Vec<u32>,
@@ -86,7 +86,7 @@ impl Network {
     pub(super) fn new(size: usize) -> Self {
         assert!(size <= 32, "links are kept in 32-bit sets");
         Self {
-            weather: Weather::fair(),
+            conditions: NetworkConditions::fair(),
             blocked: vec![0; size],
             held: vec![0; size],
             waiting: Vec::new(),
@@ -104,8 +104,8 @@ impl Network {
         if self.is_blocked(from, to) {
             return Fate::Lost;
         }
-        let weather = &self.weather;
-        let loss = if is_reply(message) { weather.reply_loss } else { weather.request_loss };
+        let conditions = &self.conditions;
+        let loss = if is_reply(message) { conditions.reply_loss } else { conditions.request_loss };
         if chance(random, loss) {
             return Fate::Lost;
         }
@@ -113,16 +113,16 @@ impl Network {
             return Fate::Held;
         }
         let first = self.arrival(now, random);
-        if chance(random, weather.duplication) {
+        if chance(random, conditions.duplication) {
             return Fate::ArrivesTwice(first, self.arrival(now, random));
         }
         Fate::Arrives(first)
     }
 
     fn arrival(&self, now: Moment, random: &mut ChaCha8Rng) -> Moment {
-        let weather = &self.weather;
-        let long = chance(random, weather.straggling);
-        now.plus(between(random, if long { &weather.long_delay } else { &weather.delay }))
+        let conditions = &self.conditions;
+        let long = chance(random, conditions.straggling);
+        now.plus(between(random, if long { &conditions.long_delay } else { &conditions.delay }))
     }
 
     pub(super) fn is_blocked(&self, from: usize, to: usize) -> bool {

@@ -14,7 +14,7 @@ use super::history::Object;
 use super::lab::Done;
 use super::load::LoadPlan;
 use super::moment::ms;
-use super::network::Weather;
+use super::network::NetworkConditions;
 use super::random::{Stream, between, stream};
 use super::server::Crash;
 use super::world::{Setup, World};
@@ -205,10 +205,11 @@ fn strike(world: &mut World, family: Family) -> Done {
             let by = world.faults.random_range(-10_000..=10_000);
             world.servers[one].clock.step_wall(by * 1_000_000);
         }
-        Family::Rain => world.network.weather = Weather::unreliable(),
+        Family::Rain => world.network.conditions = NetworkConditions::unreliable(),
         Family::Reorder => {
             let (duplication, straggling) = (0.1, 0.1);
-            world.network.weather = Weather { duplication, straggling, ..Weather::unreliable() };
+            world.network.conditions =
+                NetworkConditions { duplication, straggling, ..NetworkConditions::unreliable() };
         }
         Family::SlowDisk => {
             let most = [Duration::from_millis(2), ms(20), ms(100)][world.faults.random_range(0..3)];

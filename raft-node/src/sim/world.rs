@@ -485,7 +485,7 @@ impl World {
     /// Releases messages that were held, as if they had just been sent.
     pub(super) fn arrive(&mut self, messages: Vec<(usize, usize, Message)>) {
         for (from, to, message) in messages {
-            let delay = between(&mut self.network_random, &self.network.weather.delay);
+            let delay = between(&mut self.network_random, &self.network.conditions.delay);
             self.queue.push(self.now.plus(delay), Event::Deliver { from, to, message });
         }
     }

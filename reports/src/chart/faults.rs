@@ -5,7 +5,7 @@ use partita_nemesis::{Family, FaultRecord};
 
 use super::pen::{Anchor, Area, text_width};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH, at, fault_name};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::text::number::{counted, duration};
 use crate::text::visible::{LABEL_CHARACTERS, brief};
 
@@ -29,18 +29,18 @@ pub(crate) fn draw(plot: &Plot<'_>, at_most: usize) -> Option<String> {
         families.into_iter().map(|family| Band::of(plot, &faults, family)).collect();
     let rows: usize = bands.iter().map(|band| band.rows).sum();
     let bottom = TOP + rows as f64 * ROW + bands.len() as f64 * 6.0;
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, TOP, bottom);
     plot.phase_names(&mut pen, 13.0);
     let mut y = TOP + 4.0;
     for band in &bands {
-        pen.text((LEFT - 8.0, y + 13.0), Anchor::End, Ink::Muted, family_name(band.family));
+        pen.text((LEFT - 8.0, y + 13.0), Anchor::End, TextStyle::Muted, family_name(band.family));
         for bar in &band.bars {
             bar.draw(&mut pen, y);
         }
         y += band.rows as f64 * ROW + 6.0;
         if y < bottom {
-            pen.line((LEFT, y - 4.0), (RIGHT, y - 4.0), Paint::Grid);
+            pen.line((LEFT, y - 4.0), (RIGHT, y - 4.0), MarkStyle::Grid);
         }
     }
     plot.marks(&mut pen, TOP, bottom);
@@ -128,10 +128,10 @@ fn label(fault: &FaultRecord, x: f64, width: f64) -> Option<Label> {
 }
 
 impl Bar<'_> {
-    fn draw(&self, pen: &mut Pen, top: f64) {
+    fn draw(&self, pen: &mut SvgBuilder, top: f64) {
         let y = top + self.row as f64 * ROW;
         let dud = self.fault.error.is_some() || !self.fault.had_effect();
-        let paint = if dud { Paint::DudFault } else { Paint::Fault };
+        let paint = if dud { MarkStyle::DudFault } else { MarkStyle::Fault };
         let area = Area { x: self.x, y, width: self.width, height: BAR };
         let note = match (&self.fault.error, dud) {
             (Some(_), _) => ", failed",
@@ -146,8 +146,8 @@ impl Bar<'_> {
         );
         pen.bar(area, 3.0, paint, &hint);
         let (x, paint, text) = match &self.label {
-            Some(Label::Inside(text)) => (self.x + 4.0, Ink::OnFault, text),
-            Some(Label::Beside(text)) => (self.x + self.width + 4.0, Ink::Fault, text),
+            Some(Label::Inside(text)) => (self.x + 4.0, TextStyle::OnFault, text),
+            Some(Label::Beside(text)) => (self.x + self.width + 4.0, TextStyle::Fault, text),
             None => return,
         };
         pen.text((x, y + 13.0), Anchor::Start, paint, text);

@@ -7,7 +7,7 @@ use partita_checker::Nanoseconds;
 
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::series::latency::{Latency, Quantiles, ROWS_PER_DECADE, Waits};
 use crate::text::number::{count, duration};
 
@@ -18,14 +18,14 @@ const SHADES: u8 = 5;
 pub(crate) fn draw(plot: &Plot<'_>, latency: &Latency) -> String {
     let (top, bottom) = (HEAD + 4.0, HEAD + 4.0 + HEIGHT);
     let scale = LogScale { decades: latency.decades, top, bottom };
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.fault_names(&mut pen, HEAD - 4.0);
     for exponent in latency.decades.0..=latency.decades.1 {
         let y = scale.y(f64::from(exponent));
-        pen.line((LEFT, y), (RIGHT, y), Paint::Grid);
+        pen.line((LEFT, y), (RIGHT, y), MarkStyle::Grid);
         let label = duration(Nanoseconds(10_u64.saturating_pow(exponent)));
-        pen.text((LEFT - 8.0, y + 4.0), Anchor::End, Ink::Muted, &label);
+        pen.text((LEFT - 8.0, y + 4.0), Anchor::End, TextStyle::Muted, &label);
     }
     densities(&mut pen, plot, latency, scale);
     quantiles(&mut pen, plot, latency, scale);
@@ -53,7 +53,7 @@ impl LogScale {
     }
 }
 
-fn densities(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale) {
+fn densities(pen: &mut SvgBuilder, plot: &Plot<'_>, latency: &Latency, scale: LogScale) {
     let rows = latency.rows();
     let densest = latency.ok_density.iter().copied().max().unwrap_or(0);
     let mut shades: [Path; SHADES as usize] = Default::default();
@@ -82,9 +82,9 @@ fn densities(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale)
         }
     }
     for (shade, path) in (0..SHADES).zip(&shades) {
-        pen.path(path, Paint::Density(shade), "");
+        pen.path(path, MarkStyle::Density(shade), "");
     }
-    pen.path(&unknown, Paint::InfoDensity, "");
+    pen.path(&unknown, MarkStyle::InfoDensity, "");
 }
 
 /// Shades grow with the logarithm: one slow operation among thousands must be seen.
@@ -96,11 +96,11 @@ fn shade(operations: u32, densest: u32) -> usize {
 /// Picks one quantile.
 type Quantile = fn(&Quantiles) -> Nanoseconds;
 
-fn quantiles(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale) {
-    let lines: [(Paint, Quantile); 3] = [
-        (Paint::P99, |quantiles| quantiles.p99),
-        (Paint::P95, |quantiles| quantiles.p95),
-        (Paint::P50, |quantiles| quantiles.p50),
+fn quantiles(pen: &mut SvgBuilder, plot: &Plot<'_>, latency: &Latency, scale: LogScale) {
+    let lines: [(MarkStyle, Quantile); 3] = [
+        (MarkStyle::P99, |quantiles| quantiles.p99),
+        (MarkStyle::P95, |quantiles| quantiles.p95),
+        (MarkStyle::P50, |quantiles| quantiles.p50),
     ];
     let middle = |stretch: usize| {
         let x = plot.axis.x(latency.stretches.begin(stretch));
@@ -131,7 +131,7 @@ fn quantiles(pen: &mut Pen, plot: &Plot<'_>, latency: &Latency, scale: LogScale)
         let (x, y) = (middle(stretch), scale.of(quantiles.max));
         slowest.block(Area { x: x - 1.5, y: y - 1.5, width: 3.0, height: 3.0 });
     }
-    pen.path(&slowest, Paint::Max, "");
+    pen.path(&slowest, MarkStyle::Max, "");
 }
 
 fn description(latency: &Latency) -> String {

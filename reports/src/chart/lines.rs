@@ -2,7 +2,7 @@
 
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, HEAD, LEFT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::surroundings::LoggedLine;
 use crate::text::number::{counted, instant};
 use crate::text::visible::{TEXT_CHARACTERS, brief};
@@ -19,16 +19,21 @@ pub(crate) fn draw(plot: &Plot<'_>, lines: &[LoggedLine]) -> Option<String> {
         return None;
     }
     let (top, bottom) = (HEAD, HEAD + nodes.len() as f64 * LANE + 2.0);
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.fault_names(&mut pen, HEAD - 4.0);
     for (row, node) in nodes.iter().enumerate() {
         let y = top + row as f64 * LANE;
-        pen.text((LEFT - 8.0, y + 14.0), Anchor::End, Ink::Text, &brief(node, NAME_CHARACTERS));
+        pen.text(
+            (LEFT - 8.0, y + 14.0),
+            Anchor::End,
+            TextStyle::Text,
+            &brief(node, NAME_CHARACTERS),
+        );
         for line in lines.iter().filter(|line| line.node == *node) {
             let area = Area { x: plot.axis.x(line.at), y: y + 3.0, width: 2.0, height: LANE - 5.0 };
             let hint = format!("{}: {}", instant(line.at), brief(&line.text, TEXT_CHARACTERS));
-            pen.bar(area, 0.0, Paint::Max, &hint);
+            pen.bar(area, 0.0, MarkStyle::Max, &hint);
         }
     }
     plot.marks(&mut pen, top, bottom);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, HEAD, LEFT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::text::number::{count, counted};
 use crate::text::visible::brief;
 use crate::traffic::LinkPeriod;
@@ -56,14 +56,14 @@ pub(crate) fn draw(plot: &Plot<'_>, periods: &[LinkPeriod]) -> Option<Links> {
         .take(MOST_LANES)
         .collect();
     let (top, bottom) = (HEAD, HEAD + shown.len() as f64 * LANE + 4.0);
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.fault_names(&mut pen, HEAD - 4.0);
     for (row, ((from, to), lane)) in shown.iter().enumerate() {
         let y = top + row as f64 * LANE;
         let name =
             format!("{} → {}", brief(from, NAME_CHARACTERS / 2), brief(to, NAME_CHARACTERS / 2));
-        pen.text((LEFT - 8.0, y + 15.0), Anchor::End, Ink::Text, &name);
+        pen.text((LEFT - 8.0, y + 15.0), Anchor::End, TextStyle::Text, &name);
         lane.draw(&mut pen, plot, y, (from, to));
     }
     plot.marks(&mut pen, top, bottom);
@@ -84,7 +84,7 @@ pub(crate) fn draw(plot: &Plot<'_>, periods: &[LinkPeriod]) -> Option<Links> {
 }
 
 impl Lane<'_> {
-    fn draw(&self, pen: &mut Pen, plot: &Plot<'_>, y: f64, (from, to): (&str, &str)) {
+    fn draw(&self, pen: &mut SvgBuilder, plot: &Plot<'_>, y: f64, (from, to): (&str, &str)) {
         let mut place = 0;
         while place < self.periods.len() {
             let first = self.periods[place];
@@ -108,9 +108,9 @@ impl Lane<'_> {
             );
             // Told by height, too: what is kept off fills the lane.
             let (paint, height) = match (off, held) {
-                (0, 0) => (Paint::Carried, 4.0),
-                (0, _) => (Paint::Held, 9.0),
-                _ => (Paint::KeptOff, 16.0),
+                (0, 0) => (MarkStyle::Carried, 4.0),
+                (0, _) => (MarkStyle::Held, 9.0),
+                _ => (MarkStyle::KeptOff, 16.0),
             };
             pen.bar(Area { x, y: y + 18.0 - height, width, height }, 0.0, paint, &hint);
             place += these.len();

@@ -5,7 +5,7 @@ use partita_checker::{Action, History, Nanoseconds, Operation, Outcome};
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::evidence::Evidence;
 use crate::text::number::{count, counted};
 use crate::text::operation::operation;
@@ -63,7 +63,7 @@ pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) 
         })
         .collect();
     let bottom = TOP + rows.free_from.len() as f64 * ROW + 4.0;
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     ground(&mut pen, plot, &axis, bottom);
     for (operation, area) in &placed {
         let blamed = of_proof(operation).map(|place| evidence.operations[place].blame.is_some());
@@ -74,7 +74,7 @@ pub(crate) fn draw(history: &History, evidence: &Evidence<'_>, plot: &Plot<'_>) 
     let mut mark = Path::default();
     mark.start((at, 0.0));
     mark.stroke((at, bottom));
-    pen.path(&mark, Paint::Finding, "the proof was complete");
+    pen.path(&mark, MarkStyle::Finding, "the proof was complete");
     let caption = caption(placed.len(), total);
     let chart = pen.finish("Operations on the same key around that time", &caption);
     Some(Nearby { chart, caption })
@@ -117,20 +117,20 @@ impl Rows {
     }
 }
 
-fn ground(pen: &mut Pen, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
+fn ground(pen: &mut SvgBuilder, plot: &Plot<'_>, axis: &TimeAxis, bottom: f64) {
     for (began, ended) in plot.windows.iter() {
         if began > axis.end || ended < axis.begin {
             continue;
         }
         let (x, right) = (axis.x(began), axis.x(ended));
         let area = Area { x, y: TOP, width: right - x, height: bottom - TOP };
-        pen.bar(area, 0.0, Paint::Shade, "");
+        pen.bar(area, 0.0, MarkStyle::Shade, "");
     }
     for tick in axis.ticks(8) {
-        pen.line((tick.at, TOP), (tick.at, bottom), Paint::Grid);
-        pen.text((tick.at, bottom + 16.0), Anchor::Middle, Ink::Muted, &tick.label);
+        pen.line((tick.at, TOP), (tick.at, bottom), MarkStyle::Grid);
+        pen.text((tick.at, bottom + 16.0), Anchor::Middle, TextStyle::Muted, &tick.label);
     }
-    pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+    pen.line((LEFT, bottom), (RIGHT, bottom), MarkStyle::Axis);
 }
 
 fn hint(history: &History, one: &Operation, unit: TimeUnit) -> String {
@@ -153,14 +153,14 @@ fn hint(history: &History, one: &Operation, unit: TimeUnit) -> String {
     )
 }
 
-const fn paint(one: &Operation, blamed: Option<bool>) -> Paint {
+const fn paint(one: &Operation, blamed: Option<bool>) -> MarkStyle {
     match (blamed, one.outcome, one.action) {
-        (Some(true), ..) => Paint::Culprit,
-        (Some(false), _, Action::Read) => Paint::Look,
-        (Some(false), ..) => Paint::Change,
-        (None, Outcome::Info(_), _) => Paint::AsideOpen,
-        (None, Outcome::Fail(_), _) => Paint::AsideFail,
-        (None, Outcome::Ok(..), Action::Read) => Paint::Aside,
-        (None, Outcome::Ok(..), _) => Paint::AsideChange,
+        (Some(true), ..) => MarkStyle::Culprit,
+        (Some(false), _, Action::Read) => MarkStyle::Look,
+        (Some(false), ..) => MarkStyle::Change,
+        (None, Outcome::Info(_), _) => MarkStyle::AsideOpen,
+        (None, Outcome::Fail(_), _) => MarkStyle::AsideFail,
+        (None, Outcome::Ok(..), Action::Read) => MarkStyle::Aside,
+        (None, Outcome::Ok(..), _) => MarkStyle::AsideChange,
     }
 }

@@ -4,7 +4,7 @@ mod series;
 
 use super::pen::{Anchor, Path};
 use super::plot::{FOOT, HEAD, LEFT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::samples::NodeSample;
 use crate::series::Buckets;
 use crate::text::visible::brief;
@@ -119,23 +119,23 @@ impl Kind {
         let has_below = numbers().any(|number| *number < 0.0);
         let shown = series.len().min(MOST_LANES);
         let (top, bottom) = (HEAD, HEAD + shown as f64 * LANE + 4.0);
-        let mut pen = Pen::new(WIDTH, bottom + FOOT);
+        let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
         plot.ground(&mut pen, top, bottom);
         plot.fault_names(&mut pen, HEAD - 4.0);
         let mut told = Vec::new();
         for (row, (node, numbers)) in series.iter().take(shown).enumerate() {
             let foot = top + (row + 1) as f64 * LANE - 2.0;
             let name = brief(node, NAME_CHARACTERS);
-            pen.text((LEFT - 8.0, foot - 16.0), Anchor::End, Ink::Text, &name);
+            pen.text((LEFT - 8.0, foot - 16.0), Anchor::End, TextStyle::Text, &name);
             let most = farthest(numbers);
             let label =
                 most.map_or("–".to_owned(), |most| format!("{}{}", shorten(most), self.unit));
-            pen.text((LEFT - 8.0, foot - 3.0), Anchor::End, Ink::Muted, &label);
+            pen.text((LEFT - 8.0, foot - 3.0), Anchor::End, TextStyle::Muted, &label);
             told.push(format!("{name} at most {label}"));
             let (zero, height) =
                 if has_below { (foot - FULL / 2.0, FULL / 2.0) } else { (foot, FULL) };
             let steps = steps(plot, numbers, buckets, |number| zero - number / scale * height);
-            pen.path(&steps, Paint::P50, &format!("{name}: at most {label}"));
+            pen.path(&steps, MarkStyle::P50, &format!("{name}: at most {label}"));
         }
         plot.marks(&mut pen, top, bottom);
         let left_out = series.len() - shown;

@@ -6,7 +6,7 @@
 
 /// What a mark means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Paint {
+pub(crate) enum MarkStyle {
     /// A helper line.
     Grid,
     /// An axis.
@@ -89,7 +89,7 @@ pub(crate) enum Paint {
     Disc,
 }
 
-impl Paint {
+impl MarkStyle {
     /// The attributes of an element that means this.
     pub(crate) fn attributes(self) -> &'static str {
         match self {
@@ -165,34 +165,34 @@ impl Paint {
 
 /// What a text means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ink {
+pub(crate) enum TextStyle {
     /// Text to read.
     Text,
     /// Text that explains other marks.
     Muted,
     /// Text that stands out.
     Strong,
-    /// Text on a bar of [`Paint::Leader`].
+    /// Text on a bar of [`MarkStyle::Leader`].
     OnLeader,
-    /// Text on a bar of [`Paint::Change`].
+    /// Text on a bar of [`MarkStyle::Change`].
     OnChange,
-    /// Text on a bar of [`Paint::Look`] or [`Paint::Open`].
+    /// Text on a bar of [`MarkStyle::Look`] or [`MarkStyle::Open`].
     OnLook,
-    /// Text on a bar of [`Paint::Fault`].
+    /// Text on a bar of [`MarkStyle::Fault`].
     OnFault,
     /// The name of a fault above its shade.
     Fault,
     /// The name of what is wrong.
     Culprit,
-    /// A number on a [`Paint::Disc`].
+    /// A number on a [`MarkStyle::Disc`].
     OnDisc,
     /// The words on an arrow.
     Arrow,
-    /// The words on an arrow of [`Paint::Overwritten`].
+    /// The words on an arrow of [`MarkStyle::Overwritten`].
     Overwritten,
 }
 
-impl Ink {
+impl TextStyle {
     /// The attributes of an element that means this.
     pub(crate) fn attributes(self) -> &'static str {
         match self {

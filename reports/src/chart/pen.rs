@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Ink, Paint};
+use super::{MarkStyle, TextStyle};
 
 /// An SVG drawing in the making.
 #[derive(Debug)]
-pub(crate) struct Pen {
+pub(crate) struct SvgBuilder {
     markup: String,
     width: f64,
     height: f64,
@@ -36,7 +36,7 @@ pub(crate) struct Area {
     pub(crate) height: f64,
 }
 
-impl Pen {
+impl SvgBuilder {
     /// An empty drawing of this many user units.
     pub(crate) const fn new(width: f64, height: f64) -> Self {
         Self { markup: String::new(), width, height }
@@ -44,7 +44,7 @@ impl Pen {
 
     /// A rectangle with corners of radius `round`; pointing at it shows `hint`, if that says
     /// anything.
-    pub(crate) fn bar(&mut self, area: Area, round: f64, paint: Paint, hint: &str) {
+    pub(crate) fn bar(&mut self, area: Area, round: f64, paint: MarkStyle, hint: &str) {
         let Area { x, y, width, height } = area;
         let paint = paint.attributes();
         let (x, y, width, height) = (N(x), N(y), N(width.max(0.0)), N(height));
@@ -57,7 +57,7 @@ impl Pen {
 
     /// A rectangle whose fill thins out to the right, in slices: a gradient would need an
     /// identifier that is unique on the page.
-    pub(crate) fn fading(&mut self, area: Area, paint: Paint, hint: &str) {
+    pub(crate) fn fading(&mut self, area: Area, paint: MarkStyle, hint: &str) {
         const SLICES: u8 = 24;
         let Area { x, y, width, height } = area;
         let slice = width / f64::from(SLICES);
@@ -73,14 +73,14 @@ impl Pen {
     }
 
     /// A straight line.
-    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), paint: Paint) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), paint: MarkStyle) {
         let (x1, y1, x2, y2) = (N(from.0), N(from.1), N(to.0), N(to.1));
         let paint = paint.attributes();
         self.put(format_args!(r#"<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {paint}/>"#));
     }
 
     /// A path; nothing if it is empty.
-    pub(crate) fn path(&mut self, path: &Path, paint: Paint, hint: &str) {
+    pub(crate) fn path(&mut self, path: &Path, paint: MarkStyle, hint: &str) {
         if path.0.is_empty() {
             return;
         }
@@ -89,14 +89,14 @@ impl Pen {
     }
 
     /// A circle.
-    pub(crate) fn disc(&mut self, centre: (f64, f64), radius: f64, paint: Paint) {
+    pub(crate) fn disc(&mut self, centre: (f64, f64), radius: f64, paint: MarkStyle) {
         let (x, y, radius) = (N(centre.0), N(centre.1), N(radius));
         let paint = paint.attributes();
         self.put(format_args!(r#"<circle cx="{x}" cy="{y}" r="{radius}" {paint}/>"#));
     }
 
     /// A line of text with its baseline at `at`.
-    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, ink: Ink, text: &str) {
+    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, ink: TextStyle, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => r#" text-anchor="middle""#,
@@ -209,11 +209,11 @@ mod tests {
 
     #[test]
     fn markup_in_a_text_or_hint_stays_text() {
-        let mut pen = Pen::new(10.0, 10.0);
+        let mut pen = SvgBuilder::new(10.0, 10.0);
         let hostile = r#"</text><script>alert("1'&")</script>"#;
-        pen.text((0.0, 0.0), Anchor::Start, Ink::Text, hostile);
+        pen.text((0.0, 0.0), Anchor::Start, TextStyle::Text, hostile);
         let area = Area { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
-        pen.bar(area, 0.0, Paint::Ok, hostile);
+        pen.bar(area, 0.0, MarkStyle::Ok, hostile);
         let svg = pen.finish(hostile, hostile);
         assert!(!svg.contains("<script"), "{svg}");
         assert_eq!(svg.matches("</text>").count(), 1);

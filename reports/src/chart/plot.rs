@@ -5,7 +5,7 @@ use partita_nemesis::FaultRecord;
 
 use super::axis::TimeAxis;
 use super::pen::{Anchor, Area, Path, text_width};
-use super::{Ink, Paint, Pen};
+use super::{MarkStyle, SvgBuilder, TextStyle};
 use crate::finding::FindingKind;
 use crate::run::{Phase, Run};
 use crate::series::{Windows, windows};
@@ -137,23 +137,23 @@ impl<'a> Plot<'a> {
 
     /// The background from `top` to `bottom`: faults shaded and named above, phases apart, the time
     /// axis below.
-    pub(crate) fn ground(&self, pen: &mut Pen, top: f64, bottom: f64) {
+    pub(crate) fn ground(&self, pen: &mut SvgBuilder, top: f64, bottom: f64) {
         for (began, ended) in self.shades() {
             let (x, right) = (self.axis.x(began), self.axis.x(ended));
             let width = (right - x).max(1.0);
             let area = Area { x, y: top, width, height: bottom - top };
             let hint = format!("faults in force {} to {}", at(began), at(ended));
-            pen.bar(area, 0.0, Paint::Shade, &hint);
+            pen.bar(area, 0.0, MarkStyle::Shade, &hint);
         }
         for tick in self.axis.ticks(10) {
-            pen.line((tick.at, top), (tick.at, bottom), Paint::Grid);
-            pen.text((tick.at, bottom + 16.0), Anchor::Middle, Ink::Muted, &tick.label);
+            pen.line((tick.at, top), (tick.at, bottom), MarkStyle::Grid);
+            pen.text((tick.at, bottom + 16.0), Anchor::Middle, TextStyle::Muted, &tick.label);
         }
         for phase in self.phases.iter().skip(1) {
             let x = self.axis.x(phase.began_ns);
-            pen.line((x, top), (x, bottom), Paint::PhaseEdge);
+            pen.line((x, top), (x, bottom), MarkStyle::PhaseEdge);
         }
-        pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+        pen.line((LEFT, bottom), (RIGHT, bottom), MarkStyle::Axis);
     }
 
     /// Whether there is anything to mark.
@@ -163,7 +163,7 @@ impl<'a> Plot<'a> {
 
     /// Marks the moments of findings from `top` to `bottom`; those closer than a unit of width share
     /// a mark.
-    pub(crate) fn marks(&self, pen: &mut Pen, top: f64, bottom: f64) {
+    pub(crate) fn marks(&self, pen: &mut SvgBuilder, top: f64, bottom: f64) {
         let mut rest = self.findings.as_slice();
         while let Some(first) = rest.first() {
             let x = self.axis.x(first.at);
@@ -176,33 +176,33 @@ impl<'a> Plot<'a> {
             let mut path = Path::default();
             path.start((x, top - 4.0));
             path.stroke((x, bottom));
-            pen.path(&path, Paint::Finding, &hint);
+            pen.path(&path, MarkStyle::Finding, &hint);
             rest = others;
         }
     }
 
     /// The faults' names on one line, each where it began, left out where they would overlap.
-    pub(crate) fn fault_names(&self, pen: &mut Pen, baseline: f64) {
+    pub(crate) fn fault_names(&self, pen: &mut SvgBuilder, baseline: f64) {
         let mut free_from = LEFT;
         for (fault, began, _) in self.faults() {
             let name = fault_name(fault);
             let x = self.axis.x(began);
             let width = text_width(&name);
             if x >= free_from && x + width <= WIDTH {
-                pen.text((x, baseline), Anchor::Start, Ink::Fault, &name);
+                pen.text((x, baseline), Anchor::Start, TextStyle::Fault, &name);
                 free_from = x + width + 8.0;
             }
         }
     }
 
     /// The phases' names on one line, left out where they do not fit.
-    pub(crate) fn phase_names(&self, pen: &mut Pen, baseline: f64) {
+    pub(crate) fn phase_names(&self, pen: &mut SvgBuilder, baseline: f64) {
         for phase in &self.phases {
             let (x, right) = (self.axis.x(phase.began_ns), self.axis.x(phase.ended_ns));
             let name = brief(&phase.name, LABEL_CHARACTERS);
             if text_width(&name) <= right - x {
                 let middle = f64::midpoint(x, right);
-                pen.text((middle, baseline), Anchor::Middle, Ink::Muted, &name);
+                pen.text((middle, baseline), Anchor::Middle, TextStyle::Muted, &name);
             }
         }
     }

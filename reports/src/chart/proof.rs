@@ -11,7 +11,7 @@ mod scale;
 
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, LEFT, RIGHT, WIDTH, fault_name};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::chart::pen::text_width;
 use crate::evidence::Evidence;
 use crate::text::number::{counted, duration};
@@ -32,7 +32,7 @@ pub(crate) fn draw(evidence: &Evidence<'_>, plot: &Plot<'_>) -> String {
     let times = begins.chain(witnesses().filter_map(returned)).collect();
     let scale = BrokenScale::over(times, evidence.unit, LEFT + 24.0, RIGHT - 60.0);
     let lanes = Lanes::of(evidence, &scale, HEAD + 4.0);
-    let mut pen = Pen::new(WIDTH, lanes.bottom + FOOT + 2.0);
+    let mut pen = SvgBuilder::new(WIDTH, lanes.bottom + FOOT + 2.0);
     shade(&mut pen, plot, &scale, lanes.bottom);
     axis(&mut pen, &scale, lanes.bottom);
     lanes.draw(&mut pen);
@@ -40,7 +40,7 @@ pub(crate) fn draw(evidence: &Evidence<'_>, plot: &Plot<'_>) -> String {
     pen.finish("The operations that prove the violation", &description(evidence))
 }
 
-fn shade(pen: &mut Pen, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
+fn shade(pen: &mut SvgBuilder, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
     let (first, last) = scale.span();
     let mut free_from = LEFT;
     for (began, ended) in
@@ -49,7 +49,7 @@ fn shade(pen: &mut Pen, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
         let x = if began < first { LEFT } else { scale.x(began) };
         let right = if ended > last { RIGHT } else { scale.x(ended) };
         let area = Area { x, y: HEAD, width: (right - x).max(2.0), height: bottom - HEAD };
-        pen.bar(area, 0.0, Paint::Shade, "");
+        pen.bar(area, 0.0, MarkStyle::Shade, "");
     }
     for (fault, began, ended) in plot.faults() {
         if began > last || ended < first {
@@ -64,18 +64,18 @@ fn shade(pen: &mut Pen, plot: &Plot<'_>, scale: &BrokenScale, bottom: f64) {
         let name = format!("{} {nodes}{since}", fault_name(fault));
         let x = x.max(free_from);
         if x + text_width(&name) < WIDTH {
-            pen.text((x, HEAD - 6.0), Anchor::Start, Ink::Fault, &name);
+            pen.text((x, HEAD - 6.0), Anchor::Start, TextStyle::Fault, &name);
             free_from = x + text_width(&name) + 12.0;
         }
     }
 }
 
-fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
+fn axis(pen: &mut SvgBuilder, scale: &BrokenScale, bottom: f64) {
     for tick in scale.ticks() {
-        pen.line((tick.at, HEAD), (tick.at, bottom), Paint::Grid);
-        pen.text((tick.at, bottom + 17.0), Anchor::Middle, Ink::Muted, &tick.label);
+        pen.line((tick.at, HEAD), (tick.at, bottom), MarkStyle::Grid);
+        pen.text((tick.at, bottom + 17.0), Anchor::Middle, TextStyle::Muted, &tick.label);
     }
-    pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+    pen.line((LEFT, bottom), (RIGHT, bottom), MarkStyle::Axis);
     let gaps: Vec<_> = scale
         .gaps()
         .map(|(x, right, length)| (f64::midpoint(x, right), scale.unit.duration(length)))
@@ -88,10 +88,10 @@ fn axis(pen: &mut Pen, scale: &BrokenScale, bottom: f64) {
     });
     for (middle, length) in gaps {
         for side in [middle - 3.0, middle + 3.0] {
-            pen.line((side + 3.0, HEAD), (side - 3.0, bottom), Paint::Gap);
+            pen.line((side + 3.0, HEAD), (side - 3.0, bottom), MarkStyle::Gap);
         }
         let label = if collide { format!("+{length}") } else { in_full(&length) };
-        pen.text((middle, bottom + 17.0), Anchor::Middle, Ink::Text, &label);
+        pen.text((middle, bottom + 17.0), Anchor::Middle, TextStyle::Text, &label);
     }
 }
 

@@ -8,7 +8,7 @@ use partita_checker::Nanoseconds;
 
 use super::pen::{Anchor, Area, Path, text_width};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH, at};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::roles::RoleChange;
 use crate::run::Run;
 use crate::text::number::counted;
@@ -24,13 +24,13 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
     }
     let top = HEAD + 4.0;
     let bottom = top + run.record.nodes.len() as f64 * LANE;
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.fault_names(&mut pen, HEAD - 4.0);
     let mut y = top;
     for node in &run.record.nodes {
         let name = brief(&node.name, NAME_CHARACTERS);
-        pen.text((LEFT - 8.0, y + 20.0), Anchor::End, Ink::Text, &name);
+        pen.text((LEFT - 8.0, y + 20.0), Anchor::End, TextStyle::Text, &name);
         let is_in =
             |it: &Stretch<'_>| it.ended >= plot.axis.begin && it.change.at_ns <= plot.axis.end;
         for stretch in stretches(run, plot, &node.name).into_iter().filter(is_in) {
@@ -99,7 +99,7 @@ fn stretches<'a>(run: &Run<'a>, plot: &Plot<'_>, node: &str) -> Vec<Stretch<'a>>
 }
 
 impl Stretch<'_> {
-    fn draw(&self, pen: &mut Pen, lane: f64) {
+    fn draw(&self, pen: &mut SvgBuilder, lane: f64) {
         let middle = lane + LANE / 2.0;
         let hint = format!(
             "{} {}{} from {} to {}",
@@ -111,29 +111,29 @@ impl Stretch<'_> {
         );
         let width = (self.right - self.x - 0.8).max(0.8);
         let (height, paint) = match self.change.role.as_str() {
-            "leader" => (24.0, Paint::Leader),
-            "follower" => (16.0, Paint::Follower),
-            "candidate" => (20.0, Paint::Candidate),
-            "down" => return self.line(pen, middle, Paint::Down, &hint),
-            "silent" => return self.line(pen, middle, Paint::Silent, &hint),
-            _ => (12.0, Paint::OtherRole),
+            "leader" => (24.0, MarkStyle::Leader),
+            "follower" => (16.0, MarkStyle::Follower),
+            "candidate" => (20.0, MarkStyle::Candidate),
+            "down" => return self.line(pen, middle, MarkStyle::Down, &hint),
+            "silent" => return self.line(pen, middle, MarkStyle::Silent, &hint),
+            _ => (12.0, MarkStyle::OtherRole),
         };
         let area = Area { x: self.x, y: middle - height / 2.0, width, height };
         pen.bar(area, 2.0, paint, &hint);
-        let ink = if paint == Paint::Leader { Ink::OnLeader } else { Ink::Text };
+        let ink = if paint == MarkStyle::Leader { TextStyle::OnLeader } else { TextStyle::Text };
         self.label(pen, middle + 4.0, ink);
     }
 
-    fn line(&self, pen: &mut Pen, middle: f64, paint: Paint, hint: &str) {
+    fn line(&self, pen: &mut SvgBuilder, middle: f64, paint: MarkStyle, hint: &str) {
         let mut path = Path::default();
         path.start((self.x, middle));
         path.stroke((self.right.max(self.x + 1.0), middle));
         pen.path(&path, paint, hint);
-        self.label(pen, middle - 4.0, Ink::Text);
+        self.label(pen, middle - 4.0, TextStyle::Text);
     }
 
     /// The longest of the stretch's names that fits into it.
-    fn label(&self, pen: &mut Pen, baseline: f64, ink: Ink) {
+    fn label(&self, pen: &mut SvgBuilder, baseline: f64, ink: TextStyle) {
         let role = brief(&self.change.role, 20);
         let names = match self.change.term {
             Some(term) if self.new_term || self.change.role == "leader" => {

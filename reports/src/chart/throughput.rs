@@ -3,7 +3,7 @@
 use super::axis::AmountAxis;
 use super::pen::{Anchor, Area, Path};
 use super::plot::{FOOT, HEAD, LEFT, RIGHT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::series::throughput::{Ended, Throughput};
 use crate::text::number::{amount, counted};
 
@@ -18,19 +18,19 @@ pub(crate) fn draw(plot: &Plot<'_>, throughput: &Throughput) -> String {
     let per_second = 1e9 / throughput.buckets.width.0 as f64;
     let busiest = throughput.ended.iter().map(|ended| ended.total()).max().unwrap_or(0);
     let axis = AmountAxis::holding(busiest as f64 * per_second, top, bottom);
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.phase_names(&mut pen, 12.0);
     plot.fault_names(&mut pen, HEAD + 14.0);
     for tick in axis.ticks() {
-        pen.line((LEFT, tick.at), (RIGHT, tick.at), Paint::Grid);
-        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, Ink::Muted, &tick.label);
+        pen.line((LEFT, tick.at), (RIGHT, tick.at), MarkStyle::Grid);
+        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, TextStyle::Muted, &tick.label);
     }
-    pen.text((LEFT - 8.0, bottom + 4.0), Anchor::End, Ink::Muted, "0");
-    let layers: [(Paint, Layer); 3] = [
-        (Paint::Ok, |ended| (0, ended.ok)),
-        (Paint::Fail, |ended| (ended.ok, ended.fail)),
-        (Paint::Info, |ended| (ended.ok + ended.fail, ended.info)),
+    pen.text((LEFT - 8.0, bottom + 4.0), Anchor::End, TextStyle::Muted, "0");
+    let layers: [(MarkStyle, Layer); 3] = [
+        (MarkStyle::Ok, |ended| (0, ended.ok)),
+        (MarkStyle::Fail, |ended| (ended.ok, ended.fail)),
+        (MarkStyle::Info, |ended| (ended.ok + ended.fail, ended.info)),
     ];
     for (paint, layer) in layers {
         let mut path = Path::default();

@@ -2,7 +2,7 @@
 
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, HEAD, LEFT, WIDTH};
-use super::{Ink, Paint, Pen, Plot};
+use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
 use crate::series::written::{Fate, Written};
 use crate::text::number::{count, counted, duration, instant_short};
 
@@ -18,13 +18,13 @@ pub(crate) struct WrittenView {
 pub(crate) fn draw(plot: &Plot<'_>, written: &Written) -> WrittenView {
     let fates: Vec<Fate> = Fate::ALL.into_iter().filter(|it| written.total(*it) > 0).collect();
     let (top, bottom) = (HEAD, HEAD + ROW * fates.len() as f64 + 2.0);
-    let mut pen = Pen::new(WIDTH, bottom + FOOT);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
     plot.fault_names(&mut pen, HEAD - 4.0);
     let most = written.counts.iter().flatten().copied().max().unwrap_or(0).max(1) as f64;
     for (row, fate) in fates.iter().enumerate() {
         let foot = top + ROW * (row + 1) as f64;
-        pen.text((LEFT - 8.0, foot - 4.0), Anchor::End, Ink::Text, name(*fate));
+        pen.text((LEFT - 8.0, foot - 4.0), Anchor::End, TextStyle::Text, name(*fate));
         for (index, counts) in written.counts.iter().enumerate() {
             let number = counts[*fate as usize];
             if number == 0 {
@@ -78,11 +78,11 @@ const fn in_words(fate: Fate) -> &'static str {
     }
 }
 
-const fn paint(fate: Fate) -> Paint {
+const fn paint(fate: Fate) -> MarkStyle {
     match fate {
-        Fate::OkRead => Paint::Ok,
-        Fate::OkUnread => Paint::Density(2),
-        Fate::OpenRead | Fate::OpenUnread => Paint::Info,
-        Fate::FailRead => Paint::KeptOff,
+        Fate::OkRead => MarkStyle::Ok,
+        Fate::OkUnread => MarkStyle::Density(2),
+        Fate::OpenRead | Fate::OpenUnread => MarkStyle::Info,
+        Fate::FailRead => MarkStyle::KeptOff,
     }
 }

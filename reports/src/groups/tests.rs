@@ -13,7 +13,7 @@ const SECOND: u64 = 1_000_000_000;
 fn key(name: &str, anomaly: Anomaly, from: f64, until: f64) -> KeyAnalysis {
     let at = |seconds: f64| Nanoseconds((seconds * SECOND as f64) as u64);
     let index = (from * 1_000.0) as u64;
-    let witness = |index, function, from, until| Witness {
+    let witness = |index, function, from, until| CounterexampleOperation {
         index,
         process: ProcessId(1),
         node: None,

@@ -7,7 +7,7 @@ use crate::chart::{self, Plot};
 use crate::commands::{folder, quoted};
 use crate::evidence::Evidence;
 use crate::run::Run;
-use crate::surroundings::{Surroundings, Window};
+use crate::surroundings::{RunArtifacts, Window};
 use crate::text::number::{count, instant};
 use crate::text::operation::name;
 use crate::text::visible::{TEXT_CHARACTERS, brief, visible};
@@ -52,7 +52,7 @@ impl Around {
     pub(super) fn of(
         run: &Run<'_>,
         evidence: Option<&Evidence<'_>>,
-        surroundings: &Surroundings,
+        surroundings: &RunArtifacts,
         plot: &Plot<'_>,
     ) -> Option<Self> {
         let window = Window::of(run)?;
@@ -103,7 +103,7 @@ fn command(run: &Run<'_>, evidence: Option<&Evidence<'_>>, window: Window) -> St
 fn happened(
     run: &Run<'_>,
     evidence: Option<&Evidence<'_>>,
-    surroundings: &Surroundings,
+    surroundings: &RunArtifacts,
     window: Window,
 ) -> Vec<Happened> {
     let mut all = Vec::new();

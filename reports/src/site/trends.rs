@@ -12,7 +12,7 @@ use super::list::Choices;
 use crate::chart::axis::AmountAxis;
 use crate::chart::pen::{Anchor, Area, Path};
 use crate::chart::plot::{LEFT, RIGHT, WIDTH};
-use crate::chart::{Ink, Paint, Pen};
+use crate::chart::{MarkStyle, SvgBuilder, TextStyle};
 use crate::text::number::{count, counted, duration};
 
 /// How many runs a chart has, the newest of them.
@@ -99,12 +99,12 @@ fn column(number: usize, all: usize) -> (f64, f64) {
     (LEFT + number as f64 * width, (width - 1.0).max(0.8))
 }
 
-fn paint(state: State) -> Paint {
+fn paint(state: State) -> MarkStyle {
     match state {
-        State::Finding => Paint::Culprit,
-        State::Valid => Paint::Ok,
-        State::Unknown | State::UnderWay => Paint::Fail,
-        State::Harness | State::Unfinished | State::Unreadable => Paint::DudFault,
+        State::Finding => MarkStyle::Culprit,
+        State::Valid => MarkStyle::Ok,
+        State::Unknown | State::UnderWay => MarkStyle::Fail,
+        State::Harness | State::Unfinished | State::Unreadable => MarkStyle::DudFault,
     }
 }
 
@@ -113,10 +113,10 @@ fn verdicts(runs: &[&Entry]) -> String {
     const ROW: f64 = 16.0;
     let states: Vec<State> =
         State::ALL.into_iter().filter(|it| runs.iter().any(|run| run.state == *it)).collect();
-    let mut pen = Pen::new(WIDTH, 8.0 + ROW * states.len().max(1) as f64);
+    let mut pen = SvgBuilder::new(WIDTH, 8.0 + ROW * states.len().max(1) as f64);
     for (row, state) in states.iter().enumerate() {
         let y = 4.0 + ROW * row as f64;
-        pen.text((LEFT - 8.0, y + 11.0), Anchor::End, Ink::Muted, state.name());
+        pen.text((LEFT - 8.0, y + 11.0), Anchor::End, TextStyle::Muted, state.name());
         for (number, run) in runs.iter().enumerate().filter(|(_, run)| run.state == *state) {
             let (x, width) = column(number, runs.len());
             let area = Area { x, y: y + 1.0, width, height: ROW - 3.0 };
@@ -142,10 +142,10 @@ fn amounts(
         runs.iter().map(|run| of(run).filter(|amount| amount.is_finite())).collect();
     let greatest = known.iter().flatten().copied().fold(0.0, f64::max);
     let axis = AmountAxis::holding(greatest, top, bottom);
-    let mut pen = Pen::new(WIDTH, bottom + 8.0);
+    let mut pen = SvgBuilder::new(WIDTH, bottom + 8.0);
     for tick in axis.ticks() {
-        pen.line((LEFT, tick.at), (RIGHT, tick.at), Paint::Grid);
-        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, Ink::Muted, &tick.label);
+        pen.line((LEFT, tick.at), (RIGHT, tick.at), MarkStyle::Grid);
+        pen.text((LEFT - 8.0, tick.at + 4.0), Anchor::End, TextStyle::Muted, &tick.label);
     }
     for (number, (run, amount)) in runs.iter().zip(&known).enumerate() {
         let Some(amount) = amount else { continue };
@@ -153,15 +153,15 @@ fn amounts(
         let y = axis.y(amount.max(0.0));
         let area = Area { x, y, width, height: (bottom - y).max(1.0) };
         let hint = format!("{}: {}", run.path, words(*amount));
-        pen.bar(area, 0.0, Paint::Ok, &hint);
+        pen.bar(area, 0.0, MarkStyle::Ok, &hint);
         if run.state == State::Finding {
             let mut mark = Path::default();
             mark.start((x + width / 2.0, top));
             mark.stroke((x + width / 2.0, bottom));
-            pen.path(&mark, Paint::Finding, &hint);
+            pen.path(&mark, MarkStyle::Finding, &hint);
         }
     }
-    pen.line((LEFT, bottom), (RIGHT, bottom), Paint::Axis);
+    pen.line((LEFT, bottom), (RIGHT, bottom), MarkStyle::Axis);
     let told = known.iter().flatten().count();
     pen.finish(
         name,

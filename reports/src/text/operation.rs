@@ -1,7 +1,8 @@
 //! Names operations as engineers say them: `write k1 = 17`, `read k1 = 16`, `cas k1 16 → 17`.
 
 use partita_checker::{
-    Action, EventKind, Function, History, Nanoseconds, Operation, Outcome, Response, Value, Witness,
+    Action, CounterexampleOperation, EventKind, Function, History, Nanoseconds, Operation, Outcome,
+    Response, Value,
 };
 
 use super::visible::{LABEL_CHARACTERS, brief};
@@ -12,7 +13,7 @@ pub fn name(name: &str) -> String {
 }
 
 /// When an operation's effect was certainly over; `None` if nobody knows.
-pub fn returned(witness: &Witness) -> Option<Nanoseconds> {
+pub fn returned(witness: &CounterexampleOperation) -> Option<Nanoseconds> {
     match witness.outcome {
         EventKind::Ok | EventKind::Fail => witness.completed,
         EventKind::Info | EventKind::Invoke => None,
@@ -25,7 +26,7 @@ pub fn value(value: &Value) -> String {
 }
 
 /// A counterexample's operation on `key`.
-pub fn witness(key: &Value, witness: &Witness) -> String {
+pub fn witness(key: &Value, witness: &CounterexampleOperation) -> String {
     let key = witness.key.as_ref().unwrap_or(key);
     let mut label = phrase(witness.function, key, Some(&witness.value));
     if witness.swapped == Some(false) {
@@ -121,8 +122,8 @@ mod tests {
     use super::*;
     use partita_checker::ProcessId;
 
-    fn witness_of(function: Function, value: Value) -> Witness {
-        Witness {
+    fn witness_of(function: Function, value: Value) -> CounterexampleOperation {
+        CounterexampleOperation {
             index: 0,
             process: ProcessId(0),
             node: None,
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_compare_and_set_that_did_not_match_says_what_it_saw() {
         let pair = Value::list(vec![Value::from(16), Value::from(17)]);
-        let cas = Witness {
+        let cas = CounterexampleOperation {
             swapped: Some(false),
             saw: Some(Value::from(4)),
             ..witness_of(Function::Cas, pair)
@@ -169,8 +170,10 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_said_in_words() {
-        let write =
-            Witness { outcome: EventKind::Info, ..witness_of(Function::Write, Value::from(3)) };
+        let write = CounterexampleOperation {
+            outcome: EventKind::Info,
+            ..witness_of(Function::Write, Value::from(3))
+        };
         assert_eq!(witness(&Value::Null, &write), "write 3 (outcome unknown)");
     }
 }

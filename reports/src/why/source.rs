@@ -1,8 +1,8 @@
 //! The other operation that a read which cannot be explained is about: what it missed, or what had failed.
 
 use partita_checker::{
-    Action, Anomaly, EventKind, Function, History, Nanoseconds, Operation, Outcome, Relation,
-    Witness,
+    Action, Anomaly, CounterexampleOperation, EventKind, Function, History, Nanoseconds, Operation,
+    Outcome, Relation,
 };
 
 use super::Moment;
@@ -21,12 +21,12 @@ pub(super) struct Source {
     /// When it came back.
     pub(super) returned: Nanoseconds,
     /// What it has to do with what was found: `which it missed`.
-    bond: Bond,
+    bond: Connectivity,
 }
 
 /// What the other operation has to do with what was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Bond {
+enum Connectivity {
     /// The read that cannot be explained missed it.
     Missed,
     /// None of the proof's reads after it saw it.
@@ -46,7 +46,7 @@ impl Source {
         let anomaly = evidence.found.anomaly;
         let Some(place) = blamed else {
             let unseen = unseen(evidence).filter(|_| anomaly == Anomaly::LostWrite)?;
-            return Self::answered(evidence, unseen, Bond::Unseen);
+            return Self::answered(evidence, unseen, Connectivity::Unseen);
         };
         if anomaly == Anomaly::AbortedRead {
             return Self::failed(history, evidence, place);
@@ -58,10 +58,14 @@ impl Source {
             Some(step) => evidence.operations.get(step.to)?.witness,
             None => unseen(evidence).filter(|_| evidence.steps.is_empty())?,
         };
-        Self::answered(evidence, missed, Bond::Missed)
+        Self::answered(evidence, missed, Connectivity::Missed)
     }
 
-    fn answered(evidence: &Evidence<'_>, operation: &Witness, bond: Bond) -> Option<Self> {
+    fn answered(
+        evidence: &Evidence<'_>,
+        operation: &CounterexampleOperation,
+        bond: Connectivity,
+    ) -> Option<Self> {
         Some(Self {
             label: witness(&evidence.found.key, operation),
             node: operation.node.clone()?,
@@ -95,16 +99,18 @@ impl Source {
             node: node.to_string(),
             invoked: found.invoked.time,
             returned: found.completed()?.time,
-            bond: Bond::Failed,
+            bond: Connectivity::Failed,
         })
     }
 }
 
 /// The one change of a proof whose value none of the proof's reads that were invoked after it had come back
 /// saw, though there are some.
-fn unseen<'a>(evidence: &Evidence<'a>) -> Option<&'a Witness> {
-    let is_read = |it: &&Witness| it.function == Function::Read && it.outcome == EventKind::Ok;
-    let is_unseen = |it: &&Witness| {
+fn unseen<'a>(evidence: &Evidence<'a>) -> Option<&'a CounterexampleOperation> {
+    let is_read = |it: &&CounterexampleOperation| {
+        it.function == Function::Read && it.outcome == EventKind::Ok
+    };
+    let is_unseen = |it: &&CounterexampleOperation| {
         let (Some(at), EventKind::Ok) = (returned(it), it.outcome) else { return false };
         let value = it.value.in_words().to_string();
         let mut later =
@@ -148,15 +154,17 @@ pub(super) fn told(moment: &Moment<'_>) -> Option<String> {
     let source = moment.source.as_ref()?;
     let (label, node) = (&source.label, name(&source.node));
     let what = match source.bond {
-        Bond::Missed => format!("“{label}”, which it missed, had been answered by {node}"),
-        Bond::Unseen => {
+        Connectivity::Missed => format!("“{label}”, which it missed, had been answered by {node}"),
+        Connectivity::Unseen => {
             format!("“{label}”, which no later read of the proof saw, had been answered by {node}")
         }
-        Bond::Failed => format!("“{label}”, whose value was read, had been refused by {node}"),
+        Connectivity::Failed => {
+            format!("“{label}”, whose value was read, had been refused by {node}")
+        }
     };
     let at = instant_short(source.returned);
     let Some(then) = moment.role_at(&source.node, source.returned) else {
-        return (source.bond != Bond::Missed || source.node != moment.node)
+        return (source.bond != Connectivity::Missed || source.node != moment.node)
             .then(|| format!("{what} at {at}."));
     };
     let asked = moment.role_at(&source.node, source.invoked).filter(|asked| *asked != then);

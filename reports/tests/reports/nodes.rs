@@ -1,7 +1,7 @@
 //! The charts of what nodes used and told.
 
 use partita_checker::Nanoseconds;
-use partita_reports::{NodeSample, Surroundings, html, html_around};
+use partita_reports::{NodeSample, RunArtifacts, html, html_around};
 
 use crate::support::{Finding, Plan, fixture};
 
@@ -16,7 +16,7 @@ fn page(of: impl Fn(u64, usize) -> NodeSample) -> String {
             samples.push(NodeSample { at_ns, node, ..of(tenth, place) });
         }
     }
-    html_around(&fixture.run(), &Surroundings { samples, ..Surroundings::default() })
+    html_around(&fixture.run(), &RunArtifacts { samples, ..RunArtifacts::default() })
 }
 
 const TITLES: [&str; 7] = [

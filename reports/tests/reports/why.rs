@@ -4,7 +4,7 @@ use partita_checker::{Nanoseconds, Relation};
 use partita_nemesis::{Effect, Family};
 use partita_reports::logs::Stream;
 use partita_reports::{
-    Finding as Found, FindingKind, LinkPeriod, LoggedLine, RoleChange, Surroundings, html,
+    Finding as Found, FindingKind, LinkPeriod, LoggedLine, RoleChange, RunArtifacts, html,
     html_around,
 };
 
@@ -192,7 +192,7 @@ fn link(
     }
 }
 
-pub(crate) fn section_with(fixture: &Fixture, surroundings: &Surroundings) -> String {
+pub(crate) fn section_with(fixture: &Fixture, surroundings: &RunArtifacts) -> String {
     told(&html_around(&fixture.run(), surroundings))
 }
 
@@ -201,7 +201,7 @@ fn nodes_that_did_not_reach_the_one_that_answered_are_named_with_what_was_kept_o
     let fixture = stale();
     let cut = |ends, before| link(&fixture, before, ends, 0, 7);
     let told = |links: Vec<LinkPeriod>| {
-        section_with(&fixture, &Surroundings { links, ..Surroundings::default() })
+        section_with(&fixture, &RunArtifacts { links, ..RunArtifacts::default() })
     };
     let both = told(vec![cut(("n1", "n3"), SECOND), cut(("n2", "n3"), SECOND / 2)]);
     let wanted = "nothing that was sent by n1 (7 kept off) and n2 (7 kept off) reached n3";
@@ -236,7 +236,7 @@ fn the_last_line_of_the_node_that_answered_is_told_and_no_later_one() {
         line(&fixture, 600_000_000, "n1", "term is 2"),
         line(&fixture, -200_000_000, "n3", "stepped down"),
     ];
-    let surroundings = Surroundings { lines, ..Surroundings::default() };
+    let surroundings = RunArtifacts { lines, ..RunArtifacts::default() };
     let told = section_with(&fixture, &surroundings);
     assert!(told.contains("The last line that n3 had written before"), "{told}");
     assert!(told.contains("lease is valid &#60;b&#62;"), "{told}");
@@ -267,7 +267,7 @@ fn a_node_that_ended_is_named_with_its_last_role_and_last_line() {
     let text = "index out of bounds".to_owned();
     let written = Nanoseconds(9 * SECOND - 1_000_000);
     let lines = vec![LoggedLine { node: "n2".into(), at: written, stream: Stream::Stderr, text }];
-    let told = section_with(&fixture, &Surroundings { lines, ..Surroundings::default() });
+    let told = section_with(&fixture, &RunArtifacts { lines, ..RunArtifacts::default() });
     assert!(
         told.contains("n2 had last said that it was leader of term 3, from 5.00 s on"),
         "{told}"
@@ -296,7 +296,7 @@ fn links_are_drawn_over_the_run_and_around_the_moment_where_anything_was_kept_of
     let fixture = stale();
     let links =
         vec![link(&fixture, SECOND / 4, ("n1", "n3"), 2, 7), link(&fixture, 0, ("n2", "n1"), 5, 0)];
-    let page = html_around(&fixture.run(), &Surroundings { links, ..Surroundings::default() });
+    let page = html_around(&fixture.run(), &RunArtifacts { links, ..RunArtifacts::default() });
     assert_eq!(page.matches("n1 → n3").count(), 2, "over the run, and around the moment");
     assert!(!page.contains("n2 → n1"), "nothing was kept off");
     assert!(page.contains("7 frames arrived, 7 were kept off, 0 were held"), "the sums");

@@ -2,7 +2,7 @@
 
 use partita_checker::{Anomaly, Event, EventKind, Function, History, Nanoseconds, Outcome, Value};
 use partita_nemesis::{Effect, Family};
-use partita_reports::{NodeSample, Surroundings};
+use partita_reports::{NodeSample, RunArtifacts};
 
 use crate::support::{Finding, Fixture};
 use crate::why::{SECOND, fixture_of, moment, role, section, section_with, stale};
@@ -141,7 +141,7 @@ fn a_node_that_had_applied_less_than_another_is_named_with_both() {
         ..NodeSample::default()
     };
     let told = |samples: Vec<NodeSample>| {
-        section_with(&fixture, &Surroundings { samples, ..Surroundings::default() })
+        section_with(&fixture, &RunArtifacts { samples, ..RunArtifacts::default() })
     };
     let behind = vec![
         sample(SECOND / 2, "n3", 1_000),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_nemesis::{Cluster, Tier};
+use partita_nemesis::{Cluster, LabBackend};
 use partita_reports::RunSpec;
 use partita_reports::spec::{FaultsSpec, TargetSpec};
 use partita_workloads::catalogue::WORKLOADS;
@@ -101,7 +101,7 @@ impl TargetReport {
 /// Where a check says what it does, a line at a time.
 pub type Say<'a> = &'a mut dyn FnMut(String);
 
-/// Checks the target in a lab of `tier`, inside of which this process is, with one node and then with so `many`; what
+/// Checks the target in a lab of `backend`, inside of which this process is, with one node and then with so `many`; what
 /// nodes write goes to `home`. One node is left out where the description names others by their addresses.
 ///
 /// # Errors
@@ -109,7 +109,7 @@ pub type Say<'a> = &'a mut dyn FnMut(String);
 /// [`Failure`] if a program cannot be run or a node ends; whatever else goes wrong is a contradiction.
 pub fn check(
     spec: &TargetSpec,
-    tier: Tier,
+    backend: LabBackend,
     many: u32,
     home: &std::path::Path,
     say: Say<'_>,
@@ -129,7 +129,7 @@ pub fn check(
         }
         let path = home.join(format!("nodes-{nodes}"));
         std::fs::create_dir_all(&path).or_harness(|| path.display().to_string())?;
-        let plan = plan(spec, tier, nodes, path.clone())?;
+        let plan = plan(spec, backend, nodes, path.clone())?;
         let folder = RunFolder::made(path);
         let stage = Stage { plan: &plan, folder: &folder, report: &mut report, say: &mut *say };
         runtime.block_on(stage.play())?;
@@ -142,14 +142,14 @@ pub fn check(
 }
 
 /// The plan of a run without faults, of any workload.
-fn plan(spec: &TargetSpec, tier: Tier, nodes: u32, out: PathBuf) -> Result<Plan, Failure> {
+fn plan(spec: &TargetSpec, backend: LabBackend, nodes: u32, out: PathBuf) -> Result<Plan, Failure> {
     let faults = FaultsSpec::Draw("none".to_owned());
-    let lab = plan::lab(tier);
+    let lab = plan::lab(backend);
     let spec = RunSpec { target: spec.clone(), nodes, lab, faults, ..RunSpec::default() };
     let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
     let faults = Faults::of(&spec.faults, &target)?;
     let workload = &WORKLOADS[0];
-    Ok(Plan { spec, target, lab: tier, workload, faults, out, command: String::new() })
+    Ok(Plan { spec, target, lab: backend, workload, faults, out, command: String::new() })
 }
 
 /// A cluster that is up, and who is asked.

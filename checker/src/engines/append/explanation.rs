@@ -7,12 +7,12 @@ use super::pieces::{NONE, Pieces, beginning};
 use super::versions::{Finding, Versions};
 
 use crate::engines::phrases::Phrases;
-use crate::engines::{Patience, Span, counterexample};
+use crate::engines::{Cancellation, Span, counterexample};
 use crate::event::Function;
 use crate::history::{History, Response};
 use crate::model::Append;
 use crate::value::Value;
-use crate::verdict::{Anomaly, Counterexample, Relation, Witness};
+use crate::verdict::{Anomaly, Counterexample, CounterexampleOperation, Relation};
 use crate::words::{around, brief, capital};
 
 pub(super) fn explain(
@@ -60,7 +60,7 @@ impl Explainer<'_> {
     /// The pieces that the read shows, and after each how much.
     fn shown(&self, read: u32) -> Vec<(u32, Value)> {
         let content = self.content(read);
-        let found = self.pieces.take_apart(content, |_| NONE, &Patience::endless());
+        let found = self.pieces.take_apart(content, |_| NONE, &Cancellation::never());
         let (found, _) = found.expect("nothing tells it to stop");
         let mut end = 0;
         found
@@ -205,7 +205,7 @@ pub(super) fn as_put(
     versions: &Versions,
     pieces: &Pieces<'_>,
     span: u32,
-    witness: &mut Witness,
+    witness: &mut CounterexampleOperation,
 ) {
     let Some(version) = pieces.of_span(span) else { return };
     let content = versions.content(version, pieces).into_iter().map(|piece| pieces.get(piece));
@@ -225,7 +225,7 @@ pub(super) fn as_put(
     show_as_put(witness, content);
 }
 
-fn show_as_put(witness: &mut Witness, content: Value) {
+fn show_as_put(witness: &mut CounterexampleOperation, content: Value) {
     witness.function = Function::Write;
     witness.argument = None;
     witness.value = content;

@@ -21,7 +21,7 @@ mod versions;
 use std::collections::BTreeMap;
 
 use super::zones;
-use super::{Decision, Monitored, Patience, Slots, Span};
+use super::{Cancellation, Decision, Monitored, Slots, Span};
 use crate::history::History;
 use crate::model::{Append, Register};
 use crate::value::Value;
@@ -42,14 +42,14 @@ impl Monitored for Append<'_> {
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
-        let pieces = match Pieces::of(self, spans, patience) {
+        let pieces = match Pieces::of(self, spans, cancellation) {
             Ok(pieces) => pieces,
             Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
             Err(Refusal::Stopped) => return Decision::Stopped,
         };
-        let versions = match Versions::of(self, spans, &pieces, slots, patience) {
+        let versions = match Versions::of(self, spans, &pieces, slots, cancellation) {
             Ok(versions) => versions,
             Err(Halt::Finding(finding)) => {
                 let found = explanation::explain(self, history, spans, &pieces, &finding);
@@ -59,11 +59,11 @@ impl Monitored for Append<'_> {
         };
         // Null, as the version of number 0, is what the object begins with.
         let register = Register::new(&Value::Null, &history.values);
-        let Ok((registers, places)) = versions.as_registers(spans, &pieces, patience) else {
+        let Ok((registers, places)) = versions.as_registers(spans, &pieces, cancellation) else {
             return Decision::Stopped;
         };
         let mut slots = Slots::new(pieces.len());
-        match zones::decide(&registers, register, &mut slots, patience) {
+        match zones::decide(&registers, register, &mut slots, cancellation) {
             zones::Decision::Inexact(obstacle) => Decision::Inexact(obstacle),
             zones::Decision::Stopped => Decision::Stopped,
             zones::Decision::Valid(order) => {

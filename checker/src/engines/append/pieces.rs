@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::{Patience, Span, Stopped};
+use crate::engines::{Cancellation, Span, Stopped};
 use crate::event::Function;
 use crate::history::Action;
 use crate::model::Append;
@@ -64,13 +64,13 @@ impl<'a> Pieces<'a> {
     pub(super) fn of(
         model: &'a Append<'_>,
         spans: &[Span],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Refusal> {
         let value = model.initial_value();
         let mut pieces = vec![Piece { span: NONE, is_base: true, value }];
         let mut by_span = vec![NONE; spans.len()];
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             let (is_base, value) = match span.call.action {
                 Action::Delete => return Err(Refusal::Inexact("a delete")),
                 Action::Write(value) => (true, value),
@@ -87,16 +87,16 @@ impl<'a> Pieces<'a> {
         let named = &pieces[usize::from(begins_empty)..];
         let first = u32::from(begins_empty);
         let finder = if model.is_list() {
-            Finder::items(model, named, first, patience)?
+            Finder::items(model, named, first, cancellation)?
         } else {
-            Finder::texts(model, named, first, patience)?
+            Finder::texts(model, named, first, cancellation)?
         };
         let text = |piece: &Piece| match model.value(piece.value) {
             Value::Text(text) => &**text,
             _ => "",
         };
         let count = if model.is_list() { 0 } else { pieces.len() };
-        let texts = patience.collect(pieces[..count].iter().map(text))?;
+        let texts = cancellation.collect(pieces[..count].iter().map(text))?;
         Ok(Self { pieces, by_span, begins_empty, texts, finder })
     }
 
@@ -127,12 +127,12 @@ impl<'a> Pieces<'a> {
         &self,
         content: &Value,
         next: impl Fn(Option<u32>) -> u32,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(Vec<u32>, usize), Stopped> {
         let mut pieces = Vec::new();
         let mut end = 0;
         while let Some((piece, size)) = self.at(next(pieces.last().copied()), content, end) {
-            patience.step()?;
+            cancellation.step()?;
             pieces.push(piece);
             end += size;
         }
@@ -170,20 +170,20 @@ impl<'a> Finder<'a> {
         model: &'a Append<'_>,
         pieces: &[Piece],
         first: u32,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Refusal> {
         let mut texts = Vec::with_capacity(pieces.len());
         for (number, piece) in (first..).zip(pieces) {
-            patience.step()?;
+            cancellation.step()?;
             let Value::Text(text) = model.value(piece.value) else {
                 return Err(Refusal::Inexact("no text"));
             };
             texts.push((&**text, number));
         }
-        patience.sort(&mut texts)?;
+        cancellation.sort(&mut texts)?;
         // If one begins with another, so does every one between them in order.
         let begins = |pair: &[(&str, u32)]| pair[1].0.starts_with(pair[0].0);
-        if patience.count(texts.windows(2), begins)? > 0 {
+        if cancellation.count(texts.windows(2), begins)? > 0 {
             return Err(Refusal::Inexact("a piece that another begins with"));
         }
         Ok(Self::Texts(texts))
@@ -193,7 +193,7 @@ impl<'a> Finder<'a> {
         model: &'a Append<'_>,
         pieces: &[Piece],
         first: u32,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Refusal> {
         let (mut by_item, mut bases) = (FxHashMap::default(), FxHashMap::default());
         for (number, piece) in (first..).zip(pieces) {
@@ -205,7 +205,7 @@ impl<'a> Finder<'a> {
             if piece.is_base {
                 bases.insert(number, items);
             }
-            patience.spend(1 + items.len())?;
+            cancellation.spend(1 + items.len())?;
             for item in items {
                 if by_item.insert(item, number).is_some() {
                     return Err(Refusal::Inexact("an item that was put or appended twice"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashSet;
 
 use super::pieces::{INITIAL, NONE, Pieces};
-use crate::engines::{Patience, Slots, Span, Stopped};
+use crate::engines::{Cancellation, Slots, Span, Stopped};
 use crate::history::{Action, Response};
 use crate::model::{Append, Call};
 use crate::value::{Value, ValueId};
@@ -67,7 +67,7 @@ impl Versions {
         spans: &[Span],
         pieces: &Pieces<'_>,
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Halt> {
         let mut this = Self {
             previous: vec![NONE; pieces.len()],
@@ -79,7 +79,7 @@ impl Versions {
         let mut scratch =
             Scratch { shown: vec![NONE; pieces.len()], next: vec![NONE; pieces.len()] };
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             let (Action::Read, Some(Response::Value(id))) = (span.call.action, span.call.response)
             else {
                 continue;
@@ -88,7 +88,7 @@ impl Versions {
                 Some(version) => version,
                 None => {
                     let version =
-                        this.look(place, model.value(id), pieces, &mut scratch, patience)?;
+                        this.look(place, model.value(id), pieces, &mut scratch, cancellation)?;
                     slots.set(id, version);
                     version
                 }
@@ -104,15 +104,15 @@ impl Versions {
         content: &Value,
         pieces: &Pieces<'_>,
         scratch: &mut Scratch,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<u32, Halt> {
         let Scratch { shown, next } = scratch;
         let likely = |last: Option<u32>| next[last.unwrap_or(INITIAL) as usize];
-        let (found, end) = pieces.take_apart(content, likely, patience)?;
+        let (found, end) = pieces.take_apart(content, likely, cancellation)?;
         let mut version = INITIAL;
         let length = found.len() as u32;
         for piece in found {
-            patience.step()?;
+            cancellation.step()?;
             if std::mem::replace(&mut shown[piece as usize], read) == read {
                 return Err(Finding::Twice { read, piece }.into());
             }
@@ -142,12 +142,12 @@ impl Versions {
         &self,
         spans: &[Span],
         pieces: &Pieces<'_>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(Vec<Span>, Vec<u32>), Stopped> {
         let mut registers = Vec::with_capacity(spans.len());
         let mut places = Vec::with_capacity(spans.len());
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             if let Some(call) = self.as_register(place, span, pieces) {
                 registers.push(Span { call, ..*span });
                 places.push(place);

@@ -1,7 +1,7 @@
 //! When a container surely was not empty.
 
 use super::items::Item;
-use crate::engines::{Patience, Span, Stopped};
+use crate::engines::{Cancellation, Span, Stopped};
 
 /// The stretches in which some item surely was there, apart from each other and in order: each from
 /// its first point until, and without, its second.
@@ -13,18 +13,18 @@ impl Cover {
     /// # Errors
     ///
     /// [`Stopped`] if the time is up.
-    pub(super) fn of(items: &[Item], patience: &Patience<'_>) -> Result<Self, Stopped> {
+    pub(super) fn of(items: &[Item], cancellation: &Cancellation<'_>) -> Result<Self, Stopped> {
         let mut stretches = Vec::with_capacity(items.len());
         for item in items {
-            patience.step()?;
+            cancellation.step()?;
             if item.stays() {
                 stretches.push((item.put_until, item.take_from));
             }
         }
-        patience.sort(&mut stretches)?;
+        cancellation.sort(&mut stretches)?;
         let mut merged: Vec<(u64, u64)> = Vec::new();
         for (from, until) in stretches {
-            patience.step()?;
+            cancellation.step()?;
             match merged.last_mut() {
                 Some((_, end)) if from <= *end => *end = until.max(*end),
                 _ => merged.push((from, until)),
@@ -57,14 +57,14 @@ pub(super) fn chain(
     items: &[Item],
     from: u64,
     until: u64,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Item>, Stopped> {
     let mut chain = Vec::new();
     let mut reached = from;
     while reached < until {
         let mut longest: Option<&Item> = None;
         for item in items.iter().filter(|item| item.stays() && item.put_until <= reached) {
-            patience.step()?;
+            cancellation.step()?;
             if longest.is_none_or(|longest| longest.take_from <= item.take_from) {
                 longest = Some(item);
             }

@@ -1,6 +1,6 @@
 //! Groups the operations of a queue or stack by the item that they put in or took out.
 
-use crate::engines::{NEVER, Patience, Slots, Span, Stopped};
+use crate::engines::{Cancellation, NEVER, Slots, Span, Stopped};
 use crate::event::Function;
 use crate::history::{Action, Response};
 use crate::value::ValueId;
@@ -105,12 +105,12 @@ impl Items {
         spans: &[Span],
         ends: Ends,
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Refusal> {
         slots.clear();
         let mut items = Vec::with_capacity(spans.len() / 2);
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             let Action::Other(function, value) = span.call.action else { continue };
             if function == ends.put {
                 if slots.get(value).is_some() {
@@ -122,7 +122,7 @@ impl Items {
         }
         let mut this = Self { items, empty: Vec::new(), unknown: Vec::new() };
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             match (span.call.action, span.call.response) {
                 (Action::Other(function, _), _) if function != ends.take => {}
                 (_, None) => this.unknown.push(place),
@@ -135,7 +135,7 @@ impl Items {
         }
         let mut kept = 0;
         for place in 0..this.items.len() {
-            patience.step()?;
+            cancellation.step()?;
             let item = this.items[place];
             if item.take != NONE || item.put_until != NEVER {
                 this.items[kept] = item;

@@ -15,7 +15,7 @@ mod queue;
 mod stack;
 mod trees;
 
-use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
+use super::{Cancellation, Decision, Monitored, Slots, Span, Stopped};
 use crate::event::Function;
 use crate::history::History;
 use crate::model::{Queue, Stack};
@@ -35,14 +35,14 @@ impl Monitored for Queue {
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
         let ends = Ends { put: Function::Enqueue, take: Function::Dequeue };
         let engine = Engine { ends, solve: queue::solve, give_out: queue::give_out };
         if !self.begins_empty() {
             return Decision::Inexact("it does not begin empty");
         }
-        engine.decide(history, spans, slots, patience)
+        engine.decide(history, spans, slots, cancellation)
     }
 }
 
@@ -60,14 +60,14 @@ impl Monitored for Stack {
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
         let ends = Ends { put: Function::Push, take: Function::Pop };
         let engine = Engine { ends, solve: stack::solve, give_out: stack::give_out };
         if !self.begins_empty() {
             return Decision::Inexact("it does not begin empty");
         }
-        engine.decide(history, spans, slots, patience)
+        engine.decide(history, spans, slots, cancellation)
     }
 }
 
@@ -75,7 +75,7 @@ impl Monitored for Stack {
 struct Problem<'a> {
     spans: &'a [Span],
     items: &'a Items,
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
 }
 
 impl<'a> Problem<'a> {
@@ -147,11 +147,11 @@ impl Engine {
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
-        let found = match Items::of(spans, self.ends, slots, patience) {
-            Ok(items) => self.order(&Problem { spans, items: &items, patience }),
+        let found = match Items::of(spans, self.ends, slots, cancellation) {
+            Ok(items) => self.order(&Problem { spans, items: &items, cancellation }),
             Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
             Err(Refusal::Flaw(flaw)) => Err(Obstacle::Finding(Finding::Flaw(flaw), Vec::new())),
             Err(Refusal::Stopped) => return Decision::Stopped,
@@ -181,7 +181,7 @@ impl Engine {
             NONE => item.taken_by(earliest, span),
             _ => *item,
         };
-        let relaxed = with(problem.patience.collect(items.iter().map(gone))?);
+        let relaxed = with(problem.cancellation.collect(items.iter().map(gone))?);
         (self.solve)(&Problem { items: &relaxed, ..*problem }).map_err(|halt| match halt {
             Halt::Finding(finding) => problem.with_unknown(finding),
             Halt::Stopped => Obstacle::Stopped,

@@ -32,28 +32,28 @@ use std::collections::BinaryHeap;
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
 use super::{Deadline, Finding, Halt, Problem};
-use crate::engines::{NEVER, Patience, Stopped};
+use crate::engines::{Cancellation, NEVER, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
 pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
-    problem.patience.ask()?;
+    problem.cancellation.ask()?;
     let Items { items, empty, .. } = problem.items;
-    let cover = Cover::of(items, problem.patience)?;
+    let cover = Cover::of(items, problem.cancellation)?;
     let mut gaps = Vec::with_capacity(empty.len());
     for &place in empty {
-        problem.patience.step()?;
+        problem.cancellation.step()?;
         let span = problem.span(place);
         let Some(gap) = cover.gap(span) else {
-            let chain = chain(items, span.invoked, span.returned, problem.patience)?;
+            let chain = chain(items, span.invoked, span.returned, problem.cancellation)?;
             return Err(Finding::FalseEmpty { empty: place, chain }.into());
         };
         gaps.push((gap, place));
     }
-    problem.patience.sort(&mut gaps)?;
+    problem.cancellation.sort(&mut gaps)?;
     let mut order = Vec::with_capacity(2 * items.len() + empty.len());
-    for part in parts(items, &gaps, problem.patience)? {
+    for part in parts(items, &gaps, problem.cancellation)? {
         let sequence = sequence(&part.items, &[], problem)?;
-        lay_out(&sequence, part.begin, &mut order, problem.patience)?;
+        lay_out(&sequence, part.begin, &mut order, problem.cancellation)?;
         order.extend(part.empty.iter().map(|&(_, place)| place));
     }
     Ok(order)
@@ -75,18 +75,18 @@ pub(super) fn give_out(
         Err(Halt::Finding(_)) => return Ok(None),
         Err(Halt::Stopped) => return Err(Stopped),
     };
-    let patience = problem.patience;
+    let cancellation = problem.cancellation;
     let used =
-        patience.count(&sequence, |item| item.take != NONE && !problem.was_seen_taken(item))?;
+        cancellation.count(&sequence, |item| item.take != NONE && !problem.was_seen_taken(item))?;
     let mut left = unknown[used..].iter();
     for item in &mut sequence {
-        patience.step()?;
+        cancellation.step()?;
         if item.take == NONE {
             let Some(&take) = left.next() else { break };
             *item = item.taken_by(take, problem.span(take));
         }
     }
-    patience.sort_by_key(&mut sequence, |item| item.put_from)?;
+    cancellation.sort_by_key(&mut sequence, |item| item.put_from)?;
     Ok(Some(sequence))
 }
 
@@ -101,20 +101,20 @@ struct Part<'a> {
 fn parts<'a>(
     items: &[Item],
     gaps: &'a [(u64, u32)],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Part<'a>>, Stopped> {
     let mut parts = Vec::new();
     let mut rest = gaps;
     let mut begin = 0;
     while let Some(&(point, _)) = rest.first() {
-        patience.step()?;
+        cancellation.step()?;
         let (here, later) = rest.split_at(rest.partition_point(|&(gap, _)| gap == point));
         parts.push(Part { begin, items: Vec::new(), empty: here });
         (begin, rest) = (point, later);
     }
     parts.push(Part { begin, items: Vec::new(), empty: &[] });
     for item in items {
-        patience.step()?;
+        cancellation.step()?;
         let invoked = item.put_from.max(item.take_from);
         // The first part that ends after both operations were invoked.
         let part = parts
@@ -130,7 +130,7 @@ fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Ve
     let sorted = |key: fn(&Item) -> u64| {
         let mut places: Vec<u32> = (0..items.len() as u32).collect();
         let by = |&place: &u32| key(&items[place as usize]);
-        problem.patience.sort_by_key(&mut places, by).map(|()| places)
+        problem.cancellation.sort_by_key(&mut places, by).map(|()| places)
     };
     let (by_put, by_take) = (sorted(|item| item.put_until)?, sorted(|item| item.take_until)?);
     let (mut by_put, mut by_take) = (by_put.iter().peekable(), by_take.iter().peekable());
@@ -142,18 +142,18 @@ fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Ve
     let (mut taken, mut left) = (BinaryHeap::new(), BinaryHeap::new());
     let mut sequence: Vec<Item> = Vec::with_capacity(items.len());
     while sequence.len() < items.len() {
-        problem.patience.step()?;
+        problem.cancellation.step()?;
         while by_put.next_if(|&&place| done[place as usize]).is_some() {
-            problem.patience.step()?;
+            problem.cancellation.step()?;
         }
         while by_take.next_if(|&&place| done[place as usize]).is_some() {
-            problem.patience.step()?;
+            problem.cancellation.step()?;
         }
         let (&&first, &&second) = by_put.peek().zip(by_take.peek()).expect("an item is left");
         let (put_until, take_until) =
             (items[first as usize].put_until, items[second as usize].take_until);
         while let Some(item) = items.get(entered).filter(|item| item.put_from < put_until) {
-            problem.patience.step()?;
+            problem.cancellation.step()?;
             if item.take == NONE {
                 left.push(Reverse((item.put_until, entered)));
             } else {
@@ -197,7 +197,7 @@ fn lay_out(
     sequence: &[Item],
     begin: u64,
     order: &mut Vec<u32>,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
     let mut puts = Vec::with_capacity(sequence.len());
     let mut takes = Vec::with_capacity(sequence.len());
@@ -205,7 +205,7 @@ fn lay_out(
     // Takes of unknown outcome after an item that stays there for good do not happen.
     let mut stays = false;
     for (number, item) in sequence.iter().enumerate() {
-        patience.step()?;
+        cancellation.step()?;
         put_at = put_at.max(item.put_from);
         puts.push((put_at, number, item.put));
         stays |= item.take == NONE;
@@ -216,7 +216,7 @@ fn lay_out(
     }
     let (mut puts, mut takes) = (puts.into_iter().peekable(), takes.into_iter().peekable());
     while let Some(&(put_at, number, _)) = puts.peek() {
-        patience.step()?;
+        cancellation.step()?;
         let next = takes.next_if(|&(take_at, other, _)| (take_at, other) < (put_at, number));
         order.extend(next.or_else(|| puts.next()).map(|(_, _, place)| place));
     }

@@ -33,26 +33,26 @@ use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
 use super::trees::{Coverage, Least};
 use super::{Deadline, Finding, Halt, Problem};
-use crate::engines::{NEVER, Patience, Stopped};
+use crate::engines::{Cancellation, NEVER, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
 pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
-    problem.patience.ask()?;
+    problem.cancellation.ask()?;
     let Items { items, empty, .. } = problem.items;
-    let cover = Cover::of(items, problem.patience)?;
+    let cover = Cover::of(items, problem.cancellation)?;
     let mut moments = Vec::with_capacity(2 * items.len() + empty.len());
     for &place in empty {
-        problem.patience.step()?;
+        problem.cancellation.step()?;
         let span = problem.span(place);
         let Some(point) = cover.gap(span) else {
-            let chain = chain(items, span.invoked, span.returned, problem.patience)?;
+            let chain = chain(items, span.invoked, span.returned, problem.cancellation)?;
             return Err(Finding::FalseEmpty { empty: place, chain }.into());
         };
         moments.push((point, Turn::Whole(place, 0), place));
     }
     let mut stays = Vec::with_capacity(items.len());
     for item in items {
-        problem.patience.step()?;
+        problem.cancellation.step()?;
         if item.stays() {
             stays.push(*item);
             continue;
@@ -61,9 +61,9 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
         moments.push((point, Turn::Whole(item.put, 0), item.put));
         moments.push((point, Turn::Whole(item.put, 1), item.take));
     }
-    Nesting::new(stays, problem.patience)?.solve(&mut moments)?;
-    problem.patience.sort(&mut moments)?;
-    Ok(problem.patience.collect(moments.into_iter().map(|(_, _, place)| place))?)
+    Nesting::new(stays, problem.cancellation)?.solve(&mut moments)?;
+    problem.cancellation.sort(&mut moments)?;
+    Ok(problem.cancellation.collect(moments.into_iter().map(|(_, _, place)| place))?)
 }
 
 /// The items with unknown takes given out: the earliest takes to the items that have to be gone
@@ -72,28 +72,28 @@ pub(super) fn give_out(
     problem: &Problem<'_>,
     sooner: &[Deadline],
 ) -> Result<Option<Vec<Item>>, Stopped> {
-    let patience = problem.patience;
+    let cancellation = problem.cancellation;
     let Items { items, empty, unknown } = problem.items;
     let mut below = Vec::with_capacity(items.len());
     for item in items {
-        patience.step()?;
+        cancellation.step()?;
         if item.take != NONE {
             below.push(item);
         }
     }
-    patience.sort_by_key(&mut below, |item| item.take_from)?;
+    cancellation.sort_by_key(&mut below, |item| item.take_from)?;
     let mut pushed: Vec<usize> = (0..below.len()).collect();
-    patience.sort_by_key(&mut pushed, |&place| below[place].put_until)?;
+    cancellation.sort_by_key(&mut pushed, |&place| below[place].put_until)?;
     let mut pushed = pushed.into_iter().peekable();
-    let mut popped = Least::new(below.iter().map(|_| NEVER), patience)?;
+    let mut popped = Least::new(below.iter().map(|_| NEVER), cancellation)?;
     let mut gone_by = Vec::with_capacity(items.len() - below.len());
     for (number, item) in items.iter().enumerate() {
-        patience.spend(SEARCH)?;
+        cancellation.spend(SEARCH)?;
         if item.take != NONE {
             continue;
         }
         while let Some(place) = pushed.next_if(|&place| below[place].put_until < item.put_from) {
-            patience.spend(SEARCH)?;
+            cancellation.spend(SEARCH)?;
             popped.set(place, below[place].take_until);
         }
         let first = below.partition_point(|other| other.take_from < item.put_until);
@@ -105,18 +105,18 @@ pub(super) fn give_out(
         empty.get(later).map_or(NEVER, |&it| problem.span(it).returned)
     };
     for (deadline, number) in &mut gone_by {
-        patience.spend(SEARCH)?;
+        cancellation.spend(SEARCH)?;
         *deadline = (*deadline).min(first_empty(&items[*number]));
     }
     for it in sooner {
         for (deadline, number) in &mut gone_by {
-            patience.step()?;
+            cancellation.step()?;
             if items[*number].put == it.put {
                 *deadline = (*deadline).min(it.gone_by);
             }
         }
     }
-    patience.sort(&mut gone_by)?;
+    cancellation.sort(&mut gone_by)?;
     let mut items = items.clone();
     let needed = gone_by.iter().filter(|(deadline, _)| *deadline != NEVER);
     for (&(_, number), &take) in needed.zip(unknown) {
@@ -125,7 +125,7 @@ pub(super) fn give_out(
     Ok(Some(items))
 }
 
-/// A search in a sorted row or a tree, in steps of [`Patience`].
+/// A search in a sorted row or a tree, in steps of [`Cancellation`].
 const SEARCH: usize = 8;
 
 /// What comes first at one point: pops of components that end there, the last pushed first; then
@@ -147,7 +147,7 @@ struct Component {
 
 /// The items that stay, and which of them lie on which.
 struct Nesting<'a> {
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
     /// By `put_until`.
     items: Vec<Item>,
     /// All ends of stretches, in order; a place is the stretch from one to the next.
@@ -162,19 +162,19 @@ struct Nesting<'a> {
 }
 
 impl<'a> Nesting<'a> {
-    fn new(mut items: Vec<Item>, patience: &'a Patience<'a>) -> Result<Self, Stopped> {
-        patience.sort_by_key(&mut items, |item| item.put_until)?;
+    fn new(mut items: Vec<Item>, cancellation: &'a Cancellation<'a>) -> Result<Self, Stopped> {
+        cancellation.sort_by_key(&mut items, |item| item.put_until)?;
         let mut ends = Vec::with_capacity(2 * items.len());
         for item in &items {
-            patience.step()?;
+            cancellation.step()?;
             ends.extend([item.put_until, item.take_from]);
         }
-        patience.sort(&mut ends)?;
+        cancellation.sort(&mut ends)?;
         ends.dedup();
         let mut begun = vec![0_i32; ends.len()];
         let place = |end: u64| ends.partition_point(|&other| other < end);
         for item in &items {
-            patience.spend(SEARCH)?;
+            cancellation.spend(SEARCH)?;
             begun[place(item.put_until)] += 1;
             begun[place(item.take_from)] -= 1;
         }
@@ -182,14 +182,14 @@ impl<'a> Nesting<'a> {
             *open += change;
             Some(*open as u32)
         });
-        let counters = patience.collect(counters)?;
+        let counters = cancellation.collect(counters)?;
         let (late, early) =
             (items.iter().map(|item| item.put_from), items.iter().map(|_| u64::MAX));
         Ok(Self {
-            patience,
-            coverage: Coverage::new(counters.into_iter(), patience)?,
-            late: Least::new(late, patience)?,
-            early: Least::new(early, patience)?,
+            cancellation,
+            coverage: Coverage::new(counters.into_iter(), cancellation)?,
+            late: Least::new(late, cancellation)?,
+            early: Least::new(early, cancellation)?,
             items,
             ends,
         })
@@ -204,17 +204,17 @@ impl<'a> Nesting<'a> {
         self.split((0, places), &gaps, &mut components)?;
         let mut turn = 0;
         while let Some(component) = components.pop() {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let Some(bottom) = self.bottom(&component)? else {
                 let (first, end) = component.items;
                 let mut left = Vec::new();
                 for place in first..end {
-                    self.patience.spend(SEARCH)?;
+                    self.cancellation.spend(SEARCH)?;
                     if self.is_left(place) {
                         left.push(self.items[place]);
                     }
                 }
-                let chain = chain(&left, component.from, component.until, self.patience)?;
+                let chain = chain(&left, component.from, component.until, self.cancellation)?;
                 return Err(Finding::Crossing { chain }.into());
             };
             let item = self.items[bottom];
@@ -235,7 +235,7 @@ impl<'a> Nesting<'a> {
     fn bottom(&mut self, component: &Component) -> Result<Option<usize>, Stopped> {
         let (first, end) = component.items;
         while let Some(place) = self.late.below(component.from, first, end) {
-            self.patience.spend(SEARCH)?;
+            self.cancellation.spend(SEARCH)?;
             self.late.set(place, u64::MAX);
             self.early.set(place, NEVER - self.items[place].take_until);
         }
@@ -260,7 +260,7 @@ impl<'a> Nesting<'a> {
         let stretch = (self.place(item.put_until), self.place(item.take_from));
         self.coverage.uncover(stretch.0, stretch.1, &mut |place| {
             gaps.push(place);
-            self.patience.spend(SEARCH)
+            self.cancellation.spend(SEARCH)
         })?;
         let stretch = (self.place(component.from), self.place(component.until));
         self.split(stretch, &gaps, into)
@@ -271,7 +271,7 @@ impl<'a> Nesting<'a> {
         let mut gaps = Vec::new();
         let mut reached = 0;
         for item in &self.items {
-            self.patience.spend(SEARCH)?;
+            self.cancellation.spend(SEARCH)?;
             if reached > 0 && item.put_until > reached {
                 gaps.push(self.place(reached));
             }
@@ -289,7 +289,7 @@ impl<'a> Nesting<'a> {
     ) -> Result<(), Stopped> {
         let mut from = stretch.0;
         for until in gaps.iter().copied().chain([stretch.1]) {
-            self.patience.spend(2 * SEARCH)?;
+            self.cancellation.spend(2 * SEARCH)?;
             if from < until {
                 let (begin, end) = (self.ends[from], self.ends[until]);
                 let place = |point: u64| self.items.partition_point(|it| it.put_until < point);

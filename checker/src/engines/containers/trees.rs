@@ -1,6 +1,6 @@
 //! Trees over places in a row, for minima and for zeros of a range.
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// A row of keys of which any range's least is found in O(log n).
 pub(super) struct Least {
@@ -17,16 +17,16 @@ impl Least {
     /// [`Stopped`] if the time is up.
     pub(super) fn new(
         keys: impl ExactSizeIterator<Item = u64>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         let size = keys.len().next_power_of_two();
         let mut nodes = vec![u64::MAX; 2 * size];
         for (place, key) in keys.enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             nodes[size + place] = key;
         }
         for node in (1..size).rev() {
-            patience.step()?;
+            cancellation.step()?;
             nodes[node] = nodes[2 * node].min(nodes[2 * node + 1]);
         }
         Ok(Self { size, nodes })
@@ -110,16 +110,16 @@ impl Coverage {
     /// [`Stopped`] if the time is up.
     pub(super) fn new(
         counters: impl ExactSizeIterator<Item = u32>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         let size = counters.len().next_power_of_two();
         let mut least = vec![FOUND; 2 * size];
         for (place, counter) in counters.enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             least[size + place] = counter;
         }
         for node in (1..size).rev() {
-            patience.step()?;
+            cancellation.step()?;
             least[node] = least[2 * node].min(least[2 * node + 1]);
         }
         Ok(Self { size, least, added: vec![0; 2 * size] })
@@ -191,7 +191,7 @@ mod tests {
             (from, until) in (0_usize..40, 0_usize..40),
         ) {
             let mut keys = keys;
-            let mut tree = Least::new(keys.iter().copied(), &Patience::endless()).unwrap();
+            let mut tree = Least::new(keys.iter().copied(), &Cancellation::never()).unwrap();
             for (place, key) in changes {
                 let place = place % keys.len();
                 keys[place] = key;
@@ -216,7 +216,7 @@ mod tests {
             for &(from, length) in &stretches {
                 counters[from..from + length].iter_mut().for_each(|counter| *counter += 1);
             }
-            let tree = Coverage::new(counters.iter().copied(), &Patience::endless());
+            let tree = Coverage::new(counters.iter().copied(), &Cancellation::never());
             let mut tree = tree.unwrap();
             for (from, length) in stretches {
                 let mut found = Vec::new();

@@ -8,7 +8,7 @@ use super::layout::NONE;
 use super::states::count_of;
 use super::sweep::{LOOK, Sweep};
 use crate::engines::wgl::{Cause, Limits};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::model::{Call, Model};
 
 /// How many returns ahead are soon.
@@ -48,8 +48,8 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             let it = &self.next.items[place];
             order.push((it.state, self.cost(it, &scarce, urgent), place));
         }
-        let patience = Patience::new(limits.stop);
-        patience.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
+        let cancellation = Cancellation::new(limits.stop);
+        cancellation.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
         let mut rank = 0;
         let mut last = None;
         for entry in &mut order {
@@ -57,7 +57,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
             last = Some(entry.0);
             entry.0 = rank + if entry.1 >= LACKING / 2 { width as u32 } else { 0 };
         }
-        patience.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
+        cancellation.sort(&mut order).map_err(|Stopped| Cause::Stopped)?;
         order.truncate(width);
         let kept = order.iter().map(|&(.., place)| self.next.items[place]);
         self.next.items = kept.collect();

@@ -8,7 +8,7 @@ use super::snapshots::{SPACING, Snapshots};
 use super::sweep::Sweep;
 use super::{Engine, Plan};
 use crate::engines::wgl::{Cause, Limits, Search};
-use crate::engines::{Patience, Span, Stopped};
+use crate::engines::{Cancellation, Span, Stopped};
 use crate::model::Model;
 
 /// How many configurations a sweep keeps at first.
@@ -154,8 +154,8 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
                 }
             }
             if self.sweep.trail.is_due() {
-                let patience = Patience::new(limits.stop);
-                if self.sweep.reclaim(self.snapshots.iter_mut(), &patience) == Err(Stopped) {
+                let cancellation = Cancellation::new(limits.stop);
+                if self.sweep.reclaim(self.snapshots.iter_mut(), &cancellation) == Err(Stopped) {
                     return End::Early(Cause::Stopped);
                 }
             }
@@ -211,7 +211,8 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         let states = match &mut self.states {
             Some(states) => states,
             None => {
-                let states = locate::all_states(model, spans, &Patience::new(limits.stop)).ok()?;
+                let states =
+                    locate::all_states(model, spans, &Cancellation::new(limits.stop)).ok()?;
                 self.states.insert(states)
             }
         };
@@ -236,10 +237,10 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
     }
 
     fn valid(&mut self, limits: &Limits<'_>) -> Search {
-        let patience = Patience::new(limits.stop);
+        let cancellation = Cancellation::new(limits.stop);
         let trail = self.sweep.now.frontier[0].trail;
-        let order = self.sweep.trail.steps(trail, &patience).and_then(|steps| {
-            order(self.plan.model, self.plan.spans, self.layout(), &steps, &patience)
+        let order = self.sweep.trail.steps(trail, &cancellation).and_then(|steps| {
+            order(self.plan.model, self.plan.spans, self.layout(), &steps, &cancellation)
         });
         order.map_or_else(|Stopped| self.unknown(Cause::Stopped), Search::Valid)
     }

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::{NEVER, Patience, Span, Stopped};
+use crate::engines::{Cancellation, NEVER, Span, Stopped};
 use crate::model::{Call, Model};
 
 /// No slot, no kind, no span.
@@ -52,31 +52,31 @@ impl Layout {
         spans: &[Span],
         begins_at: u64,
         forget: bool,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
         let blind = spans.iter().map(|span| model.overwrites(span.call).is_some());
-        let blind: Vec<bool> = patience.collect(blind)?;
+        let blind: Vec<bool> = cancellation.collect(blind)?;
         let mut returns = Vec::with_capacity(spans.len());
         for (number, span) in (0..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             if span.is_completed() {
                 returns.push(number);
             }
         }
-        patience.sort_by_key(&mut returns, |&span| spans[span as usize].returned)?;
-        let looks = Looks::new(model, spans, &blind, patience)?;
+        cancellation.sort_by_key(&mut returns, |&span| spans[span as usize].returned)?;
+        let looks = Looks::new(model, spans, &blind, cancellation)?;
         let mut layout = Self {
             places: vec![NONE; spans.len()],
             slots: 0,
-            horizon: horizon(spans, &blind, begins_at, patience)?,
+            horizon: horizon(spans, &blind, begins_at, cancellation)?,
             begins_at,
             blind,
             returns,
             kinds: Vec::new(),
         };
-        layout.assign_slots(spans, patience)?;
-        layout.assign_kinds(model, spans, &looks, forget, patience)?;
+        layout.assign_slots(spans, cancellation)?;
+        layout.assign_kinds(model, spans, &looks, forget, cancellation)?;
         Ok(layout)
     }
 
@@ -90,11 +90,15 @@ impl Layout {
     }
 
     /// Gives every completed span the lowest slot that is free while it is open.
-    fn assign_slots(&mut self, spans: &[Span], patience: &Patience<'_>) -> Result<(), Stopped> {
+    fn assign_slots(
+        &mut self,
+        spans: &[Span],
+        cancellation: &Cancellation<'_>,
+    ) -> Result<(), Stopped> {
         let mut spare: Vec<u32> = Vec::new();
         let mut returned = 0;
         for (number, span) in spans.iter().enumerate() {
-            patience.step()?;
+            cancellation.step()?;
             if !span.is_completed() {
                 continue;
             }
@@ -118,11 +122,11 @@ impl Layout {
         spans: &[Span],
         looks: &Looks<M::State>,
         forget: bool,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped> {
         let mut numbers: FxHashMap<Call, u32> = FxHashMap::default();
         for (place, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             if span.is_completed() {
                 continue;
             }
@@ -147,11 +151,11 @@ fn horizon(
     spans: &[Span],
     blind: &[bool],
     begins_at: u64,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<u64>, Stopped> {
     let mut horizon = vec![NEVER; spans.len() + 1];
     for number in (0..spans.len()).rev() {
-        patience.step()?;
+        cancellation.step()?;
         let counts = blind[number] && spans[number].invoked >= begins_at;
         let own = if counts { spans[number].returned } else { NEVER };
         horizon[number] = horizon[number + 1].min(own);
@@ -171,11 +175,11 @@ impl<S: Clone + Eq + std::hash::Hash> Looks<S> {
         model: &M,
         spans: &[Span],
         blind: &[bool],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         let mut looks = Self { by_state: FxHashMap::default(), anywhere: 0 };
         for (span, &blind) in spans.iter().zip(blind) {
-            patience.step()?;
+            cancellation.step()?;
             if blind {
                 continue;
             }

@@ -19,7 +19,7 @@ use super::layout::Layout;
 use super::rules::Rules;
 use super::sweep::Sweep;
 use crate::engines::wgl::Limits;
-use crate::engines::{NEVER, Patience, Span, Stopped};
+use crate::engines::{Cancellation, NEVER, Span, Stopped};
 use crate::model::Model;
 
 /// All states that the object can ever have; nothing if they cannot be named.
@@ -30,12 +30,12 @@ use crate::model::Model;
 pub(super) fn all_states<M: Model>(
     model: &M,
     spans: &[Span],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Option<Vec<M::State>>, Stopped> {
     let mut states: FxHashSet<M::State> = FxHashSet::default();
     states.insert(model.initial());
     for span in spans {
-        patience.step()?;
+        cancellation.step()?;
         if model.is_pure(span.call) {
             continue;
         }
@@ -45,7 +45,7 @@ pub(super) fn all_states<M: Model>(
         let Some(written) = written else { return Ok(None) };
         states.insert(written);
     }
-    patience.collect(states.into_iter()).map(Some)
+    cancellation.collect(states.into_iter()).map(Some)
 }
 
 /// A stretch of a history on its own.
@@ -66,15 +66,15 @@ pub(super) fn has_no_order<M: Model>(
     width: usize,
     limits: &Limits<'_>,
 ) -> bool {
-    let patience = Patience::new(limits.stop);
-    let layout = Layout::new(model, &part.spans, part.begins_at, true, &patience);
+    let cancellation = Cancellation::new(limits.stop);
+    let layout = Layout::new(model, &part.spans, part.begins_at, true, &cancellation);
     let Ok(layout) = layout else { return false };
     let observers: Vec<_> =
         (0..).zip(&part.spans).filter(|&(place, _): &(usize, _)| !layout.blind[place]).collect();
     let mut starts: Vec<M::State> = Vec::new();
     let mut unseen = None;
     for state in states {
-        if patience.spend(1 + observers.len()) == Err(Stopped) {
+        if cancellation.spend(1 + observers.len()) == Err(Stopped) {
             return false;
         }
         if observers.iter().any(|(_, span)| model.step(state, span.call).is_some()) {
@@ -154,10 +154,10 @@ pub(super) fn find<M: Model>(
         .returns
         .binary_search_by_key(&proven_at, |&span| spans[span as usize].returned)
         .ok()?;
-    let patience = Patience::new(limits.stop);
+    let cancellation = Cancellation::new(limits.stop);
     let mut open = Vec::new();
     for (place, span) in (0..).zip(spans) {
-        patience.step().ok()?;
+        cancellation.step().ok()?;
         if span.is_completed() && span.invoked < proven_at && span.returned > proven_at {
             open.push(place);
         }
@@ -187,10 +187,10 @@ impl Stretch<'_> {
         looks: Range<usize>,
         limits: &Limits<'_>,
     ) -> Option<Part> {
-        let patience = Patience::new(limits.stop);
+        let cancellation = Cancellation::new(limits.stop);
         for &(exact, width) in &LOOKS[looks] {
             let length = exact + 2 * self.layout.slots + 16;
-            let part = self.part(model, length, exact, &patience).ok()?;
+            let part = self.part(model, length, exact, &cancellation).ok()?;
             if has_no_order(model, &part, states, width, limits) {
                 return Some(part);
             }
@@ -209,7 +209,7 @@ impl Stretch<'_> {
         model: &M,
         length: usize,
         exact: usize,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Part, Stopped> {
         let returns = &self.layout.returns;
         let exact = &returns[(self.round + 1).saturating_sub(exact)..=self.round];
@@ -230,7 +230,7 @@ impl Stretch<'_> {
         let end = self.returned(returns[self.round]);
         let unknown = self.layout.kinds.iter().flat_map(|kind| &kind.members);
         for &span in unknown.chain(self.open) {
-            patience.step()?;
+            cancellation.step()?;
             let mut span = self.spans[span as usize];
             if span.invoked < end && span.returned > end && !model.is_pure(span.call) {
                 span.returned = NEVER;

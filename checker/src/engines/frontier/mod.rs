@@ -82,7 +82,7 @@ mod tests;
 mod trail;
 
 use super::wgl::{Cause, Limits, Search, Survey};
-use super::{Patience, Span, Stopped};
+use super::{Cancellation, Span, Stopped};
 use crate::model::Model;
 use crate::progress::Course;
 use driver::{Driver, NARROW};
@@ -122,9 +122,9 @@ pub(super) fn locate<M: Model>(
     proven_at: u64,
     limits: &Limits<'_>,
 ) -> Option<Locality<M>> {
-    let patience = Patience::new(limits.stop);
-    let states = locate::all_states(model, spans, &patience).ok()??;
-    let layout = Layout::new(model, spans, 0, true, &patience).ok()?;
+    let cancellation = Cancellation::new(limits.stop);
+    let states = locate::all_states(model, spans, &cancellation).ok()??;
+    let layout = Layout::new(model, spans, 0, true, &cancellation).ok()?;
     let part = locate::find(model, spans, &layout, &states, proven_at, limits);
     part.map(|part| Locality { part, states })
 }
@@ -184,9 +184,9 @@ impl<'a, M: Model> Plan<'a, M> {
         narrow: usize,
         limits: &Limits<'_>,
     ) -> Result<Self, Search> {
-        let patience = Patience::new(limits.stop);
-        let survey = Survey::of(model, spans, &patience)?;
-        let layout = Layout::new(model, spans, 0, rules.forget, &patience)
+        let cancellation = Cancellation::new(limits.stop);
+        let survey = Survey::of(model, spans, &cancellation)?;
+        let layout = Layout::new(model, spans, 0, rules.forget, &cancellation)
             .map_err(|Stopped| survey.unknown(Cause::Stopped))?;
         if layout.slots > 64 * 32 {
             return Err(survey.unknown(Cause::Memory));

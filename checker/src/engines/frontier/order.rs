@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use super::trail::Node;
-use crate::engines::{Patience, Span, Stopped};
+use crate::engines::{Cancellation, Span, Stopped};
 use crate::model::Model;
 
 /// An open completed operation.
@@ -43,7 +43,7 @@ pub(super) fn order<M: Model>(
     spans: &[Span],
     layout: &Layout,
     steps: &[Node],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<u32>, Stopped> {
     let mut replay = Replay {
         model,
@@ -57,19 +57,19 @@ pub(super) fn order<M: Model>(
     let mut steps = steps.iter().peekable();
     for (round, &returning) in (0..).zip(&layout.returns) {
         while spans.get(invoked).is_some_and(|s| s.invoked < spans[returning as usize].returned) {
-            patience.step()?;
+            cancellation.step()?;
             replay.invoke(invoked as u32);
             invoked += 1;
         }
         while let Some(step) = steps.next_if(|step| step.round == round) {
-            patience.spend(1 + replay.open.len())?;
+            cancellation.spend(1 + replay.open.len())?;
             replay.step(step.span);
         }
         let place = replay.open.iter().position(|open| open.span == returning);
         let gone = replay.open.swap_remove(place.expect("what returns was open"));
         assert!(gone.status != Status::Must, "the trail leads past a return without its operation");
     }
-    patience.collect(replay.order.into_iter().flatten())
+    cancellation.collect(replay.order.into_iter().flatten())
 }
 
 impl<M: Model> Replay<'_, M> {

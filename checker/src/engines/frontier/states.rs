@@ -5,7 +5,7 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 use crate::engines::memory::{ALLOCATION, discard, map_bytes};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// Gives equal values equal numbers, and reuses the numbers of values that are given up.
 pub(super) struct Interned<T> {
@@ -52,16 +52,16 @@ impl<T: Clone + Eq + Hash> Interned<T> {
     pub(super) fn retain(
         &mut self,
         numbers: impl Iterator<Item = u32>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped> {
         let mut used = vec![false; self.values.len()];
         for number in numbers {
-            patience.step()?;
+            cancellation.step()?;
             used[number as usize] = true;
         }
         let before = self.len().max(1);
         for (number, used) in (0_u32..).zip(used) {
-            patience.spend(4)?;
+            cancellation.spend(4)?;
             if !used && let Some(value) = self.values[number as usize].take() {
                 self.numbers.remove(&value);
                 self.spare.push(number);
@@ -146,7 +146,7 @@ mod tests {
     fn numbers_of_values_given_up_are_given_out_again() {
         let mut states = Interned::new();
         let [one, two] = ["one", "two"].map(|state| states.intern(&state, 0));
-        states.retain([two].into_iter(), &Patience::endless()).unwrap();
+        states.retain([two].into_iter(), &Cancellation::never()).unwrap();
         assert_eq!((states.len(), states.get(two)), (1, &"two"));
         assert_eq!(states.intern(&"three", 0), one);
         assert_eq!(states.intern(&"two", 0), two);

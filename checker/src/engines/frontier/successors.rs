@@ -10,7 +10,7 @@ use super::states::{UNUSED, Usage, usage_bytes};
 use super::sweep::{LOOK, Snapshot, Sweep};
 use crate::engines::memory::{ALLOCATION, map_bytes};
 use crate::engines::wgl::{Cause, Limits};
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 use crate::history::Action;
 use crate::model::Model;
 
@@ -350,7 +350,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     pub(super) fn reclaim<'s>(
         &mut self,
         snapshots: impl Iterator<Item = &'s mut Snapshot<W>>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped>
     where
         Self: 's,
@@ -358,9 +358,9 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         let mut kept: Vec<&mut Configuration<W>> = self.now.frontier.iter_mut().collect();
         kept.extend(snapshots.flat_map(|snapshot| &mut snapshot.frontier));
         let states = kept.iter().map(|it| it.state).filter(|&state| state != DEAD);
-        self.states.retain(states, patience)?;
-        self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]), patience)?;
-        self.trail.reclaim(kept.into_iter().map(|it| &mut it.trail), patience)?;
+        self.states.retain(states, cancellation)?;
+        self.usages.retain(kept.iter().map(|it| it.usage).chain([UNUSED]), cancellation)?;
+        self.trail.reclaim(kept.into_iter().map(|it| &mut it.trail), cancellation)?;
         self.successors.forget();
         self.more.clear();
         Ok(())

@@ -216,9 +216,14 @@ fn stretch_without_an_order_from_any_state_refutes_the_whole() {
             continue;
         };
         let states: Vec<ValueId> = (0..4).map(ValueId).collect();
-        let layout =
-            super::Layout::new(&register(), &spans, 0, true, &crate::engines::Patience::endless())
-                .unwrap();
+        let layout = super::Layout::new(
+            &register(),
+            &spans,
+            0,
+            true,
+            &crate::engines::Cancellation::never(),
+        )
+        .unwrap();
         let part = locate::find(&register(), &spans, &layout, &states, proven_at, &UNLIMITED);
         if let Some(part) = part {
             found += 1;

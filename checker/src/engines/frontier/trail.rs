@@ -1,7 +1,7 @@
 //! The steps that led to each configuration: a forest of parent pointers, kept as long as some
 //! configuration hangs on them.
 
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// The trail of a configuration in which nothing was ordered yet.
 pub(super) const ROOT: u32 = u32::MAX;
@@ -49,7 +49,7 @@ impl Trail {
     pub(super) fn reclaim<'a>(
         &mut self,
         heads: impl Iterator<Item = &'a mut u32>,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped> {
         let heads: Vec<&mut u32> = heads.filter(|head| **head != ROOT).collect();
         let mut used = vec![false; self.nodes.len()];
@@ -57,7 +57,7 @@ impl Trail {
             used[**head as usize] = true;
         }
         for number in (0..self.nodes.len()).rev() {
-            patience.step()?;
+            cancellation.step()?;
             let parent = self.nodes[number].parent;
             if used[number] && parent != ROOT {
                 used[parent as usize] = true;
@@ -66,7 +66,7 @@ impl Trail {
         let mut numbers = vec![ROOT; self.nodes.len()];
         let mut kept = 0;
         for number in 0..self.nodes.len() {
-            patience.step()?;
+            cancellation.step()?;
             if used[number] {
                 let mut node = self.nodes[number];
                 if node.parent != ROOT {
@@ -90,11 +90,15 @@ impl Trail {
     /// # Errors
     ///
     /// [`Stopped`] if the time is up.
-    pub(super) fn steps(&self, head: u32, patience: &Patience<'_>) -> Result<Vec<Node>, Stopped> {
+    pub(super) fn steps(
+        &self,
+        head: u32,
+        cancellation: &Cancellation<'_>,
+    ) -> Result<Vec<Node>, Stopped> {
         let mut steps = Vec::new();
         let mut at = head;
         while at != ROOT {
-            patience.step()?;
+            cancellation.step()?;
             let node = self.nodes[at as usize];
             steps.push(node);
             at = node.parent;

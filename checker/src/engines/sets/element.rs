@@ -11,7 +11,7 @@
 
 use super::{ByElement, Fault, Finding, Moment, NONE, Obstacle, Role, role};
 use crate::engines::wgl::{self, Cause, Limits, Search};
-use crate::engines::{NEVER, Patience, Slots, Span};
+use crate::engines::{Cancellation, NEVER, Slots, Span};
 use crate::model::{Model, Set};
 
 /// Bytes that the search on one element may use.
@@ -21,19 +21,19 @@ pub(super) fn decide(
     set: &Set<'_>,
     spans: &[Span],
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Moment>, Obstacle> {
     let mut moments = Vec::with_capacity(spans.len());
-    let elements = ByElement::of(set, spans, slots, patience)?;
+    let elements = ByElement::of(set, spans, slots, cancellation)?;
     for (number, places) in (0_u32..).zip(elements.iter()) {
-        patience.step()?;
+        cancellation.step()?;
         let element = Element::of(set, spans, places);
         match element.map(|element| element.place(spans, number, &mut moments)) {
             Some(true) => {}
             Some(false) => return Err(Obstacle::Finding(explain(set, spans, places))),
             None => {
                 let element = Searched { set, spans, places, number };
-                element.search(&mut moments, patience)?;
+                element.search(&mut moments, cancellation)?;
             }
         }
     }
@@ -156,10 +156,14 @@ struct Searched<'a> {
 
 impl Searched<'_> {
     /// Adds a moment for every operation, if there is an order of them.
-    fn search(&self, moments: &mut Vec<Moment>, patience: &Patience<'_>) -> Result<(), Obstacle> {
+    fn search(
+        &self,
+        moments: &mut Vec<Moment>,
+        cancellation: &Cancellation<'_>,
+    ) -> Result<(), Obstacle> {
         let Self { set, spans, places, number } = *self;
         let own: Vec<Span> = places.iter().map(|&place| spans[place as usize]).collect();
-        let limits = Limits { memory: MEMORY, stop: patience.stop() };
+        let limits = Limits { memory: MEMORY, stop: cancellation.stop() };
         match wgl::search(set, &own, &limits) {
             Search::Valid(order) => {
                 let mut point = 0;

@@ -12,12 +12,12 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Fault, Finding, Moment, NONE, Obstacle, Role, role};
-use crate::engines::{NEVER, Patience, Slots, Span, Stopped};
+use crate::engines::{Cancellation, NEVER, Slots, Span, Stopped};
 use crate::history::{Action, Response};
 use crate::model::Set;
 use crate::value::ValueId;
 
-/// How many elements of a read are hashed or compared in one step of [`Patience`].
+/// How many elements of a read are hashed or compared in one step of [`Cancellation`].
 const ELEMENTS: usize = 8;
 
 /// What is known of an element.
@@ -40,11 +40,11 @@ pub(super) fn decide(
     set: &Set<'_>,
     spans: &[Span],
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Moment>, Obstacle> {
-    let elements = elements(set, spans, slots, patience)?;
-    let groups = groups(set, spans, patience)?;
-    let mut growing = Growing { set, spans, slots, patience, elements, groups };
+    let elements = elements(set, spans, slots, cancellation)?;
+    let groups = groups(set, spans, cancellation)?;
+    let mut growing = Growing { set, spans, slots, cancellation, elements, groups };
     growing.look()?;
     growing.order()
 }
@@ -54,12 +54,12 @@ fn elements(
     set: &Set<'_>,
     spans: &[Span],
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Element>, Obstacle> {
     slots.clear();
     let mut elements = Vec::new();
     for (place, span) in (0_u32..).zip(spans) {
-        patience.step()?;
+        cancellation.step()?;
         match role(set, span.call) {
             Role::Remove => return Err(Obstacle::Inexact("a set that shrinks is read whole")),
             Role::Add => {
@@ -80,35 +80,35 @@ fn elements(
 fn groups<'a>(
     set: &'a Set<'_>,
     spans: &[Span],
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<Group<'a>>, Stopped> {
     let mut by_list: FxHashMap<&[u32], Vec<u32>> = FxHashMap::default();
     for (place, span) in (0_u32..).zip(spans) {
-        patience.step()?;
+        cancellation.step()?;
         if let (Action::Read, Some(Response::Value(list))) = (span.call.action, span.call.response)
         {
             let elements = set.elements(list).expect("a list of elements");
-            patience.spend(elements.len() / ELEMENTS)?;
+            cancellation.spend(elements.len() / ELEMENTS)?;
             by_list.entry(elements).or_default().push(place);
         }
     }
     let lists = by_list.into_iter().map(|(elements, reads)| Group { elements, reads });
-    let mut groups = patience.collect(lists)?;
+    let mut groups = cancellation.collect(lists)?;
     let place = |(place, group): (usize, &Group<'_>)| (group.elements.len(), group.reads[0], place);
-    let mut order = patience.collect(groups.iter().enumerate().map(place))?;
-    patience.sort(&mut order)?;
+    let mut order = cancellation.collect(groups.iter().enumerate().map(place))?;
+    cancellation.sort(&mut order)?;
     let group = |(.., place): (_, _, usize)| {
         let Group { elements, ref mut reads } = groups[place];
         Group { elements, reads: std::mem::take(reads) }
     };
-    patience.collect(order.into_iter().map(group))
+    cancellation.collect(order.into_iter().map(group))
 }
 
 struct Growing<'a> {
     set: &'a Set<'a>,
     spans: &'a [Span],
     slots: &'a Slots,
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
     elements: Vec<Element>,
     groups: Vec<Group<'a>>,
 }
@@ -131,7 +131,7 @@ impl Growing<'_> {
     /// contain each other.
     fn look(&mut self) -> Result<(), Obstacle> {
         for place in 0..self.spans.len() as u32 {
-            self.patience.step()?;
+            self.cancellation.step()?;
             if role(self.set, self.span(place).call) != Role::SawThere {
                 continue;
             }
@@ -147,7 +147,7 @@ impl Growing<'_> {
             let read = reads[0];
             let mut again = 0;
             for &element in elements {
-                self.patience.step()?;
+                self.cancellation.step()?;
                 let Some(place) = self.number(element) else {
                     let fault = Fault::FromNowhere { observer: read };
                     return Err(self.finding(&[read], fault));
@@ -174,7 +174,7 @@ impl Growing<'_> {
         let groups = self.groups.len();
         let mut adds: Vec<Vec<usize>> = vec![Vec::new(); groups + 1];
         for (number, element) in self.elements.iter().enumerate() {
-            self.patience.step()?;
+            self.cancellation.step()?;
             if element.seen_by != NONE || self.span(element.add).is_completed() {
                 adds[groups.min(element.group as usize)].push(number);
             }
@@ -182,7 +182,7 @@ impl Growing<'_> {
         let mut missed: Vec<Latest> = vec![Latest::default(); self.elements.len()];
         let mut saw: Vec<Vec<u32>> = vec![Vec::new(); self.elements.len()];
         for place in 0..self.spans.len() as u32 {
-            self.patience.step()?;
+            self.cancellation.step()?;
             match (role(self.set, self.span(place).call), self.touched(place)) {
                 (Role::SawMissing, number) => {
                     let latest = order.put(place, Latest::default(), 0)?;
@@ -199,18 +199,18 @@ impl Growing<'_> {
             let rank = 3 * group as u64 + 1;
             let mut all = reached;
             for &number in adds {
-                self.patience.step()?;
+                self.cancellation.step()?;
                 let before = reached.max(missed[number]);
                 let add = order.put(self.elements[number].add, before, rank)?;
                 for &observer in &saw[number] {
-                    self.patience.step()?;
+                    self.cancellation.step()?;
                     order.put(observer, add, rank + 1)?;
                 }
                 all = all.max(add);
             }
             reached = all;
             for &read in self.groups.get(group).map_or(&[][..], |group| &group.reads) {
-                self.patience.step()?;
+                self.cancellation.step()?;
                 let latest = order.put(read, all, rank + 2)?;
                 reached = reached.max(latest);
             }

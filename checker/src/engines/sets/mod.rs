@@ -15,7 +15,7 @@ mod element;
 mod explanation;
 mod growing;
 
-use super::{Decision, Monitored, Patience, Slots, Span, Stopped};
+use super::{Cancellation, Decision, Monitored, Slots, Span, Stopped};
 use crate::history::{Action, History};
 use crate::model::{Call, Set};
 
@@ -40,13 +40,13 @@ impl Monitored for Set<'_> {
         history: &History,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Decision {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
         if !self.begins_empty() {
             return Decision::Inexact("it does not begin empty");
         }
-        match self.order(spans, slots, patience) {
+        match self.order(spans, slots, cancellation) {
             Ok(order) => Decision::Valid(order),
             Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
             Err(Obstacle::Stopped) => Decision::Stopped,
@@ -62,11 +62,11 @@ impl Set<'_> {
         &self,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Vec<u32>, Obstacle> {
         if self.has_repeated() {
             for (place, span) in (0_u32..).zip(spans) {
-                patience.step()?;
+                cancellation.step()?;
                 if self.repeats(span.call) {
                     let (members, fault) = (vec![place], Fault::Repeated { read: place });
                     return Err(Obstacle::Finding(Finding { members, fault }));
@@ -74,13 +74,13 @@ impl Set<'_> {
             }
         }
         let is_read = |span: &Span| matches!(span.call.action, Action::Read);
-        let mut moments = if patience.count(spans, is_read)? > 0 {
-            growing::decide(self, spans, slots, patience)?
+        let mut moments = if cancellation.count(spans, is_read)? > 0 {
+            growing::decide(self, spans, slots, cancellation)?
         } else {
-            element::decide(self, spans, slots, patience)?
+            element::decide(self, spans, slots, cancellation)?
         };
-        patience.sort(&mut moments)?;
-        Ok(patience.collect(moments.into_iter().map(|(_, _, _, place)| place))?)
+        cancellation.sort(&mut moments)?;
+        Ok(cancellation.collect(moments.into_iter().map(|(_, _, _, place)| place))?)
     }
 }
 
@@ -159,13 +159,13 @@ impl ByElement {
         set: &Set<'_>,
         spans: &[Span],
         slots: &mut Slots,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         slots.clear();
         let mut numbers = Vec::with_capacity(spans.len());
         let mut starts: Vec<u32> = vec![0];
         for span in spans {
-            patience.step()?;
+            cancellation.step()?;
             let number = set.touch(span.call).map(|touch| {
                 slots.get(touch.element).unwrap_or_else(|| {
                     let number = starts.len() as u32 - 1;
@@ -185,7 +185,7 @@ impl ByElement {
         let mut next = starts.clone();
         let mut places = vec![NONE; starts[starts.len() - 1] as usize];
         for (place, number) in (0_u32..).zip(numbers) {
-            patience.step()?;
+            cancellation.step()?;
             if let Some(number) = number {
                 let slot = &mut next[number as usize];
                 places[*slot as usize] = place;

@@ -16,7 +16,7 @@ use std::hash::Hash;
 
 use super::arena::Arena;
 use super::table::{Table, hash};
-use super::{Patience, Span, Stopped};
+use super::{Cancellation, Span, Stopped};
 use crate::engines::memory::discard;
 
 /// A set of linearized operations and the state that they lead to.
@@ -34,13 +34,13 @@ impl Pair {
     pub(super) fn new(
         spans: &[Span],
         state: u32,
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Stopped> {
         let mut counts = [0_u32; 2];
         let mut numbers = Vec::with_capacity(spans.len());
         let mut kinds = Vec::with_capacity(spans.len());
         for span in spans {
-            patience.step()?;
+            cancellation.step()?;
             let kind = span.is_completed();
             let count = &mut counts[usize::from(kind)];
             numbers.push(*count);

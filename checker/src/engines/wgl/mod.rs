@@ -35,16 +35,16 @@ pub(crate) use minimise::tighten;
 
 use rustc_hash::FxHashMap;
 
-use super::{Patience, Span, Stopped};
+use super::{Cancellation, Span, Stopped};
 use crate::history::Action;
 use crate::model::Model;
 use memo::{Memo, Pair};
 use timeline::{Event, Timeline};
 
-/// A step of the search in steps of [`Patience`]: it calls the model, and looks at the memory.
+/// A step of the search in steps of [`Cancellation`]: it calls the model, and looks at the memory.
 const EFFORT: usize = 16;
 
-/// How many words of the memory are looked at in one step of [`Patience`].
+/// How many words of the memory are looked at in one step of [`Cancellation`].
 const WORDS: usize = 8;
 
 /// What a search may use.
@@ -98,13 +98,13 @@ pub(crate) enum Cause {
 ///
 /// With 2^30 spans or more.
 pub(crate) fn search<M: Model>(model: &M, spans: &[Span], limits: &Limits<'_>) -> Search {
-    let patience = Patience::new(limits.stop);
-    let survey = match Survey::of(model, spans, &patience) {
+    let cancellation = Cancellation::new(limits.stop);
+    let survey = match Survey::of(model, spans, &cancellation) {
         Ok(survey) => survey,
         Err(unknown) => return unknown,
     };
     let completed = survey.completed;
-    match Searcher::new(model, spans, completed, limits.memory, &patience) {
+    match Searcher::new(model, spans, completed, limits.memory, &cancellation) {
         Ok(searcher) => searcher.run(),
         Err(Stopped) => survey.unknown(Cause::Stopped),
     }
@@ -120,7 +120,7 @@ impl Survey {
     pub(super) fn of<M: Model>(
         model: &M,
         spans: &[Span],
-        patience: &Patience<'_>,
+        cancellation: &Cancellation<'_>,
     ) -> Result<Self, Search> {
         let mut survey = Self { completed: 0 };
         for span in spans {
@@ -128,7 +128,7 @@ impl Survey {
                 return Err(survey.unknown(Cause::NoMeaning));
             }
             survey.completed += usize::from(span.is_completed());
-            patience.step().map_err(|Stopped| survey.unknown(Cause::Stopped))?;
+            cancellation.step().map_err(|Stopped| survey.unknown(Cause::Stopped))?;
         }
         Ok(survey)
     }
@@ -151,16 +151,16 @@ const SINGLE: u32 = u32::MAX;
 const STEP: usize = size_of::<Step>();
 
 /// For every span a number that it shares with those that ask the same, if there are any.
-fn twins(spans: &[Span], patience: &Patience<'_>) -> Result<Vec<u32>, Stopped> {
+fn twins(spans: &[Span], cancellation: &Cancellation<'_>) -> Result<Vec<u32>, Stopped> {
     let mut counts: FxHashMap<Action, (u32, u32)> = FxHashMap::default();
     for span in spans {
-        patience.step()?;
+        cancellation.step()?;
         let number = counts.len() as u32;
         counts.entry(span.call.action).or_insert((number, 0)).1 += 1;
     }
     let mut twins = Vec::with_capacity(spans.len());
     for span in spans {
-        patience.step()?;
+        cancellation.step()?;
         twins.push(match counts[&span.call.action] {
             (_, 1) => SINGLE,
             (number, _) => number,
@@ -178,7 +178,7 @@ struct Step {
 }
 
 struct Searcher<'a, M: Model> {
-    patience: &'a Patience<'a>,
+    cancellation: &'a Cancellation<'a>,
     model: &'a M,
     spans: &'a [Span],
     timeline: Timeline,
@@ -204,19 +204,19 @@ impl<'a, M: Model> Searcher<'a, M> {
         spans: &'a [Span],
         completed: usize,
         memory: usize,
-        patience: &'a Patience<'a>,
+        cancellation: &'a Cancellation<'a>,
     ) -> Result<Self, Stopped> {
-        let timeline = Timeline::new(spans, patience)?;
-        let twins = twins(spans, patience)?;
+        let timeline = Timeline::new(spans, cancellation)?;
+        let twins = twins(spans, cancellation)?;
         let steps = Vec::with_capacity(spans.len());
-        let mut pair = Pair::new(spans, 0, patience)?;
+        let mut pair = Pair::new(spans, 0, cancellation)?;
         let tables = timeline.bytes() + pair.bytes() + 4 * twins.capacity() + STEP * spans.len();
         let mut memo = Memo::new(memory.saturating_sub(tables), spans.len());
         let initial = model.initial();
         let heap = model.heap_bytes(&initial);
         pair.state = memo.intern(initial, heap);
         Ok(Self {
-            patience,
+            cancellation,
             model,
             spans,
             timeline,
@@ -241,7 +241,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         let mut full_at = None;
         while self.left > 0 {
             count += 1;
-            if self.patience.spend(EFFORT) == Err(Stopped) {
+            if self.cancellation.spend(EFFORT) == Err(Stopped) {
                 return self.unknown(Cause::Stopped);
             }
             if self.memo.is_full() {
@@ -285,7 +285,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         self.pair.state = self.memo.intern(state, heap);
         self.pair.insert(number);
         let is_new = self.memo.insert(&self.pair);
-        self.patience.charge(self.memo.effort() / WORDS);
+        self.cancellation.charge(self.memo.effort() / WORDS);
         if !is_new {
             self.pair.remove(number);
             self.pair.state = before;
@@ -312,7 +312,7 @@ impl<'a, M: Model> Searcher<'a, M> {
         let mut at = self.timeline.first();
         while let Event::Invoked(other) = self.timeline.event(at) {
             at = self.timeline.after(at);
-            self.patience.charge(1);
+            self.cancellation.charge(1);
             if other == number || self.twins[other as usize] != twin {
                 continue;
             }
@@ -334,7 +334,7 @@ impl<'a, M: Model> Searcher<'a, M> {
     /// Takes back the last step to which there is an alternative, with all after it.
     fn take_back(&mut self) -> Result<Option<u32>, Stopped> {
         while let Some(step) = self.steps.pop() {
-            self.patience.spend(EFFORT)?;
+            self.cancellation.spend(EFFORT)?;
             let span = &self.spans[step.span as usize];
             self.pair.remove(step.span);
             self.pair.state = step.state_before;

@@ -3,7 +3,7 @@
 //! A doubly linked list in vectors, after Lowe: taking an operation out and putting it back, in the
 //! reverse order, are a few stores.
 
-use super::{Patience, Span, Stopped};
+use super::{Cancellation, Span, Stopped};
 
 /// An entry of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +21,22 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(spans: &[Span], patience: &Patience<'_>) -> Result<Self, Stopped> {
+    pub(super) fn new(spans: &[Span], cancellation: &Cancellation<'_>) -> Result<Self, Stopped> {
         assert!(spans.len() < 1 << 30, "at most 2^30 operations on a key");
         let mut events: Vec<(u64, u32)> = Vec::with_capacity(2 * spans.len());
         for (number, span) in (0_u32..).zip(spans) {
-            patience.step()?;
+            cancellation.step()?;
             events.push((span.invoked, Self::invocation(number)));
             if span.is_completed() {
                 events.push((span.returned, Self::invocation(number) + 1));
             }
         }
-        patience.sort(&mut events)?;
+        cancellation.sort(&mut events)?;
         let mut timeline =
             Self { next: vec![0; 2 * spans.len() + 1], previous: vec![0; 2 * spans.len() + 1] };
         let mut last = 0;
         for (_, entry) in events {
-            patience.step()?;
+            cancellation.step()?;
             timeline.join(last, entry);
             last = entry;
         }

@@ -3,7 +3,7 @@
 
 use super::evidence::{Evidence, Finding};
 use super::{Slots, Span};
-use crate::engines::{NEVER, Patience, Stopped};
+use crate::engines::{Cancellation, NEVER, Stopped};
 use crate::history::{Action, Response};
 use crate::model::{Call, Model, Register};
 use crate::value::ValueId;
@@ -85,7 +85,7 @@ impl From<Finding> for Halt {
 pub(super) struct Blocks<'a> {
     pub spans: &'a [Span],
     pub register: Register,
-    pub patience: &'a Patience<'a>,
+    pub cancellation: &'a Cancellation<'a>,
     slots: &'a Slots,
     /// By number; the initial value's is [`INITIAL`].
     pub blocks: Vec<Block>,
@@ -99,11 +99,11 @@ impl<'a> Blocks<'a> {
         spans: &'a [Span],
         register: Register,
         slots: &'a mut Slots,
-        patience: &'a Patience<'a>,
+        cancellation: &'a Cancellation<'a>,
     ) -> Result<Self, Refusal> {
         slots.clear();
-        let (blocks, home) = number(spans, register, slots, patience)?;
-        let mut this = Self { spans, register, patience, slots, blocks, home };
+        let (blocks, home) = number(spans, register, slots, cancellation)?;
+        let mut this = Self { spans, register, cancellation, slots, blocks, home };
         let found = this.observe().and_then(|()| this.link()).and_then(|()| this.measure());
         match found {
             Ok(()) => Ok(this),
@@ -146,7 +146,7 @@ impl<'a> Blocks<'a> {
     /// operation that counts itself: walks back along compare-and-sets of unknown outcome.
     fn observe(&mut self) -> Result<(), Halt> {
         for (place, span) in (0_u32..).zip(self.spans) {
-            self.patience.step()?;
+            self.cancellation.step()?;
             if !span.is_completed() {
                 continue;
             }
@@ -180,7 +180,7 @@ impl<'a> Blocks<'a> {
     /// Ties the block of every compare-and-set that counts to the block whose value it replaced.
     fn link(&mut self) -> Result<(), Halt> {
         for number in INITIAL + 1..self.blocks.len() as u32 {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let Block { writer, kept, .. } = *self.block(number);
             if !kept {
                 self.home[writer as usize] = NONE;
@@ -203,7 +203,7 @@ impl<'a> Blocks<'a> {
     /// invoked.
     fn measure(&mut self) -> Result<(), Halt> {
         for (place, span) in (0_u32..).zip(self.spans) {
-            self.patience.step()?;
+            self.cancellation.step()?;
             let home = self.home[place as usize];
             if home == NONE {
                 continue;
@@ -225,13 +225,13 @@ fn number(
     spans: &[Span],
     register: Register,
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<(Vec<Block>, Vec<u32>), Refusal> {
     let mut blocks = vec![Block { first_return: 0, ..Block::new(NONE, true) }];
     let mut home = vec![NONE; spans.len()];
     slots.set(register.initial_value(), INITIAL);
     for (place, span) in (0_u32..).zip(spans) {
-        patience.step()?;
+        cancellation.step()?;
         check_applies(register, span.call).map_err(Refusal::Inexact)?;
         let Some(value) = register.written(span.call) else { continue };
         match slots.get(value) {

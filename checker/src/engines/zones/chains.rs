@@ -5,7 +5,7 @@
 
 use super::blocks::{Block, Blocks, Halt, INITIAL, NONE, Refusal};
 use super::evidence::Finding;
-use crate::engines::{Patience, Stopped};
+use crate::engines::{Cancellation, Stopped};
 
 /// When a chain holds the register.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +36,8 @@ impl Zone {
 /// The zones by their lower ends, which is also an order in which the chains can take effect.
 pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Refusal> {
     let found = trace(blocks).and_then(|mut zones| {
-        blocks.patience.sort_by_key(&mut zones, |zone| zone.low())?;
-        sweep(&zones, blocks.patience).map(|()| zones)
+        blocks.cancellation.sort_by_key(&mut zones, |zone| zone.low())?;
+        sweep(&zones, blocks.cancellation).map(|()| zones)
     });
     found.map_err(|halt| blocks.refusal(halt))
 }
@@ -47,7 +47,7 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
     let mut zones = Vec::with_capacity(blocks.blocks.len());
     let mut traced = 0;
     for (head, block) in (INITIAL..).zip(&blocks.blocks) {
-        blocks.patience.step()?;
+        blocks.cancellation.step()?;
         if block.kept && block.previous == NONE {
             let (zone, length) = walk(blocks, head)?;
             traced += length;
@@ -58,7 +58,7 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
         }
     }
     // Every block has at most one predecessor, so one that no walk met lies on a circle.
-    if traced < blocks.patience.count(&blocks.blocks, |block| block.kept)? {
+    if traced < blocks.cancellation.count(&blocks.blocks, |block| block.kept)? {
         return Err(circle(blocks).into());
     }
     Ok(zones)
@@ -69,7 +69,7 @@ fn walk(blocks: &Blocks<'_>, head: u32) -> Result<(Zone, usize), Halt> {
     let mut length = 0;
     let mut number = head;
     while number != NONE {
-        blocks.patience.step()?;
+        blocks.cancellation.step()?;
         let block = blocks.block(number);
         // What an earlier block's operation was invoked after has returned too early.
         if block.first_return < zone.last_invocation {
@@ -110,11 +110,11 @@ fn circle(blocks: &Blocks<'_>) -> Finding {
 
 /// Looks for zones that exclude each other, in one pass by lower ends. Of several pairs reports the
 /// one whose operations were all invoked earliest.
-fn sweep(zones: &[Zone], patience: &Patience<'_>) -> Result<(), Halt> {
+fn sweep(zones: &[Zone], cancellation: &Cancellation<'_>) -> Result<(), Halt> {
     let mut forward: Option<Zone> = None;
     let mut earliest: Option<(u64, Finding)> = None;
     for &zone in zones {
-        patience.step()?;
+        cancellation.step()?;
         if let Some(last) = forward {
             let overlaps = zone.low() < last.high();
             if overlaps && (zone.is_forward() || zone.high() < last.high()) {
@@ -144,7 +144,7 @@ pub(super) fn layout(blocks: &Blocks<'_>, zones: &[Zone]) -> Result<Vec<u32>, St
     for zone in zones {
         let mut number = zone.head;
         while number != NONE {
-            blocks.patience.step()?;
+            blocks.cancellation.step()?;
             let block = blocks.block(number);
             if block.writer != NONE {
                 order.push(block.writer);
@@ -165,7 +165,7 @@ fn readers_by_block(blocks: &Blocks<'_>) -> Result<(Vec<u32>, Vec<u32>), Stopped
     };
     let mut starts = vec![0_u32; blocks.blocks.len() + 2];
     for span in 0..blocks.spans.len() as u32 {
-        blocks.patience.step()?;
+        blocks.cancellation.step()?;
         if let Some(home) = reads(span) {
             starts[home + 2] += 1;
         }
@@ -175,7 +175,7 @@ fn readers_by_block(blocks: &Blocks<'_>) -> Result<(Vec<u32>, Vec<u32>), Stopped
     }
     let mut readers = vec![NONE; starts[starts.len() - 1] as usize];
     for span in 0..blocks.spans.len() as u32 {
-        blocks.patience.step()?;
+        blocks.cancellation.step()?;
         if let Some(home) = reads(span) {
             readers[starts[home + 1] as usize] = span;
             starts[home + 1] += 1;

@@ -24,7 +24,7 @@ pub(crate) use super::slots::Slots;
 pub(crate) use evidence::{Evidence, Member};
 pub(crate) use explanation::explain;
 
-use super::{Patience, Span};
+use super::{Cancellation, Span};
 use crate::model::Register;
 use blocks::{Blocks, Refusal};
 
@@ -54,7 +54,7 @@ impl From<Refusal> for Decision {
 /// Decides on the spans of one key.
 ///
 /// `slots` is scratch memory for histories with at most as many values as it was made for. Ends
-/// when `patience` does.
+/// when `cancellation` does.
 ///
 /// # Panics
 ///
@@ -63,19 +63,19 @@ pub(crate) fn decide(
     spans: &[Span],
     register: Register,
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Decision {
     assert!(spans.len() < blocks::NONE as usize, "at most 2^32 - 2 operations on a key");
-    order(spans, register, slots, patience).map_or_else(Decision::from, Decision::Valid)
+    order(spans, register, slots, cancellation).map_or_else(Decision::from, Decision::Valid)
 }
 
 fn order(
     spans: &[Span],
     register: Register,
     slots: &mut Slots,
-    patience: &Patience<'_>,
+    cancellation: &Cancellation<'_>,
 ) -> Result<Vec<u32>, Refusal> {
-    let blocks = Blocks::build(spans, register, slots, patience)?;
+    let blocks = Blocks::build(spans, register, slots, cancellation)?;
     let zones = chains::zones(&blocks)?;
     Ok(chains::layout(&blocks, &zones)?)
 }

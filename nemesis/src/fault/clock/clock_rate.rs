@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::moved::{Kinds, move_clocks};
 use super::{HOLDS, NEEDS, READ};
 use crate::clock::Clocks;
-use crate::fault::description::{Description, Drawn, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, Drawn, ExcludedNodes, Parameter, Victims};
 use crate::fault::values::{Value, text_value, words};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -48,7 +48,7 @@ impl FaultType for ClockRate {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: Drawn { shortest_ms: 2_000, longest_ms: 4_000, keeps: Keeps::Nobody },
+        drawn: Drawn { shortest_ms: 2_000, longest_ms: 4_000, keeps: ExcludedNodes::Nobody },
         evidence: READ,
     };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moved::{Kinds, move_clocks};
 use super::{HOLDS, Jump, NEEDS, READ};
-use crate::fault::description::{Description, Drawn, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, Drawn, ExcludedNodes, Parameter, Victims};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
 
@@ -36,7 +36,7 @@ impl FaultType for ClockStep {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: Keeps::Nobody },
+        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: ExcludedNodes::Nobody },
         evidence: READ,
     };
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::moved::{Kinds, move_clocks};
 use super::{HOLDS, Jump, NEEDS, READ};
 use crate::clock::NodeClock;
-use crate::fault::description::{Description, Drawn, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, Drawn, ExcludedNodes, Parameter, Victims};
 use crate::fault::values::Time;
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -48,7 +48,7 @@ impl FaultType for ClockStrobe {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: Keeps::Nobody },
+        drawn: Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps: ExcludedNodes::Nobody },
         evidence: READ,
     };
 

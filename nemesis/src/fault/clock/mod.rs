@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::description::{Evidence, Needs, Resource, ShownBy};
 use super::values::{Value, text_value};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::units;
 
 pub(crate) use moved::MoveError;
@@ -25,7 +25,8 @@ super::faults! {
 const HOLDS: &[Resource] = &[Resource::Clock];
 
 /// Clocks are moved in a process that runs, and go on being moved in the next one.
-const NEEDS: Needs = Needs { lab: Tier::Signals, nodes: 1, running: true, administrator: false };
+const NEEDS: Needs =
+    Needs { lab: LabBackend::Signals, nodes: 1, running: true, administrator: false };
 
 const READ: Evidence = Evidence {
     felt: |it| it.unit == "readings",

@@ -9,7 +9,7 @@ use super::damaged::Damaged;
 use super::{DAMAGED, DataFile, NEEDS, WHICH_FILE, drawn};
 use crate::disk::Spot;
 use crate::disk::damage::Damage;
-use crate::fault::description::{Description, Keeps, Parameter, Resource, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Resource, Victims};
 use crate::fault::site::Active;
 use crate::fault::values::{Value, text_value};
 use crate::fault::{Aim, FaultType, Injecting, Site};
@@ -52,7 +52,7 @@ impl FaultType for BitFlip {
         explains_exit: true,
         destroys_synced_data: true,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: DAMAGED,
     };
 

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::troubled::{AtHeal, Troubled};
 use super::{NEEDS, calls, drawn};
-use crate::disk::{Operations, Trouble};
-use crate::fault::description::{Description, Keeps, Parameter, Resource, ShownBy, Victims};
+use crate::disk::{DiskFault, Operations};
+use crate::fault::description::{
+    Description, ExcludedNodes, Parameter, Resource, ShownBy, Victims,
+};
 use crate::fault::values::{Percent, words};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -44,7 +46,7 @@ impl FaultType for DiskError {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: calls(ShownBy::Majority),
     };
 
@@ -60,7 +62,7 @@ impl FaultType for DiskError {
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
-        let trouble = Trouble::Error { on: self.operation, share_percent: self.share.get() };
+        let trouble = DiskFault::Error { on: self.operation, share_percent: self.share.get() };
         Troubled::inject(site, trouble, AtHeal::StartAgain)
     }
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::troubled::{AtHeal, Troubled};
 use super::{NEEDS, calls, drawn};
-use crate::disk::{Trouble, Writes};
-use crate::fault::description::{Description, Keeps, Parameter, Resource, ShownBy, Victims};
+use crate::disk::{DiskFault, Writes};
+use crate::fault::description::{
+    Description, ExcludedNodes, Parameter, Resource, ShownBy, Victims,
+};
 use crate::fault::values::{Bytes, words};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -48,7 +50,7 @@ impl FaultType for DiskFull {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: calls(ShownBy::Majority),
     };
 
@@ -63,7 +65,7 @@ impl FaultType for DiskFull {
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
-        let trouble = Trouble::Full { room: self.room.get(), writes: self.writes };
+        let trouble = DiskFault::Full { room: self.room.get(), writes: self.writes };
         Troubled::inject(site, trouble, AtHeal::StartAgain)
     }
 }

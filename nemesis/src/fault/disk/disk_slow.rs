@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::troubled::{AtHeal, Troubled};
 use super::{NEEDS, calls, drawn};
-use crate::disk::Trouble;
-use crate::fault::description::{Description, Keeps, Parameter, Resource, ShownBy, Victims};
+use crate::disk::DiskFault;
+use crate::fault::description::{
+    Description, ExcludedNodes, Parameter, Resource, ShownBy, Victims,
+};
 use crate::fault::values::Time;
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -39,7 +41,7 @@ impl FaultType for DiskSlow {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Nobody),
+        drawn: drawn(ExcludedNodes::Nobody),
         evidence: calls(ShownBy::Under),
     };
 
@@ -52,7 +54,7 @@ impl FaultType for DiskSlow {
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
-        let trouble = Trouble::Slow { delay: self.delay.get() };
+        let trouble = DiskFault::Slow { delay: self.delay.get() };
         Troubled::inject(site, trouble, AtHeal::LeaveAlone)
     }
 }

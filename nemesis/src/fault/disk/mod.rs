@@ -17,12 +17,12 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::IndexedRandom;
 
 use super::Parameter;
-use super::description::{Drawn, Evidence, Keeps, Needs, ShownBy};
+use super::description::{Drawn, Evidence, ExcludedNodes, Needs, ShownBy};
 use super::process::prove_life;
 use super::site::Site;
 use super::values::{Value, text_value, words};
 use crate::disk::{Disk, DiskError as Unreadable, NameModel, Tear};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::random::stream;
 
@@ -59,10 +59,11 @@ words!(Tear, "none, sector or byte",
 words!(NameModel, "journal or posix",
     "journal" => NameModel::Journal, "posix" => NameModel::Posix);
 
-const NEEDS: Needs = Needs { lab: Tier::Signals, nodes: 1, running: false, administrator: false };
+const NEEDS: Needs =
+    Needs { lab: LabBackend::Signals, nodes: 1, running: false, administrator: false };
 
 /// As long as a node is down after a kill.
-const fn drawn(keeps: Keeps) -> Drawn {
+const fn drawn(keeps: ExcludedNodes) -> Drawn {
     Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::dark::Dark;
 use super::{HOW_TORN, NEEDS, POWER, WHICH_NAMES, drawn};
 use crate::disk::{NameModel, Tear};
-use crate::fault::description::{Description, Keeps, Resource, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Resource, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site, Target, one_of};
 use crate::record::Family;
@@ -40,7 +40,7 @@ impl FaultType for PowerLossAll {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: POWER,
     };
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::{disk, rng_of, start_again};
-use crate::disk::{self, Tally, Trouble};
+use crate::disk::{self, DiskFault, Tally};
 use crate::fault::process::milliseconds;
 use crate::fault::site::{Active, Clock, Healed, InjectError, Injecting, Later, Site, idle};
 use crate::lab::process::NodeProcess;
@@ -27,7 +27,7 @@ pub(super) struct Troubled<'a> {
 
 impl<'a> Troubled<'a> {
     /// Brings trouble to the disk of the victim.
-    pub(super) fn inject(site: Site<'a>, trouble: Trouble, at_heal: AtHeal) -> Injecting<'a> {
+    pub(super) fn inject(site: Site<'a>, trouble: DiskFault, at_heal: AtHeal) -> Injecting<'a> {
         Box::pin(async move {
             let node = *site.nodes.first().ok_or(InjectError::NoVictim)?;
             let troubled = disk(node)?.trouble(trouble, rng_of(&site, node));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::damaged::Damaged;
 use super::{DAMAGED, DataFile, NEEDS, WHICH_FILE, drawn};
 use crate::disk::damage::Damage;
-use crate::fault::description::{Description, Keeps, Parameter, Resource, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Resource, Victims};
 use crate::fault::site::Active;
 use crate::fault::values::Percent;
 use crate::fault::{Aim, FaultType, Injecting, Site};
@@ -44,7 +44,7 @@ impl FaultType for Truncate {
         explains_exit: true,
         destroys_synced_data: true,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: DAMAGED,
     };
 

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::altered::alter;
 use super::loss::LOST;
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::values::{Share, Value, text_value};
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{Loss, Probability, Tier};
+use crate::lab::{LabBackend, Loss, Probability};
 use crate::record::Family;
 
 /// Lets links lose frames in bursts.
@@ -57,12 +57,12 @@ impl FaultType for BurstLoss {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Namespaces),
+        needs: needs(LabBackend::Namespaces),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: CARRIED,
     };
 

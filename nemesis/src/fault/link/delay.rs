@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::altered::{Count, alter};
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::values::{Time, words};
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{Jitter, Policy, Tier};
+use crate::lab::{Jitter, LabBackend, Policy};
 use crate::record::Family;
 
 /// Lets links take longer, in order.
@@ -63,12 +63,12 @@ impl FaultType for Delay {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Proxies),
+        needs: needs(LabBackend::Proxies),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Nobody),
+        drawn: drawn(ExcludedNodes::Nobody),
         evidence: CARRIED,
     };
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::altered::{Count, alter};
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::Family;
 
 /// Lets links keep everything, and deliver it in order when healed.
@@ -37,12 +37,12 @@ impl FaultType for Hold {
         was: "behind links that kept everything back",
         victims: Victims::ANY,
         parameters: &[DIRECTION, CLIENTS, LINKS],
-        needs: needs(Tier::Proxies),
+        needs: needs(LabBackend::Proxies),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: CARRIED,
     };
 

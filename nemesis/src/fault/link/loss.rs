@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::altered::{Count, alter};
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::values::Share;
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{self, Tier};
+use crate::lab::{self, LabBackend};
 use crate::record::Family;
 
 /// Lets links lose frames, each by chance.
@@ -50,12 +50,12 @@ impl FaultType for Loss {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Namespaces),
+        needs: needs(LabBackend::Namespaces),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: CARRIED,
     };
 

@@ -15,9 +15,9 @@ mod rate;
 mod reorder;
 mod reset;
 
-use super::description::{Drawn, Evidence, Keeps, Needs, ShownBy};
+use super::description::{Drawn, Evidence, ExcludedNodes, Needs, ShownBy};
 use super::{Aim, Clients, Direction, LinkChoice, Links, Parameter};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::record::Effect;
 
 pub use burst_loss::BurstLength;
@@ -53,11 +53,11 @@ const LINKS: Parameter = Parameter::of::<Links>(
 );
 
 /// What happens to single frames can be had only where links carry frames.
-const fn needs(lab: Tier) -> Needs {
+const fn needs(lab: LabBackend) -> Needs {
     Needs { lab, nodes: 2, running: false, administrator: false }
 }
 
-const fn drawn(keeps: Keeps) -> Drawn {
+const fn drawn(keeps: ExcludedNodes) -> Drawn {
     Drawn { shortest_ms: 2_000, longest_ms: 4_000, keeps }
 }
 

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::altered::{Count, DROPPED, alter};
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::values::{Bytes, Value, text_value};
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{self, Policy, Tier};
+use crate::lab::{self, LabBackend, Policy};
 use crate::record::Family;
 use crate::units;
 
@@ -62,12 +62,12 @@ impl FaultType for Rate {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Proxies),
+        needs: needs(LabBackend::Proxies),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: CARRIED,
     };
 

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::altered::{Count, alter};
 use super::{CARRIED, CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Injecting, Site};
 use crate::fault::values::{Share, Time};
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{self, Tier};
+use crate::lab::{self, LabBackend};
 use crate::record::Family;
 
 /// Lets frames overtake others.
@@ -57,12 +57,12 @@ impl FaultType for Reorder {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Namespaces),
+        needs: needs(LabBackend::Namespaces),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Nobody),
+        drawn: drawn(ExcludedNodes::Nobody),
         evidence: CARRIED,
     };
 

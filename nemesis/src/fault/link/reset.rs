@@ -10,11 +10,13 @@ use tokio::time::sleep;
 
 use super::overlay::Overlays;
 use super::{CLIENTS, DIRECTION, LINKS, drawn, needs};
-use crate::fault::description::{Description, Evidence, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{
+    Description, Evidence, ExcludedNodes, Parameter, ShownBy, Victims,
+};
 use crate::fault::site::{Active, Clock, Healed, Injecting, Later, Site};
 use crate::fault::values::Time;
 use crate::fault::{Aim, Clients, Direction, FaultType, Links, one_of};
-use crate::lab::{Link, Tier, UnknownLink};
+use crate::lab::{LabBackend, Link, UnknownLink};
 use crate::record::{Effect, Family};
 
 /// Ends the TCP connections of links with a reset to both ends, again and again.
@@ -58,12 +60,12 @@ impl FaultType for Reset {
             CLIENTS,
             LINKS,
         ],
-        needs: needs(Tier::Proxies),
+        needs: needs(LabBackend::Proxies),
         holds: &[],
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: RESET,
     };
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::description::{Drawn, Evidence, Keeps, Needs, ShownBy};
-use crate::lab::Tier;
+use super::description::{Drawn, Evidence, ExcludedNodes, Needs, ShownBy};
+use crate::lab::LabBackend;
 
 super::faults! {
     transfer_leadership::TransferLeadership,
@@ -32,10 +32,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Of three voters, one may be lost beside the one that is out: of two, none.
 const fn needs(nodes: usize, running: bool) -> Needs {
-    Needs { lab: Tier::Signals, nodes, running, administrator: true }
+    Needs { lab: LabBackend::Signals, nodes, running, administrator: true }
 }
 
-const DRAWN: Drawn = Drawn { shortest_ms: 2_000, longest_ms: 4_000, keeps: Keeps::All };
+const DRAWN: Drawn = Drawn { shortest_ms: 2_000, longest_ms: 4_000, keeps: ExcludedNodes::All };
 
 const CHANGED: Evidence = Evidence {
     felt: |it| it.unit == "ms",

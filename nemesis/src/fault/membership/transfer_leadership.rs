@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{CHANGED, GRACE, STEP, needs};
 use crate::administration::{Administration, AdministrationError};
-use crate::fault::description::{Description, Drawn, Keeps, Reach, Resource, Victims};
+use crate::fault::description::{Description, Drawn, ExcludedNodes, Reach, Resource, Victims};
 use crate::fault::process::milliseconds;
 use crate::fault::site::{Active, Clock, Healed, InjectError, Later};
 use crate::fault::{Aim, FaultType, Injecting, Site, Target};
@@ -48,7 +48,7 @@ impl FaultType for TransferLeadership {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: Drawn { shortest_ms: 800, longest_ms: 1_500, keeps: Keeps::All },
+        drawn: Drawn { shortest_ms: 800, longest_ms: 1_500, keeps: ExcludedNodes::All },
         evidence: CHANGED,
     };
 

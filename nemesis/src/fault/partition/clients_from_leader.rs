@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{EITHER_WAY, aim, cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, ShownBy, Victims};
 use crate::fault::{Aim, Clients, Direction, FaultType, Injecting, Site, Target, one_of};
 use crate::record::Family;
 
@@ -35,7 +35,7 @@ impl FaultType for ClientsFromLeader {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Nobody),
+        drawn: drawn(ExcludedNodes::Nobody),
         evidence: evidence(ShownBy::Under),
     };
 

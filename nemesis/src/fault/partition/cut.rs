@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::{
     Aim, Clients, Direction, FaultType, Injecting, LinkChoice, NamedLinks, Site, Target,
 };
@@ -43,7 +43,7 @@ impl FaultType for Cut {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::One),
+        drawn: drawn(ExcludedNodes::One),
         evidence: evidence(ShownBy::Under),
     };
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{EITHER_WAY, WITH_CLIENTS, aim, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::link::altered::{DROPPED, effect};
 use crate::fault::link::overlay::{Overlay, Overlays};
 use crate::fault::site::{Active, Clock, Healed, Later};
@@ -61,7 +61,7 @@ impl FaultType for Flapping {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: evidence(ShownBy::Majority),
     };
 

@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, Reach, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Reach, ShownBy, Victims};
 use crate::fault::{Aim, FaultType, Injecting, Site, SplitSize, Target};
 use crate::record::Family;
 
@@ -33,7 +33,7 @@ impl FaultType for Halves {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: evidence(ShownBy::Majority),
     };
 

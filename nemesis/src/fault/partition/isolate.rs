@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{WITH_CLIENTS, aim, cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, ShownBy, Victims};
 use crate::fault::{Aim, Clients, Direction, FaultType, Injecting, Site};
 use crate::record::Family;
 
@@ -35,7 +35,7 @@ impl FaultType for Isolate {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: evidence(ShownBy::Majority),
     };
 

@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{aim, cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, ShownBy, Victims};
 use crate::fault::{Aim, Clients, Direction, FaultType, Injecting, Site, Target};
 use crate::record::Family;
 
@@ -26,7 +26,7 @@ impl FaultType for LeaderFromFollowers {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: evidence(ShownBy::Majority),
     };
 

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, Parameter, Reach, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Reach, ShownBy, Victims};
 use crate::fault::values::{Value, text_value};
 use crate::fault::{Aim, FaultType, Injecting, Site, SplitSize, Target, one_of};
 use crate::record::Family;
@@ -45,7 +45,7 @@ impl FaultType for MajorityMinority {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: evidence(ShownBy::Under),
     };
 

@@ -11,11 +11,11 @@ mod majorities_ring;
 mod majority_minority;
 mod one_way;
 
-use super::description::{Drawn, Evidence, Keeps, Needs, ShownBy};
+use super::description::{Drawn, Evidence, ExcludedNodes, Needs, ShownBy};
 use super::link::altered::{Count, alter};
 use super::link::is_carried;
 use super::{Aim, Clients, Direction, Injecting, LinkChoice, Parameter, Site};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 
 pub use majority_minority::MinoritySize;
 pub use one_way::OneDirection;
@@ -44,11 +44,11 @@ const EITHER_WAY: Parameter = Parameter::of::<Direction>(
 );
 
 const fn needs(nodes: usize) -> Needs {
-    Needs { lab: Tier::Proxies, nodes, running: false, administrator: false }
+    Needs { lab: LabBackend::Proxies, nodes, running: false, administrator: false }
 }
 
 /// Long enough for the others to elect a leader and for both leaders to be asked.
-const fn drawn(keeps: Keeps) -> Drawn {
+const fn drawn(keeps: ExcludedNodes) -> Drawn {
     Drawn { shortest_ms: 2_500, longest_ms: 4_000, keeps }
 }
 

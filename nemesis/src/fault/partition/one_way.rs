@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{WITH_CLIENTS, aim, cut_links, drawn, evidence, needs};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::values::words;
 use crate::fault::{Aim, Clients, Direction, FaultType, Injecting, Site, one_of};
 use crate::record::Family;
@@ -44,7 +44,7 @@ impl FaultType for OneWay {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: evidence(ShownBy::Under),
     };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::down::{Down, DownNode};
 use super::{HOLDS, NEEDS, drawn, ended};
-use crate::fault::description::{Description, Keeps, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, ShownBy, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site};
 use crate::record::Family;
@@ -29,7 +29,7 @@ impl FaultType for Kill {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: ended(ShownBy::Majority),
     };
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::restarts::{Course, Restarting, Restarts};
 use super::{HOLDS, NEEDS, Spell, drawn, ended};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::site::{Active, Later};
 use crate::fault::{Aim, FaultType, Injecting, Site, Target, one_of};
 use crate::record::Family;
@@ -40,7 +40,7 @@ impl FaultType for KillAll {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: ended(ShownBy::Across),
     };
 

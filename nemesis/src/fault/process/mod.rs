@@ -19,12 +19,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::description::{Drawn, Evidence, Keeps, Needs, Reach, Resource, ShownBy, Victims};
+use super::description::{
+    Drawn, Evidence, ExcludedNodes, Needs, Reach, Resource, ShownBy, Victims,
+};
 use super::{Target, values};
-use crate::lab::Tier;
+use crate::lab::LabBackend;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 
-pub use rolling_restart::How;
+pub use rolling_restart::RestartMethod;
 
 super::faults! {
     pause::Pause,
@@ -36,7 +38,7 @@ super::faults! {
     restart_voters::RestartVoters,
 }
 
-/// How long a node that was started again must stay up to count as running.
+/// RestartMethod long a node that was started again must stay up to count as running.
 pub(super) const PROOF_OF_LIFE: Duration = Duration::from_millis(250);
 
 /// A time that a process is down, or that is waited between two.
@@ -67,7 +69,8 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 
 pub(super) const HOLDS: &[Resource] = &[Resource::Process, Resource::Power];
 
-const NEEDS: Needs = Needs { lab: Tier::Signals, nodes: 1, running: false, administrator: false };
+const NEEDS: Needs =
+    Needs { lab: LabBackend::Signals, nodes: 1, running: false, administrator: false };
 
 /// All nodes, or those that a schedule chooses.
 const ALL_OR_SOME: Victims = Victims::Chosen {
@@ -81,7 +84,7 @@ const ALL_OR_SOME: Victims = Victims::Chosen {
     is_drawn: false,
 };
 
-const fn drawn(keeps: Keeps) -> Drawn {
+const fn drawn(keeps: ExcludedNodes) -> Drawn {
     Drawn { shortest_ms: 1_500, longest_ms: 3_500, keeps }
 }
 

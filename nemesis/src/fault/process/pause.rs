@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::paused::Paused;
 use super::{HOLDS, NEEDS, STOPPED, drawn, milliseconds};
-use crate::fault::description::{Description, Keeps, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Victims};
 use crate::fault::site::{Active, Clock, Healed, Later, idle, joined};
 use crate::fault::{Aim, FaultType, Injecting, Site};
 use crate::record::{Effect, Family};
@@ -32,7 +32,7 @@ impl FaultType for Pause {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: STOPPED,
     };
 

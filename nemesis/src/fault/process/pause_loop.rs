@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::paused::Paused;
 use super::{HOLDS, NEEDS, STOPPED, drawn, milliseconds};
-use crate::fault::description::{Description, Keeps, Parameter, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Active, Clock, Healed, Later, joined};
 use crate::fault::values::{Percent, Time};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
@@ -50,7 +50,7 @@ impl FaultType for PauseLoop {
         explains_exit: false,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: STOPPED,
     };
 

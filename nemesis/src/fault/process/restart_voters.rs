@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::restarts::{Course, Restarting, Restarts};
 use super::{ALL_OR_SOME, HOLDS, NEEDS, Spell, drawn, ended};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy};
 use crate::fault::site::{Active, Later};
 use crate::fault::values::Count;
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
@@ -48,7 +48,7 @@ impl FaultType for RestartVoters {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::All),
+        drawn: drawn(ExcludedNodes::All),
         evidence: ended(ShownBy::Across),
     };
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::restarts::{Course, Restarting, Restarts};
 use super::{ALL_OR_SOME, HOLDS, NEEDS, Spell, ended, prove_life};
-use crate::fault::description::{Description, Drawn, Keeps, Parameter, ShownBy};
+use crate::fault::description::{Description, Drawn, ExcludedNodes, Parameter, ShownBy};
 use crate::fault::site::{Active, Later};
 use crate::fault::values::words;
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
@@ -18,15 +18,15 @@ use crate::record::Family;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollingRestart {
-    /// How each is ended.
-    pub how: How,
-    /// How long the next is left alone once one is back.
+    /// RestartMethod each is ended.
+    pub how: RestartMethod,
+    /// RestartMethod long the next is left alone once one is back.
     pub between: Spell,
 }
 
 impl Default for RollingRestart {
     fn default() -> RollingRestart {
-        RollingRestart { how: How::Terminate, between: Spell::millis(300) }
+        RollingRestart { how: RestartMethod::Terminate, between: Spell::millis(300) }
     }
 }
 
@@ -38,7 +38,7 @@ impl FaultType for RollingRestart {
         was: "restarted one after the other",
         victims: ALL_OR_SOME,
         parameters: &[
-            Parameter::of::<How>(
+            Parameter::of::<RestartMethod>(
                 "how",
                 "how each is ended: SIGTERM, after 2s SIGKILL, or SIGKILL at once",
             ),
@@ -53,7 +53,7 @@ impl FaultType for RollingRestart {
             // Three nodes take two seconds, and five take four.
             shortest_ms: 3_000,
             longest_ms: 5_000,
-            keeps: Keeps::All,
+            keeps: ExcludedNodes::All,
         },
         evidence: ended(ShownBy::Across),
     };
@@ -63,15 +63,15 @@ impl FaultType for RollingRestart {
     }
 
     fn draw(rng: &mut ChaCha8Rng, _: &[String]) -> RollingRestart {
-        let how = one_of(rng, &[How::Terminate, How::Kill]);
+        let how = one_of(rng, &[RestartMethod::Terminate, RestartMethod::Kill]);
         RollingRestart { how, ..RollingRestart::default() }
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
         let restarts = Restarts::new(site.nodes);
         let limit = match self.how {
-            How::Terminate => Some(LIMIT),
-            How::Kill => None,
+            RestartMethod::Terminate => Some(LIMIT),
+            RestartMethod::Kill => None,
         };
         let course = OneByOne { between: self.between.get(), limit };
         let rolling = Restarting { restarts, course };
@@ -79,19 +79,19 @@ impl FaultType for RollingRestart {
     }
 }
 
-/// How long a node may take to end when it is asked to.
+/// RestartMethod long a node may take to end when it is asked to.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How a node is ended.
+/// RestartMethod a node is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum RestartMethod {
     /// By SIGTERM, after 2 s by SIGKILL.
     Terminate,
     /// By SIGKILL.
     Kill,
 }
 
-words!(How, "terminate or kill", "terminate" => How::Terminate, "kill" => How::Kill);
+words!(RestartMethod, "terminate or kill", "terminate" => RestartMethod::Terminate, "kill" => RestartMethod::Kill);
 
 /// Each node when the one before is back; each is asked to end if there is a limit to wait for it.
 struct OneByOne {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::down::{Down, DownNode};
 use super::{HOLDS, NEEDS, Spell, drawn, ended};
-use crate::fault::description::{Description, Keeps, Parameter, ShownBy, Victims};
+use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site};
 use crate::record::Family;
@@ -41,7 +41,7 @@ impl FaultType for Terminate {
         explains_exit: true,
         destroys_synced_data: false,
         changes_members: false,
-        drawn: drawn(Keeps::Victims),
+        drawn: drawn(ExcludedNodes::Victims),
         evidence: ended(ShownBy::Majority),
     };
 

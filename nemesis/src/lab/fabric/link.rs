@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::bucket::Bucket;
-use super::luck::{Burst, Dice, Luck, nanoseconds};
+use super::luck::{Burst, FrameDraws, FrameRandom, nanoseconds};
 use super::policy::{Policy, Rate};
 use super::tally::Tally;
 use crate::lab::segment::corrupt;
@@ -35,7 +35,7 @@ pub(crate) enum Decision {
 pub(super) struct Link {
     pub(super) policy: Policy,
     pub(super) tally: Tally,
-    dice: Dice,
+    dice: FrameRandom,
     burst: Burst,
     bucket: Bucket,
     /// Frames that came so far.
@@ -58,12 +58,12 @@ struct Held {
     number: u64,
     /// When it came, and then when it entered the queue that it is in.
     entered_ns: u64,
-    luck: Luck,
+    luck: FrameDraws,
     frame: Box<[u8]>,
 }
 
 impl Link {
-    pub(super) fn new(dice: Dice) -> Link {
+    pub(super) fn new(dice: FrameRandom) -> Link {
         Link {
             policy: Policy::default(),
             tally: Tally::default(),
@@ -94,7 +94,7 @@ impl Link {
             self.tally.counters.blocked += 1;
             return Decision::Drop;
         }
-        let luck = if policy.is_random() { self.dice.roll(number) } else { Luck::default() };
+        let luck = if policy.is_random() { self.dice.roll(number) } else { FrameDraws::default() };
         if self.burst.takes(policy.loss, &luck) {
             self.tally.counters.dropped += 1;
             return Decision::Drop;
@@ -127,7 +127,7 @@ impl Link {
         Decision::Hold
     }
 
-    fn damage(&mut self, frame: &[u8], luck: &Luck) -> Option<Box<[u8]>> {
+    fn damage(&mut self, frame: &[u8], luck: &FrameDraws) -> Option<Box<[u8]>> {
         let corruption = self.policy.corrupt;
         if !corruption.probability.befalls(luck.corruption) {
             return None;

@@ -21,19 +21,19 @@ const LONGEST_TAIL: f64 = 100.0;
 
 /// A link's source of chance.
 #[derive(Debug)]
-pub(crate) struct Dice(Box<ChaCha8Rng>);
+pub(crate) struct FrameRandom(Box<ChaCha8Rng>);
 
-impl Dice {
+impl FrameRandom {
     /// The dice of the link between two ports.
-    pub(crate) fn new(seed: u64, from: usize, to: usize) -> Dice {
-        Dice(Box::new(stream(seed, &format!("link {from} to {to}"))))
+    pub(crate) fn new(seed: u64, from: usize, to: usize) -> FrameRandom {
+        FrameRandom(Box::new(stream(seed, &format!("link {from} to {to}"))))
     }
 
     /// The luck of the link's frame of that number, from 0.
-    pub(crate) fn roll(&mut self, number: u64) -> Luck {
+    pub(crate) fn roll(&mut self, number: u64) -> FrameDraws {
         self.0.set_word_pos(u128::from(number) * WORDS as u128);
         let mut word = || self.0.next_u32();
-        Luck {
+        FrameDraws {
             turn: word(),
             loss: word(),
             corruption: word(),
@@ -47,7 +47,7 @@ impl Dice {
 
 /// Numbers drawn evenly from all of `u32`, one for each thing that may befall a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Luck {
+pub(crate) struct FrameDraws {
     /// Whether a bursty loss changes its state.
     pub(super) turn: u32,
     pub(super) loss: u32,
@@ -59,7 +59,7 @@ pub(crate) struct Luck {
     pub(super) delay: [u32; 6],
 }
 
-impl Luck {
+impl FrameDraws {
     /// How long the frame waits, in nanoseconds.
     pub(crate) fn delay_ns(&self, delay: Duration, jitter: Jitter) -> u64 {
         let base = nanoseconds(delay);
@@ -96,7 +96,7 @@ pub(super) struct Burst {
 
 impl Burst {
     /// Whether the next frame is lost.
-    pub(super) fn takes(&mut self, loss: Loss, luck: &Luck) -> bool {
+    pub(super) fn takes(&mut self, loss: Loss, luck: &FrameDraws) -> bool {
         match loss {
             Loss::None => false,
             Loss::Independent { probability } => probability.befalls(luck.loss),
@@ -123,7 +123,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn delays(jitter: Jitter) -> Vec<u64> {
-        let mut dice = Dice::new(7, 0, 1);
+        let mut dice = FrameRandom::new(7, 0, 1);
         let delay = Duration::from_millis(20);
         let mut delays: Vec<u64> =
             (0..20_000).map(|number| dice.roll(number).delay_ns(delay, jitter)).collect();
@@ -137,12 +137,12 @@ mod tests {
 
     #[test]
     fn a_frames_luck_depends_on_seed_link_and_number_only() {
-        let mut dice = Dice::new(7, 0, 1);
-        let in_order: Vec<Luck> = (0..20).map(|number| dice.roll(number)).collect();
+        let mut dice = FrameRandom::new(7, 0, 1);
+        let in_order: Vec<FrameDraws> = (0..20).map(|number| dice.roll(number)).collect();
         assert_eq!(dice.roll(3), in_order[3], "looking back");
-        assert_eq!(Dice::new(7, 0, 1).roll(19), in_order[19], "looking ahead");
-        assert_ne!(Dice::new(8, 0, 1).roll(3), in_order[3], "another seed");
-        assert_ne!(Dice::new(7, 1, 0).roll(3), in_order[3], "another link");
+        assert_eq!(FrameRandom::new(7, 0, 1).roll(19), in_order[19], "looking ahead");
+        assert_ne!(FrameRandom::new(8, 0, 1).roll(3), in_order[3], "another seed");
+        assert_ne!(FrameRandom::new(7, 1, 0).roll(3), in_order[3], "another link");
         assert_ne!(in_order[3], in_order[4]);
     }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn no_delay_is_negative() {
-        let mut dice = Dice::new(7, 0, 1);
+        let mut dice = FrameRandom::new(7, 0, 1);
         let jitter = Jitter::Normal { deviation: Duration::from_secs(1) };
         let delays = (0..1_000).map(|n| dice.roll(n).delay_ns(Duration::ZERO, jitter));
         assert!(delays.filter(|delay| *delay == 0).count() > 400);
@@ -185,7 +185,7 @@ mod tests {
             in_good: Probability::NEVER,
             in_bad: Probability::ALWAYS,
         };
-        let (mut dice, mut burst) = (Dice::new(7, 0, 1), Burst::default());
+        let (mut dice, mut burst) = (FrameRandom::new(7, 0, 1), Burst::default());
         let lost: Vec<bool> = (0..200_000).map(|n| burst.takes(loss, &dice.roll(n))).collect();
         let total = lost.iter().filter(|lost| **lost).count() as f64;
         let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as f64;

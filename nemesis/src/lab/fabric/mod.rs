@@ -26,8 +26,10 @@ use link::Link;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use link::Decision;
-pub(crate) use luck::{Dice, Luck};
-pub use policy::{Corruption, Jitter, Loss, NoProbability, Policy, Probability, Rate, Reorder};
+pub(crate) use luck::{FrameDraws, FrameRandom};
+pub use policy::{
+    Corruption, InvalidProbability, Jitter, Loss, Policy, Probability, Rate, Reorder,
+};
 pub use tally::Counters;
 pub(crate) use tally::{PERIOD_NS, Sample, Series, Tally};
 
@@ -74,7 +76,7 @@ impl Fabric {
     /// Links between hosts of these hardware addresses; a host's port is its place in `hosts`.
     pub(crate) fn new(hosts: &[Mac], seed: u64) -> Fabric {
         let ports = hosts.len();
-        let link = |place| Link::new(Dice::new(seed, place / ports, place % ports));
+        let link = |place| Link::new(FrameRandom::new(seed, place / ports, place % ports));
         Fabric {
             ports: hosts.iter().enumerate().map(|(port, mac)| (*mac, port)).collect(),
             macs: hosts.to_vec(),

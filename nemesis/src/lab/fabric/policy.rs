@@ -69,7 +69,7 @@ pub struct Probability(u32);
 /// A number that is no probability.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{0} is no probability: expected 0 to 1")]
-pub struct NoProbability(pub f64);
+pub struct InvalidProbability(pub f64);
 
 impl Probability {
     /// It never happens.
@@ -87,9 +87,9 @@ impl Probability {
     /// # Errors
     ///
     /// If `share` is not between 0 and 1.
-    pub fn new(share: f64) -> Result<Probability, NoProbability> {
+    pub fn new(share: f64) -> Result<Probability, InvalidProbability> {
         if !(0.0..=1.0).contains(&share) {
-            return Err(NoProbability(share));
+            return Err(InvalidProbability(share));
         }
         Ok(Probability((share * f64::from(Probability::ALWAYS.0)).round() as u32))
     }

@@ -6,7 +6,9 @@
 //! link is mended, as what TCP sends again after a partition. Leaves out what only frames can
 //! suffer: loss, duplication, reordering, corruption.
 
-use crate::lab::fabric::{Bucket, Counters, Dice, Luck, Policy, Port, Sample, Series, Tally};
+use crate::lab::fabric::{
+    Bucket, Counters, FrameDraws, FrameRandom, Policy, Port, Sample, Series, Tally,
+};
 
 /// What follows the bytes of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(super) struct Chunk {
     /// What it is if it has no bytes; a connection being opened has neither.
     pub(super) end: Option<End>,
     entered_ns: u64,
-    luck: Luck,
+    luck: FrameDraws,
     /// Whether it was counted as withheld by a blocked link.
     is_blocked: bool,
     /// Whether it was counted as delayed.
@@ -58,7 +60,7 @@ pub(super) struct Streams {
 struct Link {
     policy: Policy,
     tally: Tally,
-    dice: Dice,
+    dice: FrameRandom,
     bucket: Bucket,
     admitted: u64,
 }
@@ -68,7 +70,7 @@ impl Streams {
         let link = |place: usize| Link {
             policy: Policy::OPEN,
             tally: Tally::default(),
-            dice: Dice::new(seed, place / hosts, place % hosts),
+            dice: FrameRandom::new(seed, place / hosts, place % hosts),
             bucket: Bucket::default(),
             admitted: 0,
         };
@@ -102,7 +104,8 @@ impl Streams {
         let link = self.link(at);
         let number = link.admitted;
         link.admitted += 1;
-        let luck = if link.policy.is_random() { link.dice.roll(number) } else { Luck::default() };
+        let luck =
+            if link.policy.is_random() { link.dice.roll(number) } else { FrameDraws::default() };
         let (is_blocked, is_delayed) = (false, false);
         Chunk { bytes, sent: 0, end, entered_ns: now_ns, luck, is_blocked, is_delayed }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 
-use crate::lab::{CLIENTS, Lab, Link, Policy, Rate, Tier};
+use crate::lab::{CLIENTS, Lab, LabBackend, Link, Policy, Rate};
 
 const PORTS: [u16; 2] = [6379, 7000];
 /// Longer than any wait that should end.
@@ -16,17 +16,17 @@ const WHILE: Duration = Duration::from_millis(150);
 const DELAY: Duration = Duration::from_millis(60);
 
 /// Clients of one node, and the node, which is this process.
-struct Ground {
+struct TestBed {
     lab: Lab,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl TestBed {
+    fn new() -> TestBed {
         let lab = Lab::on_loopback(&["n1"], &PORTS, true, 1).expect("a lab");
-        assert_eq!(lab.tier(), Tier::Proxies);
+        assert_eq!(lab.backend(), LabBackend::Proxies);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ground { lab, runtime: runtime.expect("a runtime") }
+        TestBed { lab, runtime: runtime.expect("a runtime") }
     }
 
     fn listens(&self) -> TcpListener {
@@ -118,7 +118,7 @@ fn is_reset(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn an_open_link_carries_both_ways_and_passes_the_end_on() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     client.write_all(b"request").expect("sent");
@@ -141,7 +141,7 @@ fn an_open_link_carries_both_ways_and_passes_the_end_on() {
 
 #[test]
 fn a_blocked_request_is_silence_and_arrives_when_the_link_is_mended() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     ground.there(|policy| policy.block = true);
@@ -161,7 +161,7 @@ fn a_blocked_request_is_silence_and_arrives_when_the_link_is_mended() {
 
 #[test]
 fn a_blocked_answer_leaves_requests_alone() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     ground.back(|policy| policy.block = true);
@@ -175,7 +175,7 @@ fn a_blocked_answer_leaves_requests_alone() {
 
 #[test]
 fn a_connection_through_a_blocked_link_is_silence_and_not_a_refusal() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     drop(ground.connected(&listener));
     ground.there(|policy| policy.block = true);
@@ -192,8 +192,8 @@ fn a_connection_through_a_blocked_link_is_silence_and_not_a_refusal() {
 
 #[test]
 fn a_node_that_does_not_listen_refuses() {
-    let ground = Ground::new();
-    let refused = |ground: &Ground| {
+    let ground = TestBed::new();
+    let refused = |ground: &TestBed| {
         let error = ground.dials().err()?;
         (error.kind() == ErrorKind::ConnectionRefused).then_some(())
     };
@@ -209,7 +209,7 @@ fn a_node_that_does_not_listen_refuses() {
 
 #[test]
 fn nobody_can_tell_behind_a_blocked_link_whether_a_node_listens() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     ground.there(|policy| policy.block = true);
     let mut client = ground.reaches();
     assert!(hears(&mut client, WHILE).is_none());
@@ -219,7 +219,7 @@ fn nobody_can_tell_behind_a_blocked_link_whether_a_node_listens() {
 
 #[test]
 fn a_delay_is_the_links_own() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     let trip = |client: &mut TcpStream, node: &mut TcpStream| {
@@ -244,7 +244,7 @@ fn a_delay_is_the_links_own() {
 
 #[test]
 fn a_held_link_lets_everything_go_in_order() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     ground.there(|policy| policy.hold = true);
@@ -265,7 +265,7 @@ fn a_held_link_lets_everything_go_in_order() {
 
 #[test]
 fn a_reset_reaches_both_ends_past_a_blocked_link() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     let link = Link::new(CLIENTS, "n1");
@@ -284,7 +284,7 @@ fn a_reset_reaches_both_ends_past_a_blocked_link() {
 
 #[test]
 fn a_nodes_reset_reaches_the_client_as_one() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, node) = ground.connected(&listener);
     client.write_all(b"never read").expect("sent");
@@ -299,7 +299,7 @@ fn a_nodes_reset_reaches_the_client_as_one() {
 
 #[test]
 fn a_rate_spreads_what_is_sent() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     let rate = Rate::new(std::num::NonZeroU64::new(200_000).expect("not zero"));
@@ -318,7 +318,7 @@ fn a_rate_spreads_what_is_sent() {
 
 #[test]
 fn a_receiver_that_does_not_read_holds_its_sender_back_and_loses_nothing() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     let (mut client, mut node) = ground.connected(&listener);
     let sent: Vec<u8> = (0..24_u32 << 20).map(|number| (number % 251) as u8).collect();
@@ -338,7 +338,7 @@ fn a_receiver_that_does_not_read_holds_its_sender_back_and_loses_nothing() {
 
 #[test]
 fn a_stranger_is_turned_away() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let _listener = ground.listens();
     drop(ground.reaches());
     let port = ground.lab.ports(&PORTS)[0];
@@ -351,7 +351,7 @@ fn a_stranger_is_turned_away() {
 
 #[test]
 fn clients_that_gave_up_behind_a_blocked_link_do_not_pile_up_for_ever() {
-    let ground = Ground::new();
+    let ground = TestBed::new();
     let listener = ground.listens();
     drop(ground.connected(&listener));
     ground.there(|policy| policy.block = true);

@@ -9,7 +9,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use super::SHORTEST_GAP_MS;
 use crate::fault::partition::Isolate;
 use crate::fault::set::FaultSet;
-use crate::fault::{Fault, FaultKind, Keeps, Reach, Target, Victims};
+use crate::fault::{ExcludedNodes, Fault, FaultKind, Reach, Target, Victims};
 use crate::random::stream;
 use crate::record::Family;
 
@@ -33,10 +33,10 @@ impl Draw {
     /// How many nodes it may keep from the others.
     fn keeps(&self, nodes: usize) -> usize {
         match self.kind.description().drawn.keeps {
-            Keeps::Nobody => 0,
-            Keeps::One => 1,
-            Keeps::Victims => self.target.size(nodes),
-            Keeps::All => nodes,
+            ExcludedNodes::Nobody => 0,
+            ExcludedNodes::One => 1,
+            ExcludedNodes::Victims => self.target.size(nodes),
+            ExcludedNodes::All => nodes,
         }
     }
 }

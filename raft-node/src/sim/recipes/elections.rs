@@ -7,7 +7,7 @@ use rand::RngExt;
 use super::super::failure::Property;
 use super::super::lab::{Done, ELECTION_LIMIT};
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::{Setup, World};
 use super::{KEYS, busy, texts};
@@ -16,8 +16,13 @@ use super::{KEYS, busy, texts};
 pub(super) fn contested(world: &mut World) -> Done {
     let (delay, straggling) = (ms(1)..=ms(12), 0.15);
     let long_delay = ms(10)..=ms(60);
-    world.network.weather =
-        Weather { delay, straggling, long_delay, duplication: 0.1, ..Weather::fair() };
+    world.network.conditions = NetworkConditions {
+        delay,
+        straggling,
+        long_delay,
+        duplication: 0.1,
+        ..NetworkConditions::fair()
+    };
     world.start_load(busy());
     for _ in 0..30 {
         world.run(ms(150))?;
@@ -41,7 +46,7 @@ pub(super) fn contested(world: &mut World) -> Done {
 
 /// Two of five servers, which missed what the others agreed on, hear every vote twice.
 pub(super) fn doubled_votes(world: &mut World) -> Done {
-    world.network.weather = Weather { duplication: 0.8, ..Weather::fair() };
+    world.network.conditions = NetworkConditions { duplication: 0.8, ..NetworkConditions::fair() };
     world.start_load(busy());
     for _ in 0..4 {
         let leader = world.elect(None)?;
@@ -126,7 +131,7 @@ pub(super) fn tied(_seed: u64) -> Setup {
 }
 
 pub(super) fn tied_timers(world: &mut World) -> Done {
-    world.network.weather.delay = ms(12)..=Duration::from_micros(12_100);
+    world.network.conditions.delay = ms(12)..=Duration::from_micros(12_100);
     for _ in 0..3 {
         let leader = world.elect(None)?;
         world.run(ms(500))?;

@@ -6,7 +6,7 @@ use rand::RngExt;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 use super::{KEYS, another, busy, pause_up_to};
@@ -21,7 +21,7 @@ fn writers() -> LoadPlan {
 /// Leaders are cut off, alone or with a follower, while clients write to them; then they come back
 /// to meet other leaders' entries.
 pub(super) fn divergent_tails(world: &mut World) -> Done {
-    world.network.weather.delay = ms(0)..=ms(8);
+    world.network.conditions.delay = ms(0)..=ms(8);
     world.start_load(writers());
     for _ in 0..12 {
         let Some(old) = world.leader() else {
@@ -47,11 +47,11 @@ pub(super) fn divergent_tails(world: &mut World) -> Done {
 
 /// What a leader sends to one follower is held until later messages, or later leaders, were heard.
 pub(super) fn late_appends(world: &mut World) -> Done {
-    world.network.weather = Weather {
+    world.network.conditions = NetworkConditions {
         straggling: 0.2,
         long_delay: ms(10)..=ms(150),
         duplication: 0.2,
-        ..Weather::fair()
+        ..NetworkConditions::fair()
     };
     world.start_load(writers());
     for _ in 0..12 {
@@ -97,7 +97,7 @@ pub(super) fn truncation_and_power_loss(world: &mut World) -> Done {
 
 /// Answers and requests are lost between clients and servers, and between servers.
 pub(super) fn retries(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     world.start_load(LoadPlan {
         sessions: 1.0,
         loss: 0.2,

@@ -3,7 +3,7 @@
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 use super::{KEYS, busy, pause_up_to};
@@ -34,7 +34,7 @@ pub(super) fn old_leader_hears_followers(world: &mut World) -> Done {
 /// Leaders are paused until another one leads, and go on with what waited for them.
 pub(super) fn paused_leaders(world: &mut World) -> Done {
     let straggling = if world.strikes(0.5) { 0.1 } else { 0.0 };
-    world.network.weather = Weather { straggling, ..Weather::fair() };
+    world.network.conditions = NetworkConditions { straggling, ..NetworkConditions::fair() };
     world.start_load(readers());
     for _ in 0..8 {
         let old = world.elect(None)?;
@@ -50,7 +50,7 @@ pub(super) fn paused_leaders(world: &mut World) -> Done {
 
 /// Leaders are killed, and their successors asked at once.
 pub(super) fn killed_leaders(world: &mut World) -> Done {
-    world.network.weather.delay = ms(1)..=ms(20);
+    world.network.conditions.delay = ms(1)..=ms(20);
     world.start_load(LoadPlan { reads: 0.7, clients: 12, gap: ms(0)..=ms(3), ..busy() });
     for _ in 0..8 {
         let old = world.elect(None)?;

@@ -8,7 +8,7 @@ use super::{KEYS, another, busy, pause_up_to};
 
 /// Followers restart within moments, over a network in which answers take longer than that.
 pub(super) fn restarted_followers(world: &mut World) -> Done {
-    world.network.weather.delay = ms(5)..=ms(40);
+    world.network.conditions.delay = ms(5)..=ms(40);
     world.start_load(LoadPlan { sessions: 0.0, clients: 8, reads: 0.3, ..busy() });
     for _ in 0..30 {
         let leader = world.elect(None)?;

@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::ms;
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 use super::{KEYS, another, busy, pause_up_to};
@@ -18,7 +18,8 @@ fn snapshot(world: &mut World, at: usize) -> Done {
 
 /// Clients with sessions send requests again while servers take snapshots, restart, and catch up.
 pub(super) fn retries(world: &mut World) -> Done {
-    world.network.weather = Weather { request_loss: 0.02, reply_loss: 0.05, ..Weather::fair() };
+    world.network.conditions =
+        NetworkConditions { request_loss: 0.02, reply_loss: 0.05, ..NetworkConditions::fair() };
     world.start_load(LoadPlan {
         sessions: 1.0,
         loss: 0.15,
@@ -66,20 +67,20 @@ pub(super) fn lagging_follower(world: &mut World) -> Done {
         pause_up_to(world, 500)?;
         snapshot(world, leader)?;
         world.run(ms(100))?;
-        let weather = Weather {
+        let conditions = NetworkConditions {
             straggling: 0.3,
             long_delay: ms(5)..=ms(400),
             duplication: 0.3,
             request_loss: 0.05,
-            ..Weather::fair()
+            ..NetworkConditions::fair()
         };
-        world.network.weather = weather;
+        world.network.conditions = conditions;
         world.connect(lags);
         pause_up_to(world, 400)?;
         if world.strikes(0.3) {
             world.crash_and_restart(lags)?;
         }
-        world.network.weather = Weather::fair();
+        world.network.conditions = NetworkConditions::fair();
         world.run(ms(300))?;
         // Whoever caught up by a snapshot gets to answer for it.
         if world.strikes(0.6) {

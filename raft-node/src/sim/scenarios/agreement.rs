@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::super::failure::Property;
 use super::super::lab::Done;
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::world::World;
 
 pub(super) fn basic(world: &mut World) -> Done {
@@ -200,7 +200,7 @@ pub(super) fn backup(world: &mut World) -> Done {
 /// How many messages it takes to elect a leader, to agree, and to do nothing, over a network that
 /// keeps their order.
 pub(super) fn count(world: &mut World) -> Done {
-    world.network.weather = Weather::orderly();
+    world.network.conditions = NetworkConditions::orderly();
     world.one_leader()?;
     let elected = world.messages();
     // 30 requests and replies as in the labs, and the pre-votes of two elections, which they lack.

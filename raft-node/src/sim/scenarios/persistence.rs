@@ -7,7 +7,7 @@ use rand::RngExt;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 
@@ -104,7 +104,7 @@ pub(super) fn figure_8(world: &mut World) -> Done {
 }
 
 pub(super) fn unreliable_agree(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     for round in 0..50 {
         for value in 0..4 {
             if let Some(leader) = world.leader() {
@@ -113,19 +113,19 @@ pub(super) fn unreliable_agree(world: &mut World) -> Done {
         }
         world.one(round, 1)?;
     }
-    world.network.weather = Weather::fair();
+    world.network.conditions = NetworkConditions::fair();
     world.one(100_000, 5).map(|_| ())
 }
 
 /// The same rotation without crashes, over a network in which messages overtake each other.
 pub(in super::super) fn figure_8_unreliable(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     let first = world.faults.random_range(1..10_000);
     world.one(first, 1)?;
     let mut joined = 5;
     for value in 0..1_000 {
         if value == 200 {
-            world.network.weather = Weather::long_reordering();
+            world.network.conditions = NetworkConditions::long_reordering();
         }
         let mut leader = None;
         for at in 0..5 {
@@ -157,7 +157,7 @@ pub(super) fn reliable_churn(world: &mut World) -> Done {
 }
 
 pub(super) fn unreliable_churn(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     churn(world)
 }
 

@@ -6,7 +6,7 @@ use super::super::failure::Property;
 use super::super::lab::Done;
 use super::super::load::LoadPlan;
 use super::super::moment::{ms, secs};
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 use super::snapshots::logs_are_short;
@@ -63,7 +63,7 @@ fn short_logs(world: &mut World) -> Done {
 
 /// Loses a tenth of everything, between servers and between clients and servers.
 fn rain(world: &mut World, load: LoadPlan) {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     world.start_load(LoadPlan { loss: 0.1, duplication: 0.05, ..load });
 }
 

@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::super::failure::Property;
 use super::super::lab::Done;
 use super::super::moment::ms;
-use super::super::network::Weather;
+use super::super::network::NetworkConditions;
 use super::super::server::Crash;
 use super::super::world::World;
 
@@ -31,7 +31,7 @@ pub(super) fn install(world: &mut World) -> Done {
 }
 
 pub(super) fn install_unreliable(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     rounds(world, Fate::CutOff)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn install_crash(world: &mut World) -> Done {
 }
 
 pub(super) fn install_unreliable_crash(world: &mut World) -> Done {
-    world.network.weather = Weather::unreliable();
+    world.network.conditions = NetworkConditions::unreliable();
     rounds(world, Fate::Crashes)
 }
 

@@ -5,7 +5,7 @@ use partita_checker::Relation;
 use super::lanes::{Lanes, PlacedBar};
 use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, WIDTH};
-use crate::chart::{Ink, Paint, Pen};
+use crate::chart::{MarkStyle, SvgBuilder, TextStyle};
 use crate::evidence::{Evidence, Step, relation_words};
 
 /// With more steps than this, arrows carry numbers only.
@@ -13,7 +13,7 @@ const MOST_WORDS: usize = 6;
 const DISC: f64 = 8.5;
 
 /// Draws all arrows first and their badges over them.
-pub(super) fn draw(pen: &mut Pen, evidence: &Evidence<'_>, lanes: &Lanes<'_>) {
+pub(super) fn draw(pen: &mut SvgBuilder, evidence: &Evidence<'_>, lanes: &Lanes<'_>) {
     let worded = evidence.steps.len() <= MOST_WORDS;
     let curves: Vec<_> = evidence.steps.iter().map(|step| Curve::of(step, lanes)).collect();
     for (curve, step) in curves.iter().zip(&evidence.steps) {
@@ -83,12 +83,12 @@ impl Curve {
         (mix(self.from.0, self.by.0, self.to.0), mix(self.from.1, self.by.1, self.to.1))
     }
 
-    fn draw(&self, pen: &mut Pen, relation: Relation) {
+    fn draw(&self, pen: &mut SvgBuilder, relation: Relation) {
         let paint = match relation {
-            Relation::RealTime | Relation::Session => Paint::RealTime,
-            Relation::ReadsFrom => Paint::ReadsFrom,
+            Relation::RealTime | Relation::Session => MarkStyle::RealTime,
+            Relation::ReadsFrom => MarkStyle::ReadsFrom,
             Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => {
-                Paint::Overwritten
+                MarkStyle::Overwritten
             }
         };
         let mut line = Path::default();
@@ -106,7 +106,7 @@ impl Curve {
             ));
             head.stroke(self.to);
         }
-        pen.path(&head, Paint::ArrowHead, "");
+        pen.path(&head, MarkStyle::ArrowHead, "");
     }
 }
 
@@ -146,18 +146,18 @@ impl Badge {
         Area { x, y: self.centre.1 - DISC, width, height: 2.0 * DISC }
     }
 
-    fn draw(self, pen: &mut Pen, number: usize, words: &str, relation: Relation) {
+    fn draw(self, pen: &mut SvgBuilder, number: usize, words: &str, relation: Relation) {
         let (x, y) = self.centre;
-        pen.disc(self.centre, DISC, Paint::Disc);
-        pen.text((x, y + 4.0), Anchor::Middle, Ink::OnDisc, &number.to_string());
+        pen.disc(self.centre, DISC, MarkStyle::Disc);
+        pen.text((x, y + 4.0), Anchor::Middle, TextStyle::OnDisc, &number.to_string());
         if words.is_empty() {
             return;
         }
         let paint = match relation {
             Relation::OverwrittenBefore | Relation::VersionOrder | Relation::Inferred => {
-                Ink::Overwritten
+                TextStyle::Overwritten
             }
-            Relation::RealTime | Relation::Session | Relation::ReadsFrom => Ink::Arrow,
+            Relation::RealTime | Relation::Session | Relation::ReadsFrom => TextStyle::Arrow,
         };
         let beside = if self.side == Anchor::End { -DISC - 4.0 } else { DISC + 4.0 };
         pen.text((x + beside, y + 4.0), self.side, paint, words);

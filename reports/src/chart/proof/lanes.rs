@@ -5,7 +5,7 @@ use partita_checker::{EventKind, Function, ProcessId};
 use super::scale::BrokenScale;
 use crate::chart::pen::{Anchor, Area, Path, text_width};
 use crate::chart::plot::{LEFT, RIGHT, WIDTH};
-use crate::chart::{Ink, Paint, Pen};
+use crate::chart::{MarkStyle, SvgBuilder, TextStyle};
 use crate::evidence::{Evidence, Exhibit, ending};
 use crate::text::operation::returned;
 use crate::text::unit::TimeUnit;
@@ -112,21 +112,21 @@ impl<'a> Lanes<'a> {
     }
 
     /// Draws lanes, bars and labels.
-    pub(crate) fn draw(&self, pen: &mut Pen) {
+    pub(crate) fn draw(&self, pen: &mut SvgBuilder) {
         for lane in &self.lanes {
             let name = format!("process {}", lane.process);
             pen.text(
                 (LEFT - 8.0, lane.bar + if lane.node.is_some() { 10.0 } else { 16.0 }),
                 Anchor::End,
-                Ink::Text,
+                TextStyle::Text,
                 &name,
             );
             if let Some(node) = &lane.node {
                 let node = format!("via {}", brief(node, 8));
-                pen.text((LEFT - 8.0, lane.bar + 25.0), Anchor::End, Ink::Muted, &node);
+                pen.text((LEFT - 8.0, lane.bar + 25.0), Anchor::End, TextStyle::Muted, &node);
             }
             let y = lane.bar + BAR / 2.0;
-            pen.line((LEFT, y), (RIGHT, y), Paint::Grid);
+            pen.line((LEFT, y), (RIGHT, y), MarkStyle::Grid);
         }
         for bar in &self.bars {
             bar.draw(pen, self.unit);
@@ -171,7 +171,7 @@ fn label_rows(bars: &mut [&mut PlacedBar<'_>]) -> usize {
 }
 
 impl PlacedBar<'_> {
-    fn draw(&self, pen: &mut Pen, unit: TimeUnit) {
+    fn draw(&self, pen: &mut SvgBuilder, unit: TimeUnit) {
         let witness = self.exhibit.witness;
         let hint = format!(
             "{}, invoked {}, came back {}",
@@ -202,42 +202,42 @@ impl PlacedBar<'_> {
         Area { x, y: y - 11.0, width: text_width(&self.label) * BOLD, height: 14.0 }
     }
 
-    fn label(&self, pen: &mut Pen) {
+    fn label(&self, pen: &mut SvgBuilder) {
         let paint = match self.label_at {
-            _ if self.exhibit.blame.is_some() => Ink::Culprit,
-            LabelAt::Inside if self.paint() == Paint::Change => Ink::OnChange,
-            LabelAt::Inside => Ink::OnLook,
-            LabelAt::Beside | LabelAt::Above(..) => Ink::Strong,
+            _ if self.exhibit.blame.is_some() => TextStyle::Culprit,
+            LabelAt::Inside if self.paint() == MarkStyle::Change => TextStyle::OnChange,
+            LabelAt::Inside => TextStyle::OnLook,
+            LabelAt::Beside | LabelAt::Above(..) => TextStyle::Strong,
         };
         pen.text(self.label_start(), Anchor::Start, paint, &self.label);
     }
 
-    fn paint(&self) -> Paint {
+    fn paint(&self) -> MarkStyle {
         let witness = self.exhibit.witness;
         let looks = matches!(witness.function, Function::Read | Function::Contains)
             || witness.swapped == Some(false);
         match (self.exhibit.blame, witness.outcome) {
-            (Some(_), _) => Paint::Culprit,
-            _ if self.open => Paint::Open,
-            (None, EventKind::Fail) => Paint::Aside,
-            (None, _) if looks => Paint::Look,
-            (None, _) => Paint::Change,
+            (Some(_), _) => MarkStyle::Culprit,
+            _ if self.open => MarkStyle::Open,
+            (None, EventKind::Fail) => MarkStyle::Aside,
+            (None, _) if looks => MarkStyle::Look,
+            (None, _) => MarkStyle::Change,
         }
     }
 
     /// An operation that never came back: its outline is open to the right, its fill thins out.
-    fn fade(&self, pen: &mut Pen, hint: &str) {
+    fn fade(&self, pen: &mut SvgBuilder, hint: &str) {
         let Area { x, y, width, height } = self.area;
-        pen.fading(self.area, Paint::Open, hint);
+        pen.fading(self.area, MarkStyle::Open, hint);
         let mut outline = Path::default();
         outline.start((x + width, y));
         outline.stroke((x, y));
         outline.stroke((x, y + height));
         outline.stroke((x + width, y + height));
-        pen.path(&outline, Paint::OpenEdge, "");
+        pen.path(&outline, MarkStyle::OpenEdge, "");
         if width > text_width(NEVER) + 24.0 {
             let at = (x + width - 6.0, y + 16.5);
-            pen.text(at, Anchor::End, Ink::Muted, NEVER);
+            pen.text(at, Anchor::End, TextStyle::Muted, NEVER);
         }
     }
 }

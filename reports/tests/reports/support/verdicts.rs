@@ -1,8 +1,9 @@
 //! The made-up checker: says what the plan wants found, and makes the history such that it is true.
 
 use partita_checker::{
-    Action, Analysis, Anomaly, Counterexample, Edge, Event, EventKind, Function, History,
-    KeyAnalysis, Nanoseconds, Operation, Outcome, ProcessId, Relation, Value, Verdict, Witness,
+    Action, Analysis, Anomaly, Counterexample, CounterexampleOperation, Edge, Event, EventKind,
+    Function, History, KeyAnalysis, Nanoseconds, Operation, Outcome, ProcessId, Relation, Value,
+    Verdict,
 };
 
 use super::{Finding, Plan};
@@ -109,23 +110,25 @@ fn stale_read(history: &mut History) -> Counterexample {
 /// Two values that each had to be there at the same time; one writer never came back.
 fn contradiction() -> Counterexample {
     let at = |milliseconds: f64| Nanoseconds(9_000_000_000 + (milliseconds * 1e6) as u64);
-    let one = |index, process, function, value, invoked, completed: Option<f64>| Witness {
-        index,
-        process: ProcessId(process),
-        node: Some(format!("n{}", process % 3 + 1)),
-        function,
-        value,
-        argument: None,
-        swapped: (function == Function::Cas).then_some(true),
-        saw: None,
-        invoked: at(invoked),
-        completed: completed.map(at),
-        completed_index: completed.map(|_| index + 1),
-        outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
-        context: false,
-        key: None,
-        level: None,
-        revision: None,
+    let one = |index, process, function, value, invoked, completed: Option<f64>| {
+        CounterexampleOperation {
+            index,
+            process: ProcessId(process),
+            node: Some(format!("n{}", process % 3 + 1)),
+            function,
+            value,
+            argument: None,
+            swapped: (function == Function::Cas).then_some(true),
+            saw: None,
+            invoked: at(invoked),
+            completed: completed.map(at),
+            completed_index: completed.map(|_| index + 1),
+            outcome: if completed.is_some() { EventKind::Ok } else { EventKind::Info },
+            context: false,
+            key: None,
+            level: None,
+            revision: None,
+        }
     };
     let pair = |expected: i64, new: i64| Value::list(vec![expected.into(), new.into()]);
     let edge = |from, to, relation| Edge { from, to, relation, given: Vec::new() };

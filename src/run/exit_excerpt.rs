@@ -35,7 +35,7 @@ const LONGEST: usize = 300;
 
 /// The end of a node's output.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct LastWords {
+pub struct ExitExcerpt {
     /// The line that says why it ended, as far as one can tell.
     pub why: Option<String>,
     /// Where in its source it panicked, or an assertion failed, if that is told.
@@ -44,7 +44,7 @@ pub struct LastWords {
     pub lines: Vec<String>,
 }
 
-impl LastWords {
+impl ExitExcerpt {
     /// Of what stands from byte `since` on in the file at `path`; none if it cannot be read.
     pub fn of(path: &Path, since: u64) -> Self {
         Self::read(path, since).unwrap_or_default()
@@ -131,15 +131,15 @@ pub fn files(node: &str, folder: &RunFolder) -> [PathBuf; 2] {
 
 /// The end of what a node wrote after these many bytes of its [`files`], and the file; of its standard
 /// output if there is nothing on the other.
-pub fn of_node(node: &str, folder: &RunFolder, since: [u64; 2]) -> (LastWords, PathBuf) {
+pub fn of_node(node: &str, folder: &RunFolder, since: [u64; 2]) -> (ExitExcerpt, PathBuf) {
     let [stderr, stdout] = files(node, folder);
     for (path, since) in [(&stderr, since[0]), (&stdout, since[1])] {
-        let words = LastWords::of(path, since);
+        let words = ExitExcerpt::of(path, since);
         if !words.lines.is_empty() {
             return (words, path.clone());
         }
     }
-    (LastWords::default(), stderr)
+    (ExitExcerpt::default(), stderr)
 }
 
 /// How a node ended, with the end of what it wrote.
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn why(text: &str) -> String {
-        LastWords::in_text(text).why.expect("a line that says why")
+        ExitExcerpt::in_text(text).why.expect("a line that says why")
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
              the log is torn\nstack backtrace:\n{frames}note: Some details are omitted\n"
         );
         assert_eq!(why(&text), "thread 'engine' (7) panicked at src/a.rs:3:5: the log is torn");
-        assert_eq!(LastWords::in_text(&text).lines.len(), REPEATED);
+        assert_eq!(ExitExcerpt::in_text(&text).lines.len(), REPEATED);
 
         let go = "goroutine 1 [running]:\nmain.main()\n\t/src/main.go:4 +0x18\nexit status 2\n";
         assert_eq!(why(&format!("panic: index out of range\n\n{go}")), "panic: index out of range");
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_panic_or_a_failed_assertion_tells_its_place() {
-        let place = |text: &str| LastWords::in_text(text).place.map(|place| place.to_string());
+        let place = |text: &str| ExitExcerpt::in_text(text).place.map(|place| place.to_string());
         let rust = "thread 'engine' (7) panicked at src/a.rs:3:5:\nthe log is torn\n";
         assert_eq!(place(rust).as_deref(), Some("src/a.rs:3"));
         let go = "panic: boom\n\ngoroutine 1 [running]:\npanic(0x1)\n\t/go/src/runtime/panic.go:7\n\
@@ -267,10 +267,10 @@ mod tests {
 
     #[test]
     fn where_no_line_says_why_the_last_ones_stand_alone() {
-        let words = LastWords::in_text("ready\nserving\n");
+        let words = ExitExcerpt::in_text("ready\nserving\n");
         assert_eq!((words.why.as_deref(), words.lines.len()), (None, 2));
         assert_eq!(words.in_words(), "its last lines: ready; serving");
-        assert_eq!(LastWords::default().in_words(), "it wrote nothing");
+        assert_eq!(ExitExcerpt::default().in_words(), "it wrote nothing");
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let path = folder.path().join("stderr.log");
         let noise = "all is well\n".repeat(50_000);
         std::fs::write(&path, format!("panic: long ago\n{noise}panic: now\n")).expect("written");
-        assert_eq!(LastWords::of(&path, 0).why.as_deref(), Some("panic: now"));
+        assert_eq!(ExitExcerpt::of(&path, 0).why.as_deref(), Some("panic: now"));
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
             stacks.repeat(20_000)
         );
         std::fs::write(&path, &text).expect("written");
-        let words = LastWords::of(&path, before.len() as u64);
+        let words = ExitExcerpt::of(&path, before.len() as u64);
         let why = "thread 'engine' (7) panicked at src/log.rs:31:5: no such index";
         assert_eq!(words.why.as_deref(), Some(why));
         assert_eq!(words.place.expect("a place").to_string(), "src/log.rs:31");
@@ -307,7 +307,7 @@ mod tests {
         let text = "serving\n==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n\
                     READ of size 8 at 0x1 thread T0\n    #0 0x5 in append /src/wal.c:88:3\n\
                     SUMMARY: AddressSanitizer: heap-use-after-free /src/wal.c:88:3 in append\n";
-        let words = LastWords::in_text(text);
+        let words = ExitExcerpt::in_text(text);
         assert!(words.why.is_some_and(|why| why.contains("ERROR: AddressSanitizer")));
         assert_eq!(words.place.expect("a place").to_string(), "/src/wal.c:88");
     }

@@ -1,6 +1,6 @@
 //! Ranks what labs can do, by what the machine allows.
 //!
-//! Each tier does without something of the one before, and its faults are those of the one before
+//! Each backend does without something of the one before, and its faults are those of the one before
 //! but for some families. What a machine allows is found out by [`crate::doctor`].
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// How a lab's hosts are made, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
+pub enum LabBackend {
     /// Of namespaces, joined by a switch: every fault.
     Namespaces,
     /// Of loopback addresses, joined by relays: no fault that only frames can suffer.
@@ -17,37 +17,38 @@ pub enum Tier {
     Signals,
 }
 
-/// A word that names no tier.
+/// A word that names no backend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no lab is called {0:?}; expected namespaces, proxies or signals")]
-pub struct NoTier(pub String);
+pub struct InvalidBackend(pub String);
 
-impl Tier {
-    /// Every tier, best first.
-    pub const ALL: [Tier; 3] = [Tier::Namespaces, Tier::Proxies, Tier::Signals];
+impl LabBackend {
+    /// Every backend, best first.
+    pub const ALL: [LabBackend; 3] =
+        [LabBackend::Namespaces, LabBackend::Proxies, LabBackend::Signals];
 
     /// Its name on the command line and in files.
     pub const fn name(self) -> &'static str {
         match self {
-            Tier::Namespaces => "namespaces",
-            Tier::Proxies => "proxies",
-            Tier::Signals => "signals",
+            LabBackend::Namespaces => "namespaces",
+            LabBackend::Proxies => "proxies",
+            LabBackend::Signals => "signals",
         }
     }
 }
 
-impl fmt::Display for Tier {
+impl fmt::Display for LabBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Tier {
-    type Err = NoTier;
+impl FromStr for LabBackend {
+    type Err = InvalidBackend;
 
-    fn from_str(text: &str) -> Result<Tier, NoTier> {
-        let named = Tier::ALL.into_iter().find(|tier| tier.name() == text);
-        named.ok_or_else(|| NoTier(text.to_owned()))
+    fn from_str(text: &str) -> Result<LabBackend, InvalidBackend> {
+        let named = LabBackend::ALL.into_iter().find(|backend| backend.name() == text);
+        named.ok_or_else(|| InvalidBackend(text.to_owned()))
     }
 }
 
@@ -56,11 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tier_is_read_by_its_name() {
-        for tier in Tier::ALL {
-            assert_eq!(tier.to_string().parse(), Ok(tier));
+    fn a_backend_is_read_by_its_name() {
+        for backend in LabBackend::ALL {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
         }
-        let error = "vlans".parse::<Tier>().expect_err("unknown").to_string();
+        let error = "vlans".parse::<LabBackend>().expect_err("unknown").to_string();
         assert!(error.contains("vlans") && error.contains("proxies"), "{error}");
     }
 }

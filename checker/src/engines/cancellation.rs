@@ -1,7 +1,7 @@
 //! Ends long loops when the time is up.
 //!
 //! A monitor is done with an object in time linear or nearly so, but an object may have ten million
-//! operations. Its loops take a [step](Patience::step) per operation, searches some per
+//! operations. Its loops take a [step](Cancellation::step) per operation, searches some per
 //! configuration; every so many of them it is asked whether to stop. [Sorts](super::sorting) ask,
 //! too. What is not asked about is memory that is filled with one value, moved or let go of as a
 //! whole: some milliseconds per hundred megabytes.
@@ -15,7 +15,7 @@ pub(super) const STEPS_PER_POLL: usize = 1 << 14;
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How long one thread goes on with its work.
-pub(crate) struct Patience<'a> {
+pub(crate) struct Cancellation<'a> {
     stop: Stop<'a>,
     steps: Cell<usize>,
 }
@@ -24,14 +24,14 @@ pub(crate) struct Patience<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
 
-impl<'a> Patience<'a> {
+impl<'a> Cancellation<'a> {
     /// Until `stop` says true.
     pub(crate) fn new(stop: Stop<'a>) -> Self {
         Self { stop, steps: Cell::new(0) }
     }
 
     /// Without end.
-    pub(crate) fn endless() -> Self {
+    pub(crate) fn never() -> Self {
         Self::new(&|| false)
     }
 
@@ -120,9 +120,9 @@ mod tests {
     fn a_loop_ends_soon_after_it_is_told_to() {
         let over = AtomicBool::new(false);
         let stop = || over.load(Ordering::Relaxed);
-        let patience = Patience::new(&stop);
-        assert!((0..2 * STEPS_PER_POLL).all(|_| patience.step().is_ok()));
+        let cancellation = Cancellation::new(&stop);
+        assert!((0..2 * STEPS_PER_POLL).all(|_| cancellation.step().is_ok()));
         over.store(true, Ordering::Relaxed);
-        assert!((0..STEPS_PER_POLL).any(|_| patience.step().is_err()));
+        assert!((0..STEPS_PER_POLL).any(|_| cancellation.step().is_err()));
     }
 }
