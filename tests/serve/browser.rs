@@ -128,3 +128,13 @@ fn without_script_lists_and_comparisons_work_and_the_live_page_says_where_events
     let focus = browser.evaluate("document.activeElement.textContent");
     assert_eq!(focus, json!("Runs"), "the keyboard reaches the links");
 }
+
+#[test]
+fn every_page_of_the_site_is_accessible() {
+    let Some(mut browser) = Browser::start() else { return };
+    let server = Server::start(LOOPBACK);
+    for page in ["", "trends", "run/bad", "live/bad", "compare?a=good&b=bad", "files/bad/"] {
+        browser.go(&format!("{}{page}", server.url), "document.querySelector('main')");
+        browser.assert_accessible(&format!("/{page}"));
+    }
+}

@@ -149,8 +149,42 @@ impl Browser {
     pub(crate) fn press(&mut self, key: &str, shift: bool) {
         for kind in ["keyDown", "keyUp"] {
             let modifiers = if shift { 8 } else { 0 };
-            let event = json!({"type": kind, "key": key, "modifiers": modifiers});
+            let mut event = json!({"type": kind, "key": key, "modifiers": modifiers});
+            if key == "Enter" {
+                (event["text"], event["windowsVirtualKeyCode"]) = (json!("\r"), json!(13));
+            }
             self.ask("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Has axe-core look at the page, in both colour schemes, wide and narrow: it finds no serious fault.
+    /// `PARTITA_AXE` is the path of its `axe.min.js` (<https://www.npmjs.com/package/axe-core>), which is no
+    /// part of this repository; without it, nothing is looked at, unless `PARTITA_REQUIRE` names axe.
+    pub(crate) fn assert_accessible(&mut self, what: &str) {
+        let Ok(axe) = std::env::var("PARTITA_AXE") else {
+            let required = std::env::var("PARTITA_REQUIRE").unwrap_or_default();
+            let required = required.split(',').any(|name| ["axe", "all"].contains(&name));
+            assert!(!required, "PARTITA_REQUIRE asks for axe, and PARTITA_AXE is not set");
+            eprintln!("skipped: PARTITA_AXE does not say where axe-core is");
+            return;
+        };
+        let axe = std::fs::read_to_string(&axe).expect("axe.min.js");
+        // Not by an element of the page, whose policy allows its own script only.
+        self.evaluate(&format!("{axe}; 1"));
+        for (scheme, width) in [("light", 1400), ("dark", 1400), ("light", 400), ("dark", 400)] {
+            let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+            self.ask("Emulation.setEmulatedMedia", &json!({"features": [feature]}));
+            let size =
+                json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+            self.ask("Emulation.setDeviceMetricsOverride", &size);
+            let found = self.evaluate(
+                "axe.run().then(({ violations, passes }) => [passes.length, violations \
+                 .filter(it => ['serious', 'critical'].includes(it.impact)) \
+                 .map(it => `${it.id}: ${it.help}: ${it.nodes.slice(0, 3).map(n => n.html.slice(0, 200))}`) \
+                 .join('\\n')])",
+            );
+            assert!(found[0].as_u64().expect("a number") > 10, "{what}: nothing was looked at");
+            assert_eq!(found[1], json!(""), "{what}, {scheme}, {width} wide");
         }
     }
 }

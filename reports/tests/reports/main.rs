@@ -1,5 +1,6 @@
 //! The reports of made-up runs, seen from outside.
 
+mod accessible;
 mod browser;
 mod checks;
 mod chromium;
