@@ -99,7 +99,7 @@ fn what_cannot_be_injected_is_reported() {
         record["error"].as_str().unwrap_or_default().to_owned()
     };
     assert!(error("refused").starts_with("n1 answered "), "{records:#?}");
-    assert!(error("impossible").contains("failed (exit code 3)"), "{records:#?}");
+    assert!(error("impossible").contains("failed (exit status: 3)"), "{records:#?}");
 }
 
 #[test]
