@@ -2,8 +2,9 @@
 
 use crate::event::{EventKind, Function};
 use crate::formats::{DecidedBy, Reading};
-use crate::history::{Action, History, Response};
+use crate::history::{Action, History, Outcome, Response};
 use crate::initial::KeyInitials;
+use crate::model::ModelKind;
 use crate::options::Options;
 use crate::value::{Value, ValueId};
 use crate::verdict::{Analysis, Counterexample};
@@ -37,18 +38,25 @@ fn initial_value(history: &History, options: &Options, found: &Counterexample) -
     };
     let key = history.keys.iter().position(|key| *key == found.key)?;
     let operations = || history.operations.iter().filter(move |one| one.key.0 as usize == key);
-    let first = operations().find_map(|one| match (one.action, one.response()) {
-        (Action::Read, Some(Response::Value(value))) => Some(value),
-        (Action::Cas { expected, .. }, Some(Response::Swapped)) => Some(expected),
+    let (first, seen) = operations().find_map(|one| match one.outcome {
+        Outcome::Ok(seen, Response::Value(value)) if one.action == Action::Read => {
+            Some((value, seen))
+        }
+        Outcome::Ok(seen, Response::Swapped) => match one.action {
+            Action::Cas { expected, .. } => Some((expected, seen)),
+            _ => None,
+        },
         _ => None,
     })?;
     let shown = history.values.get(first);
     if shown == begun || operations().any(|one| writes(one.action, first)) {
         return None;
     }
-    // A list that grows is not what nobody wrote.
-    let is_plain = !matches!(shown, Value::List(_)) || options.model.name() != "set";
-    is_plain.then(|| {
+    // What grows out of several operations was written by none of them, and is no value from before.
+    let may_have_grown = options.model != ModelKind::Register
+        && operations()
+            .any(|one| !matches!(one.action, Action::Read) && one.invoked.position < seen.position);
+    (!may_have_grown).then(|| {
         let value = serde_json::to_string(shown).unwrap_or_default();
         let begun = serde_json::to_string(begun).unwrap_or_default();
         format!(
@@ -142,6 +150,17 @@ mod tests {
         assert_eq!(hint("h.edn", &lost, Value::Null), None);
         let later = edn(&[("read", "4"), ("read", "3")]);
         assert_eq!(hint("h.edn", &later, 4.into()), None);
+    }
+
+    #[test]
+    fn what_grew_out_of_several_operations_was_not_there_before() {
+        let options = Options::of(ModelKind::Append);
+        let grown = edn(&[("append", "\"a\""), ("append", "\"b\""), ("read", "\"ab\"")]);
+        let stale = grown + &edn(&[("read", "\"a\"")]);
+        assert_eq!(hint_with("h.edn", &stale, &options), None);
+        let before = edn(&[("read", "\"x\""), ("append", "\"b\""), ("read", "\"xb\"")]);
+        let told = hint_with("h.edn", &before, &options).expect("a hint");
+        assert!(told.contains("Nobody wrote \"x\""), "{told}");
     }
 
     #[test]
