@@ -21,7 +21,7 @@ fn file(folder: &Path, content: &str) -> String {
 #[test]
 fn an_unknown_name_is_answered_with_the_known_ones() {
     for (arguments, known) in [
-        (["run", "--workload", "bank"], "register"),
+        (["run", "--workload", "banking"], "register"),
         (["check", "--engine", "magic"], "frontier"),
         (["run", "--nemesis", "meteor"], "isolate"),
         (["run", "--target", "paxos"], "raft-node"),

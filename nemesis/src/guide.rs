@@ -25,7 +25,7 @@ use crate::hunt::{Hunt, HuntContext, Round, is_hunt};
 use crate::random::stream;
 use crate::schedule::Schedule;
 
-pub use sample::{NodeSample, Sample, Waypoint};
+pub use sample::{Sample, SampledNode, Waypoint};
 
 /// The share of rounds that are kept ones with changes.
 const SHARE_OF_KEPT: f64 = 0.5;

@@ -245,12 +245,15 @@ impl CampaignFile {
             given => given.to_vec(),
         };
         let time = self.time(setting, matrix.time.as_deref())?;
+        // Before schedules are read: these may name faults that a target's description has.
+        let targets = or(&matrix.targets, defaults::TARGET);
+        let subjects: Vec<Subject> =
+            targets.iter().map(|it| Subject::find(it)).collect::<Result<_, _>>()?;
         let choices = matrix.choices()?;
         let mut made = Vec::new();
-        for target in or(&matrix.targets, defaults::TARGET) {
-            let subject = Subject::find(&target)?;
+        for subject in &subjects {
             for mutation in or(&matrix.mutations, "none") {
-                let mut all = matrix.of_choices(&choices, &subject, time)?;
+                let mut all = matrix.of_choices(&choices, subject, time)?;
                 let profiles = 1..=matrix.profiles;
                 all.extend(
                     profiles.map(|seed| subject.profile(seed, time.unwrap_or(PROFILE_TIME))),

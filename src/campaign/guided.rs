@@ -149,7 +149,7 @@ impl Runner for GuidedRunner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use partita_nemesis::guide::{NodeSample, Sample};
+    use partita_nemesis::guide::{Sample, SampledNode};
 
     use super::super::outcome::RunSummary;
     use super::*;
@@ -167,11 +167,12 @@ mod tests {
             }
             let sample = |at: u64| {
                 let role = format!("{} of run {}", at % 7, played.len());
-                let node = NodeSample { role, ..NodeSample::default() };
+                let node = SampledNode { role, ..SampledNode::default() };
                 Sample { at_ms: at * 500, nodes: vec![node], ..Sample::default() }
             };
             let lines = (1..40).map(|at| serde_json::to_string(&sample(at)).expect("JSON") + "\n");
-            std::fs::write(home.join(samples::FILE), lines.collect::<String>()).expect("written");
+            let text = format!("{}\n{}", samples::HEADER, lines.collect::<String>());
+            std::fs::write(home.join(samples::FILE), text).expect("written");
             let folder = Some(home.display().to_string());
             Played {
                 told: Some(RunSummary { folder, ..RunSummary::default() }),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partita_nemesis::NodeSeen;
-use partita_nemesis::guide::NodeSample;
+use partita_nemesis::guide::SampledNode;
 use partita_reports::{RoleChange, RunEvent};
 use partita_workloads::client::probe::Dialled;
 use partita_workloads::client::{Dial, Endpoint, Probe, ProbeError, Protocol, Status};
@@ -203,16 +203,16 @@ impl Poller {
     }
 
     /// Of every node, in order, what it said of itself last.
-    pub fn sampled(&self) -> Vec<NodeSample> {
+    pub fn sampled(&self) -> Vec<SampledNode> {
         let polled = self.lock();
         let sample = |state: &Option<NodeState>| {
             let status = state.as_ref().and_then(NodeState::status);
-            NodeSample {
+            SampledNode {
                 role: state.as_ref().map_or("silent", NodeState::role).to_owned(),
                 leads: status.is_some_and(Status::leads),
                 term: status.and_then(|status| status.term),
                 applied: status.and_then(|status| status.applied_index),
-                ..NodeSample::default()
+                ..SampledNode::default()
             }
         };
         polled.latest.iter().map(sample).collect()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use partita_nemesis::guide::{NodeSample, Sample};
+use partita_nemesis::guide::{Sample, SampledNode};
 use partita_nemesis::{Cluster, FaultRecord};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -19,6 +19,9 @@ use super::recorder::Recorder;
 
 /// The file, in a run's folder.
 pub const FILE: &str = "samples.jsonl";
+
+/// Its first line; those after it are samples.
+pub const HEADER: &str = r#"{"format":1}"#;
 
 /// Time between two samples.
 const STEP: Duration = Duration::from_millis(500);
@@ -45,6 +48,9 @@ impl Sampler {
     pub async fn run(self, began: Instant) {
         let path = self.folder.file(FILE);
         let Ok(mut file) = std::fs::File::create(&path) else { return };
+        if writeln!(file, "{HEADER}").is_err() {
+            return;
+        }
         let mut ticks = interval_at(began + STEP, STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = self.counts();
@@ -78,7 +84,7 @@ impl Sampler {
     }
 
     /// Adds who does not hear the node, and which faults it is a victim of.
-    fn add_surroundings(&self, place: usize, node: &mut NodeSample, faults: &[FaultRecord]) {
+    fn add_surroundings(&self, place: usize, node: &mut SampledNode, faults: &[FaultRecord]) {
         let names = self.cluster.names();
         let name = &names[place];
         let network = self.cluster.lab().network();
@@ -93,9 +99,13 @@ impl Sampler {
     }
 }
 
-/// The samples of a run; none if it left no such file.
+/// The samples of a run; none if it left no such file, or one of a newer format.
 pub fn read(folder: &std::path::Path) -> Vec<Sample> {
     let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return Vec::new();
+    }
     // The last line of a run that was killed may not be whole.
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

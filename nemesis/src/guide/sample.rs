@@ -19,7 +19,7 @@ pub struct Sample {
     /// When, in milliseconds since the schedule began.
     pub at_ms: u64,
     /// The nodes, in their order.
-    pub nodes: Vec<NodeSample>,
+    pub nodes: Vec<SampledNode>,
     /// How many operations came back with an answer.
     pub ok: u64,
     /// How many certainly did not happen.
@@ -33,7 +33,7 @@ pub struct Sample {
 /// One node at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct NodeSample {
+pub struct SampledNode {
     /// What it calls itself, or `down` or `silent`.
     pub role: String,
     /// Whether it says that it leads.
@@ -134,7 +134,7 @@ impl Sample {
         Waypoint::ALL.into_iter().filter(is_there).collect()
     }
 
-    fn is_cut_off(&self, node: &NodeSample) -> bool {
+    fn is_cut_off(&self, node: &SampledNode) -> bool {
         node.leads
             && (self.nodes.len() - node.unheard_by.len().min(self.nodes.len())) * 2
                 <= self.nodes.len()
@@ -143,7 +143,7 @@ impl Sample {
     fn is_back_in_new_term(&self, before: &Self) -> bool {
         let highest = |sample: &Self| sample.nodes.iter().filter_map(|node| node.term).max();
         let is_back =
-            |(now, then): (&NodeSample, &NodeSample)| then.role == "down" && now.role != "down";
+            |(now, then): (&SampledNode, &SampledNode)| then.role == "down" && now.role != "down";
         highest(self) > highest(before) && self.nodes.iter().zip(&before.nodes).any(is_back)
     }
 }
@@ -157,14 +157,14 @@ fn hash(numbers: impl IntoIterator<Item = u64>) -> u64 {
 mod tests {
     use super::*;
 
-    fn node(role: &str, term: u64, applied: u64) -> NodeSample {
+    fn node(role: &str, term: u64, applied: u64) -> SampledNode {
         let leads = role == "leader";
-        NodeSample {
+        SampledNode {
             role: role.to_owned(),
             leads,
             term: Some(term),
             applied: Some(applied),
-            ..NodeSample::default()
+            ..SampledNode::default()
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
         renamed.nodes.rotate_left(1);
         renamed.nodes[2].unheard_by = vec![0, 1];
         assert_eq!(renamed.state(None), isolated.state(None));
-        let in_term = |term| move |it: &NodeSample| NodeSample { term: Some(term), ..it.clone() };
+        let in_term = |term| move |it: &SampledNode| SampledNode { term: Some(term), ..it.clone() };
         let nodes = isolated.nodes.iter().map(in_term(8)).collect();
         let later = Sample { at_ms: 9_000, ok: 290, nodes, ..isolated.clone() };
         assert_eq!(later.state(None), isolated.state(None));
@@ -226,7 +226,7 @@ mod tests {
             [Waypoint::AnsweredUnsynced]
         );
         let mut down = sample();
-        down.nodes[2] = NodeSample { role: "down".to_owned(), ..NodeSample::default() };
+        down.nodes[2] = SampledNode { role: "down".to_owned(), ..SampledNode::default() };
         let mut back = sample();
         back.nodes[1].term = Some(4);
         assert_eq!(back.waypoints(Some(&down)), BTreeSet::from([Waypoint::BackInNewTerm]));

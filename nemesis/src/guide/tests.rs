@@ -22,7 +22,7 @@ fn toy(schedule: &Schedule, seconds: u64) -> Vec<Sample> {
             };
             let faults = schedule.faults.iter().filter(is_on);
             let roles = faults.map(|it| format!("{} {}", it.fault, it.target));
-            let node = |role| NodeSample { role, ..NodeSample::default() };
+            let node = |role| SampledNode { role, ..SampledNode::default() };
             Sample { at_ms, nodes: roles.map(node).collect(), ..Sample::default() }
         })
         .collect()
