@@ -39,8 +39,10 @@ fn the_page_of_a_run_has_no_serious_fault() {
 #[test]
 fn the_keyboard_alone_reaches_every_control_and_opens_every_detail() {
     let Some((mut browser, _folder)) = at(&run_page()) else { return };
+    browser.wait_for("document.getElementById('explore-lanes').dataset.ready");
     let controls = "[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]\
-         .filter(it => it.tabIndex >= 0 && it.checkVisibility() && !it.disabled)";
+         .filter(it => it.tabIndex >= 0 && it.checkVisibility() && !it.disabled \
+         && !(it.type === 'radio' && !it.checked))";
     browser.evaluate(&format!("window.controls = {controls}; window.reached = new Set(); 1"));
     let all = browser.evaluate("controls.length").as_u64().expect("a number");
     assert!(all > 10, "{all} controls");
