@@ -178,7 +178,9 @@ impl CampaignFile {
         }
         let mut configurations = Vec::new();
         for matrix in &self.matrix {
-            configurations.extend(self.product(matrix, setting)?);
+            for configuration in self.product(matrix, setting)? {
+                add(&mut configurations, configuration);
+            }
         }
         if self.matrix.is_empty() {
             let time = self.time(setting, None)?;
@@ -331,6 +333,16 @@ fn on_binaries(
         }
     }
     Ok(made)
+}
+
+/// Adds a configuration, or its weight to the one that is the same: two matrices may share some,
+/// such as the honest store as the control of both.
+fn add(configurations: &mut Vec<Configuration>, new: Configuration) {
+    let same = |it: &&mut Configuration| Configuration { weight: it.weight, ..new.clone() } == **it;
+    match configurations.iter_mut().find(same) {
+        Some(known) => known.weight += new.weight,
+        None => configurations.push(new),
+    }
 }
 
 /// A target, as configurations have it.
@@ -584,6 +596,21 @@ mod tests {
         );
         assert!(problem("[[matrix]]\nfaults = [\"partitions\"]\n").contains("partition"));
         assert!(problem("time = \"20\"\n").contains("expected a duration"));
-        assert!(problem("[[matrix]]\n[[matrix]]\n").contains("two configurations"));
+        let matrix = "[[matrix]]\nworkloads = [\"register\"]\n";
+        let other_rate = &format!("{matrix}{matrix}rate = 77.0\n");
+        assert!(problem(other_rate).contains("two configurations are called `raft-node/"));
+    }
+
+    #[test]
+    fn what_two_matrices_share_is_one_configuration_with_the_weight_of_both() {
+        let matrix = |bug: &str, weight: f64| {
+            format!(
+                "[[matrix]]\nprofiles = 2\nmutations = [\"none\", \"{bug}\"]\nweight = {weight}\n"
+            )
+        };
+        let text = matrix("no-dedup", 0.5) + &matrix("commit-prior-term", 2.0);
+        let plan = plan(&text).expect("a plan");
+        let weights: Vec<f64> = plan.configurations.iter().map(|it| it.weight).collect();
+        assert_eq!(weights, [2.5, 2.5, 0.5, 0.5, 2.0, 2.0], "{:?}", names(&plan));
     }
 }
