@@ -38,7 +38,8 @@ pub struct Snapshot {
     id: SnapshotId,
     configuration: Arc<Configuration>,
     configuration_index: Index,
-    machine: Machine,
+    /// Apart, so that inputs and outputs, of which a snapshot is the rarest, stay small to move.
+    machine: Box<Machine>,
 }
 
 impl Snapshot {
@@ -48,7 +49,7 @@ impl Snapshot {
         configuration_index: Index,
         machine: Machine,
     ) -> Self {
-        Self { id, configuration, configuration_index, machine }
+        Self { id, configuration, configuration_index, machine: Box::new(machine) }
     }
 
     /// What it covers.
@@ -74,7 +75,7 @@ impl Snapshot {
     }
 
     pub(super) fn into_machine(self) -> Machine {
-        self.machine
+        *self.machine
     }
 }
 
