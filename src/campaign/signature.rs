@@ -20,6 +20,10 @@ const TROUBLE: [(&str, &[&str]); 6] = [
     ("took too long", &["did not end within"]),
 ];
 
+/// What a store that did not come up is called, likewise: the same whatever the clients would have done.
+const NEVER_UP: [(&str, &str); 1] =
+    [("no leader after the start", "no leader that every node follows")];
+
 /// The bucket of a finding.
 pub fn of_finding(
     target: &str,
@@ -43,10 +47,16 @@ pub fn of_finding(
 pub fn of_trouble(target: &str, workload: &str, failure: &str) -> Sighting {
     let lower = failure.to_lowercase();
     let known = TROUBLE.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)));
-    let what = known.map_or_else(|| normalised(failure), |(name, _)| (*name).to_owned());
-    // Trouble of the machine is the same whatever was run.
-    let (target, workload) = if known.is_some() { ("machine", "any") } else { (target, workload) };
-    sighting(target, workload, HARNESS, what, Vec::new(), failure)
+    let never_up = NEVER_UP.iter().find(|(_, words)| lower.contains(words));
+    let (target, workload, what) = match (known, never_up) {
+        // Trouble of the machine is the same whatever was run.
+        (Some((name, _)), _) => ("machine", "any", (*name).to_owned()),
+        (None, Some((name, _))) => (target, "any", (*name).to_owned()),
+        (None, None) => (target, workload, normalised(failure)),
+    };
+    // What every node said last is in the run's folder.
+    let sentence = failure.split("; ").next().unwrap_or(failure);
+    sighting(target, workload, HARNESS, what, Vec::new(), sentence)
 }
 
 fn sighting(
@@ -176,6 +186,21 @@ mod tests {
             of_trouble("store", "append", "n1 ended before the cluster was up: exit status: 3");
         assert_ne!(unlike.bucket, one.bucket);
         assert_eq!(unlike.signature.what, "N ended before the cluster was up: exit status: #");
+    }
+
+    #[test]
+    fn a_store_that_never_came_up_is_one_bucket_whatever_its_nodes_were_and_did() {
+        let failure = |nodes: &str| {
+            format!(
+                "no leader that every node follows within 20s of the start: {nodes}; n1: its last lines: a; b"
+            )
+        };
+        let one = of_trouble("store", "register", &failure("n1 candidate in term 0"));
+        let other = of_trouble("store", "append", &failure("n1 follower, n2 did not answer"));
+        assert_eq!(one.bucket, other.bucket);
+        assert_eq!(one.signature.what, "no leader after the start");
+        assert!(one.sentence.ends_with(": n1 candidate in term 0"), "{}", one.sentence);
+        assert_ne!(of_trouble("etcd", "append", &failure("n1 down")).bucket, one.bucket);
     }
 
     #[test]
