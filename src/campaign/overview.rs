@@ -211,7 +211,7 @@ fn row(
         first_index: Some(first.index),
         found_after_ms: None,
         first_night: campaign.plan.night,
-        mixed: mixed(&versions, &shrunk),
+        mixed: mixed(&versions, &shrunk, &seen.runs),
         configurations: configurations.into_iter().collect(),
         versions: versions.into_iter().collect(),
         replayed: history::replayed(id, replays),
@@ -325,13 +325,29 @@ fn shrunk(bucket: &str, replays: &[ReplayLine]) -> Vec<ShrunkRow> {
 }
 
 /// Why a bucket may hold more than one cause, if it may.
-fn mixed(versions: &BTreeSet<String>, shrunk: &[ShrunkRow]) -> Option<String> {
+fn mixed(versions: &BTreeSet<String>, shrunk: &[ShrunkRow], runs: &[&RunLine]) -> Option<String> {
     let left: BTreeSet<_> =
         shrunk.iter().map(|it| &it.faults).filter(|it| !it.is_empty()).collect();
     if left.len() > 1 {
         return Some(
             "its runs shrink to different faults: there may be more than one cause".to_owned(),
         );
+    }
+    // The first run needs these; where others had effect and none of these had, it came about in
+    // another way.
+    let needed: BTreeSet<&str> = faults_of(shrunk).iter().map(|it| it.fault.as_str()).collect();
+    let has = |run: &RunLine, fault: &str| {
+        run.exercised.iter().any(|it| it.split(' ').next() == Some(fault))
+    };
+    let is_other =
+        |run: &&&RunLine| !run.exercised.is_empty() && !needed.iter().any(|fault| has(run, fault));
+    let others = runs.iter().filter(is_other).count();
+    if !needed.is_empty() && others > 0 {
+        return Some(format!(
+            "in {others} of its {} runs none of the faults had an effect that the first one \
+             shrinks to: there may be more than one cause",
+            runs.len()
+        ));
     }
     (versions.len() > 1).then(|| {
         format!("seen in {} versions, which may have different causes for it", versions.len())

@@ -60,6 +60,31 @@ fn valid(campaign: &Campaign, indices: std::ops::Range<u64>) -> Vec<RunLine> {
 }
 
 #[test]
+fn a_bucket_says_when_a_run_had_none_of_the_faults_that_the_first_one_needs() {
+    let campaign = campaign();
+    let stale = sighting("violation", "stale read");
+    let found = |index| run(&campaign, index, RunResult::Finding, std::slice::from_ref(&stale));
+    let shrunk = |fault: &str| ReplayLine::Shrunk {
+        bucket: stale.bucket.clone(),
+        of: 0,
+        faults: vec![FaultLeft { fault: fault.to_owned(), target: "leader".to_owned() }],
+        reproduced: Some(9),
+        of_replays: Some(10),
+        schedule: None,
+        reason: None,
+    };
+    let mixed = |runs: &[RunLine], fault: &str| {
+        of(&campaign, runs, &[shrunk(fault)]).buckets[0].mixed.clone()
+    };
+    let paused = RunLine { exercised: vec!["pause follower".to_owned()], ..found(1) };
+    let unmeasured = RunLine { exercised: Vec::new(), ..found(1) };
+    assert_eq!(mixed(&[found(0), found(1)], "isolate"), None);
+    assert_eq!(mixed(&[found(0), unmeasured], "isolate"), None, "nothing is known of it");
+    let sentence = mixed(&[found(0), paused], "isolate").expect("another way");
+    assert!(sentence.starts_with("in 1 of its 2 runs none of the faults"), "{sentence}");
+}
+
+#[test]
 fn a_night_says_what_was_found_and_what_may_still_hide() {
     let campaign = campaign();
     let stale = sighting("violation", "stale read");
