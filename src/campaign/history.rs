@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use partita_reports::RunSpec;
 use partita_reports::campaign::overview::Status;
-use partita_reports::campaign::record::{FaultLeft, ReplayLine, RunLine, Signature};
+use partita_reports::campaign::record::{FaultLeft, ReplayLine, Replayed, RunLine, Signature};
 use partita_reports::campaign::statistics::Ratio;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -209,6 +209,19 @@ pub fn replayed(bucket: &str, replays: &[ReplayLine]) -> Ratio {
         ReplayLine::Replay { bucket: of, outcome, .. } if of == bucket => Some(outcome.counts()),
         _ => None,
     }))
+}
+
+/// What the replays of a bucket's runs came to that did not give it again, and how many of them.
+pub fn otherwise(bucket: &str, replays: &[ReplayLine]) -> BTreeMap<String, u64> {
+    let mut otherwise = BTreeMap::new();
+    for line in replays {
+        if let ReplayLine::Replay { bucket: of, outcome: Replayed::No(saw), .. } = line
+            && of == bucket
+        {
+            *otherwise.entry(saw.clone()).or_default() += 1;
+        }
+    }
+    otherwise
 }
 
 /// The faults that are left of the first run of a bucket that was shrunk.

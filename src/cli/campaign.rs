@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use partita_nemesis::doctor::best_backend;
 use partita_reports::campaign::overview::Overview;
 use partita_reports::spec::{Milliseconds, defaults};
+use partita_reports::text::number::counted;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::campaign::file::{CampaignFile, Setting};
@@ -511,11 +512,12 @@ fn tell(folder: &CampaignFolder, overview: &Overview) {
     }
     for row in overview.buckets.iter().filter(|row| row.status.is_open()) {
         outln!(
-            "  {}: {}, in {} runs, played again: {}",
+            "  {}: {}, in {}, {}",
             row.status.name(),
             row.name,
-            row.runs,
-            row.replayed
+            counted(row.runs, "run"),
+            row.replays_in_words()
+                .map_or_else(|| "not played again".to_owned(), |it| format!("played again: {it}"))
         );
         if let Some(command) = &row.command {
             let here = format!(" {}/failing/", folder.path().display());

@@ -96,9 +96,7 @@ impl Row {
     fn of(row: &BucketRow) -> Self {
         let text = |text: &str| visible(text, TEXT_CHARACTERS);
         let mut facts = vec![("runs of this night", row.runs.to_string())];
-        if row.replayed.n > 0 {
-            facts.push(("played again", row.replayed.to_string()));
-        }
+        facts.extend(row.replays_in_words().map(|replays| ("played again", text(&replays))));
         facts.push(("first seen", first_seen(row)));
         for shrunk in row.shrunk.iter().take(4) {
             let faults: Vec<String> =

@@ -130,6 +130,9 @@ pub struct BucketRow {
     pub versions: Vec<String>,
     /// How often a run of it, played again, gave it again.
     pub replayed: Ratio,
+    /// What the other replays came to, and how many of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub otherwise: BTreeMap<String, u64>,
     /// What is left of the faults of those of its runs that were shrunk.
     pub shrunk: Vec<ShrunkRow>,
     /// What else it may be than one cause.
@@ -143,6 +146,27 @@ pub struct BucketRow {
     pub report: Option<String>,
     /// In which of [`Overview::nights`] it was seen.
     pub seen_in: Vec<u64>,
+}
+
+impl BucketRow {
+    /// How often its replays gave it again, and what the others came to; nothing if there are none.
+    pub fn replays_in_words(&self) -> Option<String> {
+        if self.replayed.n == 0 {
+            return None;
+        }
+        let mut others: Vec<(&String, &u64)> = self.otherwise.iter().collect();
+        others.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+        let own = self.signature.in_words();
+        let others: Vec<String> = others
+            .into_iter()
+            .map(|(saw, times)| {
+                let cycle = if *saw == own { " by another cycle" } else { "" };
+                format!("{times} {saw}{cycle}")
+            })
+            .collect();
+        let rest = if others.is_empty() { "" } else { "; else " };
+        Some(format!("{}{rest}{}", self.replayed, others.join(", ")))
+    }
 }
 
 /// The faults of a run, shrunk.

@@ -268,7 +268,11 @@ pub struct FaultLeft {
 
 impl fmt::Display for FaultLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.fault, self.target)
+        // Some hit all nodes alike, and name no target.
+        match self.target.as_str() {
+            "" => f.write_str(&self.fault),
+            target => write!(f, "{} {target}", self.fault),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A campaign as Markdown, for a job's summary: the worst first, and never more than such a page takes.
 
 use crate::summary::plain;
+use crate::text::number::counted;
 use crate::text::visible::{TEXT_CHARACTERS, visible};
 
 use super::overview::{BucketRow, Check, Overview};
@@ -73,12 +74,12 @@ fn row(bucket: &BucketRow) -> String {
         bounded(&bucket.sentence)
     );
     text.push_str(&format!(
-        "- bucket {}, in {} runs of this night\n",
+        "- bucket {}, in {} of this night\n",
         bounded(&bucket.name),
-        bucket.runs
+        counted(bucket.runs, "run")
     ));
-    if bucket.replayed.n > 0 {
-        text.push_str(&format!("- played again: {}\n", plain(&bucket.replayed.to_string())));
+    if let Some(replays) = bucket.replays_in_words() {
+        text.push_str(&format!("- played again: {}\n", bounded(&replays)));
     }
     for shrunk in bucket.shrunk.iter().filter(|it| !it.faults.is_empty()) {
         let faults: Vec<String> = shrunk.faults.iter().map(|it| bounded(&it.to_string())).collect();

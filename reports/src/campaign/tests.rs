@@ -18,6 +18,7 @@ fn bucket(number: usize, status: Status) -> BucketRow {
         shape: vec!["real-time".to_owned()],
     };
     let left = vec![FaultLeft { fault: "isolate".to_owned(), target: "leader".to_owned() }];
+    let own = signature.in_words();
     BucketRow {
         id: signature.id(),
         name: signature.name(&left),
@@ -33,7 +34,8 @@ fn bucket(number: usize, status: Status) -> BucketRow {
         first_night: 1,
         configurations: vec!["raft-node/register/set 0".to_owned()],
         versions: vec!["raft-node".to_owned()],
-        replayed: Ratio { k: 8, n: 10 },
+        replayed: Ratio { k: 7, n: 10 },
+        otherwise: BTreeMap::from([("valid".to_owned(), 2), (own, 1)]),
         shrunk: vec![ShrunkRow {
             of: 7,
             faults: left,
@@ -47,6 +49,16 @@ fn bucket(number: usize, status: Status) -> BucketRow {
         report: Some(format!("failing/x/{number}/report.html")),
         seen_in: vec![1, 2],
     }
+}
+
+#[test]
+fn what_replays_came_to_is_told_by_the_most_frequent_first() {
+    let row = bucket(3, Status::New);
+    let told = row.replays_in_words().expect("it was replayed");
+    assert!(told.starts_with("7 of 10 ("), "{told}");
+    assert!(told.ends_with("; else 2 valid, 1 violation: stale read 3 by another cycle"), "{told}");
+    let never = BucketRow { replayed: Ratio::default(), ..row };
+    assert_eq!(never.replays_in_words(), None);
 }
 
 fn configuration(number: usize) -> ConfigurationRow {
