@@ -14,7 +14,7 @@ use partita_nemesis::{FAULT_SETS, FAULTS, FaultSet};
 use partita_raft_node::mutations::{self, Mutation};
 use partita_raft_node::sim::scenarios::scenarios;
 use partita_workloads::WorkloadInfo;
-use partita_workloads::catalogue::{self, WORKLOADS};
+use partita_workloads::catalogue;
 
 use crate::exit::{Failure, OrFail};
 use crate::targets::Target;
@@ -85,7 +85,7 @@ impl Names {
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         match self {
             Self::Targets => Target::built_in().into_iter().map(|target| target.name).collect(),
-            Self::Workloads => owned(WORKLOADS.iter().map(|it| it.name).collect()),
+            Self::Workloads => owned(catalogue::all().map(|it| it.name).collect()),
             Self::Models => {
                 let with_aliases = MODELS.iter().flat_map(|it| [&[it.name], it.aliases].concat());
                 owned(with_aliases.collect())

@@ -53,7 +53,7 @@ impl Headline {
             (Verdict::Valid | Verdict::Unknown, Some(finding)) => {
                 let lead = sentence(&finding.sentence);
                 reasons.retain(|reason| *reason != lead);
-                if verdict == Verdict::Valid {
+                if verdict == Verdict::Valid && run.record.elections.is_none() {
                     let proved = format!(
                         "What clients saw is linearizable all the same: certificate.json proves it for {}.",
                         extent(run.analysis)
@@ -61,6 +61,11 @@ impl Headline {
                     reasons.insert(reasons.len().saturating_sub(notes), proved);
                 }
                 (capital(&finding.in_words()), lead, reasons)
+            }
+            (Verdict::Valid, None) if let Some(elections) = run.record.elections => {
+                let lead =
+                    format!("No client asked for anything. {}", sentence(&elections.judged()));
+                ("Elections are sound".to_owned(), lead, reasons)
             }
             (Verdict::Valid, None) => {
                 let lead = format!(

@@ -4,6 +4,7 @@ use partita_checker::{Analysis, Certificate, History, Nanoseconds, Verdict};
 use partita_nemesis::FaultRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::elections::Elections;
 use crate::exit::Exit;
 use crate::finding::Finding;
 use crate::outcomes::Outcomes;
@@ -75,6 +76,9 @@ pub struct RunRecord {
     /// after the heal.
     #[serde(default)]
     pub recovery: Vec<Recovery>,
+    /// What elections came to, if that is all that was judged: the run had no clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elections: Option<Elections>,
     /// When the controller itself stood still for longer than a tenth of a client's time-out.
     #[serde(default)]
     pub stalls: Vec<Stall>,

@@ -9,7 +9,7 @@ use partita_nemesis::{FAULT_SETS, FAULTS, Family, FaultKind, LabBackend};
 use partita_raft_node::mutations::{self, MutationInfo, Shows};
 use partita_raft_node::sim::scenarios::scenarios;
 use partita_workloads::WorkloadInfo;
-use partita_workloads::catalogue::WORKLOADS;
+use partita_workloads::catalogue;
 use serde_json::{Map, Value, json};
 
 use crate::names::Names;
@@ -185,7 +185,7 @@ fn targets() -> Vec<Entry> {
 }
 
 fn workloads() -> Vec<Entry> {
-    WORKLOADS.iter().map(workload).collect()
+    catalogue::all().map(workload).collect()
 }
 
 fn workload(it: &WorkloadInfo) -> Entry {
@@ -213,7 +213,7 @@ pub fn workloads_for(target: &Target) -> Section {
             .note(fits)
     };
     let heading = format!("workloads for {} (--workload)", target.name);
-    let entries = WORKLOADS.iter().map(entry).collect();
+    let entries = catalogue::all().map(entry).collect();
     Section { key: Kind::Workloads.word(), heading, entries }
 }
 
@@ -452,11 +452,11 @@ mod tests {
         let fits = |target: &Target| -> Vec<String> {
             workloads_for(target).entries.into_iter().flat_map(|entry| entry.notes).collect()
         };
-        assert_eq!(fits(&target), vec!["fits"; WORKLOADS.len()]);
+        assert_eq!(fits(&target), vec!["fits"; catalogue::all().count()]);
         target.protocol = std::sync::Arc::new(ReadsAlone);
         let expected = "does not fit: the protocol has no write, no compare-and-set";
         assert_eq!(fits(&target)[0], expected);
-        let retry = WORKLOADS.iter().position(|it| it.name == "retry").expect("a workload");
+        let retry = catalogue::all().position(|it| it.name == "retry").expect("a workload");
         let expected = "does not fit: the protocol has no append, no retries in sessions";
         assert_eq!(fits(&target)[retry], expected);
     }

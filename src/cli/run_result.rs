@@ -58,6 +58,13 @@ fn print_words(record: &RunRecord, analysis: &Analysis, faults: &[FaultRecord]) 
         print_findings(others.clone().skip(1));
     }
     match record.verdict {
+        Verdict::Valid if let Some(elections) = record.elections => {
+            if record.findings.is_empty() {
+                outln!("valid: {}", elections.judged());
+            } else {
+                outln!("  {}", elections.seen());
+            }
+        }
         Verdict::Valid if record.findings.is_empty() => outln!(
             "valid: {}, linearizable, and the certificate proves it",
             show::counted(analysis.keys.len(), "key")

@@ -209,7 +209,7 @@ pub fn first_ended(cluster: &Cluster, folder: &RunFolder) -> Option<String> {
 }
 
 /// A sentence on every sidecar that has ended on its own.
-pub fn ended_sidecars(cluster: &Cluster, folder: &RunFolder) -> Vec<String> {
+fn ended_sidecars(cluster: &Cluster, folder: &RunFolder) -> Vec<String> {
     let of_node = |node: &NodeProcess| {
         let sentence = |(name, status): (&str, _)| {
             let (node, how) = (node.node(), exit_excerpt::status_in_words(Some(status)));

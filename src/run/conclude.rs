@@ -12,11 +12,14 @@ use partita_checker::formats::ReadHistory;
 use partita_checker::{Analysis, Certificate, History, Progress, Verdict};
 use partita_nemesis::FaultRecord;
 use partita_reports::event::{CheckProgress, RunEvent};
-use partita_reports::{Finding, HostRecord, Recovery, Run, RunRecord};
+use partita_reports::spec::Measure;
+use partita_reports::{Finding, FindingKind, HostRecord, Recovery, Run, RunRecord};
 use partita_workloads::Judged;
 
+use super::elections;
 use super::events::Events;
 use super::folder::RunFolder;
+use super::monitor::RECOVERY_MS;
 use super::phases::Lifecycle;
 use super::plan::Plan;
 use super::{evidence, limits, refused, stalls, vacuity};
@@ -138,9 +141,14 @@ fn judge_and_write(
         read => read?,
     };
     let (mut analysis, certificate) = judge(&read.history, plan.workload.model, deadline);
+    let elections = plan.workload.asks_nothing().then(|| elections(plan, lifecycle));
+    if let Some(judged) = &elections {
+        (analysis.verdict, analysis.reasons) = judged.verdict();
+    }
     // A disk that is full cuts the history off.
     read.reading.weigh(&mut analysis);
-    let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
+    let proves = analysis.verdict == Verdict::Valid && !plan.workload.asks_nothing();
+    let certificate = certificate.filter(|_| proves);
     let is_told = read.reading.withholds_valid().is_some();
     let cut = (is_cut_short && !is_told).then(|| unfinished::cut(&read));
     let history = read.history;
@@ -150,7 +158,7 @@ fn judge_and_write(
         "the checker says: {:?}",
         analysis.verdict
     );
-    let mut record = record(plan, folder, lifecycle, &history, &analysis, cut);
+    let mut record = record(plan, folder, lifecycle, &history, (&analysis, elections), cut);
     let findings = record.findings.clone();
     events.tell(RunEvent::Judged { verdict: record.verdict, findings });
     record.notes.extend(events.failures());
@@ -175,14 +183,15 @@ fn record(
     folder: &RunFolder,
     lifecycle: &Lifecycle,
     history: &History,
-    analysis: &Analysis,
+    (analysis, elections): (&Analysis, Option<elections::Judged>),
     cut: Option<String>,
 ) -> RunRecord {
     let counts = vacuity::count(history, &lifecycle.faults);
     let wants_faults = plan.faults.are_wanted();
     let nodes = lifecycle.nodes.len();
+    let of_clients = (!plan.workload.asks_nothing()).then_some(history);
     let weighed =
-        evidence::weigh(history, &lifecycle.faults, nodes, wants_faults, &lifecycle.stalls);
+        evidence::weigh(of_clients, &lifecycle.faults, nodes, wants_faults, &lifecycle.stalls);
     let mut notes = lifecycle.notes.clone();
     notes.extend(stalls::sentence(&lifecycle.stalls, history));
     notes.extend(weighed.notes);
@@ -193,6 +202,7 @@ fn record(
     remarks.extend(cut);
     remarks.extend(vacuity::reasons(history, &lifecycle.outcomes, plan.workload.needs));
     remarks.extend(weighed.reasons);
+    notes.extend(elections.iter().flat_map(|judged| judged.notes.clone()));
     remarks.extend(analysis.reasons.iter().cloned());
     // A violation is one whatever else went wrong; valid needs that nothing did.
     let verdict = match analysis.verdict {
@@ -202,6 +212,7 @@ fn record(
     let findings = Finding::violation(analysis)
         .into_iter()
         .chain(lifecycle.findings.clone())
+        .chain(elections.iter().filter_map(|judged| judged.finding.clone()))
         .chain(limits::latencies(&plan.limits(), history, &lifecycle.faults));
     let name = folder.name();
     RunRecord {
@@ -236,9 +247,32 @@ fn record(
         notes,
         faults_counted: weighed.counted,
         recovery: Recovery::of(history, &lifecycle.faults, &lifecycle.roles),
+        elections: elections.map(|judged| judged.elections),
         stalls: lifecycle.stalls.clone(),
         failure: lifecycle.failure.clone(),
     }
+}
+
+/// What elections came to, by status.
+fn elections(plan: &Plan, lifecycle: &Lifecycle) -> elections::Judged {
+    let limits = plan.limits();
+    let limit = limits.iter().find(|limit| limit.measure == Measure::Recovery);
+    let under_load = lifecycle.phases.iter().find(|phase| phase.name == "lead-in");
+    // Two leaders that the nodes' lines told of are told with their proof.
+    let is_told = lifecycle.findings.iter().any(|it| it.kind == FindingKind::TwoLeaders);
+    let mut judged = elections::judge(
+        &lifecycle.roles,
+        &plan.names(),
+        elections::Reading {
+            is_coherent: plan.target.coherent_status,
+            has_log: plan.target.log.tells_leaders(),
+            began: under_load.map(|phase| phase.began_ns),
+            wants_faults: plan.faults.are_wanted(),
+            limit_ms: limit.map_or(RECOVERY_MS, |limit| limit.below),
+        },
+    );
+    judged.finding = judged.finding.filter(|_| !is_told);
+    judged
 }
 
 fn kernel_release() -> String {

@@ -28,8 +28,10 @@ pub struct Weighed {
 
 /// Weighs the `faults` of a run on so many `nodes`. `wants_faults` says whether any were asked for;
 /// of what overlaps one of `stalls`, in which the controller itself stood still, nothing is said.
+///
+/// Without a `history`, of a run that had no clients, a fault counts that had an effect.
 pub fn weigh(
-    history: &History,
+    history: Option<&History>,
     faults: &[FaultRecord],
     nodes: usize,
     wants_faults: bool,
@@ -65,13 +67,14 @@ pub fn weigh(
 }
 
 /// Why a fault does not count, if so.
-fn missing(history: &History, fault: &FaultRecord, nodes: usize) -> Option<String> {
+fn missing(history: Option<&History>, fault: &FaultRecord, nodes: usize) -> Option<String> {
     if let Some(error) = fault.error.as_ref().filter(|_| !fault.unhealed) {
         return Some(format!("it went wrong: {error}"));
     }
     if let Some(why) = fault.without_effect() {
         return Some(format!("it had no effect: {why}"));
     }
+    let history = history?;
     let (count, what) = match fault.shows(nodes) {
         Shows::Under => {
             let answered = |it: &&Operation| came_back_during(it, fault);
@@ -178,7 +181,7 @@ mod tests {
     const KILLED: (&str, f64, &str) = ("lost power", 3.0, "processes");
 
     fn weigh(history: &History, faults: &[FaultRecord]) -> Weighed {
-        super::weigh(history, faults, 3, true, &[])
+        super::weigh(Some(history), faults, 3, true, &[])
     }
 
     #[test]
@@ -237,7 +240,7 @@ mod tests {
         let across = history(&[(0, "write"), (3_000, "read")]);
         let faults = [fault(0, Isolate::KIND, DROPPED), fault(1, PowerLossAll::KIND, KILLED)];
         let stall = Stall { began_ns: Nanoseconds(900), length_ns: Nanoseconds(300) };
-        let weighed = super::weigh(&across, &faults, 3, true, &[stall]);
+        let weighed = super::weigh(Some(&across), &faults, 3, true, &[stall]);
         assert_eq!((weighed.counted, weighed.reasons.len()), (1, 0), "{weighed:?}");
         assert!(weighed.notes[0].contains("stood still"), "{weighed:?}");
     }

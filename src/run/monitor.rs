@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use partita_checker::Nanoseconds;
 use partita_nemesis::lab::CLIENTS;
-use partita_nemesis::{Cluster, Family, FaultRecord, Policy, ReadOnlyPhase};
+use partita_nemesis::{Cluster, Family, FaultRecord, NodeSeen, Policy, ReadOnlyPhase};
 use partita_reports::spec::{Limit, Measure};
 use partita_reports::{Finding, FindingKind};
 
@@ -26,7 +26,7 @@ use super::limits::{Answers, LimitWatch, Usage};
 use super::node_lines::NodeLines;
 use super::poller::Poller;
 use super::recorder::Recorder;
-use super::recovery::{Connectivity, NodeNow, Now, RecoveryWatch};
+use super::recovery::{Connectivity, NodeNow, Now, Progress, RecoveryWatch};
 use super::stacks;
 use super::stalls::StallLog;
 use crate::targets::LogForms;
@@ -71,6 +71,8 @@ pub struct Watched {
     pub forms: LogForms,
     /// What the store is to keep.
     pub limits: Vec<Limit>,
+    /// What shows that the cluster works.
+    pub progress: Progress,
     /// How many clients there are: the first is bound to the first node, and so on.
     pub clients: u32,
     /// When clients, and the schedule, began.
@@ -136,6 +138,8 @@ struct State {
     limits: LimitWatch,
     has_clients: bool,
     looks: u64,
+    /// Looks that found a leader.
+    led: u64,
     /// By node: its process, since when it is known, and whether it was ready since.
     processes: HashMap<String, (Option<i32>, Nanoseconds, bool)>,
     /// Alarms that wait for the end of their node.
@@ -155,7 +159,8 @@ struct Alarm {
 impl State {
     fn of(watched: Watched) -> Self {
         let recovery = watched.limits.iter().find(|it| it.measure == Measure::Recovery);
-        let recovery = RecoveryWatch::new(recovery.map_or(RECOVERY_MS, |limit| limit.below));
+        let recovery =
+            RecoveryWatch::new(watched.progress, recovery.map_or(RECOVERY_MS, |limit| limit.below));
         Self {
             lines: NodeLines::of(&watched.folder, watched.cluster.names()),
             leaders: Leaders::default(),
@@ -163,6 +168,7 @@ impl State {
             limits: LimitWatch::new(watched.limits.clone()),
             has_clients: true,
             looks: 0,
+            led: 0,
             processes: HashMap::new(),
             alarms: Vec::new(),
             notes: Vec::new(),
@@ -253,14 +259,14 @@ impl State {
             faults.iter().filter(|fault| fault.ended_ns.is_none()).cloned().collect();
         let since_ms = at.0.saturating_sub(self.watched.load_began.0) / 1_000_000;
         let only_reads = self.watched.read_only.iter().any(|phase| phase.is_on(since_ms));
-        let now = Now {
-            at,
-            nodes: self.nodes(at, faults),
-            excused: self.excuse(only_reads, faults),
-            sent: updates.sent,
-            answered: updates.answered,
-            stood_still,
+        let nodes = self.nodes(at, faults);
+        self.led += u64::from(is_led(&nodes, &self.watched.poller.seen()));
+        let (sent, answered) = match self.watched.progress {
+            Progress::Updates => (updates.sent, updates.answered),
+            Progress::Leaders => (self.looks, self.led),
         };
+        let excused = self.excuse(only_reads, faults);
+        let now = Now { at, nodes, excused, sent, answered, stood_still };
         if let Some(found) = self.recovery.look(&now) {
             stacks::keep(self.watched.cluster.nodes(), &self.watched.folder);
             self.watched.findings.report(found);
@@ -269,7 +275,7 @@ impl State {
             at,
             answered: updates.answered,
             stood_still,
-            are_asked: !only_reads,
+            are_asked: !only_reads && self.watched.progress == Progress::Updates,
             in_force: &in_force,
         };
         for found in self.limits.answers(answers) {
@@ -310,8 +316,9 @@ impl State {
                 process,
                 excused,
                 bonds: names.iter().map(bond).collect(),
-                has_clients: bond(&CLIENTS.to_owned()) == Connectivity::Linked
-                    && place < self.watched.clients as usize,
+                has_clients: self.watched.progress == Progress::Leaders
+                    || bond(&CLIENTS.to_owned()) == Connectivity::Linked
+                        && place < self.watched.clients as usize,
                 says,
             }
         };
@@ -343,6 +350,14 @@ impl State {
             }
         }
     }
+}
+
+/// Whether a node says that it leads which is not cut off from most nodes.
+fn is_led(nodes: &[NodeNow], seen: &[NodeSeen]) -> bool {
+    nodes.iter().zip(seen).any(|(node, seen)| {
+        let reached = node.bonds.iter().filter(|bond| **bond != Connectivity::Cut).count();
+        seen.leads && reached > nodes.len() / 2
+    })
 }
 
 /// Why nothing can be asked of a node, by what was done to it.

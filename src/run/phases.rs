@@ -30,6 +30,7 @@ use super::plan::{Faults, Plan};
 use super::poller::Poller;
 use super::reach;
 use super::recorder::{Recorder, Writer};
+use super::recovery::Progress;
 use super::stage::{Ended, Stage};
 use super::stalls::Stalls;
 use super::stop_reason::{Interrupts, Watch};
@@ -151,7 +152,6 @@ pub async fn carry_out(
         node.version = version;
     }
     lifecycle.notes.extend(left_out);
-    lifecycle.notes.extend(cluster_setup::ended_sidecars(&cluster, folder));
     drop(polling);
     lifecycle.notes.extend(samples.finish());
     cluster_setup::shut_down(&cluster).await;
@@ -205,6 +205,10 @@ impl<'a> StageContext<'a> {
             findings: watch.findings.clone(),
             forms: plan.target.log.clone(),
             limits: plan.limits(),
+            progress: match plan.workload.asks_nothing() {
+                true => Progress::Leaders,
+                false => Progress::Updates,
+            },
             clients: plan.spec.clients,
             load_began: clock.now(),
             read_only: schedule.read_only.clone(),

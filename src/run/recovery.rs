@@ -1,4 +1,5 @@
-//! Whether a cluster that could work does: answers an update within a limit.
+//! Whether a cluster that could work does: answers an update within a limit, or has a leader where there are no
+//! clients.
 //!
 //! It could work while a majority of its nodes is up, has been ready since its last start, has no fault in
 //! force on it, and is linked both ways with each other and with clients, whereas every other node is
@@ -7,6 +8,15 @@
 
 use partita_checker::Nanoseconds;
 use partita_reports::{Finding, FindingKind};
+
+/// What a cluster that works is seen to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It answers updates.
+    Updates,
+    /// It has a leader: `sent` are looks for one, `answered` are those that found one.
+    Leaders,
+}
 
 /// Updates that must have been sent in vain before that says anything.
 const FEWEST_UPDATES: u64 = 10;
@@ -62,6 +72,7 @@ pub struct Now {
 /// A cluster that is watched.
 #[derive(Debug)]
 pub struct RecoveryWatch {
+    progress: Progress,
     /// In nanoseconds.
     limit: u64,
     began: Option<Began>,
@@ -94,9 +105,10 @@ struct State {
 }
 
 impl RecoveryWatch {
-    /// A cluster that is to answer an update within `limit_ms`.
-    pub fn new(limit_ms: u64) -> Self {
+    /// A cluster that is to make progress within `limit_ms`.
+    pub fn new(progress: Progress, limit_ms: u64) -> Self {
         Self {
+            progress,
             limit: limit_ms.saturating_mul(1_000_000),
             began: None,
             last: (Nanoseconds(0), 0),
@@ -114,7 +126,7 @@ impl RecoveryWatch {
             self.told = false;
             self.began = None;
         }
-        let state = match state(now) {
+        let state = match state(now, self.progress) {
             Ok(state) => state,
             Err(excuse) => {
                 self.excuse = excuse;
@@ -144,12 +156,12 @@ impl RecoveryWatch {
             *began = begin(state);
             return None;
         }
-        if now.sent - began.sent < FEWEST_UPDATES {
+        if self.progress == Progress::Updates && now.sent - began.sent < FEWEST_UPDATES {
             self.excuse = "clients asked for too little";
             return None;
         }
         self.told = true;
-        Some(finding(now, began, self.last.0, self.limit))
+        Some(finding(self.progress, now, began, (self.last.0, self.limit)))
     }
 
     /// Notes a time without an answer that is over and of which nothing was said.
@@ -168,7 +180,8 @@ impl RecoveryWatch {
         self.last = (Nanoseconds(0), 0);
         let (from, length, why) = self.unjudged?;
         Some(format!(
-            "no update was answered for {:.1} s from {:.1} s on, and that says nothing of recovery: {why}",
+            "{} for {:.1} s from {:.1} s on, and that says nothing of recovery: {why}",
+            self.progress.lacking(),
             Nanoseconds(length).as_seconds(),
             from.as_seconds()
         ))
@@ -176,13 +189,16 @@ impl RecoveryWatch {
 }
 
 /// The majority that could work, or why there is none.
-fn state(now: &Now) -> Result<State, &'static str> {
+fn state(now: &Now, progress: Progress) -> Result<State, &'static str> {
     if let Some(excuse) = now.excused {
         return Err(excuse);
     }
     if now.answered == 0 {
         // A description that is wrong looks the same.
-        return Err("no update was ever answered");
+        return Err(match progress {
+            Progress::Updates => "no update was ever answered",
+            Progress::Leaders => "no leader was ever seen",
+        });
     }
     let count = now.nodes.len();
     let fit: Vec<usize> = (0..count).filter(|&place| is_fit(&now.nodes[place])).collect();
@@ -220,7 +236,22 @@ fn largest(fit: &[usize], now: &Now) -> Option<Vec<usize>> {
     sets.filter(works).max_by_key(Vec::len)
 }
 
-fn finding(now: &Now, began: &Began, last: Nanoseconds, limit: u64) -> Finding {
+impl Progress {
+    /// What is said of a time without it.
+    const fn lacking(self) -> &'static str {
+        match self {
+            Self::Updates => "no update was answered",
+            Self::Leaders => "no leader was seen",
+        }
+    }
+}
+
+fn finding(
+    progress: Progress,
+    now: &Now,
+    began: &Began,
+    (last, limit): (Nanoseconds, u64),
+) -> Finding {
     let names = |places: &[usize]| {
         let names: Vec<&str> = places.iter().map(|&it| now.nodes[it].name.as_str()).collect();
         names.join(", ")
@@ -233,22 +264,29 @@ fn finding(now: &Now, began: &Began, last: Nanoseconds, limit: u64) -> Finding {
         others => format!(" ({} was not needed)", names(others)),
     };
     let says: Vec<&str> = now.nodes.iter().map(|node| node.says.as_str()).collect();
+    let (linked, last, title) = match progress {
+        Progress::Updates => {
+            let sent = now.sent - began.sent;
+            let last = last.as_seconds();
+            let last = format!("answered at {last:.1} s, and {sent} were sent since in vain");
+            (" and with clients", last, "no update is answered")
+        }
+        Progress::Leaders => {
+            ("", format!("seen at {:.1} s", last.as_seconds()), "no leader is elected")
+        }
+    };
     let sentence = format!(
-        "no update was answered for {:.1} s, from {:.1} s on, although {} were up and linked with each \
-         other and with clients{others}; the limit is {:.1} s; the last one was answered at {:.1} s, and {} were sent since in vain. \
+        "{} for {:.1} s, from {:.1} s on, although {} were up and linked with each \
+         other{linked}{others}; the limit is {:.1} s; the last one was {last}. \
          What nodes said of themselves: {}",
+        progress.lacking(),
         Nanoseconds(now.at.0 - began.at.0).as_seconds(),
         began.at.as_seconds(),
         names(majority),
         Nanoseconds(limit).as_seconds(),
-        last.as_seconds(),
-        now.sent - began.sent,
         says.join(", ")
     );
-    Finding {
-        at_ns: Some(now.at),
-        ..Finding::new(FindingKind::NoRecovery, "no update is answered", sentence)
-    }
+    Finding { at_ns: Some(now.at), ..Finding::new(FindingKind::NoRecovery, title, sentence) }
 }
 
 #[cfg(test)]
@@ -284,7 +322,14 @@ mod tests {
 
     /// What is found in seconds 1 to 30 of a cluster that answers nothing; `change` breaks it.
     fn watched(change: impl Fn(u64, &mut Now)) -> (Option<Finding>, Option<String>) {
-        let mut watch = RecoveryWatch::new(LIMIT_MS);
+        watched_for(Progress::Updates, change)
+    }
+
+    fn watched_for(
+        progress: Progress,
+        change: impl Fn(u64, &mut Now),
+    ) -> (Option<Finding>, Option<String>) {
+        let mut watch = RecoveryWatch::new(progress, LIMIT_MS);
         let found = (1..=30).filter_map(|second| {
             let mut now = healthy(second);
             change(second, &mut now);
@@ -364,6 +409,19 @@ mod tests {
         // n1 hears n2 alone: whoever of these leads may be deposed by the third again and again.
         let (found, _) = watched(|_, now| cut(now, 0, 2, Connectivity::Cut));
         assert_eq!(found, None);
+    }
+
+    #[test]
+    fn a_majority_without_a_leader_is_found_whatever_clients_do() {
+        let (found, _) = watched_for(Progress::Leaders, |_, now| now.sent = 0);
+        let found = found.expect("found");
+        assert_eq!(found.title, "no leader is elected");
+        for part in ["no leader was seen for 5.0 s", "each other; the limit", "seen at 1.0 s."] {
+            assert!(found.sentence.contains(part), "{part}: {}", found.sentence);
+        }
+        let (found, unjudged) = watched_for(Progress::Leaders, |_, now| now.answered = 0);
+        assert_eq!(found, None);
+        assert!(unjudged.expect("told").contains("no leader was ever seen"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use partita_reports::FindingKind;
 use partita_reports::event::{RunEvent, Tally};
 use partita_reports::spec::{Limit, Measure};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::admin_client::AdminClient;
@@ -112,7 +113,10 @@ impl Stage<'_> {
     /// Load, faults, heal, settle, final reads. Ends early if it is interrupted, with everything healed.
     pub(super) async fn play(&self, phases: &mut Phases, interrupts: &mut Interrupts) -> Ended {
         let early = |interruption| Ended::early(interruption, self.clock, self.events);
-        let clients = clients::start(&self.load, &self.stopped);
+        let clients = match self.plan.workload.asks_nothing() {
+            true => JoinSet::new(),
+            false => clients::start(&self.load, &self.stopped),
+        };
         let sampling = tokio::spawn(self.sampler().run(self.load.began));
         let interruption = self.under_load(phases, interrupts).await;
         sampling.abort();

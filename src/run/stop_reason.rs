@@ -20,6 +20,7 @@ use super::fault_log::FaultLog;
 use super::findings::Findings;
 use super::folder::RunFolder;
 use super::recorder::Recorder;
+use super::sidecars::{self, SidecarWatch};
 use super::supervisor::Supervisor;
 use crate::exit::{Failure, OrFail};
 
@@ -141,6 +142,7 @@ impl Watch {
 
     async fn look(&self) -> Interruption {
         let mut missing = vec![0; self.cluster.nodes().len()];
+        let mut sidecars = SidecarWatch::default();
         loop {
             for (count, node) in missing.iter_mut().zip(self.cluster.nodes()) {
                 *count = if self.is_accounted_for(node) { 0 } else { *count + 1 };
@@ -149,12 +151,33 @@ impl Watch {
                 {
                     return interruption;
                 }
+                if let Some(interruption) = self.look_at_sidecars(node, &mut sidecars) {
+                    return interruption;
+                }
             }
             if let Some(interruption) = self.problem() {
                 return interruption;
             }
             sleep(STEP).await;
         }
+    }
+
+    /// Reports sidecars that ended and that nothing explains. They end the run unless they are started again.
+    fn look_at_sidecars(
+        &self,
+        node: &NodeProcess,
+        sidecars: &mut SidecarWatch,
+    ) -> Option<Interruption> {
+        let is_explained = self.faults.explains_absence(node.node()).is_some();
+        let mut interruption = None;
+        for ended in sidecars.look(node, is_explained, &self.expected_exits) {
+            let crash = sidecars::crash(node.node(), &ended, &self.folder, self.clock);
+            self.findings.report(crash.clone());
+            if !self.supervisor.restart_sidecar(node, &ended.0, ended.1) {
+                interruption = Some(Interruption::Finding(Box::new(crash)));
+            }
+        }
+        interruption
     }
 
     /// What ends the run, besides nodes that end.

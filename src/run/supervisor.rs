@@ -1,6 +1,7 @@
 //! Starts nodes again that ended on their own, as the target's restart policy says.
 
 use std::collections::BTreeMap;
+use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,15 +70,27 @@ impl Supervisor {
         }
     }
 
+    /// Whether the policy has something started again that ended like this.
+    fn is_restarted(&self, status: Option<ExitStatus>) -> bool {
+        match self.policy {
+            RestartPolicy::Never => false,
+            RestartPolicy::OnFailure => status.is_none_or(|status| !status.success()),
+            RestartPolicy::Always => true,
+        }
+    }
+
+    /// Starts a sidecar of `process` again that ended like this, if the policy says so; whether it does.
+    pub fn restart_sidecar(&self, process: &NodeProcess, name: &str, status: ExitStatus) -> bool {
+        let is_restarted = self.is_restarted(Some(status));
+        if is_restarted && let Err(error) = process.start_sidecar(name) {
+            tracing::warn!(node = process.node(), sidecar = name, %error, "cannot be started again");
+        }
+        is_restarted
+    }
+
     /// Plans to start a node again that has ended, if the policy says so.
     pub fn plan_restart(&self, process: &NodeProcess) -> bool {
-        let has_failed = process.status().is_none_or(|status| !status.success());
-        let is_restarted = match self.policy {
-            RestartPolicy::Never => false,
-            RestartPolicy::OnFailure => has_failed,
-            RestartPolicy::Always => true,
-        };
-        if !is_restarted {
+        if !self.is_restarted(process.status()) {
             return false;
         }
         let mut nodes = self.lock();

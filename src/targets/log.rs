@@ -54,6 +54,11 @@ impl LogForms {
         !self.alarms.is_empty() || self.leader.is_some()
     }
 
+    /// Whether lines tell of elections.
+    pub const fn tells_leaders(&self) -> bool {
+        self.leader.is_some()
+    }
+
     /// The word that makes a line an alarm, if it is one.
     pub fn alarm_of(&self, line: &str) -> Option<&str> {
         self.alarms.iter().find(|word| line.contains(*word)).map(String::as_str)

@@ -107,6 +107,8 @@ pub struct Target {
     pub expected_exits: Vec<i32>,
     /// Whether a node that ends on its own is started again.
     pub restart: RestartPolicy,
+    /// Whether the role and the term that a node tells in one status are of one moment.
+    pub coherent_status: bool,
     /// What the lines of its nodes mean.
     pub log: LogForms,
     /// What it keeps.
@@ -174,6 +176,8 @@ struct Description {
     expected_exits: Vec<i32>,
     #[serde(default)]
     restart: RestartPolicy,
+    #[serde(default)]
+    coherent_status: bool,
     #[serde(default)]
     alarm: Vec<String>,
     #[serde(default)]
@@ -306,6 +310,7 @@ impl Target {
             final_reads: described.final_reads,
             expected_exits: described.expected_exits,
             restart: described.restart,
+            coherent_status: described.coherent_status,
             log,
             limits,
             variations,

@@ -80,6 +80,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "text",
             "logs",
             "outcomes",
+            "elections",
             "roles",
             "series",
             "recovery",

@@ -70,6 +70,11 @@ impl WorkloadInfo {
         (self.generator)(seed)
     }
 
+    /// Whether clients ask for nothing, so that elections and terms are all that is judged.
+    pub const fn asks_nothing(&self) -> bool {
+        self.needs.is_empty()
+    }
+
     /// What it needs of a protocol, in words.
     pub fn needs(&self) -> impl Iterator<Item = &'static str> {
         let retry = (self.retry != RetryPolicy::Never).then(|| self.retry.name());
@@ -93,7 +98,19 @@ const EXPIRE: &[Kind] = &[Kind::Read, Kind::Write, Kind::Expire];
 const APPEND: &[Kind] = &[Kind::Read, Kind::Append];
 const SET: &[Kind] = &[Kind::AddElement, Kind::RemoveElement, Kind::HasElement, Kind::ReadElements];
 
-/// Every workload there is.
+/// No workload at all: no client is started, and what the nodes' status tells of elections is judged. It is
+/// never drawn.
+pub const NONE: WorkloadInfo = WorkloadInfo {
+    name: "none",
+    model: Judged::Model(ModelKind::Register),
+    needs: &[],
+    retry: RetryPolicy::Never,
+    about: "no operations: elections and terms are judged, by the nodes' status alone",
+    // Never asked.
+    generator: |seed| Box::new(Register::new(RegisterOptions::default(), seed)),
+};
+
+/// Every workload that has clients.
 pub const WORKLOADS: &[WorkloadInfo] = &[
     WorkloadInfo {
         name: "register",
@@ -225,6 +242,11 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
 ];
 
+/// Every name of `--workload`: those that have clients, and [`NONE`].
+pub fn all() -> impl Iterator<Item = &'static WorkloadInfo> {
+    WORKLOADS.iter().chain(std::iter::once(&NONE))
+}
+
 /// A name that no workload has.
 #[derive(Debug, Error)]
 #[error("there is no workload `{name}`; the workloads are: {known}")]
@@ -239,9 +261,9 @@ pub struct UnknownWorkload {
 ///
 /// If there is none; the message lists those that there are.
 pub fn find(name: &str) -> Result<&'static WorkloadInfo, UnknownWorkload> {
-    WORKLOADS.iter().find(|workload| workload.name == name).ok_or_else(|| UnknownWorkload {
+    all().find(|workload| workload.name == name).ok_or_else(|| UnknownWorkload {
         name: name.to_owned(),
-        known: WORKLOADS.iter().map(|workload| workload.name).collect::<Vec<_>>().join(", "),
+        known: all().map(|workload| workload.name).collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -256,7 +278,7 @@ mod tests {
     fn an_unknown_workload_is_told_the_known_ones() {
         let message = find("regsiter").expect_err("misspelt").to_string();
         let known = "register, large, append, retry, delete, expire, counter, set, queue, stack, lock, \
-                     transactions, bank, mixed-reads, watch, ids";
+                     transactions, bank, mixed-reads, watch, ids, none";
         assert_eq!(message, format!("there is no workload `regsiter`; the workloads are: {known}"));
     }
 

@@ -122,6 +122,19 @@ impl NodeProcess {
         Ok(pid)
     }
 
+    /// Starts the sidecar of that name unless it runs; there may be none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be run.
+    pub fn start_sidecar(&self, name: &str) -> Result<(), StartError> {
+        let named = self.sidecars.iter().find(|beside| beside.name == name);
+        match named.filter(|beside| !beside.process.is_running()) {
+            Some(beside) => beside.process.start().map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// How the latest process of its program ended: none if it still runs or was never started.
     pub fn status(&self) -> Option<ExitStatus> {
         self.own.status()

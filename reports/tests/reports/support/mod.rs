@@ -130,6 +130,7 @@ pub(crate) fn fixture(plan: &Plan) -> Fixture {
         notes: Vec::new(),
         faults_counted: 0,
         recovery: Recovery::of(&history, &faults, &roles),
+        elections: None,
         stalls: Vec::new(),
         failure: None,
     };
