@@ -9,6 +9,7 @@ pub(crate) mod faults;
 pub(crate) mod latency;
 pub(crate) mod lines;
 pub(crate) mod links;
+pub(crate) mod messages;
 pub(crate) mod nearby;
 pub(crate) mod nodes;
 pub(crate) mod paint;

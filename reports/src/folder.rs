@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::logs::{NodeLines, Stream};
+use crate::messages::{self, MessageLog, messages};
 use crate::run::Run;
 use crate::samples::samples;
 use crate::surroundings::{LoggedLine, RunArtifacts, Window};
@@ -21,7 +22,7 @@ pub struct WriteReportsError {
     pub source: io::Error,
 }
 
-/// The longest `links.jsonl` or `nodes.jsonl` that is read, in bytes.
+/// The longest `links.jsonl`, `messages.jsonl` or `nodes.jsonl` that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
 /// The most lines of each stream of a node that are told around a finding.
 const MOST_LINES: usize = 400;
@@ -33,6 +34,8 @@ pub fn read_surroundings(folder: &Path, run: &Run<'_>) -> RunArtifacts {
     let samples = fair_text(&folder.join("nodes.jsonl")).map_or_else(Vec::new, |it| samples(&it));
     let mut found = RunArtifacts { links, samples, ..RunArtifacts::default() };
     let Some(window) = Window::of(run) else { return found };
+    let text = fair_text(&folder.join(messages::FILE));
+    found.messages = text.map_or_else(MessageLog::default, |it| messages(&it));
     for node in &run.record.nodes {
         for stream in Stream::ALL {
             let Ok(lines) = NodeLines::open(folder, &node.name, stream, window.from) else {

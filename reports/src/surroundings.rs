@@ -3,6 +3,7 @@
 use partita_checker::{Counterexample, Nanoseconds};
 
 use crate::logs::Stream;
+use crate::messages::MessageLog;
 use crate::run::Run;
 use crate::samples::NodeSample;
 use crate::traffic::LinkPeriod;
@@ -19,6 +20,8 @@ const AFTER: u64 = 300_000_000;
 pub struct RunArtifacts {
     /// What links did, over the whole run, by time.
     pub links: Vec<LinkPeriod>,
+    /// Messages between nodes, the latest of the run.
+    pub messages: MessageLog,
     /// What nodes used and told, over the whole run, by time.
     pub samples: Vec<NodeSample>,
     /// What nodes wrote around the finding, by time.

@@ -7,6 +7,7 @@
 
 mod faults;
 mod indexes;
+mod messages;
 mod roles;
 mod source;
 
@@ -82,7 +83,12 @@ pub(crate) fn sentences(
         .chain(faults::before(&moment))
         .chain(faults::of_source(&moment))
         .chain(faults::of_leaders(&moment));
-    let beside = [unheard(&moment), last_line(&moment)];
+    let beside = [
+        unheard(&moment),
+        messages::unheard_by(&moment),
+        messages::held(&moment),
+        last_line(&moment),
+    ];
     let others = of_operations.into_iter().flatten().chain(faults);
     let others = others.chain(beside.into_iter().flatten()).collect();
     Why { first, others }

@@ -1,11 +1,14 @@
-//! What the lab's links carried: `links.jsonl`, and captures of their frames where asked for.
+//! What the lab's links carried: `links.jsonl`, messages between nodes in `messages.jsonl`, and captures
+//! of their frames where asked for.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partita_nemesis::lab::{Capture, CaptureLimits, Series};
+use partita_nemesis::lab::{Capture, CaptureLimits, Message, Messages, Series};
 use partita_nemesis::{Cluster, Network};
+use partita_reports::messages::{FILE, FORMAT};
 
 use super::clock::RunClock;
 use super::events::Events;
@@ -65,7 +68,8 @@ impl Traffic {
             ));
         }
         let origin = Duration::from_nanos(clock.at(network.started()).0);
-        folder.write("links.jsonl", &lines(&network.series(), origin))
+        folder.write("links.jsonl", &lines(&network.series(), origin))?;
+        folder.write(FILE, &message_lines(&network.messages(), network.unit(), origin))
     }
 }
 
@@ -85,9 +89,41 @@ fn lines(series: &Series, origin: Duration) -> String {
     text
 }
 
+/// A header, and a line for each link and 100 ms in which messages were sent. Each message is its time
+/// since the line's, its data in bytes and how long it was held, in microseconds, under its fate.
+fn message_lines(all: &Messages, unit: &str, origin: Duration) -> String {
+    let mut text =
+        format!("{{\"format\":{FORMAT},\"unit\":\"{unit}\",\"forgotten\":{}}}\n", all.forgotten);
+    let period = Series::PERIOD.as_nanos();
+    let mut lines: BTreeMap<(u128, usize), Vec<&Message>> = BTreeMap::new();
+    for message in &all.messages {
+        let began = message.sent.as_nanos() / period * period;
+        lines.entry((began, message.link)).or_default().push(message);
+    }
+    for ((began, link), messages) in lines {
+        let link = &all.links[link];
+        let time = origin.as_nanos() + began;
+        let _ = write!(text, r#"{{"time":{time},"from":"{}","to":"{}""#, link.from, link.to);
+        let mut fates: BTreeMap<_, Vec<&Message>> = BTreeMap::new();
+        for message in messages {
+            fates.entry(message.fate).or_default().push(message);
+        }
+        for (fate, messages) in fates {
+            let of_one = |it: &&Message| {
+                let after = (it.sent.as_nanos() - began) / 1_000;
+                format!("[{after},{},{}]", it.bytes, it.held.as_micros())
+            };
+            let list: Vec<String> = messages.iter().map(of_one).collect();
+            let _ = write!(text, r#","{}":[{}]"#, fate.name(), list.join(","));
+        }
+        text.push_str("}\n");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use partita_nemesis::lab::{Counters, Link, Sample};
+    use partita_nemesis::lab::{Counters, Fate, Link, Sample};
 
     use super::*;
 
@@ -103,5 +139,36 @@ mod tests {
             lines(&series, Duration::from_millis(7)),
             "{\"time\":107000000,\"from\":\"n2\",\"to\":\"n1\",\"forwarded\":3,\"blocked\":1}\n"
         );
+    }
+
+    #[test]
+    fn messages_are_read_back_as_they_were_sent() {
+        let ms = Duration::from_millis;
+        let message = |sent, link, held, fate| Message { sent, link, bytes: 9, held, fate };
+        let all = Messages {
+            links: vec![Link::new("n1", "n2"), Link::new("n2", "n1")],
+            messages: vec![
+                message(ms(101), 1, ms(0), Fate::Delivered),
+                message(ms(102), 1, ms(3), Fate::Blocked),
+                message(ms(205), 0, ms(40), Fate::Delivered),
+            ],
+            forgotten: 4,
+        };
+        let text = message_lines(&all, "frames", ms(7));
+        assert_eq!(
+            text,
+            "{\"format\":1,\"unit\":\"frames\",\"forgotten\":4}\n\
+             {\"time\":107000000,\"from\":\"n2\",\"to\":\"n1\",\"delivered\":[[1000,9,0]],\"blocked\":[[2000,9,3000]]}\n\
+             {\"time\":207000000,\"from\":\"n1\",\"to\":\"n2\",\"delivered\":[[5000,9,40000]]}\n"
+        );
+        let read = partita_reports::messages::messages(&text);
+        let sent: Vec<u64> = read.all.iter().map(|it| it.at_ns.0 / 1_000_000).collect();
+        assert_eq!((sent, read.forgotten), (vec![108, 109, 212], 4));
+        for fate in Fate::ALL {
+            let one = Messages { messages: vec![message(ms(1), 0, ms(2), fate)], ..all.clone() };
+            let read = partita_reports::messages::messages(&message_lines(&one, "chunks", ms(0)));
+            assert_eq!(read.all.len(), 1, "{fate:?}");
+            assert_eq!(read.all[0].arrived(), fate == Fate::Delivered);
+        }
     }
 }

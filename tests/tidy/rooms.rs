@@ -86,6 +86,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "recovery",
             "run",
             "traffic",
+            "messages",
             "samples",
             "surroundings",
             "evidence",

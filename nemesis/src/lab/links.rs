@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::fabric::{self, Counters, PERIOD_NS, Port};
+use super::fabric::{self, Counters, Fate, LinkMessages, PERIOD_NS, Passed, Port};
 
 /// One direction between two hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,32 @@ pub struct Sample {
     pub counters: Counters,
 }
 
+/// What became of the latest messages between nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Messages {
+    /// The lab's links, to which messages refer.
+    pub links: Vec<Link>,
+    /// In order of when they were sent.
+    pub messages: Vec<Message>,
+    /// How many more had been sent, and are forgotten because there were too many.
+    pub forgotten: u64,
+}
+
+/// A frame with data, or a chunk that a relay read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// When it came to its link, counted from when the network began.
+    pub sent: Duration,
+    /// The link's place in [`Messages::links`].
+    pub link: usize,
+    /// How much data it has, in bytes.
+    pub bytes: u32,
+    /// How long it was held back.
+    pub held: Duration,
+    /// What became of it.
+    pub fate: Fate,
+}
+
 /// The hosts' names, by which links are looked up.
 #[derive(Debug)]
 pub(super) struct Hosts {
@@ -98,10 +124,6 @@ impl Hosts {
 
     /// Samples with their links' names, in order of the periods.
     pub(super) fn series(&self, samples: Vec<fabric::Sample>, forgotten: u64) -> Series {
-        let hosts = 0..self.names.len();
-        let links = hosts.clone().flat_map(|from| {
-            hosts.clone().map(move |to| Link::new(&*self.names[from], &*self.names[to]))
-        });
         let mut samples: Vec<Sample> = samples
             .into_iter()
             .map(|sample| Sample {
@@ -111,6 +133,28 @@ impl Hosts {
             })
             .collect();
         samples.sort_by_key(|sample| sample.start);
-        Series { links: links.collect(), samples, forgotten }
+        Series { links: self.links(), samples, forgotten }
+    }
+
+    /// Messages with their links' names, in order of when they were sent.
+    pub(super) fn messages(&self, passed: LinkMessages, forgotten: u64) -> Messages {
+        let of_one = |((from, to), it): ((Port, Port), Passed)| Message {
+            sent: Duration::from_nanos(it.sent_ns),
+            link: from * self.names.len() + to,
+            bytes: it.bytes,
+            held: Duration::from_nanos(it.held_ns),
+            fate: it.fate,
+        };
+        let mut messages: Vec<Message> = passed.into_iter().map(of_one).collect();
+        messages.sort_by_key(|message| message.sent);
+        Messages { links: self.links(), messages, forgotten }
+    }
+
+    /// All links, those of each sender together.
+    fn links(&self) -> Vec<Link> {
+        let to_all = |from: &String| {
+            self.names.iter().map(move |to| Link::new(&**from, &**to)).collect::<Vec<_>>()
+        };
+        self.names.iter().flat_map(to_all).collect()
     }
 }

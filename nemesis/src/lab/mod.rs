@@ -32,10 +32,11 @@ use tracing::{debug, info};
 
 pub use backend::{InvalidBackend, LabBackend};
 pub use fabric::{
-    Corruption, Counters, InvalidProbability, Jitter, Loss, Policy, Probability, Rate, Reorder,
+    Corruption, Counters, Fate, InvalidProbability, Jitter, Loss, Policy, Probability, Rate,
+    Reorder,
 };
 pub use host::{Guest, Host};
-pub use links::{Link, Sample, Series, UnknownLink};
+pub use links::{Link, Message, Messages, Sample, Series, UnknownLink};
 pub use network::{Bare, Network};
 pub use proxies::{Proxies, ProxiesError};
 pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};

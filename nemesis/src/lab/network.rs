@@ -6,7 +6,7 @@ use std::time::Instant;
 use tracing::{Level, debug, enabled};
 
 use super::fabric::{Counters, Policy};
-use super::links::{Hosts, Link, Series, UnknownLink};
+use super::links::{Hosts, Link, Messages, Series, UnknownLink};
 use super::proxies::Proxies;
 use super::switch::{Capture, CaptureError, CaptureLimits, Switch};
 
@@ -121,6 +121,16 @@ impl Network {
             Network::Switch(switch) => switch.series(),
             Network::Proxies(proxies) => proxies.series(),
             Network::Bare(bare) => bare.nothing.series(Vec::new(), 0),
+        }
+    }
+
+    /// What became of the latest messages with data between nodes: up to 1,048,576, an equal share for each
+    /// link, in order of when they were sent.
+    pub fn messages(&self) -> Messages {
+        match self {
+            Network::Switch(switch) => switch.messages(),
+            Network::Proxies(proxies) => proxies.messages(),
+            Network::Bare(bare) => bare.nothing.messages(Vec::new(), 0),
         }
     }
 

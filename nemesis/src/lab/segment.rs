@@ -106,6 +106,15 @@ impl Segment {
     }
 }
 
+/// How many bytes of data TCP or UDP carries in a frame.
+pub(crate) fn payload(frame: &[u8]) -> u32 {
+    let of_udp = || {
+        let Layout { protocol: UDP, transport } = layout(frame)? else { return None };
+        u32::try_from(transport.len().checked_sub(8)?).ok()
+    };
+    Segment::read(frame).map(|segment| segment.payload).or_else(of_udp).unwrap_or(0)
+}
+
 /// Flips a bit of what TCP or UDP carries, chosen by a number drawn evenly from all of `u32`; with
 /// `mend`, the checksum fits again. Whether there was a bit to flip.
 pub(crate) fn corrupt(frame: &mut [u8], draw: u32, mend: bool) -> bool {

@@ -73,6 +73,12 @@ pub(crate) enum MarkStyle {
     Held,
     /// Frames of a link, of which some were kept off.
     KeptOff,
+    /// A message between nodes that arrived.
+    MessageCarried,
+    /// One that was held back and arrived.
+    MessageHeld,
+    /// One that was kept off.
+    MessageKeptOff,
     /// The moment of a finding.
     Finding,
     /// A gap in a time axis.
@@ -90,6 +96,21 @@ pub(crate) enum MarkStyle {
 }
 
 impl MarkStyle {
+    /// The same, of a mark for what a link carried.
+    const fn of_link(self) -> &'static str {
+        match self {
+            Self::Carried => r##"class="carried" fill="#b6c0ca""##,
+            Self::Held => r##"class="held" fill="#c4610a" fill-opacity=".7""##,
+            Self::KeptOff => r##"class="keptoff" fill="#b3141f" fill-opacity=".7""##,
+            Self::MessageCarried => {
+                r##"class="mcarried" fill="none" stroke="#6e7781" stroke-opacity=".45""##
+            }
+            Self::MessageHeld => r##"class="mheld" fill="none" stroke="#c4610a""##,
+            Self::MessageKeptOff => r##"class="mkeptoff" fill="none" stroke="#b3141f""##,
+            _ => "",
+        }
+    }
+
     /// The attributes of an element that means this.
     pub(crate) fn attributes(self) -> &'static str {
         match self {
@@ -143,9 +164,8 @@ impl MarkStyle {
             Self::AsideOpen => {
                 r##"class="aside ao" fill="none" stroke="#c4610a" stroke-dasharray="4 3""##
             }
-            Self::Carried => r##"class="carried" fill="#b6c0ca""##,
-            Self::Held => r##"class="held" fill="#c4610a" fill-opacity=".7""##,
-            Self::KeptOff => r##"class="keptoff" fill="#b3141f" fill-opacity=".7""##,
+            Self::Carried | Self::Held | Self::KeptOff => self.of_link(),
+            Self::MessageCarried | Self::MessageHeld | Self::MessageKeptOff => self.of_link(),
             Self::Finding => {
                 r##"class="found" fill="none" stroke="#b3141f" stroke-dasharray="3 3""##
             }

@@ -3,12 +3,13 @@
 
 use partita_checker::Nanoseconds;
 
+use crate::chart::messages::{LinkSum, Messages};
 use crate::chart::{self, Plot};
 use crate::commands::{folder, quoted};
 use crate::evidence::Evidence;
 use crate::run::Run;
 use crate::surroundings::{RunArtifacts, Window};
-use crate::text::number::{count, instant};
+use crate::text::number::{count, duration, instant};
 use crate::text::operation::name;
 use crate::text::visible::{TEXT_CHARACTERS, brief, visible};
 use crate::why;
@@ -26,10 +27,42 @@ pub(super) struct Around {
     pub(super) faults: Option<String>,
     pub(super) roles: Option<String>,
     pub(super) links: Option<chart::links::Links>,
+    pub(super) messages: Option<Messages>,
+    pub(super) messages_caption: String,
+    pub(super) message_rows: Vec<MessageRow>,
     pub(super) lines: Option<String>,
     pub(super) caption: String,
     pub(super) happened: Vec<Happened>,
     pub(super) command: String,
+}
+
+/// What became of one node's messages to another.
+pub(super) struct MessageRow {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) arrived: String,
+    pub(super) bytes: String,
+    pub(super) held: String,
+    pub(super) longest: String,
+    pub(super) last: String,
+    pub(super) kept_off: String,
+}
+
+impl MessageRow {
+    fn of(sum: &LinkSum) -> Self {
+        let kept_off = sum.kept_off.iter().map(|(by, number)| format!("{} {by}", count(*number)));
+        let longest = (sum.longest.0 > 0).then(|| duration(sum.longest));
+        Self {
+            from: name(&sum.from),
+            to: name(&sum.to),
+            arrived: count(sum.arrived),
+            bytes: count(sum.bytes),
+            held: count(sum.held),
+            longest: longest.unwrap_or_default(),
+            last: sum.last.map_or("none".to_owned(), instant),
+            kept_off: kept_off.collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// One thing that happened.
@@ -63,12 +96,18 @@ impl Around {
         happened.truncate(MOST_LINES);
         happened.sort_by_key(|it| it.at);
         let why = why::sentences(run, evidence, surroundings);
+        let nodes: Vec<&str> = run.record.nodes.iter().map(|node| node.name.as_str()).collect();
+        let messages = chart::messages::draw(&near, &surroundings.messages, &nodes, window.at);
+        let sums = messages.iter().flat_map(|messages| &messages.links);
         Some(Self {
             first: why.first,
             sentences: why.others,
             faults: chart::faults::draw(&near, super::MOST_ROWS),
             roles: chart::roles::draw(run, &near),
             links: chart::links::draw(&near, &surroundings.links),
+            message_rows: sums.map(MessageRow::of).collect(),
+            messages_caption: format!("From {} to {}", instant(window.from), instant(window.to)),
+            messages,
             lines: chart::lines::draw(&near, &surroundings.lines),
             caption: caption(window, all, happened.len(), surroundings.lines_left_out),
             happened,

@@ -14,4 +14,5 @@ mod panels;
 mod support;
 mod traces;
 mod why;
+mod why_messages;
 mod why_others;

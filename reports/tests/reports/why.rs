@@ -50,7 +50,7 @@ pub(crate) fn section(fixture: &Fixture) -> String {
 }
 
 /// The sentences of a page: the most telling stand in its head.
-fn told(page: &str) -> String {
+pub(crate) fn told(page: &str) -> String {
     let first = page.split("<p class=\"remark why\">").skip(1);
     let first: Vec<_> = first.filter_map(|rest| Some(rest.split_once("</p>")?.0)).collect();
     let (_, rest) = page.split_once("What is on record of that moment").expect("a section");

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::bucket::Bucket;
 use super::luck::{Burst, FrameDraws, FrameRandom, nanoseconds};
+use super::messages::Fate;
 use super::policy::{Policy, Rate};
 use super::tally::Tally;
 use crate::lab::segment::corrupt;
@@ -26,8 +27,8 @@ pub(crate) enum Decision {
     Forward,
     /// Nothing: the fabric has taken a copy, which may be due at once.
     Hold,
-    /// Nothing: it is gone.
-    Drop,
+    /// Nothing: it is gone, for this reason.
+    Drop(Fate),
 }
 
 /// A directed link.
@@ -54,12 +55,13 @@ pub(super) struct Link {
 
 /// A frame that is held back.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     number: u64,
+    pub(super) came_ns: u64,
     /// When it came, and then when it entered the queue that it is in.
     entered_ns: u64,
     luck: FrameDraws,
-    frame: Box<[u8]>,
+    pub(super) frame: Box<[u8]>,
 }
 
 impl Link {
@@ -92,12 +94,12 @@ impl Link {
         let policy = self.policy;
         if policy.block {
             self.tally.counters.blocked += 1;
-            return Decision::Drop;
+            return Decision::Drop(Fate::Blocked);
         }
         let luck = if policy.is_random() { self.dice.roll(number) } else { FrameDraws::default() };
         if self.burst.takes(policy.loss, &luck) {
             self.tally.counters.dropped += 1;
-            return Decision::Drop;
+            return Decision::Drop(Fate::Dropped);
         }
         let damaged = self.damage(frame, &luck);
         let twice = policy.duplicate.befalls(luck.duplicate);
@@ -108,6 +110,7 @@ impl Link {
         }
         let held = Held {
             number,
+            came_ns: now_ns,
             entered_ns: now_ns,
             luck,
             frame: damaged.unwrap_or_else(|| frame.into()),
@@ -115,7 +118,7 @@ impl Link {
         let copy = twice.then(|| Held { frame: held.frame.clone(), ..held });
         if !self.enqueue(held) {
             self.tally.counters.overflowed += 1;
-            return Decision::Drop;
+            return Decision::Drop(Fate::Overflowed);
         }
         if let Some(copy) = copy
             && self.enqueue(copy)
@@ -200,7 +203,7 @@ impl Link {
     }
 
     /// Takes a frame that leaves at `now_ns` or before, if there is one.
-    pub(super) fn pop(&mut self, now_ns: u64) -> Option<Box<[u8]>> {
+    pub(super) fn pop(&mut self, now_ns: u64) -> Option<Held> {
         if self.policy.hold {
             return None;
         }
@@ -223,7 +226,7 @@ impl Link {
             }
             self.held_bytes -= held.frame.len();
             self.depart(held.number);
-            return Some(held.frame);
+            return Some(held);
         }
     }
 
@@ -246,8 +249,8 @@ impl Link {
         self.latest = self.latest.max(Some(number));
     }
 
-    /// Changes the policy, for frames to come and for frames held.
-    pub(super) fn set(&mut self, policy: Policy, now_ns: u64) {
+    /// Changes the policy, for frames to come and for frames held. The frames held that are dropped.
+    pub(super) fn set(&mut self, policy: Policy, now_ns: u64) -> Vec<Held> {
         self.bucket.settle(self.policy.rate, now_ns);
         self.bucket.settle(policy.rate, now_ns);
         self.bucket.begin(now_ns);
@@ -257,10 +260,10 @@ impl Link {
         self.policy = policy;
         if policy.block {
             self.tally.counters.blocked += self.held() as u64;
-            self.waiting.clear();
-            self.line.clear();
-            self.strays.clear();
             (self.waiting_bytes, self.held_bytes) = (0, 0);
+            let queues = [&mut self.waiting, &mut self.line, &mut self.strays];
+            return queues.into_iter().flat_map(std::mem::take).collect();
         }
+        Vec::new()
     }
 }

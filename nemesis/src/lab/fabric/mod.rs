@@ -12,6 +12,7 @@ mod bucket;
 mod connections;
 mod link;
 mod luck;
+mod messages;
 mod policy;
 mod tally;
 #[cfg(test)]
@@ -27,6 +28,8 @@ use link::Link;
 pub(crate) use bucket::Bucket;
 pub(crate) use link::Decision;
 pub(crate) use luck::{FrameDraws, FrameRandom};
+pub use messages::Fate;
+pub(crate) use messages::{LinkMessages, MessageLog, Passed};
 pub use policy::{
     Corruption, InvalidProbability, Jitter, Loss, Policy, Probability, Rate, Reorder,
 };
@@ -53,6 +56,8 @@ pub(crate) struct Due {
     pub(crate) from: Port,
     pub(crate) to: Port,
     pub(crate) frame: Box<[u8]>,
+    /// When it came; of one made up, when it was.
+    pub(crate) came_ns: u64,
 }
 
 /// The links between `n` hosts. Times are nanoseconds of one clock that never goes back.
@@ -70,10 +75,12 @@ pub(crate) struct Fabric {
     /// Resets to be sent, whatever the links' policies.
     forged: VecDeque<Due>,
     series: Series,
+    messages: MessageLog,
 }
 
 impl Fabric {
-    /// Links between hosts of these hardware addresses; a host's port is its place in `hosts`.
+    /// Links between hosts of these hardware addresses; a host's port is its place in `hosts`. The last
+    /// is the clients'.
     pub(crate) fn new(hosts: &[Mac], seed: u64) -> Fabric {
         let ports = hosts.len();
         let link = |place| Link::new(FrameRandom::new(seed, place / ports, place % ports));
@@ -86,6 +93,7 @@ impl Fabric {
             connections: Connections::default(),
             forged: VecDeque::new(),
             series: Series::default(),
+            messages: MessageLog::new(ports),
         }
     }
 
@@ -112,9 +120,13 @@ impl Fabric {
         if let Some(segment) = Segment::read(frame)
             && let Some(again) = self.connections.sent((from, to), &segment, now_ns)
         {
-            self.forge(again);
+            self.forge(again, now_ns);
         }
-        self.work((from, to), now_ns, |link| link.admit(frame, now_ns))
+        let decision = self.work((from, to), now_ns, |link| link.admit(frame, now_ns));
+        if let Decision::Drop(fate) = decision {
+            self.note((from, to), frame, (now_ns, now_ns), fate);
+        }
+        decision
     }
 
     /// Takes a frame that is due at `now_ns`, if there is one. Call until there is none; send each
@@ -125,8 +137,8 @@ impl Fabric {
                 return None;
             }
             let (from, to) = (place / self.ports(), place % self.ports());
-            if let Some(frame) = self.work((from, to), now_ns, |link| link.pop(now_ns)) {
-                return Some(Due { from, to, frame });
+            if let Some(held) = self.work((from, to), now_ns, |link| link.pop(now_ns)) {
+                return Some(Due { from, to, frame: held.frame, came_ns: held.came_ns });
             }
         }
         None
@@ -142,20 +154,36 @@ impl Fabric {
         self.forged.pop_front()
     }
 
-    /// Notes that a frame reached the receiver's interface.
-    pub(crate) fn delivered(&mut self, from: Port, to: Port, frame: &[u8], now_ns: u64) {
+    /// Notes that a frame that came at the first of these times reached the receiver's interface at the
+    /// second.
+    pub(crate) fn delivered(&mut self, link: (Port, Port), frame: &[u8], times_ns: (u64, u64)) {
         if let Some(segment) = Segment::read(frame) {
             self.connections.delivered(&segment);
         }
-        self.count((from, to), now_ns, |counters| {
+        self.note(link, frame, times_ns, Fate::Delivered);
+        self.count(link, times_ns.1, |counters| {
             counters.forwarded += 1;
             counters.forwarded_bytes += frame.len() as u64;
         });
     }
 
-    /// Notes that the kernel did not take a frame.
-    pub(crate) fn lost(&mut self, from: Port, to: Port, now_ns: u64) {
-        self.count((from, to), now_ns, |counters| counters.lost += 1);
+    /// Notes that the kernel did not take a frame, which came at the first of these times, at the second.
+    pub(crate) fn lost(&mut self, link: (Port, Port), frame: &[u8], times_ns: (u64, u64)) {
+        self.note(link, frame, times_ns, Fate::Lost);
+        self.count(link, times_ns.1, |counters| counters.lost += 1);
+    }
+
+    /// Remembers what became of a frame that came and left at these times.
+    fn note(&mut self, link: (Port, Port), frame: &[u8], times_ns: (u64, u64), fate: Fate) {
+        let (sent_ns, left_ns) = times_ns;
+        let bytes = segment::payload(frame);
+        let held_ns = left_ns.saturating_sub(sent_ns);
+        self.messages.note(link, Passed { sent_ns, held_ns, bytes, fate });
+    }
+
+    /// The latest messages between nodes, and how many older ones are forgotten.
+    pub(crate) fn messages(&self) -> (LinkMessages, u64) {
+        self.messages.all()
     }
 
     /// The policy of a link.
@@ -165,14 +193,17 @@ impl Fabric {
 
     /// Changes the policy of a link, for frames to come and for frames it holds.
     pub(crate) fn set(&mut self, from: Port, to: Port, policy: Policy, now_ns: u64) {
-        self.work((from, to), now_ns, |link| link.set(policy, now_ns));
+        let dropped = self.work((from, to), now_ns, |link| link.set(policy, now_ns));
+        for held in dropped {
+            self.note((from, to), &held.frame, (held.came_ns, now_ns), Fate::Blocked);
+        }
     }
 
     /// Makes up resets for both ends of every connection seen on a link; how many connections.
     pub(crate) fn reset(&mut self, from: Port, to: Port, now_ns: u64) -> u64 {
         let (resets, connections) = self.connections.reset(from, to, now_ns);
         for reset in resets {
-            self.forge(reset);
+            self.forge(reset, now_ns);
         }
         self.count((from, to), now_ns, |counters| counters.reset += connections);
         connections
@@ -192,11 +223,11 @@ impl Fabric {
         (self.series.samples.iter().copied().chain(open).collect(), self.series.forgotten)
     }
 
-    fn forge(&mut self, reset: Reset) {
+    fn forge(&mut self, reset: Reset, now_ns: u64) {
         let ((from, near), (to, far)) = (reset.from, reset.to);
         let macs = (self.macs[from], self.macs[to]);
         let frame = segment::reset(macs, (near, far), reset.sequence, reset.acknowledgement);
-        self.forged.push_back(Due { from, to, frame });
+        self.forged.push_back(Due { from, to, frame, came_ns: now_ns });
     }
 
     fn count(&mut self, (from, to): (Port, Port), now_ns: u64, add: impl FnOnce(&mut Counters)) {

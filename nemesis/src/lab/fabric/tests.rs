@@ -49,7 +49,7 @@ fn admit(fabric: &mut Fabric, numbers: std::ops::Range<u64>, now_ns: u64) -> Vec
         match fabric.admit(0, 1, &frame, now_ns) {
             Decision::Forward => left.push(number),
             Decision::Hold => left.extend(leaving(fabric, now_ns)),
-            Decision::Drop => {}
+            Decision::Drop(_) => {}
         }
     }
     left
@@ -71,7 +71,7 @@ fn frames_go_where_their_hardware_address_says() {
 fn a_block_cuts_one_direction_only() {
     let mut fabric = fabric();
     fabric.set(0, 1, BLOCK, 0);
-    assert_eq!(fabric.admit(0, 1, b"frame", 0), Decision::Drop);
+    assert_eq!(fabric.admit(0, 1, b"frame", 0), Decision::Drop(Fate::Blocked));
     assert_eq!(fabric.admit(1, 0, b"frame", 0), Decision::Forward);
     assert_eq!(fabric.admit(0, 2, b"frame", 0), Decision::Forward);
     fabric.set(0, 1, Policy::default(), 0);
@@ -133,7 +133,7 @@ fn a_full_queue_drops_and_counts() {
     for _ in 0..QUEUE_LIMIT {
         assert_eq!(fabric.admit(0, 1, b"frame", 0), Decision::Hold);
     }
-    assert_eq!(fabric.admit(0, 1, b"frame", 0), Decision::Drop);
+    assert_eq!(fabric.admit(0, 1, b"frame", 0), Decision::Drop(Fate::Overflowed));
     assert_eq!(fabric.counters(0, 1).overflowed, 1);
 }
 
@@ -294,7 +294,7 @@ fn the_series_adds_up_to_the_counters() {
     let mut fabric = fabric();
     for ms in [0, 1, 99, 100, 350, 351, 1_000] {
         fabric.admit(0, 1, b"frame", ms * MS);
-        fabric.delivered(0, 1, b"frame", ms * MS);
+        fabric.delivered((0, 1), b"frame", (ms * MS, ms * MS));
     }
     let (samples, forgotten) = fabric.series();
     let found: Vec<_> = samples.iter().map(|s| (s.period, s.counters.forwarded)).collect();
@@ -362,7 +362,7 @@ fn play(fabric: &mut Fabric, steps: Vec<Step>) -> ([[u64; 3]; 3], Arrived) {
     for step in steps.into_iter().chain(open).chain([Step::Wait(0)]) {
         let mut deliver = |fabric: &mut Fabric, from: Port, to: Port, frame: &[u8]| {
             arrived[from][to].push(number(frame));
-            fabric.delivered(from, to, frame, now_ns);
+            fabric.delivered((from, to), frame, (now_ns, now_ns));
         };
         match step {
             Step::Admit(from, to) => {
@@ -377,13 +377,69 @@ fn play(fabric: &mut Fabric, steps: Vec<Step>) -> ([[u64; 3]; 3], Arrived) {
         }
         let mut deliver = |fabric: &mut Fabric, from: Port, to: Port, frame: &[u8]| {
             arrived[from][to].push(number(frame));
-            fabric.delivered(from, to, frame, now_ns);
+            fabric.delivered((from, to), frame, (now_ns, now_ns));
         };
-        while let Some(Due { from, to, frame }) = fabric.pop_due(now_ns) {
+        while let Some(Due { from, to, frame, .. }) = fabric.pop_due(now_ns) {
             deliver(fabric, from, to, &frame);
         }
     }
     (admitted, arrived)
+}
+
+/// A segment with data from the first host to the second.
+fn data() -> Vec<u8> {
+    segment((endpoint(1, 4_000), endpoint(2, 7_000)), 0x10, (1, 1), b"entries")
+}
+
+/// What became of the messages on the first link: sent, held (ms) and fate.
+fn fates(fabric: &Fabric) -> Vec<(u64, u64, Fate)> {
+    let (messages, forgotten) = fabric.messages();
+    assert_eq!(forgotten, 0);
+    assert!(messages.iter().all(|(link, it)| *link == (0, 1) && it.bytes == 7), "{messages:?}");
+    messages.iter().map(|(_, it)| (it.sent_ns / MS, it.held_ns / MS, it.fate)).collect()
+}
+
+#[test]
+fn what_became_of_each_message_is_remembered() {
+    let mut fabric = fabric();
+    assert_eq!(fabric.admit(0, 1, &data(), MS), Decision::Forward);
+    fabric.delivered((0, 1), &data(), (MS, MS));
+    assert_eq!(fabric.admit(0, 1, &data(), 2 * MS), Decision::Forward);
+    fabric.lost((0, 1), &data(), (2 * MS, 2 * MS));
+    fabric.set(0, 1, delay(5), 3 * MS);
+    assert_eq!(fabric.admit(0, 1, &data(), 3 * MS), Decision::Hold);
+    let due = fabric.pop_due(8 * MS).expect("it is due");
+    fabric.delivered((0, 1), &due.frame, (due.came_ns, 8 * MS));
+    fabric.set(0, 1, HOLD, 9 * MS);
+    assert_eq!(fabric.admit(0, 1, &data(), 9 * MS), Decision::Hold);
+    fabric.set(0, 1, BLOCK, 12 * MS);
+    assert_eq!(fabric.admit(0, 1, &data(), 13 * MS), Decision::Drop(Fate::Blocked));
+    let all =
+        Policy { loss: Loss::Independent { probability: Probability::ALWAYS }, ..Policy::OPEN };
+    fabric.set(0, 1, all, 14 * MS);
+    fabric.admit(0, 1, &data(), 14 * MS);
+    let expected = [
+        (1, 0, Fate::Delivered),
+        (2, 0, Fate::Lost),
+        (3, 5, Fate::Delivered),
+        (9, 3, Fate::Blocked),
+        (13, 0, Fate::Blocked),
+        (14, 0, Fate::Dropped),
+    ];
+    assert_eq!(fates(&fabric), expected);
+}
+
+#[test]
+fn acknowledgements_and_what_clients_say_are_no_messages_between_nodes() {
+    let mut fabric = fabric();
+    let bare = segment((endpoint(1, 4_000), endpoint(2, 7_000)), 0x10, (1, 1), b"");
+    for (link, frame) in [((0, 1), bare), ((2, 1), data()), ((0, 2), data()), ((0, 1), vec![7; 60])]
+    {
+        fabric.delivered(link, &frame, (1, 1));
+        fabric.set(link.0, link.1, BLOCK, 2);
+        fabric.admit(link.0, link.1, &frame, 3);
+    }
+    assert_eq!(fates(&fabric), []);
 }
 
 proptest! {

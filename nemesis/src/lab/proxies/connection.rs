@@ -194,6 +194,7 @@ impl Stream {
                         if !whole {
                             continue;
                         }
+                        streams.note(self.link, chunk, true, now_ns);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Still::Full,
                     Err(_) => return Still::Broken,
@@ -205,10 +206,13 @@ impl Stream {
     }
 
     /// Discards what it keeps and what still arrives: the receiver is gone.
-    fn die(&mut self) {
+    fn die(&mut self, shared: &Shared) {
         self.is_dead = true;
-        self.kept.clear();
         self.kept_bytes = 0;
+        let mut core = lock(&shared.core);
+        for chunk in self.kept.drain(..) {
+            core.streams.note(self.link, &chunk, false, shared.now_ns());
+        }
     }
 }
 
@@ -273,7 +277,7 @@ impl Relay<'_> {
 
     /// One end is gone: resets the other, as far as the link lets the reset pass.
     fn lose(&mut self, side: usize) {
-        self.streams[1 - side].die();
+        self.streams[1 - side].die(self.shared);
         let now_ns = self.shared.now_ns();
         let stream = &mut self.streams[side];
         if !stream.has_ended {
@@ -289,6 +293,12 @@ impl Relay<'_> {
     fn end(&mut self) {
         self.ends.iter().for_each(|end| abort(end));
         self.streams.iter_mut().for_each(|stream| stream.is_over = true);
+    }
+}
+
+impl Drop for Relay<'_> {
+    fn drop(&mut self) {
+        self.streams.iter_mut().for_each(|stream| stream.die(self.shared));
     }
 }
 

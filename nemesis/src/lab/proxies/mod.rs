@@ -38,7 +38,7 @@ use tracing::debug;
 
 use super::fabric::{Counters, Policy, Port};
 use super::host::{Host, Occupants};
-use super::links::{Hosts, Link, Series, UnknownLink};
+use super::links::{Hosts, Link, Messages, Series, UnknownLink};
 use gate::Gate;
 use streams::Streams;
 
@@ -215,6 +215,12 @@ impl Proxies {
         // Connections that wait for a link check whether they still exist.
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(connections)
+    }
+
+    /// What became of the latest chunks between nodes: up to 1,048,576, an equal share for each link.
+    pub fn messages(&self) -> Messages {
+        let (messages, forgotten) = lock(&self.shared.core).streams.messages();
+        self.hosts.messages(messages, forgotten)
     }
 
     /// What every link did in each period of 100 ms: up to 262,144 samples, newest kept.

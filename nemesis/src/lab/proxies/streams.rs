@@ -7,7 +7,8 @@
 //! suffer: loss, duplication, reordering, corruption.
 
 use crate::lab::fabric::{
-    Bucket, Counters, FrameDraws, FrameRandom, Policy, Port, Sample, Series, Tally,
+    Bucket, Counters, Fate, FrameDraws, FrameRandom, LinkMessages, MessageLog, Passed, Policy,
+    Port, Sample, Series, Tally,
 };
 
 /// What follows the bytes of a stream.
@@ -54,6 +55,7 @@ pub(super) struct Streams {
     /// which is always open.
     links: Vec<Link>,
     series: Series,
+    messages: MessageLog,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ struct Link {
 }
 
 impl Streams {
+    /// Of hosts of which the last is the clients'.
     pub(super) fn new(hosts: usize, seed: u64) -> Streams {
         let link = |place: usize| Link {
             policy: Policy::OPEN,
@@ -74,7 +77,8 @@ impl Streams {
             bucket: Bucket::default(),
             admitted: 0,
         };
-        Streams { hosts, links: (0..hosts * hosts).map(link).collect(), series: Series::default() }
+        let links = (0..hosts * hosts).map(link).collect();
+        Streams { hosts, links, series: Series::default(), messages: MessageLog::new(hosts) }
     }
 
     fn link(&mut self, (from, to): (Port, Port)) -> &mut Link {
@@ -152,6 +156,34 @@ impl Streams {
             counters.forwarded += u64::from(whole);
             counters.forwarded_bytes += bytes as u64;
         });
+    }
+
+    /// Remembers a chunk that has left altogether, or that its connection has given up.
+    pub(super) fn note(
+        &mut self,
+        at: (Port, Port),
+        chunk: &Chunk,
+        is_delivered: bool,
+        now_ns: u64,
+    ) {
+        let waited = chunk.is_blocked || chunk.is_delayed || !is_delivered;
+        let fate = match (is_delivered, chunk.is_blocked) {
+            (true, _) => Fate::Delivered,
+            (false, true) => Fate::Blocked,
+            (false, false) => Fate::Lost,
+        };
+        let passed = Passed {
+            sent_ns: chunk.entered_ns,
+            held_ns: if waited { now_ns.saturating_sub(chunk.entered_ns) } else { 0 },
+            bytes: u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX),
+            fate,
+        };
+        self.messages.note(at, passed);
+    }
+
+    /// The latest chunks between nodes, and how many older ones are forgotten.
+    pub(super) fn messages(&self) -> (LinkMessages, u64) {
+        self.messages.all()
     }
 
     /// Notes that a connection was reset.

@@ -72,7 +72,7 @@ impl Shared {
     fn forward(&self, from: Port, batch: &Batch) {
         let mut core = lock(&self.core);
         let now_ns = self.now_ns();
-        let mut passing = Passing { link: (from, from), frames: Vec::new() };
+        let mut passing = Passing { link: (from, from), frames: Vec::new(), came_ns: now_ns };
         for frame in batch.frames() {
             match core.fabric.route(from, frame) {
                 Route::To(to) => self.pass(&mut core, (from, to), frame, now_ns, &mut passing),
@@ -112,12 +112,12 @@ impl Shared {
                 self.flush(core, passing);
                 self.send_due(core, now_ns);
             }
-            Decision::Drop => {}
+            Decision::Drop(_) => {}
         }
     }
 
     fn flush(&self, core: &mut Core, passing: &mut Passing<'_>) {
-        self.transmit(core, passing.link, &passing.frames);
+        self.transmit(core, passing.link, &passing.frames, passing.came_ns);
         passing.frames.clear();
     }
 
@@ -129,13 +129,13 @@ impl Shared {
     }
 
     fn send_due(&self, core: &mut Core, now_ns: u64) {
-        while let Some(Due { from, to, frame }) = core.fabric.pop_due(now_ns) {
-            self.transmit(core, (from, to), &[&frame]);
+        while let Some(Due { from, to, frame, came_ns }) = core.fabric.pop_due(now_ns) {
+            self.transmit(core, (from, to), &[&frame], came_ns);
         }
     }
 
     pub(super) fn send_forged(&self, core: &mut Core) {
-        while let Some(Due { from, to, frame }) = core.fabric.pop_forged() {
+        while let Some(Due { from, to, frame, .. }) = core.fabric.pop_forged() {
             let taken = |_: &[u8], was_taken| {
                 if let Some(sink) = core.sink.as_ref().filter(|_| was_taken) {
                     sink.take((from, to), &frame, self.now_ns());
@@ -145,16 +145,17 @@ impl Shared {
         }
     }
 
-    fn transmit(&self, core: &mut Core, (from, to): (Port, Port), frames: &[&[u8]]) {
+    /// Sends frames that came at `came_ns`.
+    fn transmit(&self, core: &mut Core, (from, to): (Port, Port), frames: &[&[u8]], came_ns: u64) {
         let Core { fabric, sink } = core;
         let mut now_ns = None;
         self.offer(to, frames, |frame, was_taken| {
             let now_ns = *now_ns.get_or_insert_with(|| self.now_ns());
             if !was_taken {
-                fabric.lost(from, to, now_ns);
+                fabric.lost((from, to), frame, (came_ns, now_ns));
                 return;
             }
-            fabric.delivered(from, to, frame, now_ns);
+            fabric.delivered((from, to), frame, (came_ns, now_ns));
             if let Some(sink) = sink {
                 sink.take((from, to), frame, now_ns);
             }
@@ -196,6 +197,7 @@ impl Shared {
 struct Passing<'a> {
     link: (Port, Port),
     frames: Vec<&'a [u8]>,
+    came_ns: u64,
 }
 
 fn is_ready(waiting: &PollFd<'_>) -> bool {

@@ -19,7 +19,7 @@ use tracing::{debug, error};
 
 use super::fabric::{Counters, Fabric, Policy, Port};
 use super::frame::Mac;
-use super::links::{Hosts, Link, Series, UnknownLink};
+use super::links::{Hosts, Link, Messages, Series, UnknownLink};
 use super::packet::PacketSocket;
 use capture::Sink;
 
@@ -169,6 +169,13 @@ impl Switch {
     pub fn series(&self) -> Series {
         let (samples, forgotten) = lock(&self.shared.core).fabric.series();
         self.hosts.series(samples, forgotten)
+    }
+
+    /// What became of the latest frames with data between nodes: up to 1,048,576, an equal share for each
+    /// link.
+    pub fn messages(&self) -> Messages {
+        let (messages, forgotten) = lock(&self.shared.core).fabric.messages();
+        self.hosts.messages(messages, forgotten)
     }
 
     /// When the switch began, from which its series counts.
