@@ -56,7 +56,7 @@ impl FailureDocument {
 
 /// Turns any error into a [`Failure`], its causes into lines below it. The context is one line: a
 /// name of a file in it has no other.
-pub trait OrFail<T> {
+pub trait FailureContext<T> {
     /// Blames the input; `context` says what was being done to what.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ pub trait OrFail<T> {
     fn or_harness(self, context: impl FnOnce() -> String) -> Result<T, Failure>;
 }
 
-impl<T, E: std::error::Error + Send + Sync + 'static> OrFail<T> for Result<T, E> {
+impl<T, E: std::error::Error + Send + Sync + 'static> FailureContext<T> for Result<T, E> {
     fn or_usage(self, context: impl FnOnce() -> String) -> Result<T, Failure> {
         use miette::{IntoDiagnostic, WrapErr};
         self.into_diagnostic().wrap_err_with(|| escaped(&context())).map_err(Failure::usage)

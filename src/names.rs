@@ -16,7 +16,7 @@ use partita_raft_node::sim::scenarios::scenarios;
 use partita_workloads::WorkloadInfo;
 use partita_workloads::catalogue;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::targets::Target;
 use crate::unknown_name::{TOML_FILE, UnknownName};
 

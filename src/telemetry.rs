@@ -39,7 +39,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::terminal;
 
 /// The variable that holds directives: `debug`, or `warn,partita_nemesis::lab=trace`.

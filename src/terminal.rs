@@ -16,7 +16,7 @@ use indicatif::ProgressBar;
 use partita_reports::text::visible::{COMMAND_CHARACTERS, is_hidden, visible};
 use serde::Serialize;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// Prints a line on standard output, as `println!` does.
 #[macro_export]

@@ -26,7 +26,7 @@ use crate::initial::Begins;
 use crate::levels;
 use crate::model::with_model;
 use crate::options::Options;
-use crate::progress::{Course, Progress};
+use crate::progress::{Progress, SearchProgress};
 use crate::sentences;
 use crate::transactions::{self, TransactionKind};
 use crate::value::Value;
@@ -272,7 +272,7 @@ impl<'h, M: Monitored + Begins<'h>> Checker<'_, 'h, M> {
         let limits = self.limits();
         let choice = self.choice;
         let by = |search| Found { search, engine: choice };
-        let course = Course::new(self.progress);
+        let course = SearchProgress::new(self.progress);
         let watch = Some(&course);
         let decide = |spans: &[Span]| match choice {
             EngineChoice::Frontier => by(frontier::search_on(self.model, spans, &limits, watch)),

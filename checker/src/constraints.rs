@@ -29,7 +29,7 @@ use petgraph::visit::EdgeRef;
 use crate::engines::Span;
 use crate::model::Model;
 use crate::verdict::{Edge, LongestPrefix, Relation};
-use orders::{Common, Orders};
+use orders::{ForcedOrder, LinearizationSpace};
 
 /// Why some operations have no order.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl Constraint {
 
 /// Explains why the spans have no order. Nothing if they have one, or are too many to tell.
 pub(crate) fn explain<M: Model>(model: &M, spans: &[Span]) -> Option<Explanation> {
-    let orders = Orders::new(model, spans)?;
+    let orders = LinearizationSpace::new(model, spans)?;
     let mut explainer = Explainer { model, spans, orders, graph: DiGraph::new() };
     for place in 0..spans.len() {
         explainer.graph.add_node(place);
@@ -76,7 +76,7 @@ pub(crate) fn explain<M: Model>(model: &M, spans: &[Span]) -> Option<Explanation
 struct Explainer<'a, M: Model> {
     model: &'a M,
     spans: &'a [Span],
-    orders: Orders<'a, M>,
+    orders: LinearizationSpace<'a, M>,
     graph: DiGraph<usize, Constraint>,
 }
 
@@ -136,7 +136,7 @@ impl<M: Model> Explainer<'_, M> {
     }
 
     /// Adds what all orders have in common that keep the edges `given`.
-    fn infer(&mut self, common: &Common, given: &[[usize; 2]]) {
+    fn infer(&mut self, common: &ForcedOrder, given: &[[usize; 2]]) {
         for from in 0..self.spans.len() {
             for to in 0..self.spans.len() {
                 if from != to && common.is_forced(from, to) && given != [[from, to]] {

@@ -5,7 +5,7 @@
 
 mod builder;
 
-pub(crate) use builder::Remark;
+pub(crate) use builder::BuilderNote;
 pub use builder::{HistoryBuilder, HistoryError, HistoryProblem};
 
 use crate::event::Level;

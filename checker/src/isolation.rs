@@ -207,12 +207,12 @@ pub struct Isolation {
 
 /// What was found of each level, while it is found.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ladder {
+pub(crate) struct LevelFindings {
     holds: Vec<IsolationLevel>,
     violated: Vec<IsolationLevel>,
 }
 
-impl Ladder {
+impl LevelFindings {
     /// The level holds, and all that it implies.
     pub(crate) fn hold(&mut self, level: IsolationLevel) {
         self.holds.push(level);
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn ladder_names_the_strongest_that_hold_and_the_weakest_that_do_not() {
-        let mut ladder = Ladder::default();
+        let mut ladder = LevelFindings::default();
         ladder.hold(IsolationLevel::Causal);
         ladder.violate(IsolationLevel::Serializable);
         let summary = ladder.summary(IsolationLevel::StrictSerializable);

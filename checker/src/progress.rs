@@ -60,12 +60,12 @@ impl Progress {
 
 /// How far the search on one key has come; forgotten when that ends.
 #[derive(Debug)]
-pub(crate) struct Course<'a> {
+pub(crate) struct SearchProgress<'a> {
     progress: &'a Progress,
     passed: AtomicUsize,
 }
 
-impl<'a> Course<'a> {
+impl<'a> SearchProgress<'a> {
     /// A search that begins.
     pub(crate) const fn new(progress: &'a Progress) -> Self {
         Self { progress, passed: AtomicUsize::new(0) }
@@ -79,7 +79,7 @@ impl<'a> Course<'a> {
     }
 }
 
-impl Drop for Course<'_> {
+impl Drop for SearchProgress<'_> {
     fn drop(&mut self) {
         let passed = *self.passed.get_mut();
         self.progress.passed_operations.fetch_sub(passed, Ordering::Relaxed);
@@ -94,7 +94,7 @@ mod tests {
     fn searches_count_as_far_as_they_came_until_they_end() {
         let progress = Progress::default();
         let passed = || progress.report().passed_operations;
-        let (one, other) = (Course::new(&progress), Course::new(&progress));
+        let (one, other) = (SearchProgress::new(&progress), SearchProgress::new(&progress));
         one.pass(20);
         other.pass(7);
         one.pass(15);

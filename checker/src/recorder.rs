@@ -5,7 +5,7 @@
 //! after it is over, so the order of events is one that the clients saw. Who performs an operation is
 //! found out by itself: each thread is a process as long as it does one thing at a time.
 //!
-//! What happened to an operation is one of three things, and the difference decides what a verdict
+//! RecordedEvent happened to an operation is one of three things, and the difference decides what a verdict
 //! is worth. It was *answered*. It *failed*: it certainly never took effect and never will, as when
 //! the connection was refused. Or its outcome is *unknown*: it may have taken effect or may do so at
 //! any later time, as after a time-out. The last is what a recorder takes it for unless told
@@ -52,10 +52,10 @@ struct Entry<S: Spec> {
     process: u32,
     time: Nanoseconds,
     node: Option<Arc<str>>,
-    what: What<S>,
+    what: RecordedEvent<S>,
 }
 
-enum What<S: Spec> {
+enum RecordedEvent<S: Spec> {
     Invoked(S::Op),
     /// The other end of the operation that was invoked with this entry.
     Completed(usize, Completion<S::Ret>),
@@ -109,7 +109,7 @@ impl Processes {
     }
 }
 
-/// What a check may use. [`Duration`] is one with the defaults for all else.
+/// RecordedEvent a check may use. [`Duration`] is one with the defaults for all else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
@@ -226,14 +226,14 @@ impl<S: Spec> Recorder<S> {
         pending.ended(perform().await, is_definite)
     }
 
-    /// Records that `op` is about to be performed. What became of it is for the result to be told;
+    /// Records that `op` is about to be performed. RecordedEvent became of it is for the result to be told;
     /// if that is dropped instead, the outcome is unknown.
     pub fn invoke(&self, op: S::Op) -> Pending<S> {
         let mut log = self.lock();
         let process = log.processes.take();
         let invoked = log.entries.len();
         let time = self.now(&log);
-        log.entries.push(Entry { process, time, node: None, what: What::Invoked(op) });
+        log.entries.push(Entry { process, time, node: None, what: RecordedEvent::Invoked(op) });
         drop(log);
         Pending { recorder: self.clone(), process, invoked, node: None, is_over: false }
     }
@@ -243,8 +243,8 @@ impl<S: Spec> Recorder<S> {
         self.lock().entries.len()
     }
 
-    /// What was recorded so far, in the form that checks, files and reports have; operations have
-    /// the names that [`Debug`](fmt::Debug) gives them. What is not over has an unknown outcome.
+    /// RecordedEvent was recorded so far, in the form that checks, files and reports have; operations have
+    /// the names that [`Debug`](fmt::Debug) gives them. RecordedEvent is not over has an unknown outcome.
     pub fn history(&self, spec: &S) -> History {
         self.named_history(spec).0
     }
@@ -324,7 +324,7 @@ impl<S: Spec> Recorder<S> {
         log.processes.give_back(pending.process, is_known);
         let time = self.now(&log);
         let (process, node) = (pending.process, pending.node.take());
-        let what = What::Completed(pending.invoked, completion);
+        let what = RecordedEvent::Completed(pending.invoked, completion);
         log.entries.push(Entry { process, time, node, what });
     }
 
@@ -344,17 +344,19 @@ impl<S: Spec> Recorder<S> {
 impl<S: Spec> Log<S> {
     fn event(&self, index: usize, entry: &Entry<S>, spec: &S, names: &mut Names<S>) -> Event {
         let invoked = match entry.what {
-            What::Invoked(_) => index,
-            What::Completed(invoked, _) => invoked,
+            RecordedEvent::Invoked(_) => index,
+            RecordedEvent::Completed(invoked, _) => invoked,
         };
-        let What::Invoked(op) = &self.entries[invoked].what else {
+        let RecordedEvent::Invoked(op) = &self.entries[invoked].what else {
             unreachable!("an operation begins with its invocation");
         };
         let (kind, value) = match &entry.what {
-            What::Invoked(op) => (EventKind::Invoke, names.op(op)),
-            What::Completed(_, Completion::Answered(ret)) => (EventKind::Ok, names.ret(ret)),
-            What::Completed(_, Completion::Failed) => (EventKind::Fail, Value::Null),
-            What::Completed(_, Completion::Unknown) => (EventKind::Info, Value::Null),
+            RecordedEvent::Invoked(op) => (EventKind::Invoke, names.op(op)),
+            RecordedEvent::Completed(_, Completion::Answered(ret)) => {
+                (EventKind::Ok, names.ret(ret))
+            }
+            RecordedEvent::Completed(_, Completion::Failed) => (EventKind::Fail, Value::Null),
+            RecordedEvent::Completed(_, Completion::Unknown) => (EventKind::Info, Value::Null),
         };
         Event {
             index: index as u64,
@@ -460,7 +462,7 @@ impl<S: Spec> Streaming<S> {
     const MOST_KEYS: usize = 4_096;
 
     /// Takes what was recorded since the last time, and returns the analysis of a key if that is a
-    /// violation. What the budget does not suffice for is found later or not at all.
+    /// violation. RecordedEvent the budget does not suffice for is found later or not at all.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use crate::history::{History, KeyId, Operation, Outcome};
 use crate::initial::{Begins, KeyInitials};
 use crate::isolation::IsolationLevel;
 use crate::model::{Call, Model, ModelKind, with_model};
-use crate::transactions::{self, Claim, TransactionKind};
+use crate::transactions::{self, OrderClaim, TransactionKind};
 use crate::value::Value;
 use crate::verdict::{Certificate, KeyOrder};
 use crate::verify_error::VerifyError;
@@ -88,7 +88,7 @@ pub fn verify_begun(
         return Err(VerifyError::OtherInitial { expected, found });
     }
     if let Some(kind) = TransactionKind::of(*model) {
-        let claim = Claim { kind, level: *isolation, initial };
+        let claim = OrderClaim { kind, level: *isolation, initial };
         return transactions::verify_certificate(history, certificate, claim, stop);
     }
     let beginnings = Beginnings { initials, initial, model: *model };

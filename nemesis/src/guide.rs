@@ -38,9 +38,9 @@ const TRIES: u32 = 4;
 
 /// What guides a row of runs.
 #[derive(Debug)]
-pub struct Guide {
+pub struct FeedbackScheduler {
     rng: ChaCha8Rng,
-    kept: Vec<Kept>,
+    kept: Vec<CorpusEntry>,
     /// How often each state was seen.
     states: BTreeMap<u64, u32>,
     waypoints: BTreeMap<Waypoint, u32>,
@@ -48,7 +48,7 @@ pub struct Guide {
 
 /// A round that led to something new.
 #[derive(Debug)]
-struct Kept {
+struct CorpusEntry {
     round: Round,
     states: BTreeSet<u64>,
     waypoints: BTreeSet<Waypoint>,
@@ -58,7 +58,7 @@ struct Kept {
 
 /// What one run added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Learnt {
+pub struct CoverageGain {
     /// States that had not been seen before.
     pub new_states: usize,
     /// Rounds that were kept.
@@ -67,7 +67,7 @@ pub struct Learnt {
     pub states: usize,
 }
 
-impl Guide {
+impl FeedbackScheduler {
     /// One that knows nothing yet.
     pub fn new(seed: u64) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Guide {
     }
 
     /// Learns what a run with these faults was like.
-    pub fn learn(&mut self, schedule: &Schedule, samples: &[Sample]) -> Learnt {
+    pub fn learn(&mut self, schedule: &Schedule, samples: &[Sample]) -> CoverageGain {
         let before = std::iter::once(None).chain(samples.iter().map(Some));
         let seen: Vec<_> = samples
             .iter()
@@ -122,16 +122,20 @@ impl Guide {
             if states.is_subset(&known) || round.faults.is_empty() {
                 continue;
             }
-            self.kept.push(Kept { round, states, waypoints, chosen: 0 });
+            self.kept.push(CorpusEntry { round, states, waypoints, chosen: 0 });
             kept += 1;
         }
         self.forget();
-        Learnt { new_states: self.states.len() - known.len(), kept, states: self.states.len() }
+        CoverageGain {
+            new_states: self.states.len() - known.len(),
+            kept,
+            states: self.states.len(),
+        }
     }
 
     /// Keeps the rounds of most energy.
     fn forget(&mut self) {
-        let mut ordered: Vec<(f64, Kept)> =
+        let mut ordered: Vec<(f64, CorpusEntry)> =
             std::mem::take(&mut self.kept).into_iter().map(|it| (self.energy(&it), it)).collect();
         ordered.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         ordered.truncate(MOST_KEPT);
@@ -139,7 +143,7 @@ impl Guide {
     }
 
     /// How much a round deserves to be chosen.
-    fn energy(&self, kept: &Kept) -> f64 {
+    fn energy(&self, kept: &CorpusEntry) -> f64 {
         let rarity = |count: Option<&u32>| 1.0 / f64::from(*count.unwrap_or(&1)).max(1.0);
         let states = kept.states.iter().map(|state| rarity(self.states.get(state)));
         let waypoints =

@@ -11,15 +11,16 @@
 //! See `testing` for an example, and for what happens where no lab can be made.
 
 pub mod administration;
-mod attempt;
 pub mod clock;
 pub mod cluster;
 pub mod disk;
 pub mod doctor;
 pub mod evidence;
 pub mod fault;
+mod forked_probe;
 pub mod guide;
 mod hunt;
+mod join_all;
 pub mod lab;
 pub mod names;
 pub mod nemesis;
@@ -32,7 +33,6 @@ mod seccomp;
 pub mod shrink;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod together;
 pub mod units;
 mod watch;
 
@@ -43,7 +43,7 @@ pub use disk::Disk;
 pub use evidence::Shows;
 pub use fault::set::{FAULT_SETS, FaultSet};
 pub use fault::{FAULTS, Fault, FaultKind, Target};
-pub use guide::{Guide, Learnt};
+pub use guide::{CoverageGain, FeedbackScheduler};
 pub use hunt::{HuntContext, is_hunt};
 pub use lab::namespaces::{Entered, LabKind, enter, enter_backend, inside};
 pub use lab::process::{HostProcess, NodeProcess, Program, Sidecar};

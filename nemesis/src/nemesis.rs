@@ -31,11 +31,11 @@ use crate::fault::link::overlay::Overlays;
 use crate::fault::membership::Turn;
 use crate::fault::site::InjectContext;
 use crate::fault::{Active, InjectError, Site, Target};
+use crate::join_all::all;
 use crate::lab::process::NodeProcess;
 use crate::record::FaultRecord;
 use crate::record::WAITED;
-use crate::schedule::{Lookout, PlannedFault, Schedule, ScheduleError};
-use crate::together::all;
+use crate::schedule::{PlannedFault, Schedule, ScheduleError, TriggerWatch};
 
 use resource_locks::ResourceLocks;
 
@@ -260,7 +260,7 @@ impl<'a, R: Roles, C: Fn() -> u64 + Send + Sync> Nemesis<'a, R, C> {
     ) -> Option<Option<Waited>> {
         let Some(trigger) = planned.trigger else { return Some(None) };
         let until_ns = at_ns.saturating_add(trigger.wait_ms * 1_000_000);
-        let mut lookout = Lookout::new(trigger.when);
+        let mut lookout = TriggerWatch::new(trigger.when);
         loop {
             let has_come = lookout.has_come(&self.roles.seen());
             let now_ns = (self.clock)();

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::plan::{CampaignPlan, Configuration};
 use super::portfolio;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::names::{self, Names};
 use crate::run::plan::lab;
 use crate::run::profile::Profile;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::{self, Log};
 use super::plan::{CampaignPlan, PlanError, Shard, refuse_newer};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The plan, and which part of it is in the folder.
 pub(super) const CAMPAIGN: &str = "campaign.json";

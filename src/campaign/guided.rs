@@ -12,13 +12,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use partita_nemesis::doctor::best_backend;
-use partita_nemesis::{Guide, HuntContext, LabBackend, Schedule, Script, is_hunt};
+use partita_nemesis::{FeedbackScheduler, HuntContext, LabBackend, Schedule, Script, is_hunt};
 use partita_reports::RunSpec;
 use partita_reports::spec::{Document, FaultsSpec, LabChoice};
 
-use super::outcome::Played;
+use super::outcome::RunOutcome;
 use super::runner::{Runner, Shrunk};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::run::profile::Profile;
 use crate::run::{Faults, samples};
 use crate::targets::Target;
@@ -31,7 +31,7 @@ pub const NAME: &str = "guided";
 pub struct Guidance {
     seed: u64,
     backend: OnceLock<LabBackend>,
-    guides: Mutex<BTreeMap<String, Guide>>,
+    guides: Mutex<BTreeMap<String, FeedbackScheduler>>,
 }
 
 impl Guidance {
@@ -46,7 +46,7 @@ impl Guidance {
         self.guided(spec).ok().flatten().unwrap_or_else(|| spec.clone())
     }
 
-    fn guides(&self) -> MutexGuard<'_, BTreeMap<String, Guide>> {
+    fn guides(&self) -> MutexGuard<'_, BTreeMap<String, FeedbackScheduler>> {
         self.guides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +68,8 @@ impl Guidance {
             clock_drift: Profile::clock_drift(&target, &spec.node_arguments),
         };
         let mut guides = self.guides();
-        let guide = guides.entry(subject(spec)).or_insert_with(|| Guide::new(self.seed));
+        let guide =
+            guides.entry(subject(spec)).or_insert_with(|| FeedbackScheduler::new(self.seed));
         let schedule = guide.propose(ground);
         drop(guides);
         if schedule.faults.is_empty() {
@@ -93,7 +94,8 @@ impl Guidance {
         let Some(schedule) = schedule(folder) else { return };
         let samples = samples::read(folder);
         let mut guides = self.guides();
-        let guide = guides.entry(subject(spec)).or_insert_with(|| Guide::new(self.seed));
+        let guide =
+            guides.entry(subject(spec)).or_insert_with(|| FeedbackScheduler::new(self.seed));
         let learnt = guide.learn(&schedule, &samples);
         tracing::info!(?learnt, seed = spec.seed, "a guided run is over");
     }
@@ -125,7 +127,7 @@ impl<'a> GuidedRunner<'a> {
 }
 
 impl Runner for GuidedRunner<'_> {
-    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> Played {
+    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> RunOutcome {
         let guided = self.guidance.next(spec);
         let played = self.runner.play(&guided, home, stop);
         let folder = played.told.as_ref().and_then(|told| told.folder.as_deref());
@@ -133,7 +135,7 @@ impl Runner for GuidedRunner<'_> {
             self.guidance.learn(spec, Path::new(folder));
         }
         let spec = (guided != *spec).then(|| Box::new(guided));
-        Played { spec, ..played }
+        RunOutcome { spec, ..played }
     }
 
     fn shrink(
@@ -159,7 +161,7 @@ mod tests {
     struct Fake(Mutex<Vec<RunSpec>>);
 
     impl Runner for Fake {
-        fn play(&self, spec: &RunSpec, home: &Path, _: &AtomicBool) -> Played {
+        fn play(&self, spec: &RunSpec, home: &Path, _: &AtomicBool) -> RunOutcome {
             let mut played = self.0.lock().expect("no panic");
             played.push(spec.clone());
             if let FaultsSpec::Schedule(document) = &spec.faults {
@@ -174,9 +176,9 @@ mod tests {
             let text = format!("{}\n{}", samples::HEADER, lines.collect::<String>());
             std::fs::write(home.join(samples::FILE), text).expect("written");
             let folder = Some(home.display().to_string());
-            Played {
+            RunOutcome {
                 told: Some(RunSummary { folder, ..RunSummary::default() }),
-                ..Played::default()
+                ..RunOutcome::default()
             }
         }
 

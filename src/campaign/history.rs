@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::{Campaign, CampaignFolder, entries, in_json, replace};
 use super::plan::{CampaignPlan, Shard};
 use super::work::{PastBucket, replay_of};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The number of the form of both files.
 const FORMAT: u32 = 1;

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The newest form that this version reads.
 const FORMAT: u32 = 1;

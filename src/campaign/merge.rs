@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use partita_reports::campaign::record::{ReplayLine, RunLine};
 
 use super::folder::{Campaign, CampaignFolder, FAILING, entries};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// What several folders come to.
 #[derive(Debug)]

@@ -11,6 +11,7 @@
 //! contract.
 
 pub mod documents;
+pub mod fair_queue;
 pub mod file;
 pub mod folder;
 pub mod guided;
@@ -26,7 +27,6 @@ pub mod portfolio;
 pub mod retention;
 pub mod runner;
 pub mod shards;
-pub mod share;
 pub mod signature;
 pub mod store;
 pub mod work;

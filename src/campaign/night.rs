@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use partita_reports::campaign::record::{HARNESS, ReplayLine, RunLine, RunResult, Signature};
 use partita_reports::campaign::statistics::Ratio;
 
+use super::fair_queue::Share;
 use super::plan::{CampaignPlan, Shard};
-use super::share::Share;
 
 /// How often the canary is tried before the night is taken to be blind.
 const CANARY_ATTEMPTS: u32 = 3;

@@ -48,7 +48,7 @@ pub struct RunSummary {
 
 /// What came of a run's process.
 #[derive(Debug, Clone, Default)]
-pub struct Played {
+pub struct RunOutcome {
     /// What it told; nothing if it came to no result.
     pub told: Option<RunSummary>,
     /// Its exit code; nothing if a signal ended it.
@@ -82,7 +82,7 @@ pub struct Outcome {
     pub exercised: Vec<String>,
 }
 
-impl Played {
+impl RunOutcome {
     fn exit(&self) -> Exit {
         match (&self.told, self.code) {
             (Some(told), Some(code)) if told.error.is_none() => Exit::of_code(code),
@@ -117,7 +117,7 @@ const fn is_of_time(kind: FindingKind) -> bool {
 
 impl Outcome {
     /// Of a run of `target` as `spec` says.
-    pub fn of(target: &str, spec: &RunSpec, played: &Played) -> Self {
+    pub fn of(target: &str, spec: &RunSpec, played: &RunOutcome) -> Self {
         let empty = Vec::new();
         let findings = played.told.as_ref().map_or(&empty, |told| &told.findings);
         let is_starved = played.is_starved(spec);
@@ -166,7 +166,7 @@ impl Outcome {
 }
 
 /// Which faults had a measurable effect, and what those were that they hit: `isolate leader`.
-fn exercised(played: &Played) -> Vec<String> {
+fn exercised(played: &RunOutcome) -> Vec<String> {
     let Some(told) = &played.told else { return Vec::new() };
     let victims: BTreeMap<u32, &Recovery> = told.recovery.iter().map(|it| (it.fault, it)).collect();
     let mut all = BTreeSet::new();
@@ -190,11 +190,11 @@ mod tests {
 
     use super::*;
 
-    fn played(code: i32, told: RunSummary) -> Played {
-        Played { told: Some(told), code: Some(code), ..Played::default() }
+    fn played(code: i32, told: RunSummary) -> RunOutcome {
+        RunOutcome { told: Some(told), code: Some(code), ..RunOutcome::default() }
     }
 
-    fn outcome(played: &Played) -> Outcome {
+    fn outcome(played: &RunOutcome) -> Outcome {
         Outcome::of("store", &RunSpec::default(), played)
     }
 
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn what_is_not_the_stores_is_a_class_of_its_own() {
         let killed =
-            Played { failure: Some("signal: 9 (SIGKILL)".to_owned()), ..Played::default() };
+            RunOutcome { failure: Some("signal: 9 (SIGKILL)".to_owned()), ..RunOutcome::default() };
         let killed = outcome(&killed);
         assert_eq!(killed.result, RunResult::Harness);
         assert_eq!(killed.sightings[0].signature.what, "out of memory");

@@ -19,7 +19,7 @@ use partita_nemesis::FaultRecord;
 use partita_reports::{Exit, RunSpec};
 use serde::de::DeserializeOwned;
 
-use super::outcome::{Played, RunSummary};
+use super::outcome::{RunOutcome, RunSummary};
 
 /// Time between two looks at a process.
 const STEP: Duration = Duration::from_millis(20);
@@ -33,8 +33,8 @@ const AROUND: Duration = Duration::from_secs(180);
 /// What plays runs. A campaign has processes for it; tests have what they like.
 pub trait Runner: Sync {
     /// Does a run, whose files go into `home`, an empty folder. Returns early, with
-    /// [`Played::is_interrupted`], once `stop` is set.
-    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> Played;
+    /// [`RunOutcome::is_interrupted`], once `stop` is set.
+    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> RunOutcome;
 
     /// Shrinks the faults of the run in `folder` to those that still give a finding of a kind, by its
     /// [name](partita_reports::FindingKind::name), for at most `limit`; gives the shrunk schedule and in how many
@@ -69,13 +69,15 @@ pub struct ProcessRunner {
 }
 
 impl Runner for ProcessRunner {
-    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> Played {
+    fn play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> RunOutcome {
         let began = Instant::now();
         let played = self.try_play(spec, home, stop);
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match played {
-            Ok(played) => Played { wall_ms, ..played },
-            Err(error) => Played { failure: Some(error.to_string()), wall_ms, ..Played::default() },
+            Ok(played) => RunOutcome { wall_ms, ..played },
+            Err(error) => {
+                RunOutcome { failure: Some(error.to_string()), wall_ms, ..RunOutcome::default() }
+            }
         }
     }
 
@@ -118,7 +120,12 @@ fn reproduced(said: &str) -> Option<(u32, u32)> {
 }
 
 impl ProcessRunner {
-    fn try_play(&self, spec: &RunSpec, home: &Path, stop: &AtomicBool) -> std::io::Result<Played> {
+    fn try_play(
+        &self,
+        spec: &RunSpec,
+        home: &Path,
+        stop: &AtomicBool,
+    ) -> std::io::Result<RunOutcome> {
         let (asked, answer) = (home.join("asked.json"), home.join("answer.json"));
         std::fs::write(&asked, serde_json::to_vec(spec)?)?;
         let mut command = Command::new(&self.program);
@@ -135,7 +142,7 @@ impl ProcessRunner {
             (Some(_), None) => None,
             (None, None) => Some(said(home, ended.status)),
         };
-        Ok(Played {
+        Ok(RunOutcome {
             code: ended.status.code(),
             failure,
             wall_ms: 0,
@@ -162,15 +169,15 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 }
 
 /// What came of a run, as far as its folder says; nothing if it has no `run.json`.
-pub fn recorded(folder: &Path) -> Option<Played> {
+pub fn recorded(folder: &Path) -> Option<RunOutcome> {
     let told: RunSummary = read(&folder.join("run.json"))?;
     let exit = Exit::of_run(&told.findings, told.failure.is_some(), told.verdict?);
-    Some(Played {
+    Some(RunOutcome {
         code: Some(exit.code().into()),
         faults: faults(&folder.join("schedule.jsonl")),
         analysis: read(&folder.join("verdict.json")),
         told: Some(told),
-        ..Played::default()
+        ..RunOutcome::default()
     })
 }
 

@@ -14,11 +14,11 @@ use serde::Serialize;
 use super::folder::{CampaignFolder, Opened};
 use super::log::{Log, LogError};
 use super::night::{Job, Next, Night, StopRule};
-use super::outcome::{Outcome, Played};
+use super::outcome::{Outcome, RunOutcome};
 use super::plan::{CampaignPlan, Shard};
 use super::runner::Runner;
 use super::signature::normalised;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 
 /// Jobs at a time for each core, until it is known what runs need: most of a run is waiting.
 const JOBS_A_CORE: usize = 2;
@@ -474,7 +474,7 @@ struct Over {
     spec: RunSpec,
     /// Where its files are.
     home: PathBuf,
-    played: Played,
+    played: RunOutcome,
     outcome: Outcome,
     started_ms: u64,
 }

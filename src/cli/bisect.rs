@@ -13,7 +13,7 @@ use crate::campaign::folder::entries;
 use crate::campaign::outcome::Outcome;
 use crate::campaign::runner::{ProcessRunner, Runner, recorded};
 use crate::campaign::work::replay_of;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 use crate::targets::{Target, with_program};
 

@@ -25,7 +25,7 @@ use crate::campaign::work::{CampaignEvent, Ending};
 use crate::campaign::{
     CampaignPlan, GuidedRunner, Limits, ProcessRunner, Runner, Shard, Work, documents, shards,
 };
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::{errln, outln, terminal};
 
 /// How long a campaign takes that was told neither a time nor a number of runs.

@@ -18,10 +18,10 @@ use serde::{Serialize, Serializer};
 
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
+use super::model_choice::{CheckedModel, PromisedLevel};
 use super::read_as::{self, Assumed};
-use super::subject::{Promise, Subject};
 use super::{progress, run_folder, show};
-use crate::exit::{Exit, Failure, FailureDocument, OrFail};
+use crate::exit::{Exit, Failure, FailureContext, FailureDocument};
 use crate::judge::{self, unfinished};
 use crate::{errln, names, outln, terminal};
 
@@ -43,8 +43,8 @@ pub struct Arguments {
     /// What the histories are about: register, append, counter, set, queue, stack, lock,
     /// multi-register, list-append, rw-register or another of `partita list models`; told by their
     /// operations if not given.
-    #[arg(long, value_name = "NAME", value_parser = super::subject::subject)]
-    model: Option<Subject>,
+    #[arg(long, value_name = "NAME", value_parser = super::model_choice::subject)]
+    model: Option<CheckedModel>,
     /// Minimum lifetime (TTL) of a register key after a write; it may expire after that.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
     lease: Option<Duration>,
@@ -63,8 +63,8 @@ pub struct Arguments {
     /// (stale:3-versions). Sessions are processes. Operations with a level of their own keep it where
     /// this is linearizable or stale.
     #[arg(long, visible_alias = "consistency", value_name = "LEVEL",
-          value_parser = super::subject::promise)]
-    level: Option<Promise>,
+          value_parser = super::model_choice::promise)]
+    level: Option<PromisedLevel>,
     /// How long one history may take, from when it is opened to the verdict, reading included,
     /// before it is given up as unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s",
@@ -201,7 +201,7 @@ struct Document<'a> {
     format: u32,
     file: &'a str,
     #[serde(serialize_with = "by_name")]
-    model: Subject,
+    model: CheckedModel,
     level: Level,
     #[serde(flatten)]
     assumed: Assumed,
@@ -213,7 +213,7 @@ struct Document<'a> {
     violations: Option<Groups>,
 }
 
-fn by_name<S: Serializer>(model: &Subject, serializer: S) -> Result<S::Ok, S::Error> {
+fn by_name<S: Serializer>(model: &CheckedModel, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(model)
 }
 
@@ -222,7 +222,7 @@ struct Judged {
     file: String,
     /// What was done to the store meanwhile, if that is known.
     faults: Vec<FaultRecord>,
-    model: Subject,
+    model: CheckedModel,
     history: History,
     reading: Reading,
     analysis: Analysis,
@@ -231,7 +231,7 @@ struct Judged {
 
 impl Arguments {
     /// What a verdict assumes besides what was read.
-    fn assumed(&self, model: Subject) -> Assumed {
+    fn assumed(&self, model: CheckedModel) -> Assumed {
         let initial = match &self.initial.by_key {
             KeyInitials::Unknown => "unknown".to_owned(),
             KeyInitials::Listed(_) => "one of its own for each key".to_owned(),
@@ -248,23 +248,26 @@ impl Arguments {
         if let Some(history) = unfinished.as_ref().filter(|history| unfinished::is_empty(history)) {
             return Ok(self.nothing_recorded(history));
         }
-        let ReadHistory { history, reading } =
-            match self.reading.read_until(file, self.model.and_then(Subject::model), deadline)? {
-                Ok(read) => read,
-                Err(line) => {
-                    let reason = format!("the time ran out while line {line} was read");
-                    let analysis = Analysis::unknown(vec![reason]);
-                    return Ok(Judged {
-                        file: file.display().to_string(),
-                        faults: Vec::new(),
-                        model: self.model.unwrap_or_default(),
-                        history: History::default(),
-                        reading: Reading::default(),
-                        analysis,
-                        certificate: None,
-                    });
-                }
-            };
+        let ReadHistory { history, reading } = match self.reading.read_until(
+            file,
+            self.model.and_then(CheckedModel::model),
+            deadline,
+        )? {
+            Ok(read) => read,
+            Err(line) => {
+                let reason = format!("the time ran out while line {line} was read");
+                let analysis = Analysis::unknown(vec![reason]);
+                return Ok(Judged {
+                    file: file.display().to_string(),
+                    faults: Vec::new(),
+                    model: self.model.unwrap_or_default(),
+                    history: History::default(),
+                    reading: Reading::default(),
+                    analysis,
+                    certificate: None,
+                });
+            }
+        };
         let model = input::model(self.model, &history, file)?;
         let (mut analysis, certificate) = self.decide(model, &history, file, deadline)?;
         reading.weigh(&mut analysis);
@@ -272,8 +275,8 @@ impl Arguments {
             unfinished::withhold(&mut analysis, &history);
         }
         let certificate = certificate.filter(|_| analysis.verdict == Verdict::Valid);
-        if let Subject::Model(model) = model
-            && Promise::both(self.level).0 == Level::Linearizable
+        if let CheckedModel::Model(model) = model
+            && PromisedLevel::both(self.level).0 == Level::Linearizable
             && !history.has_levels()
             && self.lease.is_none()
         {
@@ -289,13 +292,13 @@ impl Arguments {
             .with_initial_by_key(self.initial.by_key.clone())
             .with_memory(self.max_memory)
             .with_engine(self.engine)
-            .with_isolation(Promise::both(self.level).1)
+            .with_isolation(PromisedLevel::both(self.level).1)
     }
 
     /// Decides on a history until a deadline.
     fn decide(
         &self,
-        subject: Subject,
+        subject: CheckedModel,
         history: &History,
         file: &Path,
         deadline: Instant,
@@ -303,8 +306,8 @@ impl Arguments {
         let refuse = |problem: String| Err(Failure::usage(miette::miette!("{problem}")));
         let name = file.display().to_string();
         let model = match subject {
-            Subject::Model(model) => model,
-            Subject::Object(kind) => {
+            CheckedModel::Model(model) => model,
+            CheckedModel::Object(kind) => {
                 if self.level.is_some() || self.lease.is_some() {
                     return refuse(format!("{name}: {kind} has neither levels nor leases here"));
                 }
@@ -314,16 +317,16 @@ impl Arguments {
             }
         };
         if let Some(level) = self.level {
-            let fits = matches!(level, Promise::Isolation(_)) == model.is_transactional();
+            let fits = matches!(level, PromisedLevel::Isolation(_)) == model.is_transactional();
             if !fits {
                 let of = match level {
-                    Promise::Isolation(_) => "transactions",
-                    Promise::Single(_) => "operations on single keys",
+                    PromisedLevel::Isolation(_) => "transactions",
+                    PromisedLevel::Single(_) => "operations on single keys",
                 };
                 return refuse(format!("{name}: --level {level} is for {of}; found {model}"));
             }
         }
-        let level = Promise::both(self.level).0;
+        let level = PromisedLevel::both(self.level).0;
         let options = self.options(model);
         let stranger = || Some(format!("{name}: {}", self.initial.refusal(history)?));
         if let Some(problem) = options.refusal().or_else(stranger) {
@@ -374,7 +377,7 @@ impl Arguments {
                 format,
                 file,
                 model,
-                level: Promise::both(self.level).0,
+                level: PromisedLevel::both(self.level).0,
                 assumed: self.assumed(model),
                 reading,
                 analysis,
@@ -382,7 +385,7 @@ impl Arguments {
             });
         }
         let keys = judged.history.keys().len();
-        show::analysis(file, analysis, (Promise::both(self.level).0, keys), faults);
+        show::analysis(file, analysis, (PromisedLevel::both(self.level).0, keys), faults);
         read_as::print(reading, &self.assumed(*model));
         if let (true, Some(found)) = (self.explain, &analysis.counterexample) {
             show::cycle(found);

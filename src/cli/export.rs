@@ -10,7 +10,7 @@ use partita_reports::Trace;
 
 use super::input::ReadingOptions;
 use super::stored::StoredRun;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::terminal;
 
 /// Writes a history in another format, so that other checkers can judge ours, or a run as a trace.

@@ -11,7 +11,7 @@ use partita_checker::formats::{Keys, jsonl, write_edn};
 use partita_checker::generate::{Fault, Mix, PlantedAnomaly, Recipe, Shape, TransactionPlan};
 
 use super::export::To;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::{names, terminal};
 
 /// Makes a history of any object, linearizable or damaged on purpose.

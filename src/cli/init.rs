@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use partita_workloads::client::PROTOCOLS;
 
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::targets::{BEGINNINGS, Beginning, Wanted};
 use crate::unknown_name::UnknownName;
 use crate::{errln, outln};
@@ -64,7 +64,7 @@ fn one_of(kind: &str, name: &str, known: &[String]) -> Result<String, UnknownNam
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let is_terminal = std::io::stdin().is_terminal();
     let mut stdin = std::io::stdin().lock();
-    let mut person = Person { input: &mut stdin, is_asked: is_terminal && !arguments.yes };
+    let mut person = Prompter { input: &mut stdin, is_asked: is_terminal && !arguments.yes };
     let beginning = beginning(arguments, &mut person)?;
     let program = match &arguments.program {
         Some(program) => Some(program.clone()),
@@ -90,7 +90,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 /// What the description begins from.
-fn beginning(arguments: &Arguments, person: &mut Person<'_>) -> Result<Beginning, Failure> {
+fn beginning(arguments: &Arguments, person: &mut Prompter<'_>) -> Result<Beginning, Failure> {
     let Arguments { protocol, store, .. } = arguments;
     let (beginning, is_said) = match (store, protocol) {
         (Some(store), _) => (Beginning::of_store(store), true),
@@ -120,12 +120,12 @@ fn beginning(arguments: &Arguments, person: &mut Person<'_>) -> Result<Beginning
 }
 
 /// Who sits at the terminal, if anybody does.
-struct Person<'a> {
+struct Prompter<'a> {
     input: &'a mut dyn BufRead,
     is_asked: bool,
 }
 
-impl Person<'_> {
+impl Prompter<'_> {
     /// What is answered, or else the `usual`; none if nobody is asked.
     fn asked(&mut self, what: &str, usual: &str) -> Result<Option<String>, Failure> {
         if !self.is_asked {
@@ -207,7 +207,7 @@ mod tests {
 
     fn answered(answers: &str) -> Option<&'static str> {
         let mut input = answers.as_bytes();
-        let mut person = Person { input: &mut input, is_asked: true };
+        let mut person = Prompter { input: &mut input, is_asked: true };
         person.chosen().expect("read").map(|beginning| beginning.store)
     }
 

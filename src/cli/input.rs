@@ -11,7 +11,7 @@ use partita_checker::formats::{
 use partita_checker::{History, ModelKind};
 use partita_reports::text::visible::escaped;
 
-use super::subject::Subject;
+use super::model_choice::CheckedModel;
 use crate::exit::Failure;
 use crate::judge::source::Source;
 use crate::names;
@@ -76,9 +76,13 @@ enum FailedCas {
 /// # Errors
 ///
 /// [`Failure`] if they fit more than one object, or none.
-pub fn model(asked: Option<Subject>, history: &History, path: &Path) -> Result<Subject, Failure> {
-    asked.or_else(|| Subject::told_by(history)).ok_or_else(|| {
-        let known = Subject::names().join(", ");
+pub fn model(
+    asked: Option<CheckedModel>,
+    history: &History,
+    path: &Path,
+) -> Result<CheckedModel, Failure> {
+    asked.or_else(|| CheckedModel::told_by(history)).ok_or_else(|| {
+        let known = CheckedModel::names().join(", ");
         Failure::usage(miette::miette!(
             "{}: {}; expected --model with one of {known}",
             path.display(),

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::catalogue::{self, Entry, Kind, Section};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::targets::Target;
 use crate::{outln, terminal};
 

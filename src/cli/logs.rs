@@ -10,7 +10,7 @@ use partita_checker::Nanoseconds;
 use partita_reports::logs::{HarnessLines, NodeLines, Stream};
 
 use super::{run_folder, status};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::{telemetry, terminal};
 
 /// Prints what nodes and the harness wrote in a run, line by line in the order of the run's clock,

@@ -20,7 +20,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::errln;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 
 /// Messages to one node that wait for its connection; of more, each is lost.
 const WAITING: usize = 10_000;

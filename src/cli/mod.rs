@@ -17,6 +17,7 @@ pub mod list;
 pub mod log_sink;
 pub mod logs;
 pub mod maelstrom_node;
+pub mod model_choice;
 pub mod open;
 pub mod pace;
 pub mod progress;
@@ -34,7 +35,6 @@ pub mod shrink;
 pub mod simulate;
 pub mod status;
 pub mod stored;
-pub mod subject;
 pub mod target;
 pub mod trial;
 pub mod verify;
@@ -45,7 +45,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use partita_checker::Value;
 
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::telemetry::{self, Verbosity};
 
 /// Puts a replicated store through chaos and proves what its clients saw.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 
 /// Opens the report of a run in a browser: what the variable BROWSER names, or else `xdg-open`.

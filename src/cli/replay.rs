@@ -9,7 +9,7 @@ use partita_reports::spec::OnFinding;
 use super::pace::Pace;
 use super::run_folder;
 use super::trial::{self, Original, Outcome};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 
 /// Plays an earlier run again: the same store, clients, seed and schedule. Processes race as they do

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::stored::StoredRun;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 
 /// Makes report.html, junit.xml and summary.md of a run again, from the files in its folder.

@@ -6,7 +6,7 @@ use partita_nemesis::FaultRecord;
 use partita_reports::RunRecord;
 use partita_workloads::Judged;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::names;
 
 /// The folder that a history lies in, if that is a run's: `path` is the folder or its history.

@@ -20,7 +20,7 @@ use super::campaign::{Strategy, stop_at_signals};
 use crate::campaign::file::HONEST;
 use crate::campaign::outcome::Outcome;
 use crate::campaign::{GuidedRunner, ProcessRunner, Runner};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::names;
 use crate::run::profile::Profile;
 use crate::targets::{Target, with_program};

@@ -8,7 +8,7 @@ use partita_reports::Comparison;
 use tokio::runtime::Builder;
 
 use super::stored::StoredRun;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 use crate::serve::{Settings, serve};
 

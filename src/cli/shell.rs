@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::{outln, terminal};
 
 /// Prints a script with which a shell completes commands and options.

@@ -14,7 +14,7 @@ use super::command;
 use super::pace::Pace;
 use super::show::counted;
 use super::trial::{self, Original, Outcome};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::outln;
 
 /// How long clients go on without faults in a trial: as long as a run needs to see its last fault

@@ -16,7 +16,7 @@ use partita_raft_node::sim::{self, Object, Property, Run, Scenario, Wanted};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::names::{self, Names};
 use crate::{errln, outln, terminal};
 

@@ -11,7 +11,7 @@ use partita_reports::{Recovery, Run, RunRecord};
 use serde::de::DeserializeOwned;
 
 use super::run_folder;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::judge::unfinished;
 
 /// Everything that reports are made from.

@@ -7,7 +7,7 @@ use partita_nemesis::doctor::best_backend;
 use partita_nemesis::{Entered, LabBackend, enter_backend, inside};
 use serde::Serialize;
 
-use crate::exit::{Exit, Failure, FailureDocument, OrFail};
+use crate::exit::{Exit, Failure, FailureContext, FailureDocument};
 use crate::run::target_check::{TargetReport, check};
 use crate::targets::Target;
 use crate::{outln, terminal};

@@ -17,7 +17,7 @@ use partita_reports::{Finding, FindingKind, RunRecord, RunSpec};
 use serde::Deserialize;
 
 use super::command;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::run::folder::RunFolder;
 
 /// A run that is to be played again.
@@ -151,13 +151,13 @@ pub fn play(spec: &RunSpec, out: &Path) -> Result<Outcome, Failure> {
     let output = trial.wait_with_output().or_harness(starting)?;
     let exit = output.status.code().map_or(Exit::Harness, Exit::of_code);
     Ok(match serde_json::from_slice(&output.stdout) {
-        Ok(Told::Result(record)) => Outcome {
+        Ok(RunOutput::Result(record)) => Outcome {
             exit,
             findings: record.findings,
             folder: Some(record.folder.into()),
             failure: record.failure,
         },
-        Ok(Told::Error { error }) => {
+        Ok(RunOutput::Error { error }) => {
             Outcome { exit, findings: Vec::new(), folder: None, failure: Some(error) }
         }
         Err(_) => {
@@ -170,7 +170,7 @@ pub fn play(spec: &RunSpec, out: &Path) -> Result<Outcome, Failure> {
 /// What `partita run --json` prints.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Told {
+enum RunOutput {
     /// Why it came to no result.
     Error { error: String },
     /// What `run.json` holds.

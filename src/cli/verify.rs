@@ -14,10 +14,10 @@ use partita_checker::{Expected, History, Level, levels, objects};
 use super::check::lease;
 use super::initial::Initial;
 use super::input::{self, ReadingOptions};
+use super::model_choice::{CheckedModel, PromisedLevel};
 use super::run_folder;
 use super::show::counted;
-use super::subject::{Promise, Subject};
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::judge::unfinished;
 use crate::outln;
 
@@ -40,8 +40,8 @@ pub struct Arguments {
     /// What the history is about: register, append, counter, set, queue, stack, lock,
     /// multi-register, list-append, rw-register or another of `partita list models`; told by its
     /// operations if not given. A certificate that assumes another object is rejected.
-    #[arg(long, value_name = "NAME", value_parser = super::subject::subject)]
-    model: Option<Subject>,
+    #[arg(long, value_name = "NAME", value_parser = super::model_choice::subject)]
+    model: Option<CheckedModel>,
     /// How long a key stays at least after it was written, as `check --lease` has it.
     #[arg(long, value_name = "DURATION", value_parser = super::positive_duration)]
     lease: Option<Duration>,
@@ -55,8 +55,8 @@ pub struct Arguments {
     initial: Initial,
     /// What the history is to be proven to be, as `check --level` has it: linearizable, or of
     /// transactions strict-serializable, if not given.
-    #[arg(long, value_name = "LEVEL", value_parser = super::subject::promise)]
-    level: Option<Promise>,
+    #[arg(long, value_name = "LEVEL", value_parser = super::model_choice::promise)]
+    level: Option<PromisedLevel>,
     #[command(flatten)]
     reading: ReadingOptions,
 }
@@ -68,7 +68,7 @@ pub struct Arguments {
 /// [`Failure`] if a file cannot be read.
 pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let Sources { history: history_path, certificate: path, model } = sources(arguments)?;
-    let asked = model.and_then(Subject::model);
+    let asked = model.and_then(CheckedModel::model);
     let ReadHistory { mut history, reading } = arguments.reading.read(&history_path, asked)?;
     let name = path.display().to_string();
     let file = File::open(&path).or_usage(|| name.clone())?;
@@ -83,15 +83,15 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         history = with_expiries(&history, lease(time, arguments.lease_drift)).history;
     }
     let initials = &arguments.initial.by_key;
-    let (level, isolation) = Promise::both(arguments.level);
+    let (level, isolation) = PromisedLevel::both(arguments.level);
     let initial = arguments.initial.value.clone();
     let verified = match model {
-        Subject::Object(kind) => {
+        CheckedModel::Object(kind) => {
             let options = ObjectOptions { kind, initial, memory: 0 };
             let verified = objects::verify(&history, &certificate, &options, &|| false);
             verified.map_err(|error| error.to_string())
         }
-        Subject::Model(model) if level == Level::Linearizable && !history.has_levels() => {
+        CheckedModel::Model(model) if level == Level::Linearizable && !history.has_levels() => {
             let expected = Expected { model, initial, isolation };
             let begun =
                 partita_checker::verify_begun(&history, &certificate, &expected, initials, &|| {
@@ -99,7 +99,7 @@ pub fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
                 });
             begun.map_err(|error| error.to_string())
         }
-        Subject::Model(model) => {
+        CheckedModel::Model(model) => {
             let (expected, asked) = (Expected { model, initial, isolation }, (level, initials));
             let verified = levels::verify(&history, &certificate, &expected, asked, &|| false);
             verified.map_err(|error| error.to_string())
@@ -150,7 +150,7 @@ fn withheld(path: &Path, history: &History, reading: &Reading) -> Option<String>
 struct Sources {
     history: PathBuf,
     certificate: PathBuf,
-    model: Option<Subject>,
+    model: Option<CheckedModel>,
 }
 
 fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
@@ -160,7 +160,7 @@ fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
         // Folders of others have their histories in other files.
         let history = if own_history.exists() { own_history } else { folder.clone() };
         let own = folder.join("certificate.json");
-        let model = model.or_else(|| run_folder::judged(folder).map(Subject::from));
+        let model = model.or_else(|| run_folder::judged(folder).map(CheckedModel::from));
         if certificate.is_none() && !own.exists() {
             return Err(Failure::usage(miette::miette!(
                 "{}: there is no certificate.json in it, which only a run with a linearizable \

@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use partita_checker::formats::holds_operations;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// What a folder may have its history in, by preference: what says most comes first. Runs of ours
 /// have `history.jsonl`, Jepsen's store has the others; each may be packed.

@@ -24,7 +24,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use super::folder::RunFolder;
 use super::plan::Plan;
 use super::poller::InsideNode;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The folder where programs run, in that of the run.
 const FOLDER: &str = "plug-in";

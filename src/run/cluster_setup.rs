@@ -21,7 +21,7 @@ use super::folder::RunFolder;
 use super::plan::Plan;
 use super::poller::{InsideNode, Poller};
 use super::preparation::HostSetup;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::targets::{Ports, When};
 
 /// How long the nodes may take to come up and agree on a leader.

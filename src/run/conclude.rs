@@ -23,7 +23,7 @@ use super::monitor::RECOVERY_MS;
 use super::phases::Lifecycle;
 use super::plan::Plan;
 use super::{evidence, limits, refused, stalls, vacuity};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::judge::{self, unfinished};
 
 /// A check that is over by then did not take long.

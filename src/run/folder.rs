@@ -11,7 +11,7 @@ use partita_nemesis::FaultRecord;
 use partita_reports::{Finding, RunEvent, RunSpec, Stamped};
 use serde::Serialize;
 
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The file of a run's specification.
 pub const SPEC: &str = "spec.json";

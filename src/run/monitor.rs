@@ -85,13 +85,13 @@ pub struct Watched {
 
 /// A thread that watches.
 pub struct Monitor {
-    ended: Sender<Sign>,
+    ended: Sender<MonitorMessage>,
     thread: JoinHandle<Vec<String>>,
 }
 
 /// What the thread is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
+enum MonitorMessage {
     /// Clients have ended: that there are no answers means nothing any more.
     ClientsEnded,
 }
@@ -109,7 +109,7 @@ impl Monitor {
             loop {
                 match signs.recv_timeout(STEP) {
                     Err(RecvTimeoutError::Timeout) => state.look(),
-                    Ok(Sign::ClientsEnded) => state.clients_ended(),
+                    Ok(MonitorMessage::ClientsEnded) => state.clients_ended(),
                     Err(RecvTimeoutError::Disconnected) => return state.finish(),
                 }
             }
@@ -120,7 +120,7 @@ impl Monitor {
     /// Tells that clients have ended.
     pub fn clients_ended(&self) {
         // The thread ends only after this does.
-        let _ = self.ended.send(Sign::ClientsEnded);
+        let _ = self.ended.send(MonitorMessage::ClientsEnded);
     }
 
     /// Looks once more, while nodes still run, and ends. Sentences on what could not be judged.

@@ -27,7 +27,7 @@ use super::clock::RunClock;
 use super::exit_excerpt;
 use super::folder::RunFolder;
 use super::stamps::{Gap, Stamps};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// Time between two looks at whether files are too long.
 const STEP: Duration = Duration::from_millis(200);

@@ -19,7 +19,7 @@ use partita_reports::samples::{FORMAT, Header, NodeSample};
 use super::clock::RunClock;
 use super::folder::RunFolder;
 use super::poller::Poller;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// Time between two samples.
 const STEP: Duration = Duration::from_millis(100);

@@ -23,12 +23,12 @@ use super::fault_log::FaultLog;
 use super::findings::Findings;
 use super::folder::{RunFolder, ScheduleFile};
 use super::in_words;
+use super::lab_access;
 use super::monitor::{Monitor, Watched};
 use super::node_logs::NodeLogs;
 use super::node_samples::NodeSamples;
 use super::plan::{Faults, Plan};
 use super::poller::Poller;
-use super::reach;
 use super::recorder::{Recorder, Writer};
 use super::recovery::Progress;
 use super::stage::{Ended, Stage};
@@ -36,7 +36,7 @@ use super::stalls::Stalls;
 use super::stop_reason::{Interrupts, Watch};
 use super::supervisor::Supervisor;
 use super::traffic::Traffic;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The file of what clients do, in a run's folder.
 const HISTORY: &str = "history.jsonl";
@@ -247,7 +247,7 @@ impl<'a> StageContext<'a> {
             supervisor: Supervisor::new(self.plan.target.restart),
             findings: Findings::new(self.events.clone()),
             on_finding: self.plan.spec.on_finding,
-            reached_by: reach::commands(cluster, &load.endpoints, self.kind),
+            reached_by: lab_access::commands(cluster, &load.endpoints, self.kind),
             stop_clients,
             clock: self.clock,
             events: self.events.clone(),

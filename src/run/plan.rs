@@ -11,7 +11,7 @@ use partita_reports::spec::{FaultsSpec, LabChoice, Limit};
 use partita_workloads::{Judged, WorkloadInfo};
 
 use super::profile::Profile;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::names::{self, Names};
 use crate::targets::Target;
 

@@ -17,7 +17,7 @@ use tracing::info;
 use super::exit_excerpt::status_in_words;
 use super::folder::RunFolder;
 use super::plan::Plan;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::targets::{Command, Launch, Launched, NodeAddress, Ports, Step, When, Words};
 
 /// How long a program may take to say its version.

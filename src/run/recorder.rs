@@ -63,12 +63,12 @@ pub struct Recorder {
     order: Mutex<Order>,
     tally: Tally,
     outcomes: OutcomeCounter,
-    signs: Arc<Signs>,
+    signs: Arc<WriterStatus>,
 }
 
 /// What the writer tells everybody else.
 #[derive(Debug, Default)]
-struct Signs {
+struct WriterStatus {
     broken: AtomicBool,
     violation: AtomicBool,
 }
@@ -92,7 +92,7 @@ impl Recorder {
     ) -> std::io::Result<(Arc<Self>, Writer)> {
         let file = std::fs::File::create(path)?;
         let (queue, events) = sync_channel(QUEUE);
-        let signs = Arc::new(Signs::default());
+        let signs = Arc::new(WriterStatus::default());
         let theirs = Arc::clone(&signs);
         let thread = std::thread::Builder::new().name("history".to_owned()).spawn(move || {
             let checker = watch.map(|options| StreamingChecker::new(options, WATCHED_KEYS));
@@ -155,7 +155,7 @@ fn write_all(
     file: std::fs::File,
     events: &Receiver<Event>,
     mut checker: Option<StreamingChecker>,
-    signs: &Signs,
+    signs: &WriterStatus,
 ) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(256 * 1024, file);
     loop {

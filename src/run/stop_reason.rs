@@ -22,7 +22,7 @@ use super::folder::RunFolder;
 use super::recorder::Recorder;
 use super::sidecars::{self, SidecarWatch};
 use super::supervisor::Supervisor;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// Time between two looks at nodes, network and recorder.
 const STEP: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use partita_reports::messages::{FILE, FORMAT};
 use super::clock::RunClock;
 use super::events::Events;
 use super::folder::RunFolder;
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// The record of one run's frames.
 pub struct Traffic {

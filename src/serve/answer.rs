@@ -4,7 +4,7 @@ use partita_reports::site::{
     Campaign, Entry, LIVE_SCRIPT, STYLE, encoded, list_page, live_page, message_page, trends_page,
 };
 
-use super::route::{Inside, Refusal, Route};
+use super::route::{Inside, RequestError, Route};
 
 /// What the index knows, at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,7 +76,7 @@ impl Answer {
 }
 
 /// What is answered to an address.
-pub fn answer(asked: Result<Route, Refusal>, known: &Known) -> Answer {
+pub fn answer(asked: Result<Route, RequestError>, known: &Known) -> Answer {
     let page = |html| Answer::Page { status: 200, html };
     let if_known = |run: Inside, make: fn(Inside) -> Answer| match known.entry(&run) {
         Some(_) => make(run),
@@ -84,8 +84,8 @@ pub fn answer(asked: Result<Route, Refusal>, known: &Known) -> Answer {
     };
     let route = match asked {
         Ok(route) => route,
-        Err(Refusal::NotFound) => return Answer::not_found(),
-        Err(Refusal::TooLong) => {
+        Err(RequestError::NotFound) => return Answer::not_found(),
+        Err(RequestError::TooLong) => {
             return Answer::message(414, "Too long", "The address is too long.");
         }
     };

@@ -39,7 +39,7 @@ pub enum Route {
 
 /// Why an address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestError {
     /// There is no such thing, or none that is shown.
     NotFound,
     /// It is too long.
@@ -97,10 +97,10 @@ type Make = fn(Inside) -> Route;
 ///
 /// # Errors
 ///
-/// [`Refusal`] if there is no such thing.
-pub fn route(path: &str, query: &str) -> Result<Route, Refusal> {
+/// [`RequestError`] if there is no such thing.
+pub fn route(path: &str, query: &str) -> Result<Route, RequestError> {
     if path.len() + query.len() > LONGEST_ADDRESS {
-        return Err(Refusal::TooLong);
+        return Err(RequestError::TooLong);
     }
     let inside = |rest: &str| decoded(rest.strip_suffix('/').unwrap_or(rest));
     let pairs = pairs(query);
@@ -128,8 +128,8 @@ pub fn route(path: &str, query: &str) -> Result<Route, Refusal> {
     ];
     let found =
         below.into_iter().find_map(|(prefix, make)| Some((path.strip_prefix(prefix)?, make)));
-    let (rest, make) = found.ok_or(Refusal::NotFound)?;
-    inside(rest).map(make).ok_or(Refusal::NotFound)
+    let (rest, make) = found.ok_or(RequestError::NotFound)?;
+    inside(rest).map(make).ok_or(RequestError::NotFound)
 }
 
 /// The path of the rest of an address. Names are decoded one by one, so that an encoded `/` is part of
@@ -203,7 +203,7 @@ mod tests {
             "//",
             "/files",
         ] {
-            assert_eq!(route(path, ""), Err(Refusal::NotFound), "{path}");
+            assert_eq!(route(path, ""), Err(RequestError::NotFound), "{path}");
         }
         // Encoded twice is a name with a percent sign.
         let Ok(Route::Files(inside)) = route("/files/%252e%252e", "") else { panic!("a name") };
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn an_address_is_bounded() {
-        assert_eq!(route(&format!("/run/{}", "a".repeat(9_000)), ""), Err(Refusal::TooLong));
-        assert_eq!(route("/", &"a".repeat(9_000)), Err(Refusal::TooLong));
-        assert_eq!(route(&format!("/run/{}", "a".repeat(256)), ""), Err(Refusal::NotFound));
-        assert_eq!(route(&format!("/run/{}", "a/".repeat(40)), ""), Err(Refusal::NotFound));
+        assert_eq!(route(&format!("/run/{}", "a".repeat(9_000)), ""), Err(RequestError::TooLong));
+        assert_eq!(route("/", &"a".repeat(9_000)), Err(RequestError::TooLong));
+        assert_eq!(route(&format!("/run/{}", "a".repeat(256)), ""), Err(RequestError::NotFound));
+        assert_eq!(route(&format!("/run/{}", "a/".repeat(40)), ""), Err(RequestError::NotFound));
     }
 }

@@ -15,7 +15,7 @@ const PAIRS: usize = 200_000;
 /// How many operations fit a set.
 const MOST: usize = 64;
 
-pub(super) struct Orders<'a, M: Model> {
+pub(super) struct LinearizationSpace<'a, M: Model> {
     model: &'a M,
     spans: &'a [Span],
     /// The operations that every order holds.
@@ -25,14 +25,14 @@ pub(super) struct Orders<'a, M: Model> {
 
 /// What all orders have in common.
 #[derive(Debug)]
-pub(super) struct Common {
+pub(super) struct ForcedOrder {
     /// What they all hold.
     always: u64,
     /// What comes before each operation in all orders that hold it.
     before: Vec<u64>,
 }
 
-impl Common {
+impl ForcedOrder {
     /// Whether both operations are in all orders, the one before the other.
     pub(super) fn is_forced(&self, from: usize, to: usize) -> bool {
         self.always & 1 << to != 0 && self.before[to] & 1 << from != 0
@@ -40,7 +40,7 @@ impl Common {
 }
 
 /// A set of operations that came first, with the state that they left.
-struct Pair<S> {
+struct SearchState<S> {
     set: u64,
     state: S,
     /// The pair and the operation that first led here.
@@ -49,7 +49,7 @@ struct Pair<S> {
     from: Vec<(usize, usize)>,
 }
 
-impl<'a, M: Model> Orders<'a, M> {
+impl<'a, M: Model> LinearizationSpace<'a, M> {
     /// Nothing if there are too many operations.
     pub(super) fn new(model: &'a M, spans: &'a [Span]) -> Option<Self> {
         let completed = spans.iter().enumerate().filter(|(_, span)| span.is_completed());
@@ -63,9 +63,9 @@ impl<'a, M: Model> Orders<'a, M> {
 
     /// What all orders have in common that have the first of each pair before the second; or how
     /// far any gets, if there is none. Nothing if that takes too long to find out.
-    pub(super) fn common(&self, keep: &[[usize; 2]]) -> Option<Result<Common, LongestPrefix>> {
+    pub(super) fn common(&self, keep: &[[usize; 2]]) -> Option<Result<ForcedOrder, LongestPrefix>> {
         let pairs = self.reach(keep)?;
-        let is_whole = |pair: &Pair<M::State>| pair.set & self.required == self.required;
+        let is_whole = |pair: &SearchState<M::State>| pair.set & self.required == self.required;
         let mut pending: Vec<usize> =
             (0..pairs.len()).filter(|&number| is_whole(&pairs[number])).collect();
         if pending.is_empty() {
@@ -88,17 +88,17 @@ impl<'a, M: Model> Orders<'a, M> {
                 }
             }
         }
-        Some(Ok(Common { always, before }))
+        Some(Ok(ForcedOrder { always, before }))
     }
 
-    fn reach(&self, keep: &[[usize; 2]]) -> Option<Vec<Pair<M::State>>> {
+    fn reach(&self, keep: &[[usize; 2]]) -> Option<Vec<SearchState<M::State>>> {
         let mut wait = vec![0_u64; self.spans.len()];
         for &[first, then] in keep {
             wait[then] |= 1 << first;
         }
         let initial = self.model.initial();
         let mut numbers = FxHashMap::from_iter([((0, initial.clone()), 0)]);
-        let mut pairs = vec![Pair { set: 0, state: initial, came: None, from: Vec::new() }];
+        let mut pairs = vec![SearchState { set: 0, state: initial, came: None, from: Vec::new() }];
         let mut number = 0;
         while number < pairs.len() {
             for (place, span) in self.spans.iter().enumerate() {
@@ -114,7 +114,7 @@ impl<'a, M: Model> Orders<'a, M> {
                 if next == pairs.len() {
                     self.left.set(self.left.get().checked_sub(1)?);
                     let came = Some((number, place));
-                    pairs.push(Pair { set, state, came, from: Vec::new() });
+                    pairs.push(SearchState { set, state, came, from: Vec::new() });
                 }
                 pairs[next].from.push((number, place));
             }
@@ -124,7 +124,7 @@ impl<'a, M: Model> Orders<'a, M> {
     }
 
     /// The order that holds the most completed operations.
-    fn impasse(&self, pairs: &[Pair<M::State>]) -> LongestPrefix {
+    fn impasse(&self, pairs: &[SearchState<M::State>]) -> LongestPrefix {
         let held = |number: &usize| (pairs[*number].set & self.required).count_ones();
         let best = (0..pairs.len()).rev().max_by_key(held).unwrap_or(0);
         let mut order = Vec::new();

@@ -1,6 +1,6 @@
 //! What a lock did, by counting.
 //!
-//! Between two acquisitions that succeeded there is a release, between two releases an acquisition.
+//! OperationIndex two acquisitions that succeeded there is a release, between two releases an acquisition.
 //! So of a stretch of time it is enough to look at the acquisitions that lie in it whole, and at
 //! every release that can have come between: all that is in the stretch in part. If there are two
 //! acquisitions more than releases, the lock had two owners, whatever happened before and after.
@@ -88,7 +88,7 @@ pub(super) fn fewer(key: &Key<'_>, proof: &[usize]) -> Option<Vec<usize>> {
     for (many, few) in
         [(Function::Acquire, Function::Release), (Function::Release, Function::Acquire)]
     {
-        let between = Between::of(&lock, few)?;
+        let between = OperationIndex::of(&lock, few)?;
         for &end in last.iter().filter(|&&end| lock.is(end, many)) {
             let found = lock.pair(end, many, &between)?.or(lock.stretch(end, many, &between)?);
             if let Some(found) = found
@@ -124,7 +124,7 @@ impl Lock<'_> {
 
     /// `end` and another one, neither of which can have been undone before the other. Outer nothing
     /// if the time is up.
-    fn pair(&self, end: usize, many: Function, few: &Between) -> Option<Option<Vec<usize>>> {
+    fn pair(&self, end: usize, many: Function, few: &OperationIndex) -> Option<Option<Vec<usize>>> {
         for other in self.before(end, many).skip(1) {
             self.key.cancellation.step().ok()?;
             if !self.can_follow(other, end, many, few) && !self.can_follow(end, other, many, few) {
@@ -134,9 +134,9 @@ impl Lock<'_> {
         Some(None)
     }
 
-    /// Whether `then` may have come next after `first`. Between two acquisitions, it takes a release
+    /// Whether `then` may have come next after `first`. OperationIndex two acquisitions, it takes a release
     /// by the first owner; between two releases, an acquisition by the second.
-    fn can_follow(&self, first: usize, then: usize, many: Function, few: &Between) -> bool {
+    fn can_follow(&self, first: usize, then: usize, many: Function, few: &OperationIndex) -> bool {
         let [one, other] = [first, then].map(|place| self.key.get(place));
         let owners = [owner(if many == Function::Acquire { one } else { other })];
         let (since, until) = (one.invoked.position, returned(other));
@@ -146,7 +146,12 @@ impl Lock<'_> {
 
     /// The shortest stretch up to the return of `end` in which `many` come two times more than
     /// `few`. Outer nothing if the time is up.
-    fn stretch(&self, end: usize, many: Function, few: &Between) -> Option<Option<Vec<usize>>> {
+    fn stretch(
+        &self,
+        end: usize,
+        many: Function,
+        few: &OperationIndex,
+    ) -> Option<Option<Vec<usize>>> {
         let until = returned(self.key.get(end));
         let (mut inside, mut owners) = (Vec::new(), Vec::new());
         for from in self.before(end, many) {
@@ -168,14 +173,14 @@ impl Lock<'_> {
 
 /// The operations of one kind that may have happened, so that those within a stretch are found
 /// fast.
-struct Between {
+struct OperationIndex {
     /// Those that came back, by invocation, each with the latest return up to it.
     completed: Vec<(usize, u64)>,
     /// Those that may have happened at any time since their invocation.
     unknown: Vec<usize>,
 }
 
-impl Between {
+impl OperationIndex {
     fn of(lock: &Lock<'_>, few: Function) -> Option<Self> {
         let mut this = Self { completed: Vec::new(), unknown: Vec::new() };
         let mut latest = 0;

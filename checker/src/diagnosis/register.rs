@@ -58,7 +58,7 @@ struct Register<'a> {
 }
 
 /// What an operation missed.
-struct Missed {
+struct MissedWrites {
     /// The writes, by place, and from when on each was there.
     writes: Vec<(usize, u64)>,
     /// The earliest of these moments.
@@ -237,12 +237,12 @@ impl<'a> Register<'a> {
     }
 
     /// What had replaced the value that the operation observed, before it was invoked.
-    fn missed(&self, reader: usize) -> Result<Option<Missed>, Stopped> {
+    fn missed(&self, reader: usize) -> Result<Option<MissedWrites>, Stopped> {
         let operation = self.key.get(reader);
         let Some(seen) = self.seen(reader) else { return Ok(None) };
         let since = self.there_by(seen, returned(operation));
-        let mut after = After { register: self, seen, since, known: FxHashMap::default() };
-        let mut missed = Missed { writes: Vec::new(), since: u64::MAX };
+        let mut after = WritesAfter { register: self, seen, since, known: FxHashMap::default() };
+        let mut missed = MissedWrites { writes: Vec::new(), since: u64::MAX };
         for (place, other) in self.key.operations.iter().enumerate() {
             self.key.cancellation.step()?;
             if other.invoked.position > operation.invoked.position {
@@ -260,7 +260,7 @@ impl<'a> Register<'a> {
         Ok(Some(missed).filter(|missed| !missed.writes.is_empty()))
     }
 
-    fn late(&self, proof: &[usize], reader: usize, missed: &Missed) -> Option<Diagnosis> {
+    fn late(&self, proof: &[usize], reader: usize, missed: &MissedWrites) -> Option<Diagnosis> {
         // Of what the proof holds, that which was there first.
         let in_proof = missed.writes.iter().filter(|(place, _)| proof.contains(place));
         let told =
@@ -303,7 +303,7 @@ impl<'a> Register<'a> {
     }
 
     /// How long before the reader was invoked what it saw had been replaced.
-    fn longest(&self, reader: usize, missed: &Missed) -> crate::event::Nanoseconds {
+    fn longest(&self, reader: usize, missed: &MissedWrites) -> crate::event::Nanoseconds {
         let at = |operation: &&&Operation| returned(operation) == missed.since;
         let first =
             self.key.operations.iter().find(at).map_or_else(Default::default, |it| ended(it));
@@ -314,7 +314,7 @@ impl<'a> Register<'a> {
     fn name(
         &self,
         reader: usize,
-        missed: &Missed,
+        missed: &MissedWrites,
         write: usize,
     ) -> (Anomaly, Option<usize>, String) {
         if self.swap(reader).is_some() {
@@ -402,7 +402,7 @@ impl<'a> Register<'a> {
 }
 
 /// Which writes come after all writes of a value.
-struct After<'a> {
+struct WritesAfter<'a> {
     register: &'a Register<'a>,
     seen: ValueId,
     /// From when on all of them were there.
@@ -410,7 +410,7 @@ struct After<'a> {
     known: FxHashMap<usize, bool>,
 }
 
-impl After<'_> {
+impl WritesAfter<'_> {
     fn holds(&mut self, write: usize) -> bool {
         let mut path = Vec::new();
         let mut at = write;

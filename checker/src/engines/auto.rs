@@ -17,7 +17,7 @@ use super::frontier::{Engine, Plan};
 use super::wgl::{self, Cause, Limits, Search};
 use super::{EngineChoice, Span};
 use crate::model::Model;
-use crate::progress::Course;
+use crate::progress::SearchProgress;
 
 /// What was found, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) fn decide_on<M: Model + Sync>(
     model: &M,
     spans: &[Span],
     limits: &Limits<'_>,
-    course: Option<&Course<'_>>,
+    course: Option<&SearchProgress<'_>>,
 ) -> Found {
     let by = |engine, search| Found { search, engine };
     let plan = match Plan::new(model, spans, limits) {

@@ -10,7 +10,7 @@ mod choice;
 mod containers;
 mod counterexample;
 pub(crate) mod frontier;
-mod memory;
+mod memory_estimate;
 pub(crate) mod monitor;
 mod named;
 pub(crate) mod parts;

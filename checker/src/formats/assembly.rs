@@ -13,7 +13,7 @@ use super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::tuples::{self, Shapes};
 use super::vocabulary::quote_value;
 use crate::event::{Event, EventKind, Function, ProcessId, Record};
-use crate::history::{History, HistoryBuilder, HistoryProblem, Remark};
+use crate::history::{BuilderNote, History, HistoryBuilder, HistoryProblem};
 use crate::value::Value;
 
 /// What a note says that is made while a record is taken.
@@ -44,7 +44,7 @@ pub(super) struct Assembly {
     /// What is to be noted of the record taken last.
     pending: Vec<(Severity, &'static str)>,
     /// All events, if they have to be sorted.
-    unsorted: Option<Vec<Kept>>,
+    unsorted: Option<Vec<PendingEvent>>,
     tuples: Tuples,
     /// The line of the record that is taken.
     line: u64,
@@ -55,7 +55,7 @@ pub(super) struct Assembly {
 
 /// An event that waits until all are there.
 #[derive(Debug, Clone)]
-struct Kept {
+struct PendingEvent {
     event: Event,
     line: u64,
     /// Whether a read of nil is known to be an answer.
@@ -111,7 +111,7 @@ impl Assembly {
     pub(super) fn take(&mut self, record: &Record<'_>, line: u64) -> Result<(), ReadProblem> {
         self.line = line;
         if let Some(unsorted) = &mut self.unsorted {
-            unsorted.push(Kept { event: Event::from(*record), line, known: false });
+            unsorted.push(PendingEvent { event: Event::from(*record), line, known: false });
             return Ok(());
         }
         self.push_whole(record)
@@ -133,7 +133,7 @@ impl Assembly {
     /// As [`Self::take`], for a read of nil that is known to be an answer.
     pub(super) fn take_known(&mut self, event: &Event, line: u64) -> Result<(), ReadProblem> {
         if let Some(unsorted) = &mut self.unsorted {
-            unsorted.push(Kept { event: event.clone(), line, known: true });
+            unsorted.push(PendingEvent { event: event.clone(), line, known: true });
             return Ok(());
         }
         self.push_known(event)
@@ -262,7 +262,7 @@ impl Assembly {
         Ok((history, self.reading))
     }
 
-    fn push_sorted(&mut self, mut events: Vec<Kept>) -> Result<(), Blame> {
+    fn push_sorted(&mut self, mut events: Vec<PendingEvent>) -> Result<(), Blame> {
         let moved = sort_by_time(&mut events);
         self.reading.decisions.push(Decision {
             subject: "order".to_owned(),
@@ -270,7 +270,7 @@ impl Assembly {
             by: DecidedBy::Option,
             operations: moved,
         });
-        for Kept { event, line, known } in &events {
+        for PendingEvent { event, line, known } in &events {
             self.line = *line;
             let pushed = match known {
                 true => self.push_known(event),
@@ -326,10 +326,10 @@ impl Assembly {
     }
 }
 
-const fn text_of(remark: Remark) -> &'static str {
+const fn text_of(remark: BuilderNote) -> &'static str {
     match remark {
-        Remark::AnswerOfDelete => "answers of deletes, which are not checked",
-        Remark::ArgumentOfRead => ARGUMENT_OF_READ,
+        BuilderNote::AnswerOfDelete => "answers of deletes, which are not checked",
+        BuilderNote::ArgumentOfRead => ARGUMENT_OF_READ,
     }
 }
 
@@ -368,7 +368,7 @@ fn keyless(history: &History) -> u64 {
 ///
 /// The order of events at one time is unknown, so that invocations come first: then the
 /// operations overlap. A process's own events stay in their order.
-fn sort_by_time(events: &mut [Kept]) -> u64 {
+fn sort_by_time(events: &mut [PendingEvent]) -> u64 {
     let mut order: Vec<usize> = (0..events.len()).collect();
     order.sort_by_key(|&place| events[place].event.time);
     let mut begun: FxHashSet<ProcessId> = FxHashSet::default();
@@ -388,7 +388,7 @@ fn sort_by_time(events: &mut [Kept]) -> u64 {
         at += length;
     }
     let moved = order.iter().enumerate().filter(|(new, old)| new != *old).count();
-    let sorted: Vec<Kept> = order.iter().map(|&place| events[place].clone()).collect();
+    let sorted: Vec<PendingEvent> = order.iter().map(|&place| events[place].clone()).collect();
     for (index, (slot, kept)) in (0..).zip(events.iter_mut().zip(sorted)) {
         *slot = kept;
         slot.event.index = index;

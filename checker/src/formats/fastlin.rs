@@ -2,7 +2,7 @@
 //!
 //! The first line is `# stack` or `# queue`. Each other line is a completed operation, not an
 //! event: method, value, start, end, as in `push 1 1 2`; the methods are `push` and `pop`, `enq`
-//! and `deq`. What is taken from an empty object is −1. Lines come in any order, so that all are
+//! and `deq`. What is taken from an empty object is −1. LineReader come in any order, so that all are
 //! kept until the last is read; then starts and ends are sorted by time, and each operation gets
 //! the least number of a process that is idle.
 //!
@@ -20,7 +20,7 @@ use std::io::BufRead;
 
 use super::edn::syntax::quote;
 use super::error::{ReadError, ReadProblem};
-use super::lines::Lines;
+use super::line_reader::LineReader;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId};
 use crate::history::{History, HistoryBuilder};
 use crate::value::Value;
@@ -51,7 +51,7 @@ pub(super) fn looks_like(text: &[u8]) -> bool {
 
 /// Reads the history in the file that is called `name`.
 pub(super) fn read_history(name: &str, input: impl BufRead) -> Result<History, ReadError> {
-    let mut lines = Lines::new(name, input);
+    let mut lines = LineReader::new(name, input);
     let first = if lines.advance()? { lines.text() } else { b"" };
     let first = String::from_utf8_lossy(first).trim().to_owned();
     let Some(methods) = methods(&first) else {

@@ -14,9 +14,9 @@ use std::io::BufRead;
 
 use super::edn::syntax::{Parser, Place};
 use super::error::{ReadError, ReadProblem};
-use super::lines::Lines;
+use super::line_reader::LineReader;
 use super::reading::{Cut, Reading, Severity};
-use super::vocabulary::{Fields, Refusal, Vocabulary};
+use super::vocabulary::{Fields, InvalidEvent, Vocabulary};
 use crate::history::History;
 use crate::value::Value;
 
@@ -39,7 +39,7 @@ pub(super) fn read_history(
     input: impl BufRead,
     mut vocabulary: Vocabulary,
 ) -> Result<(History, Reading), ReadError> {
-    let mut lines = Lines::new(name, input);
+    let mut lines = LineReader::new(name, input);
     let mut events = 0;
     let mut cut = None;
     while lines.advance_to_text()? {
@@ -71,8 +71,8 @@ pub(super) fn read_history(
         let fields = fields(Parser::new(lines.name(), &text[start..], place))
             .map_err(|error| in_line(error, place.line))?;
         vocabulary.take(fields, place).map_err(|refusal| match refusal {
-            Refusal::At(error) => error,
-            Refusal::Here(problem) => lines.error(Some(place.column), problem),
+            InvalidEvent::At(error) => error,
+            InvalidEvent::Here(problem) => lines.error(Some(place.column), problem),
         })?;
     }
     let finished = vocabulary.finish().map_err(|(place, problem)| ReadError {

@@ -1,8 +1,8 @@
 //! Reads and writes histories as JSON lines: one event a line, in real-time order.
 //!
-//! Fields are those of [`Event`]. Lines without text are skipped. [`read_events`] takes our own
+//! Fields are those of [`Event`]. LineReader without text are skipped. [`read_events`] takes our own
 //! lines only, and keeps one in memory, of bounded length; [`read_history`] takes those of other
-//! recorders as well. Lines of the form that the writer gives them are read by `plain.rs`, which
+//! recorders as well. LineReader of the form that the writer gives them are read by `plain.rs`, which
 //! costs a fraction of the time and gives the same results. The rules of a history, such as that
 //! every completion has an invocation, are those of [`HistoryBuilder`](crate::HistoryBuilder).
 
@@ -12,7 +12,7 @@ use std::io::{self, BufRead, Write};
 
 use super::assembly::Assembly;
 pub use super::error::{LONGEST_LINE, ReadError, ReadProblem};
-use super::lines::Lines;
+use super::line_reader::LineReader;
 use super::{Format, ReadOptions, json};
 use crate::event::{Event, Record};
 use crate::history::History;
@@ -68,13 +68,13 @@ pub fn write_event(mut output: impl Write, event: &Event) -> io::Result<()> {
 /// The events of a file; see [`read_events`].
 #[derive(Debug)]
 pub struct EventReader<R> {
-    lines: Lines<R>,
+    lines: LineReader<R>,
     over: bool,
 }
 
 impl<R: BufRead> EventReader<R> {
     fn new(name: &str, input: R) -> Self {
-        Self { lines: Lines::new(name, input), over: false }
+        Self { lines: LineReader::new(name, input), over: false }
     }
 
     /// Gives `take` the next event where it stands; nothing at the end of the file.

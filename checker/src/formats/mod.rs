@@ -16,7 +16,7 @@ mod fastlin;
 mod jepsen_log;
 mod json;
 pub mod jsonl;
-mod lines;
+mod line_reader;
 mod options;
 mod packed;
 mod reading;
@@ -30,7 +30,7 @@ use self::assembly::Assembly;
 pub use self::detect::detect;
 pub use self::edn::{Keys, write_edn};
 pub use self::error::{LONGEST_LINE, ReadError, ReadProblem};
-use self::lines::Lines;
+use self::line_reader::LineReader;
 pub use self::options::{FailedCas, NilRead, ReadOptions};
 use self::packed::{Packing, packed_otherwise, unpack};
 pub use self::reading::{Cut, DecidedBy, Decision, Note, ReadHistory, Reading, Severity};
@@ -189,7 +189,7 @@ fn text_holds_operations(mut input: impl BufRead) -> io::Result<bool> {
         [b'[' | b'(', ..] => !detect::begins_with_forms(&head),
         _ => true,
     };
-    let mut lines = Lines::new("", Cursor::new(head).chain(input));
+    let mut lines = LineReader::new("", Cursor::new(head).chain(input));
     // What no reader can read is for the reader to tell.
     while let Ok(true) = lines.advance_to_text() {
         let text = lines.text().trim_ascii_start();

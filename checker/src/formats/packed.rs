@@ -135,7 +135,7 @@ impl<R: BufRead> Read for Source<R> {
 
 impl<R: BufRead> BufRead for Source<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match super::lines::fill(&mut self.input) {
+        match super::line_reader::fill(&mut self.input) {
             Ok(buffer) => {
                 self.at_end |= buffer.is_empty();
                 Ok(buffer)

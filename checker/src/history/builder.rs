@@ -115,7 +115,7 @@ pub enum HistoryProblem {
 
 /// Something in an event that the history has no place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remark {
+pub(crate) enum BuilderNote {
     /// What a delete answered.
     AnswerOfDelete,
     /// What a read was invoked with.
@@ -142,7 +142,7 @@ pub struct HistoryBuilder {
     key_ids: Vec<Option<KeyId>>,
     nodes: FxHashMap<std::sync::Arc<str>, NodeId>,
     last: Option<(u64, Nanoseconds)>,
-    remark: Option<Remark>,
+    remark: Option<BuilderNote>,
 }
 
 impl HistoryBuilder {
@@ -171,7 +171,7 @@ impl HistoryBuilder {
     }
 
     /// What was left out of the last event.
-    pub(crate) const fn remark(&mut self) -> Option<Remark> {
+    pub(crate) const fn remark(&mut self) -> Option<BuilderNote> {
         self.remark.take()
     }
 
@@ -244,7 +244,7 @@ impl HistoryBuilder {
     fn invoke(&mut self, event: &Record<'_>, invoked: Moment) -> Result<(), HistoryProblem> {
         self.refuse_answer(event)?;
         if event.function == Function::Read && !event.value.is_null() {
-            self.remark = Some(Remark::ArgumentOfRead);
+            self.remark = Some(BuilderNote::ArgumentOfRead);
         }
         let operation = Operation {
             process: event.process,
@@ -352,7 +352,7 @@ impl HistoryBuilder {
         let Action::Cas { expected, .. } = action else {
             self.refuse_answer(event)?;
             if action == Action::Delete && !event.value.is_null() {
-                self.remark = Some(Remark::AnswerOfDelete);
+                self.remark = Some(BuilderNote::AnswerOfDelete);
             }
             return Ok(match action {
                 Action::Write(_) | Action::Delete => Response::Done,

@@ -1,11 +1,11 @@
 //! Checks a history for a level, and gathers the evidence.
 
+use super::effect_intervals::{Relaxed, UnsupportedOperations, relax};
 use super::exact::{self, Tried};
 use super::explain::{Suspects, explain};
 use super::facts::Facts;
 use super::search::Answer;
-use super::stretches::{Refusal, Relaxed, relax};
-use super::trace::{Obstacle, Source, Trace};
+use super::trace::{Source, Trace, UnknownSource};
 use super::{Level, Staleness, sequential, session, stale, verify};
 use crate::engines::wgl::Limits;
 use crate::engines::{Cancellation, Stopped};
@@ -52,7 +52,7 @@ impl<'a> Task<'a> {
         &self,
         facts: &Facts<'_>,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Result<Trace, Obstacle>, Stopped> {
+    ) -> Result<Result<Trace, UnknownSource>, Stopped> {
         match self.options.model {
             ModelKind::Append => Trace::of_append(facts, cancellation),
             _ => Trace::of_register(facts, cancellation),
@@ -152,11 +152,11 @@ fn strict_part(
 fn late(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, Stopped> {
     let relaxed = match relax(task.history, task.level, cancellation)? {
         Ok(relaxed) => relaxed,
-        Err(Refusal::Whole(level)) => {
+        Err(UnsupportedOperations::Whole(level)) => {
             let reason = "is a property of a whole history, not of single operations";
             return Ok(Found::Unknown(format!("{level} {reason}: ask for it with --level")));
         }
-        Err(Refusal::NoClock) => {
+        Err(UnsupportedOperations::NoClock) => {
             let reason = "how late reads were in time cannot be told in a history without a clock";
             return Ok(Found::Unknown(reason.to_owned()));
         }
@@ -170,7 +170,7 @@ fn late(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, Stopp
     };
     let trace = match task.trace(&facts, cancellation)? {
         Ok(trace) => trace,
-        Err(Obstacle::Ambiguous(_)) => return late_by_search(task, &relaxed, cancellation),
+        Err(UnknownSource::Ambiguous(_)) => return late_by_search(task, &relaxed, cancellation),
         Err(obstacle) => return Ok(impossible(&facts, &obstacle)),
     };
     let stretches: Vec<_> =
@@ -223,13 +223,13 @@ fn suspects(facts: &Facts<'_>, places: Vec<u32>) -> Found {
     Found::Violation(Suspects::with_sources(facts, places))
 }
 
-fn impossible(facts: &Facts<'_>, obstacle: &Obstacle) -> Found {
+fn impossible(facts: &Facts<'_>, obstacle: &UnknownSource) -> Found {
     let places = match obstacle {
-        Obstacle::Nowhere(number) => vec![facts.all[*number as usize].place],
-        Obstacle::Torn(one, other) => {
+        UnknownSource::Nowhere(number) => vec![facts.all[*number as usize].place],
+        UnknownSource::Torn(one, other) => {
             [*one, *other].map(|number| facts.all[number as usize].place).to_vec()
         }
-        Obstacle::Ambiguous(reason) => return Found::Unknown(reason.clone()),
+        UnknownSource::Ambiguous(reason) => return Found::Unknown(reason.clone()),
     };
     suspects(facts, places)
 }
@@ -346,7 +346,7 @@ fn one_order(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, 
                 }
                 sequential::Found::Open => {}
             },
-            Err(Obstacle::Ambiguous(_)) => {}
+            Err(UnknownSource::Ambiguous(_)) => {}
             Err(obstacle) => return Ok(impossible(&facts, &obstacle)),
         }
     }
@@ -399,7 +399,7 @@ fn guarantee(task: &Task<'_>, cancellation: &Cancellation<'_>) -> Result<Found, 
     };
     let trace = match task.trace(&facts, cancellation)? {
         Ok(trace) => trace,
-        Err(Obstacle::Ambiguous(reason)) => {
+        Err(UnknownSource::Ambiguous(reason)) => {
             let size = facts.all.len();
             if task.options.model != ModelKind::Register || size > MOST_TRIED {
                 return Ok(Found::Unknown(reason));

@@ -4,9 +4,9 @@
 use rustc_hash::FxHashSet;
 
 use super::Level;
+use super::effect_intervals::Relaxed;
 use super::facts::{Facts, Observed};
 use super::search::{Answer, Machine, Problem, search};
-use super::stretches::Relaxed;
 use super::trace::{Source, Trace};
 use crate::engines::wgl::Limits;
 use crate::engines::{Cancellation, Stopped};

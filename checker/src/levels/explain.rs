@@ -4,10 +4,10 @@ use rustc_hash::FxHashSet;
 
 use super::Level;
 use super::check::{Task, begin, search_one_order};
+use super::effect_intervals::relax;
 use super::exact::{self, Tried};
 use super::facts::{Fact, Facts, Observed};
 use super::search::Answer;
-use super::stretches::relax;
 use super::trace::Trace;
 use crate::engines::{Cancellation, Stopped};
 use crate::event::Function;
@@ -240,7 +240,7 @@ fn session(task: &Task<'_>, level: Level, cancellation: &Cancellation<'_>) -> Op
     }
     match Trace::of_append(&facts, cancellation).ok()? {
         Ok(trace) => exact::holds(&trace, level, cancellation).ok().map(|order| order.is_none()),
-        Err(super::trace::Obstacle::Ambiguous(_)) => None,
+        Err(super::trace::UnknownSource::Ambiguous(_)) => None,
         Err(_) => Some(true),
     }
 }

@@ -15,6 +15,7 @@
 //! counterexample is decided again straight from the definitions.
 
 mod check;
+mod effect_intervals;
 mod exact;
 mod explain;
 mod facts;
@@ -24,7 +25,6 @@ mod search;
 mod sequential;
 mod session;
 mod stale;
-mod stretches;
 mod trace;
 mod verify;
 mod words;

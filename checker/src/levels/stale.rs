@@ -19,7 +19,7 @@ use crate::engines::{Cancellation, Stopped};
 
 /// The stretch of the history in which an operation must take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct EffectInterval {
     /// The position of the first event that it may follow at once.
     pub from: u64,
     /// The position of the event that it must come before.
@@ -32,7 +32,7 @@ pub(super) struct Key<'a> {
     /// The operations of the key that happened, in the order of the history.
     pub ops: &'a [u32],
     /// By operation.
-    pub stretches: &'a [Stretch],
+    pub stretches: &'a [EffectInterval],
     /// Changes and reads, each with a read of the same session that must not show less.
     pub promises: &'a [(u32, u32)],
 }

@@ -53,7 +53,7 @@ pub(super) struct Trace {
 
 /// Why it is not known of every read what it saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(super) enum UnknownSource {
     /// Nobody wrote what this operation saw.
     Nowhere(u32),
     /// These reads of one key show its changes in different orders.
@@ -70,7 +70,7 @@ impl Trace {
     pub(super) fn of_register(
         facts: &Facts<'_>,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Result<Self, Obstacle>, Stopped> {
+    ) -> Result<Result<Self, UnknownSource>, Stopped> {
         let mut writers: FxHashMap<u64, u32> = FxHashMap::default();
         writers.reserve(facts.all.len() / 2);
         for (number, fact) in facts.all.iter().enumerate() {
@@ -94,7 +94,7 @@ impl Trace {
                 Observed::Is(seen) => seen,
                 Observed::Not(_) => {
                     let reason = "a compare-and-set that did not match does not say what it saw";
-                    return Ok(Err(Obstacle::Ambiguous(reason.to_owned())));
+                    return Ok(Err(UnknownSource::Ambiguous(reason.to_owned())));
                 }
             };
             let first = facts.initial[fact.key as usize] == seen;
@@ -102,11 +102,11 @@ impl Trace {
             let source = match writer.filter(|&writer| writer != number) {
                 Some(writer) if writer != MANY && !first => Ok(Source::Write(writer)),
                 None if first => Ok(Source::Initial),
-                None => Err(Obstacle::Nowhere(number)),
+                None => Err(UnknownSource::Nowhere(number)),
                 Some(_) => {
                     let value = facts.history.values.get(seen).in_words();
                     let reason = format!("the value {value} was read and written more than once");
-                    Err(Obstacle::Ambiguous(reason))
+                    Err(UnknownSource::Ambiguous(reason))
                 }
             };
             match source {
@@ -245,14 +245,14 @@ impl Trace {
     pub(super) fn of_append(
         facts: &Facts<'_>,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Result<Self, Obstacle>, Stopped> {
+    ) -> Result<Result<Self, UnknownSource>, Stopped> {
         let values = &facts.history.values;
         let items = |seen: ValueId| match values.get(seen) {
             Value::List(items) => Some(&**items),
             Value::Null => Some(&[][..]),
             _ => None,
         };
-        let ambiguous = |reason: &str| Ok(Err(Obstacle::Ambiguous(reason.to_owned())));
+        let ambiguous = |reason: &str| Ok(Err(UnknownSource::Ambiguous(reason.to_owned())));
         if facts.initial.iter().any(|initial| *initial != ValueId::NULL) {
             return ambiguous("the lists do not begin empty");
         }
@@ -283,14 +283,14 @@ impl Trace {
                 cancellation.step()?;
                 let token = values.find(item);
                 let append = token.and_then(|token| appends.get(&(key, token)).copied());
-                let Some(append) = append else { return Ok(Err(Obstacle::Nowhere(best))) };
+                let Some(append) = append else { return Ok(Err(UnknownSource::Nowhere(best))) };
                 order.push(append);
             }
             let mut once = order.clone();
             once.sort_unstable();
             once.dedup();
             if once.len() < order.len() {
-                return Ok(Err(Obstacle::Torn(best, best)));
+                return Ok(Err(UnknownSource::Torn(best, best)));
             }
         }
         let mut sources = Vec::with_capacity(facts.all.len());
@@ -304,7 +304,7 @@ impl Trace {
             let best = longest[fact.key as usize].expect("one was read");
             let Observed::Is(whole) = facts.all[best as usize].observed else { continue };
             if !items(whole).unwrap_or_default().starts_with(list) {
-                return Ok(Err(Obstacle::Torn(number as u32, best)));
+                return Ok(Err(UnknownSource::Torn(number as u32, best)));
             }
             let order = &orders[fact.key as usize];
             let last = list.len().checked_sub(1).map(|last| order[last]);

@@ -26,7 +26,7 @@ pub(crate) struct SetState(Trie);
 
 /// What a call says of one element, besides what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Touch {
+pub(crate) struct ElementCall {
     /// Which.
     pub element: ValueId,
     /// Whether it was there when the call took effect, if the call tells.
@@ -98,7 +98,7 @@ impl<'a> Set<'a> {
     }
 
     /// What the call says of an element; nothing if it speaks of all, or not of sets.
-    pub(crate) fn touch(&self, call: Call) -> Option<Touch> {
+    pub(crate) fn touch(&self, call: Call) -> Option<ElementCall> {
         let Action::Other(function, element) = call.action else { return None };
         let answer = match call.response {
             // An argument that comes back is no answer, even if it is a truth.
@@ -112,7 +112,7 @@ impl<'a> Set<'a> {
             Function::Contains => (answer, None),
             _ => return None,
         };
-        Some(Touch { element, was_there, is_there })
+        Some(ElementCall { element, was_there, is_there })
     }
 
     /// The elements that a list stands for, by number; nothing if an element stands there twice.
@@ -204,7 +204,7 @@ impl Model for Set<'_> {
             };
             return fits.then(|| SetState(state.clone()));
         }
-        let Touch { element, was_there, is_there } = self.touch(call)?;
+        let ElementCall { element, was_there, is_there } = self.touch(call)?;
         if was_there.is_some_and(|was_there| was_there != state.contains(element.0)) {
             return None;
         }
@@ -225,7 +225,7 @@ impl Model for Set<'_> {
     /// What saw an element there relies on the calls that put it there, what missed it on those
     /// that took it away. Without any of these it was still there, or still missing, as before.
     fn relies_on(&self, observer: Call, writer: Call) -> bool {
-        let Some(Touch { element, was_there, is_there: Some(is_there) }) = self.touch(writer)
+        let Some(ElementCall { element, was_there, is_there: Some(is_there) }) = self.touch(writer)
         else {
             return false;
         };

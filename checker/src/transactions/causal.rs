@@ -7,18 +7,18 @@
 
 use rustc_hash::FxHashMap;
 
-use super::cycles::Link;
-use super::data::{Act, INITIAL, NONE, Transactions};
+use super::cycles::DependencyEdge;
+use super::data::{INITIAL, NONE, OperationKind, Transactions};
 use super::graph::{Graph, kind};
 use super::order::Order;
 use crate::engines::{Cancellation, Stopped};
 
 /// What came of it.
-pub(crate) enum Causality {
+pub(crate) enum CausalCheck {
     /// Nobody misses anything.
     Kept,
     /// A cycle of what happened before a reader, and what it missed of that.
-    Missed(Vec<Link>),
+    Missed(Vec<DependencyEdge>),
     /// The clocks need more memory than there is.
     TooLarge,
 }
@@ -30,12 +30,12 @@ pub(crate) fn examine(
     sorted: &[u32],
     memory: usize,
     cancellation: &Cancellation<'_>,
-) -> Result<Causality, Stopped> {
+) -> Result<CausalCheck, Stopped> {
     let nodes = graph.transactions.len();
     let sessions = Sessions::new(read, graph);
     let width = sessions.count;
     if nodes.saturating_mul(width).saturating_mul(size_of::<u32>()) > memory {
-        return Ok(Causality::TooLarge);
+        return Ok(CausalCheck::TooLarge);
     }
     let written = Written::new(read, order, graph, &sessions);
     let mut clocks = vec![0_u32; nodes * width];
@@ -44,7 +44,7 @@ pub(crate) fn examine(
         let own = node as usize * width..(node as usize + 1) * width;
         let reader = graph.transactions[node as usize];
         let clock: Vec<u32> = clocks[own.clone()].to_vec();
-        for one in read.of(reader).iter().filter(|one| one.act == Act::Read) {
+        for one in read.of(reader).iter().filter(|one| one.act == OperationKind::Read) {
             if one.version == NONE {
                 continue;
             }
@@ -56,8 +56,8 @@ pub(crate) fn examine(
             if let Some(writer) = written.newer(one.key, age, &clock) {
                 let writer_node = graph.transactions.binary_search(&writer).unwrap_or(0);
                 let mut links = path(graph, writer_node as u32, node);
-                links.push(Link { from: reader, to: writer, kind: kind::RW });
-                return Ok(Causality::Missed(links));
+                links.push(DependencyEdge { from: reader, to: writer, kind: kind::RW });
+                return Ok(CausalCheck::Missed(links));
             }
         }
         // What comes after it knows it and all that it knows.
@@ -75,11 +75,11 @@ pub(crate) fn examine(
             }
         }
     }
-    Ok(Causality::Kept)
+    Ok(CausalCheck::Kept)
 }
 
 /// A shortest way by sessions and reads.
-pub(crate) fn path(graph: &Graph, from: u32, to: u32) -> Vec<Link> {
+pub(crate) fn path(graph: &Graph, from: u32, to: u32) -> Vec<DependencyEdge> {
     let mut came: FxHashMap<u32, (u32, u8)> = FxHashMap::default();
     let mut queue = std::collections::VecDeque::from([from]);
     while let Some(node) = queue.pop_front() {
@@ -94,7 +94,7 @@ pub(crate) fn path(graph: &Graph, from: u32, to: u32) -> Vec<Link> {
     let mut at = to;
     while let Some(&(before, kind)) = came.get(&at).filter(|_| at != from) {
         let [a, b] = [before, at].map(|node| graph.transactions[node as usize]);
-        links.push(Link { from: a, to: b, kind });
+        links.push(DependencyEdge { from: a, to: b, kind });
         at = before;
     }
     links.reverse();
@@ -143,7 +143,7 @@ impl Written {
         let mut slots: FxHashMap<(u32, u32), usize> = FxHashMap::default();
         for (node, &writer) in graph.transactions.iter().enumerate() {
             let (session, place) = (sessions.of[node], sessions.place[node]);
-            for one in read.of(writer).iter().filter(|one| one.act == Act::Write) {
+            for one in read.of(writer).iter().filter(|one| one.act == OperationKind::Write) {
                 let of_key = &mut keys[one.key as usize];
                 let slot = *slots.entry((one.key, session)).or_insert_with(|| {
                     of_key.push((session, Vec::new()));

@@ -3,7 +3,7 @@
 //! Shares nothing with inference but what a link means: each is looked up in what the two
 //! transactions said, and in times.
 
-use super::cycles::Link;
+use super::cycles::DependencyEdge;
 use super::data::Transactions;
 use super::finding::Finding;
 use super::graph::kind;
@@ -84,7 +84,7 @@ impl<'h> Confirm<'_, 'h> {
     }
 
     /// Whether the links are a cycle, each holds, and every transaction took effect.
-    pub(crate) fn cycle(&self, links: &[Link], inferred: &[Inferred]) -> bool {
+    pub(crate) fn cycle(&self, links: &[DependencyEdge], inferred: &[Inferred]) -> bool {
         let closes = (0..links.len()).all(|at| links[at].to == links[(at + 1) % links.len()].from);
         closes
             && !links.is_empty()
@@ -130,7 +130,7 @@ impl<'h> Confirm<'_, 'h> {
         happened.into_iter().any(|one| said(history, one).into_iter().any(|it| is_so(one, it)))
     }
 
-    fn holds(&self, link: Link) -> bool {
+    fn holds(&self, link: DependencyEdge) -> bool {
         let [first, second] = [link.from, link.to].map(|one| self.operation(one));
         match link.kind {
             kind::REAL_TIME => match first.outcome {
@@ -156,7 +156,7 @@ impl<'h> Confirm<'_, 'h> {
     }
 
     /// Whether a value that the first wrote, or read, is older than one that the second wrote.
-    fn older(&self, link: Link, said: &[Said<'h>], name: char) -> bool {
+    fn older(&self, link: DependencyEdge, said: &[Said<'h>], name: char) -> bool {
         let of_name = said.iter().filter(|one| one.0 == name);
         let mut values = of_name.map(|one| (one.1, one.2));
         let second = self.operation(link.to);
@@ -252,7 +252,7 @@ impl<'h> Confirm<'_, 'h> {
 
     /// Whether a list shows an element of the first before one of the second, or one of the first
     /// where none shows that of the second.
-    fn appended(&self, link: Link) -> bool {
+    fn appended(&self, link: DependencyEdge) -> bool {
         let said = self.said(link.from);
         let mut firsts = said.iter().filter(|one| one.0 != 'r');
         firsts.any(|(_, key, first)| {

@@ -8,7 +8,7 @@ use crate::verdict::Anomaly;
 
 /// One step of a cycle: the first transaction must come before the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Link {
+pub(crate) struct DependencyEdge {
     pub(crate) from: u32,
     pub(crate) to: u32,
     pub(crate) kind: u8,
@@ -121,7 +121,7 @@ impl Tarjan<'_> {
 
 /// A shortest cycle of the pattern, if there is one; of a great graph, one that is short. Nodes that are no
 /// transactions take any edge.
-pub(crate) fn shortest(graph: &Graph, pattern: Pattern) -> Option<Vec<Link>> {
+pub(crate) fn shortest(graph: &Graph, pattern: Pattern) -> Option<Vec<DependencyEdge>> {
     let component = components(graph, pattern.first | pattern.rest);
     let mut search = Search {
         graph,
@@ -131,7 +131,7 @@ pub(crate) fn shortest(graph: &Graph, pattern: Pattern) -> Option<Vec<Link>> {
         round: 0,
         looks: 0,
     };
-    let mut best: Option<Vec<Link>> = None;
+    let mut best: Option<Vec<DependencyEdge>> = None;
     for start in 0..graph.transactions.len() as u32 {
         let begins = component[start as usize] != NONE
             && graph.edges(start).any(|(to, kind)| {
@@ -164,7 +164,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// A shortest cycle from the start with fewer than `most` steps.
-    fn from(&mut self, start: u32, most: usize) -> Option<Vec<Link>> {
+    fn from(&mut self, start: u32, most: usize) -> Option<Vec<DependencyEdge>> {
         self.round += 1;
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {
@@ -193,7 +193,7 @@ impl Search<'_> {
     }
 
     /// The cycle whose last edge leads from `last` back to the start.
-    fn links(&self, start: u32, last: u32, kind: u8) -> Vec<Link> {
+    fn links(&self, start: u32, last: u32, kind: u8) -> Vec<DependencyEdge> {
         let mut nodes = vec![(start, kind)];
         let mut at = last;
         while at != start {
@@ -210,7 +210,11 @@ impl Search<'_> {
             let kind = open.1.unwrap_or(kind);
             if self.graph.is_transaction(node) {
                 let transaction = |node: u32| self.graph.transactions[node as usize];
-                links.push(Link { from: transaction(open.0), to: transaction(node), kind });
+                links.push(DependencyEdge {
+                    from: transaction(open.0),
+                    to: transaction(node),
+                    kind,
+                });
                 open = (node, None);
             } else {
                 open.1 = Some(kind);
@@ -221,7 +225,7 @@ impl Search<'_> {
 }
 
 /// What a cycle is called.
-pub(crate) fn name(links: &[Link]) -> Anomaly {
+pub(crate) fn name(links: &[DependencyEdge]) -> Anomaly {
     let has = |kind: u8| links.iter().any(|link| link.kind == kind);
     let readers = links.iter().filter(|link| link.kind == kind::RW).count();
     let adjacent = (0..links.len()).any(|at| {
@@ -251,9 +255,10 @@ pub(crate) fn name(links: &[Link]) -> Anomaly {
 mod tests {
     use super::*;
 
-    fn links(kinds: &[u8]) -> Vec<Link> {
+    fn links(kinds: &[u8]) -> Vec<DependencyEdge> {
         let count = kinds.len() as u32;
-        let link = |(at, kind): (u32, &u8)| Link { from: at, to: (at + 1) % count, kind: *kind };
+        let link =
+            |(at, kind): (u32, &u8)| DependencyEdge { from: at, to: (at + 1) % count, kind: *kind };
         (0..).zip(kinds).map(link).collect()
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct Transaction {
 
 /// What a micro-operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum OperationKind {
     /// Reads a key.
     Read,
     /// Gives a key a new version: a register's value, or a list with one element more.
@@ -51,7 +51,7 @@ pub(crate) enum Act {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MicroOp {
     pub(crate) key: u32,
-    pub(crate) act: Act,
+    pub(crate) act: OperationKind,
     /// Of a write, the version that it makes. Of a read, its place in [`Transactions::answers`] until
     /// it is matched with the version it saw.
     pub(crate) version: u32,

@@ -1,6 +1,6 @@
 //! Edges from what transactions read and wrote, where the order of versions is known.
 
-use super::data::{Act, INITIAL, Lists, NONE, Transactions};
+use super::data::{INITIAL, Lists, NONE, OperationKind, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::order::Order;
 use crate::engines::{Cancellation, Stopped};
@@ -28,7 +28,7 @@ pub(crate) fn graph(
     for reader in (0..read.all.len() as u32).filter(|one| order.effective[*one as usize]) {
         for one in read.of(reader) {
             cancellation.step()?;
-            if one.act != Act::Read || one.version == NONE {
+            if one.act != OperationKind::Read || one.version == NONE {
                 continue;
             }
             let place = match one.version {

@@ -1,7 +1,7 @@
 //! Why one transaction must come before another, in words.
 
-use super::cycles::Link;
-use super::data::{Act, INITIAL, NONE, Transactions};
+use super::cycles::DependencyEdge;
+use super::data::{INITIAL, NONE, OperationKind, Transactions};
 use super::graph::kind;
 use super::kind::TransactionKind;
 use super::order::Order;
@@ -31,8 +31,8 @@ pub(crate) struct Evidence<'a, 'h> {
 
 impl Evidence<'_, '_> {
     /// Why the link holds.
-    pub(crate) fn reason(&self, link: Link) -> Reason {
-        let Link { from, to, kind } = link;
+    pub(crate) fn reason(&self, link: DependencyEdge) -> Reason {
+        let DependencyEdge { from, to, kind } = link;
         let [a, b] = [from, to].map(|one| self.call(one));
         let plain = |text: String| Reason { text, key: None, shown_by: None };
         match kind {
@@ -89,13 +89,13 @@ impl Evidence<'_, '_> {
     fn reads(&self, reader: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let reads = self.read.of(reader).iter();
         reads
-            .filter(|one| one.act == Act::Read && one.version != NONE)
+            .filter(|one| one.act == OperationKind::Read && one.version != NONE)
             .map(|one| (one.key, one.version))
     }
 
     fn writes(&self, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let writes = self.read.of(writer).iter();
-        writes.filter(|one| one.act == Act::Write).map(|one| (one.key, one.version))
+        writes.filter(|one| one.act == OperationKind::Write).map(|one| (one.key, one.version))
     }
 
     fn read_from(&self, writer: u32, reader: u32) -> Reason {

@@ -1,6 +1,6 @@
 //! Makes counterexamples: the transactions that contradict each other, and why, in words.
 
-use super::cycles::{self, Link};
+use super::cycles::{self, DependencyEdge};
 use super::data::Transactions;
 use super::evidence::Evidence;
 use super::finding::Finding;
@@ -13,10 +13,10 @@ use crate::words::{self, capital};
 /// The counterexample of a cycle.
 pub(crate) fn cycle(
     evidence: &Evidence<'_, '_>,
-    links: &[Link],
+    links: &[DependencyEdge],
     inferred: &[Inferred],
 ) -> Counterexample {
-    let reason = |link: &Link| {
+    let reason = |link: &DependencyEdge| {
         let same = |one: &&Inferred| (one.before, one.after) == (link.from, link.to);
         match inferred.iter().find(same).filter(|_| link.kind == kind::COMMIT) {
             Some(one) => evidence.inferred(one),

@@ -1,18 +1,18 @@
 //! What was found of the levels, and the proofs.
 
-use super::cycles::{self, Link, Pattern};
+use super::cycles::{self, DependencyEdge, Pattern};
 use super::finding::Finding;
 use super::graph::{Graph, kind};
 use super::saturate::Inferred;
-use crate::isolation::{IsolationLevel, Ladder};
+use crate::isolation::{IsolationLevel, LevelFindings};
 
 /// Why a level does not hold.
 #[derive(Debug, Clone)]
 pub(super) enum Proof {
     /// A cycle.
-    Cycle(Vec<Link>),
+    Cycle(Vec<DependencyEdge>),
     /// A cycle in which some links are inferred, with the reasons for these.
-    Commits(Vec<Link>, Vec<Inferred>),
+    Commits(Vec<DependencyEdge>, Vec<Inferred>),
     /// Something that is wrong by itself.
     Finding(Finding),
     /// All orders of what these transactions wrote were tried.
@@ -22,7 +22,7 @@ pub(super) enum Proof {
 /// What was found of the levels.
 #[derive(Default)]
 pub(super) struct Found {
-    pub(super) ladder: Ladder,
+    pub(super) ladder: LevelFindings,
     /// Why levels do not hold, for the weakest each.
     pub(super) against: Vec<(IsolationLevel, Proof)>,
     /// Orders that show that levels hold.
@@ -61,7 +61,7 @@ pub(super) fn transactions_of(graph: &Graph, order: &[u32]) -> Vec<u32> {
 }
 
 /// A cycle that says most: one with the fewest reads of what was overwritten, then the shortest.
-pub(super) fn named_cycle(graph: &Graph, besides: u8) -> Option<Vec<Link>> {
+pub(super) fn named_cycle(graph: &Graph, besides: u8) -> Option<Vec<DependencyEdge>> {
     let patterns = [
         Pattern { first: kind::WW, rest: kind::WW | besides },
         Pattern { first: kind::WR, rest: kind::WW | kind::WR | besides },

@@ -1,6 +1,6 @@
 //! What transactions show of their own writes, and of what others replaced before they ended.
 
-use super::data::{Act, INITIAL, NONE, Transactions};
+use super::data::{INITIAL, NONE, OperationKind, Transactions};
 use super::finding::Finding;
 use super::kind::TransactionKind;
 use super::order::Order;
@@ -8,7 +8,7 @@ use crate::engines::{Cancellation, Stopped};
 
 /// What a transaction has done so far to a key.
 #[derive(Clone, Copy)]
-struct Past {
+struct OwnEffects {
     /// Which transaction.
     transaction: u32,
     /// The last version that it wrote, or [`NONE`].
@@ -30,7 +30,8 @@ pub(crate) fn examine(
     findings: &mut Vec<Finding>,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
-    let nothing = Past { transaction: NONE, own: NONE, writes: 0, in_a_row: true, seen: None };
+    let nothing =
+        OwnEffects { transaction: NONE, own: NONE, writes: 0, in_a_row: true, seen: None };
     let mut pasts = vec![nothing; read.keys.len()];
     let mut replaced = vec![false; read.versions.len()];
     for transaction in 0..read.all.len() as u32 {
@@ -42,18 +43,18 @@ pub(crate) fn examine(
             let one = read.micro[micro];
             let past = &mut pasts[one.key as usize];
             if past.transaction != transaction {
-                *past = Past { transaction, ..nothing };
+                *past = OwnEffects { transaction, ..nothing };
             }
             let step = Step { order, kind, transaction, micro: micro as u32 };
             match one.act {
-                Act::Write => {
+                OperationKind::Write => {
                     if past.own != NONE {
                         replaced[past.own as usize] = true;
                     }
                     findings.extend(step.write(past, one.version));
                 }
-                Act::Read if one.version == NONE => {}
-                Act::Read => {
+                OperationKind::Read if one.version == NONE => {}
+                OperationKind::Read => {
                     let finding = match kind {
                         TransactionKind::ListAppend => step.read_list(past, one.version),
                         TransactionKind::RwRegister => step.read_register(past, one.version),
@@ -77,7 +78,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn write(&self, past: &mut Past, version: u32) -> Option<Finding> {
+    fn write(&self, past: &mut OwnEffects, version: u32) -> Option<Finding> {
         let before = std::mem::replace(&mut past.own, version);
         past.writes += 1;
         if before == NONE || self.kind == TransactionKind::RwRegister {
@@ -90,7 +91,7 @@ impl Step<'_> {
         wrong.then_some(Finding::Reordered { transaction, versions })
     }
 
-    fn read_list(&self, past: &mut Past, version: u32) -> Option<Finding> {
+    fn read_list(&self, past: &mut OwnEffects, version: u32) -> Option<Finding> {
         let length = match version {
             INITIAL => 0,
             version => self.order.position[version as usize] + 1,
@@ -103,7 +104,7 @@ impl Step<'_> {
         self.repeat(past, length - past.writes)
     }
 
-    fn read_register(&self, past: &mut Past, version: u32) -> Option<Finding> {
+    fn read_register(&self, past: &mut OwnEffects, version: u32) -> Option<Finding> {
         let (transaction, micro) = (self.transaction, self.micro);
         if past.own == NONE {
             return self.repeat(past, version);
@@ -112,7 +113,7 @@ impl Step<'_> {
     }
 
     /// A version that others left was read, perhaps again.
-    fn repeat(&self, past: &mut Past, seen: u32) -> Option<Finding> {
+    fn repeat(&self, past: &mut OwnEffects, seen: u32) -> Option<Finding> {
         let transaction = self.transaction;
         let before = past.seen.replace((seen, self.micro));
         match before {
@@ -125,7 +126,7 @@ impl Step<'_> {
     }
 
     /// The read shows a version that its own transaction writes only later.
-    fn early(&self, read: &Transactions<'_>, past: &Past, version: u32) -> Option<Finding> {
+    fn early(&self, read: &Transactions<'_>, past: &OwnEffects, version: u32) -> Option<Finding> {
         let (transaction, micro) = (self.transaction, self.micro);
         let is_own = past.own == NONE
             && version != INITIAL
@@ -145,7 +146,7 @@ fn intermediate(
         for one in read.of(reader) {
             cancellation.step()?;
             let version = one.version;
-            let is_seen = one.act == Act::Read && version != NONE && version != INITIAL;
+            let is_seen = one.act == OperationKind::Read && version != NONE && version != INITIAL;
             if is_seen
                 && replaced[version as usize]
                 && read.versions[version as usize].transaction != reader

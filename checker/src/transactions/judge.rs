@@ -10,11 +10,11 @@ use super::kind::TransactionKind;
 use super::order::Order;
 use super::read::{ByValue, Unreadable, transactions};
 use super::registers::{self, Registers};
-use super::verify::{Claim, verify};
+use super::verify::{OrderClaim, verify};
 use super::{dependencies, explain, internal, lists};
 use crate::engines::{Cancellation, Stopped};
 use crate::history::History;
-use crate::isolation::{IsolationLevel, Ladder};
+use crate::isolation::{IsolationLevel, LevelFindings};
 use crate::model::ModelKind;
 use crate::options::Options;
 use crate::value::Value;
@@ -212,7 +212,7 @@ impl<'h> Judge<'_, 'h> {
             .map_or((asked, &[][..]), |(level, order)| (*level, order));
         let order: Vec<u64> = order.iter().map(|one| evidence.read.index(*one)).collect();
         let initial = &self.options.initial;
-        let claim = Claim { kind: self.kind, level, initial };
+        let claim = OrderClaim { kind: self.kind, level, initial };
         if let Err(error) = verify(self.history, &order, claim, self.cancellation) {
             let what = match error {
                 crate::verify_error::VerifyError::Stopped { .. } => {
@@ -273,7 +273,7 @@ impl<'h> Judge<'_, 'h> {
         let (asked, strict) = (self.options.isolation, IsolationLevel::StrictSerializable);
         let options = Options { model: ModelKind::MultiRegister, ..self.options.clone() };
         let (mut analysis, certificate) = (self.search)(&options);
-        let mut ladder = Ladder::default();
+        let mut ladder = LevelFindings::default();
         match analysis.verdict {
             Verdict::Valid => ladder.hold(strict),
             Verdict::Violation => ladder.violate(strict),

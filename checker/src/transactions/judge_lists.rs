@@ -1,14 +1,14 @@
 //! Decides levels of lists, whose versions have a certain order.
 
-use super::causal::{self, Causality};
+use super::causal::{self, CausalCheck};
 use super::cycles::{self, Pattern};
 use super::data::{Lists, Transactions};
 use super::found::{Found, Proof, named_cycle, transactions_of};
 use super::graph::{Graph, kind};
 use super::judge::Judge;
 use super::order::Order;
+use super::read_atomicity::{self, ReadAtomicityCheck};
 use super::snapshot::{self, Snapshots};
-use super::visible::{self, Visibility};
 use crate::engines::Stopped;
 use crate::isolation::IsolationLevel;
 
@@ -37,7 +37,7 @@ impl<'h> Judge<'_, 'h> {
                 self.snapshots(known, (level, kind::DEPENDENCIES | kinds), found)?;
             }
         }
-        self.visible(known, found)
+        self.read_atomicity(known, found)
     }
 
     /// Serializability in all its forms: an order that all edges follow.
@@ -88,19 +88,19 @@ impl<'h> Judge<'_, 'h> {
     }
 
     /// The levels that say what must be seen.
-    fn visible(&self, known: &Known<'_, 'h>, found: &mut Found) -> Result<(), Stopped> {
+    fn read_atomicity(&self, known: &Known<'_, 'h>, found: &mut Found) -> Result<(), Stopped> {
         let graph = known.graph;
         let wants = |found: &Found, level: IsolationLevel| found.ladder.of(level).is_none();
         if !IsolationLevel::all().any(|level| wants(found, level)) {
             return Ok(());
         }
-        let visibility = Visibility { read: known.read, order: known.order, graph };
+        let visibility = ReadAtomicityCheck { read: known.read, order: known.order, graph };
         let Some(order) = self.acyclic(known, IsolationLevel::ReadCommitted, 0, found)? else {
             return Ok(());
         };
         for (level, past) in [
-            (IsolationLevel::MonotonicAtomicView, visible::Past::EarlierReads),
-            (IsolationLevel::ReadAtomic, visible::Past::AllReads),
+            (IsolationLevel::MonotonicAtomicView, read_atomicity::CausalPast::EarlierReads),
+            (IsolationLevel::ReadAtomic, read_atomicity::CausalPast::AllReads),
         ] {
             if wants(found, level) {
                 match visibility.missed(past, self.cancellation)? {
@@ -118,9 +118,9 @@ impl<'h> Judge<'_, 'h> {
         };
         let all = (known.read, known.order, graph);
         match causal::examine(all, &order, self.options.memory, self.cancellation)? {
-            Causality::Kept => found.hold(causal, transactions_of(graph, &order)),
-            Causality::Missed(links) => found.violate(causal, Some(Proof::Cycle(links))),
-            Causality::TooLarge => found.reasons.push(format!(
+            CausalCheck::Kept => found.hold(causal, transactions_of(graph, &order)),
+            CausalCheck::Missed(links) => found.violate(causal, Some(Proof::Cycle(links))),
+            CausalCheck::TooLarge => found.reasons.push(format!(
                 "{causal}: the clocks of all processes need more than {} MiB",
                 self.options.memory >> 20
             )),

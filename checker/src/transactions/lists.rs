@@ -4,7 +4,7 @@
 //! the longest list that was read of a key has the order of all versions that any read saw; every
 //! other must be a beginning of it. What was appended and never seen comes after all that was.
 
-use super::data::{Act, INITIAL, Lists, NONE, TransactionStatus, Transactions};
+use super::data::{INITIAL, Lists, NONE, OperationKind, TransactionStatus, Transactions};
 use super::finding::Finding;
 use super::order::Order;
 use super::read::ByValue;
@@ -70,7 +70,7 @@ fn longest<'h>(
         if read.all[reader as usize].fate != TransactionStatus::Committed {
             continue;
         }
-        for one in read.of(reader).iter().filter(|one| one.act == Act::Read) {
+        for one in read.of(reader).iter().filter(|one| one.act == OperationKind::Read) {
             let items = items(read.answers[one.version as usize]);
             cancellation.spend(1 + items.len() / 8)?;
             let Some(known) = &mut longest[one.key as usize] else {
@@ -140,7 +140,7 @@ fn match_reads(
     observed: &Lists,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), Stopped> {
-    for one in read.micro.iter_mut().filter(|one| one.act == Act::Read) {
+    for one in read.micro.iter_mut().filter(|one| one.act == OperationKind::Read) {
         cancellation.step()?;
         let length = items(read.answers[one.version as usize]).len();
         one.version = match length.checked_sub(1) {

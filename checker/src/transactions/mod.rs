@@ -30,6 +30,7 @@ mod lists;
 mod order;
 mod polygraph;
 mod read;
+mod read_atomicity;
 mod refine;
 mod registers;
 mod saturate;
@@ -37,8 +38,7 @@ mod snapshot;
 mod verify;
 mod verify_commits;
 mod verify_snapshots;
-mod visible;
 
 pub(crate) use judge::check;
 pub(crate) use kind::TransactionKind;
-pub(crate) use verify::{Claim, verify_certificate};
+pub(crate) use verify::{OrderClaim, verify_certificate};

@@ -2,7 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::data::{Act, MicroOp, NONE, Transaction, TransactionStatus, Transactions, Version};
+use super::data::{
+    MicroOp, NONE, OperationKind, Transaction, TransactionStatus, Transactions, Version,
+};
 use super::kind::TransactionKind;
 use crate::engines::{Cancellation, Stopped};
 use crate::event::Function;
@@ -188,14 +190,14 @@ impl<'h> Reader<'h> {
     fn answer(&mut self, key: u32, value: &'h Value) {
         let version = self.read.answers.len() as u32;
         self.read.answers.push(value);
-        self.read.micro.push(MicroOp { key, act: Act::Read, version });
+        self.read.micro.push(MicroOp { key, act: OperationKind::Read, version });
     }
 
     fn write(&mut self, key: u32, value: &'h Value) {
         let version = self.read.versions.len() as u32;
         let transaction = self.read.all.len() as u32 - 1;
         self.read.versions.push(Version { key, transaction, value });
-        self.read.micro.push(MicroOp { key, act: Act::Write, version });
+        self.read.micro.push(MicroOp { key, act: OperationKind::Write, version });
         let aborted = |version: u32| {
             let transaction = self.read.versions[version as usize].transaction;
             self.read.all[transaction as usize].fate == TransactionStatus::Aborted

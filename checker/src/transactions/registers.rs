@@ -7,7 +7,7 @@
 //! was invoked, the first version is the older (Gibbons and Korach 1997), and the same holds of the
 //! order of processes.
 
-use super::data::{Act, INITIAL, Lists, NONE, TransactionStatus, Transactions};
+use super::data::{INITIAL, Lists, NONE, OperationKind, TransactionStatus, Transactions};
 use super::finding::Finding;
 use super::read::ByValue;
 use crate::engines::{Cancellation, Stopped};
@@ -45,7 +45,7 @@ pub(crate) fn resolve<'h>(
         for micro in read.span(transaction as u32) {
             cancellation.step()?;
             let one = &mut read.micro[micro];
-            if one.act != Act::Read {
+            if one.act != OperationKind::Read {
                 continue;
             }
             let value = answers[one.version as usize];
@@ -64,7 +64,7 @@ pub(crate) fn resolve<'h>(
         if let Some((key, value)) = unwritten[reader as usize] {
             findings.push(Finding::Unwritten { reader, key, value: value.clone() });
         }
-        for one in read.of(reader).iter().filter(|one| one.act == Act::Read) {
+        for one in read.of(reader).iter().filter(|one| one.act == OperationKind::Read) {
             let is_aborted = one.version < INITIAL && {
                 let writer = read.versions[one.version as usize].transaction;
                 read.all[writer as usize].fate == TransactionStatus::Aborted
@@ -88,7 +88,7 @@ fn spread(
     while let Some(reader) = pending.pop() {
         for one in read.of(reader) {
             cancellation.step()?;
-            if one.act != Act::Read || one.version >= INITIAL {
+            if one.act != OperationKind::Read || one.version >= INITIAL {
                 continue;
             }
             let writer = read.versions[one.version as usize].transaction;
@@ -121,9 +121,9 @@ impl Registers {
                     *past = (transaction, NONE, NONE);
                 }
                 match one.act {
-                    Act::Write => past.2 = one.version,
-                    Act::Read if one.version == NONE || past.1 == one.version => {}
-                    Act::Read => {
+                    OperationKind::Write => past.2 = one.version,
+                    OperationKind::Read if one.version == NONE || past.1 == one.version => {}
+                    OperationKind::Read => {
                         past.1 = one.version;
                         match one.version {
                             INITIAL => first.push((one.key, transaction)),
@@ -132,7 +132,7 @@ impl Registers {
                     }
                 }
             }
-            for one in read.of(transaction).iter().filter(|one| one.act == Act::Write) {
+            for one in read.of(transaction).iter().filter(|one| one.act == OperationKind::Write) {
                 let (_, seen, last) = here[one.key as usize];
                 if last == one.version {
                     replaced[last as usize] = seen;

@@ -9,8 +9,8 @@
 use rustc_hash::FxHashMap;
 
 use super::causal::{Sessions, path};
-use super::cycles::{self, Link, Pattern};
-use super::data::{Act, INITIAL, NONE, Transactions};
+use super::cycles::{self, DependencyEdge, Pattern};
+use super::data::{INITIAL, NONE, OperationKind, Transactions};
 use super::graph::{Edges, Graph, kind};
 use super::registers::Registers;
 use crate::engines::{Cancellation, Stopped};
@@ -33,7 +33,7 @@ pub(crate) enum Saturated {
     /// The commits in an order, as nodes.
     Kept(Vec<u32>),
     /// A cycle, with reasons for those of its links that are inferred.
-    Broken(Vec<Link>, Vec<Inferred>),
+    Broken(Vec<DependencyEdge>, Vec<Inferred>),
     /// The clocks need more memory than there is.
     TooLarge,
 }
@@ -55,7 +55,7 @@ impl Saturation<'_, '_> {
     /// What the transaction read of others: keys and versions, in order.
     fn reads(&self, reader: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let reads = self.read.of(reader).iter();
-        let reads = reads.filter(|one| one.act == Act::Read && one.version != NONE);
+        let reads = reads.filter(|one| one.act == OperationKind::Read && one.version != NONE);
         reads.map(|one| (one.key, one.version))
     }
 
@@ -127,7 +127,7 @@ impl Saturation<'_, '_> {
         &self,
         level: IsolationLevel,
         found: &mut Vec<Inferred>,
-    ) -> Result<Option<Vec<Link>>, Stopped> {
+    ) -> Result<Option<Vec<DependencyEdge>>, Stopped> {
         let mut seen: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for &reader in &self.graph.transactions {
             seen.clear();
@@ -141,8 +141,8 @@ impl Saturation<'_, '_> {
                     self.cancellation.step()?;
                     if version == INITIAL {
                         return Ok(Some(vec![
-                            Link { from: before, to: reader, kind: kind::WR },
-                            Link { from: reader, to: before, kind: kind::RW },
+                            DependencyEdge { from: before, to: reader, kind: kind::WR },
+                            DependencyEdge { from: reader, to: before, kind: kind::RW },
                         ]));
                     }
                     let after = self.writer(version);
@@ -167,7 +167,7 @@ impl Saturation<'_, '_> {
             return Ok(());
         }
         let writer = self.writer(version);
-        for one in self.read.of(writer).iter().filter(|one| one.act == Act::Write) {
+        for one in self.read.of(writer).iter().filter(|one| one.act == OperationKind::Write) {
             self.cancellation.step()?;
             let of_key = seen.entry(one.key).or_default();
             if !of_key.contains(&writer) {
@@ -183,7 +183,7 @@ impl Saturation<'_, '_> {
         sorted: &[u32],
         sessions: &Sessions,
         found: &mut Vec<Inferred>,
-    ) -> Result<Option<Vec<Link>>, Stopped> {
+    ) -> Result<Option<Vec<DependencyEdge>>, Stopped> {
         let transactions = &self.graph.transactions;
         let width = sessions.count;
         let written = self.written(sessions);
@@ -202,7 +202,7 @@ impl Saturation<'_, '_> {
                     if version == INITIAL {
                         let start = transactions.binary_search(&before).unwrap_or(0) as u32;
                         let mut links = path(self.graph, start, node);
-                        links.push(Link { from: reader, to: before, kind: kind::RW });
+                        links.push(DependencyEdge { from: reader, to: before, kind: kind::RW });
                         return Ok(Some(links));
                     }
                     let after = self.writer(version);
@@ -231,7 +231,7 @@ impl Saturation<'_, '_> {
         let mut slots: FxHashMap<(u32, u32), usize> = FxHashMap::default();
         for (node, &writer) in self.graph.transactions.iter().enumerate() {
             let (session, place) = (sessions.of[node], sessions.place[node]);
-            for one in self.read.of(writer).iter().filter(|one| one.act == Act::Write) {
+            for one in self.read.of(writer).iter().filter(|one| one.act == OperationKind::Write) {
                 let of_key = written.entry(one.key).or_default();
                 let slot = *slots.entry((one.key, session)).or_insert_with(|| {
                     of_key.push((session, Vec::new()));

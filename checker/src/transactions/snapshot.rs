@@ -6,7 +6,7 @@
 //! overwritten follow each other: Adya 1999, §4.3; Cerone and Gotsman, *Analysing Snapshot
 //! Isolation* (PODC 2016).
 
-use super::cycles::{self, Link, Pattern};
+use super::cycles::{self, DependencyEdge, Pattern};
 use super::data::Lists;
 use super::graph::{Edges, Graph, kind};
 use crate::engines::{Cancellation, Stopped};
@@ -41,7 +41,7 @@ pub(crate) fn graph(graph: &Graph, kinds: u8, more: &[(u32, u32)]) -> Graph {
 }
 
 /// A short cycle of starts and commits, as one of transactions.
-pub(crate) fn cycle(events: &Graph) -> Option<Vec<Link>> {
+pub(crate) fn cycle(events: &Graph) -> Option<Vec<DependencyEdge>> {
     let pattern = Pattern { first: u8::MAX, rest: u8::MAX };
     let links = cycles::shortest(events, pattern)?;
     Some(links.into_iter().filter(|link| link.kind != WITHIN).collect())
@@ -52,7 +52,7 @@ pub(crate) enum Snapshots {
     /// The events in an order that proves it.
     Kept(Vec<u32>),
     /// A cycle that no order of unseen writes avoids, if it is known.
-    Broken(Option<Vec<Link>>),
+    Broken(Option<Vec<DependencyEdge>>),
     /// So many orders were tried.
     Undecided(usize),
 }

@@ -16,7 +16,7 @@ use crate::verify_error::VerifyError;
 
 /// What an order is to prove.
 #[derive(Clone, Copy)]
-pub(crate) struct Claim<'a> {
+pub(crate) struct OrderClaim<'a> {
     pub(crate) kind: TransactionKind,
     pub(crate) level: IsolationLevel,
     /// What every key holds before the first transaction.
@@ -29,7 +29,7 @@ pub(crate) struct Claim<'a> {
 pub(crate) fn verify(
     history: &History,
     order: &[u64],
-    claim: Claim<'_>,
+    claim: OrderClaim<'_>,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), VerifyError> {
     let is_snapshots = matches!(
@@ -67,7 +67,7 @@ impl From<VerifyError> for Problem {
 fn serial(
     history: &History,
     listed: &[&Operation],
-    claim: Claim<'_>,
+    claim: OrderClaim<'_>,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     match claim.level.keeps() {
@@ -166,13 +166,13 @@ fn real_time(listed: &[&Operation]) -> Result<(), VerifyError> {
 
 /// Lists or registers.
 pub(super) struct Store<'h> {
-    claim: Claim<'h>,
+    claim: OrderClaim<'h>,
     lists: FxHashMap<&'h Value, Vec<&'h Value>>,
     registers: FxHashMap<&'h Value, &'h Value>,
 }
 
 impl<'h> Store<'h> {
-    pub(super) fn new(claim: Claim<'h>) -> Self {
+    pub(super) fn new(claim: OrderClaim<'h>) -> Self {
         Self { claim, lists: FxHashMap::default(), registers: FxHashMap::default() }
     }
 
@@ -219,7 +219,7 @@ impl<'h> Store<'h> {
 pub(crate) fn verify_certificate(
     history: &History,
     certificate: &Certificate,
-    claim: Claim<'_>,
+    claim: OrderClaim<'_>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), VerifyError> {
     let level = certificate.level;
@@ -232,6 +232,6 @@ pub(crate) fn verify_certificate(
         [] => return Err(VerifyError::UnknownKey(Value::Null)),
         [one, ..] => return Err(VerifyError::UnknownKey(one.key.clone())),
     };
-    let claim = Claim { level: level.unwrap_or(claim.level), ..claim };
+    let claim = OrderClaim { level: level.unwrap_or(claim.level), ..claim };
     verify(history, order, claim, &Cancellation::new(stop))
 }

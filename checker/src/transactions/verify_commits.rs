@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use super::verify::{Claim, Problem, sessions, wrong};
+use super::verify::{OrderClaim, Problem, sessions, wrong};
 use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation};
 use crate::isolation::IsolationLevel;
@@ -26,14 +26,14 @@ type Seen<'h> = (&'h Value, Option<usize>);
 struct Commits<'h> {
     listed: &'h [&'h Operation],
     versions: FxHashMap<&'h Value, Versions<'h>>,
-    claim: Claim<'h>,
+    claim: OrderClaim<'h>,
 }
 
 /// Whether the commits can have been in this order.
 pub(super) fn verify(
     history: &History,
     listed: &[&Operation],
-    claim: Claim<'_>,
+    claim: OrderClaim<'_>,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     let mut commits = Commits { listed, versions: FxHashMap::default(), claim };

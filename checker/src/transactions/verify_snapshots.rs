@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::confirm::said;
 use super::kind::TransactionKind;
-use super::verify::{Claim, Problem, Store, sessions, wrong};
+use super::verify::{OrderClaim, Problem, Store, sessions, wrong};
 use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation};
 use crate::isolation::OrderGuarantee;
@@ -16,7 +16,7 @@ use crate::verify_error::VerifyError;
 pub(super) fn verify(
     history: &History,
     listed: &[&Operation],
-    claim: Claim<'_>,
+    claim: OrderClaim<'_>,
     cancellation: &Cancellation<'_>,
 ) -> Result<(), Problem> {
     let mut store = Store::new(claim);

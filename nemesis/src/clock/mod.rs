@@ -14,7 +14,7 @@
 //! ends early or late by as much as the clock is off. Works on x86-64 only.
 
 #[cfg(target_arch = "x86_64")]
-mod gate;
+mod exec_interceptor;
 #[cfg(target_arch = "x86_64")]
 mod install;
 mod page;
@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::fstat;
 
-pub use page::Seen;
+pub use page::ClockReadings;
 use page::{CLOCKS, Page, true_times};
 use timeline::{Rate, Timeline};
 
@@ -115,7 +115,7 @@ pub enum ClockError {
 
 /// How far a node's clocks are from the truth, in nanoseconds; positive if they are ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shift {
+pub struct ClockOffset {
     /// `CLOCK_REALTIME`.
     pub realtime_ns: i64,
     /// `CLOCK_MONOTONIC`.
@@ -184,15 +184,15 @@ impl NodeClock {
     }
 
     /// How far the clocks are from the truth now, by the page.
-    pub fn shift(&self) -> Shift {
+    pub fn shift(&self) -> ClockOffset {
         let state = locked(&self.state);
         let now = true_times();
         let shift = |clock: usize| state.timelines[clock].at(now[clock]) - now[clock];
-        Shift { realtime_ns: shift(REALTIME[0]), monotonic_ns: shift(MONOTONIC[0]) }
+        ClockOffset { realtime_ns: shift(REALTIME[0]), monotonic_ns: shift(MONOTONIC[0]) }
     }
 
     /// What the node's programs were told of the realtime clocks, and of the monotonic ones.
-    pub fn seen(&self) -> [Seen; 2] {
+    pub fn seen(&self) -> [ClockReadings; 2] {
         self.page.seen()
     }
 
@@ -236,7 +236,7 @@ impl NodeClock {
     /// else is reported meanwhile.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn attend(&self, listener: &Listener, exec: &Notice) {
-        self.note(gate::attend(listener, exec, self));
+        self.note(exec_interceptor::attend(listener, exec, self));
     }
 
     /// There are no clocks elsewhere: [`NodeClock::new`] has refused.

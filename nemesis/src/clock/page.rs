@@ -47,7 +47,7 @@ pub(super) const CLOCKS: [ClockId; 5] = [
 
 /// What the programs of a node were told of one kind of clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ClockReadings {
     /// How often, since the node's clocks were made. At least: threads may lose counts to others.
     pub readings: u64,
     /// How far from the truth the answer was that was furthest from it, of each thread's latest, in
@@ -124,9 +124,9 @@ impl Page {
     }
 
     /// What programs were told of the realtime clocks, and of the monotonic ones.
-    pub(super) fn seen(&self) -> [Seen; 2] {
+    pub(super) fn seen(&self) -> [ClockReadings; 2] {
         [0, 2].map(|kind| {
-            let mut seen = Seen::default();
+            let mut seen = ClockReadings::default();
             for line in 0..LINES {
                 let word = PAGE / 8 + line * LINE + kind;
                 seen.readings += self.word(word).load(Ordering::Relaxed);

@@ -106,7 +106,7 @@ fn untouched_clocks_show_the_truth() {
     let clock = new_clock();
     let stub = Stub::new(&clock);
     assert_follows(&clock, &stub);
-    assert_eq!(clock.shift(), Shift { realtime_ns: 0, monotonic_ns: 0 });
+    assert_eq!(clock.shift(), ClockOffset { realtime_ns: 0, monotonic_ns: 0 });
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_step_moves_realtime_alone() {
     for offset in [HOUR, -24 * HOUR, 1, 0] {
         clock.set_realtime(offset);
         assert_follows(&clock, &stub);
-        assert_eq!(clock.shift(), Shift { realtime_ns: offset, monotonic_ns: 0 });
+        assert_eq!(clock.shift(), ClockOffset { realtime_ns: offset, monotonic_ns: 0 });
     }
 }
 
@@ -172,15 +172,15 @@ fn what_was_told_is_counted_and_measured() {
     let clock = new_clock();
     let stub = Stub::new(&clock);
     stub.read(libc::CLOCK_MONOTONIC);
-    assert_eq!(clock.seen()[0], Seen::default());
+    assert_eq!(clock.seen()[0], ClockReadings::default());
     clock.set_realtime(-HOUR);
     stub.read(libc::CLOCK_REALTIME);
     stub.read(libc::CLOCK_TAI);
     let [realtime, monotonic] = clock.seen();
-    assert_eq!(realtime, Seen { readings: 2, furthest_ns: -HOUR });
-    assert_eq!(monotonic, Seen { readings: 1, furthest_ns: 0 });
+    assert_eq!(realtime, ClockReadings { readings: 2, furthest_ns: -HOUR });
+    assert_eq!(monotonic, ClockReadings { readings: 1, furthest_ns: 0 });
     clock.forget();
-    assert_eq!(clock.seen()[0], Seen { readings: 2, furthest_ns: 0 });
+    assert_eq!(clock.seen()[0], ClockReadings { readings: 2, furthest_ns: 0 });
 }
 
 #[test]

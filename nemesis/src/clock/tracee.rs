@@ -35,7 +35,7 @@ pub(super) struct Tracee {
 
 /// Why a seized process stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum PtraceStop {
     /// It has become another program.
     Exec,
     /// It is at the beginning or end of a system call.
@@ -68,7 +68,7 @@ impl Tracee {
     }
 
     /// Waits until it stands still. ESRCH if it ends instead.
-    pub(super) fn next_stop(&mut self) -> Result<Stop, Errno> {
+    pub(super) fn next_stop(&mut self) -> Result<PtraceStop, Errno> {
         loop {
             let Some(event) = look(libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT)? else {
                 continue;
@@ -78,10 +78,10 @@ impl Tracee {
                 // An exec gives the thread that did it its process's number.
                 self.pid = event.pid;
                 return Ok(match (event.status >> 8, event.status & 0xff) {
-                    (libc::PTRACE_EVENT_EXEC, _) => Stop::Exec,
-                    (libc::PTRACE_EVENT_STOP, _) => Stop::Interrupted,
-                    (_, signal) if signal == libc::SIGTRAP | 0x80 => Stop::SystemCall,
-                    (_, signal) => Stop::Signal(signal),
+                    (libc::PTRACE_EVENT_EXEC, _) => PtraceStop::Exec,
+                    (libc::PTRACE_EVENT_STOP, _) => PtraceStop::Interrupted,
+                    (_, signal) if signal == libc::SIGTRAP | 0x80 => PtraceStop::SystemCall,
+                    (_, signal) => PtraceStop::Signal(signal),
                 });
             }
             if event.pid == self.pid {
@@ -100,9 +100,9 @@ impl Tracee {
         loop {
             resume(libc::PTRACE_SYSCALL, self.pid, 0)?;
             match self.next_stop()? {
-                Stop::SystemCall => return Ok(()),
-                Stop::Signal(signal) => self.held = signal,
-                Stop::Interrupted | Stop::Exec => {}
+                PtraceStop::SystemCall => return Ok(()),
+                PtraceStop::Signal(signal) => self.held = signal,
+                PtraceStop::Interrupted | PtraceStop::Exec => {}
             }
         }
     }

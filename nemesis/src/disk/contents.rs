@@ -23,7 +23,7 @@ const MOST_SAVED: u64 = 128 << 20;
 
 /// How much of what was not synced survives a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tear {
+pub enum UnsyncedSurvival {
     /// Nothing.
     Nothing,
     /// A random part: overwritten places up to a random sector, appended ones too.
@@ -143,7 +143,7 @@ impl Contents {
         }
         let mut mapped = Mapped::copy(file)?;
         if self.length < mapped.live().metadata()?.len() || !self.saved.is_empty() {
-            self.put_back(mapped.durable(), Tear::Nothing, None)?;
+            self.put_back(mapped.durable(), UnsyncedSurvival::Nothing, None)?;
         }
         self.saved.clear();
         self.mapped = Some(mapped);
@@ -172,7 +172,7 @@ impl Contents {
     pub(super) fn lose(
         &mut self,
         file: &File,
-        tear: Tear,
+        tear: UnsyncedSurvival,
         rng: &mut ChaCha8Rng,
     ) -> io::Result<Lost> {
         if self.is_written_through {
@@ -187,7 +187,7 @@ impl Contents {
     fn put_back(
         &mut self,
         file: &File,
-        tear: Tear,
+        tear: UnsyncedSurvival,
         mut rng: Option<&mut ChaCha8Rng>,
     ) -> io::Result<Lost> {
         let size = file.metadata()?.len();
@@ -198,10 +198,10 @@ impl Contents {
         let mut lost = Lost::default();
         let mut draw = |most: u64| rng.as_mut().map_or(0, |rng| rng.random_range(0..=most));
         // A file that was cut has other blocks now: its old ones come back whole.
-        let tear = if self.was_cut { Tear::Nothing } else { tear };
+        let tear = if self.was_cut { UnsyncedSurvival::Nothing } else { tear };
 
         let overwritten: u64 = self.saved.values().map(|bytes| bytes.len() as u64).sum();
-        let mut surviving = if tear == Tear::Nothing { 0 } else { draw(overwritten) };
+        let mut surviving = if tear == UnsyncedSurvival::Nothing { 0 } else { draw(overwritten) };
         for (start, old) in &self.saved {
             let end = start + old.len() as u64;
             let cut = match start + surviving.min(old.len() as u64) {
@@ -219,9 +219,9 @@ impl Contents {
 
         let appended = size.saturating_sub(self.length);
         let kept = match tear {
-            Tear::Nothing => 0,
-            Tear::Byte => draw(appended),
-            Tear::Sector => match self.length + draw(appended) {
+            UnsyncedSurvival::Nothing => 0,
+            UnsyncedSurvival::Byte => draw(appended),
+            UnsyncedSurvival::Sector => match self.length + draw(appended) {
                 end if end == size => appended,
                 end => (end / SECTOR * SECTOR).saturating_sub(self.length),
             },
@@ -266,37 +266,37 @@ mod tests {
 
     /// What a program does to its file.
     #[derive(Debug, Clone)]
-    enum Deed {
+    enum FileOperation {
         Write { at: u64, length: usize },
         Cut { length: u64 },
         Sync,
     }
 
-    fn any_deed() -> impl Strategy<Value = Deed> {
+    fn any_deed() -> impl Strategy<Value = FileOperation> {
         prop_oneof![
-            4 => (0..3_000_u64, 1..900_usize).prop_map(|(at, length)| Deed::Write { at, length }),
-            1 => (0..3_000_u64).prop_map(|length| Deed::Cut { length }),
-            1 => Just(Deed::Sync),
+            4 => (0..3_000_u64, 1..900_usize).prop_map(|(at, length)| FileOperation::Write { at, length }),
+            1 => (0..3_000_u64).prop_map(|length| FileOperation::Cut { length }),
+            1 => Just(FileOperation::Sync),
         ]
     }
 
     /// A file after these deeds, what is known of it, and what it held when it was synced.
-    fn perform(deeds: &[Deed]) -> (File, Contents, Vec<u8>) {
+    fn perform(deeds: &[FileOperation]) -> (File, Contents, Vec<u8>) {
         let file = tempfile::tempfile().expect("a file");
         let mut contents = Contents::synced(0);
         let mut synced = Vec::new();
         for (number, deed) in (1..).zip(deeds) {
             match deed {
-                Deed::Write { at, length } => {
+                FileOperation::Write { at, length } => {
                     let range = *at..at + *length as u64;
                     contents.save(&file, &range).expect("saved");
                     file.write_all_at(&vec![number; *length], *at).expect("written");
                 }
-                Deed::Cut { length } => {
+                FileOperation::Cut { length } => {
                     contents.save_cut(&file, *length).expect("saved");
                     file.set_len(*length).expect("cut");
                 }
-                Deed::Sync => {
+                FileOperation::Sync => {
                     synced = read(&file);
                     contents.sync(synced.len() as u64);
                 }
@@ -317,7 +317,7 @@ mod tests {
             deeds in proptest::collection::vec(any_deed(), 0..24)
         ) {
             let (file, mut contents, synced) = perform(&deeds);
-            contents.lose(&file, Tear::Nothing, &mut stream(1, "tear")).expect("lost");
+            contents.lose(&file, UnsyncedSurvival::Nothing, &mut stream(1, "tear")).expect("lost");
             prop_assert_eq!(read(&file), synced);
         }
 
@@ -327,7 +327,7 @@ mod tests {
         ) {
             let (file, mut contents, synced) = perform(&deeds);
             let latest = read(&file);
-            contents.lose(&file, Tear::Byte, &mut stream(seed, "tear")).expect("lost");
+            contents.lose(&file, UnsyncedSurvival::Byte, &mut stream(seed, "tear")).expect("lost");
             let left = read(&file);
             prop_assert!(left.len() >= synced.len());
             prop_assert!(left.len() <= synced.len().max(latest.len()));
@@ -344,7 +344,7 @@ mod tests {
             let (file, mut contents, synced) = perform(&deeds);
             contents.map(file.try_clone().expect("another")).expect("copied");
             file.write_all_at(b"stored through memory", 7).expect("written");
-            contents.lose(&file, Tear::Byte, &mut stream(1, "tear")).expect("lost");
+            contents.lose(&file, UnsyncedSurvival::Byte, &mut stream(1, "tear")).expect("lost");
             prop_assert_eq!(read(&file), synced);
         }
     }

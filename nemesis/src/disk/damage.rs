@@ -13,7 +13,7 @@ const MOST_CUT: u64 = 256 << 20;
 
 /// Where a bit is flipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spot {
+pub enum BitLocation {
     /// At a random byte of the first half.
     Random,
     /// At this byte.
@@ -34,14 +34,18 @@ pub(crate) struct Damage {
 
 impl Damage {
     /// Flips one random bit of the file.
-    pub(crate) fn flip(path: PathBuf, spot: Spot, rng: &mut ChaCha8Rng) -> io::Result<Damage> {
+    pub(crate) fn flip(
+        path: PathBuf,
+        spot: BitLocation,
+        rng: &mut ChaCha8Rng,
+    ) -> io::Result<Damage> {
         let file = open(&path)?;
         let length = file.metadata()?.len();
         let offset = match spot {
             _ if length == 0 => return Err(empty(&path)),
-            Spot::Random => rng.random_range(0..length.div_ceil(2)),
-            Spot::At(offset) if offset < length => offset,
-            Spot::At(offset) => {
+            BitLocation::Random => rng.random_range(0..length.div_ceil(2)),
+            BitLocation::At(offset) if offset < length => offset,
+            BitLocation::At(offset) => {
                 let text = format!("{} has no byte {offset}, only {length}", path.display());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::call::{self, Call, Write};
 use super::contents::Contents;
+use super::disk_fault::{CallOutcome, DiskCall};
 use super::identity::Identity;
-use super::trouble::{CallOutcome, Deed};
 use super::{Disk, State};
 use crate::seccomp::listener::Report;
 
@@ -44,7 +44,7 @@ impl State {
             (Some(armed), Some(deed)) => armed.judge(deed),
             _ => CallOutcome::Pass,
         };
-        if deed == Some(Deed::Sync) {
+        if deed == Some(DiskCall::Sync) {
             self.syncs.calls += 1;
             if let CallOutcome::Wait(delay) = fate {
                 self.syncs.added += delay;
@@ -155,15 +155,15 @@ fn identify(path: &Path) -> io::Result<Identity> {
 }
 
 /// What a call does to the disk, as far as trouble is concerned.
-fn deed(call: &Call) -> Option<Deed> {
+fn deed(call: &Call) -> Option<DiskCall> {
     match call {
-        Call::Sync(_) | Call::SyncAll | Call::SyncMapped => Some(Deed::Sync),
+        Call::Sync(_) | Call::SyncAll | Call::SyncMapped => Some(DiskCall::Sync),
         Call::Write(write) => {
             let growth = write.range.end.saturating_sub(write.file.length.max(write.range.start));
             let bytes = write.range.end.saturating_sub(write.range.start);
-            Some(Deed::Write { bytes, growth })
+            Some(DiskCall::Write { bytes, growth })
         }
-        Call::Make => Some(Deed::Make),
+        Call::Make => Some(DiskCall::Make),
         Call::Cut { .. } | Call::Map(_) | Call::Unname(_) => None,
     }
 }

@@ -15,6 +15,7 @@
 mod call;
 mod contents;
 pub(crate) mod damage;
+mod disk_fault;
 mod identity;
 mod image;
 mod journal;
@@ -22,7 +23,6 @@ mod ledger;
 mod mapped;
 mod names;
 mod restore;
-mod trouble;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,16 +31,16 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 
+use disk_fault::ActiveDiskFault;
 use image::Image;
-use trouble::Armed;
 
-pub(crate) use trouble::CallOutcome;
+pub(crate) use disk_fault::CallOutcome;
 
-pub use contents::Tear;
-pub use damage::Spot;
+pub use contents::UnsyncedSurvival;
+pub use damage::BitLocation;
+pub use disk_fault::{AllocationMode, DiskFault, FailingCalls, Tally};
 pub use image::NameModel;
 pub use restore::Loss;
-pub use trouble::{DiskFault, Operations, Tally, Writes};
 
 /// A node's disk: a directory whose node is watched. Clones are the same disk.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     image: Image,
-    armed: Option<Armed>,
+    armed: Option<ActiveDiskFault>,
     syncs: Syncs,
     /// Why it is no longer known what the disk holds.
     problem: Option<String>,
@@ -129,7 +129,7 @@ impl Disk {
     pub fn lose_power(
         &self,
         model: NameModel,
-        tear: Tear,
+        tear: UnsyncedSurvival,
         rng: &mut ChaCha8Rng,
     ) -> Result<Loss, DiskError> {
         let directory = || self.shared.directory.clone();
@@ -143,7 +143,7 @@ impl Disk {
 
     /// Breaks the disk until the result is dropped. Only the latest trouble is in force.
     pub fn trouble(&self, trouble: DiskFault, rng: ChaCha8Rng) -> Troubled {
-        self.shared.state().armed = Some(Armed::new(trouble, rng));
+        self.shared.state().armed = Some(ActiveDiskFault::new(trouble, rng));
         Troubled { disk: self.clone() }
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rand::rngs::ChaCha8Rng;
 
-use super::contents::{Contents, Tear};
+use super::contents::{Contents, UnsyncedSurvival};
 use super::identity::Identity;
 use super::image::{Image, NameModel};
 use super::names::{self, Kind, Named, Names, Placed};
@@ -33,7 +33,7 @@ pub struct Loss {
 pub(super) fn lose(
     image: &mut Image,
     model: NameModel,
-    tear: Tear,
+    tear: UnsyncedSurvival,
     rng: &mut ChaCha8Rng,
 ) -> io::Result<Loss> {
     image.decide_names(model);

@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-use crate::disk::{Disk, NameModel, Tear};
+use crate::disk::{Disk, NameModel, UnsyncedSurvival};
 use crate::random::stream;
 use crate::watch::Watch;
 
@@ -56,7 +56,7 @@ fn lose(directory: &Path) -> Result<(), String> {
         }
     }
     let mut rng = stream(0, "probe");
-    disk.lose_power(NameModel::Posix, Tear::Nothing, &mut rng)
+    disk.lose_power(NameModel::Posix, UnsyncedSurvival::Nothing, &mut rng)
         .map_err(|error| error.to_string())?;
     match fs::read_to_string(directory.join("file")).as_deref() {
         Ok("synced") => Ok(()),

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pause, setpgid};
 
-use crate::attempt::{LIMIT, end};
+use crate::forked_probe::{LIMIT, end};
 use crate::lab::namespaces::adopt_orphans;
 use crate::lab::{Lab, Policy};
 

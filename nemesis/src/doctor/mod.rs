@@ -15,7 +15,7 @@ mod remedy;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{geteuid, getpid};
 
-use crate::attempt::in_child;
+use crate::forked_probe::in_child;
 use crate::lab::namespaces::{become_root, mount_proc, separate, separate_network};
 use crate::lab::{Lab, LabBackend};
 use loopback::{loopback_proxies, signals_only};

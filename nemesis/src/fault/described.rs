@@ -17,10 +17,10 @@ use super::set::FAULT_SETS;
 use super::site::{Active, Clock, Healed, InjectError, Later, idle, joined};
 use super::{Aim, AnyFault, Fault, FaultKind, Injecting, Reach, Site, Target};
 use crate::administration::Administration;
+use crate::join_all::all;
 use crate::lab::LabBackend;
 use crate::lab::process::NodeProcess;
 use crate::record::{Effect, Family};
-use crate::together::all;
 
 /// How long a fault may take to be healed beyond its time.
 const GRACE: Duration = Duration::from_secs(5);

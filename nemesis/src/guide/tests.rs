@@ -35,7 +35,7 @@ fn ground<'a>(set: &'a FaultSet, nodes: &'a [String], seed: u64) -> HuntContext<
 /// How many states a row of runs comes to.
 fn states(guided: bool, seed: u64, runs: u64) -> usize {
     let (set, nodes) = ("default".parse().expect("a set"), nodes(3));
-    let mut guide = Guide::new(seed);
+    let mut guide = FeedbackScheduler::new(seed);
     let mut states = 0;
     for run in 0..runs {
         let ground = ground(&set, &nodes, seed * 1_000 + run);
@@ -49,7 +49,7 @@ fn states(guided: bool, seed: u64, runs: u64) -> usize {
 fn a_guide_that_knows_nothing_draws_what_the_seed_does() {
     let (set, nodes) = ("default".parse().expect("a set"), nodes(3));
     let ground = ground(&set, &nodes, 7);
-    assert_eq!(Guide::new(1).propose(ground), Schedule::for_hunt(ground));
+    assert_eq!(FeedbackScheduler::new(1).propose(ground), Schedule::for_hunt(ground));
 }
 
 #[test]
@@ -63,21 +63,21 @@ fn guided_runs_reach_more_states_than_as_many_random_ones() {
 fn what_led_to_nothing_new_is_not_kept() {
     let (set, nodes) = ("default".parse().expect("a set"), nodes(3));
     let schedule = Schedule::for_hunt(ground(&set, &nodes, 7));
-    let mut guide = Guide::new(1);
+    let mut guide = FeedbackScheduler::new(1);
     let first = guide.learn(&schedule, &toy(&schedule, 20));
     assert!(
         first.kept > 2 && first.new_states > 5 && first.states == first.new_states,
         "{first:?}"
     );
     let again = guide.learn(&schedule, &toy(&schedule, 20));
-    assert_eq!(again, Learnt { new_states: 0, kept: 0, states: first.states });
+    assert_eq!(again, CoverageGain { new_states: 0, kept: 0, states: first.states });
 }
 
 #[test]
 fn rarely_seen_states_have_the_energy_and_chosen_rounds_lose_it() {
-    let mut guide = Guide::new(1);
+    let mut guide = FeedbackScheduler::new(1);
     guide.states = BTreeMap::from([(1, 1), (2, 100)]);
-    let kept = |states: &[u64], chosen| Kept {
+    let kept = |states: &[u64], chosen| CorpusEntry {
         round: Round::default(),
         states: states.iter().copied().collect(),
         waypoints: BTreeSet::new(),
@@ -96,7 +96,7 @@ proptest! {
     ) {
         let (set, before, after) = ("default".parse().expect("a set"), nodes(of), nodes(n));
         let propose = || {
-            let mut guide = Guide::new(seed);
+            let mut guide = FeedbackScheduler::new(seed);
             for run in 0..3 {
                 let schedule = guide.propose(ground(&set, &before, seed.wrapping_add(run)));
                 guide.learn(&schedule, &toy(&schedule, 20));

@@ -19,22 +19,22 @@ const CLAIM: u8 = 254;
 
 /// A network on loopback that belongs to one lab until this is dropped.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct LoopbackNetwork {
     network: [u8; 3],
     /// In the order in which they were wanted.
     pub(super) ports: Vec<u16>,
     _listeners: Vec<TcpListener>,
 }
 
-impl Claim {
+impl LoopbackNetwork {
     /// Claims a network on which `ports`, or others in their place, are free.
-    pub(super) fn stake(ports: &[u16]) -> io::Result<Claim> {
+    pub(super) fn stake(ports: &[u16]) -> io::Result<LoopbackNetwork> {
         let mut refusal = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for attempt in 0..ATTEMPTS {
             // Any will do, and the next lab on this machine should begin with another.
             let draw = RandomState::new().hash_one(attempt);
             let network = [127, 16 + (draw % 224) as u8, (draw >> 8) as u8];
-            match Claim::of(network, ports) {
+            match LoopbackNetwork::of(network, ports) {
                 Ok(claim) => return Ok(claim),
                 Err(error) => refusal = error,
             }
@@ -42,12 +42,12 @@ impl Claim {
         Err(refusal)
     }
 
-    fn of(network: [u8; 3], wanted: &[u16]) -> io::Result<Claim> {
+    fn of(network: [u8; 3], wanted: &[u16]) -> io::Result<LoopbackNetwork> {
         let listeners: Vec<TcpListener> =
             wanted.iter().map(|port| listen(network, *port)).collect::<io::Result<_>>()?;
         let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
         let ports = listeners.iter().map(port).collect::<io::Result<_>>()?;
-        Ok(Claim { network, ports, _listeners: listeners })
+        Ok(LoopbackNetwork { network, ports, _listeners: listeners })
     }
 
     /// The network's address that ends in this number.
@@ -85,20 +85,24 @@ mod tests {
 
     #[test]
     fn labs_side_by_side_have_networks_of_their_own() {
-        let claims: Vec<Claim> = (0..8).map(|_| Claim::stake(&PORTS).expect("a network")).collect();
+        let claims: Vec<LoopbackNetwork> =
+            (0..8).map(|_| LoopbackNetwork::stake(&PORTS).expect("a network")).collect();
         for (place, claim) in claims.iter().enumerate() {
             assert_eq!(claim.address(7).octets()[0], 127);
             assert!(claims[..place].iter().all(|other| other.network != claim.network));
         }
         let taken = claims[0].network;
-        assert!(Claim::of(taken, &claims[0].ports).is_err(), "claimed as long as it lasts");
+        assert!(
+            LoopbackNetwork::of(taken, &claims[0].ports).is_err(),
+            "claimed as long as it lasts"
+        );
     }
 
     #[test]
     fn a_port_that_somebody_has_on_every_address_is_replaced() {
         let everywhere = TcpListener::bind("0.0.0.0:0").expect("listens");
         let port = everywhere.local_addr().expect("an address").port();
-        let claim = Claim::stake(&[port, 7000]).expect("a network");
+        let claim = LoopbackNetwork::stake(&[port, 7000]).expect("a network");
         assert_ne!(claim.ports[0], port);
         assert_ne!(claim.ports[0], claim.ports[1]);
     }

@@ -43,7 +43,7 @@ pub use switch::{Capture, CaptureError, CaptureLimits, Captured, Switch};
 
 use crate::roles::is_role;
 use cables::{Cable, CableError};
-use loopback::Claim;
+use loopback::LoopbackNetwork;
 use packet::PacketSocket;
 use switch::SwitchError;
 
@@ -72,7 +72,7 @@ pub struct Lab {
 #[derive(Debug)]
 enum LabResources {
     Cables { _held: Vec<Cable> },
-    Loopback(Claim),
+    Loopback(LoopbackNetwork),
 }
 
 /// Why a lab cannot be built.
@@ -158,7 +158,7 @@ impl Lab {
         seed: u64,
     ) -> Result<Lab, BuildError> {
         info!(hosts = nodes.len() + 1, relays, seed, "building a lab on loopback");
-        let claim = Claim::stake(ports).map_err(BuildError::Loopback)?;
+        let claim = LoopbackNetwork::stake(ports).map_err(BuildError::Loopback)?;
         debug!(network = %claim.address(0), ports = ?claim.ports, "claimed a network");
         let mut hosts: Vec<Host> = Vec::new();
         for (name, number) in numbered(nodes)? {

@@ -43,7 +43,7 @@ use super::backend::LabBackend;
 use super::init;
 use super::netlink::Netlink;
 use super::processes;
-use crate::attempt::in_child;
+use crate::forked_probe::in_child;
 
 /// Tells the controller that it is the controller, and in what kind of lab.
 pub(crate) const MARKER: &str = "PARTITA_LAB";

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::host::Host;
 use crate::clock::NodeClock;
 use crate::disk::Disk;
-use crate::together::all;
+use crate::join_all::all;
 
 pub(crate) use super::host_process::await_exit;
 pub use super::host_process::{HostProcess, Program, SignalError, StartError};
@@ -34,13 +34,13 @@ pub struct Sidecar {
 #[derive(Debug)]
 pub struct NodeProcess {
     own: HostProcess,
-    sidecars: Vec<Beside>,
+    sidecars: Vec<SidecarProcess>,
     /// What asks it to end in place of SIGTERM.
     stop_command: Option<HostProcess>,
 }
 
 #[derive(Debug)]
-struct Beside {
+struct SidecarProcess {
     name: String,
     process: HostProcess,
     shares_faults: bool,
@@ -65,7 +65,7 @@ impl NodeProcess {
         if let Some(disk) = self.own.disk() {
             process.watch_disk(disk.clone());
         }
-        self.sidecars.push(Beside { name, process, shares_faults });
+        self.sidecars.push(SidecarProcess { name, process, shares_faults });
     }
 
     /// Has it asked to end by a command, which is run on its `host`, in place of SIGTERM.
@@ -147,7 +147,7 @@ impl NodeProcess {
 
     /// The sidecars that were started and have ended, and how.
     pub fn ended_sidecars(&self) -> Vec<(&str, ExitStatus)> {
-        let ended = |beside: &'_ Beside| beside.process.status();
+        let ended = |beside: &'_ SidecarProcess| beside.process.status();
         self.sidecars.iter().filter_map(|it| Some((&*it.name, ended(it)?))).collect()
     }
 
@@ -174,7 +174,7 @@ impl NodeProcess {
         self.kill_with(|_| true).await
     }
 
-    async fn kill_with(&self, hit: fn(&Beside) -> bool) -> Result<ExitStatus, SignalError> {
+    async fn kill_with(&self, hit: fn(&SidecarProcess) -> bool) -> Result<ExitStatus, SignalError> {
         let beside = self.sidecars.iter().filter(|it| hit(it)).map(|it| &it.process);
         let kills = [&self.own].into_iter().chain(beside).map(HostProcess::kill);
         let mut ends = all(kills.collect()).await.into_iter();

@@ -38,7 +38,7 @@ impl ResourceLocks {
         id: u32,
         fault: FaultKind,
         nodes: &[String],
-    ) -> Result<Lock<'_>, (String, Resource, u32)> {
+    ) -> Result<ResourceGuard<'_>, (String, Resource, u32)> {
         for node in nodes {
             if let Some((what, by)) = self.holder(fault, node) {
                 return Err((node.clone(), what, by));
@@ -49,7 +49,7 @@ impl ResourceLocks {
             taken.extend(nodes.iter().map(|node| (node.clone(), *what)));
         }
         self.lock().extend(taken.iter().cloned().map(|it| (it, id)));
-        Ok(Lock { locks: self, taken })
+        Ok(ResourceGuard { locks: self, taken })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Resource), u32>> {
@@ -59,12 +59,12 @@ impl ResourceLocks {
 
 /// What one fault has to itself.
 #[derive(Debug)]
-pub(super) struct Lock<'a> {
+pub(super) struct ResourceGuard<'a> {
     locks: &'a ResourceLocks,
     taken: Vec<(String, Resource)>,
 }
 
-impl Drop for Lock<'_> {
+impl Drop for ResourceGuard<'_> {
     fn drop(&mut self) {
         let mut held = self.locks.lock();
         for it in &self.taken {

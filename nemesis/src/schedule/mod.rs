@@ -20,7 +20,7 @@ use crate::record::Family;
 
 pub use error::ScheduleError;
 pub use script::{PlannedCommand, Script, ScriptError};
-pub use trigger::{Lookout, Trigger, USUAL_WAIT_MS, When};
+pub use trigger::{Trigger, TriggerWatch, USUAL_WAIT_MS, When};
 
 /// The plan of one run's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,7 +45,7 @@ const FAR: u64 = 200;
 
 /// Tells when the moment has come, from one look at the nodes to the next.
 #[derive(Debug)]
-pub struct Lookout {
+pub struct TriggerWatch {
     when: When,
     /// Who led in which term at the first look, if there was a look.
     first: Option<Option<Lead>>,
@@ -59,7 +59,7 @@ struct Lead {
     place: usize,
 }
 
-impl Lookout {
+impl TriggerWatch {
     /// One that has not looked yet.
     pub fn new(when: When) -> Self {
         Self { when, first: None, were_down: BTreeSet::new() }
@@ -128,7 +128,7 @@ mod tests {
 
     /// After how many looks the moment has come, if it has.
     fn comes(when: When, looks: &[Vec<NodeSeen>]) -> Option<usize> {
-        let mut lookout = Lookout::new(when);
+        let mut lookout = TriggerWatch::new(when);
         looks.iter().position(|nodes| lookout.has_come(nodes))
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Report<'a> {
 
 /// What a wait came to.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum WaitResult {
     /// A call.
     Call(Notice),
     /// Nothing in time.
@@ -83,29 +83,29 @@ impl Listener {
     }
 
     /// Waits for a call, or until `limit` has passed.
-    pub(crate) fn hear(&self, limit: Option<Duration>) -> io::Result<Heard> {
+    pub(crate) fn hear(&self, limit: Option<Duration>) -> io::Result<WaitResult> {
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             // Rounded up, or a wait for less than a millisecond would spin.
             PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
         });
         let mut ends = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ends, limit) {
-            Ok(0) | Err(Errno::EINTR) => return Ok(Heard::Nothing),
+            Ok(0) | Err(Errno::EINTR) => return Ok(WaitResult::Nothing),
             Ok(_) => {}
             Err(errno) => return Err(errno.into()),
         }
         let events = ends[0].revents().unwrap_or(PollFlags::POLLHUP);
         if !events.contains(PollFlags::POLLIN) {
-            return Ok(Heard::End);
+            return Ok(WaitResult::End);
         }
         // SAFETY: all zeros is what the kernel wants to be given.
         let mut notice: libc::seccomp_notif = unsafe { mem::zeroed() };
         // SAFETY: the structure is the kernel's own and lives through the call.
         match unsafe { notif_recv(self.listener.as_raw_fd(), &raw mut notice) } {
             // The caller was killed meanwhile.
-            Err(Errno::ENOENT | Errno::EINTR) => Ok(Heard::Nothing),
+            Err(Errno::ENOENT | Errno::EINTR) => Ok(WaitResult::Nothing),
             Err(errno) => Err(errno.into()),
-            Ok(_) => Ok(Heard::Call(Notice {
+            Ok(_) => Ok(WaitResult::Call(Notice {
                 id: notice.id,
                 thread: notice.pid,
                 number: notice.data.nr.into(),

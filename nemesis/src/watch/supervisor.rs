@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::NodeClock;
 use crate::disk::{CallOutcome, Disk};
-use crate::seccomp::listener::{Heard, Listener, Notice, Report};
+use crate::seccomp::listener::{Listener, Notice, Report, WaitResult};
 
 /// Watches until the node ends.
 pub(super) fn watch(
@@ -56,9 +56,9 @@ fn answer_all(
         }
         let next = waiting.iter().map(|(due, _)| due.saturating_duration_since(now)).min();
         let notice = match listener.hear(next)? {
-            Heard::Call(notice) => notice,
-            Heard::Nothing => continue,
-            Heard::End => return Ok(()),
+            WaitResult::Call(notice) => notice,
+            WaitResult::Nothing => continue,
+            WaitResult::End => return Ok(()),
         };
         if notice.is_exec() {
             // Nobody reports execs without an attendant, who ends after this thread only.

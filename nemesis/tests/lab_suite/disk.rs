@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use partita_nemesis::disk::{DiskFault, Loss, NameModel, Operations, Tear, Writes};
+use partita_nemesis::disk::{
+    AllocationMode, DiskFault, FailingCalls, Loss, NameModel, UnsyncedSurvival,
+};
 use partita_nemesis::fault::disk::{DiskError, DiskFull, PowerLoss, PowerLossAll};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, FaultKind, FaultRecord, Lab, Moment, Nemesis,
@@ -93,11 +95,11 @@ impl TestBed {
         block_on(self.node.kill()).expect("dies");
     }
 
-    fn lose_power(&self, tear: Tear, seed: u64) -> Loss {
+    fn lose_power(&self, tear: UnsyncedSurvival, seed: u64) -> Loss {
         self.lose_power_by(NameModel::Posix, tear, seed)
     }
 
-    fn lose_power_by(&self, model: NameModel, tear: Tear, seed: u64) -> Loss {
+    fn lose_power_by(&self, model: NameModel, tear: UnsyncedSurvival, seed: u64) -> Loss {
         self.kill();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         self.disk.lose_power(model, tear, &mut rng).expect("known what is lost")
@@ -137,7 +139,7 @@ fn left_by(model: NameModel, script: &str) -> (String, Loss) {
     let ground = TestBed::new(script);
     ground.start();
     assert!(!ground.said().contains("os error"), "{}", ground.said());
-    let loss = ground.lose_power_by(model, Tear::Nothing, 1);
+    let loss = ground.lose_power_by(model, UnsyncedSurvival::Nothing, 1);
     let seen = ground.look();
     assert_eq!(ground.beside(), ["data", "ran", "stderr.log", "stdout.log"]);
     let words: Vec<String> =
@@ -276,7 +278,7 @@ fn torn() {
     let ground = TestBed::new("append a abcdef; fsync a; fsync .; fill a 3000");
     ground.start();
     for seed in 0..8 {
-        let loss = ground.lose_power(Tear::Byte, seed);
+        let loss = ground.lose_power(UnsyncedSurvival::Byte, seed);
         let contents = fs::read(ground.file("a")).expect("readable");
         assert_eq!(&contents[..6], b"abcdef");
         assert!(contents[6..].iter().all(|byte| *byte == b'x'), "only what was written");
@@ -300,7 +302,7 @@ fn torn_sectors() {
     for seed in 0..4 {
         let ground = TestBed::new("fill a 5000; fsync a; fsync .; paint a 4100");
         ground.start();
-        let loss = ground.lose_power(Tear::Byte, seed);
+        let loss = ground.lose_power(UnsyncedSurvival::Byte, seed);
         let contents = fs::read(ground.file("a")).expect("readable");
         let new = contents.iter().take_while(|byte| **byte == b'y').count();
         assert_eq!(contents.len(), 5_000);
@@ -316,7 +318,7 @@ fn killed() {
     ground.kill();
     let seen = ground.look();
     assert_eq!((seen["a"].as_str(), seen["b"].as_str()), ("abcdef", "x"));
-    ground.lose_power(Tear::Nothing, 1);
+    ground.lose_power(UnsyncedSurvival::Nothing, 1);
     let seen = ground.look();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [("a".to_owned(), "abc".to_owned())]);
 }
@@ -324,18 +326,24 @@ fn killed() {
 fn twice() {
     let ground = TestBed::new("append a abc; fsync a; fsync .; append a def; append b x");
     ground.start();
-    assert_eq!(ground.lose_power(Tear::Nothing, 1), Loss { bytes: 3, survived: 0, names: 1 });
+    assert_eq!(
+        ground.lose_power(UnsyncedSurvival::Nothing, 1),
+        Loss { bytes: 3, survived: 0, names: 1 }
+    );
     fs::remove_file(ground.directory.path().join("ran")).expect("removed");
     ground.start();
-    assert_eq!(ground.lose_power(Tear::Nothing, 1), Loss { bytes: 3, survived: 0, names: 1 });
+    assert_eq!(
+        ground.lose_power(UnsyncedSurvival::Nothing, 1),
+        Loss { bytes: 3, survived: 0, names: 1 }
+    );
     assert_eq!(ground.look()["a"], "abcabc");
 }
 
 fn errors() {
     let orders = "append a x; fsync a; put a 0 y; fdatasync a";
     for (on, expected) in [
-        (Operations::Sync, vec!["fsync a: os error 5", "fdatasync a: os error 5"]),
-        (Operations::Write, vec!["append a x: os error 5", "put a 0 y: os error 5"]),
+        (FailingCalls::Sync, vec!["fsync a: os error 5", "fdatasync a: os error 5"]),
+        (FailingCalls::Write, vec!["append a x: os error 5", "put a 0 y: os error 5"]),
     ] {
         let ground = TestBed::new(orders);
         let rng = ChaCha8Rng::seed_from_u64(1);
@@ -359,7 +367,8 @@ fn full() {
     );
     let rng = ChaCha8Rng::seed_from_u64(1);
     fs::write(ground.file("a"), "").expect("written");
-    let troubled = ground.disk.trouble(DiskFault::Full { room: 5, writes: Writes::InPlace }, rng);
+    let troubled =
+        ground.disk.trouble(DiskFault::Full { room: 5, writes: AllocationMode::InPlace }, rng);
     ground.start();
     let said = ground.said();
     let errors: Vec<&str> =
@@ -373,7 +382,7 @@ fn copied() {
     let ground = TestBed::new("append a 12345; put a 0 abc; fsync a; put a 3 xy; append a 6");
     let rng = ChaCha8Rng::seed_from_u64(1);
     fs::write(ground.file("a"), "").expect("written");
-    let full = DiskFault::Full { room: 7, writes: Writes::CopyOnWrite };
+    let full = DiskFault::Full { room: 7, writes: AllocationMode::CopyOnWrite };
     let troubled = ground.disk.trouble(full, rng);
     ground.start();
     let said = ground.said();
@@ -400,7 +409,7 @@ fn slow() {
     assert_eq!((troubled.tally().delayed, troubled.tally().added), (2, delay * 2));
     assert_eq!((ground.disk.syncs().calls, ground.disk.syncs().added), (2, delay * 2));
     drop(troubled);
-    ground.lose_power(Tear::Nothing, 1);
+    ground.lose_power(UnsyncedSurvival::Nothing, 1);
     assert!(ground.look().is_empty(), "a delayed sync of a file does not sync its name");
 }
 
@@ -416,7 +425,7 @@ fn busy() {
     for seed in 0..3 {
         let grown = || fs::metadata(ground.file("log")).ok().filter(|log| log.len() > 2_000);
         assert!(eventually(grown).is_some());
-        ground.lose_power(Tear::Nothing, seed);
+        ground.lose_power(UnsyncedSurvival::Nothing, seed);
         let log = fs::read_to_string(ground.file("log")).expect("whole lines");
         assert!(log.ends_with("synced\n"), "{:?}", &log[log.len() - 40..]);
         fs::remove_file(ground.directory.path().join("ran")).expect("removed");

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use partita_nemesis::disk::{NameModel, Tear};
+use partita_nemesis::disk::{NameModel, UnsyncedSurvival};
 use partita_nemesis::lab::Link;
 use partita_nemesis::{Cluster, Lab, Program};
 use rand::SeedableRng;
@@ -176,7 +176,7 @@ fn power_loss() {
             let disk = node.disk().expect("watched");
             let mut rng = ChaCha8Rng::seed_from_u64(seed * 3 + place);
             let loss = disk
-                .lose_power(NameModel::Journal, Tear::Byte, &mut rng)
+                .lose_power(NameModel::Journal, UnsyncedSurvival::Byte, &mut rng)
                 .expect("known what is lost");
             eprintln!("{}: {loss:?}", node.node());
         }

@@ -127,7 +127,7 @@ fn power() {
 }
 
 fn unsynced() {
-    use partita_nemesis::disk::{NameModel, Tear};
+    use partita_nemesis::disk::{NameModel, UnsyncedSurvival};
     use rand::SeedableRng;
     let script = "echo text > data/f; echo done; sleep 100";
     let mut ground = TestBed::new("sleep 100", script, false);
@@ -140,7 +140,8 @@ fn unsynced() {
     block_on(ground.node().cut_power()).expect("dies");
     let mut rng = rand::rngs::ChaCha8Rng::seed_from_u64(1);
     let watched = ground.node().disk().expect("watched");
-    let loss = watched.lose_power(NameModel::Posix, Tear::Nothing, &mut rng).expect("known");
+    let loss =
+        watched.lose_power(NameModel::Posix, UnsyncedSurvival::Nothing, &mut rng).expect("known");
     assert!(loss.names == 1 && !data.join("f").exists(), "{loss:?}");
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use partita_nemesis::disk::{DiskFault, NameModel, Tear};
+use partita_nemesis::disk::{DiskFault, NameModel, UnsyncedSurvival};
 use partita_nemesis::{
     Cluster, Disk, Ending, FAULTS, Family, FaultKind, Lab, Moment, Nemesis, NodeClock, NodeProcess,
     PlannedFault, Program, Roles, Schedule, Stop, Target,
@@ -89,7 +89,7 @@ fn step_and_power() {
     ground.await_word("written");
     block_on(ground.node.kill()).expect("dies");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let loss = ground.disk.lose_power(NameModel::Posix, Tear::Nothing, &mut rng);
+    let loss = ground.disk.lose_power(NameModel::Posix, UnsyncedSurvival::Nothing, &mut rng);
     let left = fs::read_to_string(ground.disk.directory().join("log")).expect("synced");
     let lines: Vec<u64> = left.lines().map(|line| line.parse().expect("seconds")).collect();
     assert_eq!(lines.len(), 1, "only the first was synced: {left:?}");
@@ -128,7 +128,7 @@ fn harassed() {
         }
         block_on(ground.node.kill()).expect("dies");
         let mut rng = ChaCha8Rng::seed_from_u64(turn);
-        let loss = ground.disk.lose_power(NameModel::Journal, Tear::Byte, &mut rng);
+        let loss = ground.disk.lose_power(NameModel::Journal, UnsyncedSurvival::Byte, &mut rng);
         assert!(loss.is_ok(), "{loss:?}");
     }
     assert_eq!(ground.clock.latest_miss(), None);

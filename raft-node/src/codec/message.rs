@@ -2,7 +2,7 @@
 
 use super::record::{put_entry, put_keys, put_write};
 use super::{DecodeError, Reader, put_bytes, put_u8, put_u32, put_u64};
-use crate::core::message::{Append, AppendOutcome, Ballot, Body, Chunk};
+use crate::core::message::{Append, AppendOutcome, Body, Chunk, VoteKind};
 use crate::core::operation::{Admin, Failure, Query};
 use crate::core::units::{Boot, NodeId, RequestId, Term};
 use crate::core::{Message, Operation, Refusal, Reply, SnapshotId};
@@ -16,9 +16,9 @@ pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
             put_u8(
                 out,
                 match ballot {
-                    Ballot::Pre => 0,
-                    Ballot::Vote => 1,
-                    Ballot::Transfer => 2,
+                    VoteKind::Pre => 0,
+                    VoteKind::Vote => 1,
+                    VoteKind::Transfer => 2,
                 },
             );
             put_u64(out, last_index.0);
@@ -296,11 +296,11 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message, DecodeError> {
 }
 
 impl Reader<'_> {
-    fn ballot(&mut self) -> Result<Ballot, DecodeError> {
+    fn ballot(&mut self) -> Result<VoteKind, DecodeError> {
         match self.u8()? {
-            0 => Ok(Ballot::Pre),
-            1 => Ok(Ballot::Vote),
-            2 => Ok(Ballot::Transfer),
+            0 => Ok(VoteKind::Pre),
+            1 => Ok(VoteKind::Vote),
+            2 => Ok(VoteKind::Transfer),
             tag => Err(DecodeError::UnknownTag { what: "ballot", tag }),
         }
     }
@@ -557,7 +557,7 @@ mod tests {
             }),
         ];
         let snapshot = SnapshotId { index: Index(8), term: Term(3) };
-        for ballot in [Ballot::Pre, Ballot::Vote, Ballot::Transfer] {
+        for ballot in [VoteKind::Pre, VoteKind::Vote, VoteKind::Transfer] {
             let (last_index, last_term) = (Index(9), Term(2));
             bodies.push(Body::RequestVote { ballot, last_index, last_term });
         }

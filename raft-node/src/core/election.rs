@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::message::{Ballot, Body};
+use super::message::{Body, VoteKind};
 use super::units::{Index, NodeId, RecordId, Term};
 use super::{Change, Core, Output, Role};
 use crate::mutations::Mutation;
@@ -35,7 +35,7 @@ use crate::mutations::Mutation;
 #[derive(Clone, Debug)]
 pub(super) struct Votes {
     /// What is asked for.
-    ballot: Ballot,
+    ballot: VoteKind,
     /// Who granted one.
     pub(super) from: BTreeSet<NodeId>,
     /// How many grants arrived, repeated ones included.
@@ -47,7 +47,7 @@ pub(super) struct Votes {
 }
 
 impl Votes {
-    fn new(ballot: Ballot, ask_due: Duration) -> Self {
+    fn new(ballot: VoteKind, ask_due: Duration) -> Self {
         let (from, refused) = (BTreeSet::new(), BTreeSet::new());
         Self { ballot, from, replies: 0, refused, ask_due }
     }
@@ -90,7 +90,9 @@ impl Core {
     /// Whether a message is not to be heard at all, its term included.
     pub(super) fn ignores(&self, body: &Body) -> bool {
         match body {
-            Body::RequestVote { ballot: Ballot::Pre | Ballot::Vote, .. } => self.sticks_to_leader(),
+            Body::RequestVote { ballot: VoteKind::Pre | VoteKind::Vote, .. } => {
+                self.sticks_to_leader()
+            }
             _ => false,
         }
     }
@@ -146,18 +148,18 @@ impl Core {
             return;
         }
         if self.mutations.has(Mutation::NoPrevote) || self.forgets_votes() {
-            self.stand_for_election(Ballot::Vote, out);
+            self.stand_for_election(VoteKind::Vote, out);
             return;
         }
         if !matches!(self.role, Role::PreCandidate { .. }) {
             self.changed(Change::BecamePreCandidate, out);
         } else if self.mutations.has(Mutation::ElectedWithoutVotes) && self.hears_nobody() {
-            self.stand_for_election(Ballot::Vote, out);
+            self.stand_for_election(VoteKind::Vote, out);
             self.changed(Change::BecameLeader { votes: [self.config.id].into() }, out);
             return;
         }
         self.leader = None;
-        let mut votes = self.no_votes(Ballot::Pre);
+        let mut votes = self.no_votes(VoteKind::Pre);
         votes.add(self.config.id);
         self.role = Role::PreCandidate { votes };
         self.request_votes(out);
@@ -174,13 +176,13 @@ impl Core {
         }
     }
 
-    fn no_votes(&self, ballot: Ballot) -> Votes {
+    fn no_votes(&self, ballot: VoteKind) -> Votes {
         Votes::new(ballot, self.now + self.config.heartbeat)
     }
 
     /// Begins an election: a new term, a vote for oneself, a request to everyone else. The own vote
     /// counts once it is durable.
-    pub(super) fn stand_for_election(&mut self, ballot: Ballot, out: &mut Vec<Output>) {
+    pub(super) fn stand_for_election(&mut self, ballot: VoteKind, out: &mut Vec<Output>) {
         self.abandon_forwards(out);
         self.term = self.term.next();
         self.vote = Some(self.config.id);
@@ -234,14 +236,14 @@ impl Core {
     pub(super) fn receive_request_vote(
         &mut self,
         (from, term): (NodeId, Term),
-        ballot: Ballot,
+        ballot: VoteKind,
         last: (Term, Index),
         out: &mut Vec<Output>,
     ) {
         let own_last = (self.log.last_term(), self.log.last_index());
-        let chosen = ballot == Ballot::Transfer && self.trusts_successors();
+        let chosen = ballot == VoteKind::Transfer && self.trusts_successors();
         let up_to_date = last >= own_last || chosen || self.mutations.has(Mutation::NoLogCheck);
-        if ballot == Ballot::Pre {
+        if ballot == VoteKind::Pre {
             // Binds nobody, so it moves nothing and waits for nothing.
             let granted = term == self.term && up_to_date;
             self.send(from, Body::Vote { pre: true, granted }, out);
@@ -305,7 +307,7 @@ impl Core {
             return;
         }
         if matches!(self.role, Role::PreCandidate { .. }) {
-            self.stand_for_election(Ballot::Vote, out);
+            self.stand_for_election(VoteKind::Vote, out);
         } else {
             let votes = votes.from.clone();
             self.begin_leadership(out);
@@ -322,7 +324,7 @@ impl Core {
         let asked = term == self.term && self.leader == Some(from);
         let follower = matches!(self.role, Role::Follower);
         if asked && follower && self.configuration().is_voter(self.config.id) {
-            self.stand_for_election(Ballot::Transfer, out);
+            self.stand_for_election(VoteKind::Transfer, out);
         }
     }
 

@@ -27,7 +27,7 @@ pub enum Body {
     /// get one in the next term (pre-vote, thesis §9.6).
     RequestVote {
         /// What is asked for.
-        ballot: Ballot,
+        ballot: VoteKind,
         /// The candidate's last log index.
         last_index: Index,
         /// The term of that entry.
@@ -98,7 +98,7 @@ impl Body {
 
 /// What kind of vote is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ballot {
+pub enum VoteKind {
     /// Whether the sender would get a vote in the term after its own. Not binding.
     Pre,
     /// A vote in the sender's term.

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::admission::Admission;
 use super::connection::Connection;
 use super::engine::{Digest, Event, Members};
-use super::info::Info;
+use super::info::InfoReply;
 use super::journal::Journal;
 use super::metrics::Metrics;
 
@@ -51,7 +51,7 @@ impl Shared {
     /// The text of `INFO` with these sections.
     pub(super) fn info(&self, sections: &[Bytes]) -> String {
         let view = self.journal.view();
-        Info {
+        InfoReply {
             status: &view.status,
             metrics: &self.metrics,
             leader_address: view.leader_address(),

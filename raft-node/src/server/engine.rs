@@ -20,7 +20,7 @@ use super::journal::Journal;
 use super::log_thread::{Done, LogThread};
 use super::metrics::Metrics;
 use super::peers::Links;
-use super::slow::{About, SlowLog, Verdict};
+use super::slow::{PendingRequest, SlowLog, Verdict};
 use super::snapshots::Snapshots;
 use crate::core::membership::Configuration;
 use crate::core::message::Body;
@@ -81,7 +81,7 @@ pub(super) struct Members {
 #[derive(Debug)]
 struct Waiting {
     answer: Option<oneshot::Sender<Outcome>>,
-    about: About,
+    about: PendingRequest,
     _place: Option<Place>,
 }
 
@@ -252,7 +252,7 @@ impl Engine {
     ) {
         let request = RequestId(self.last_request.0 + 1);
         self.last_request = request;
-        let about = About::new(&operation, now);
+        let about = PendingRequest::new(&operation, now);
         self.waiting.insert(request, Waiting { answer, about, _place: place });
         self.core.step(Input::Request { request, operation }, out);
     }

@@ -11,7 +11,7 @@ use crate::core::Status;
 
 /// What `INFO` tells about.
 #[derive(Debug)]
-pub(super) struct Info<'a> {
+pub(super) struct InfoReply<'a> {
     pub(super) status: &'a Status,
     pub(super) metrics: &'a Metrics,
     /// Where clients reach the leader, if that is known.
@@ -26,9 +26,9 @@ pub(super) struct Info<'a> {
 const LIKE_REDIS: &str = "7.2.0";
 
 type Lines = Vec<(&'static str, String)>;
-type Section<'a> = (&'static str, fn(&Info<'a>) -> Lines);
+type Section<'a> = (&'static str, fn(&InfoReply<'a>) -> Lines);
 
-impl<'a> Info<'a> {
+impl<'a> InfoReply<'a> {
     /// The sections asked for, all if none is named; unknown ones are left out, as Redis does.
     pub(super) fn text(&self, asked: &[Bytes]) -> String {
         let sections: [Section<'a>; 5] = [

@@ -15,14 +15,14 @@ const KEY_SHOWN: usize = 40;
 
 /// What is remembered of a request until its outcome is known.
 #[derive(Debug)]
-pub(super) struct About {
+pub(super) struct PendingRequest {
     pub(super) is_write: bool,
     pub(super) arrived: Instant,
     name: &'static str,
     key: Option<Bytes>,
 }
 
-impl About {
+impl PendingRequest {
     pub(super) fn new(operation: &Operation, arrived: Instant) -> Self {
         let (name, key) = match operation {
             Operation::Read(query) | Operation::StaleRead(query) => name_read(query),
@@ -119,7 +119,7 @@ impl SlowLog {
     /// Judges a request that has just got its outcome.
     pub(super) fn judge(
         &mut self,
-        about: &About,
+        about: &PendingRequest,
         took: Duration,
         now: Instant,
         outcome: &Outcome,
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn slow_requests_get_a_few_lines_a_second_and_the_rest_is_counted() {
         let now = Instant::now();
-        let about = About::new(&Operation::Read(Query::Value("k\n".into())), now);
+        let about = PendingRequest::new(&Operation::Read(Query::Value("k\n".into())), now);
         let mut log = SlowLog::new(Duration::from_millis(100));
         let mut judge = |millis, later| {
             let took = Duration::from_millis(millis);
@@ -181,7 +181,7 @@ mod tests {
     fn line_says_why_a_slow_request_was_refused() {
         let now = Instant::now();
         let command = Command::Add { key: "n".into(), amount: 1 };
-        let about = About::new(&Operation::from(Write::Plain(command)), now);
+        let about = PendingRequest::new(&Operation::from(Write::Plain(command)), now);
         let mut log = SlowLog::new(Duration::ZERO);
         let verdict = log.judge(&about, Duration::ZERO, now, &Err(Refusal::Uncertain));
         assert_eq!(

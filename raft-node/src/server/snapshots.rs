@@ -99,13 +99,13 @@ impl Snapshots {
 }
 
 /// The engine is gone: no one waits for the outcome.
-struct Gone;
+struct WorkerGone;
 
-fn tell(done: &mpsc::Sender<Done>, said: Done) -> Result<(), Gone> {
-    done.blocking_send(said).map_err(|_| Gone)
+fn tell(done: &mpsc::Sender<Done>, said: Done) -> Result<(), WorkerGone> {
+    done.blocking_send(said).map_err(|_| WorkerGone)
 }
 
-fn give_up(done: &mpsc::Sender<Done>, snapshot: SnapshotId, why: &str) -> Result<(), Gone> {
+fn give_up(done: &mpsc::Sender<Done>, snapshot: SnapshotId, why: &str) -> Result<(), WorkerGone> {
     tell(done, Done::Trouble(format!("gave up snapshot {snapshot}: {why}")))?;
     tell(done, Done::Snapshot(Input::SnapshotFailed { snapshot }))
 }
@@ -133,11 +133,11 @@ impl Worker {
         }
     }
 
-    fn trouble(&self, line: String) -> Result<(), Gone> {
+    fn trouble(&self, line: String) -> Result<(), WorkerGone> {
         tell(&self.done, Done::Trouble(line))
     }
 
-    fn keep(&mut self, snapshot: SnapshotId, offset: u64, data: &[u8]) -> Result<(), Gone> {
+    fn keep(&mut self, snapshot: SnapshotId, offset: u64, data: &[u8]) -> Result<(), WorkerGone> {
         if offset == 0 {
             match self.files.receive(snapshot) {
                 Ok(writer) => self.arriving = Some(writer),
@@ -160,7 +160,7 @@ impl Worker {
         }
     }
 
-    fn install(&mut self, snapshot: SnapshotId, total: u64) -> Result<(), Gone> {
+    fn install(&mut self, snapshot: SnapshotId, total: u64) -> Result<(), WorkerGone> {
         let Some(writer) = self.arriving.take().filter(|writer| writer.id() == snapshot) else {
             return give_up(&self.done, snapshot, "pieces of it are missing");
         };
@@ -170,7 +170,7 @@ impl Worker {
         }
     }
 
-    fn read(&self, to: NodeId, mut message: Message, length: u32) -> Result<(), Gone> {
+    fn read(&self, to: NodeId, mut message: Message, length: u32) -> Result<(), WorkerGone> {
         let Body::Install(chunk) = &mut message.body else { return Ok(()) };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         match self.files.read(chunk.snapshot, chunk.offset, length) {

@@ -23,7 +23,7 @@ use super::failure::Property;
 use crate::codec::encode_entry;
 use crate::core::log::{Entry, Payload};
 use crate::core::membership::Configuration;
-use crate::core::message::{AppendOutcome, Ballot, Body, Message};
+use crate::core::message::{AppendOutcome, Body, Message, VoteKind};
 use crate::core::units::{Index, NodeId, Term};
 use crate::core::{Banner, Record, Restored, Snapshot, SnapshotId};
 
@@ -302,7 +302,7 @@ impl Invariants {
                     format!("it votes for {first} and for {to} in term {}", message.term)
                 })
             }
-            Body::RequestVote { ballot, .. } if *ballot != Ballot::Pre => {
+            Body::RequestVote { ballot, .. } if *ballot != VoteKind::Pre => {
                 watched.spoken = watched.spoken.max(message.term);
                 let first = *self.votes.entry((id, message.term)).or_insert(id);
                 check(first == id, Property::OneVotePerTerm, || {

@@ -32,7 +32,7 @@ pub(crate) fn draw(run: &Run<'_>, plot: &Plot<'_>) -> Option<String> {
         let name = brief(&node.name, NAME_CHARACTERS);
         pen.text((LEFT - 8.0, y + 20.0), Anchor::End, TextStyle::Text, &name);
         let is_in =
-            |it: &Stretch<'_>| it.ended >= plot.axis.begin && it.change.at_ns <= plot.axis.end;
+            |it: &RoleInterval<'_>| it.ended >= plot.axis.begin && it.change.at_ns <= plot.axis.end;
         for stretch in stretches(run, plot, &node.name).into_iter().filter(is_in) {
             stretch.draw(&mut pen, y);
         }
@@ -58,7 +58,7 @@ fn description(run: &Run<'_>) -> String {
 }
 
 /// A time during which a node was in one role and term.
-struct Stretch<'a> {
+struct RoleInterval<'a> {
     change: &'a RoleChange,
     x: f64,
     right: f64,
@@ -67,14 +67,14 @@ struct Stretch<'a> {
     new_term: bool,
 }
 
-fn stretches<'a>(run: &Run<'a>, plot: &Plot<'_>, node: &str) -> Vec<Stretch<'a>> {
+fn stretches<'a>(run: &Run<'a>, plot: &Plot<'_>, node: &str) -> Vec<RoleInterval<'a>> {
     let changes: Vec<_> = run.record.roles.iter().filter(|change| change.node == node).collect();
-    let mut stretches: Vec<Stretch<'_>> = Vec::new();
+    let mut stretches: Vec<RoleInterval<'_>> = Vec::new();
     for (index, &change) in changes.iter().enumerate() {
         let ended = changes.get(index + 1).map_or(plot.axis.end, |next| next.at_ns);
         let (x, right) = (plot.axis.x(change.at_ns), plot.axis.x(ended));
         let known = changes[..index].iter().rev().find_map(|before| before.term);
-        let mut stretch = Stretch {
+        let mut stretch = RoleInterval {
             change,
             x,
             right,
@@ -98,7 +98,7 @@ fn stretches<'a>(run: &Run<'a>, plot: &Plot<'_>, node: &str) -> Vec<Stretch<'a>>
     stretches
 }
 
-impl Stretch<'_> {
+impl RoleInterval<'_> {
     fn draw(&self, pen: &mut SvgBuilder, lane: f64) {
         let middle = lane + LANE / 2.0;
         let hint = format!(

@@ -3,7 +3,7 @@
 use super::pen::{Anchor, Area};
 use super::plot::{FOOT, HEAD, LEFT, WIDTH};
 use super::{MarkStyle, Plot, SvgBuilder, TextStyle};
-use crate::series::written::{Fate, Written};
+use crate::series::written::{WriteOutcome, Written};
 use crate::text::number::{count, counted, duration, instant_short};
 
 const ROW: f64 = 24.0;
@@ -16,7 +16,8 @@ pub(crate) struct WrittenView {
 
 /// A row for each fate that any value has.
 pub(crate) fn draw(plot: &Plot<'_>, written: &Written) -> WrittenView {
-    let fates: Vec<Fate> = Fate::ALL.into_iter().filter(|it| written.total(*it) > 0).collect();
+    let fates: Vec<WriteOutcome> =
+        WriteOutcome::ALL.into_iter().filter(|it| written.total(*it) > 0).collect();
     let (top, bottom) = (HEAD, HEAD + ROW * fates.len() as f64 + 2.0);
     let mut pen = SvgBuilder::new(WIDTH, bottom + FOOT);
     plot.ground(&mut pen, top, bottom);
@@ -58,31 +59,31 @@ pub(crate) fn draw(plot: &Plot<'_>, written: &Written) -> WrittenView {
     WrittenView { chart, note }
 }
 
-const fn name(fate: Fate) -> &'static str {
+const fn name(fate: WriteOutcome) -> &'static str {
     match fate {
-        Fate::OkRead => "ok, read",
-        Fate::OkUnread => "ok, unread",
-        Fate::OpenRead => "info, read",
-        Fate::OpenUnread => "info, unread",
-        Fate::FailRead => "fail, read",
+        WriteOutcome::OkRead => "ok, read",
+        WriteOutcome::OkUnread => "ok, unread",
+        WriteOutcome::OpenRead => "info, read",
+        WriteOutcome::OpenUnread => "info, unread",
+        WriteOutcome::FailRead => "fail, read",
     }
 }
 
-const fn in_words(fate: Fate) -> &'static str {
+const fn in_words(fate: WriteOutcome) -> &'static str {
     match fate {
-        Fate::OkRead => "answered and read",
-        Fate::OkUnread => "answered and never read",
-        Fate::OpenRead => "of unknown outcome and read",
-        Fate::OpenUnread => "of unknown outcome and never read",
-        Fate::FailRead => "certainly failed and read all the same",
+        WriteOutcome::OkRead => "answered and read",
+        WriteOutcome::OkUnread => "answered and never read",
+        WriteOutcome::OpenRead => "of unknown outcome and read",
+        WriteOutcome::OpenUnread => "of unknown outcome and never read",
+        WriteOutcome::FailRead => "certainly failed and read all the same",
     }
 }
 
-const fn paint(fate: Fate) -> MarkStyle {
+const fn paint(fate: WriteOutcome) -> MarkStyle {
     match fate {
-        Fate::OkRead => MarkStyle::Ok,
-        Fate::OkUnread => MarkStyle::Density(2),
-        Fate::OpenRead | Fate::OpenUnread => MarkStyle::Info,
-        Fate::FailRead => MarkStyle::KeptOff,
+        WriteOutcome::OkRead => MarkStyle::Ok,
+        WriteOutcome::OkUnread => MarkStyle::Density(2),
+        WriteOutcome::OpenRead | WriteOutcome::OpenUnread => MarkStyle::Info,
+        WriteOutcome::FailRead => MarkStyle::KeptOff,
     }
 }

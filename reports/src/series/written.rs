@@ -16,7 +16,7 @@ const MOST_ITEMS: usize = 4_000_000;
 
 /// What became of a written value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
+pub(crate) enum WriteOutcome {
     /// Answered, and read.
     OkRead,
     /// Answered, and never read.
@@ -29,7 +29,7 @@ pub(crate) enum Fate {
     FailRead,
 }
 
-impl Fate {
+impl WriteOutcome {
     /// All of them.
     pub(crate) const ALL: [Self; 5] =
         [Self::OkRead, Self::OkUnread, Self::OpenRead, Self::OpenUnread, Self::FailRead];
@@ -73,7 +73,7 @@ impl Written {
     }
 
     /// How many have this fate.
-    pub(crate) fn total(&self, fate: Fate) -> u64 {
+    pub(crate) fn total(&self, fate: WriteOutcome) -> u64 {
         self.counts.iter().map(|counts| counts[fate as usize]).sum()
     }
 }
@@ -90,15 +90,15 @@ const fn written(action: Action) -> Option<ValueId> {
     }
 }
 
-fn fate(operation: &Operation, is_read: bool) -> Option<Fate> {
+fn fate(operation: &Operation, is_read: bool) -> Option<WriteOutcome> {
     match (operation.outcome, is_read) {
         // It wrote nothing.
         (Outcome::Ok(_, Response::Mismatch(_)), _) | (Outcome::Fail(_), false) => None,
-        (Outcome::Ok(..), true) => Some(Fate::OkRead),
-        (Outcome::Ok(..), false) => Some(Fate::OkUnread),
-        (Outcome::Info(_), true) => Some(Fate::OpenRead),
-        (Outcome::Info(_), false) => Some(Fate::OpenUnread),
-        (Outcome::Fail(_), true) => Some(Fate::FailRead),
+        (Outcome::Ok(..), true) => Some(WriteOutcome::OkRead),
+        (Outcome::Ok(..), false) => Some(WriteOutcome::OkUnread),
+        (Outcome::Info(_), true) => Some(WriteOutcome::OpenRead),
+        (Outcome::Info(_), false) => Some(WriteOutcome::OpenUnread),
+        (Outcome::Fail(_), true) => Some(WriteOutcome::FailRead),
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
         }
         let history = History::from_events(events).expect("a history");
         let written = Written::of(&history, Buckets::until(Nanoseconds(1_000), 10))?;
-        Some((Fate::ALL.map(|fate| written.total(fate)), written.left_out))
+        Some((WriteOutcome::ALL.map(|fate| written.total(fate)), written.left_out))
     }
 
     #[test]

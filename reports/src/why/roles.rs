@@ -16,13 +16,13 @@ const LEADER: &str = "leader";
 
 /// A role that a node said it was in.
 #[derive(Clone, Copy)]
-struct Stretch<'a> {
+struct RoleInterval<'a> {
     change: &'a RoleChange,
     /// When it first said something else; `None` if it never did.
     until: Option<Nanoseconds>,
 }
 
-impl Stretch<'_> {
+impl RoleInterval<'_> {
     /// `leader of term 2 from 6.20 s on`.
     fn in_words(&self) -> String {
         let until = match self.until {
@@ -46,29 +46,29 @@ fn role(change: &RoleChange) -> String {
 
 impl<'a> Moment<'a> {
     /// Every role that a node was in.
-    fn all_roles_of<'b>(&'b self, node: &'b str) -> impl Iterator<Item = Stretch<'a>> + 'b {
+    fn all_roles_of<'b>(&'b self, node: &'b str) -> impl Iterator<Item = RoleInterval<'a>> + 'b {
         let changes = move || self.run.record.roles.iter().filter(move |it| it.node == node);
         changes().map(move |change| {
             let is_other = |it: &&RoleChange| (&it.role, it.term) != (&change.role, change.term);
             let later = changes().filter(|it| it.at_ns > change.at_ns);
-            Stretch { change, until: later.filter(is_other).map(|it| it.at_ns).min() }
+            RoleInterval { change, until: later.filter(is_other).map(|it| it.at_ns).min() }
         })
     }
 
     /// The roles that a node was in at some time while the operation was open.
-    fn roles_of<'b>(&'b self, node: &'b str) -> impl Iterator<Item = Stretch<'a>> + 'b {
+    fn roles_of<'b>(&'b self, node: &'b str) -> impl Iterator<Item = RoleInterval<'a>> + 'b {
         self.all_roles_of(node).filter(|stretch| stretch.overlaps(self.invoked, self.returned))
     }
 
     /// Who said that it leads at some time between the two.
-    fn leaders_between(&self, from: Nanoseconds, to: Nanoseconds) -> Vec<Stretch<'a>> {
+    fn leaders_between(&self, from: Nanoseconds, to: Nanoseconds) -> Vec<RoleInterval<'a>> {
         let nodes = self.run.record.nodes.iter();
         let roles = nodes.flat_map(|node| self.all_roles_of(&node.name).collect::<Vec<_>>());
         roles.filter(|it| it.change.role == LEADER && it.overlaps(from, to)).collect()
     }
 
     /// Who said that it leads while the operation was open.
-    fn leaders(&self) -> Vec<Stretch<'a>> {
+    fn leaders(&self) -> Vec<RoleInterval<'a>> {
         self.leaders_between(self.invoked, self.returned)
     }
 

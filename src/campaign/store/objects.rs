@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::super::folder::{CAMPAIGN, LOCK, RUNS, WORK, entries};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 
 /// Objects that are written or read at a time.
 const AT_A_TIME: usize = 8;

@@ -30,7 +30,7 @@ use super::events::Events;
 use super::folder::RunFolder;
 use super::plan::{self, Faults, Plan};
 use super::poller::Poller;
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure, FailureContext};
 use crate::targets::Target;
 use steps::{Step, in_words, read_as};
 use tap::Tap;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::poller::Poller;
 use super::{Asked, Counter, LIMITS, Provoked, Stage, in_words, read_as};
-use crate::exit::{Failure, OrFail};
+use crate::exit::{Failure, FailureContext};
 use crate::run::cluster_setup;
 
 /// How many writes are sent at once through each node: some of them are on their way whatever happens.

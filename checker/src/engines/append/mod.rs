@@ -25,8 +25,8 @@ use super::{Cancellation, Decision, Monitored, Slots, Span};
 use crate::history::History;
 use crate::model::{Append, Register};
 use crate::value::Value;
-use pieces::{Pieces, Refusal};
-use versions::{Halt, Versions};
+use pieces::{NoPieces, Pieces};
+use versions::{NoVersions, Versions};
 
 impl Monitored for Append<'_> {
     const ENGINE: &'static str = "zones";
@@ -46,16 +46,16 @@ impl Monitored for Append<'_> {
     ) -> Decision {
         let pieces = match Pieces::of(self, spans, cancellation) {
             Ok(pieces) => pieces,
-            Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
-            Err(Refusal::Stopped) => return Decision::Stopped,
+            Err(NoPieces::Inexact(obstacle)) => return Decision::Inexact(obstacle),
+            Err(NoPieces::Stopped) => return Decision::Stopped,
         };
         let versions = match Versions::of(self, spans, &pieces, slots, cancellation) {
             Ok(versions) => versions,
-            Err(Halt::Finding(finding)) => {
+            Err(NoVersions::Finding(finding)) => {
                 let found = explanation::explain(self, history, spans, &pieces, &finding);
                 return Decision::Violation(Box::new(found));
             }
-            Err(Halt::Stopped) => return Decision::Stopped,
+            Err(NoVersions::Stopped) => return Decision::Stopped,
         };
         // Null, as the version of number 0, is what the object begins with.
         let register = Register::new(&Value::Null, &history.values);

@@ -38,14 +38,14 @@ pub(super) struct Pieces<'a> {
 }
 
 /// Why there are no pieces.
-pub(super) enum Refusal {
+pub(super) enum NoPieces {
     /// They cannot be told apart.
     Inexact(&'static str),
     /// The time is up.
     Stopped,
 }
 
-impl From<Stopped> for Refusal {
+impl From<Stopped> for NoPieces {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
@@ -65,20 +65,20 @@ impl<'a> Pieces<'a> {
         model: &'a Append<'_>,
         spans: &[Span],
         cancellation: &Cancellation<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoPieces> {
         let value = model.initial_value();
         let mut pieces = vec![Piece { span: NONE, is_base: true, value }];
         let mut by_span = vec![NONE; spans.len()];
         for (place, span) in (0_u32..).zip(spans) {
             cancellation.step()?;
             let (is_base, value) = match span.call.action {
-                Action::Delete => return Err(Refusal::Inexact("a delete")),
+                Action::Delete => return Err(NoPieces::Inexact("a delete")),
                 Action::Write(value) => (true, value),
                 Action::Other(Function::Append, value) => (false, value),
                 _ => continue,
             };
             if is_empty(model.value(value)) {
-                return Err(Refusal::Inexact("an empty piece"));
+                return Err(NoPieces::Inexact("an empty piece"));
             }
             by_span[place as usize] = pieces.len() as u32;
             pieces.push(Piece { span: place, is_base, value });
@@ -171,12 +171,12 @@ impl<'a> Finder<'a> {
         pieces: &[Piece],
         first: u32,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoPieces> {
         let mut texts = Vec::with_capacity(pieces.len());
         for (number, piece) in (first..).zip(pieces) {
             cancellation.step()?;
             let Value::Text(text) = model.value(piece.value) else {
-                return Err(Refusal::Inexact("no text"));
+                return Err(NoPieces::Inexact("no text"));
             };
             texts.push((&**text, number));
         }
@@ -184,7 +184,7 @@ impl<'a> Finder<'a> {
         // If one begins with another, so does every one between them in order.
         let begins = |pair: &[(&str, u32)]| pair[1].0.starts_with(pair[0].0);
         if cancellation.count(texts.windows(2), begins)? > 0 {
-            return Err(Refusal::Inexact("a piece that another begins with"));
+            return Err(NoPieces::Inexact("a piece that another begins with"));
         }
         Ok(Self::Texts(texts))
     }
@@ -194,7 +194,7 @@ impl<'a> Finder<'a> {
         pieces: &[Piece],
         first: u32,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoPieces> {
         let (mut by_item, mut bases) = (FxHashMap::default(), FxHashMap::default());
         for (number, piece) in (first..).zip(pieces) {
             let value = model.value(piece.value);
@@ -208,7 +208,7 @@ impl<'a> Finder<'a> {
             cancellation.spend(1 + items.len())?;
             for item in items {
                 if by_item.insert(item, number).is_some() {
-                    return Err(Refusal::Inexact("an item that was put or appended twice"));
+                    return Err(NoPieces::Inexact("an item that was put or appended twice"));
                 }
             }
         }

@@ -35,19 +35,19 @@ pub(super) enum Finding {
 }
 
 /// Why there are no versions.
-pub(super) enum Halt {
+pub(super) enum NoVersions {
     Finding(Finding),
     /// The time is up.
     Stopped,
 }
 
-impl From<Stopped> for Halt {
+impl From<Stopped> for NoVersions {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
 }
 
-impl From<Finding> for Halt {
+impl From<Finding> for NoVersions {
     fn from(finding: Finding) -> Self {
         Self::Finding(finding)
     }
@@ -68,7 +68,7 @@ impl Versions {
         pieces: &Pieces<'_>,
         slots: &mut Slots,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Self, Halt> {
+    ) -> Result<Self, NoVersions> {
         let mut this = Self {
             previous: vec![NONE; pieces.len()],
             seen_by: vec![NONE; pieces.len()],
@@ -105,7 +105,7 @@ impl Versions {
         pieces: &Pieces<'_>,
         scratch: &mut Scratch,
         cancellation: &Cancellation<'_>,
-    ) -> Result<u32, Halt> {
+    ) -> Result<u32, NoVersions> {
         let Scratch { shown, next } = scratch;
         let likely = |last: Option<u32>| next[last.unwrap_or(INITIAL) as usize];
         let (found, end) = pieces.take_apart(content, likely, cancellation)?;

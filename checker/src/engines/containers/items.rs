@@ -87,14 +87,14 @@ pub(super) enum Flaw {
 }
 
 /// Why there are no items.
-pub(super) enum Refusal {
+pub(super) enum NoItems {
     Inexact(&'static str),
     Flaw(Flaw),
     /// The time is up.
     Stopped,
 }
 
-impl From<Stopped> for Refusal {
+impl From<Stopped> for NoItems {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
@@ -106,7 +106,7 @@ impl Items {
         ends: Ends,
         slots: &mut Slots,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoItems> {
         slots.clear();
         let mut items = Vec::with_capacity(spans.len() / 2);
         for (place, span) in (0_u32..).zip(spans) {
@@ -114,7 +114,7 @@ impl Items {
             let Action::Other(function, value) = span.call.action else { continue };
             if function == ends.put {
                 if slots.get(value).is_some() {
-                    return Err(Refusal::Inexact("a value was put in twice"));
+                    return Err(NoItems::Inexact("a value was put in twice"));
                 }
                 slots.set(value, items.len() as u32);
                 items.push(Item::new(place, span));
@@ -128,9 +128,9 @@ impl Items {
                 (_, None) => this.unknown.push(place),
                 (_, Some(Response::Value(ValueId::NULL))) => this.empty.push(place),
                 (_, Some(Response::Value(value))) => {
-                    this.take(place, span, slots.get(value)).map_err(Refusal::Flaw)?;
+                    this.take(place, span, slots.get(value)).map_err(NoItems::Flaw)?;
                 }
-                _ => return Err(Refusal::Inexact("an answer that is no value")),
+                _ => return Err(NoItems::Inexact("an answer that is no value")),
             }
         }
         let mut kept = 0;

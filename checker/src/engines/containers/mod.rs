@@ -19,7 +19,7 @@ use super::{Cancellation, Decision, Monitored, Slots, Span, Stopped};
 use crate::event::Function;
 use crate::history::History;
 use crate::model::{Queue, Stack};
-use items::{Ends, Flaw, Item, Items, NONE, Refusal};
+use items::{Ends, Flaw, Item, Items, NONE, NoItems};
 
 impl Monitored for Queue {
     const ENGINE: &'static str = "queue";
@@ -103,19 +103,19 @@ enum Finding {
 }
 
 /// Why an order was not found.
-enum Halt {
+enum NoOrder {
     Finding(Finding),
     /// The time is up.
     Stopped,
 }
 
-impl From<Stopped> for Halt {
+impl From<Stopped> for NoOrder {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
 }
 
-impl From<Finding> for Halt {
+impl From<Finding> for NoOrder {
     fn from(finding: Finding) -> Self {
         Self::Finding(finding)
     }
@@ -125,7 +125,7 @@ impl From<Finding> for Halt {
 struct Engine {
     ends: Ends,
     /// An order of the items, each of which was taken by its take or not at all.
-    solve: fn(&Problem<'_>) -> Result<Vec<u32>, Halt>,
+    solve: fn(&Problem<'_>) -> Result<Vec<u32>, NoOrder>,
     give_out: GiveOut,
 }
 
@@ -152,27 +152,29 @@ impl Engine {
         assert!(spans.len() < NONE as usize, "at most 2^32 - 2 operations on a key");
         let found = match Items::of(spans, self.ends, slots, cancellation) {
             Ok(items) => self.order(&Problem { spans, items: &items, cancellation }),
-            Err(Refusal::Inexact(obstacle)) => return Decision::Inexact(obstacle),
-            Err(Refusal::Flaw(flaw)) => Err(Obstacle::Finding(Finding::Flaw(flaw), Vec::new())),
-            Err(Refusal::Stopped) => return Decision::Stopped,
+            Err(NoItems::Inexact(obstacle)) => return Decision::Inexact(obstacle),
+            Err(NoItems::Flaw(flaw)) => {
+                Err(Contradiction::Finding(Finding::Flaw(flaw), Vec::new()))
+            }
+            Err(NoItems::Stopped) => return Decision::Stopped,
         };
         match found {
             Ok(order) => Decision::Valid(order),
-            Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
-            Err(Obstacle::Stopped) => Decision::Stopped,
-            Err(Obstacle::Finding(finding, unknown)) => Decision::Violation(Box::new(
+            Err(Contradiction::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(Contradiction::Stopped) => Decision::Stopped,
+            Err(Contradiction::Finding(finding, unknown)) => Decision::Violation(Box::new(
                 explanation::explain(history, spans, &finding, &unknown),
             )),
         }
     }
 
-    fn order(&self, problem: &Problem<'_>) -> Result<Vec<u32>, Obstacle> {
+    fn order(&self, problem: &Problem<'_>) -> Result<Vec<u32>, Contradiction> {
         let Items { items, empty, unknown } = problem.items;
         let earliest = unknown.first().copied();
         let Some(earliest) = earliest.filter(|_| items.iter().any(|item| item.take == NONE)) else {
             return (self.solve)(problem).map_err(|halt| match halt {
-                Halt::Finding(found) => Obstacle::Finding(found, Vec::new()),
-                Halt::Stopped => Obstacle::Stopped,
+                NoOrder::Finding(found) => Contradiction::Finding(found, Vec::new()),
+                NoOrder::Stopped => Contradiction::Stopped,
             });
         };
         let with = |items| Items { items, empty: empty.clone(), unknown: unknown.clone() };
@@ -183,23 +185,23 @@ impl Engine {
         };
         let relaxed = with(problem.cancellation.collect(items.iter().map(gone))?);
         (self.solve)(&Problem { items: &relaxed, ..*problem }).map_err(|halt| match halt {
-            Halt::Finding(finding) => problem.with_unknown(finding),
-            Halt::Stopped => Obstacle::Stopped,
+            NoOrder::Finding(finding) => problem.with_unknown(finding),
+            NoOrder::Stopped => Contradiction::Stopped,
         })?;
         let mut sooner = Vec::new();
         for _ in 0..ATTEMPTS {
-            let obstacle = Obstacle::Inexact("a take of unknown outcome");
+            let obstacle = Contradiction::Inexact("a take of unknown outcome");
             let given = (self.give_out)(problem, &sooner)?.map(with).ok_or(obstacle)?;
             match (self.solve)(&Problem { items: &given, ..*problem }) {
                 Ok(order) => return Ok(order),
-                Err(Halt::Stopped) => return Err(Obstacle::Stopped),
-                Err(Halt::Finding(finding)) => match problem.in_the_way(&finding) {
+                Err(NoOrder::Stopped) => return Err(Contradiction::Stopped),
+                Err(NoOrder::Finding(finding)) => match problem.in_the_way(&finding) {
                     Some(deadline) => sooner.push(deadline),
                     None => break,
                 },
             }
         }
-        Err(Obstacle::Inexact("takes of unknown outcome"))
+        Err(Contradiction::Inexact("takes of unknown outcome"))
     }
 }
 
@@ -208,7 +210,7 @@ impl Engine {
 /// which one in a thousand is unknown needs two.
 const ATTEMPTS: usize = 16;
 
-enum Obstacle {
+enum Contradiction {
     Inexact(&'static str),
     /// The time is up.
     Stopped,
@@ -216,7 +218,7 @@ enum Obstacle {
     Finding(Finding, Vec<u32>),
 }
 
-impl From<Stopped> for Obstacle {
+impl From<Stopped> for Contradiction {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
@@ -246,13 +248,13 @@ impl Problem<'_> {
     /// The violation with as many of the unknown takes as can have taken one of its items. Of
     /// several, those that were invoked first can stand for all: in the order in which they take
     /// effect, the first for the first, and so on.
-    fn with_unknown(&self, finding: Finding) -> Obstacle {
+    fn with_unknown(&self, finding: Finding) -> Contradiction {
         let (Finding::FalseEmpty { chain, .. } | Finding::Crossing { chain }) = &finding else {
             // Of an item that was overtaken, all of them came too late.
-            return Obstacle::Finding(finding, Vec::new());
+            return Contradiction::Finding(finding, Vec::new());
         };
         let unsure = chain.iter().filter(|item| !self.was_seen_taken(item)).count();
         let unknown = self.items.unknown[..unsure.min(self.items.unknown.len())].to_vec();
-        Obstacle::Finding(finding, unknown)
+        Contradiction::Finding(finding, unknown)
     }
 }

@@ -31,11 +31,11 @@ use std::collections::BinaryHeap;
 
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
-use super::{Deadline, Finding, Halt, Problem};
+use super::{Deadline, Finding, NoOrder, Problem};
 use crate::engines::{Cancellation, NEVER, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
-pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
+pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, NoOrder> {
     problem.cancellation.ask()?;
     let Items { items, empty, .. } = problem.items;
     let cover = Cover::of(items, problem.cancellation)?;
@@ -72,8 +72,8 @@ pub(super) fn give_out(
     let Items { items, unknown, .. } = problem.items;
     let mut sequence = match sequence(items, unknown, problem) {
         Ok(sequence) => sequence,
-        Err(Halt::Finding(_)) => return Ok(None),
-        Err(Halt::Stopped) => return Err(Stopped),
+        Err(NoOrder::Finding(_)) => return Ok(None),
+        Err(NoOrder::Stopped) => return Err(Stopped),
     };
     let cancellation = problem.cancellation;
     let used =
@@ -126,7 +126,7 @@ fn parts<'a>(
 
 /// The items, which are sorted by `put_from`, in an order that keeps to both orders. Those that were
 /// never taken stand last, but for those that one of the `unknown` takes was given to.
-fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Vec<Item>, Halt> {
+fn sequence(items: &[Item], unknown: &[u32], problem: &Problem<'_>) -> Result<Vec<Item>, NoOrder> {
     let sorted = |key: fn(&Item) -> u64| {
         let mut places: Vec<u32> = (0..items.len() as u32).collect();
         let by = |&place: &u32| key(&items[place as usize]);

@@ -31,12 +31,12 @@
 
 use super::cover::{Cover, chain};
 use super::items::{Item, Items, NONE};
-use super::trees::{Coverage, Least};
-use super::{Deadline, Finding, Halt, Problem};
+use super::trees::{Coverage, RangeMinimum};
+use super::{Deadline, Finding, NoOrder, Problem};
 use crate::engines::{Cancellation, NEVER, Stopped};
 
 /// An order of the items of `problem` with all else that has to happen, as places of spans.
-pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
+pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, NoOrder> {
     problem.cancellation.ask()?;
     let Items { items, empty, .. } = problem.items;
     let cover = Cover::of(items, problem.cancellation)?;
@@ -48,7 +48,7 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
             let chain = chain(items, span.invoked, span.returned, problem.cancellation)?;
             return Err(Finding::FalseEmpty { empty: place, chain }.into());
         };
-        moments.push((point, Turn::Whole(place, 0), place));
+        moments.push((point, PointEvent::Whole(place, 0), place));
     }
     let mut stays = Vec::with_capacity(items.len());
     for item in items {
@@ -58,8 +58,8 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Vec<u32>, Halt> {
             continue;
         }
         let point = item.take_from;
-        moments.push((point, Turn::Whole(item.put, 0), item.put));
-        moments.push((point, Turn::Whole(item.put, 1), item.take));
+        moments.push((point, PointEvent::Whole(item.put, 0), item.put));
+        moments.push((point, PointEvent::Whole(item.put, 1), item.take));
     }
     Nesting::new(stays, problem.cancellation)?.solve(&mut moments)?;
     problem.cancellation.sort(&mut moments)?;
@@ -85,7 +85,7 @@ pub(super) fn give_out(
     let mut pushed: Vec<usize> = (0..below.len()).collect();
     cancellation.sort_by_key(&mut pushed, |&place| below[place].put_until)?;
     let mut pushed = pushed.into_iter().peekable();
-    let mut popped = Least::new(below.iter().map(|_| NEVER), cancellation)?;
+    let mut popped = RangeMinimum::new(below.iter().map(|_| NEVER), cancellation)?;
     let mut gone_by = Vec::with_capacity(items.len() - below.len());
     for (number, item) in items.iter().enumerate() {
         cancellation.spend(SEARCH)?;
@@ -131,7 +131,7 @@ const SEARCH: usize = 8;
 /// What comes first at one point: pops of components that end there, the last pushed first; then
 /// what leaves the stack as it was; then pushes of components that begin there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
+enum PointEvent {
     Pop(std::cmp::Reverse<u32>),
     Whole(u32, u8),
     Push(u32),
@@ -156,9 +156,9 @@ struct Nesting<'a> {
     /// Of the items that are left and whose put was not yet seen to be early enough for the bottom
     /// of their component: when it was invoked. Components only shrink, so what was early enough
     /// once stays so.
-    late: Least,
+    late: RangeMinimum,
     /// Of the others that are left: how long before the end of time their take came back.
-    early: Least,
+    early: RangeMinimum,
 }
 
 impl<'a> Nesting<'a> {
@@ -188,15 +188,15 @@ impl<'a> Nesting<'a> {
         Ok(Self {
             cancellation,
             coverage: Coverage::new(counters.into_iter(), cancellation)?,
-            late: Least::new(late, cancellation)?,
-            early: Least::new(early, cancellation)?,
+            late: RangeMinimum::new(late, cancellation)?,
+            early: RangeMinimum::new(early, cancellation)?,
             items,
             ends,
         })
     }
 
     /// Adds the pushes and pops of all items to `moments`.
-    fn solve(&mut self, moments: &mut Vec<(u64, Turn, u32)>) -> Result<(), Halt> {
+    fn solve(&mut self, moments: &mut Vec<(u64, PointEvent, u32)>) -> Result<(), NoOrder> {
         let mut components = Vec::new();
         // A first look at all places but the last, which begins where all stretches have ended.
         let places = self.ends.len().saturating_sub(1);
@@ -218,9 +218,9 @@ impl<'a> Nesting<'a> {
                 return Err(Finding::Crossing { chain }.into());
             };
             let item = self.items[bottom];
-            moments.push((component.from - 1, Turn::Push(turn), item.put));
+            moments.push((component.from - 1, PointEvent::Push(turn), item.put));
             if item.take != NONE && component.until != NEVER {
-                let pop = Turn::Pop(std::cmp::Reverse(turn));
+                let pop = PointEvent::Pop(std::cmp::Reverse(turn));
                 moments.push((component.until, pop, item.take));
             }
             turn += 1;

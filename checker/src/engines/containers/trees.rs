@@ -3,13 +3,13 @@
 use crate::engines::{Cancellation, Stopped};
 
 /// A row of keys of which any range's least is found in O(log n).
-pub(super) struct Least {
+pub(super) struct RangeMinimum {
     size: usize,
     /// The least key below each node, the places themselves from `size` on.
     nodes: Vec<u64>,
 }
 
-impl Least {
+impl RangeMinimum {
     /// A row of keys; the greatest number stands for none.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ mod tests {
             (from, until) in (0_usize..40, 0_usize..40),
         ) {
             let mut keys = keys;
-            let mut tree = Least::new(keys.iter().copied(), &Cancellation::never()).unwrap();
+            let mut tree = RangeMinimum::new(keys.iter().copied(), &Cancellation::never()).unwrap();
             for (place, key) in changes {
                 let place = place % keys.len();
                 keys[place] = key;

@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 use super::bits::Bits;
 use super::rules::Rules;
 use super::states::{Interned, Usage, is_within};
-use crate::engines::memory::set_bytes;
+use crate::engines::memory_estimate::set_bytes;
 
 /// The state of a configuration whose state is overwritten before it can be observed.
 pub(super) const DEAD: u32 = u32::MAX;

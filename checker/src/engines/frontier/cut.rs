@@ -17,7 +17,7 @@ const SOON: usize = 8;
 const LACKING: i64 = 1_000;
 
 /// A state that is demanded soon and that nothing yet to be invoked provides in time.
-struct Scarce<const W: usize> {
+struct ExpiringState<const W: usize> {
     state: u32,
     /// Whether an operation yet to be invoked demands it.
     later: bool,
@@ -64,12 +64,12 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         Ok(())
     }
 
-    fn cost(&self, it: &Configuration<W>, scarce: &[Scarce<W>], urgent: Bits<W>) -> i64 {
+    fn cost(&self, it: &Configuration<W>, scarce: &[ExpiringState<W>], urgent: Bits<W>) -> i64 {
         let usage = self.usages.get(it.usage);
         let unknown: i64 = usage.iter().map(|&(_, count)| i64::from(count)).sum();
         let done = it.used.or(&it.free).minus(&self.now.cursor.blind);
         let spent = it.used.and(&self.now.cursor.blind).len();
-        let lacks = |scarce: &&Scarce<W>| {
+        let lacks = |scarce: &&ExpiringState<W>| {
             let needed =
                 scarce.later || !scarce.demanding.minus(&it.free).minus(&it.used).is_empty();
             let left =
@@ -97,8 +97,8 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
     }
 
     /// The states that are demanded soon and hard to come by.
-    fn scarce(&mut self) -> Vec<Scarce<W>> {
-        let mut scarce: Vec<Scarce<W>> = Vec::new();
+    fn scarce(&mut self) -> Vec<ExpiringState<W>> {
+        let mut scarce: Vec<ExpiringState<W>> = Vec::new();
         let round = self.now.cursor.round;
         let ahead = 2 * self.now.cursor.open.len();
         for place in round..(round + ahead).min(self.layout.returns.len()) {
@@ -140,7 +140,7 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         after.as_ref() == Some(self.states.get(state))
     }
 
-    fn with_sources(&self, state: u32) -> Scarce<W> {
+    fn with_sources(&self, state: u32) -> ExpiringState<W> {
         let mut sources = Bits::EMPTY;
         for (slot, &span) in (0..).zip(&self.now.cursor.open) {
             if span != NONE && self.leads_to(self.spans[span as usize].call, state) {
@@ -150,6 +150,12 @@ impl<M: Model, const W: usize> Sweep<'_, M, W> {
         let active = self.now.cursor.active.iter().copied();
         let kinds =
             active.filter(|&kind| self.leads_to(self.layout.kinds[kind as usize].call, state));
-        Scarce { state, later: false, demanding: Bits::EMPTY, sources, kinds: kinds.collect() }
+        ExpiringState {
+            state,
+            later: false,
+            demanding: Bits::EMPTY,
+            sources,
+            kinds: kinds.collect(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! as need be in the end.
 
 use super::layout::Layout;
-use super::locate::{self, Stretch};
+use super::locate::{self, EventRange};
 use super::order::order;
 use super::snapshots::{SPACING, Snapshots};
 use super::sweep::Sweep;
@@ -220,7 +220,7 @@ impl<'a, M: Model, const W: usize> Driver<'a, M, W> {
         // The sweep, which may go on, keeps what it has.
         let limits = Limits { memory: limits.memory.saturating_sub(taken), stop: limits.stop };
         let (layout, round) = (&self.plan.layout, self.fatal);
-        let stretch = Stretch { spans, layout, round, open: &open };
+        let stretch = EventRange { spans, layout, round, open: &open };
         stretch.find(model, states.as_deref()?, looks, &limits)?;
         Some(self.violation())
     }

@@ -65,7 +65,7 @@ impl Layout {
             }
         }
         cancellation.sort_by_key(&mut returns, |&span| spans[span as usize].returned)?;
-        let looks = Looks::new(model, spans, &blind, cancellation)?;
+        let looks = StateUses::new(model, spans, &blind, cancellation)?;
         let mut layout = Self {
             places: vec![NONE; spans.len()],
             slots: 0,
@@ -120,7 +120,7 @@ impl Layout {
         &mut self,
         model: &M,
         spans: &[Span],
-        looks: &Looks<M::State>,
+        looks: &StateUses<M::State>,
         forget: bool,
         cancellation: &Cancellation<'_>,
     ) -> Result<(), Stopped> {
@@ -164,13 +164,13 @@ fn horizon(
 }
 
 /// Until when the states are looked at by operations that are not blind.
-struct Looks<S> {
+struct StateUses<S> {
     by_state: FxHashMap<S, u64>,
     /// By operations that look at several states.
     anywhere: u64,
 }
 
-impl<S: Clone + Eq + std::hash::Hash> Looks<S> {
+impl<S: Clone + Eq + std::hash::Hash> StateUses<S> {
     fn new<M: Model<State = S>>(
         model: &M,
         spans: &[Span],

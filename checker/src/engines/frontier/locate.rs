@@ -162,12 +162,12 @@ pub(super) fn find<M: Model>(
             open.push(place);
         }
     }
-    let stretch = Stretch { spans, layout, round, open: &open };
+    let stretch = EventRange { spans, layout, round, open: &open };
     stretch.find(model, states, 0..ALL, limits)
 }
 
 /// The stretch that ends with a return.
-pub(super) struct Stretch<'a> {
+pub(super) struct EventRange<'a> {
     /// All spans of the key.
     pub spans: &'a [Span],
     /// The tables for them.
@@ -178,7 +178,7 @@ pub(super) struct Stretch<'a> {
     pub open: &'a [u32],
 }
 
-impl Stretch<'_> {
+impl EventRange<'_> {
     /// Tries to show, at some expense, that the stretch has no order.
     pub(super) fn find<M: Model>(
         &self,

@@ -84,7 +84,7 @@ mod trail;
 use super::wgl::{Cause, Limits, Search, Survey};
 use super::{Cancellation, Span, Stopped};
 use crate::model::Model;
-use crate::progress::Course;
+use crate::progress::SearchProgress;
 use driver::{Driver, NARROW};
 use layout::{Layout, NONE};
 pub(super) use locate::Part;
@@ -104,7 +104,7 @@ pub(crate) fn search_on<M: Model>(
     model: &M,
     spans: &[Span],
     limits: &Limits<'_>,
-    course: Option<&Course<'_>>,
+    course: Option<&SearchProgress<'_>>,
 ) -> Search {
     let plan = match Plan::new(model, spans, limits) {
         Ok(plan) => plan.on(course),
@@ -159,7 +159,7 @@ pub(super) struct Plan<'a, M: Model> {
     rules: Rules,
     narrow: usize,
     /// Where to say how far the search has come.
-    course: Option<&'a Course<'a>>,
+    course: Option<&'a SearchProgress<'a>>,
 }
 
 impl<'a, M: Model> Plan<'a, M> {
@@ -173,7 +173,7 @@ impl<'a, M: Model> Plan<'a, M> {
     }
 
     /// The same, to say on `course` how far the search has come.
-    pub(super) fn on(self, course: Option<&'a Course<'a>>) -> Self {
+    pub(super) fn on(self, course: Option<&'a SearchProgress<'a>>) -> Self {
         Self { course, ..self }
     }
 

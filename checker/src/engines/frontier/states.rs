@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use crate::engines::memory::{ALLOCATION, discard, map_bytes};
+use crate::engines::memory_estimate::{ALLOCATION, discard, map_bytes};
 use crate::engines::{Cancellation, Stopped};
 
 /// Gives equal values equal numbers, and reuses the numbers of values that are given up.

@@ -8,7 +8,7 @@ use super::configuration::{Configuration, DEAD};
 use super::layout::NONE;
 use super::states::{UNUSED, Usage, usage_bytes};
 use super::sweep::{LOOK, Snapshot, Sweep};
-use crate::engines::memory::{ALLOCATION, map_bytes};
+use crate::engines::memory_estimate::{ALLOCATION, map_bytes};
 use crate::engines::wgl::{Cause, Limits};
 use crate::engines::{Cancellation, Stopped};
 use crate::history::Action;

@@ -10,7 +10,7 @@ use super::states::{Interned, UNUSED, Usage, count_of, usage_bytes, with_one_mor
 use super::successors::SuccessorCache;
 use super::trail::{ROOT, Trail};
 use crate::engines::Span;
-use crate::engines::memory::map_bytes;
+use crate::engines::memory_estimate::map_bytes;
 use crate::engines::wgl::{Cause, Limits};
 use crate::model::Model;
 

@@ -9,7 +9,7 @@
 //!
 //! With more additions or removals, searches: an element's history is small.
 
-use super::{ByElement, Fault, Finding, Moment, NONE, Obstacle, Role, role};
+use super::{ByElement, Fault, Finding, Moment, NONE, NoOrder, Role, role};
 use crate::engines::wgl::{self, Cause, Limits, Search};
 use crate::engines::{Cancellation, NEVER, Slots, Span};
 use crate::model::{Model, Set};
@@ -22,7 +22,7 @@ pub(super) fn decide(
     spans: &[Span],
     slots: &mut Slots,
     cancellation: &Cancellation<'_>,
-) -> Result<Vec<Moment>, Obstacle> {
+) -> Result<Vec<Moment>, NoOrder> {
     let mut moments = Vec::with_capacity(spans.len());
     let elements = ByElement::of(set, spans, slots, cancellation)?;
     for (number, places) in (0_u32..).zip(elements.iter()) {
@@ -30,7 +30,7 @@ pub(super) fn decide(
         let element = Element::of(set, spans, places);
         match element.map(|element| element.place(spans, number, &mut moments)) {
             Some(true) => {}
-            Some(false) => return Err(Obstacle::Finding(explain(set, spans, places))),
+            Some(false) => return Err(NoOrder::Finding(explain(set, spans, places))),
             None => {
                 let element = Searched { set, spans, places, number };
                 element.search(&mut moments, cancellation)?;
@@ -160,7 +160,7 @@ impl Searched<'_> {
         &self,
         moments: &mut Vec<Moment>,
         cancellation: &Cancellation<'_>,
-    ) -> Result<(), Obstacle> {
+    ) -> Result<(), NoOrder> {
         let Self { set, spans, places, number } = *self;
         let own: Vec<Span> = places.iter().map(|&place| spans[place as usize]).collect();
         let limits = Limits { memory: MEMORY, stop: cancellation.stop() };
@@ -179,13 +179,13 @@ impl Searched<'_> {
                     own.iter().position(|own| own.operation == it.operation).map(|own| places[own])
                 };
                 let members: Vec<u32> = part.iter().filter_map(member).collect();
-                Err(Obstacle::Finding(match Element::of(set, spans, &members) {
+                Err(NoOrder::Finding(match Element::of(set, spans, &members) {
                     Some(_) => explain(set, spans, &members),
                     None => Finding { members, fault: Fault::Contradiction },
                 }))
             }
-            Search::Unknown { cause: Cause::Stopped, .. } => Err(Obstacle::Stopped),
-            Search::Unknown { .. } => Err(Obstacle::Inexact("a laborious element")),
+            Search::Unknown { cause: Cause::Stopped, .. } => Err(NoOrder::Stopped),
+            Search::Unknown { .. } => Err(NoOrder::Inexact("a laborious element")),
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Fault, Finding, Moment, NONE, Obstacle, Role, role};
+use super::{Fault, Finding, Moment, NONE, NoOrder, Role, role};
 use crate::engines::{Cancellation, NEVER, Slots, Span, Stopped};
 use crate::history::{Action, Response};
 use crate::model::Set;
@@ -41,7 +41,7 @@ pub(super) fn decide(
     spans: &[Span],
     slots: &mut Slots,
     cancellation: &Cancellation<'_>,
-) -> Result<Vec<Moment>, Obstacle> {
+) -> Result<Vec<Moment>, NoOrder> {
     let elements = elements(set, spans, slots, cancellation)?;
     let groups = groups(set, spans, cancellation)?;
     let mut growing = Growing { set, spans, slots, cancellation, elements, groups };
@@ -55,17 +55,17 @@ fn elements(
     spans: &[Span],
     slots: &mut Slots,
     cancellation: &Cancellation<'_>,
-) -> Result<Vec<Element>, Obstacle> {
+) -> Result<Vec<Element>, NoOrder> {
     slots.clear();
     let mut elements = Vec::new();
     for (place, span) in (0_u32..).zip(spans) {
         cancellation.step()?;
         match role(set, span.call) {
-            Role::Remove => return Err(Obstacle::Inexact("a set that shrinks is read whole")),
+            Role::Remove => return Err(NoOrder::Inexact("a set that shrinks is read whole")),
             Role::Add => {
                 let element = set.touch(span.call).expect("an addition is of an element").element;
                 if slots.get(element).is_some() {
-                    return Err(Obstacle::Inexact("an element was added twice"));
+                    return Err(NoOrder::Inexact("an element was added twice"));
                 }
                 slots.set(element, elements.len() as u32);
                 elements.push(Element { add: place, seen_by: NONE, group: u32::MAX });
@@ -129,7 +129,7 @@ impl Growing<'_> {
 
     /// Notes which read saw what. Finds elements that were never added, and reads that do not
     /// contain each other.
-    fn look(&mut self) -> Result<(), Obstacle> {
+    fn look(&mut self) -> Result<(), NoOrder> {
         for place in 0..self.spans.len() as u32 {
             self.cancellation.step()?;
             if role(self.set, self.span(place).call) != Role::SawThere {
@@ -137,7 +137,7 @@ impl Growing<'_> {
             }
             let Some(number) = self.touched(place) else {
                 let fault = Fault::FromNowhere { observer: place };
-                return Err(Obstacle::Finding(Finding { members: vec![place], fault }));
+                return Err(NoOrder::Finding(Finding { members: vec![place], fault }));
             };
             self.elements[number].seen_by = place;
         }
@@ -168,7 +168,7 @@ impl Growing<'_> {
         Ok(())
     }
 
-    fn order(&self) -> Result<Vec<Moment>, Obstacle> {
+    fn order(&self) -> Result<Vec<Moment>, NoOrder> {
         let mut order = Order { growing: self, moments: Vec::with_capacity(self.spans.len()) };
         // By group: additions, and what was said of the element before and after them.
         let groups = self.groups.len();
@@ -219,7 +219,7 @@ impl Growing<'_> {
     }
 
     /// The finding that `late`, which came back before `early` was invoked, had to come after it.
-    fn late(&self, late: u32, early: u32) -> Obstacle {
+    fn late(&self, late: u32, early: u32) -> NoOrder {
         let mut members = vec![late, early];
         members.extend(self.between(early, late));
         let fault = self.fault(early, late);
@@ -265,7 +265,7 @@ impl Growing<'_> {
 
     /// A finding with these members and all that they rely on: of reads, the additions of all that
     /// they show; of an addition of unknown outcome, one that saw its element.
-    fn finding(&self, core: &[u32], fault: Fault) -> Obstacle {
+    fn finding(&self, core: &[u32], fault: Fault) -> NoOrder {
         let mut members: FxHashSet<u32> = core.iter().copied().collect();
         let mut pending = core.to_vec();
         while let Some(place) = pending.pop() {
@@ -284,7 +284,7 @@ impl Growing<'_> {
             };
             pending.extend(more.into_iter().filter(|&it| members.insert(it)));
         }
-        Obstacle::Finding(Finding { members: members.into_iter().collect(), fault })
+        NoOrder::Finding(Finding { members: members.into_iter().collect(), fault })
     }
 }
 
@@ -308,7 +308,7 @@ struct Order<'a> {
 
 impl Order<'_> {
     /// Places the operation after `before`.
-    fn put(&mut self, place: u32, before: Latest, rank: u64) -> Result<Latest, Obstacle> {
+    fn put(&mut self, place: u32, before: Latest, rank: u64) -> Result<Latest, NoOrder> {
         let span = self.growing.span(place);
         let own = Latest { point: span.invoked, by: place };
         let latest = if own.point >= before.point { own } else { before };

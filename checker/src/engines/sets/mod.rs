@@ -48,9 +48,9 @@ impl Monitored for Set<'_> {
         }
         match self.order(spans, slots, cancellation) {
             Ok(order) => Decision::Valid(order),
-            Err(Obstacle::Inexact(obstacle)) => Decision::Inexact(obstacle),
-            Err(Obstacle::Stopped) => Decision::Stopped,
-            Err(Obstacle::Finding(finding)) => {
+            Err(NoOrder::Inexact(obstacle)) => Decision::Inexact(obstacle),
+            Err(NoOrder::Stopped) => Decision::Stopped,
+            Err(NoOrder::Finding(finding)) => {
                 Decision::Violation(Box::new(explanation::explain(self, history, spans, &finding)))
             }
         }
@@ -63,13 +63,13 @@ impl Set<'_> {
         spans: &[Span],
         slots: &mut Slots,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Vec<u32>, Obstacle> {
+    ) -> Result<Vec<u32>, NoOrder> {
         if self.has_repeated() {
             for (place, span) in (0_u32..).zip(spans) {
                 cancellation.step()?;
                 if self.repeats(span.call) {
                     let (members, fault) = (vec![place], Fault::Repeated { read: place });
-                    return Err(Obstacle::Finding(Finding { members, fault }));
+                    return Err(NoOrder::Finding(Finding { members, fault }));
                 }
             }
         }
@@ -85,14 +85,14 @@ impl Set<'_> {
 }
 
 /// Why there is no order.
-enum Obstacle {
+enum NoOrder {
     Inexact(&'static str),
     Finding(Finding),
     /// The time is up.
     Stopped,
 }
 
-impl From<Stopped> for Obstacle {
+impl From<Stopped> for NoOrder {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }

@@ -17,7 +17,7 @@ use std::hash::Hash;
 use super::arena::Arena;
 use super::table::{Table, hash};
 use super::{Cancellation, Span, Stopped};
-use crate::engines::memory::discard;
+use crate::engines::memory_estimate::discard;
 
 /// A set of linearized operations and the state that they lead to.
 pub(super) struct Pair {

@@ -48,7 +48,7 @@ impl Block {
 }
 
 /// Why there is no order.
-pub(super) enum Refusal {
+pub(super) enum NoOrder {
     /// The engine does not apply.
     Inexact(&'static str),
     /// A violation.
@@ -57,25 +57,25 @@ pub(super) enum Refusal {
     Stopped,
 }
 
-impl From<Stopped> for Refusal {
+impl From<Stopped> for NoOrder {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
 }
 
 /// Why a pass over the history ended early.
-pub(super) enum Halt {
+pub(super) enum EarlyEnd {
     Finding(Finding),
     Stopped,
 }
 
-impl From<Stopped> for Halt {
+impl From<Stopped> for EarlyEnd {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
     }
 }
 
-impl From<Finding> for Halt {
+impl From<Finding> for EarlyEnd {
     fn from(finding: Finding) -> Self {
         Self::Finding(finding)
     }
@@ -100,7 +100,7 @@ impl<'a> Blocks<'a> {
         register: Register,
         slots: &'a mut Slots,
         cancellation: &'a Cancellation<'a>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoOrder> {
         slots.clear();
         let (blocks, home) = number(spans, register, slots, cancellation)?;
         let mut this = Self { spans, register, cancellation, slots, blocks, home };
@@ -112,10 +112,10 @@ impl<'a> Blocks<'a> {
     }
 
     /// What a pass that ended early comes to.
-    pub(super) fn refusal(&self, halt: Halt) -> Refusal {
+    pub(super) fn refusal(&self, halt: EarlyEnd) -> NoOrder {
         match halt {
-            Halt::Finding(finding) => Refusal::Violation(Box::new(self.evidence(&finding))),
-            Halt::Stopped => Refusal::Stopped,
+            EarlyEnd::Finding(finding) => NoOrder::Violation(Box::new(self.evidence(&finding))),
+            EarlyEnd::Stopped => NoOrder::Stopped,
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Blocks<'a> {
 
     /// Notes who observed what. A write of unknown outcome counts only if it was observed, by an
     /// operation that counts itself: walks back along compare-and-sets of unknown outcome.
-    fn observe(&mut self) -> Result<(), Halt> {
+    fn observe(&mut self) -> Result<(), EarlyEnd> {
         for (place, span) in (0_u32..).zip(self.spans) {
             self.cancellation.step()?;
             if !span.is_completed() {
@@ -178,7 +178,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Ties the block of every compare-and-set that counts to the block whose value it replaced.
-    fn link(&mut self) -> Result<(), Halt> {
+    fn link(&mut self) -> Result<(), EarlyEnd> {
         for number in INITIAL + 1..self.blocks.len() as u32 {
             self.cancellation.step()?;
             let Block { writer, kept, .. } = *self.block(number);
@@ -201,7 +201,7 @@ impl<'a> Blocks<'a> {
 
     /// Computes when blocks begin and end, and that no value was observed before its writer was
     /// invoked.
-    fn measure(&mut self) -> Result<(), Halt> {
+    fn measure(&mut self) -> Result<(), EarlyEnd> {
         for (place, span) in (0_u32..).zip(self.spans) {
             self.cancellation.step()?;
             let home = self.home[place as usize];
@@ -226,17 +226,17 @@ fn number(
     register: Register,
     slots: &mut Slots,
     cancellation: &Cancellation<'_>,
-) -> Result<(Vec<Block>, Vec<u32>), Refusal> {
+) -> Result<(Vec<Block>, Vec<u32>), NoOrder> {
     let mut blocks = vec![Block { first_return: 0, ..Block::new(NONE, true) }];
     let mut home = vec![NONE; spans.len()];
     slots.set(register.initial_value(), INITIAL);
     for (place, span) in (0_u32..).zip(spans) {
         cancellation.step()?;
-        check_applies(register, span.call).map_err(Refusal::Inexact)?;
+        check_applies(register, span.call).map_err(NoOrder::Inexact)?;
         let Some(value) = register.written(span.call) else { continue };
         match slots.get(value) {
-            Some(INITIAL) => return Err(Refusal::Inexact("the initial value was written again")),
-            Some(_) => return Err(Refusal::Inexact("a value was written twice")),
+            Some(INITIAL) => return Err(NoOrder::Inexact("the initial value was written again")),
+            Some(_) => return Err(NoOrder::Inexact("a value was written twice")),
             None => {}
         }
         let number = blocks.len() as u32;

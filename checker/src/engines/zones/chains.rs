@@ -3,7 +3,7 @@
 //! The operations of a chain can only take effect block by block, the writer of each before its
 //! readers, and with no foreign write in between. So a chain claims the register as a whole.
 
-use super::blocks::{Block, Blocks, Halt, INITIAL, NONE, Refusal};
+use super::blocks::{Block, Blocks, EarlyEnd, INITIAL, NONE, NoOrder};
 use super::evidence::Finding;
 use crate::engines::{Cancellation, Stopped};
 
@@ -34,7 +34,7 @@ impl Zone {
 }
 
 /// The zones by their lower ends, which is also an order in which the chains can take effect.
-pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Refusal> {
+pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, NoOrder> {
     let found = trace(blocks).and_then(|mut zones| {
         blocks.cancellation.sort_by_key(&mut zones, |zone| zone.low())?;
         sweep(&zones, blocks.cancellation).map(|()| zones)
@@ -43,7 +43,7 @@ pub(super) fn zones(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Refusal> {
 }
 
 /// Walks every chain from its head; checks that its operations can take effect block by block.
-fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
+fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, EarlyEnd> {
     let mut zones = Vec::with_capacity(blocks.blocks.len());
     let mut traced = 0;
     for (head, block) in (INITIAL..).zip(&blocks.blocks) {
@@ -64,7 +64,7 @@ fn trace(blocks: &Blocks<'_>) -> Result<Vec<Zone>, Halt> {
     Ok(zones)
 }
 
-fn walk(blocks: &Blocks<'_>, head: u32) -> Result<(Zone, usize), Halt> {
+fn walk(blocks: &Blocks<'_>, head: u32) -> Result<(Zone, usize), EarlyEnd> {
     let mut zone = Zone { head, first_return: u64::MAX, last_invocation: 0 };
     let mut length = 0;
     let mut number = head;
@@ -110,7 +110,7 @@ fn circle(blocks: &Blocks<'_>) -> Finding {
 
 /// Looks for zones that exclude each other, in one pass by lower ends. Of several pairs reports the
 /// one whose operations were all invoked earliest.
-fn sweep(zones: &[Zone], cancellation: &Cancellation<'_>) -> Result<(), Halt> {
+fn sweep(zones: &[Zone], cancellation: &Cancellation<'_>) -> Result<(), EarlyEnd> {
     let mut forward: Option<Zone> = None;
     let mut earliest: Option<(u64, Finding)> = None;
     for &zone in zones {

@@ -26,7 +26,7 @@ pub(crate) use explanation::explain;
 
 use super::{Cancellation, Span};
 use crate::model::Register;
-use blocks::{Blocks, Refusal};
+use blocks::{Blocks, NoOrder};
 
 /// What the engine found.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ pub(crate) enum Decision {
     Stopped,
 }
 
-impl From<Refusal> for Decision {
-    fn from(refusal: Refusal) -> Self {
+impl From<NoOrder> for Decision {
+    fn from(refusal: NoOrder) -> Self {
         match refusal {
-            Refusal::Inexact(obstacle) => Self::Inexact(obstacle),
-            Refusal::Violation(evidence) => Self::Violation(evidence),
-            Refusal::Stopped => Self::Stopped,
+            NoOrder::Inexact(obstacle) => Self::Inexact(obstacle),
+            NoOrder::Violation(evidence) => Self::Violation(evidence),
+            NoOrder::Stopped => Self::Stopped,
         }
     }
 }
@@ -74,7 +74,7 @@ fn order(
     register: Register,
     slots: &mut Slots,
     cancellation: &Cancellation<'_>,
-) -> Result<Vec<u32>, Refusal> {
+) -> Result<Vec<u32>, NoOrder> {
     let blocks = Blocks::build(spans, register, slots, cancellation)?;
     let zones = chains::zones(&blocks)?;
     Ok(chains::layout(&blocks, &zones)?)

@@ -18,7 +18,7 @@ use std::io::BufRead;
 use self::syntax::{Parser, Place};
 use super::error::{ReadError, ReadProblem};
 use super::reading::{Cut, Reading};
-use super::vocabulary::{Fields, Name, Refusal, Vocabulary, may_matter};
+use super::vocabulary::{Fields, InvalidEvent, Name, Vocabulary, may_matter};
 use crate::history::History;
 
 pub use write::{Keys, write_edn};
@@ -53,8 +53,8 @@ pub(super) fn read_history(
                 };
                 events += 1;
                 vocabulary.take(fields, place).map_err(|refusal| match refusal {
-                    Refusal::At(error) => error,
-                    Refusal::Here(problem) => parser.error(place, problem),
+                    InvalidEvent::At(error) => error,
+                    InvalidEvent::Here(problem) => parser.error(place, problem),
                 })?;
             }
             (Some(close), Some(expected)) if close == expected => {

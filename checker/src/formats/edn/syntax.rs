@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::text;
 use crate::formats::error::{LONGEST_LINE, ReadError, ReadProblem};
-use crate::formats::lines::fill;
+use crate::formats::line_reader::fill;
 use crate::value::Value;
 
 /// How many collections may lie in each other.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::fields::Field;
-use super::syntax::{Fault, Form};
+use super::syntax::{NodeKind, SyntaxError};
 use crate::event::ProcessId;
 
 /// Where the numbers of named clients begin in a file that numbers others itself.
@@ -46,15 +46,15 @@ impl Clients {
     }
 
     /// The client that a field names; nothing if it is the nemesis.
-    pub(super) fn process(&mut self, field: Field<'_>) -> Result<Option<ProcessId>, Fault> {
+    pub(super) fn process(&mut self, field: Field<'_>) -> Result<Option<ProcessId>, SyntaxError> {
         let refused = || {
             let expected =
                 format!("`{}` to be an integer from 0 to 4294967295, or a name", field.name);
-            Fault::unexpected(field.node.at, expected, field.node.describe())
+            SyntaxError::unexpected(field.node.at, expected, field.node.describe())
         };
         let name = match &field.node.form {
-            Form::Number(token) => (*token).to_owned(),
-            Form::Text(text) => {
+            NodeKind::Number(token) => (*token).to_owned(),
+            NodeKind::Text(text) => {
                 let name = text.strip_prefix(':').unwrap_or(text);
                 if name.eq_ignore_ascii_case("nemesis") {
                     return Ok(None);
@@ -63,7 +63,7 @@ impl Clients {
             }
             _ => return Err(refused()),
         };
-        let is_token = matches!(field.node.form, Form::Number(_));
+        let is_token = matches!(field.node.form, NodeKind::Number(_));
         match name.parse::<u32>() {
             Ok(number) if !self.renumber => {
                 let clash = self.numbered && number >= NAMED && !self.names.is_empty();

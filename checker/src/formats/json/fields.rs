@@ -1,7 +1,7 @@
 //! The fields of an object by their meaning.
 
 use super::names::{self, Name};
-use super::syntax::{Fault, Form, Node};
+use super::syntax::{Node, NodeKind, SyntaxError};
 use crate::event::{EventKind, Function};
 use crate::formats::error::ReadProblem;
 use crate::value::Value;
@@ -29,9 +29,9 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of `node`; none if it is no object.
-    pub(super) fn of(node: &'a Node<'a>) -> Result<Self, Fault> {
+    pub(super) fn of(node: &'a Node<'a>) -> Result<Self, SyntaxError> {
         let mut fields = Self::default();
-        let Form::Object(entries) = &node.form else { return Ok(fields) };
+        let NodeKind::Object(entries) = &node.form else { return Ok(fields) };
         for (at, name, node) in entries {
             let Some((meaning, rank, unit)) = names::of(name) else {
                 fields.others.push((*at, name));
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
                 Some(known) => {
                     let expected = format!("one field that means `{}`", names::ours(meaning));
                     let found = format!("`{}` and `{name}`", known.name);
-                    return Err(Fault::unexpected(*at, expected, found));
+                    return Err(SyntaxError::unexpected(*at, expected, found));
                 }
             }
         }
@@ -57,13 +57,13 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    fn refuse_misspelt(&self) -> Result<(), Fault> {
+    fn refuse_misspelt(&self) -> Result<(), SyntaxError> {
         for (at, name) in &self.others {
             if let Some(meant) = names::meant(name)
                 && self.get(meant).is_none()
             {
                 let expected = format!("a field `{}`", names::ours(meant));
-                return Err(Fault::unexpected(*at, expected, format!("`{name}`")));
+                return Err(SyntaxError::unexpected(*at, expected, format!("`{name}`")));
             }
         }
         Ok(())
@@ -87,25 +87,25 @@ impl<'a> Fields<'a> {
     }
 
     /// The value that a client wrote or read.
-    pub(super) fn value(&self, name: Name) -> Result<Option<Value>, Fault> {
+    pub(super) fn value(&self, name: Name) -> Result<Option<Value>, SyntaxError> {
         self.get(name).map(|field| field.node.value()).transpose()
     }
 
     /// The argument of a compare-and-set whose operands have fields of their own.
-    pub(super) fn operands(&self) -> Result<Option<Value>, Fault> {
+    pub(super) fn operands(&self) -> Result<Option<Value>, SyntaxError> {
         match (self.value(Name::Expected)?, self.value(Name::New)?) {
             (Some(expected), Some(new)) => Ok(Some(Value::list([expected, new]))),
             _ => Ok(None),
         }
     }
 
-    pub(super) fn truth(&self, name: Name) -> Result<Option<bool>, Fault> {
+    pub(super) fn truth(&self, name: Name) -> Result<Option<bool>, SyntaxError> {
         match self.get(name).map(|field| (field, &field.node.form)) {
-            None | Some((_, Form::Null)) => Ok(None),
-            Some((_, Form::Bool(truth))) => Ok(Some(*truth)),
+            None | Some((_, NodeKind::Null)) => Ok(None),
+            Some((_, NodeKind::Bool(truth))) => Ok(Some(*truth)),
             Some((field, _)) => {
                 let expected = format!("`{}` to be true or false", field.name);
-                Err(Fault::unexpected(field.node.at, expected, field.node.describe()))
+                Err(SyntaxError::unexpected(field.node.at, expected, field.node.describe()))
             }
         }
     }
@@ -115,31 +115,35 @@ impl<'a> Fields<'a> {
         self.get(Name::Kind)?.node.text().and_then(names::kind)
     }
 
-    pub(super) fn known_kind(&self) -> Result<EventKind, Fault> {
+    pub(super) fn known_kind(&self) -> Result<EventKind, SyntaxError> {
         let Some(field) = self.get(Name::Kind) else { return Err(self.missing("type")) };
         self.kind().ok_or_else(|| {
             let expected = format!("`{}` to be invoke, ok, fail or info", field.name);
-            Fault::unexpected(field.node.at, expected, field.node.describe())
+            SyntaxError::unexpected(field.node.at, expected, field.node.describe())
         })
     }
 
-    pub(super) fn function(&self) -> Result<Function, Fault> {
+    pub(super) fn function(&self) -> Result<Function, SyntaxError> {
         let Some(field) = self.get(Name::Function) else { return Err(self.missing("f")) };
         function(field)
     }
 
     /// Whether an event that is `ok` says of its compare-and-set that it did not swap. Where nothing
     /// is said, or what the type says already, there is no more to it.
-    pub(super) fn denied(&mut self, kind: EventKind, function: Function) -> Result<bool, Fault> {
+    pub(super) fn denied(
+        &mut self,
+        kind: EventKind,
+        function: Function,
+    ) -> Result<bool, SyntaxError> {
         let Some(field) = self.get(Name::Success) else { return Ok(false) };
         match (kind, &field.node.form) {
-            (EventKind::Ok, Form::Bool(false)) if function == Function::Cas => Ok(true),
-            (EventKind::Ok, Form::Bool(false)) => {
+            (EventKind::Ok, NodeKind::Bool(false)) if function == Function::Cas => Ok(true),
+            (EventKind::Ok, NodeKind::Bool(false)) => {
                 let expected = format!("`{}` to be true in the ok of a {function}", field.name);
-                Err(Fault::unexpected(field.node.at, expected, "false"))
+                Err(SyntaxError::unexpected(field.node.at, expected, "false"))
             }
-            (EventKind::Ok, Form::Bool(true))
-            | (EventKind::Fail | EventKind::Info, Form::Bool(false)) => Ok(false),
+            (EventKind::Ok, NodeKind::Bool(true))
+            | (EventKind::Fail | EventKind::Info, NodeKind::Bool(false)) => Ok(false),
             _ => {
                 self.disown(Name::Success);
                 Ok(false)
@@ -151,8 +155,8 @@ impl<'a> Fields<'a> {
     pub(super) fn node(&self) -> Option<String> {
         let field = self.given(Name::Node)?;
         match &field.node.form {
-            Form::Text(text) => Some(text.strip_prefix(':').unwrap_or(text).to_owned()),
-            Form::Number(token) => Some((*token).to_owned()),
+            NodeKind::Text(text) => Some(text.strip_prefix(':').unwrap_or(text).to_owned()),
+            NodeKind::Number(token) => Some((*token).to_owned()),
             _ => None,
         }
     }
@@ -161,8 +165,8 @@ impl<'a> Fields<'a> {
     pub(super) fn error(&self) -> Option<String> {
         let field = self.given(Name::Error)?;
         let text = match &field.node.form {
-            Form::Text(text) => text.to_string(),
-            Form::Bool(false) => return None,
+            NodeKind::Text(text) => text.to_string(),
+            NodeKind::Bool(false) => return None,
             _ => field
                 .node
                 .value()
@@ -172,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field is not there.
-    pub(super) fn missing(&self, name: &str) -> Fault {
+    pub(super) fn missing(&self, name: &str) -> SyntaxError {
         let known = self.known.iter().flatten().map(|field| field.name);
         let names: Vec<String> = known
             .chain(self.others.iter().map(|(_, name)| *name))
@@ -180,12 +184,12 @@ impl<'a> Fields<'a> {
             .map(|name| format!("`{}`", name.escape_debug().take(40).collect::<String>()))
             .collect();
         let found = if names.is_empty() { "no field".to_owned() } else { names.join(", ") };
-        Fault::new(0, ReadProblem::unexpected(format!("a field `{name}`"), found))
+        SyntaxError::new(0, ReadProblem::unexpected(format!("a field `{name}`"), found))
     }
 }
 
 /// The function that a field names.
-pub(super) fn function(field: Field<'_>) -> Result<Function, Fault> {
+pub(super) fn function(field: Field<'_>) -> Result<Function, SyntaxError> {
     let word = field.node.text();
     word.and_then(names::function).ok_or_else(|| {
         let known = Function::ALL.map(Function::name).join(", ");
@@ -193,6 +197,6 @@ pub(super) fn function(field: Field<'_>) -> Result<Function, Fault> {
         if let Some(meant) = word.and_then(names::meant_function) {
             expected = format!("{expected} (perhaps {meant})");
         }
-        Fault::unexpected(field.node.at, expected, field.node.describe())
+        SyntaxError::unexpected(field.node.at, expected, field.node.describe())
     })
 }

@@ -26,7 +26,7 @@ use super::super::reading::{DecidedBy, Decision, Reading, Severity};
 use super::fields::{self, Field, Fields};
 use super::names::Name;
 use super::number;
-use super::syntax::{Fault, Form};
+use super::syntax::{NodeKind, SyntaxError};
 use crate::event::Level;
 use crate::event::{Event, EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::value::Value;
@@ -75,20 +75,20 @@ pub(super) fn operation(
     top: &Fields<'_>,
     client: Option<ProcessId>,
     line: u64,
-) -> Result<Operation, Fault> {
+) -> Result<Operation, SyntaxError> {
     let Some(start) = top.get(Name::Start) else { return Err(top.missing("start")) };
     let start = time(start)?;
     let end = top.given(Name::End).map(time).transpose()?;
     let late = |end: Time| end.instant(true) < start.instant(true);
     if let Some(field) = top.given(Name::End).filter(|_| end.is_some_and(late)) {
         let expected = format!("`{}` not to be before the start", field.name);
-        return Err(Fault::unexpected(field.node.at, expected, field.node.describe()));
+        return Err(SyntaxError::unexpected(field.node.at, expected, field.node.describe()));
     }
     let mut input = Fields::default();
     if let Some(field) = top.given(Name::Input) {
-        if !matches!(field.node.form, Form::Object(_)) {
+        if !matches!(field.node.form, NodeKind::Object(_)) {
             let expected = format!("`{}` to be an object with `op`, `key` and `value`", field.name);
-            return Err(Fault::unexpected(field.node.at, expected, field.node.describe()));
+            return Err(SyntaxError::unexpected(field.node.at, expected, field.node.describe()));
         }
         input = Fields::of(field.node)?;
     }
@@ -120,14 +120,14 @@ pub(super) fn operation(
 }
 
 /// The field of the input, or else of the object itself.
-fn first(input: &Fields<'_>, top: &Fields<'_>, name: Name) -> Result<Option<Value>, Fault> {
+fn first(input: &Fields<'_>, top: &Fields<'_>, name: Name) -> Result<Option<Value>, SyntaxError> {
     match input.value(name)? {
         Some(value) => Ok(Some(value)),
         None => top.value(name),
     }
 }
 
-fn function(top: &Fields<'_>, input: &Fields<'_>) -> Result<Function, Fault> {
+fn function(top: &Fields<'_>, input: &Fields<'_>) -> Result<Function, SyntaxError> {
     let named = input.get(Name::Function).or_else(|| top.get(Name::Function));
     // Where an object has no events, its type is the operation's.
     let typed = || {
@@ -140,15 +140,15 @@ fn function(top: &Fields<'_>, input: &Fields<'_>) -> Result<Function, Fault> {
     }
 }
 
-fn time(field: Field<'_>) -> Result<Time, Fault> {
+fn time(field: Field<'_>) -> Result<Time, SyntaxError> {
     let number = match field.node.form {
-        Form::Number(token) => number::billionths(token),
+        NodeKind::Number(token) => number::billionths(token),
         _ => None,
     };
     let number = number.filter(|(number, _)| number.abs() < BILLION * BILLION * BILLION * 1_000);
     let Some((number, is_exact)) = number else {
         let expected = format!("`{}` to be a number", field.name);
-        return Err(Fault::unexpected(field.node.at, expected, field.node.describe()));
+        return Err(SyntaxError::unexpected(field.node.at, expected, field.node.describe()));
     };
     Ok(Time { number, is_exact, unit: field.unit })
 }
@@ -200,7 +200,7 @@ impl Operation {
         }
     }
 
-    fn argument(&mut self, top: &Fields<'_>, input: &Fields<'_>) -> Result<(), Fault> {
+    fn argument(&mut self, top: &Fields<'_>, input: &Fields<'_>) -> Result<(), SyntaxError> {
         if !self.function.needs_value(EventKind::Invoke) {
             return Ok(());
         }
@@ -223,10 +223,12 @@ impl Operation {
     }
 
     /// What the operation answered, and whether it is known to have happened.
-    fn answer(&mut self, top: &Fields<'_>) -> Result<(), Fault> {
+    fn answer(&mut self, top: &Fields<'_>) -> Result<(), SyntaxError> {
         let output = top.get(Name::Output);
         let inner = match output {
-            Some(field) if matches!(field.node.form, Form::Object(_)) => Fields::of(field.node)?,
+            Some(field) if matches!(field.node.form, NodeKind::Object(_)) => {
+                Fields::of(field.node)?
+            }
             _ => Fields::default(),
         };
         self.ignore(&inner);
@@ -253,7 +255,7 @@ impl Operation {
         let answers = self.function.needs_value(EventKind::Ok);
         let found = match output {
             _ if !answers => None,
-            Some(field) if matches!(field.node.form, Form::Object(_)) => {
+            Some(field) if matches!(field.node.form, NodeKind::Object(_)) => {
                 inner.value(Name::Value)?
             }
             Some(field) => Some(field.node.value()?),
@@ -273,18 +275,24 @@ impl Operation {
     }
 
     /// Looks at the output of an operation that has nothing to answer; refuses `false`.
-    fn refuse_no(&mut self, output: Option<Field<'_>>, inner: &Fields<'_>) -> Result<(), Fault> {
+    fn refuse_no(
+        &mut self,
+        output: Option<Field<'_>>,
+        inner: &Fields<'_>,
+    ) -> Result<(), SyntaxError> {
         let Some(field) = output else { return Ok(()) };
         match &field.node.form {
-            Form::Bool(false) => {
+            NodeKind::Bool(false) => {
                 let expected =
                     format!("no output of a {}, or one that is not false", self.function);
-                return Err(Fault::unexpected(field.node.at, expected, "false"));
+                return Err(SyntaxError::unexpected(field.node.at, expected, "false"));
             }
-            Form::Null | Form::Bool(true) => {}
-            Form::Text(text) => self.unread = !text.eq_ignore_ascii_case("ok") && !text.is_empty(),
-            Form::Object(_) => self.unread = inner.given(Name::Value).is_some(),
-            Form::Number(_) | Form::List(_) => self.unread = true,
+            NodeKind::Null | NodeKind::Bool(true) => {}
+            NodeKind::Text(text) => {
+                self.unread = !text.eq_ignore_ascii_case("ok") && !text.is_empty()
+            }
+            NodeKind::Object(_) => self.unread = inner.given(Name::Value).is_some(),
+            NodeKind::Number(_) | NodeKind::List(_) => self.unread = true,
         }
         Ok(())
     }
@@ -295,9 +303,9 @@ impl Operation {
         inner: &Fields<'_>,
         output: Option<Field<'_>>,
         succeeded: Option<bool>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SyntaxError> {
         let told = match output.map(|field| &field.node.form) {
-            Some(Form::Bool(truth)) => Some(*truth),
+            Some(NodeKind::Bool(truth)) => Some(*truth),
             _ => match inner.truth(Name::Swapped)? {
                 None => top.truth(Name::Swapped)?.or(succeeded),
                 told => told,
@@ -309,7 +317,7 @@ impl Operation {
                 "the output of a cas to be true or false, or to have `swapped`"
                     .clone_into(expected);
             }
-            return Err(Fault { at: output.map_or(0, |field| field.at), ..fault });
+            return Err(SyntaxError { at: output.map_or(0, |field| field.at), ..fault });
         };
         self.swapped = Some(told);
         self.saw = match inner.value(Name::Saw)? {

@@ -32,7 +32,7 @@ use self::clients::Clients;
 use self::fields::{Field, Fields};
 use self::intervals::Intervals;
 use self::names::{Name, Other};
-use self::syntax::{Fault, Form, Items, Next, Node};
+use self::syntax::{Items, Next, Node, NodeKind, SyntaxError};
 use super::assembly::{Assembly, hint_at_sorting};
 use super::edn::syntax::quote;
 use super::error::{ReadError, ReadProblem};
@@ -284,7 +284,7 @@ struct Object<'a> {
 impl Object<'_> {
     /// The event that the object is; nothing if it is none, or an operation that was put with the
     /// others.
-    fn take(&mut self, node: &Node<'_>) -> Result<Option<Event>, Fault> {
+    fn take(&mut self, node: &Node<'_>) -> Result<Option<Event>, SyntaxError> {
         let mut fields = Fields::of(node)?;
         let Some(shape) = shape(&fields) else {
             self.assembly.reading.note(Severity::Warning, LINE_OF_LOG, self.line);
@@ -312,7 +312,7 @@ impl Object<'_> {
                 Shape::Events => ("an operation with its start and its end", "an event"),
             };
             let expected = format!("{expected}, as further up");
-            return Err(Fault::unexpected(node.at, expected, found));
+            return Err(SyntaxError::unexpected(node.at, expected, found));
         }
         if shape == Shape::Intervals {
             let operation = intervals::operation(&fields, Some(process), self.line)?;
@@ -391,7 +391,7 @@ impl Object<'_> {
         &mut self,
         mut operation: intervals::Operation,
         fields: &Fields<'_>,
-    ) -> Result<Option<Event>, Fault> {
+    ) -> Result<Option<Event>, SyntaxError> {
         self.shape.get_or_insert(Shape::Intervals);
         operation.level = self.level(fields);
         let inner = operation.others.iter().map(|name| &**name);
@@ -401,7 +401,7 @@ impl Object<'_> {
     }
 
     /// Index and time of an event.
-    fn moment(&mut self, fields: &Fields<'_>) -> Result<(u64, Nanoseconds), Fault> {
+    fn moment(&mut self, fields: &Fields<'_>) -> Result<(u64, Nanoseconds), SyntaxError> {
         let last = *self.last;
         let index = match fields.given(Name::Index) {
             Some(field) => whole(field)?,
@@ -440,7 +440,7 @@ impl Object<'_> {
         fields: &Fields<'_>,
         kind: EventKind,
         process: ProcessId,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, SyntaxError> {
         let key = fields.value(Name::Key)?;
         if kind == EventKind::Invoke {
             let key = key.unwrap_or_default();
@@ -468,7 +468,7 @@ impl Object<'_> {
 }
 
 /// The argument or the answer of an event.
-fn value(fields: &Fields<'_>, kind: EventKind, function: Function) -> Result<Value, Fault> {
+fn value(fields: &Fields<'_>, kind: EventKind, function: Function) -> Result<Value, SyntaxError> {
     if let Some(value) = fields.value(Name::Value)? {
         return Ok(value);
     }
@@ -488,31 +488,31 @@ fn value(fields: &Fields<'_>, kind: EventKind, function: Function) -> Result<Val
     Err(fault)
 }
 
-fn whole(field: Field<'_>) -> Result<u64, Fault> {
+fn whole(field: Field<'_>) -> Result<u64, SyntaxError> {
     let number = match field.node.form {
-        Form::Number(token) => token.parse().ok(),
+        NodeKind::Number(token) => token.parse().ok(),
         _ => None,
     };
     number.ok_or_else(|| {
         let expected = format!("`{}` to be an integer from 0", field.name);
-        Fault::unexpected(field.node.at, expected, field.node.describe())
+        SyntaxError::unexpected(field.node.at, expected, field.node.describe())
     })
 }
 
 /// A time, in nanoseconds.
-fn time(field: Field<'_>) -> Result<u64, Fault> {
+fn time(field: Field<'_>) -> Result<u64, SyntaxError> {
     let unit = field.unit.unwrap_or(1);
     if unit == 1 {
         return whole(field);
     }
     let number = match field.node.form {
-        Form::Number(token) => number::billionths(token),
+        NodeKind::Number(token) => number::billionths(token),
         _ => None,
     };
     let time = number.and_then(|(number, _)| number.checked_mul(i128::from(unit)));
     time.and_then(|time| u64::try_from(time.div_euclid(1_000_000_000)).ok()).ok_or_else(|| {
         let expected = format!("`{}` to be a number from 0", field.name);
-        Fault::unexpected(field.node.at, expected, field.node.describe())
+        SyntaxError::unexpected(field.node.at, expected, field.node.describe())
     })
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::number;
 use crate::formats::edn::syntax::quote;
 use crate::formats::error::{LONGEST_LINE, ReadError, ReadProblem};
-use crate::formats::lines::fill;
+use crate::formats::line_reader::fill;
 use crate::value::Value;
 
 /// How many lists and objects may lie in each other.
@@ -24,12 +24,12 @@ const DEEPEST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     pub(super) at: usize,
-    pub(super) form: Form<'a>,
+    pub(super) form: NodeKind<'a>,
 }
 
 /// What stands there.
 #[derive(Debug)]
-pub(super) enum Form<'a> {
+pub(super) enum NodeKind<'a> {
     Null,
     Bool(bool),
     /// As it is written.
@@ -48,14 +48,14 @@ fn is_versioned(fields: &[(usize, Cow<'_, str>, Node<'_>)]) -> bool {
 
 /// What is wrong in an object, and where in its text.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct SyntaxError {
     pub(super) at: usize,
     pub(super) problem: ReadProblem,
     /// Whether the text ended there, and could go on well.
     pub(super) at_end: bool,
 }
 
-impl Fault {
+impl SyntaxError {
     pub(super) fn new(at: usize, problem: ReadProblem) -> Self {
         Self { at, problem, at_end: false }
     }
@@ -72,30 +72,31 @@ impl Fault {
 
 impl Node<'_> {
     /// What a client wrote, read or named so.
-    pub(super) fn value(&self) -> Result<Value, Fault> {
+    pub(super) fn value(&self) -> Result<Value, SyntaxError> {
         match &self.form {
-            Form::Null => Ok(Value::Null),
-            Form::Bool(truth) => Ok(Value::Bool(*truth)),
-            Form::Number(token) => number::value(token).ok_or_else(|| {
+            NodeKind::Null => Ok(Value::Null),
+            NodeKind::Bool(truth) => Ok(Value::Bool(*truth)),
+            NodeKind::Number(token) => number::value(token).ok_or_else(|| {
                 let expected = "a number that a 64-bit integer or a double holds exactly";
-                Fault::unexpected(self.at, expected, quote(token))
+                SyntaxError::unexpected(self.at, expected, quote(token))
             }),
-            Form::Text(text) => Ok(Value::text(&**text)),
-            Form::List(items) => {
-                let items: Result<Vec<Value>, Fault> = items.iter().map(Node::value).collect();
+            NodeKind::Text(text) => Ok(Value::text(&**text)),
+            NodeKind::List(items) => {
+                let items: Result<Vec<Value>, SyntaxError> =
+                    items.iter().map(Node::value).collect();
                 items.map(Value::list)
             }
             // A value with its version is the one map that is known.
-            Form::Object(fields) if is_versioned(fields) => {
+            NodeKind::Object(fields) if is_versioned(fields) => {
                 let pair = |(_, name, node): &(usize, Cow<'_, str>, Node<'_>)| {
                     Ok(Value::list([Value::text(&**name), node.value()?]))
                 };
-                let pairs: Result<Vec<Value>, Fault> = fields.iter().map(pair).collect();
+                let pairs: Result<Vec<Value>, SyntaxError> = fields.iter().map(pair).collect();
                 pairs.map(Value::list)
             }
-            Form::Object(_) => {
+            NodeKind::Object(_) => {
                 let expected = "null, a boolean, a number, a string or a list of these";
-                Err(Fault::unexpected(self.at, expected, "an object"))
+                Err(SyntaxError::unexpected(self.at, expected, "an object"))
             }
         }
     }
@@ -103,31 +104,31 @@ impl Node<'_> {
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.form {
-            Form::Text(text) => Some(text),
+            NodeKind::Text(text) => Some(text),
             _ => None,
         }
     }
 
     /// Whether nothing stands there.
     pub(super) const fn is_null(&self) -> bool {
-        matches!(self.form, Form::Null)
+        matches!(self.form, NodeKind::Null)
     }
 
     /// What stands there, as an error repeats it.
     pub(super) fn describe(&self) -> String {
         match &self.form {
-            Form::Null => "null".to_owned(),
-            Form::Bool(truth) => truth.to_string(),
-            Form::Number(token) => quote(token),
-            Form::Text(text) => quote(&serde_json::to_string(&**text).unwrap_or_default()),
-            Form::List(_) => "a list".to_owned(),
-            Form::Object(_) => "an object".to_owned(),
+            NodeKind::Null => "null".to_owned(),
+            NodeKind::Bool(truth) => truth.to_string(),
+            NodeKind::Number(token) => quote(token),
+            NodeKind::Text(text) => quote(&serde_json::to_string(&**text).unwrap_or_default()),
+            NodeKind::List(_) => "a list".to_owned(),
+            NodeKind::Object(_) => "an object".to_owned(),
         }
     }
 }
 
 /// Reads `text`, which is to be one object.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, Fault> {
+pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let mut parser = Parser { text, at: 0 };
     parser.blanks();
     let node = parser.node(0)?;
@@ -154,20 +155,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unexpected(&self, expected: &str) -> Fault {
+    fn unexpected(&self, expected: &str) -> SyntaxError {
         match self.text[self.at..].chars().next() {
             Some(letter) => {
                 let found = quote(&letter.escape_debug().to_string());
-                Fault::unexpected(self.at, expected, found)
+                SyntaxError::unexpected(self.at, expected, found)
             }
             None => {
                 let problem = ReadProblem::EndsEarly(expected.to_owned());
-                Fault { at: self.at, problem, at_end: true }
+                SyntaxError { at: self.at, problem, at_end: true }
             }
         }
     }
 
-    fn expect(&mut self, byte: u8, expected: &str) -> Result<(), Fault> {
+    fn expect(&mut self, byte: u8, expected: &str) -> Result<(), SyntaxError> {
         if self.peek() != Some(byte) {
             return Err(self.unexpected(expected));
         }
@@ -175,29 +176,29 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn node(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
+    fn node(&mut self, depth: usize) -> Result<Node<'a>, SyntaxError> {
         let at = self.at;
         if depth > DEEPEST {
             let expected = format!("at most {DEEPEST} lists and objects in each other");
-            return Err(Fault::unexpected(at, expected, "another"));
+            return Err(SyntaxError::unexpected(at, expected, "another"));
         }
         let form = match self.peek() {
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.list(depth)?,
-            Some(b'"') => Form::Text(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Form::Number(self.number()?),
+            Some(b'"') => NodeKind::Text(self.string()?),
+            Some(b'-' | b'0'..=b'9') => NodeKind::Number(self.number()?),
             _ => self.word()?,
         };
         Ok(Node { at, form })
     }
 
-    fn object(&mut self, depth: usize) -> Result<Form<'a>, Fault> {
+    fn object(&mut self, depth: usize) -> Result<NodeKind<'a>, SyntaxError> {
         self.at += 1;
         let mut fields: Vec<(usize, Cow<'a, str>, Node<'a>)> = Vec::new();
         self.blanks();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Form::Object(fields));
+            return Ok(NodeKind::Object(fields));
         }
         loop {
             self.blanks();
@@ -208,7 +209,7 @@ impl<'a> Parser<'a> {
             let name = self.string()?;
             if fields.iter().any(|(_, known, _)| *known == name) {
                 let found = format!("{} again", quote(&name));
-                return Err(Fault::unexpected(at, "every field once", found));
+                return Err(SyntaxError::unexpected(at, "every field once", found));
             }
             self.blanks();
             self.expect(b':', "`:` and the value of a field")?;
@@ -220,20 +221,20 @@ impl<'a> Parser<'a> {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Form::Object(fields));
+                    return Ok(NodeKind::Object(fields));
                 }
                 _ => return Err(self.unexpected("`,` or `}`")),
             }
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Form<'a>, Fault> {
+    fn list(&mut self, depth: usize) -> Result<NodeKind<'a>, SyntaxError> {
         self.at += 1;
         let mut items = Vec::new();
         self.blanks();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Form::List(items));
+            return Ok(NodeKind::List(items));
         }
         loop {
             self.blanks();
@@ -243,18 +244,20 @@ impl<'a> Parser<'a> {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Form::List(items));
+                    return Ok(NodeKind::List(items));
                 }
                 _ => return Err(self.unexpected("`,` or `]`")),
             }
         }
     }
 
-    fn word(&mut self) -> Result<Form<'a>, Fault> {
+    fn word(&mut self) -> Result<NodeKind<'a>, SyntaxError> {
         let rest = &self.text[self.at..];
-        for (word, form) in
-            [("null", Form::Null), ("true", Form::Bool(true)), ("false", Form::Bool(false))]
-        {
+        for (word, form) in [
+            ("null", NodeKind::Null),
+            ("true", NodeKind::Bool(true)),
+            ("false", NodeKind::Bool(false)),
+        ] {
             if rest.starts_with(word) {
                 self.at += word.len();
                 return Ok(form);
@@ -267,7 +270,7 @@ impl<'a> Parser<'a> {
         Err(self.unexpected("null, a boolean, a number, a string, a list or an object"))
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -275,7 +278,7 @@ impl<'a> Parser<'a> {
         if self.at == start { Err(self.unexpected("a digit")) } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<&'a str, Fault> {
+    fn number(&mut self) -> Result<&'a str, SyntaxError> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -301,7 +304,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A text in quotes, without them.
-    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         self.at += 1;
         let start = self.at;
         let mut copy: Option<String> = None;
@@ -331,7 +334,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let start = self.at;
         self.at += 1;
         let letter = match self.peek() {
@@ -354,7 +357,7 @@ impl<'a> Parser<'a> {
                     }
                 }
                 return char::from_u32(code).ok_or_else(|| {
-                    Fault::unexpected(start, "a whole character", "half a surrogate pair")
+                    SyntaxError::unexpected(start, "a whole character", "half a surrogate pair")
                 });
             }
             _ => return Err(self.unexpected("one of the letters `\"\\/bfnrtu` after `\\`")),
@@ -363,7 +366,7 @@ impl<'a> Parser<'a> {
         Ok(letter)
     }
 
-    fn hexadecimal(&mut self) -> Result<u32, Fault> {
+    fn hexadecimal(&mut self) -> Result<u32, SyntaxError> {
         let mut number = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));

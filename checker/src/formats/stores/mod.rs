@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::assembly::Assembly;
 use super::error::{ReadError, ReadProblem};
 use super::json::intervals::Intervals;
-use super::lines::Lines;
+use super::line_reader::LineReader;
 use super::reading::{Cut, Reading};
 use crate::history::History;
 
@@ -29,7 +29,7 @@ fn read_lines<Line: DeserializeOwned>(
     // Requests are lists that are no tuples of anybody's.
     let mut assembly = assembly.without_tuples();
     let mut intervals = Intervals::default();
-    let mut lines = Lines::new(name, input);
+    let mut lines = LineReader::new(name, input);
     let mut events = 0;
     while lines.advance_to_text()? {
         let number = lines.number();

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::words::{describe, keyword, known_function};
-use super::{Entry, Refusal, Vocabulary};
+use super::{Entry, InvalidEvent, Vocabulary};
 use crate::event::ProcessId;
 use crate::formats::edn::syntax::Place;
 use crate::formats::error::ReadProblem;
@@ -18,7 +18,7 @@ impl Vocabulary {
         &mut self,
         fields: &Fields,
         place: Place,
-    ) -> Result<Option<ProcessId>, Refusal> {
+    ) -> Result<Option<ProcessId>, InvalidEvent> {
         let named = match &fields.process {
             Some(Value::Integer(number)) => {
                 let number = u32::try_from(*number).ok();
@@ -86,7 +86,7 @@ impl Vocabulary {
 }
 
 /// That the process is no name.
-fn fields_refusal(fields: &Fields) -> Refusal {
+fn fields_refusal(fields: &Fields) -> InvalidEvent {
     let expected = ":process to be an integer from 0 to 4294967295, or :nemesis";
     ReadProblem::unexpected(expected, describe(fields.process.as_ref())).into()
 }

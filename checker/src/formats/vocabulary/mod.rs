@@ -100,7 +100,7 @@ impl Vocabulary {
     }
 
     /// Takes the event that begins at `place`. An error that has no place of its own is there.
-    pub(super) fn take(&mut self, mut fields: Fields, place: Place) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, mut fields: Fields, place: Place) -> Result<(), InvalidEvent> {
         let (index, time) = (fields.index.take(), fields.time.take());
         let Some(process) = self.client(&fields, place)? else {
             if index.is_none() || time.is_none() {
@@ -342,20 +342,20 @@ struct Basis {
 }
 
 /// Why an event is none: with a place of its own, or without.
-pub(super) enum Refusal {
+pub(super) enum InvalidEvent {
     /// There.
     At(ReadError),
     /// Where the event begins.
     Here(ReadProblem),
 }
 
-impl From<ReadError> for Refusal {
+impl From<ReadError> for InvalidEvent {
     fn from(error: ReadError) -> Self {
         Self::At(error)
     }
 }
 
-impl From<ReadProblem> for Refusal {
+impl From<ReadProblem> for InvalidEvent {
     fn from(problem: ReadProblem) -> Self {
         Self::Here(problem)
     }

@@ -1,7 +1,7 @@
 //! Moves a node's clocks, keeps them moving, and measures what the node saw of it.
 //!
 //! What counts as moved is what the node's own programs were told while the fault was in force
-//! ([`Seen`]); where none of them asked, what the page would have told them, and the record's count
+//! ([`ClockReadings`]); where none of them asked, what the page would have told them, and the record's count
 //! of readings, zero, says that nobody did.
 
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::clock_strobe::Jumps;
-use crate::clock::{NodeClock, Seen};
+use crate::clock::{ClockReadings, NodeClock};
 use crate::fault::site::{Active, Clock, Healed, InjectError, Injecting, Later, Site, idle};
 use crate::lab::process::NodeProcess;
 use crate::record::Effect;
@@ -49,7 +49,7 @@ impl Kinds {
 struct Moved {
     clock: Arc<NodeClock>,
     kinds: Kinds,
-    before: [Seen; 2],
+    before: [ClockReadings; 2],
     misses_before: u64,
     jumps: Option<Jumps>,
     is_moved: bool,

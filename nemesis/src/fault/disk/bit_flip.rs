@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::damaged::Damaged;
 use super::{DAMAGED, DataFile, NEEDS, WHICH_FILE, drawn};
-use crate::disk::Spot;
+use crate::disk::BitLocation;
 use crate::disk::damage::Damage;
 use crate::fault::description::{Description, ExcludedNodes, Parameter, Resource, Victims};
 use crate::fault::site::Active;
@@ -28,7 +28,7 @@ pub struct BitFlip {
 
 impl Default for BitFlip {
     fn default() -> BitFlip {
-        BitFlip { file: DataFile::Largest, place: Place(Spot::Random) }
+        BitFlip { file: DataFile::Largest, place: Place(BitLocation::Random) }
     }
 }
 
@@ -75,7 +75,7 @@ impl FaultType for BitFlip {
 
 /// Which byte of a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(pub Spot);
+pub struct Place(pub BitLocation);
 
 impl Value for Place {
     fn expected() -> String {
@@ -84,8 +84,8 @@ impl Value for Place {
 
     fn read(text: &str) -> Option<Place> {
         match text {
-            "random" => Some(Place(Spot::Random)),
-            place => units::size(place).map(|byte| Place(Spot::At(byte))),
+            "random" => Some(Place(BitLocation::Random)),
+            place => units::size(place).map(|byte| Place(BitLocation::At(byte))),
         }
     }
 }
@@ -93,8 +93,8 @@ impl Value for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Spot::Random => f.write_str("random"),
-            Spot::At(byte) => f.write_str(&units::size_written(byte)),
+            BitLocation::Random => f.write_str("random"),
+            BitLocation::At(byte) => f.write_str(&units::size_written(byte)),
         }
     }
 }

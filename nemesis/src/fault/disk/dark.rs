@@ -6,12 +6,12 @@ use std::time::Instant;
 use tokio::task::spawn_blocking;
 
 use super::{DiskFaultError, cut_power, disk, rng_of, start_again};
-use crate::disk::{Loss, NameModel, Tear};
+use crate::disk::{Loss, NameModel, UnsyncedSurvival};
 use crate::fault::process::{PROOF_OF_LIFE, milliseconds};
 use crate::fault::site::{Active, Clock, Healed, Later, Site, idle, joined};
+use crate::join_all::all;
 use crate::lab::process::NodeProcess;
 use crate::record::Effect;
-use crate::together::all;
 
 /// Nodes without power.
 pub(super) struct Dark<'a> {
@@ -25,7 +25,7 @@ impl<'a> Dark<'a> {
     pub(super) async fn begin(
         site: &Site<'a>,
         model: NameModel,
-        tear: Tear,
+        tear: UnsyncedSurvival,
     ) -> Result<Dark<'a>, DiskFaultError> {
         let nodes = site.nodes.clone();
         for node in &nodes {

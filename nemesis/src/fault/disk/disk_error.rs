@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::troubled::{AtHeal, Troubled};
 use super::{NEEDS, calls, drawn};
-use crate::disk::{DiskFault, Operations};
+use crate::disk::{DiskFault, FailingCalls};
 use crate::fault::description::{
     Description, ExcludedNodes, Parameter, Resource, ShownBy, Victims,
 };
@@ -18,14 +18,14 @@ use crate::record::Family;
 #[serde(default, deny_unknown_fields)]
 pub struct DiskError {
     /// Which calls fail.
-    pub operation: Operations,
+    pub operation: FailingCalls,
     /// How many of them fail, at random.
     pub share: Percent<1, 100>,
 }
 
 impl Default for DiskError {
     fn default() -> DiskError {
-        DiskError { operation: Operations::Sync, share: Percent::new(100) }
+        DiskError { operation: FailingCalls::Sync, share: Percent::new(100) }
     }
 }
 
@@ -37,7 +37,7 @@ impl FaultType for DiskError {
         was: "on a failing disk",
         victims: Victims::ONE,
         parameters: &[
-            Parameter::of::<Operations>("operation", "which calls fail"),
+            Parameter::of::<FailingCalls>("operation", "which calls fail"),
             Parameter::of::<Percent<1, 100>>("share", "how many of them fail, at random"),
         ],
         needs: NEEDS,
@@ -56,7 +56,7 @@ impl FaultType for DiskError {
 
     fn draw(rng: &mut ChaCha8Rng, _: &[String]) -> DiskError {
         DiskError {
-            operation: one_of(rng, &[Operations::Write, Operations::Sync, Operations::Both]),
+            operation: one_of(rng, &[FailingCalls::Write, FailingCalls::Sync, FailingCalls::Both]),
             share: one_of(rng, &[100, 30].map(Percent::new)),
         }
     }
@@ -67,5 +67,5 @@ impl FaultType for DiskError {
     }
 }
 
-words!(Operations, "write, sync or both",
-    "write" => Operations::Write, "sync" => Operations::Sync, "both" => Operations::Both);
+words!(FailingCalls, "write, sync or both",
+    "write" => FailingCalls::Write, "sync" => FailingCalls::Sync, "both" => FailingCalls::Both);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::troubled::{AtHeal, Troubled};
 use super::{NEEDS, calls, drawn};
-use crate::disk::{DiskFault, Writes};
+use crate::disk::{AllocationMode, DiskFault};
 use crate::fault::description::{
     Description, ExcludedNodes, Parameter, Resource, ShownBy, Victims,
 };
@@ -20,12 +20,12 @@ pub struct DiskFull {
     /// How much can still be added before.
     pub room: Bytes<{ u64::MAX }>,
     /// What needs room.
-    pub writes: Writes,
+    pub writes: AllocationMode,
 }
 
 impl Default for DiskFull {
     fn default() -> DiskFull {
-        DiskFull { room: Bytes::new(0), writes: Writes::InPlace }
+        DiskFull { room: Bytes::new(0), writes: AllocationMode::InPlace }
     }
 }
 
@@ -38,7 +38,7 @@ impl FaultType for DiskFull {
         victims: Victims::ONE,
         parameters: &[
             Parameter::of::<Bytes<{ u64::MAX }>>("room", "how much can still be added before"),
-            Parameter::of::<Writes>(
+            Parameter::of::<AllocationMode>(
                 "writes",
                 "what needs room: what makes a file longer (in-place), or every write, what is \
                  overwritten or was allocated ahead as well (copy-on-write)",
@@ -60,7 +60,7 @@ impl FaultType for DiskFull {
 
     fn draw(rng: &mut ChaCha8Rng, _: &[String]) -> DiskFull {
         // A store that allocates ahead needs no room in place for longer than such a spell lasts.
-        let writes = one_of(rng, &[Writes::CopyOnWrite]);
+        let writes = one_of(rng, &[AllocationMode::CopyOnWrite]);
         DiskFull { writes, room: one_of(rng, &[0, 16 << 10].map(Bytes::new)) }
     }
 
@@ -70,5 +70,5 @@ impl FaultType for DiskFull {
     }
 }
 
-words!(Writes, "in-place, as ext4 and XFS, or copy-on-write, as btrfs and ZFS",
-    "in-place" => Writes::InPlace, "copy-on-write" => Writes::CopyOnWrite);
+words!(AllocationMode, "in-place, as ext4 and XFS, or copy-on-write, as btrfs and ZFS",
+    "in-place" => AllocationMode::InPlace, "copy-on-write" => AllocationMode::CopyOnWrite);

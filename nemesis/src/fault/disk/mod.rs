@@ -21,7 +21,7 @@ use super::description::{Drawn, Evidence, ExcludedNodes, Needs, ShownBy};
 use super::process::prove_life;
 use super::site::Site;
 use super::values::{Value, text_value, words};
-use crate::disk::{Disk, DiskError as Unreadable, NameModel, Tear};
+use crate::disk::{Disk, DiskError as Unreadable, NameModel, UnsyncedSurvival};
 use crate::lab::LabBackend;
 use crate::lab::process::{NodeProcess, SignalError, StartError};
 use crate::random::stream;
@@ -38,7 +38,7 @@ super::faults! {
     truncate::Truncate,
 }
 
-const HOW_TORN: Parameter = Parameter::of::<Tear>(
+const HOW_TORN: Parameter = Parameter::of::<UnsyncedSurvival>(
     "tear",
     "what survives of bytes that were not synced: none, or a random part of each file that ends at \
      a sector of 512 bytes, appended bytes at any byte",
@@ -53,8 +53,8 @@ const WHICH_NAMES: Parameter = Parameter::of::<NameModel>(
 const WHICH_FILE: Parameter =
     Parameter::of::<DataFile>("file", "the file, by its path below the data directory");
 
-words!(Tear, "none, sector or byte",
-    "none" => Tear::Nothing, "sector" => Tear::Sector, "byte" => Tear::Byte);
+words!(UnsyncedSurvival, "none, sector or byte",
+    "none" => UnsyncedSurvival::Nothing, "sector" => UnsyncedSurvival::Sector, "byte" => UnsyncedSurvival::Byte);
 
 words!(NameModel, "journal or posix",
     "journal" => NameModel::Journal, "posix" => NameModel::Posix);

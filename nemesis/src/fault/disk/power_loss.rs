@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dark::Dark;
 use super::{HOW_TORN, NEEDS, POWER, WHICH_NAMES, drawn};
-use crate::disk::{NameModel, Tear};
+use crate::disk::{NameModel, UnsyncedSurvival};
 use crate::fault::description::{Description, ExcludedNodes, Resource, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
@@ -16,14 +16,14 @@ use crate::record::Family;
 #[serde(default, deny_unknown_fields)]
 pub struct PowerLoss {
     /// What survives of bytes that were not synced.
-    pub tear: Tear,
+    pub tear: UnsyncedSurvival,
     /// Which names survive.
     pub names: NameModel,
 }
 
 impl Default for PowerLoss {
     fn default() -> PowerLoss {
-        PowerLoss { tear: Tear::Byte, names: NameModel::Journal }
+        PowerLoss { tear: UnsyncedSurvival::Byte, names: NameModel::Journal }
     }
 }
 
@@ -49,7 +49,10 @@ impl FaultType for PowerLoss {
     }
 
     fn draw(rng: &mut ChaCha8Rng, _: &[String]) -> PowerLoss {
-        let tear = one_of(rng, &[Tear::Nothing, Tear::Sector, Tear::Byte]);
+        let tear = one_of(
+            rng,
+            &[UnsyncedSurvival::Nothing, UnsyncedSurvival::Sector, UnsyncedSurvival::Byte],
+        );
         PowerLoss { tear, ..PowerLoss::default() }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dark::Dark;
 use super::{HOW_TORN, NEEDS, POWER, WHICH_NAMES, drawn};
-use crate::disk::{NameModel, Tear};
+use crate::disk::{NameModel, UnsyncedSurvival};
 use crate::fault::description::{Description, ExcludedNodes, Resource, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site, Target, one_of};
@@ -16,14 +16,14 @@ use crate::record::Family;
 #[serde(default, deny_unknown_fields)]
 pub struct PowerLossAll {
     /// What survives of bytes that were not synced.
-    pub tear: Tear,
+    pub tear: UnsyncedSurvival,
     /// Which names survive.
     pub names: NameModel,
 }
 
 impl Default for PowerLossAll {
     fn default() -> PowerLossAll {
-        PowerLossAll { tear: Tear::Byte, names: NameModel::Journal }
+        PowerLossAll { tear: UnsyncedSurvival::Byte, names: NameModel::Journal }
     }
 }
 
@@ -49,7 +49,10 @@ impl FaultType for PowerLossAll {
     }
 
     fn draw(rng: &mut ChaCha8Rng, _: &[String]) -> PowerLossAll {
-        let tear = one_of(rng, &[Tear::Nothing, Tear::Sector, Tear::Byte]);
+        let tear = one_of(
+            rng,
+            &[UnsyncedSurvival::Nothing, UnsyncedSurvival::Sector, UnsyncedSurvival::Byte],
+        );
         PowerLossAll { tear, ..PowerLossAll::default() }
     }
 

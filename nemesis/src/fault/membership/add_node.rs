@@ -3,7 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Way};
+use super::change::{Change, ChangeKind};
 use super::{CHANGED, DRAWN, needs};
 use crate::fault::description::{Description, Parameter, Resource, Victims};
 use crate::fault::values::Time;
@@ -53,6 +53,6 @@ impl FaultType for AddNode {
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
-        Change::inject(site, Way::Add { out_for: self.out.get() })
+        Change::inject(site, ChangeKind::Add { out_for: self.out.get() })
     }
 }

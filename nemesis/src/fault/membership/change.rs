@@ -32,7 +32,7 @@ const FEWEST_VOTERS: usize = 3;
 
 /// How the members change while the fault is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum ChangeKind {
     /// The victim joins; if it is a member, it is out for so long before.
     Add {
         /// How long.
@@ -44,15 +44,15 @@ pub(super) enum Way {
     Replace,
 }
 
-impl Way {
+impl ChangeKind {
     const fn adds(self) -> bool {
-        matches!(self, Way::Add { .. })
+        matches!(self, ChangeKind::Add { .. })
     }
 }
 
 /// A node that leaves the members, or comes.
 pub(super) struct Change<'a> {
-    way: Way,
+    way: ChangeKind,
     node: &'a NodeProcess,
     administration: &'a dyn Administration,
     /// How many voters must stay.
@@ -87,7 +87,7 @@ struct Progress {
 
 impl<'a> Change<'a> {
     /// Begins to change the members by the victim.
-    pub(super) fn inject(site: Site<'a>, way: Way) -> Injecting<'a> {
+    pub(super) fn inject(site: Site<'a>, way: ChangeKind) -> Injecting<'a> {
         Box::pin(async move {
             let change = Change {
                 way,
@@ -127,14 +127,14 @@ impl<'a> Change<'a> {
             self.take_out().await;
         }
         match self.way {
-            Way::Add { out_for } => {
+            ChangeKind::Add { out_for } => {
                 if was_in {
                     sleep(out_for).await;
                 }
                 self.bring_in().await;
             }
-            Way::Remove => {}
-            Way::Replace => {
+            ChangeKind::Remove => {}
+            ChangeKind::Replace => {
                 self.progress.killing = true;
                 match self.node.kill().await {
                     Ok(_) => self.progress.killed = true,
@@ -273,17 +273,17 @@ impl Active for Change<'_> {
 
 impl Progress {
     /// Whether what the fault is about was seen.
-    fn came_about(&self, way: Way) -> bool {
+    fn came_about(&self, way: ChangeKind) -> bool {
         if way.adds() { self.back.is_some() } else { self.left.is_some() }
     }
 
-    fn effects(&self, way: Way) -> Vec<Effect> {
+    fn effects(&self, way: ChangeKind) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let (Some(before), Some((took, members))) = (&self.before, &self.left) {
             let what = format!("voters {before} became {members}");
             effects.push(Effect::new(&what, milliseconds(*took), "ms"));
         }
-        if self.killed && way == Way::Replace {
+        if self.killed && way == ChangeKind::Replace {
             effects.push(Effect::new("killed by signal 9", 1.0, "processes"));
         }
         if let Some((took, members)) = &self.back {

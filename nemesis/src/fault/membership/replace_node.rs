@@ -3,7 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Way};
+use super::change::{Change, ChangeKind};
 use super::{CHANGED, DRAWN, needs};
 use crate::fault::description::{Description, Resource, Victims};
 use crate::fault::{Aim, FaultType, Injecting, Site};
@@ -40,6 +40,6 @@ impl FaultType for ReplaceNode {
     }
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
-        Change::inject(site, Way::Replace)
+        Change::inject(site, ChangeKind::Replace)
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{RestartError, milliseconds, prove_life};
 use crate::fault::site::{Active, Clock, Healed, Later, idle, joined};
+use crate::join_all::all;
 use crate::lab::process::{NodeProcess, SignalError};
 use crate::record::Effect;
-use crate::together::all;
 
 /// A node that was ended and is down until the heal.
 pub(super) struct DownNode<'a> {

@@ -8,8 +8,8 @@ use super::{HOLDS, NEEDS, drawn, ended};
 use crate::fault::description::{Description, ExcludedNodes, ShownBy, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site};
+use crate::join_all::all;
 use crate::record::Family;
-use crate::together::all;
 
 /// Kills the victims' processes, and starts them again at the heal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

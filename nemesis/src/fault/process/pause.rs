@@ -6,13 +6,13 @@ use std::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::paused::Paused;
+use super::paused::PausedNode;
 use super::{HOLDS, NEEDS, STOPPED, drawn, milliseconds};
 use crate::fault::description::{Description, ExcludedNodes, Victims};
 use crate::fault::site::{Active, Clock, Healed, Later, idle, joined};
 use crate::fault::{Aim, FaultType, Injecting, Site};
+use crate::join_all::all;
 use crate::record::{Effect, Family};
-use crate::together::all;
 
 /// Stops the victims' processes, and continues them at the heal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl FaultType for Pause {
 
     fn inject<'a>(&'a self, site: Site<'a>) -> Injecting<'a> {
         Box::pin(async move {
-            let pauses = all(site.nodes.into_iter().map(Paused::begin).collect()).await;
+            let pauses = all(site.nodes.into_iter().map(PausedNode::begin).collect()).await;
             let paused = Pauses(pauses.into_iter().collect::<Result<_, _>>()?);
             Ok(Box::new(paused) as Box<dyn Active + 'a>)
         })
@@ -54,7 +54,7 @@ impl FaultType for Pause {
 }
 
 /// Nodes that are stopped.
-struct Pauses<'a>(Vec<Paused<'a>>);
+struct Pauses<'a>(Vec<PausedNode<'a>>);
 
 impl Active for Pauses<'_> {
     fn act(&mut self) -> Later<'_, Infallible> {

@@ -8,15 +8,15 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::paused::Paused;
+use super::paused::PausedNode;
 use super::{HOLDS, NEEDS, STOPPED, drawn, milliseconds};
 use crate::fault::description::{Description, ExcludedNodes, Parameter, Victims};
 use crate::fault::site::{Active, Clock, Healed, Later, joined};
 use crate::fault::values::{Percent, Time};
 use crate::fault::{Aim, FaultType, Injecting, Site, one_of};
+use crate::join_all::all;
 use crate::lab::process::{NodeProcess, SignalError};
 use crate::record::{Effect, Family};
-use crate::together::all;
 
 /// Stops and continues the victims' processes in turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ struct PausingNode<'a> {
     node: &'a NodeProcess,
     stop: Duration,
     go: Duration,
-    now: Option<Paused<'a>>,
+    now: Option<PausedNode<'a>>,
     stops: u64,
     stopped: Duration,
     error: Option<SignalError>,
@@ -95,7 +95,7 @@ impl<'a> PausingNode<'a> {
         stop: Duration,
         go: Duration,
     ) -> Result<PausingNode<'a>, SignalError> {
-        let now = Some(Paused::begin(node).await?);
+        let now = Some(PausedNode::begin(node).await?);
         Ok(PausingNode { node, stop, go, now, stops: 1, stopped: Duration::ZERO, error: None })
     }
 
@@ -104,7 +104,7 @@ impl<'a> PausingNode<'a> {
             sleep(self.stop).await;
             self.resume();
             sleep(self.go).await;
-            match Paused::begin(self.node).await {
+            match PausedNode::begin(self.node).await {
                 Ok(paused) => {
                     self.now = Some(paused);
                     self.stops += 1;
@@ -115,7 +115,7 @@ impl<'a> PausingNode<'a> {
     }
 
     fn resume(&mut self) {
-        match self.now.take().map(Paused::end) {
+        match self.now.take().map(PausedNode::end) {
             Some(Ok(stopped)) => self.stopped += stopped,
             Some(Err(error)) => self.error = Some(error),
             None => {}

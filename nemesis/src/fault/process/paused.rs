@@ -5,15 +5,15 @@ use std::time::Duration;
 use crate::lab::process::{NodeProcess, SignalError};
 
 /// A node that is stopped until this is dropped.
-pub(super) struct Paused<'a> {
+pub(super) struct PausedNode<'a> {
     node: &'a NodeProcess,
     is_paused: bool,
 }
 
-impl<'a> Paused<'a> {
-    pub(super) async fn begin(node: &'a NodeProcess) -> Result<Paused<'a>, SignalError> {
+impl<'a> PausedNode<'a> {
+    pub(super) async fn begin(node: &'a NodeProcess) -> Result<PausedNode<'a>, SignalError> {
         node.pause().await?;
-        Ok(Paused { node, is_paused: true })
+        Ok(PausedNode { node, is_paused: true })
     }
 
     /// Continues it; how long it was stopped.
@@ -23,7 +23,7 @@ impl<'a> Paused<'a> {
     }
 }
 
-impl Drop for Paused<'_> {
+impl Drop for PausedNode<'_> {
     fn drop(&mut self) {
         if self.is_paused {
             // Fails only if the process has ended meanwhile.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::{RestartError, prove_life};
 use crate::fault::site::{Active, Clock, Healed, Later, joined};
+use crate::join_all::all;
 use crate::lab::process::{NodeProcess, SignalError};
 use crate::record::Effect;
-use crate::together::all;
 
 /// In which order, and when, nodes are restarted.
 pub(super) trait Course: Send + Sync {

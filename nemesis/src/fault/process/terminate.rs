@@ -8,8 +8,8 @@ use super::{HOLDS, NEEDS, Spell, drawn, ended};
 use crate::fault::description::{Description, ExcludedNodes, Parameter, ShownBy, Victims};
 use crate::fault::site::Active;
 use crate::fault::{Aim, FaultType, Injecting, Site};
+use crate::join_all::all;
 use crate::record::Family;
-use crate::together::all;
 
 /// Asks the victims to end by SIGTERM, and starts them again at the heal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, trace};
 
-use super::gate::Gate;
+use super::relay_listener::RelayListener;
 use super::streams::{Chunk, End, Leave, Streams};
 use super::{Entry, Shared, abort, lock};
 use crate::lab::fabric::Port;
@@ -30,7 +30,7 @@ const READ: usize = 16 << 10;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves a connection that `from` dialled, to its end.
-pub(super) async fn serve(gate: Arc<Gate>, from: Port, stream: TcpStream) {
+pub(super) async fn serve(gate: Arc<RelayListener>, from: Port, stream: TcpStream) {
     let shared = Arc::clone(&gate.shared);
     let (there, back) = ((from, gate.node), (gate.node, from));
     let dialler = Arc::new(stream);
@@ -112,7 +112,7 @@ struct Stream {
 
 /// Why a stream stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Still {
+enum StallReason {
     /// It has nothing to send, or must wait for its link's policy to change.
     Waiting,
     /// Until then, its link keeps what comes next.
@@ -162,7 +162,7 @@ impl Stream {
     }
 
     /// Sends what may leave to `sink`.
-    fn send(&mut self, shared: &Shared, sink: &TcpStream) -> Still {
+    fn send(&mut self, shared: &Shared, sink: &TcpStream) -> StallReason {
         // Held while bytes are sent: once a policy has changed, no byte passes by the old one.
         let mut core = lock(&shared.core);
         let streams = &mut core.streams;
@@ -173,11 +173,11 @@ impl Stream {
         while let Some(chunk) = self.kept.front_mut() {
             match streams.ask(self.link, chunk, now_ns) {
                 Leave::Now => {}
-                Leave::At(due_ns) => return Still::Until(due_ns),
-                Leave::Changed => return Still::Waiting,
+                Leave::At(due_ns) => return StallReason::Until(due_ns),
+                Leave::Changed => return StallReason::Waiting,
             }
             match chunk.end {
-                Some(End::Reset) => return Still::Reset,
+                Some(End::Reset) => return StallReason::Reset,
                 Some(End::Finished) => {
                     // Fails if the receiver is gone, and then it knows.
                     let _ = shutdown(sink.as_raw_fd(), Shutdown::Write);
@@ -196,13 +196,15 @@ impl Stream {
                         }
                         streams.note(self.link, chunk, true, now_ns);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Still::Full,
-                    Err(_) => return Still::Broken,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return StallReason::Full;
+                    }
+                    Err(_) => return StallReason::Broken,
                 },
             }
             self.kept.pop_front();
         }
-        Still::Waiting
+        StallReason::Waiting
     }
 
     /// Discards what it keeps and what still arrives: the receiver is gone.
@@ -225,7 +227,7 @@ struct Relay<'a> {
 }
 
 impl Relay<'_> {
-    async fn run(mut self, gate: &Gate) {
+    async fn run(mut self, gate: &RelayListener) {
         let mut changes = self.shared.changes.subscribe();
         loop {
             changes.mark_unchanged();
@@ -236,13 +238,13 @@ impl Relay<'_> {
             let mut due_ns = None;
             for side in [0, 1] {
                 match self.streams[side].send(self.shared, self.ends[1 - side]) {
-                    Still::Waiting => {}
-                    Still::Until(at_ns) => {
+                    StallReason::Waiting => {}
+                    StallReason::Until(at_ns) => {
                         due_ns = Some(due_ns.map_or(at_ns, |other: u64| other.min(at_ns)));
                     }
-                    Still::Full => full[side] = true,
-                    Still::Broken => self.lose(1 - side),
-                    Still::Reset => return self.end(),
+                    StallReason::Full => full[side] = true,
+                    StallReason::Broken => self.lose(1 - side),
+                    StallReason::Reset => return self.end(),
                 }
             }
             if self.streams.iter().all(|stream| stream.is_over) {
@@ -267,7 +269,7 @@ impl Relay<'_> {
     }
 
     /// Reads what an end sent.
-    fn read(&mut self, side: usize, gate: &Gate) {
+    fn read(&mut self, side: usize, gate: &RelayListener) {
         let had_ended = self.streams[side].has_ended;
         self.streams[side].read(self.shared, self.ends[side]);
         if side == 1 && self.streams[1].has_ended && !had_ended {

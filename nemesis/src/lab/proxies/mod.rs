@@ -19,7 +19,7 @@
 
 mod connection;
 mod dialler;
-mod gate;
+mod relay_listener;
 mod sockets;
 mod streams;
 
@@ -39,7 +39,7 @@ use tracing::debug;
 use super::fabric::{Counters, Policy, Port};
 use super::host::{Host, Occupants};
 use super::links::{Hosts, Link, Messages, Series, UnknownLink};
-use gate::Gate;
+use relay_listener::RelayListener;
 use streams::Streams;
 
 /// The most connections of one link that wait for it after their diallers have hung up, as those of
@@ -133,7 +133,13 @@ impl Proxies {
                 let serves_clients = of_port == 0;
                 let relay = SocketAddrV4::new(host.advertised, port);
                 let target = SocketAddrV4::new(host.address, port);
-                gates.push(Gate::new(Arc::clone(&shared), place, relay, target, serves_clients));
+                gates.push(RelayListener::new(
+                    Arc::clone(&shared),
+                    place,
+                    relay,
+                    target,
+                    serves_clients,
+                ));
             }
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,6 +1,6 @@
 //! Facts about elections (Raft §5.2, §5.4.1).
 
-use super::super::message::{Ballot, Body};
+use super::super::message::{Body, VoteKind};
 use super::super::operation::Reply;
 use super::super::units::{Index, RecordId, Term};
 use super::super::{Core, Input, Message, Output, Record, Role};
@@ -77,7 +77,8 @@ fn vote_is_durable_before_it_is_given() {
     let mut core =
         Core::new(network.core(id(2)).config.clone(), super::super::Restored::default(), ms(0));
     let mut out = Vec::new();
-    let body = Body::RequestVote { ballot: Ballot::Vote, last_index: Index(0), last_term: Term(0) };
+    let body =
+        Body::RequestVote { ballot: VoteKind::Vote, last_index: Index(0), last_term: Term(0) };
     let message = Message { term: Term(4), body };
     core.step(Input::Receive { from: id(1), message: message.clone() }, &mut out);
     let vote = Record::HardState { term: Term(4), vote: Some(id(1)) };
@@ -148,7 +149,7 @@ fn asking() -> (Core, Vec<Output>) {
 }
 
 /// Who is asked for what kind of vote.
-fn asked(out: &[Output]) -> Vec<(u32, Ballot)> {
+fn asked(out: &[Output]) -> Vec<(u32, VoteKind)> {
     let asks = |output: &Output| match output {
         Output::Send {
             to,
@@ -164,8 +165,8 @@ fn asked(out: &[Output]) -> Vec<(u32, Ballot)> {
 fn candidate_asks_again_whoever_has_not_answered() {
     // Raft §5.1, last paragraph.
     let (mut core, out) = asking();
-    assert_eq!(asked(&out), [(2, Ballot::Pre), (3, Ballot::Pre)]);
-    let until_heartbeat = [(450, vec![]), (500, vec![(2, Ballot::Pre), (3, Ballot::Pre)])];
+    assert_eq!(asked(&out), [(2, VoteKind::Pre), (3, VoteKind::Pre)]);
+    let until_heartbeat = [(450, vec![]), (500, vec![(2, VoteKind::Pre), (3, VoteKind::Pre)])];
     for (now, expected) in until_heartbeat {
         let mut out = Vec::new();
         core.step(Input::Now(ms(now)), &mut out);
@@ -180,10 +181,10 @@ fn candidate_asks_again_whoever_has_not_answered() {
         out
     };
     let out = answer(&mut core, 2, true, true);
-    assert_eq!(asked(&out), [(2, Ballot::Vote), (3, Ballot::Vote)], "a new election asks anew");
+    assert_eq!(asked(&out), [(2, VoteKind::Vote), (3, VoteKind::Vote)], "a new election asks anew");
     answer(&mut core, 2, false, false);
     let mut out = Vec::new();
     core.step(Input::Now(ms(600)), &mut out);
     core.step(Input::Tick, &mut out);
-    assert_eq!(asked(&out), [(3, Ballot::Vote)], "a vote that was refused stays refused");
+    assert_eq!(asked(&out), [(3, VoteKind::Vote)], "a vote that was refused stays refused");
 }

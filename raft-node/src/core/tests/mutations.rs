@@ -1,6 +1,6 @@
 //! Each planted bug changes the outcome of a scenario that the honest core passes.
 
-use super::super::message::{Append, Ballot, Body};
+use super::super::message::{Append, Body, VoteKind};
 use super::super::units::{Index, Term};
 use super::super::{Core, Input, Message, Output, Restored};
 use super::network::{Network, id, ms, value};
@@ -49,8 +49,11 @@ fn vote_erased_same_term_votes_for_a_second_candidate() {
     let votes_for_the_second = |mutations: Mutations| {
         let config = Network::new(3, 1, mutations).core(id(2)).config.clone();
         let mut core = Core::new(config, Restored::default(), ms(0));
-        let ask =
-            Body::RequestVote { ballot: Ballot::Vote, last_index: Index::ZERO, last_term: Term(0) };
+        let ask = Body::RequestVote {
+            ballot: VoteKind::Vote,
+            last_index: Index::ZERO,
+            last_term: Term(0),
+        };
         let heartbeat = Append {
             previous_index: Index::ZERO,
             previous_term: Term(0),

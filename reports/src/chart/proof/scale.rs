@@ -18,14 +18,14 @@ const MOST_GAPS: usize = 5;
 /// Time to the right, to one scale but for its gaps.
 #[derive(Debug)]
 pub(crate) struct BrokenScale {
-    stretches: Vec<Stretch>,
+    stretches: Vec<TimeSegment>,
     /// What its times count.
     pub(crate) unit: TimeUnit,
 }
 
 /// The time between two events.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct TimeSegment {
     axis: TimeAxis,
     cut: bool,
 }
@@ -51,7 +51,7 @@ impl BrokenScale {
         for (pair, (&length, &cut)) in times.windows(2).zip(lengths.iter().zip(&cuts)) {
             let width = if cut { GAP } else { length as f64 / whole.max(1) as f64 * room };
             let axis = TimeAxis { begin: pair[0], end: pair[1], left: x, right: x + width, unit };
-            stretches.push(Stretch { axis, cut });
+            stretches.push(TimeSegment { axis, cut });
             x += width;
         }
         Self { stretches, unit }
@@ -76,7 +76,7 @@ impl BrokenScale {
         self.stretches
             .iter()
             .filter(|stretch| stretch.cut)
-            .map(|Stretch { axis, .. }| (axis.left, axis.right, axis.end.since(axis.begin)))
+            .map(|TimeSegment { axis, .. }| (axis.left, axis.right, axis.end.since(axis.begin)))
     }
 
     /// Round times outside the gaps, far enough apart to be read.

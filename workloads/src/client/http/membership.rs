@@ -19,28 +19,28 @@ pub(super) const MEMBER: &str = "member";
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Membership {
     /// How a node is asked for the members as it knows them.
-    pub(super) members: Option<MembersForm>,
-    transfer: Option<ChangeForm>,
-    add: Option<ChangeForm>,
-    remove: Option<ChangeForm>,
+    pub(super) members: Option<MemberListRequest>,
+    transfer: Option<MembershipChangeRequest>,
+    add: Option<MembershipChangeRequest>,
+    remove: Option<MembershipChangeRequest>,
 }
 
 /// How a change is asked for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct ChangeForm {
+pub(super) struct MembershipChangeRequest {
     pub(super) request: Spanned<Request>,
 }
 
 /// How the members are told: a list with a row for each.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct MembersForm {
+pub(super) struct MemberListRequest {
     pub(super) request: Spanned<Request>,
     /// Where the list stands.
     rows: Path,
     /// What tells which node a row is about.
-    member: RowOf,
+    member: MemberMatcher,
     /// Where the store's own name of the member stands, in its row.
     id: Option<Path>,
     /// What holds of a row whose node has no vote yet.
@@ -50,14 +50,14 @@ pub(super) struct MembersForm {
 /// The row of a node: something in it is this.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RowOf {
+struct MemberMatcher {
     path: Path,
     is: Spanned<Template>,
 }
 
 impl Membership {
     /// How `change` is asked for.
-    pub(super) const fn change(&self, change: Change) -> Option<&ChangeForm> {
+    pub(super) const fn change(&self, change: Change) -> Option<&MembershipChangeRequest> {
         match change {
             Change::Transfer => self.transfer.as_ref(),
             Change::Add => self.add.as_ref(),
@@ -80,7 +80,7 @@ impl Membership {
     /// That everything in it makes sense.
     pub(super) fn check(&self) -> Result<(), TableError> {
         let known = [&Member::PLACEHOLDERS[..], &[ANY_PORT]].concat();
-        if let Some(MembersForm { request, member, learner, .. }) = &self.members {
+        if let Some(MemberListRequest { request, member, learner, .. }) = &self.members {
             refuse(request, request.get_ref().problem(&known))?;
             refuse(&member.is, member.is.get_ref().problem(&known))?;
             if let Some(learner) = learner {
@@ -105,7 +105,7 @@ fn refuse<T>(spanned: &Spanned<T>, problem: Option<String>) -> Result<(), TableE
     problem.map_or(Ok(()), |problem| Err(TableError::at(spanned.span(), problem)))
 }
 
-impl MembersForm {
+impl MemberListRequest {
     /// The row about `member` in what a node answered.
     fn row<'a>(&self, rows: &'a [Json], member: &Member) -> Option<&'a Json> {
         let expected = self.member.is.get_ref().fill(&bindings(member));

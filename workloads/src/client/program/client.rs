@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::super::dial::Dial;
 use super::super::protocol::{BoxFuture, Client, Endpoint, Limits};
 use super::super::violation::ProtocolViolation;
+use super::client_table::ClientTable;
 use super::connection::{Connection, Idle, RequestError, StartError};
-use super::form::Form;
 use super::messages;
 use crate::operation::{Completion, Invocation};
 
 /// A client bound to one node, with a process of its own.
 pub(super) struct ProgramClient {
-    form: Arc<Form>,
+    form: Arc<ClientTable>,
     endpoint: Endpoint,
     dial: Dial,
     limits: Limits,
@@ -34,7 +34,12 @@ impl Client for ProgramClient {
 
 impl ProgramClient {
     /// A client of the node at `endpoint`.
-    pub(super) fn new(form: &Arc<Form>, endpoint: &Endpoint, dial: &Dial, limits: Limits) -> Self {
+    pub(super) fn new(
+        form: &Arc<ClientTable>,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        limits: Limits,
+    ) -> Self {
         Self {
             form: Arc::clone(form),
             endpoint: endpoint.clone(),

@@ -13,7 +13,7 @@ use super::super::dial::{BoxStream, Dial, OpenError, open, read_now};
 use super::super::encoding::sample;
 use super::super::protocol::Endpoint;
 use super::super::violation::ProtocolViolation;
-use super::form::Form;
+use super::client_table::ClientTable;
 use super::messages::{self, Reply};
 
 /// The longest line that is taken, in bytes: far more than any answer.
@@ -83,7 +83,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Starts the program, and waits until it has said that it is ready.
     pub(super) async fn open(
-        form: &Form,
+        form: &ClientTable,
         dial: &Dial,
         endpoint: &Endpoint,
         limit: Duration,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::encoding::{decode, sample};
 use super::super::probe::Status;
 use super::super::violation::ProtocolViolation;
-use super::form::{Form, STATUS};
+use super::client_table::{ClientTable, STATUS};
 use crate::operation::{Completion, Invocation, Kind};
 
 /// The number of the form of lines that this version speaks.
@@ -70,7 +70,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// That a program's first line says that it speaks this form and has what the description promises.
-pub(super) fn check_hello(line: &[u8], form: &Form) -> Result<(), ProtocolViolation> {
+pub(super) fn check_hello(line: &[u8], form: &ClientTable) -> Result<(), ProtocolViolation> {
     let wrong = |what: &str| Err(ProtocolViolation::new(what, sample(line)));
     let Ok(Json::Object(hello)) = serde_json::from_slice(line) else {
         return wrong("a first line that is no greeting in JSON");

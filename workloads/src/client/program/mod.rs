@@ -7,8 +7,8 @@
 //! contract.
 
 mod client;
+mod client_table;
 mod connection;
-mod form;
 mod messages;
 mod probe;
 
@@ -23,7 +23,7 @@ use super::tables::{TableError, Tables};
 use crate::operation::Kind;
 
 use client::ProgramClient;
-use form::Form;
+use client_table::ClientTable;
 use probe::ProgramProbe;
 
 /// The row of the table of protocols.
@@ -38,11 +38,11 @@ pub const ENTRY: ProtocolEntry = ProtocolEntry {
 pub const MAELSTROM: ProtocolEntry = ProtocolEntry {
     name: "maelstrom",
     about: "lin-kv of a program that was written for Maelstrom",
-    open: |_| Ok(Arc::new(Spoken { form: Arc::new(Form::lin_kv()), program: None })),
+    open: |_| Ok(Arc::new(Spoken { form: Arc::new(ClientTable::lin_kv()), program: None })),
 };
 
 fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
-    let form: Form = tables.take("client")?;
+    let form: ClientTable = tables.take("client")?;
     let program = form.program()?;
     Ok(Arc::new(Spoken { form: Arc::new(form), program: Some(program) }))
 }
@@ -50,7 +50,7 @@ fn open(tables: &mut Tables<'_>) -> Result<Arc<dyn Protocol>, TableError> {
 /// The protocol as a target speaks it.
 #[derive(Debug)]
 struct Spoken {
-    form: Arc<Form>,
+    form: Arc<ClientTable>,
     /// What is started; none where lines are exchanged with the node itself.
     program: Option<ClientProgram>,
 }

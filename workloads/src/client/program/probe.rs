@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::super::dial::{Dial, OpenError};
 use super::super::probe::{Probe, ProbeError, Status};
 use super::super::protocol::{BoxFuture, Endpoint};
+use super::client_table::{ClientTable, STATUS};
 use super::connection::{Connection, StartError};
-use super::form::{Form, STATUS};
 use super::messages::{self, Reply};
 use crate::operation::{Completion, Invocation};
 
@@ -24,7 +24,7 @@ const KEY: &str = "partita-ready";
 
 /// Asks one node, by a process that it keeps. An answer that comes after its poll is that of a later one.
 pub(super) struct ProgramProbe {
-    form: Arc<Form>,
+    form: Arc<ClientTable>,
     endpoint: Endpoint,
     dial: Dial,
     limit: Duration,
@@ -42,7 +42,12 @@ struct Asked {
 
 impl ProgramProbe {
     /// Of the node at `endpoint`.
-    pub(super) fn new(form: &Arc<Form>, endpoint: &Endpoint, dial: &Dial, limit: Duration) -> Self {
+    pub(super) fn new(
+        form: &Arc<ClientTable>,
+        endpoint: &Endpoint,
+        dial: &Dial,
+        limit: Duration,
+    ) -> Self {
         Self {
             form: Arc::clone(form),
             endpoint: endpoint.clone(),
@@ -93,7 +98,7 @@ impl Probe for ProgramProbe {
 }
 
 async fn ask(
-    form: Arc<Form>,
+    form: Arc<ClientTable>,
     endpoint: Endpoint,
     dial: Dial,
     limit: Duration,

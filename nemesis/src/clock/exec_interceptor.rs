@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use super::NodeClock;
 use super::install::{InstallError, at, close, install};
-use super::tracee::{Stop, Tracee};
+use super::tracee::{PtraceStop, Tracee};
 use crate::seccomp::listener::{Listener, Notice};
 
 /// Lets the caller of `exec` go on. Whether there is a new program, which then has the clocks.
@@ -59,13 +59,13 @@ fn escort(tracee: &mut Tracee, file: Result<u64, Errno>) -> Result<bool, Install
     loop {
         let stop = at("waiting for its exec", tracee.next_stop())?;
         match (stop, file) {
-            (Stop::Exec, Ok(file)) => return install(tracee, file).map(|()| true),
-            (Stop::Exec, Err(errno)) => return at("giving it the page", Err(errno)),
-            (Stop::Interrupted, Ok(file)) => return close(tracee, file).map(|()| false),
-            (Stop::Interrupted, Err(_)) => return Ok(false),
-            (Stop::Signal(signal), _) => at("passing a signal on", tracee.deliver(signal))?,
+            (PtraceStop::Exec, Ok(file)) => return install(tracee, file).map(|()| true),
+            (PtraceStop::Exec, Err(errno)) => return at("giving it the page", Err(errno)),
+            (PtraceStop::Interrupted, Ok(file)) => return close(tracee, file).map(|()| false),
+            (PtraceStop::Interrupted, Err(_)) => return Ok(false),
+            (PtraceStop::Signal(signal), _) => at("passing a signal on", tracee.deliver(signal))?,
             // It is never told to stop there.
-            (Stop::SystemCall, _) => at("letting it run", tracee.deliver(0))?,
+            (PtraceStop::SystemCall, _) => at("letting it run", tracee.deliver(0))?,
         }
     }
 }

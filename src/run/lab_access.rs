@@ -10,7 +10,7 @@ pub const OUTER: &str = "PARTITA_OUTER";
 /// do not run are named.
 pub fn commands(cluster: &Cluster, endpoints: &[Endpoint], kind: LabKind) -> Vec<String> {
     let outer = std::env::var(OUTER).ok();
-    let way = Way::of(kind, outer.as_deref(), has_own_processes());
+    let way = LabAccess::of(kind, outer.as_deref(), has_own_processes());
     let of_node = |(node, endpoint): (&NodeProcess, &Endpoint)| match node.pid() {
         Some(process) => way.command(node.node(), process, &endpoint.address.to_string()),
         None => format!("{}: it does not run", node.node()),
@@ -26,14 +26,14 @@ fn has_own_processes() -> bool {
 
 /// The way into a lab.
 #[derive(Debug)]
-struct Way {
+struct LabAccess {
     /// What a command begins with, if anything.
     prefix: String,
     /// Whether a node has a network of its own.
     has_network: bool,
 }
 
-impl Way {
+impl LabAccess {
     fn of(kind: LabKind, outer: Option<&str>, has_own_processes: bool) -> Self {
         let has_network = matches!(kind, LabKind::UserNamespaces | LabKind::RootNamespaces);
         // The first process of a lab is the only child of the one that the user started.
@@ -66,14 +66,14 @@ mod tests {
 
     #[test]
     fn a_command_enters_what_the_lab_has_and_nothing_else() {
-        let root = Way::of(LabKind::RootNamespaces, Some("77"), true);
+        let root = LabAccess::of(LabKind::RootNamespaces, Some("77"), true);
         let said = root.command("n1", 12, "10.0.0.1:6379");
         let expected = "n1 (10.0.0.1:6379): nsenter -t $(pgrep -P 77) -m -p gdb -p 12; its network: \
                         nsenter -t $(pgrep -P 77) -m -p nsenter -t 12 -n sh";
         assert_eq!(said, expected);
-        let user = Way::of(LabKind::UserNamespaces, Some("77"), true);
+        let user = LabAccess::of(LabKind::UserNamespaces, Some("77"), true);
         assert!(user.command("n1", 12, "").contains("-U --preserve-credentials -m -p gdb -p 12"));
-        let bare = Way::of(LabKind::Signals, Some("77"), false);
+        let bare = LabAccess::of(LabKind::Signals, Some("77"), false);
         assert_eq!(bare.command("n1", 12, "a"), "n1 (a): gdb -p 12; its network: sh");
     }
 }

@@ -17,13 +17,13 @@ pub struct Share<'a> {
     plan: &'a CampaignPlan,
     shard: Shard,
     /// By configuration.
-    accounts: Vec<Account>,
+    accounts: Vec<CpuAccount>,
     /// Indices that are done or under way.
     taken: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default, Clone)]
-struct Account {
+struct CpuAccount {
     cpu_ms: f64,
     runs: u64,
     under_way: u64,
@@ -31,7 +31,7 @@ struct Account {
     round: u64,
 }
 
-impl Account {
+impl CpuAccount {
     /// What one of its runs costs, by those that are over, or else by those of all.
     fn cost(&self, of_all: f64) -> f64 {
         if self.runs == 0 { of_all } else { (self.cpu_ms / self.runs as f64).max(1.0) }
@@ -41,7 +41,7 @@ impl Account {
 impl<'a> Share<'a> {
     /// Of a plan of which nothing is done.
     pub fn new(plan: &'a CampaignPlan, shard: Shard) -> Self {
-        let accounts = vec![Account::default(); plan.configurations.len()];
+        let accounts = vec![CpuAccount::default(); plan.configurations.len()];
         Self { plan, shard, accounts, taken: BTreeSet::new() }
     }
 

@@ -11,20 +11,20 @@ use crate::unknown_name::UnknownName;
 
 /// What a history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub enum CheckedModel {
     /// One of the models with engines of their own.
     Model(ModelKind),
     /// Another object.
     Object(ObjectKind),
 }
 
-impl Default for Subject {
+impl Default for CheckedModel {
     fn default() -> Self {
         Self::Model(ModelKind::default())
     }
 }
 
-impl From<Judged> for Subject {
+impl From<Judged> for CheckedModel {
     fn from(judged: Judged) -> Self {
         match judged {
             Judged::Model(model) => Self::Model(model),
@@ -33,7 +33,7 @@ impl From<Judged> for Subject {
     }
 }
 
-impl Subject {
+impl CheckedModel {
     /// The name that stands in certificates.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for CheckedModel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
     }
@@ -74,22 +74,22 @@ impl fmt::Display for Subject {
 /// # Errors
 ///
 /// [`UnknownName`].
-pub fn subject(name: &str) -> Result<Subject, UnknownName> {
-    let object = ObjectKind::from_name(name).map(Subject::Object);
-    let found = name.parse().ok().map(Subject::Model).or(object);
+pub fn subject(name: &str) -> Result<CheckedModel, UnknownName> {
+    let object = ObjectKind::from_name(name).map(CheckedModel::Object);
+    let found = name.parse().ok().map(CheckedModel::Model).or(object);
     found.ok_or_else(|| Names::Subjects.unknown(name))
 }
 
 /// What is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Promise {
+pub enum PromisedLevel {
     /// Of operations on single keys.
     Single(Level),
     /// Of transactions.
     Isolation(IsolationLevel),
 }
 
-impl Promise {
+impl PromisedLevel {
     /// The level of single operations and that of transactions, each the strongest if it is not
     /// given.
     pub fn both(given: Option<Self>) -> (Level, IsolationLevel) {
@@ -101,7 +101,7 @@ impl Promise {
     }
 }
 
-impl fmt::Display for Promise {
+impl fmt::Display for PromisedLevel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Single(level) => level.fmt(out),
@@ -115,8 +115,8 @@ impl fmt::Display for Promise {
 /// # Errors
 ///
 /// [`UnknownName`].
-pub fn promise(name: &str) -> Result<Promise, UnknownName> {
-    let isolation = name.parse().ok().map(Promise::Isolation);
-    let found = name.parse().ok().map(Promise::Single).or(isolation);
+pub fn promise(name: &str) -> Result<PromisedLevel, UnknownName> {
+    let isolation = name.parse().ok().map(PromisedLevel::Isolation);
+    let found = name.parse().ok().map(PromisedLevel::Single).or(isolation);
     found.ok_or_else(|| Names::Levels.unknown(name))
 }

@@ -7,15 +7,15 @@
 //! is known, what remains to be seen is whether the newest version in the past is newer than the one
 //! that was read.
 
-use super::cycles::Link;
-use super::data::{Act, INITIAL, NONE, Transactions};
+use super::cycles::DependencyEdge;
+use super::data::{INITIAL, NONE, OperationKind, Transactions};
 use super::graph::{Graph, kind};
 use super::order::Order;
 use crate::engines::{Cancellation, Stopped};
 
 /// What is in the past of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Past {
+pub(crate) enum CausalPast {
     /// The writers of what its transaction read before.
     EarlierReads,
     /// The writers of all that its transaction reads.
@@ -31,13 +31,13 @@ struct Newest {
 }
 
 /// What decides whether reads miss something.
-pub(crate) struct Visibility<'a, 'h> {
+pub(crate) struct ReadAtomicityCheck<'a, 'h> {
     pub(crate) read: &'a Transactions<'h>,
     pub(crate) order: &'a Order,
     pub(crate) graph: &'a Graph,
 }
 
-impl Visibility<'_, '_> {
+impl ReadAtomicityCheck<'_, '_> {
     /// How many versions there are up to that one; more than any other has if it was never seen.
     fn age(&self, version: u32) -> u32 {
         match version {
@@ -53,7 +53,7 @@ impl Visibility<'_, '_> {
     /// What the transaction read of others: keys and versions, in order.
     fn reads(&self, reader: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let reads = self.read.of(reader).iter();
-        let reads = reads.filter(|one| one.act == Act::Read && one.version != NONE);
+        let reads = reads.filter(|one| one.act == OperationKind::Read && one.version != NONE);
         reads.map(|one| (one.key, one.version))
     }
 
@@ -61,13 +61,13 @@ impl Visibility<'_, '_> {
     /// missed.
     pub(crate) fn missed(
         &self,
-        past: Past,
+        past: CausalPast,
         cancellation: &Cancellation<'_>,
-    ) -> Result<Option<Vec<Link>>, Stopped> {
+    ) -> Result<Option<Vec<DependencyEdge>>, Stopped> {
         let mut newest =
             vec![Newest { reader: NONE, versions: 0, writer: NONE }; self.read.keys.len()];
         for &reader in &self.graph.transactions {
-            if past == Past::AllReads {
+            if past == CausalPast::AllReads {
                 for (_, version) in self.reads(reader).filter(|(_, version)| *version != INITIAL) {
                     self.see(self.writer(version), reader, &mut newest, cancellation)?;
                 }
@@ -77,8 +77,8 @@ impl Visibility<'_, '_> {
                 let known = newest[key as usize];
                 if known.reader == reader && known.versions > self.age(version) {
                     return Ok(Some(vec![
-                        Link { from: known.writer, to: reader, kind: kind::WR },
-                        Link { from: reader, to: known.writer, kind: kind::RW },
+                        DependencyEdge { from: known.writer, to: reader, kind: kind::WR },
+                        DependencyEdge { from: reader, to: known.writer, kind: kind::RW },
                     ]));
                 }
                 if version != INITIAL {
@@ -100,7 +100,7 @@ impl Visibility<'_, '_> {
         if writer == reader {
             return Ok(());
         }
-        for one in self.read.of(writer).iter().filter(|one| one.act == Act::Write) {
+        for one in self.read.of(writer).iter().filter(|one| one.act == OperationKind::Write) {
             cancellation.step()?;
             let known = &mut newest[one.key as usize];
             let versions = self.age(one.version);

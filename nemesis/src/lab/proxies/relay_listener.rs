@@ -30,7 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// One port of a node, and the relay before it.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct RelayListener {
     pub(super) shared: Arc<Shared>,
     /// The node.
     pub(super) node: Port,
@@ -44,15 +44,15 @@ pub(super) struct Gate {
     suspicion: Notify,
 }
 
-impl Gate {
+impl RelayListener {
     pub(super) fn new(
         shared: Arc<Shared>,
         node: Port,
         relay: SocketAddrV4,
         target: SocketAddrV4,
         serves_clients: bool,
-    ) -> Gate {
-        Gate { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
+    ) -> RelayListener {
+        RelayListener { shared, node, relay, target, serves_clients, suspicion: Notify::new() }
     }
 
     /// Asks to check whether the node still listens: it has ended or refused a connection, or a dialler

@@ -7,7 +7,7 @@ use super::error::{LONGEST_LINE, ReadError, ReadProblem};
 
 /// A file, and where in it the reader is.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(super) struct LineReader<R> {
     name: Arc<str>,
     input: R,
     /// The line that is being read, with its end.
@@ -15,7 +15,7 @@ pub(super) struct Lines<R> {
     number: u64,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> LineReader<R> {
     pub(super) fn new(name: &str, input: R) -> Self {
         Self { name: name.into(), input, text: Vec::new(), number: 0 }
     }

@@ -20,7 +20,7 @@ const USUAL: [Kind; 3] = [Kind::Read, Kind::Write, Kind::Cas];
 /// The table `[client]` of a description.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Form {
+pub(super) struct ClientTable {
     /// The program and its arguments, word by word.
     command: Option<Spanned<Vec<Spanned<String>>>>,
     /// The files beside the description that it needs.
@@ -30,7 +30,7 @@ pub(super) struct Form {
     operations: Option<Vec<Spanned<String>>>,
 }
 
-impl Form {
+impl ClientTable {
     /// What is to be started, if all that is described makes sense.
     ///
     /// # Errors

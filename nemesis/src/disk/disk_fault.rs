@@ -12,7 +12,7 @@ pub enum DiskFault {
     /// Calls fail with EIO.
     Error {
         /// Which calls.
-        on: Operations,
+        on: FailingCalls,
         /// How many in a hundred.
         share_percent: u8,
     },
@@ -21,7 +21,7 @@ pub enum DiskFault {
         /// The room that is left.
         room: u64,
         /// What needs room.
-        writes: Writes,
+        writes: AllocationMode,
     },
     /// Every sync takes so much longer.
     Slow {
@@ -32,7 +32,7 @@ pub enum DiskFault {
 
 /// What of a write needs room that was not taken before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writes {
+pub enum AllocationMode {
     /// What makes a file longer: the rest is written where it stood, as by ext4 and XFS.
     InPlace,
     /// All of it: even what is overwritten or was allocated ahead goes to new blocks first, as by
@@ -42,7 +42,7 @@ pub enum Writes {
 
 /// Which calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operations {
+pub enum FailingCalls {
     /// Those that write.
     Write,
     /// Those that sync.
@@ -64,7 +64,7 @@ pub struct Tally {
 
 /// What a call would do to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum DiskCall {
     /// Change so many bytes, and make a file longer by so many.
     Write { bytes: u64, growth: u64 },
     /// Make a file or directory.
@@ -86,34 +86,34 @@ pub(crate) enum CallOutcome {
 
 /// DiskFault in force.
 #[derive(Debug)]
-pub(super) struct Armed {
+pub(super) struct ActiveDiskFault {
     trouble: DiskFault,
     rng: ChaCha8Rng,
     pub(super) tally: Tally,
 }
 
-impl Armed {
-    pub(super) fn new(trouble: DiskFault, rng: ChaCha8Rng) -> Armed {
-        Armed { trouble, rng, tally: Tally::default() }
+impl ActiveDiskFault {
+    pub(super) fn new(trouble: DiskFault, rng: ChaCha8Rng) -> ActiveDiskFault {
+        ActiveDiskFault { trouble, rng, tally: Tally::default() }
     }
 
     /// What becomes of a call that does `deed`; counts it.
-    pub(super) fn judge(&mut self, deed: Deed) -> CallOutcome {
+    pub(super) fn judge(&mut self, deed: DiskCall) -> CallOutcome {
         match (&mut self.trouble, deed) {
             (DiskFault::Error { on, share_percent }, deed) => {
                 let meant = match deed {
-                    Deed::Write { .. } => *on != Operations::Sync,
-                    Deed::Sync => *on != Operations::Write,
-                    Deed::Make => false,
+                    DiskCall::Write { .. } => *on != FailingCalls::Sync,
+                    DiskCall::Sync => *on != FailingCalls::Write,
+                    DiskCall::Make => false,
                 };
                 if !meant || self.rng.random_range(0..100) >= *share_percent {
                     return CallOutcome::Pass;
                 }
                 self.fail(Errno::EIO)
             }
-            (DiskFault::Full { .. }, Deed::Make) => self.fail(Errno::ENOSPC),
-            (DiskFault::Full { room, writes }, Deed::Write { bytes, growth }) => {
-                let needed = if *writes == Writes::InPlace { growth } else { bytes };
+            (DiskFault::Full { .. }, DiskCall::Make) => self.fail(Errno::ENOSPC),
+            (DiskFault::Full { room, writes }, DiskCall::Write { bytes, growth }) => {
+                let needed = if *writes == AllocationMode::InPlace { growth } else { bytes };
                 match room.checked_sub(needed) {
                     Some(left) => {
                         *room = left;
@@ -122,12 +122,14 @@ impl Armed {
                     None => self.fail(Errno::ENOSPC),
                 }
             }
-            (DiskFault::Slow { delay }, Deed::Sync) => {
+            (DiskFault::Slow { delay }, DiskCall::Sync) => {
                 self.tally.delayed += 1;
                 self.tally.added += *delay;
                 CallOutcome::Wait(*delay)
             }
-            (DiskFault::Full { .. }, Deed::Sync) | (DiskFault::Slow { .. }, _) => CallOutcome::Pass,
+            (DiskFault::Full { .. }, DiskCall::Sync) | (DiskFault::Slow { .. }, _) => {
+                CallOutcome::Pass
+            }
         }
     }
 
@@ -142,27 +144,27 @@ mod tests {
     use super::*;
     use crate::random::stream;
 
-    fn armed(trouble: DiskFault) -> Armed {
-        Armed::new(trouble, stream(1, "a disk"))
+    fn armed(trouble: DiskFault) -> ActiveDiskFault {
+        ActiveDiskFault::new(trouble, stream(1, "a disk"))
     }
 
     #[test]
     fn a_full_disk_takes_what_fits_and_what_needs_no_room() {
-        let mut full = armed(DiskFault::Full { room: 10, writes: Writes::InPlace });
-        let write = |growth| Deed::Write { bytes: 50, growth };
+        let mut full = armed(DiskFault::Full { room: 10, writes: AllocationMode::InPlace });
+        let write = |growth| DiskCall::Write { bytes: 50, growth };
         assert_eq!(full.judge(write(8)), CallOutcome::Pass);
         assert_eq!(full.judge(write(3)), CallOutcome::Fail(Errno::ENOSPC));
         assert_eq!(full.judge(write(2)), CallOutcome::Pass);
         assert_eq!(full.judge(write(0)), CallOutcome::Pass);
-        assert_eq!(full.judge(Deed::Sync), CallOutcome::Pass);
-        assert_eq!(full.judge(Deed::Make), CallOutcome::Fail(Errno::ENOSPC));
+        assert_eq!(full.judge(DiskCall::Sync), CallOutcome::Pass);
+        assert_eq!(full.judge(DiskCall::Make), CallOutcome::Fail(Errno::ENOSPC));
         assert_eq!(full.tally.failed, 2);
     }
 
     #[test]
     fn where_nothing_is_written_in_place_a_full_disk_takes_no_overwriting_either() {
-        let mut full = armed(DiskFault::Full { room: 10, writes: Writes::CopyOnWrite });
-        let write = |bytes| Deed::Write { bytes, growth: 0 };
+        let mut full = armed(DiskFault::Full { room: 10, writes: AllocationMode::CopyOnWrite });
+        let write = |bytes| DiskCall::Write { bytes, growth: 0 };
         assert_eq!(full.judge(write(8)), CallOutcome::Pass);
         assert_eq!(full.judge(write(3)), CallOutcome::Fail(Errno::ENOSPC));
         assert_eq!(full.judge(write(2)), CallOutcome::Pass);
@@ -171,10 +173,10 @@ mod tests {
 
     #[test]
     fn an_error_hits_its_share_of_the_calls_it_is_meant_for() {
-        let mut broken = armed(DiskFault::Error { on: Operations::Sync, share_percent: 30 });
+        let mut broken = armed(DiskFault::Error { on: FailingCalls::Sync, share_percent: 30 });
         for _ in 0..1_000 {
-            broken.judge(Deed::Sync);
-            assert_eq!(broken.judge(Deed::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
+            broken.judge(DiskCall::Sync);
+            assert_eq!(broken.judge(DiskCall::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
         }
         assert!((200..400).contains(&broken.tally.failed), "{:?}", broken.tally);
     }
@@ -183,8 +185,8 @@ mod tests {
     fn a_slow_disk_delays_syncs_only() {
         let delay = Duration::from_millis(5);
         let mut slow = armed(DiskFault::Slow { delay });
-        assert_eq!(slow.judge(Deed::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
-        assert_eq!(slow.judge(Deed::Sync), CallOutcome::Wait(delay));
+        assert_eq!(slow.judge(DiskCall::Write { bytes: 1, growth: 1 }), CallOutcome::Pass);
+        assert_eq!(slow.judge(DiskCall::Sync), CallOutcome::Wait(delay));
         assert_eq!(slow.tally, Tally { failed: 0, delayed: 1, added: delay });
     }
 }

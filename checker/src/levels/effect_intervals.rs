@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::stale::Stretch;
+use super::stale::EffectInterval;
 use super::{Level, Staleness};
 use crate::engines::{Cancellation, Stopped};
 use crate::event::Nanoseconds;
@@ -12,7 +12,7 @@ use crate::history::{Action, History, Outcome, Response};
 #[derive(Debug, Default)]
 pub(super) struct Relaxed {
     /// By operation.
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<EffectInterval>,
     /// By how many versions an operation may be late when it takes effect.
     pub lags: Vec<u32>,
     /// Operations of one session and key, of which the second must not show less than the first.
@@ -23,7 +23,7 @@ pub(super) struct Relaxed {
 
 /// Why operations cannot be taken as they were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum UnsupportedOperations {
     /// A level that is about a whole history.
     Whole(Level),
     /// Times in a history without a clock.
@@ -35,7 +35,7 @@ pub(super) fn relax(
     history: &History,
     level: Level,
     cancellation: &Cancellation<'_>,
-) -> Result<Result<Relaxed, Refusal>, Stopped> {
+) -> Result<Result<Relaxed, UnsupportedOperations>, Stopped> {
     let count = history.operations.len();
     let mut relaxed = Relaxed { lags: vec![0; count], ..Relaxed::default() };
     relaxed.stretches.reserve(count);
@@ -65,7 +65,7 @@ pub(super) fn relax(
             }
             Level::Stale(Staleness::Time(time)) => {
                 if events.is_none() && !history.has_clock() {
-                    return Ok(Err(Refusal::NoClock));
+                    return Ok(Err(UnsupportedOperations::NoClock));
                 }
                 let events = events.get_or_insert_with(|| returns(history));
                 let since = Nanoseconds(operation.invoked.time.0.saturating_sub(time.0));
@@ -74,9 +74,9 @@ pub(super) fn relax(
                 let first = events.get(at).map_or(u64::MAX, |(_, position)| *position);
                 from = from.min(first);
             }
-            other => return Ok(Err(Refusal::Whole(other))),
+            other => return Ok(Err(UnsupportedOperations::Whole(other))),
         }
-        relaxed.stretches.push(Stretch { from, until });
+        relaxed.stretches.push(EffectInterval { from, until });
         if promises && operation.is_ok() {
             let last = last.entry((operation.process.0, operation.key.0)).or_default();
             let must = match own {
