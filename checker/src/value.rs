@@ -10,10 +10,10 @@ pub(crate) use datum::{Datum, Scalar};
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -277,7 +277,11 @@ pub struct Values {
     by_id: Vec<Value>,
     integers: HashMap<i64, ValueId, BuildHasherDefault<NearbyHasher>>,
     texts: FxHashMap<Arc<str>, ValueId>,
-    others: FxHashMap<Value, ValueId>,
+    /// Other values by their hashes, so that a value is hashed once; of several with one hash the
+    /// first.
+    others: FxHashMap<u64, ValueId>,
+    /// Those whose hash another value has as well.
+    collided: FxHashMap<Value, ValueId>,
 }
 
 impl Default for Values {
@@ -287,6 +291,7 @@ impl Default for Values {
             integers: HashMap::default(),
             texts: FxHashMap::default(),
             others: FxHashMap::default(),
+            collided: FxHashMap::default(),
         }
     }
 }
@@ -309,14 +314,7 @@ impl Values {
                 self.texts.insert(text.clone(), id);
                 id
             }
-            other => {
-                if let Some(&id) = self.others.get(other) {
-                    return id;
-                }
-                let id = self.add(other.clone());
-                self.others.insert(other.clone(), id);
-                id
-            }
+            other => self.intern_other(other),
         }
     }
 
@@ -351,6 +349,26 @@ impl Values {
         id
     }
 
+    fn intern_other(&mut self, value: &Value) -> ValueId {
+        let hash = FxBuildHasher.hash_one(value);
+        match self.others.get(&hash) {
+            Some(&id) if self.by_id[id.index()] == *value => id,
+            None => {
+                let id = self.add(value.clone());
+                self.others.insert(hash, id);
+                id
+            }
+            Some(_) => {
+                if let Some(&id) = self.collided.get(value) {
+                    return id;
+                }
+                let id = self.add(value.clone());
+                self.collided.insert(value.clone(), id);
+                id
+            }
+        }
+    }
+
     fn add(&mut self, value: Value) -> ValueId {
         let id = ValueId(u32::try_from(self.by_id.len()).expect("at most 2^32 distinct values"));
         self.by_id.push(value);
@@ -363,7 +381,13 @@ impl Values {
             Value::Null => Some(ValueId::NULL),
             Value::Integer(number) => self.integers.get(number).copied(),
             Value::Text(text) => self.texts.get(text).copied(),
-            other => self.others.get(other).copied(),
+            other => {
+                let first = *self.others.get(&FxBuildHasher.hash_one(other))?;
+                match self.by_id[first.index()] == *other {
+                    true => Some(first),
+                    false => self.collided.get(other).copied(),
+                }
+            }
         }
     }
 

@@ -69,12 +69,14 @@ pub fn write_event(mut output: impl Write, event: &Event) -> io::Result<()> {
 #[derive(Debug)]
 pub struct EventReader<R> {
     lines: LineReader<R>,
+    recent: plain::Recent,
     over: bool,
 }
 
 impl<R: BufRead> EventReader<R> {
     fn new(name: &str, input: R) -> Self {
-        Self { lines: LineReader::new(name, input), over: false }
+        let (lines, recent) = (LineReader::new(name, input), plain::Recent::default());
+        Self { lines, recent, over: false }
     }
 
     /// Gives `take` the next event where it stands; nothing at the end of the file.
@@ -88,8 +90,9 @@ impl<R: BufRead> EventReader<R> {
         &mut self,
         mut take: impl FnMut(&Record<'_>) -> T,
     ) -> Result<Option<T>, ReadError> {
+        let recent = &mut self.recent;
         let plain = self.lines.peek(|text| {
-            let (record, length) = plain::record(text)?;
+            let (record, length) = plain::record(text, recent)?;
             Some((length, take(&record)))
         })?;
         if plain.is_some() {

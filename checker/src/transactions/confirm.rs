@@ -14,10 +14,17 @@ use crate::isolation::OrderGuarantee;
 use crate::value::{Value, ValueId};
 
 /// What a transaction did: the name's first letter, the key, and the argument or answer.
-type Said<'h> = (char, &'h Value, &'h Value);
+pub(crate) type Said<'h> = (char, &'h Value, &'h Value);
 
 /// What an operation says that it did; what it read only if it is known to have happened.
 pub(crate) fn said<'h>(history: &'h History, operation: &Operation) -> Vec<Said<'h>> {
+    let mut said = Vec::new();
+    say(history, operation, &mut said);
+    said
+}
+
+/// Adds what an operation [`said`].
+pub(crate) fn say<'h>(history: &'h History, operation: &Operation, said: &mut Vec<Said<'h>>) {
     let key = history.key(operation.key);
     let value = |id: ValueId| history.values.get(id);
     let answer = match operation.outcome {
@@ -26,41 +33,40 @@ pub(crate) fn said<'h>(history: &'h History, operation: &Operation) -> Vec<Said<
         _ => None,
     };
     match operation.action {
-        Action::Read => answer.map(|answer| ('r', key, answer)).into_iter().collect(),
-        Action::Write(written) => vec![('w', key, value(written))],
+        Action::Read => said.extend(answer.map(|answer| ('r', key, answer))),
+        Action::Write(written) => said.push(('w', key, value(written))),
         Action::Cas { .. } if matches!(operation.response(), Some(Response::Mismatch(_))) => {
-            answer.map(|answer| ('r', key, answer)).into_iter().collect()
+            said.extend(answer.map(|answer| ('r', key, answer)));
         }
         Action::Cas { expected, new } => {
-            vec![('r', key, value(expected)), ('w', key, value(new))]
+            said.extend([('r', key, value(expected)), ('w', key, value(new))]);
         }
         Action::Other(crate::event::Function::Txn, asked) => {
             let told = answer.filter(|answer| !answer.is_null());
-            let Value::List(items) = told.unwrap_or_else(|| value(asked)) else {
-                return Vec::new();
-            };
-            items.iter().flat_map(|item| micro(item, told.is_some())).collect()
+            if let Value::List(items) = told.unwrap_or_else(|| value(asked)) {
+                items.iter().for_each(|item| micro(item, told.is_some(), said));
+            }
         }
-        Action::Other(_, element) => vec![('a', key, value(element))],
-        Action::Delete => Vec::new(),
+        Action::Other(_, element) => said.push(('a', key, value(element))),
+        Action::Delete => {}
     }
 }
 
-fn micro(item: &Value, answered: bool) -> Vec<Said<'_>> {
+fn micro<'h>(item: &'h Value, answered: bool, said: &mut Vec<Said<'h>>) {
     const NOTHING: &Value = &Value::Null;
-    let Value::List(parts) = item else { return Vec::new() };
+    let Value::List(parts) = item else { return };
     let (Some(Value::Text(name)), Some(key)) = (parts.first(), parts.get(1)) else {
-        return Vec::new();
+        return;
     };
     let value = parts.get(2).unwrap_or(NOTHING);
     match (&**name, value) {
-        ("append", _) => vec![('a', key, value)],
-        ("w" | "write" | "put", _) => vec![('w', key, value)],
+        ("append", _) => said.push(('a', key, value)),
+        ("w" | "write" | "put", _) => said.push(('w', key, value)),
         ("cas", Value::List(operands)) if operands.len() == 2 => {
-            vec![('r', key, &operands[0]), ('w', key, &operands[1])]
+            said.extend([('r', key, &operands[0]), ('w', key, &operands[1])]);
         }
-        _ if answered => vec![('r', key, value)],
-        _ => Vec::new(),
+        _ if answered => said.push(('r', key, value)),
+        _ => {}
     }
 }
 

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::confirm::said;
+use super::confirm::say;
 use super::kind::TransactionKind;
 use crate::engines::{Cancellation, Stopped};
 use crate::history::{History, Operation, Outcome};
@@ -36,7 +36,7 @@ pub(crate) fn verify(
         claim.level,
         IsolationLevel::SnapshotIsolation | IsolationLevel::StrongSessionSnapshotIsolation
     );
-    let listed = listed(history, order, 1 + usize::from(is_snapshots))?;
+    let listed = listed(history, order, 1 + u8::from(is_snapshots))?;
     let done = match claim.level {
         IsolationLevel::Serializable
         | IsolationLevel::StrongSessionSerializable
@@ -76,8 +76,10 @@ fn serial(
         OrderGuarantee::RealTime => real_time(listed)?,
     }
     let mut store = Store::new(claim);
+    let mut said = Vec::new();
     for (replayed, operation) in listed.iter().enumerate() {
-        for (name, key, value) in said(history, operation) {
+        say(history, operation, &mut said);
+        for (name, key, value) in said.drain(..) {
             cancellation.step().map_err(|Stopped| Problem::Stopped(replayed))?;
             if name != 'r' {
                 store.write(key, value);
@@ -103,9 +105,9 @@ pub(super) fn wrong(operation: &Operation, held: Value) -> VerifyError {
 fn listed<'h>(
     history: &'h History,
     order: &[u64],
-    often: usize,
+    often: u8,
 ) -> Result<Vec<&'h Operation>, VerifyError> {
-    let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+    let mut seen = vec![0_u8; history.operations.len()];
     let mut listed = Vec::with_capacity(order.len());
     for &index in order {
         let place = history.operations.binary_search_by_key(&index, |one| one.invoked.position);
@@ -114,19 +116,19 @@ fn listed<'h>(
         if operation.is_failed() {
             return Err(VerifyError::FailedOperation(index));
         }
-        let times = seen.entry(index).or_default();
-        *times += 1;
-        if *times > often {
+        if seen[place] == often {
             return Err(VerifyError::RepeatedOperation(index));
         }
+        seen[place] += 1;
         listed.push(operation);
     }
-    let missing = history.operations.iter().find(|one| match seen.get(&one.invoked.position) {
-        Some(times) => *times < often,
-        None => one.is_ok(),
+    let mut operations = history.operations.iter().zip(&seen);
+    let missing = operations.find(|(one, times)| match **times {
+        0 => one.is_ok(),
+        times => times < often,
     });
     match missing {
-        Some(one) => Err(VerifyError::MissingOperation {
+        Some((one, _)) => Err(VerifyError::MissingOperation {
             index: one.invoked.position,
             key: history.key(one.key).clone(),
         }),

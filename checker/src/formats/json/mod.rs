@@ -59,6 +59,7 @@ pub(super) fn read_history(
         clients: Clients::default(),
         intervals: Intervals::default(),
         tally: Tally::default(),
+        recent: plain::Recent::default(),
         read: 0,
     };
     while let Some(step) = reader.step()? {
@@ -165,6 +166,8 @@ struct Reader<R> {
     clients: Clients,
     intervals: Intervals,
     tally: Tally,
+    /// What the quick way keeps.
+    recent: plain::Recent,
     /// How many events or operations were read, those of the nemesis included.
     read: u64,
 }
@@ -219,8 +222,9 @@ impl<R: BufRead> Reader<R> {
             return Ok(false);
         }
         let (assembly, tally, last) = (&mut self.assembly, &mut self.tally, &mut self.last);
+        let recent = &mut self.recent;
         let taken = self.items.peek(|text, line| {
-            let (record, length) = plain::record(text)?;
+            let (record, length) = plain::record(text, recent)?;
             tally.timed.add(line);
             *last = Some((record.index, record.time.0));
             let taken = assembly.take(&record, line);

@@ -473,7 +473,16 @@ impl<R: BufRead> Items<R> {
         &mut self,
         take: impl FnOnce(&[u8], u64) -> Option<(usize, T)>,
     ) -> Result<Option<T>, ReadError> {
-        if self.place.column != 1 || !matches!(self.frame, Frame::Start | Frame::Lines) {
+        if !matches!(self.frame, Frame::Start | Frame::Lines) {
+            return Ok(None);
+        }
+        // An object that was read the other way, as one is that a buffer ends in, leaves the end of its
+        // line behind.
+        if self.place.column != 1 && self.fill()?.first() == Some(&b'\n') {
+            self.input.consume(1);
+            self.place.advance(b'\n');
+        }
+        if self.place.column != 1 {
             return Ok(None);
         }
         let line = self.place.line;

@@ -562,3 +562,14 @@ fn names_that_do_nothing_that_clients_do_are_skipped() {
     let misspelt = text.replace("\"partition\"", "\"wirte\"");
     assert!(refusal_with(&misspelt, &ReadOptions::default()).contains("perhaps write"));
 }
+
+#[test]
+fn after_an_object_read_the_other_way_lines_are_offered_again() {
+    let mut items = super::syntax::Items::new("h", &b"{\n}\n{}\n"[..]);
+    let offered = |text: &[u8], line: u64| Some((text.len(), (text.to_vec(), line)));
+    assert_eq!(items.advance().unwrap(), super::syntax::Next::Item);
+    assert_eq!(items.peek(offered).unwrap(), Some((b"{}\n".to_vec(), 3)));
+    let mut items = super::syntax::Items::new("h", &b"{} {}\n"[..]);
+    assert_eq!(items.advance().unwrap(), super::syntax::Next::Item);
+    assert_eq!(items.peek(offered).unwrap(), None, "the rest of a line is none");
+}

@@ -5,16 +5,25 @@
 //! there is no answer: the line may still be a valid event, which is for `serde_json` to say. So
 //! nothing is decided here that could be decided otherwise there.
 
+mod recent;
+
+pub(in crate::formats) use self::recent::Recent;
 use crate::event::{EventKind, Function, Nanoseconds, ProcessId, Record};
 use crate::formats::error::LONGEST_LINE;
-use crate::value::{Datum, Scalar};
+use crate::value::{Datum, Scalar, Value};
+
+/// How many lists may stand in each other; deeper ones are left to the other reader.
+const DEEPEST: usize = 8;
 
 /// As many digits as surely fit 64 bits, signed or not.
 const LONGEST_NUMBER: usize = 18;
 
 /// The event in the line that `text` begins with, and the length of the line with its end; nothing
-/// if the line is not whole or has another form.
-pub(in crate::formats) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
+/// if the line is not whole or has another form. Lists that stand in it are kept in `recent`.
+pub(in crate::formats) fn record<'a>(
+    text: &'a [u8],
+    recent: &'a mut Recent,
+) -> Option<(Record<'a>, usize)> {
     let mut line = Line { text, at: 0 };
     line.skip(b"{\"index\":")?;
     let index = line.number()?;
@@ -30,7 +39,7 @@ pub(in crate::formats) fn record(text: &[u8]) -> Option<(Record<'_>, usize)> {
     line.skip(b",\"key\":")?;
     let key = line.datum()?;
     line.skip(b",\"value\":")?;
-    let value = line.datum()?;
+    let value = line.datum_or_list(recent)?;
     let swapped = if line.skips(b",\"swapped\":") { Some(line.truth()?) } else { None };
     let saw = if line.skips(b",\"saw\":") { Some(line.datum()?) } else { None };
     let node = if line.skips(b",\"node\":\"") { Some(line.text()?) } else { None };
@@ -155,6 +164,44 @@ impl<'a> Line<'a> {
             b't' | b'f' => self.truth().map(Scalar::Bool),
             _ => self.integer().map(Scalar::Integer),
         }
+    }
+
+    /// Any datum; a list that is no pair is left in `recent`.
+    fn datum_or_list(&mut self, recent: &'a mut Recent) -> Option<Datum<'a>> {
+        let start = self.at;
+        if let Some(datum) = self.datum() {
+            return Some(datum);
+        }
+        self.at = start;
+        recent.begin();
+        let list = self.list(recent, 0)?;
+        Some(Datum::from(recent.keep(list)))
+    }
+
+    /// A list of scalars and lists.
+    fn list(&mut self, recent: &mut Recent, depth: usize) -> Option<Value> {
+        let start = self.at;
+        self.skip(b"[")?;
+        let first = recent.items();
+        let mut is_flat = true;
+        while !self.skips(b"]") {
+            if recent.items() > first {
+                self.skip(b",")?;
+            }
+            let item = match self.text.get(self.at)? {
+                b'[' if depth == DEEPEST => return None,
+                b'[' => {
+                    is_flat = false;
+                    self.list(recent, depth + 1)?
+                }
+                _ => match self.scalar()? {
+                    Scalar::Text(text) => recent.text(text),
+                    scalar => scalar.into(),
+                },
+            };
+            recent.push(item);
+        }
+        Some(recent.list(first, is_flat.then(|| &self.text[start..self.at])))
     }
 
     /// A scalar, or a list of two.

@@ -9,7 +9,8 @@ use crate::formats::jsonl::{read_events, write_event};
 
 /// What the quick way makes of a line, if anything, has to be what `serde_json` makes of it.
 fn compare(line: &[u8]) -> bool {
-    let Some((found, length)) = record(line) else { return false };
+    let mut recent = Recent::default();
+    let Some((found, length)) = record(line, &mut recent) else { return false };
     let end = line.iter().position(|&byte| byte == b'\n').expect("a whole line");
     assert_eq!(length, end + 1, "{}", String::from_utf8_lossy(line));
     let expected: Event = serde_json::from_slice(&line[..length])
@@ -58,6 +59,9 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "false",
         "[1,2]",
         "[null,3]",
+        "[]",
+        "[[\"r\",1,[2,3]],[\"append\",1,4]]",
+        "[[[[[[[[[[]]]]]]]]]]",
         "\"key\":",
         "\"index\":0,",
         "\"swapped\":null,",
@@ -120,10 +124,17 @@ fn lines_of_our_own_are_read_the_quick_way() {
         r#"{"index":0,"time":1,"process":2,"type":"ok","f":"cas","key":null,"value":[null,-3],"swapped":false,"saw":"é"}"#,
         r#"{"index":0,"time":1,"process":2,"type":"fail","f":"enqueue","key":7,"value":true,"node":"n1","error":"no"}"#,
         r#"{"index":999999999999999999,"time":1,"process":4294967295,"type":"info","f":"txn","key":null,"value":null}"#,
+        r#"{"index":0,"time":1,"process":2,"type":"invoke","f":"txn","key":null,"value":[["append",6,1],["r","k",null]]}"#,
+        r#"{"index":0,"time":1,"process":2,"type":"ok","f":"txn","key":null,"value":[["append",6,1],["r","k",[1,2,3]],["r","k",[]]]}"#,
+        r#"{"index":0,"time":1,"process":2,"type":"ok","f":"read","key":null,"value":[[1,2]]}"#,
+        r#"{"index":0,"time":1,"process":2,"type":"ok","f":"read","key":null,"value":[]}"#,
     ];
     for line in lines {
         assert!(compare(format!("{line}\n").as_bytes()), "{line}");
-        assert!(record(line.as_bytes()).is_none(), "without its end, the line may be longer");
+        assert!(
+            record(line.as_bytes(), &mut Recent::default()).is_none(),
+            "without its end, the line may be longer"
+        );
     }
 }
 
@@ -138,6 +149,12 @@ fn other_lines_are_left_to_the_other_way() {
         ("17", "12345678901234567890"),
         ("\"k\"", "\"\\u006b\""),
         ("\"k\"", "[1]"),
+        ("17", "[1,]"),
+        ("17", "[,1]"),
+        ("17", "[1,2 ]"),
+        ("17", "[1,2,3"),
+        ("17", "[[\"\\n\"]]"),
+        ("17", "[1,2,1.5]"),
         ("2,", "4294967296,"),
         ("write", "wrote"),
         (":1,", ": 1,"),
@@ -145,6 +162,36 @@ fn other_lines_are_left_to_the_other_way() {
         (",\"key\":\"k\"", ""),
     ] {
         let line = format!("{}\n", line.replace(part, other));
-        assert!(record(line.as_bytes()).is_none(), "{line}");
+        assert!(record(line.as_bytes(), &mut Recent::default()).is_none(), "{line}");
+    }
+}
+
+#[test]
+fn equal_lists_are_held_once_and_others_are_not_mixed_up() {
+    let mut recent = Recent::default();
+    let mut read = |value: &str| {
+        let line = format!(
+            "{{\"index\":0,\"time\":1,\"process\":2,\"type\":\"ok\",\"f\":\"txn\",\"key\":null,\"value\":{value}}}\n"
+        );
+        let (record, _) = record(line.as_bytes(), &mut recent).expect("the quick way");
+        record.value.to_value()
+    };
+    let places = |value: &crate::Value| match value {
+        crate::Value::List(items) => items
+            .iter()
+            .map(|item| match item {
+                crate::Value::List(inner) => inner.as_ptr(),
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let (one, other) = (read(r#"[["r",1,null],["append",2,7]]"#), read(r#"[["append",2,7]]"#));
+    assert_eq!(places(&one)[1], places(&other)[0]);
+    for number in 0..20_000_i64 {
+        let value = read(&format!(r#"[["r",{number},[{number},"t{number}"]]]"#));
+        let inner = crate::Value::list([number.into(), format!("t{number}").as_str().into()]);
+        let micro = crate::Value::list(["r".into(), number.into(), inner]);
+        assert_eq!(value, crate::Value::list([micro]));
     }
 }
