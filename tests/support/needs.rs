@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Mount,
     /// A `nats-server` on the path.
     Nats,
+    /// openraft and what else `examples/openraft-kv` is built of, which cargo fetches.
+    Openraft,
     /// A `python3` on the path.
     Python,
     /// A `redis-server`.
@@ -51,6 +53,7 @@ impl Need {
             Self::Kubernetes => "kubernetes",
             Self::Mount => "mount",
             Self::Nats => "nats",
+            Self::Openraft => "openraft",
             Self::Python => "python",
             Self::Redis => "redis",
             Self::Root => "root",

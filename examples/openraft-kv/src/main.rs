@@ -30,7 +30,9 @@ openraft::declare_raft_types!(
 /// A write: what goes through the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
+    /// The key that is written.
     pub key: String,
+    /// What it is to hold.
     pub value: String,
     /// Nothing is written unless the key holds this.
     pub only_if: Option<String>,

@@ -1,7 +1,5 @@
 //! What nodes say to each other: HTTP with JSON, a connection to each.
 
-use std::future::Future;
-
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -95,31 +93,27 @@ pub async fn exchange(
 }
 
 impl RaftNetwork<Config> for Peer {
-    fn append_entries(
+    async fn append_entries(
         &mut self,
         request: AppendEntriesRequest<Config>,
         _: RPCOption,
-    ) -> impl Future<
-        Output = Result<AppendEntriesResponse<u64>, Failure<openraft::error::Infallible>>,
-    > + Send {
-        async move { self.ask("/raft/append", &request).await }
+    ) -> Result<AppendEntriesResponse<u64>, Failure<openraft::error::Infallible>> {
+        self.ask("/raft/append", &request).await
     }
 
-    fn install_snapshot(
+    async fn install_snapshot(
         &mut self,
         request: InstallSnapshotRequest<Config>,
         _: RPCOption,
-    ) -> impl Future<Output = Result<InstallSnapshotResponse<u64>, Failure<InstallSnapshotError>>> + Send
-    {
-        async move { self.ask("/raft/snapshot", &request).await }
+    ) -> Result<InstallSnapshotResponse<u64>, Failure<InstallSnapshotError>> {
+        self.ask("/raft/snapshot", &request).await
     }
 
-    fn vote(
+    async fn vote(
         &mut self,
         request: VoteRequest<u64>,
         _: RPCOption,
-    ) -> impl Future<Output = Result<VoteResponse<u64>, Failure<openraft::error::Infallible>>> + Send
-    {
-        async move { self.ask("/raft/vote", &request).await }
+    ) -> Result<VoteResponse<u64>, Failure<openraft::error::Infallible>> {
+        self.ask("/raft/vote", &request).await
     }
 }

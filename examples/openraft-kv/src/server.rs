@@ -30,8 +30,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What a request is answered from.
 #[derive(Clone)]
 pub struct Node {
+    /// Its number in the cluster.
     pub id: u64,
+    /// What replicates writes and says who leads.
     pub raft: Raft<Config>,
+    /// What reads are answered from.
     pub machine: Machine,
     /// The term that its vote was of, and the last index of its log, when it was started.
     pub started: (u64, Option<u64>),
