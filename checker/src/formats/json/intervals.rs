@@ -289,7 +289,7 @@ impl Operation {
             }
             NodeKind::Null | NodeKind::Bool(true) => {}
             NodeKind::Text(text) => {
-                self.unread = !text.eq_ignore_ascii_case("ok") && !text.is_empty()
+                self.unread = !text.eq_ignore_ascii_case("ok") && !text.is_empty();
             }
             NodeKind::Object(_) => self.unread = inner.given(Name::Value).is_some(),
             NodeKind::Number(_) | NodeKind::List(_) => self.unread = true,
