@@ -215,3 +215,16 @@ fn a_run_that_holds_keeps_its_nodes_and_says_how_they_are_reached_until_it_is_in
     let place_of = |kind: &str| events.find(&format!("\"type\":\"{kind}\"")).expect("told");
     assert!(place_of("holding") < place_of("stopping"), "{events}");
 }
+
+#[test]
+fn a_node_that_ends_of_a_disk_error_after_it_was_healed_is_no_crash_and_is_started_again() {
+    let place = tempfile::tempdir().expect("a folder");
+    let slow_to_end = target(place.path(), "\"$@\"; code=$?; sleep 0.8; exit $code");
+    let words = format!("--time 5s --seed 1 --target {}", slow_to_end.display());
+    let fault = "{ at = \"1s\", for = \"500ms\", fault = \"disk-error\", target = \"leader\" }";
+    let run = Run::scheduled(fault, &words);
+    assert_eq!(run.kinds(), [""; 0], "{}", run.said());
+    let faults = fs::read_to_string(run.folder().join("schedule.jsonl")).expect("faults");
+    assert!(faults.contains("\"what\":\"ended by itself\",\"amount\":1.0"), "{faults}");
+    assert_eq!(run.record()["verdict"], "valid", "{}", run.said());
+}
