@@ -43,6 +43,9 @@ pub struct NightRecord {
     seen: BTreeMap<String, u64>,
     /// How often buckets of earlier nights were tried and not seen.
     clean_trials: BTreeMap<String, u64>,
+    /// Trouble of the machine and the harness, likewise. It is not tried again, and is never closed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    trouble: BTreeMap<String, u64>,
 }
 
 /// How a bucket is seen again.
@@ -108,7 +111,9 @@ impl History {
     /// The nights before this one in which a bucket was seen.
     pub fn seen_before(&self, bucket: &str, night: u64) -> Vec<u64> {
         let before = self.nights.range(..night);
-        before.filter(|(_, it)| it.seen.contains_key(bucket)).map(|(night, _)| *night).collect()
+        let saw =
+            |it: &NightRecord| it.seen.contains_key(bucket) || it.trouble.contains_key(bucket);
+        before.filter(|(_, it)| saw(it)).map(|(night, _)| *night).collect()
     }
 
     /// How a bucket stands in a night that has seen it or not, after so many clean trials in that night.
@@ -177,9 +182,9 @@ impl NightRecord {
         let mut night = Self { format: FORMAT, night: plan.night, ..Self::default() };
         night.runs = runs.len() as u64;
         for sighting in runs.iter().flat_map(|line| &line.sightings) {
-            if !sighting.signature.is_harness() {
-                *night.seen.entry(sighting.bucket.clone()).or_default() += 1;
-            }
+            let is_harness = sighting.signature.is_harness();
+            let counts = if is_harness { &mut night.trouble } else { &mut night.seen };
+            *counts.entry(sighting.bucket.clone()).or_default() += 1;
         }
         for (bucket, counts) in past(replays) {
             if counts.k > 0 {
@@ -349,6 +354,7 @@ mod tests {
             runs: 10,
             seen: seen.iter().map(|it| ((*it).to_owned(), 1)).collect(),
             clean_trials: clean.iter().map(|(it, n)| ((*it).to_owned(), *n)).collect(),
+            trouble: BTreeMap::new(),
         }
     }
 
@@ -357,6 +363,24 @@ mod tests {
             nights: nights.into_iter().map(|it| (it.night, it)).collect(),
             buckets: buckets.into_iter().map(|it| (it.bucket.clone(), it)).collect(),
         }
+    }
+
+    #[test]
+    fn trouble_that_a_night_had_is_known_the_night_after_and_never_tried_again() {
+        let sighting =
+            super::super::signature::of_trouble("store", "append", "disk quota exceeded");
+        let bucket = sighting.bucket.clone();
+        let line = serde_json::json!({
+            "index": 0, "configuration": "raft-node/w0/default", "seed": 1, "started_ms": 0,
+            "wall_ms": 1, "cpu_ms": 1, "result": "harness", "sightings": [sighting],
+        });
+        let line: RunLine = serde_json::from_value(line).expect("a line of a run");
+        let plan = CampaignPlan { night: 1, ..plan(2) };
+        let history = history(vec![NightRecord::of(&plan, &[line], &[])], Vec::new());
+        assert_eq!(history.status(&bucket, 1, true, 0), Status::New);
+        assert_eq!(history.status(&bucket, 2, true, 0), Status::Known);
+        assert_eq!(history.seen_before(&bucket, 2), [1]);
+        assert!(history.to_try(&plan, Shard::WHOLE).is_empty());
     }
 
     #[test]

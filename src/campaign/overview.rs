@@ -1,6 +1,7 @@
 //! From the lines of a campaign to what its documents say. Nothing else goes in, so that merging the same
 //! lines in any order gives the same documents.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
@@ -9,7 +10,7 @@ use partita_reports::campaign::overview::{
     BucketRow, Check, ConfigurationRow, OVERVIEW_FORMAT, Overview, ShrunkRow, Status, ended,
 };
 use partita_reports::campaign::record::{
-    FaultLeft, ReplayLine, Replayed, RunLine, RunResult, Sighting,
+    FaultLeft, ReplayLine, Replayed, RunLine, RunResult, Sighting, Signature,
 };
 use partita_reports::campaign::statistics::{Quartiles, Ratio, excluded_rate, unseen_rate};
 use partita_reports::{Exit, quoted};
@@ -168,6 +169,7 @@ fn buckets(
             rows.push(placed(row, campaign, runs.len() as u64, &past, context));
         }
     }
+    note_alike(&mut rows);
     // What asks for attention first: what the machine did comes after what the store did.
     rows.sort_by(|a, b| {
         let rank =
@@ -212,6 +214,7 @@ fn row(
         found_after_ms: None,
         first_night: campaign.plan.night,
         mixed: mixed(&versions, &shrunk, &seen.runs),
+        alike: None,
         configurations: configurations.into_iter().collect(),
         versions: versions.into_iter().collect(),
         replayed: history::replayed(id, replays),
@@ -249,6 +252,7 @@ fn old_row(record: &history::BucketRecord) -> BucketRow {
         otherwise: BTreeMap::new(),
         shrunk: Vec::new(),
         mixed: None,
+        alike: None,
         command: None,
         seed: None,
         report: None,
@@ -324,6 +328,23 @@ fn shrunk(bucket: &str, replays: &[ReplayLine]) -> Vec<ShrunkRow> {
     let mut rows: Vec<ShrunkRow> = rows.collect();
     rows.sort_by_key(|row| row.of);
     rows
+}
+
+/// Notes of buckets that differ only in what proves them that they may have one cause.
+fn note_alike(rows: &mut [BucketRow]) {
+    let key = |row: &BucketRow| {
+        let Signature { target, workload, kind, what, .. } = row.signature.clone();
+        (target, workload, kind, what, faults_of(&row.shrunk).to_vec())
+    };
+    let mut first: BTreeMap<_, String> = BTreeMap::new();
+    for row in rows.iter_mut().filter(|row| !faults_of(&row.shrunk).is_empty()) {
+        match first.entry(key(row)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(row.name.clone());
+            }
+            Entry::Occupied(other) => row.alike = Some(other.get().clone()),
+        }
+    }
 }
 
 /// Why a bucket may hold more than one cause, if it may.

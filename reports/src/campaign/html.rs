@@ -112,6 +112,7 @@ impl Row {
             facts.push(("versions", text(&row.versions.join(", "))));
         }
         facts.extend(row.mixed.as_ref().map(|mixed| ("note", text(mixed))));
+        facts.extend(row.alike_in_words().map(|alike| ("note", text(&alike))));
         facts.extend(row.issue.as_ref().map(|issue| ("issue", text(issue))));
         if row.is_environment {
             let why = "a fifth of the runs or more: likely the machine or the set-up";

@@ -138,6 +138,10 @@ pub struct BucketRow {
     /// What else it may be than one cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixed: Option<String>,
+    /// The name of another bucket whose first run shrinks to the same faults and gives the same finding,
+    /// proved by other reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<String>,
     /// The command that plays it again, from the campaign's folder.
     pub command: Option<String>,
     /// The run's seed.
@@ -149,6 +153,12 @@ pub struct BucketRow {
 }
 
 impl BucketRow {
+    /// That another bucket may have the same cause, if one may.
+    pub fn alike_in_words(&self) -> Option<String> {
+        let other = self.alike.as_ref()?;
+        Some(format!("likely one cause with {other}: the same finding after the same faults"))
+    }
+
     /// How often its replays gave it again, and what the others came to; nothing if there are none.
     pub fn replays_in_words(&self) -> Option<String> {
         if self.replayed.n == 0 {

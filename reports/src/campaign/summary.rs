@@ -85,7 +85,8 @@ fn row(bucket: &BucketRow) -> String {
         let faults: Vec<String> = shrunk.faults.iter().map(|it| bounded(&it.to_string())).collect();
         text.push_str(&format!("- faults left: {}\n", faults.join(", ")));
     }
-    for line in bucket.mixed.iter().chain(bucket.issue.iter()) {
+    let alike = bucket.alike_in_words();
+    for line in bucket.mixed.iter().chain(alike.iter()).chain(bucket.issue.iter()) {
         text.push_str(&format!("- {}\n", bounded(line)));
     }
     if let Some(command) = &bucket.command {

@@ -44,6 +44,7 @@ fn bucket(number: usize, status: Status) -> BucketRow {
             reason: None,
         }],
         mixed: None,
+        alike: (number == 1).then(|| "another-bucket".to_owned()),
         command: Some(format!("partita replay failing/x/{number} --times 5")),
         seed: Some(17),
         report: Some(format!("failing/x/{number}/report.html")),
@@ -57,6 +58,9 @@ fn what_replays_came_to_is_told_by_the_most_frequent_first() {
     let told = row.replays_in_words().expect("it was replayed");
     assert!(told.starts_with("7 of 10 ("), "{told}");
     assert!(told.ends_with("; else 2 valid, 1 violation: stale read 3 by another cycle"), "{told}");
+    assert_eq!(row.alike_in_words(), None);
+    let alike = bucket(1, Status::New).alike_in_words().expect("there is another");
+    assert!(alike.contains(" with another-bucket:"), "{alike}");
     let never = BucketRow { replayed: Ratio::default(), ..row };
     assert_eq!(never.replays_in_words(), None);
 }

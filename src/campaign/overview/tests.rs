@@ -85,6 +85,35 @@ fn a_bucket_says_when_a_run_had_none_of_the_faults_that_the_first_one_needs() {
 }
 
 #[test]
+fn buckets_of_the_same_finding_after_the_same_faults_say_that_they_may_be_one() {
+    let campaign = campaign();
+    let of_shape = |reason: &str| {
+        let mut sighting = sighting("violation", "stale read");
+        sighting.signature.shape = vec![reason.to_owned()];
+        Sighting { bucket: sighting.signature.id(), ..sighting }
+    };
+    let [one, other] = [of_shape("real-time"), of_shape("session")];
+    let runs = [&one, &other].map(|it| {
+        run(&campaign, u64::from(*it == other), RunResult::Finding, std::slice::from_ref(it))
+    });
+    let shrunk = |it: &Sighting, fault: &str| ReplayLine::Shrunk {
+        bucket: it.bucket.clone(),
+        of: 0,
+        faults: vec![FaultLeft { fault: fault.to_owned(), target: "leader".to_owned() }],
+        reproduced: Some(9),
+        of_replays: Some(10),
+        schedule: None,
+        reason: None,
+    };
+    let alike = |fault: &str| {
+        let replays = [shrunk(&one, "isolate"), shrunk(&other, fault)];
+        let rows = of(&campaign, &runs, &replays).buckets;
+        rows.iter().filter(|row| row.alike.is_some()).count()
+    };
+    assert_eq!((alike("isolate"), alike("pause")), (1, 0));
+}
+
+#[test]
 fn a_night_says_what_was_found_and_what_may_still_hide() {
     let campaign = campaign();
     let stale = sighting("violation", "stale read");
