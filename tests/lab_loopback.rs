@@ -64,6 +64,7 @@ impl TestBed {
                 path: PARTITA.into(),
                 arguments: arguments.into_iter().map(Into::into).collect(),
                 environment: Vec::new(),
+                user: None,
                 stdout: home.join("stdout.log"),
                 stderr: home.join("stderr.log"),
                 directory: home,

@@ -50,6 +50,7 @@ fn measure() {
         let node = |path: &str| {
             let output = if path.ends_with("exe") { "/dev/stderr" } else { "/dev/null" };
             let program = Program {
+                user: None,
                 path: path.into(),
                 arguments: Vec::new(),
                 environment: vec![(VICTIM.into(), "1".into())],

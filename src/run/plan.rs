@@ -134,6 +134,7 @@ impl Plan {
         let target = Target::of(&spec.target).or_usage(|| "the target".to_owned())?;
         target.check_secrets().or_usage(|| "the target".to_owned())?;
         target.check_size(spec.nodes).or_usage(|| "the target".to_owned())?;
+        target.account().or_usage(|| "the target".to_owned())?;
         check_mutations(&target, &spec.mutations)?;
         let workload = names::workload(&spec.workload).or_usage(|| "the workload".to_owned())?;
         check_fit(workload, &target)?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use partita_nemesis::lab::Host;
+use partita_nemesis::lab::account::{Account, RunAs};
 use partita_nemesis::lab::process::once;
 use partita_nemesis::units::written;
 use partita_nemesis::{Lab, Program, Sidecar};
@@ -39,6 +40,8 @@ pub struct HostSetup<'a> {
     partita: PathBuf,
     addresses: Vec<NodeAddress>,
     ports: Ports,
+    /// As whom programs run, if not as this one's user.
+    account: Option<Account>,
 }
 
 impl<'a> HostSetup<'a> {
@@ -64,7 +67,8 @@ impl<'a> HostSetup<'a> {
             let data = folder.node(name).join("data");
             std::fs::create_dir_all(&data).or_harness(|| data.display().to_string())?;
         }
-        Ok(Self { plan, folder, partita, addresses, ports })
+        let account = plan.target.account().or_usage(|| "the target".to_owned())?;
+        Ok(Self { plan, folder, partita, addresses, ports, account })
     }
 
     /// Writes the description's files for every node.
@@ -193,12 +197,15 @@ impl<'a> HostSetup<'a> {
         let mut words = words.into_iter();
         let [stdout, stderr] = logs.map(|log| home.join(log));
         let pair = |(name, value): (String, String)| (name.into(), value.into());
+        let run_as =
+            |account: &Account| RunAs { account: account.clone(), folder: home.join("data") };
         Program {
             path: words.next().unwrap_or_default().into(),
             arguments: words.map(Into::into).collect(),
             environment: environment.into_iter().map(pair).collect(),
             stdout,
             stderr,
+            user: self.account.as_ref().map(run_as),
             directory: directory.map_or(home, PathBuf::from),
         }
     }

@@ -77,6 +77,7 @@ pub struct Wanted<'a> {
 const FIELDS: &[(&str, &str)] = &[
     ("environment", "# environment = { GOMAXPROCS = \"2\" }\n"),
     ("directory", "# directory = \"{data}\"\n"),
+    ("user", "# Where root runs it:\n# user = \"nobody\"\n"),
     (
         "files",
         "# Written before the first start:\n# files = { \"{data}/store.conf\" = \"listen {ip}:{port.client}\" }\n",

@@ -15,6 +15,7 @@ mod ports;
 mod programs;
 mod promises;
 mod upkeep;
+mod user;
 mod variation;
 mod words;
 
@@ -38,6 +39,7 @@ use self::log::LogTable;
 pub use self::other_program::with_program;
 pub use self::own_faults::{Act, OwnFault, Words};
 pub use self::upkeep::RestartPolicy;
+pub use self::user::ProgramUser;
 pub use self::variation::Variation;
 use self::variation::WrittenVariation;
 pub use error::TargetError;
@@ -80,6 +82,8 @@ pub struct Target {
     pub environment: BTreeMap<String, String>,
     /// Where the program runs: in the node's folder without it.
     pub directory: Option<String>,
+    /// As whom its programs run, if not as the controller's user.
+    pub user: Option<ProgramUser>,
     /// Files that are written before the first start, by path.
     pub files: BTreeMap<String, FileText>,
     /// What is run once, in this order.
@@ -155,6 +159,7 @@ struct Description {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     directory: Option<String>,
+    user: Option<Spanned<String>>,
     #[serde(default)]
     files: BTreeMap<String, FileText>,
     #[serde(default)]
@@ -284,6 +289,7 @@ impl Target {
             .collect();
         let log = described.log.forms(described.alarm).map_err(mistake)?;
         let limits = upkeep::limits(&described.limits).map_err(mistake)?;
+        let user = described.user.map(|name| ProgramUser::new(path, text, name));
         let Description { name, about, ports, each_node, each_mutation, .. } = described;
         let Description { environment, directory, files, prepare, sidecars, .. } = described;
         let Description { stop_command, version_command, start_limit, .. } = described;
@@ -297,6 +303,7 @@ impl Target {
             each_mutation,
             environment,
             directory,
+            user,
             files,
             prepare,
             sidecars,

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
+use super::account::{Account, RunAs};
 use super::host::{Host, Occupants};
 use super::namespaces::MARKER;
 use super::processes;
@@ -59,6 +60,8 @@ pub struct Program {
     pub environment: Vec<(OsString, OsString)>,
     /// Where it runs.
     pub directory: PathBuf,
+    /// As whom it runs, if not as the controller's user.
+    pub user: Option<RunAs>,
     /// The file its standard output is appended to.
     pub stdout: PathBuf,
     /// The file its standard error is appended to.
@@ -115,6 +118,16 @@ pub enum StartError {
         /// The node.
         node: String,
         /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What belongs to the user as whom it runs.
+    #[error("{node}: giving {path} to the user of its programs: {source}")]
+    Ownership {
+        /// The node.
+        node: String,
+        /// The folder.
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
@@ -440,6 +453,14 @@ impl HostProcess {
             })
         };
         let program = locked(&self.program).clone();
+        if let Some(user) = &program.user {
+            user.give_folder().map_err(|source| StartError::Ownership {
+                node: self.node.clone(),
+                path: user.folder.clone(),
+                source,
+            })?;
+        }
+        let account = program.user.map(|user| user.account);
         let mut command = Command::new(&program.path);
         command
             .args(&program.arguments)
@@ -455,7 +476,8 @@ impl HostProcess {
         // SAFETY: between fork and exec, this makes system calls only, and allocates nothing.
         unsafe {
             command.pre_exec(move || {
-                Ok(enter_host(namespace.as_ref().map(|it| it.as_fd()), controller)?)
+                let namespace = namespace.as_ref().map(|it| it.as_fd());
+                Ok(enter_host(namespace, account.as_ref(), controller)?)
             });
         }
         if self.clock.is_some() || self.disk.is_some() {
@@ -505,13 +527,18 @@ impl Generation {
     }
 }
 
-/// In the child, before exec: onto the host's network, and tied to the keeper's life.
+/// In the child, before exec: onto the host's network, as its user, and tied to the keeper's life.
 fn enter_host(
     namespace: Option<std::os::fd::BorrowedFd<'_>>,
+    account: Option<&Account>,
     controller: Pid,
 ) -> Result<(), Errno> {
     if let Some(namespace) = namespace {
         setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    }
+    // Before the signal is asked for below: whoever becomes another user is no longer sent it (prctl(2)).
+    if let Some(account) = account {
+        account.become_it()?;
     }
     SigSet::empty().thread_set_mask()?;
     // SAFETY: the default disposition runs no code of ours. The controller ignores this signal.

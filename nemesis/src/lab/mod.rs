@@ -6,6 +6,7 @@
 //! addresses on 127.0.0.0/8, with [`Proxies`] between them or nothing ([`LabBackend`]). Everything ends with
 //! the processes that hold it; there is nothing to clean up.
 
+pub mod account;
 mod backend;
 mod cables;
 pub(crate) mod fabric;

@@ -249,6 +249,7 @@ fn program(command: &Command, folder: &Path) -> Program {
         arguments: command.get_args().map(OsStr::to_owned).collect(),
         environment: environment.collect(),
         directory: command.get_current_dir().map_or_else(|| folder.join("data"), Path::to_owned),
+        user: None,
         stdout: folder.join(STDOUT),
         stderr: folder.join(STDERR),
     }

@@ -112,6 +112,7 @@ impl TestBed {
 
 fn program(directory: &Path, path: &str, arguments: &[&str]) -> Program {
     Program {
+        user: None,
         path: path.into(),
         arguments: arguments.iter().map(Into::into).collect(),
         environment: vec![(READER.into(), "1".into()), ("TZ".into(), "UTC".into())],

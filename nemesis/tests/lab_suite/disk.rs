@@ -65,6 +65,7 @@ impl TestBed {
         fs::create_dir(&data).expect("made");
         let lab = Lab::build(&["n1"]).expect("a lab");
         let program = Program {
+            user: None,
             path: "/proc/self/exe".into(),
             arguments: Vec::new(),
             environment: vec![(SCRIPT.into(), script.into())],
@@ -443,6 +444,7 @@ fn cluster(directory: &TempDir) -> Cluster {
         fs::create_dir_all(data(host.name())).expect("made");
     }
     Cluster::new(lab, |host| Program {
+        user: None,
         path: "/proc/self/exe".into(),
         arguments: Vec::new(),
         environment: vec![(SCRIPT.into(), "append log x; fsync .; or-end log".into())],

@@ -61,6 +61,7 @@ fn etcd(lab: Lab, directory: &TempDir) -> Cluster {
             ("--log-level", "error".to_owned()),
         ];
         Program {
+            user: None,
             path: "etcd".into(),
             arguments: options
                 .into_iter()

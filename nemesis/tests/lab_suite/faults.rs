@@ -136,6 +136,7 @@ impl TestBed {
             let addresses: Vec<String> =
                 [&host.address()].into_iter().chain(others).map(ToString::to_string).collect();
             Program {
+                user: None,
                 path: "/proc/self/exe".into(),
                 arguments: Vec::new(),
                 environment: vec![(PROBE.into(), addresses.join(",").into())],
@@ -546,6 +547,7 @@ fn linger(fault: FaultKind, words: &[(&str, &str)]) {
     }
     let script = "while :; do date >> log; sync log; sleep 0.01; done";
     let mut cluster = Cluster::new(lab, |host| Program {
+        user: None,
         path: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: Vec::new(),

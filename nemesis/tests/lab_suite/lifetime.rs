@@ -185,6 +185,7 @@ pub(crate) fn say(line: &str) {
 /// A node that sleeps, with its files in `/tmp`.
 fn sleeper(lab: &Lab, script: &str) -> NodeProcess {
     let program = Program {
+        user: None,
         path: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: Vec::new(),
@@ -217,6 +218,7 @@ fn linger_in_sync() {
     let data = home.join("data");
     fs::create_dir(&data).expect("made");
     let program = Program {
+        user: None,
         path: "/proc/self/exe".into(),
         arguments: Vec::new(),
         environment: vec![(SCRIPT.into(), "append a x; fsync a".into())],

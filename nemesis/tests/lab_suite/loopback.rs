@@ -30,6 +30,7 @@ const PORTS: [u16; 2] = [6379, 7000];
 
 fn script(lab: &Lab, place: usize, directory: &TempDir, text: &str) -> NodeProcess {
     let program = Program {
+        user: None,
         path: "bash".into(),
         arguments: vec!["-c".into(), text.into()],
         environment: Vec::new(),

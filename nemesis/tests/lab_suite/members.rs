@@ -194,6 +194,7 @@ impl Administration for Registrar {
 fn sleepers() -> Cluster {
     let lab = Lab::build(&NODES).expect("a lab");
     let cluster = Cluster::new(lab, |_| Program {
+        user: None,
         path: "sleep".into(),
         arguments: vec!["1000".into()],
         environment: Vec::new(),

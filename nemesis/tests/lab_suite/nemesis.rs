@@ -69,6 +69,7 @@ impl TestBed {
         fs::set_permissions(&program, mode).expect("may be run");
         let lab = Lab::build(&["n1", "n2", "n3"]).expect("a lab");
         let cluster = Cluster::new(lab, |_| Program {
+            user: None,
             path: program.clone(),
             arguments: Vec::new(),
             environment: Vec::new(),

@@ -43,6 +43,7 @@ impl TestBed {
     fn program(&self, path: &str, arguments: &[&str]) -> NodeProcess {
         let directory = self.directory.path();
         let program = Program {
+            user: None,
             path: path.into(),
             arguments: arguments.iter().map(Into::into).collect(),
             environment: vec![("GREETING".into(), "hello".into())],

@@ -71,6 +71,7 @@ impl TestBed {
 fn shell(directory: &TempDir, name: &str, script: &str) -> Program {
     let output = directory.path().join(format!("{name}.log"));
     Program {
+        user: None,
         path: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: Vec::new(),

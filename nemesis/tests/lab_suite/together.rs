@@ -72,6 +72,7 @@ impl TestBed {
 
 fn shell(script: &str, directory: PathBuf, stdout: PathBuf, stderr: PathBuf) -> Program {
     Program {
+        user: None,
         path: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: Vec::new(),

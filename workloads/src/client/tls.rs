@@ -3,6 +3,8 @@
 //! It lies between the protocol and whatever carries bytes. A handshake that fails is a connection that did not come
 //! about: nothing was sent, so nothing happened.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use serde::Deserialize;
 use tokio_rustls::TlsConnector;
 use toml::Spanned;
 
+pub use self::refusal::CertificateRefused;
+use self::refusal::{Explained, NoCertificate, Shown};
 use super::dial::{BoxStream, Dial};
 use super::protocol::Endpoint;
 use super::secrets::{self, SECRET, secret};
@@ -118,41 +122,41 @@ impl Tls {
     /// Dials as `dial` does and secures what comes of it.
     pub fn over(&self, dial: Dial) -> Dial {
         // A key that is wrong is told to whoever dials.
-        let config = self.config().map(Arc::new);
+        let config = self.config().map(|(config, shown)| (Arc::new(config), shown));
         let server_name = self.server_name.clone();
         Arc::new(move |to: Endpoint| {
             let name = server_name.clone().unwrap_or_else(|| to.address.ip().into());
             let (stream, config) = (dial(to), config.clone());
             Box::pin(async move {
-                let config = config.map_err(io::Error::other)?;
+                let (config, shown) = config.map_err(io::Error::other)?;
                 let stream = TlsConnector::from(config).connect(name, stream.await?).await;
-                Ok(Box::new(stream.map_err(|error| in_words(&error))?) as BoxStream)
+                let stream = stream.map_err(|error| shown.explain(&error))?;
+                Ok(Box::new(Explained::new(Box::new(stream), shown)) as BoxStream)
             })
         })
     }
 
-    fn config(&self) -> Result<ClientConfig, String> {
+    fn config(&self) -> Result<(ClientConfig, Shown), String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_root_certificates(Arc::clone(&self.roots));
-        let mut config = match &self.own {
-            None => builder.with_no_client_auth(),
+        let (mut config, shown) = match &self.own {
+            None => {
+                let none = Arc::new(NoCertificate::default());
+                let config = builder.with_client_cert_resolver(Arc::clone(&none) as Arc<_>);
+                (config, Shown::Nothing(none))
+            }
             Some(Own { certificates, key }) => {
                 let pem = secret(key)?;
                 let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
                     .map_err(|_| format!("the secret {key} is no key in PEM"))?;
                 let with_own = builder.with_client_auth_cert(certificates.clone(), key);
-                with_own.map_err(|error| error.to_string())?
+                (with_own.map_err(|error| error.to_string())?, Shown::Own)
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
+        Ok((config, shown))
     }
-}
-
-/// A handshake that failed.
-fn in_words(error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("TLS: {error}"))
 }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::super::dial::{Dial, OpenError, open};
 use super::super::protocol::Endpoint;
+use super::super::tls::CertificateRefused;
 use super::answer::Answer;
 
 /// The longest body that is read, in bytes.
@@ -21,7 +22,7 @@ const LONGEST_BODY: usize = 8 << 20;
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum NoAnswer {
-    /// Nothing was sent.
+    /// Nothing was sent, or nothing that the store has read.
     Unsent(String),
     /// Something was, and no answer came.
     Lost(String),
@@ -127,11 +128,12 @@ impl Connection {
             return Err(NoAnswer::Unsent(in_words(&error)));
         }
         self.sender.try_send_request(request).await.map_err(|mut error| {
-            // The request is given back only if no byte of it was sent.
+            // The request is given back only if no byte of it was sent. A store that did not take the client's
+            // certificate has sent its refusal in place of reading it.
             let unsent = error.take_message().is_some();
             let error = error.into_error();
             match in_words(&error) {
-                why if unsent => NoAnswer::Unsent(why),
+                why if unsent || CertificateRefused::is_in(&error) => NoAnswer::Unsent(why),
                 why if error.is_parse() || error.is_parse_status() => NoAnswer::Malformed(why),
                 why => NoAnswer::Lost(why),
             }

@@ -173,8 +173,20 @@ async fn a_client_shows_a_certificate_whose_key_is_a_secret() {
     let completion = read(&format!("{NAMED}{own}"), &files, address).await;
     let why = "the secret PARTITA_NO_SUCH_KEY";
     assert!(matches!(&completion, Completion::Fail(it) if it.contains(why)), "{completion:?}");
-    let completion = read(NAMED, &files, address).await;
-    assert!(!matches!(completion, Completion::Answered(_)), "{completion:?}");
+}
+
+/// The client's handshake is over before the store has looked at what it was shown.
+#[tokio::test]
+async fn what_a_client_lacks_that_shows_no_certificate_is_named() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let (address, heads) = store(&authority, "store.test", Some(&clients)).await;
+    let completion = read(NAMED, &[("ca.pem", authority.pem())], address).await;
+    // Unknown where the connection was reset before the refusal was read.
+    let (Completion::Fail(why) | Completion::Unknown(why)) = &completion else {
+        panic!("{completion:?}")
+    };
+    assert!(why.contains("[client.tls] names none: `certificate-file` and `key`"), "{why}");
+    assert!(heads.lock().expect("whole").is_empty());
 }
 
 #[test]
