@@ -1,7 +1,7 @@
 //! Campaigns: many runs of one plan, and what they come to together.
 //!
 //! A [`plan`] says what is run, and decides every run by its index; it is made from a [`file`](mod@file), or is a
-//! [`portfolio`] of all that fits a target. [`night`] says what is next, [`share`] whose turn it is; both are
+//! [`portfolio`] of all that fits a target. [`night`] says what is next, [`fair_queue`] whose turn it is; both are
 //! pure, as are [`outcome`] and [`signature`], which come from what a run told to the buckets it falls into.
 //! [`work`] is the shell around them: threads that wait for processes ([`runner`]) and write down what came
 //! of them ([`folder`], [`log`]). What is written down is all the state there is; the [`overview`] follows

@@ -2,7 +2,7 @@
 //!
 //! The plan and an index alone decide a run. Indices go round the configurations, beginning one
 //! further in each round, so that a shard, which owns every Nth index, has a part of every
-//! configuration whatever N is. Which index is next is somebody else's decision (`share`), and
+//! configuration whatever N is. Which index is next is somebody else's decision (`fair_queue`), and
 //! changes no run.
 
 use partita_reports::RunSpec;
