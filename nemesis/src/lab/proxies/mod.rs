@@ -10,7 +10,7 @@
 //! the policies: once a change has returned, not one byte passes by the old policy. A link that is
 //! shut looks like silence: connections are accepted, and nothing comes of them until it is mended.
 //! A node that is down looks like one, too: its relay does not listen, so that connections are
-//! refused ([`gate`]).
+//! refused ([`relay_listener`]).
 //!
 //! Costs two copies and two wake-ups for each message, and one look into `/proc`, some milliseconds
 //! on a thread aside, for each connection of a node. What a relay cannot do: see [`streams`]; and the
