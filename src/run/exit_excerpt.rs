@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use partita_reports::SourcePlace;
+use partita_checker::Nanoseconds;
+use partita_reports::{Finding, FindingKind, SourcePlace};
 
 use super::folder::RunFolder;
 
@@ -97,6 +98,30 @@ impl ExitExcerpt {
             None => format!("its last lines: {last}"),
             Some(why) if self.lines == [why.as_str()] => why.clone(),
             Some(why) => format!("{why}; its last lines: {last}"),
+        }
+    }
+
+    /// That a program of a node ended on its own: `end` says which and how, this is what it wrote last,
+    /// into the file at `path`.
+    pub fn crash(
+        self,
+        node: &str,
+        title: String,
+        end: &str,
+        path: &Path,
+        at: Nanoseconds,
+    ) -> Finding {
+        let sentence = format!(
+            "after {:.1} s {end}: {} (in {})",
+            at.as_seconds(),
+            self.in_words(),
+            path.display()
+        );
+        Finding {
+            at_ns: Some(at),
+            node: Some(node.to_owned()),
+            place: self.place,
+            ..Finding::new(FindingKind::Crash, title, sentence)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 
 use partita_nemesis::NodeProcess;
-use partita_reports::{Finding, FindingKind};
+use partita_reports::Finding;
 
 use super::clock::RunClock;
 use super::exit_excerpt::{self, ExitExcerpt};
@@ -58,7 +58,6 @@ pub fn crash(
     folder: &RunFolder,
     clock: RunClock,
 ) -> Finding {
-    let now = clock.now();
     let how = exit_excerpt::status_in_words(Some(*status));
     let path = folder.node(node).join(format!("{name}.stderr.log"));
     let output = folder.node(node).join(format!("{name}.stdout.log"));
@@ -70,16 +69,6 @@ pub fn crash(
         Some(place) => format!("{name} panicked at {place}"),
         None => format!("{name} ended ({how})"),
     };
-    let sentence = format!(
-        "after {:.1} s {name} of {node} ended on its own ({how}): {} (in {})",
-        now.as_seconds(),
-        words.in_words(),
-        path.display()
-    );
-    Finding {
-        at_ns: Some(now),
-        node: Some(node.to_owned()),
-        place: words.place,
-        ..Finding::new(FindingKind::Crash, title, sentence)
-    }
+    let end = format!("{name} of {node} ended on its own ({how})");
+    words.crash(node, title, &end, &path, clock.now())
 }

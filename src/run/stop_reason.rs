@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partita_nemesis::{Cluster, NodeProcess};
+use partita_reports::Finding;
 use partita_reports::event::{RunEvent, StopReason};
 use partita_reports::spec::OnFinding;
-use partita_reports::{Finding, FindingKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -257,23 +257,12 @@ fn crash(
     since: [u64; 2],
     clock: RunClock,
 ) -> Finding {
-    let now = clock.now();
     let how = exit_excerpt::status_in_words(status);
     let (words, path) = exit_excerpt::of_node(node, folder, since);
     let title = match &words.place {
         Some(place) => format!("panic at {place}"),
         None => format!("node ended ({how})"),
     };
-    let sentence = format!(
-        "after {:.1} s {node} ended on its own ({how}): {} (in {})",
-        now.as_seconds(),
-        words.in_words(),
-        path.display()
-    );
-    Finding {
-        at_ns: Some(now),
-        node: Some(node.to_owned()),
-        place: words.place,
-        ..Finding::new(FindingKind::Crash, title, sentence)
-    }
+    let end = format!("{node} ended on its own ({how})");
+    words.crash(node, title, &end, &path, clock.now())
 }
