@@ -48,6 +48,19 @@ fn run(campaign: &Campaign, index: u64, result: RunResult, found: &[Sighting]) -
     }
 }
 
+/// That the bucket's first run shrinks to this fault of the leader.
+fn shrunk(sighting: &Sighting, fault: &str) -> ReplayLine {
+    ReplayLine::Shrunk {
+        bucket: sighting.bucket.clone(),
+        of: 0,
+        faults: vec![FaultLeft { fault: fault.to_owned(), target: "leader".to_owned() }],
+        reproduced: Some(9),
+        of_replays: Some(10),
+        schedule: None,
+        reason: None,
+    }
+}
+
 fn of(campaign: &Campaign, runs: &[RunLine], replays: &[ReplayLine]) -> Overview {
     let (history, known) = (History::default(), Known::default());
     let today = "2027-01-01".parse().expect("a day");
@@ -64,17 +77,8 @@ fn a_bucket_says_when_a_run_had_none_of_the_faults_that_the_first_one_needs() {
     let campaign = campaign();
     let stale = sighting("violation", "stale read");
     let found = |index| run(&campaign, index, RunResult::Finding, std::slice::from_ref(&stale));
-    let shrunk = |fault: &str| ReplayLine::Shrunk {
-        bucket: stale.bucket.clone(),
-        of: 0,
-        faults: vec![FaultLeft { fault: fault.to_owned(), target: "leader".to_owned() }],
-        reproduced: Some(9),
-        of_replays: Some(10),
-        schedule: None,
-        reason: None,
-    };
     let mixed = |runs: &[RunLine], fault: &str| {
-        of(&campaign, runs, &[shrunk(fault)]).buckets[0].mixed.clone()
+        of(&campaign, runs, &[shrunk(&stale, fault)]).buckets[0].mixed.clone()
     };
     let paused = RunLine { exercised: vec!["pause follower".to_owned()], ..found(1) };
     let unmeasured = RunLine { exercised: Vec::new(), ..found(1) };
@@ -96,15 +100,6 @@ fn buckets_of_the_same_finding_after_the_same_faults_say_that_they_may_be_one() 
     let runs = [&one, &other].map(|it| {
         run(&campaign, u64::from(*it == other), RunResult::Finding, std::slice::from_ref(it))
     });
-    let shrunk = |it: &Sighting, fault: &str| ReplayLine::Shrunk {
-        bucket: it.bucket.clone(),
-        of: 0,
-        faults: vec![FaultLeft { fault: fault.to_owned(), target: "leader".to_owned() }],
-        reproduced: Some(9),
-        of_replays: Some(10),
-        schedule: None,
-        reason: None,
-    };
     let alike = |fault: &str| {
         let replays = [shrunk(&one, "isolate"), shrunk(&other, fault)];
         let rows = of(&campaign, &runs, &replays).buckets;
